@@ -1,0 +1,34 @@
+"""Content hashes: equal content has an equal name, so finished work can be found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+
+def hash_json(value: Any) -> str:
+    """Hash a value that JSON can say; key order does not matter.
+
+    >>> hash_json({"a": 1, "b": 2}) == hash_json({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def hash_array(array: np.ndarray[Any, Any]) -> str:
+    """Hash an array's type, shape and bytes."""
+    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:32]
+
+
+def hash_tree(tree: Mapping[str, Tensor]) -> str:
+    """Hash a tree's names, types, shapes and values; order of names does not matter."""
+    parts = {name: hash_array(tree[name].detach().cpu().numpy()) for name in sorted(tree)}
+    return hash_json(parts)

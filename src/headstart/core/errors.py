@@ -1,0 +1,70 @@
+"""The errors a user can meet.
+
+HeadstartError
+├── SettingError      a study file, an argument or a method's hyper-parameter
+├── DataError         a data source, a federation, an example
+├── ModelError        a checkpoint, a network, where it is cut
+├── ClientError       one client's work failed; the round goes on without it
+└── MissingExtra      an optional dependency is not installed
+
+Each message names the setting, the rule, the value received and a way out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class HeadstartError(Exception):
+    """Root of every error that Headstart raises on purpose."""
+
+
+class SettingError(HeadstartError):
+    """A setting breaks a rule; raised before any work starts."""
+
+
+class DataError(HeadstartError):
+    """A data source cannot be read, or its content breaks a rule."""
+
+
+class ModelError(HeadstartError):
+    """A network cannot be built, loaded or cut as asked."""
+
+
+class ClientError(HeadstartError):
+    """One client's work failed: it is recorded, left out of the round, and the run goes on."""
+
+
+class MissingExtra(HeadstartError):
+    """An optional dependency is needed and not installed."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Say which valid names exist, the likeliest first.
+
+    >>> nearest("fedavgg", ["fedavg", "ridge"])
+    "did you mean 'fedavg'? (valid: fedavg, ridge)"
+    >>> nearest("xyz", ["fedavg", "ridge"])
+    'valid: fedavg, ridge'
+    """
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    listing = ", ".join(names)
+    return f"did you mean '{close[0]}'? (valid: {listing})" if close else f"valid: {listing}"
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency, or say in one line how to install it.
+
+    >>> require("json", "images").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(
+            f"'{module}' is not installed; it comes with the extra '{extra}': pip install 'headstart[{extra}]'"
+        ) from error

@@ -1,0 +1,54 @@
+"""Examples: the inputs, labels and ids of a data set, stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from headstart.core.content import hash_array, hash_json
+
+InputKind = Literal["image", "table"]
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Rows that clients index into; nobody copies them.
+
+    Attributes:
+        kind: ``image`` or ``table``.
+        inputs: images as bytes ``(examples, channels, height, width)`` uint8; tables ``(examples, columns)`` float32.
+        labels: class indices ``(examples,)`` int64; -1 where unlabelled (central pools only).
+        ids: a unique name per example, stable over runs.
+        classes: class names; ``labels`` index into it.
+        columns: names of a table's input columns; empty for images.
+    """
+
+    kind: InputKind
+    inputs: Array
+    labels: Array
+    ids: Sequence[str]
+    classes: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return tuple(self.inputs.shape[1:])
+
+    @cached_property
+    def inputs_key(self) -> str:
+        """Content hash of the inputs, which names cached activations."""
+        return hash_array(self.inputs)
+
+    @cached_property
+    def key(self) -> str:
+        """Content hash of everything here."""
+        return hash_json([self.kind, self.inputs_key, hash_array(self.labels), list(self.ids), self.classes])

@@ -1,0 +1,79 @@
+"""A federation: clients, each an index into one set of examples, and an optional central pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from headstart.core.content import hash_array, hash_json
+from headstart.data.examples import Array, Examples
+
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True, eq=False)
+class Client:
+    """One data holder: which examples it trains, validates and tests on.
+
+    Attributes:
+        id: unique name.
+        train: indices into the federation's examples, int64.
+        val: as ``train``; may be empty.
+        test: as ``train``; may be empty.
+        seen: False for a held-out client, which takes no part in federated training.
+    """
+
+    id: str
+    train: Array
+    val: Array
+    test: Array
+    seen: bool = True
+
+    def indices(self, split: Split) -> Array:
+        """Return the indices of one split."""
+        return {"train": self.train, "val": self.val, "test": self.test}[split]
+
+
+@dataclass(frozen=True, eq=False)
+class Federation:
+    """Clients over one set of examples, and what the server may use.
+
+    Attributes:
+        examples: every client's examples, stored once.
+        clients: in a fixed order, ids unique.
+        central: the server's own pool, disjoint from the clients' examples; None when there is none.
+        notes: what a reader should know of the data (left-out images, clients too small to split, …), one line each.
+    """
+
+    examples: Examples
+    clients: Sequence[Client]
+    central: Examples | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the clients' task."""
+        return len(self.examples.classes)
+
+    @property
+    def seen_clients(self) -> list[Client]:
+        """Clients that may take part in federated training."""
+        return [client for client in self.clients if client.seen]
+
+    def class_counts(self, split: Split = "train") -> Array:
+        """Count labels per client: ``(clients, classes)`` int64."""
+        labels = self.examples.labels
+        rows = [np.bincount(labels[c.indices(split)], minlength=self.num_classes) for c in self.clients]
+        return np.stack(rows).astype(np.int64)
+
+    @cached_property
+    def key(self) -> str:
+        """Content hash; the order of the clients does not matter."""
+        members = {
+            c.id: [c.seen, *(hash_array(part.astype(np.int64)) for part in (c.train, c.val, c.test))] for c in self.clients
+        }
+        return hash_json([self.examples.key, members, self.central.key if self.central else None])

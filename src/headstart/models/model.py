@@ -1,0 +1,142 @@
+"""A model: a network cut into a frozen part below and a trainable part above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn import functional
+
+from headstart.core import trees
+from headstart.core.content import hash_json, hash_tree
+from headstart.core.errors import ModelError
+from headstart.core.trees import Params
+from headstart.models.batches import Batch
+from headstart.models.network import Network
+
+Trainable = Literal["head", "all"] | int
+"""What trains: the head, everything, or the last k blocks and the head."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network cut at ``cut``: ``blocks[:cut]`` are frozen, the blocks above and the head are trainable.
+
+    The functions below take the trainable tree as ``params`` and *activations at the cut* as inputs: raw inputs
+    at cut 0, features at cut ``depth``. With a head alone they work on one client (inputs ``(batch, features)``) and
+    on a stack of clients (``(clients, batch, features)``) alike.
+
+    Attributes:
+        network: the skeleton.
+        cut: number of frozen blocks, from 0 to ``network.depth``.
+        frozen: every weight and buffer that does not train, whether below the cut or above it.
+    """
+
+    network: Network
+    cut: int
+    frozen: Params
+
+    @property
+    def is_head_only(self) -> bool:
+        """Whether only the head trains."""
+        return self.cut == self.network.depth
+
+    @cached_property
+    def frozen_key(self) -> str:
+        """Name of the function from raw inputs to the activations at the cut, by content."""
+        below = {name: value for name, value in self.frozen.items() if _block_of(name) < self.cut}
+        return hash_json([self.network.name, self.cut, hash_tree(below)])
+
+    def weights(self, params: Params) -> Params:
+        """Return all weights: the frozen ones and ``params``."""
+        return {**self.frozen, **params}
+
+    def recut(self, params: Params, trainable: Trainable) -> tuple[Model, Params]:
+        """Cut the same weights elsewhere."""
+        return cut_at(self.network, self.weights(params), trainable)
+
+    @torch.no_grad()
+    def activations(self, inputs: Tensor) -> Tensor:
+        """Run the frozen part on raw inputs ``(batch, …)``."""
+        if self.cut == 0:
+            return inputs
+        below = {name: value for name, value in self.frozen.items() if _block_of(name) < self.cut}
+        result: Tensor = functional_call(self.network, below, (inputs, 0, self.cut))
+        return result
+
+    def logits(self, params: Params, inputs: Tensor) -> Tensor:
+        """Return class scores ``(…, batch, classes)`` from activations at the cut."""
+        if self.is_head_only:
+            return head_logits(params, inputs)
+        above = {name: value for name, value in self.frozen.items() if _block_of(name) >= self.cut}
+        result: Tensor = functional_call(self.network, {**above, **params}, (inputs, self.cut))
+        return result
+
+    def gradient(self, params: Params, batch: Batch) -> Params:
+        """Return the gradient of the batch's weighted mean cross-entropy with respect to ``params``."""
+        if self.is_head_only:
+            return head_gradient(params, batch)
+        leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+        loss = weighted_loss(self.logits(leaves, batch.inputs), batch)
+        return dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+
+
+def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Model, Params]:
+    """Split ``weights`` into a model's frozen part and the tree of what trains.
+
+    Raises:
+        ModelError: more blocks are asked for than the network has.
+    """
+    cut = _cut_index(network, trainable)
+    parameters = {name for name, _ in network.named_parameters()}
+    names = [name for name in weights if name in parameters and _block_of(name) >= cut]
+    frozen = {name: value for name, value in weights.items() if name not in set(names)}
+    return Model(network, cut, frozen), trees.select(weights, names)
+
+
+def weighted_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Return the weighted mean cross-entropy of one client's batch."""
+    losses = functional.cross_entropy(logits, batch.labels, reduction="none")
+    return (losses * batch.weights).sum() / batch.weights.sum()
+
+
+def head_logits(params: Params, features: Tensor) -> Tensor:
+    """Return ``features @ weight' + bias``, for one head or for a stack of heads."""
+    weight, bias = params["head.weight"], params["head.bias"]
+    return features.to(weight.dtype) @ weight.mT + bias.unsqueeze(-2)
+
+
+def head_gradient(params: Params, batch: Batch) -> Params:
+    """Return the closed-form gradient of softmax regression: ``(softmax - onehot)' features``, weighted.
+
+    No graph is built, and a stack of clients is two batched matrix products.
+    """
+    features = batch.inputs.to(params["head.weight"].dtype)
+    residual = functional.softmax(head_logits(params, features), dim=-1)
+    residual.scatter_add_(-1, batch.labels.unsqueeze(-1), -torch.ones_like(residual[..., :1]))
+    total = batch.weights.sum(-1, keepdim=True)
+    residual *= (batch.weights / torch.where(total > 0, total, 1)).unsqueeze(-1).to(residual.dtype)
+    return {"head.weight": residual.mT @ features, "head.bias": residual.sum(-2)}
+
+
+def _cut_index(network: Network, trainable: Trainable) -> int:
+    if trainable == "head":
+        return network.depth
+    if trainable == "all":
+        return 0
+    if not 1 <= trainable <= network.depth:
+        raise ModelError(
+            f"trainable: '{network.name}' has {network.depth} blocks, received {trainable}; "
+            f"give 1 to {network.depth}, 'head' or 'all'"
+        )
+    return network.depth - trainable
+
+
+def _block_of(name: str) -> float:
+    """Return the index of the block that a weight belongs to; the head comes after all."""
+    kind, index, *_ = name.split(".")
+    return int(index) if kind == "blocks" else float("inf")

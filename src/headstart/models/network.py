@@ -1,0 +1,52 @@
+"""A network: a preparation of raw inputs, a row of blocks, and a linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+
+class Network(nn.Module):
+    """Blocks from the input up, then a head.
+
+    Parameter names are ``blocks.<i>.…``, ``head.weight`` ``(classes, num_features)`` and ``head.bias`` ``(classes,)``.
+    The last block ends in a flat feature vector. The module is only a skeleton: its weights live in trees.
+
+    Args:
+        blocks: modules from the input up; block ``i`` reads the activations at cut ``i``.
+        num_features: length of the feature vector.
+        num_classes: outputs of the head.
+        prepare: turns raw stored inputs (such as bytes of pixels) into what block 0 reads; it has no parameters.
+        name: says what network this is; equal names mean equal functions of equal weights.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[nn.Module],
+        *,
+        num_features: int,
+        num_classes: int,
+        prepare: Callable[[Tensor], Tensor],
+        name: str,
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.head = nn.Linear(num_features, num_classes)
+        self.prepare = prepare
+        self.num_features = num_features
+        self.num_classes = num_classes
+        self.name = name
+        self.eval()
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks; the cut at ``depth`` leaves only the head."""
+        return len(self.blocks)
+
+    def forward(self, inputs: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Run ``blocks[start:stop]``, and the head too when ``stop`` is None."""
+        hidden = self.prepare(inputs) if start == 0 else inputs
+        for block in self.blocks[start:stop]:
+            hidden = block(hidden)
+        return self.head(hidden) if stop is None else hidden
