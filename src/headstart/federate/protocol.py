@@ -1,0 +1,88 @@
+"""What a federated method says; everything else (cohorts, weighting, batch order, failures) is the engine's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
+
+from pydantic import Field, PositiveInt
+
+from headstart.core.trees import Params, Tree
+from headstart.models.batches import ClientData
+from headstart.models.model import Model, Trainable
+
+Reduction = Literal["mean", "sum"]
+"""How client updates become one: mean weighted by numbers of examples, or plain sum."""
+
+
+class Begin(NamedTuple):
+    """Where a method begins.
+
+    Attributes:
+        shared: what the server sends to every client of a cohort, every round.
+        private: what each client keeps to itself; the same for all at first. Empty for most methods.
+        state: what the server keeps to itself, such as an optimiser's moments.
+    """
+
+    shared: Tree
+    private: Tree
+    state: Tree
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Who takes part in how many rounds.
+
+    Attributes:
+        rounds: exchanges between the server and a cohort.
+        cohort_size: number of clients sampled each round, without replacement; None for all.
+        client_dropout: probability that a sampled client does not answer.
+    """
+
+    rounds: PositiveInt = 20
+    cohort_size: PositiveInt | None = None
+    client_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Federate(Protocol):
+    """A federated method: a frozen dataclass of hyper-parameters with four pure functions.
+
+    Every function takes and returns trees and changes none of its arguments. ``client_update`` also works on a stack
+    of clients (see ``core.trees``) when only a head trains: it follows from using tree arithmetic and the model's own
+    functions, and the conformance suite checks it.
+
+    Attributes:
+        schedule: rounds and cohorts.
+        trainable: where the model is cut.
+        reduce: how updates are combined.
+        pooled: True for an oracle that sees all clients' training data as one client's.
+    """
+
+    reduce: ClassVar[Reduction]
+    pooled: ClassVar[bool]
+
+    @property
+    def schedule(self) -> Schedule:
+        """Rounds and cohorts."""
+        ...
+
+    @property
+    def trainable(self) -> Trainable:
+        """Where the model is cut."""
+        ...
+
+    def init(self, model: Model, params: Params) -> Begin:
+        """Return the first shared, private and server state from the starting parameters."""
+        ...
+
+    def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
+        """Return what the client sends (for averaging methods ``local - shared``) and its new private state."""
+        ...
+
+    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+        """Return the new shared and server state from the combined update of a cohort."""
+        ...
+
+    def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
+        """Return the trainable parameters that this client is evaluated with."""
+        ...
