@@ -1,0 +1,111 @@
+"""From a specification to a network and its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from headstart.core.errors import ModelError, nearest
+from headstart.core.seeds import Key, derive
+from headstart.core.trees import Params
+from headstart.models.network import Network
+from headstart.models.networks.linear import build_linear
+from headstart.models.networks.mlp import build_mlp
+from headstart.models.networks.small_cnn import build_small_cnn
+from headstart.models.preprocessing import Shape
+from headstart.models.spec import ModelSpec
+
+NETWORKS: dict[str, Callable[[ModelSpec, Shape, int], Network]] = {
+    "linear": build_linear,
+    "mlp": build_mlp,
+    "small-cnn": build_small_cnn,
+}
+"""Every built-in network by name."""
+
+HEAD_STD = 0.01
+"""Standard deviation of a new head's weights: every class starts about equally likely. Its bias starts at 0."""
+
+
+def build(
+    spec: ModelSpec, *, shape: Shape, num_classes: int, from_scratch: bool, seed: int
+) -> tuple[Network, Params]:
+    """Build a network and its weights, with a new head.
+
+    Args:
+        spec: which network.
+        shape: of one stored input, ``(channels, height, width)`` or ``(columns,)``.
+        num_classes: outputs of the head, at least 2.
+        from_scratch: random weights; of a checkpoint then only the architecture, GroupNorm for BatchNorm.
+        seed: keys the random weights; PyTorch's own random state is left as it was.
+
+    Returns:
+        The skeleton, and the tree of its weights and buffers (float32).
+
+    Raises:
+        ModelError: unknown backbone, unreadable checkpoint, or inputs that the network cannot read.
+
+    >>> spec = ModelSpec(backbone="mlp", hidden=(8,))
+    >>> network, params = build(spec, shape=(4,), num_classes=3, from_scratch=True, seed=0)
+    >>> {name: tuple(value.shape) for name, value in params.items()}
+    {'blocks.0.0.weight': (8, 4), 'blocks.0.0.bias': (8,), 'head.weight': (3, 8), 'head.bias': (3,)}
+    """
+    _check_classes(num_classes)
+    with _keyed(seed, "backbone"):
+        network = _network(spec, shape, num_classes, from_scratch)
+    return new_head(network, _weights(network), num_classes, seed)
+
+
+def new_head(network: Network, params: Params, num_classes: int, seed: int) -> tuple[Network, Params]:
+    """Put a new head on the same backbone: weights from N(0, 0.01²) keyed by ``seed``, bias 0.
+
+    Raises:
+        ModelError: fewer than two classes.
+    """
+    _check_classes(num_classes)
+    with _keyed(seed, "head"):
+        fresh = Network(
+            list(network.blocks),
+            num_features=network.num_features,
+            num_classes=num_classes,
+            prepare=network.prepare,
+            name=network.name,
+        )
+        torch.nn.init.normal_(fresh.head.weight, std=HEAD_STD)
+        torch.nn.init.zeros_(fresh.head.bias)
+    head = {name: value for name, value in _weights(fresh).items() if name.startswith("head.")}
+    return fresh, {**params, **head}
+
+
+def _network(spec: ModelSpec, shape: Shape, num_classes: int, from_scratch: bool) -> Network:
+    if spec.backbone not in NETWORKS:
+        raise ModelError(
+            f"backbone: unknown network '{spec.backbone}'; {nearest(spec.backbone, NETWORKS)}, "
+            f"or a local directory ('./name') or a Hub name ('microsoft/resnet-18')"
+        )
+    if not from_scratch:
+        raise ModelError(
+            f"backbone: '{spec.backbone}' comes without trained weights; start with 'random' or 'pretrain', "
+            f"or give a checkpoint (a local directory or a Hub name)"
+        )
+    return NETWORKS[spec.backbone](spec, shape, num_classes)
+
+
+def _check_classes(num_classes: int) -> None:
+    if num_classes < 2:
+        raise ModelError(
+            f"num_classes: a head needs at least 2 classes, received {num_classes}; check the labels"
+        )
+
+
+def _weights(network: Network) -> Params:
+    return {name: value.detach() for name, value in network.state_dict().items()}
+
+
+@contextmanager
+def _keyed(*keys: Key) -> Iterator[None]:
+    """Draw PyTorch's random numbers from a key, and put its random state back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive("model", *keys))
+        yield
