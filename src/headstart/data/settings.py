@@ -1,0 +1,227 @@
+"""What a user says of the data: plain values, checked for range when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from headstart.core.errors import SettingError, nearest
+
+PartitionMethod = Literal[
+    "natural", "iid", "dirichlet_clients", "dirichlet_classes", "pathological", "shards", "quantity_skew"
+]
+Sizes = Literal["linear", "square", "exponential", "dirichlet"]
+Standardize = Literal["none", "client", "pooled"]
+Missing = Literal["error", "drop", "mean"]
+Where = Mapping[str, "str | tuple[str, ...]"]
+"""Rows to keep: a column's name, and the value or values (as text; class names for labels) it must have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionSettings:
+    """How examples are dealt to clients when no column says whose they are.
+
+    Attributes:
+        method: ``natural`` (by the column ``data.client``), ``iid``,
+            ``dirichlet_clients`` (each client's class mix ~ Dirichlet(alpha): Hsu et al. 2019),
+            ``dirichlet_classes`` (each class's client shares ~ Dirichlet(alpha): Yurochkin et al. 2019),
+            ``pathological`` (``classes_per_client`` classes each), ``shards`` (McMahan et al. 2017), or
+            ``quantity_skew`` (IID classes, unequal sizes).
+        num_clients: clients to make; per value of ``within`` where that is set. At least 1.
+        alpha: concentration of a Dirichlet draw, > 0; small is skewed.
+        classes_per_client: for ``pathological``, from 1 to the number of classes.
+        shards_per_client: for ``shards``, at least 1.
+        sizes: for ``quantity_skew``: client i of 1..n has a size in proportion to i, i squared or e**i, or sizes are
+            drawn from Dirichlet(alpha).
+        min_examples: fewest examples of a client; for the Dirichlet methods the draw is repeated until it holds.
+        examples_per_client: at most this many examples each (the rest is left out); None uses all.
+        within: a column, such as a site, inside whose every value the method is applied on its own.
+    """
+
+    method: PartitionMethod = "iid"
+    num_clients: int = 10
+    alpha: float = 0.5
+    classes_per_client: int = 2
+    shards_per_client: int = 2
+    sizes: Sizes = "linear"
+    min_examples: int = 1
+    examples_per_client: int | None = None
+    within: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check names and ranges."""
+        _one_of("data.partition.method", self.method, get_args(PartitionMethod))
+        _one_of("data.partition.sizes", self.sizes, get_args(Sizes))
+        _above("data.partition.alpha", self.alpha, 0)
+        for name in ("num_clients", "classes_per_client", "shards_per_client", "min_examples"):
+            _at_least_one(f"data.partition.{name}", getattr(self, name))
+        _at_least_one("data.partition.examples_per_client", self.examples_per_client)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings:
+    """How each client's examples become train, val and test.
+
+    Attributes:
+        train: share of a client's examples, in (0, 1].
+        val: share, in [0, 1); used for tuning and for keeping or refusing an adaptation.
+        test: share, in [0, 1). The three sum to 1.
+        column: a column that says ``train``, ``val`` or ``test`` (``validation``, ``valid`` and ``dev`` mean val); rows
+            where it is empty are left out. Where it names no val rows, val is drawn from train by the shares above.
+    """
+
+    train: float = 0.6
+    val: float = 0.2
+    test: float = 0.2
+    column: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check ranges and the sum."""
+        _above("data.split.train", self.train, 0)
+        for name in ("val", "test"):
+            _share(f"data.split.{name}", getattr(self, name))
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise SettingError(
+                f"data.split: train, val and test must sum to 1, received {self.train} + {self.val} + {self.test} "
+                f"= {total:g}; change one of them"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CentralSettings:
+    """The server's own pool: another source, or a random share of the clients' source.
+
+    Attributes:
+        source: as ``data.source``; None takes ``fraction`` of the clients' source.
+        fraction: share of the clients' source's rows, in (0, 1), drawn at random; only without ``source``.
+        label: label column; None means the same as the clients'.
+        unlabelled: whether the pool has no labels at all.
+        image: image column; None finds it.
+        id: column of unique names; None numbers the rows.
+        keep: names of the only classes to keep; None keeps all.
+        exclude: names of classes to leave out.
+        where: rows to keep, by column.
+        max_examples: at most this many, drawn class by class; None keeps all.
+    """
+
+    source: str | None = None
+    fraction: float | None = None
+    label: str | None = None
+    unlabelled: bool = False
+    image: str | None = None
+    id: str | None = None
+    keep: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    where: Where = field(default_factory=dict)
+    max_examples: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check that exactly one origin is named."""
+        if (self.source is None) == (self.fraction is None):
+            raise SettingError(
+                f"data.central: give either source or fraction, received source={self.source!r} and "
+                f"fraction={self.fraction!r}"
+            )
+        if self.fraction is not None:
+            _above("data.central.fraction", self.fraction, 0)
+            _share("data.central.fraction", self.fraction)
+        _at_least_one("data.central.max_examples", self.max_examples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Everything that decides a federation; equal settings on equal files give an equal federation.
+
+    Attributes:
+        source: a Parquet, CSV or JSONL file, a folder (of class folders, of client folders of class folders, of Parquet
+            files, or written by ``datasets.save_to_disk``), ``hub:NAME`` or ``hub:NAME:CONFIG`` on the Hugging Face Hub,
+            or the embedded ``digits`` and ``glyphs``. Relative paths start at the study file's folder.
+        label: column of class names or numbers.
+        image: column of encoded images or of paths to them; None finds it, or takes the source for a table.
+        id: column of unique names; None uses file names or row numbers.
+        client: column that says whose example it is; None needs ``partition``.
+        columns: a table's input columns; None takes every numeric column that has no other part to play.
+        one_hot: input columns of categories; each becomes one column per category but the first (in sorted order).
+        classes: all class names, in the order of their indices; None sorts those found.
+        where: rows to keep, by column.
+        image_size: side of the square that images are resized and cropped to, in pixels; None needs equal sizes.
+        channels: 1 (grey) or 3 (RGB); None keeps grey images grey.
+        partition: how to make clients; None uses ``client``.
+        split: train, val and test.
+        held_out_clients: share of clients that take no part in federated training, in [0, 1).
+        seed: decides the partition, the held-out clients, the subsamples and the test split.
+        max_examples: at most this many of the clients' examples, drawn class by class; None keeps all.
+        train_per_client: at most this many training examples a client; None keeps all.
+        standardize: ``client`` gives every column of every client mean 0 and standard deviation 1 on its own examples
+            outside test; ``pooled`` does so once for all seen clients; tables only.
+        missing: an empty value in a column that is used is an ``error``, or its row is left out (``drop``); ``mean`` fills
+            inputs with the column's mean outside test (tables only; an empty label or client stays an error).
+        max_corrupt: share of images that may be unreadable and left out, in [0, 1); one image always may.
+        central: the server's pool; None means there is none.
+    """
+
+    source: str
+    label: str = "label"
+    image: str | None = None
+    id: str | None = None
+    client: str | None = None
+    columns: tuple[str, ...] | None = None
+    one_hot: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
+    where: Where = field(default_factory=dict)
+    image_size: int | None = None
+    channels: Literal[1, 3] | None = None
+    partition: PartitionSettings | None = None
+    split: SplitSettings = field(default_factory=SplitSettings)
+    held_out_clients: float = 0.0
+    seed: int = 0
+    max_examples: int | None = None
+    train_per_client: int | None = None
+    standardize: Standardize = "none"
+    missing: Missing = "error"
+    max_corrupt: float = 0.01
+    central: CentralSettings | None = None
+
+    def __post_init__(self) -> None:
+        """Check names and ranges, and that the clients are said once."""
+        _one_of("data.standardize", self.standardize, get_args(Standardize))
+        _one_of("data.missing", self.missing, get_args(Missing))
+        for name in ("image_size", "max_examples", "train_per_client"):
+            _at_least_one(f"data.{name}", getattr(self, name))
+        for name in ("held_out_clients", "max_corrupt"):
+            _share(f"data.{name}", getattr(self, name))
+        if self.channels not in (None, 1, 3):
+            raise SettingError(f"data.channels: must be 1 (grey) or 3 (RGB), received {self.channels}")
+        self._check_clients()
+
+    def _check_clients(self) -> None:
+        method = self.partition.method if self.partition else "natural"
+        if method == "natural" and self.partition and self.client is None:
+            raise SettingError("data.partition.method: 'natural' needs data.client, the column that names the clients")
+        if method != "natural" and self.client is not None:
+            raise SettingError(
+                f"data.client: '{self.client}' names natural clients, but data.partition.method is '{method}'; "
+                f"remove one of them, or set data.partition.within = '{self.client}' to partition inside each"
+            )
+
+
+def _one_of(name: str, value: str, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise SettingError(f"{name}: unknown value '{value}'; {nearest(str(value), valid)}")
+
+
+def _above(name: str, value: float, bound: float) -> None:
+    if not value > bound:
+        raise SettingError(f"{name}: must be above {bound}, received {value}")
+
+
+def _share(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise SettingError(f"{name}: must be a share from 0 up to but not including 1, received {value}")
+
+
+def _at_least_one(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise SettingError(f"{name}: must be at least 1, received {value}")
