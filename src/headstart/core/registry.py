@@ -97,7 +97,11 @@ def lookup(table: Mapping[str, Entry], name: str, kind: str) -> Entry:
 
 def _part_types(factory: type, overrides: Mapping[str, type]) -> dict[str, type]:
     hints = _hints(factory)
-    parts = {f.name: hints[f.name] for f in dataclasses.fields(factory) if dataclasses.is_dataclass(hints[f.name])}
+    parts = {
+        f.name: type(f.default) if dataclasses.is_dataclass(f.default) else hints[f.name]
+        for f in dataclasses.fields(factory)
+        if dataclasses.is_dataclass(f.default) or dataclasses.is_dataclass(hints[f.name])
+    }
     return {**parts, **overrides}
 
 

@@ -1,0 +1,71 @@
+"""What the closed-form heads share: one round, sums of features, a head solved by the server."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from headstart.core.trees import Params, Tree
+from headstart.federate.protocol import Begin, Reduction, Schedule
+from headstart.models.batches import Batch
+from headstart.models.model import Model, Trainable
+
+
+class OneShotHead:
+    """Half of the protocol for methods of one round in which only a head changes; a mix-in without state.
+
+    The shared tree is the head. Clients need nothing but the frozen backbone, so what they send does not depend on it.
+    """
+
+    reduce: ClassVar[Reduction] = "sum"
+    pooled: ClassVar[bool] = False
+    schedule: ClassVar[Schedule] = Schedule(rounds=1)
+    trainable: ClassVar[Trainable] = "head"
+
+    def init(self, model: Model, params: Params) -> Begin:
+        """Share the head that will be replaced."""
+        return Begin(params, {}, {})
+
+    def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
+        """Every client is evaluated with the solved head."""
+        return shared
+
+
+def one_hot(batch: Batch, num_classes: int) -> Tensor:
+    """Return labels as rows of 0 and 1, float64; padding is all 0. Shape ``(…, examples, classes)``."""
+    return functional.one_hot(batch.labels, num_classes).double() * (batch.weights > 0).unsqueeze(-1)
+
+
+def class_sums(batch: Batch, num_classes: int) -> Tree:
+    """Return the sum of features and the number of examples per class: ``sums`` ``(…, classes, features)``, ``counts``."""
+    targets = one_hot(batch, num_classes)
+    return {"sums": targets.mT @ batch.inputs.double(), "counts": targets.sum(-2)}
+
+
+def pack_symmetric(matrix: Tensor) -> Tensor:
+    """Return the upper triangle as a vector: half the bytes. Shape ``(…, d (d + 1) / 2)``."""
+    rows, columns = torch.triu_indices(matrix.shape[-1], matrix.shape[-1])
+    return matrix[..., rows, columns]
+
+
+def unpack_symmetric(vector: Tensor, size: int) -> Tensor:
+    """Undo :func:`pack_symmetric`, for one matrix.
+
+    >>> unpack_symmetric(torch.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([[1., 2.],
+            [2., 3.]])
+    """
+    rows, columns = torch.triu_indices(size, size)
+    matrix = vector.new_zeros(size, size)
+    matrix[rows, columns] = vector
+    matrix[columns, rows] = vector
+    return matrix
+
+
+def head(weight: Tensor, bias: Tensor, like: Tree) -> Tree:
+    """Return a head's tree in the type of the head it replaces."""
+    dtype = like["head.weight"].dtype
+    return {"head.weight": weight.to(dtype), "head.bias": bias.to(dtype)}

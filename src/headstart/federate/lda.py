@@ -1,0 +1,61 @@
+"""Federated linear discriminant analysis (FedCGS).
+
+Guan, Zhou, Gu: Capture Global Feature Statistics for One-Shot Federated Learning. AAAI 2025.
+https://arxiv.org/abs/2503.06962 (equations 3 to 7).
+
+Differs from the paper: the covariance is the one within classes, as in scikit-learn's LinearDiscriminantAnalysis, with
+shrinkage towards a multiple of the identity; the paper's is the total covariance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from headstart.core.registry import Scale
+from headstart.core.trees import Tree
+from headstart.federate.closed_form import OneShotHead, class_sums, head, pack_symmetric, unpack_symmetric
+from headstart.models.batches import ClientData
+from headstart.models.model import Model
+
+ABSENT = -1e4
+"""Bias of a class that no client has: never predicted, yet finite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearDiscriminant(OneShotHead):
+    """Clients send second moments, class sums and counts; the server solves the Gaussian classifier.
+
+    Attributes:
+        shrinkage: share of the covariance replaced by its mean variance times the identity, in [0, 1].
+    """
+
+    shrinkage: Annotated[float, Field(ge=0, le=1)] = field(default=0.05, metadata={"search": Scale(10)})
+
+    def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
+        """Send second moments, class sums and counts."""
+        batch = data.everything(model)
+        features = batch.inputs.double() * (batch.weights > 0).unsqueeze(-1)
+        sums = class_sums(batch, model.network.num_classes)
+        return {"second_moment": pack_symmetric(features.mT @ features), **sums}, private
+
+    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+        """Return weights ``S^-1 mu_c`` and biases ``-mu_c' S^-1 mu_c / 2 + log prior_c``."""
+        counts, sums = update["counts"], update["sums"]
+        means = sums / counts.clamp_min(1).unsqueeze(-1)
+        second_moment = unpack_symmetric(update["second_moment"], sums.shape[-1])
+        within = (second_moment - sums.mT @ means) / counts.sum()
+        weight = torch.linalg.lstsq(shrink(within, self.shrinkage), means.mT).solution.mT
+        log_prior = torch.where(counts > 0, (counts / counts.sum()).clamp_min(1e-300).log(), ABSENT)
+        return head(weight, log_prior - (means * weight).sum(-1) / 2, shared), state
+
+
+def shrink(covariance: Tensor, share: float) -> Tensor:
+    """Return ``(1 - share) S + share (trace S / d) I``."""
+    size = len(covariance)
+    identity = torch.eye(size, dtype=covariance.dtype)
+    return (1 - share) * covariance + share * (covariance.trace() / size) * identity

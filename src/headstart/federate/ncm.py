@@ -1,0 +1,31 @@
+"""Federated nearest class mean (FedNCM).
+
+Legate, Bernier, Caccia, Oyallon, Belilovsky: Guiding The Last Layer in Federated Learning with Pre-Trained Models.
+NeurIPS 2023. https://arxiv.org/abs/2306.03937 (Algorithm 1).
+
+Differs from the paper: nothing; the fine-tuning that follows there is a federated stage of its own here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.core.trees import Tree
+from headstart.federate.closed_form import OneShotHead, class_sums, head
+from headstart.models.batches import ClientData
+from headstart.models.model import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestClassMean(OneShotHead):
+    """Clients send class sums and counts; each class's weights are its mean feature, of unit norm."""
+
+    def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
+        """Send sums and counts per class."""
+        return class_sums(data.everything(model), model.network.num_classes), private
+
+    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+        """Normalise the class means; a class that nobody has keeps zero weights."""
+        means = update["sums"] / update["counts"].clamp_min(1).unsqueeze(-1)
+        weight = means / means.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        return head(weight, weight.new_zeros(len(weight)), shared), state

@@ -1,0 +1,61 @@
+"""Pooled training: the oracle.
+
+Not a federated method: it trains on all clients' data as if one client held them, which no real federation can do.
+It is the yardstick that McMahan et al. 2017 (https://arxiv.org/abs/1602.05629) and all since compare with.
+
+Differs from the paper: nothing; plain minibatch training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pydantic import PositiveInt
+
+from headstart.core import trees
+from headstart.core.registry import Scale
+from headstart.core.trees import Params, Tree
+from headstart.federate.protocol import Begin, Reduction, Schedule
+from headstart.models.batches import ClientData
+from headstart.models.model import Model, Trainable
+from headstart.models.training import LocalTraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooled:
+    """Train on the union of the clients' training data.
+
+    Attributes:
+        epochs: passes over the union.
+        local: how steps are taken.
+        trainable: where the model is cut.
+    """
+
+    epochs: PositiveInt = field(default=20, metadata={"search": Scale(3)})
+    local: LocalTraining = LocalTraining()
+    trainable: Trainable = "all"
+
+    reduce: ClassVar[Reduction] = "mean"
+    pooled: ClassVar[bool] = True
+
+    @property
+    def schedule(self) -> Schedule:
+        """One round with one client, who has everything."""
+        return Schedule(rounds=1)
+
+    def init(self, model: Model, params: Params) -> Begin:
+        """Share the starting parameters."""
+        return Begin(params, {}, {})
+
+    def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
+        """Train on everything."""
+        return trees.subtract(self.local.fit(model, shared, data, self.epochs), shared), private
+
+    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+        """Take the result."""
+        return trees.add(shared, update), state
+
+    def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
+        """Every client is evaluated with the pooled parameters."""
+        return shared

@@ -1,0 +1,58 @@
+"""Federated ridge regression on frozen features (Fed3R).
+
+Fanì, Camoriano, Caputo, Ciccone: Accelerating Heterogeneous Federated Learning with Closed-form Classifiers. ICML 2024.
+https://arxiv.org/abs/2406.01116 (equations 4 to 6).
+
+Differs from the paper: sums travel in float64, so that the result equals pooled ridge regression for any partition; a
+symmetric matrix travels as its upper triangle; dividing each class's weights by their norm is an option, off by default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from pydantic import PositiveFloat
+from torch import Tensor
+
+from headstart.core.registry import Scale
+from headstart.core.trees import Tree
+from headstart.federate.closed_form import OneShotHead, head, one_hot, pack_symmetric, unpack_symmetric
+from headstart.models.batches import Batch, ClientData
+from headstart.models.model import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ridge(OneShotHead):
+    """Clients send ``Z'Z`` and ``Z'Y``; the server solves ``(sum Z'Z + penalty I) W = sum Z'Y``, ``Z = [features, 1]``.
+
+    Attributes:
+        penalty: weight of the squared norm, times nothing: as scikit-learn's ``Ridge(alpha)`` on ``Z``.
+        normalize: divide each class's weights and bias by the norm of its weights.
+    """
+
+    penalty: PositiveFloat = field(default=1.0, metadata={"search": Scale(100)})
+    normalize: bool = False
+
+    def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
+        """Send the two sums."""
+        batch = data.everything(model)
+        design = with_intercept(batch)
+        moment = design.mT @ one_hot(batch, model.network.num_classes)
+        return {"gram": pack_symmetric(design.mT @ design), "moment": moment}, private
+
+    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+        """Solve for the head."""
+        moment = update["moment"]
+        gram = unpack_symmetric(update["gram"], len(moment))
+        solution = torch.linalg.solve(gram + self.penalty * torch.eye(len(moment), dtype=gram.dtype), moment)
+        if self.normalize:
+            solution = solution / solution[:-1].norm(dim=0).clamp_min(1e-12)
+        return head(solution[:-1].mT, solution[-1], shared), state
+
+
+def with_intercept(batch: Batch) -> Tensor:
+    """Return ``[features, 1]`` in float64, padding all 0; shape ``(…, examples, features + 1)``."""
+    features = batch.inputs.double()
+    design = torch.cat([features, torch.ones_like(features[..., :1])], dim=-1)
+    return design * (batch.weights > 0).unsqueeze(-1)
