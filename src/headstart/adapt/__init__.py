@@ -1,1 +1,21 @@
-"""TODO."""
+"""What a client does alone: one file each, and the table of their names."""
+
+from __future__ import annotations
+
+from headstart.adapt.gradient import FullFinetune, LastBlocks, LinearProbe
+from headstart.adapt.keep import Keep
+from headstart.adapt.lp_ft import LpFt
+from headstart.adapt.personal_ridge import PersonalRidge
+from headstart.adapt.protocol import Adapt
+from headstart.core.registry import Entry
+
+METHODS: dict[str, Entry] = {
+    "keep": Entry(Keep),
+    "linear_probe": Entry(LinearProbe),
+    "full_finetune": Entry(FullFinetune),
+    "last_blocks": Entry(LastBlocks),
+    "lp_ft": Entry(LpFt),
+    "personal_ridge": Entry(PersonalRidge),
+}
+
+__all__ = ["METHODS", "Adapt", "FullFinetune", "Keep", "LastBlocks", "LinearProbe", "LpFt", "PersonalRidge"]

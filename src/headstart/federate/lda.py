@@ -1,7 +1,7 @@
 """Federated linear discriminant analysis (FedCGS).
 
 Guan, Zhou, Gu: Capture Global Feature Statistics for One-Shot Federated Learning. AAAI 2025.
-https://arxiv.org/abs/2503.06962 (equations 3 to 7).
+https://arxiv.org/abs/2503.06962.
 
 Differs from the paper: the covariance is the one within classes, as in scikit-learn's LinearDiscriminantAnalysis, with
 shrinkage towards a multiple of the identity; the paper's is the total covariance.

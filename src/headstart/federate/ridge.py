@@ -1,7 +1,7 @@
 """Federated ridge regression on frozen features (Fed3R).
 
 Fanì, Camoriano, Caputo, Ciccone: Accelerating Heterogeneous Federated Learning with Closed-form Classifiers. ICML 2024.
-https://arxiv.org/abs/2406.01116 (equations 4 to 6).
+https://arxiv.org/abs/2406.01116.
 
 Differs from the paper: sums travel in float64, so that the result equals pooled ridge regression for any partition; a
 symmetric matrix travels as its upper triangle; dividing each class's weights by their norm is an option, off by default.

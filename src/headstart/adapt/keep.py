@@ -1,0 +1,28 @@
+"""Keep: the client uses what it received.
+
+The baseline of every personalisation study, e.g. Wu, Li, Charles, Xiao, Liu, Xu, Smith: Motley. 2022.
+https://arxiv.org/abs/2206.09262.
+
+Differs from the paper: nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from headstart.core.trees import Params
+from headstart.models.batches import ClientData
+from headstart.models.model import Model, Trainable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keep:
+    """Return the parameters unchanged."""
+
+    trainable: ClassVar[Trainable] = "head"
+    accept: ClassVar[bool] = False
+
+    def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
+        """Return ``params``."""
+        return params

@@ -1,0 +1,49 @@
+"""LP-FT: linear probing, then full fine-tuning.
+
+Kumar, Raghunathan, Jones, Ma, Liang: Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution.
+ICLR 2022. https://arxiv.org/abs/2202.10054 (section 3.4).
+
+Differs from the paper: fixed numbers of epochs in both phases; the second phase's step size is ``client_lr`` times
+``finetune_lr_factor``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from pydantic import PositiveFloat, PositiveInt
+
+from headstart.core.registry import Scale
+from headstart.core.trees import Params
+from headstart.models.batches import ClientData
+from headstart.models.model import Model, Trainable
+from headstart.models.training import LocalTraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class LpFt:
+    """First the head on frozen features, then everything with a smaller step.
+
+    Attributes:
+        head_epochs: passes of the first phase.
+        epochs: passes of the second phase.
+        local: how steps are taken; ``client_lr`` is the first phase's.
+        finetune_lr_factor: step size of the second phase relative to the first.
+        accept: keep the result only if it is better on the client's validation data.
+    """
+
+    head_epochs: PositiveInt = field(default=10, metadata={"search": Scale(4)})
+    epochs: PositiveInt = field(default=3, metadata={"search": Scale(3)})
+    local: LocalTraining = LocalTraining()
+    finetune_lr_factor: PositiveFloat = field(default=0.1, metadata={"search": Scale(10)})
+    accept: bool = True
+
+    trainable: ClassVar[Trainable] = "all"
+
+    def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
+        """Train the head, then everything."""
+        probe, head = model.recut(params, "head")
+        params = {**params, **self.local.fit(probe, head, data, self.head_epochs, stream="probe")}
+        gentle = replace(self.local, client_lr=self.local.client_lr * self.finetune_lr_factor)
+        return gentle.fit(model, params, data, self.epochs, stream="finetune")

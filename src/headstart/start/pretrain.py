@@ -1,0 +1,83 @@
+"""Pre-training on the server's central pool, from random weights or from a checkpoint.
+
+Nguyen, Wang, Malik, Sanjabi, Rabbat: Where to Begin? On the Impact of Pre-Training and Initialization in Federated
+Learning. ICLR 2023. https://arxiv.org/abs/2206.15387.
+
+Differs from the paper: the pool is the user's own; training stops early on the pool's validation part, and the step
+size follows half a cosine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from headstart.core.errors import SettingError
+from headstart.core.trees import Params
+from headstart.models.batches import ClientData
+from headstart.models.model import Model, Trainable, cut_at, weighted_loss
+from headstart.models.network import Network
+from headstart.models.networks import new_head
+from headstart.models.training import LocalTraining, descend
+from headstart.start.protocol import Build, Pool
+
+Report = Callable[[int, float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain:
+    """Train on the central pool and keep the epoch of least validation loss.
+
+    Attributes:
+        origin: ``random`` weights, or the backbone's ``checkpoint``.
+        epochs: passes over the pool at most.
+        patience: epochs without improvement before stopping.
+        trainable: where the model is cut while pre-training.
+        local: how steps are taken.
+    """
+
+    origin: Literal["random", "checkpoint"] = "random"
+    epochs: PositiveInt = 20
+    patience: PositiveInt = 5
+    trainable: Trainable = "all"
+    local: LocalTraining = field(default=LocalTraining(client_lr=0.05, momentum=0.9))
+
+    def __call__(self, build: Build, num_classes: int, pool: Pool | None) -> tuple[Network, Params]:
+        """Return the pre-trained weights; the head is new where the pool has other classes."""
+        if pool is None:
+            raise SettingError("start: 'pretrain' needs a central pool, received none; add a [data.central] table")
+        network, weights = build(from_scratch=self.origin == "random", num_classes=pool.num_classes)
+        model, params = cut_at(network, weights, self.trainable)
+        trained = model.weights(train_until_stale(model, params, pool, self.local, self.epochs, self.patience))
+        return (network, trained) if pool.same_classes else new_head(network, trained, num_classes)
+
+
+def train_until_stale(
+    model: Model, params: Params, pool: Pool, local: LocalTraining, epochs: int, patience: int
+) -> Params:
+    """Train with half a cosine of step sizes; return the parameters of least validation loss."""
+    state = local.build().init(params)
+    best, best_loss, stale = params, mean_loss(model, params, pool.val), 0
+    for epoch in range(epochs):
+        optimizer = local.build(lr_factor=(1 + math.cos(math.pi * epoch / epochs)) / 2)
+        batches = local.batches(model, pool.train, 1, stream=f"pretrain-{epoch}")
+        params, state = descend(model, params, state, batches, optimizer)
+        loss = mean_loss(model, params, pool.val)
+        best, best_loss, stale = (params, loss, 0) if loss < best_loss else (best, best_loss, stale + 1)
+        if stale >= patience:
+            break
+    return best
+
+
+def mean_loss(model: Model, params: Params, data: ClientData) -> float:
+    """Return the mean cross-entropy over ``data``."""
+    total, count = 0.0, 0
+    for batch in data.batches(model, batch_size=256, epochs=1):
+        size = len(batch.labels)
+        total += float(weighted_loss(model.logits(params, batch.inputs), batch)) * size
+        count += size
+    return total / max(count, 1)

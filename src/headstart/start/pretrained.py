@@ -1,0 +1,45 @@
+"""A checkpoint's backbone, and a head for the clients' classes.
+
+Kumar, Raghunathan, Jones, Ma, Liang: Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution.
+ICLR 2022. https://arxiv.org/abs/2202.10054 (a head fitted on frozen features before anything else moves).
+
+Differs from the paper: the head is fitted on the server's central pool, if it has the clients' classes; else it is new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pydantic import PositiveInt
+
+from headstart.core.trees import Params
+from headstart.models.model import cut_at
+from headstart.models.network import Network
+from headstart.models.training import LocalTraining
+from headstart.start.pretrain import train_until_stale
+from headstart.start.protocol import Build, Pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """Load the checkpoint, freeze the backbone, fit the head on the central pool.
+
+    Attributes:
+        epochs: passes over the pool at most.
+        patience: epochs without improvement before stopping.
+        local: how steps are taken.
+    """
+
+    epochs: PositiveInt = 30
+    patience: PositiveInt = 5
+    local: LocalTraining = field(default=LocalTraining(client_lr=0.05, momentum=0.9))
+
+    def __call__(self, build: Build, num_classes: int, pool: Pool | None) -> tuple[Network, Params]:
+        """Return the checkpoint's weights with a head for the clients' classes."""
+        network, weights = build(from_scratch=False, num_classes=num_classes)
+        if pool is None or not pool.same_classes:
+            return network, weights
+        model, head = cut_at(network, weights, "head")
+        return network, model.weights(
+            train_until_stale(model, head, pool, self.local, self.epochs, self.patience)
+        )

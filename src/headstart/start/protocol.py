@@ -1,0 +1,47 @@
+"""What a start says: one function from what the server has to the first weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from headstart.core.trees import Params
+from headstart.models.batches import ClientData
+from headstart.models.network import Network
+
+
+class Build(Protocol):
+    """Makes the study's network."""
+
+    def __call__(self, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
+        """Return a skeleton and first weights: random, or a checkpoint's with a new head."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The server's own labelled data.
+
+    Attributes:
+        train: what to train on.
+        val: what decides when to stop.
+        num_classes: classes of the pool.
+        same_classes: whether they are the clients' classes, in the clients' order.
+    """
+
+    train: ClientData
+    val: ClientData
+    num_classes: int
+    same_classes: bool
+
+
+class Start(Protocol):
+    """Where the shared weights come from."""
+
+    def __call__(self, build: Build, num_classes: int, pool: Pool | None) -> tuple[Network, Params]:
+        """Return a network for the clients' ``num_classes`` and its first weights.
+
+        Raises:
+            SettingError: the start needs a pool and there is none.
+        """
+        ...
