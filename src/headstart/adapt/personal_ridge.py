@@ -16,8 +16,8 @@ from torch import Tensor
 
 from headstart.core.trees import Params
 from headstart.models.batches import Batch, ClientData
+from headstart.models.design import one_hot, present, with_intercept
 from headstart.models.model import Model, Trainable, head_logits
-from torch.nn import functional
 
 PENALTIES = tuple(10.0**power for power in range(-3, 7))
 """Candidates: the smallest is close to a local head, the largest to the head received."""
@@ -40,24 +40,16 @@ class PersonalRidge:
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
         """Solve for the personal head."""
         batch = data.everything(model)
-        correction = ridge_correction(design_of(batch), residual_of(params, batch), self.penalty)
+        correction = ridge_correction(with_intercept(batch), residual_of(params, batch), self.penalty)
         weight, bias = params["head.weight"], params["head.bias"]
         change = correction.to(weight.dtype)
         return {**params, "head.weight": weight + change[..., :-1, :].mT, "head.bias": bias + change[..., -1, :]}
 
 
-def design_of(batch: Batch) -> Tensor:
-    """Return ``[features, 1]`` in float64, padding all 0; shape ``(…, examples, features + 1)``."""
-    features = batch.inputs.double()
-    design = torch.cat([features, torch.ones_like(features[..., :1])], dim=-1)
-    return design * (batch.weights > 0).unsqueeze(-1)
-
-
 def residual_of(params: Params, batch: Batch) -> Tensor:
     """Return one-hot labels minus the received head's scores, padding all 0; shape ``(…, examples, classes)``."""
     scores = head_logits({name: value.double() for name, value in params.items()}, batch.inputs.double())
-    targets = functional.one_hot(batch.labels, scores.shape[-1]).double()
-    return (targets - scores) * (batch.weights > 0).unsqueeze(-1)
+    return one_hot(batch, scores.shape[-1]) - scores * present(batch)
 
 
 def ridge_correction(design: Tensor, residual: Tensor, penalty: float | None) -> Tensor:

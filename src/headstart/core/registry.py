@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, get_type_hints
 
 from headstart.core.errors import SettingError, nearest
@@ -55,15 +55,15 @@ class Entry:
         """
         known = {name: (path, setting) for name, path, setting in _flatten(self.factory, self.parts)}
         own: dict[str, Any] = {}
-        nested: dict[str, dict[str, Any]] = {part: {} for part in _part_types(self.factory, self.parts)}
+        nested: dict[str, dict[str, Any]] = {part: {} for part in _default_parts(self.factory, self.parts)}
         for name, value in values.items():
             if name not in known:
                 raise SettingError(f"{name}: unknown setting; {nearest(name, known)}")
             path, setting = known[name]
             target = nested[path] if path else own
             target[name] = validate(name, value, setting.type)
-        parts = _part_types(self.factory, self.parts)
-        return self.factory(**own, **{part: parts[part](**nested[part]) for part in parts})
+        parts = _default_parts(self.factory, self.parts)
+        return self.factory(**own, **{part: dataclasses.replace(parts[part], **nested[part]) for part in parts})
 
 
 def validate(name: str, value: Any, kind: Any) -> Any:
@@ -95,32 +95,23 @@ def lookup(table: Mapping[str, Entry], name: str, kind: str) -> Entry:
     return table[name]
 
 
-def _part_types(factory: type, overrides: Mapping[str, type]) -> dict[str, type]:
-    hints = _hints(factory)
-    parts = {
-        f.name: type(f.default) if dataclasses.is_dataclass(f.default) else hints[f.name]
-        for f in dataclasses.fields(factory)
-        if dataclasses.is_dataclass(f.default) or dataclasses.is_dataclass(hints[f.name])
-    }
-    return {**parts, **overrides}
+def _default_parts(factory: type, overrides: Mapping[str, type]) -> dict[str, Any]:
+    """Return each part's default instance: the field's own, or that of the class which fills it instead."""
+    own = {f.name: f.default for f in dataclasses.fields(factory) if dataclasses.is_dataclass(f.default)}
+    return {name: overrides[name]() if name in overrides else default for name, default in own.items()}
 
 
 def _flatten(factory: type, overrides: Mapping[str, type]) -> Iterator[tuple[str, str, Setting]]:
-    parts = _part_types(factory, overrides)
-    for name, setting in _own_settings(factory):
-        if name not in parts:
-            yield name, "", setting
-    for part, cls in parts.items():
-        for name, setting in _own_settings(cls):
-            yield name, part, setting
+    parts = _default_parts(factory, overrides)
+    for f in dataclasses.fields(factory):
+        if f.name not in parts:
+            yield f.name, "", Setting(_hints(factory)[f.name], f.default, f.metadata.get("search"))
+    for part, instance in parts.items():
+        cls = type(instance)
+        for f in dataclasses.fields(cls):
+            yield f.name, part, Setting(_hints(cls)[f.name], getattr(instance, f.name), f.metadata.get("search"))
 
 
-def _own_settings(cls: type) -> Iterator[tuple[str, Setting]]:
-    for f in dataclasses.fields(cls):
-        if f.init:
-            yield f.name, Setting(_hints(cls)[f.name], f.default, f.metadata.get("search"))
-
-
-@lru_cache(maxsize=None)
+@cache
 def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from headstart.core.trees import Params, Tree
 from headstart.federate.protocol import Begin, Reduction, Schedule
 from headstart.models.batches import Batch
+from headstart.models.design import one_hot
 from headstart.models.model import Model, Trainable
 
 
@@ -32,11 +32,6 @@ class OneShotHead:
     def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
         """Every client is evaluated with the solved head."""
         return shared
-
-
-def one_hot(batch: Batch, num_classes: int) -> Tensor:
-    """Return labels as rows of 0 and 1, float64; padding is all 0. Shape ``(…, examples, classes)``."""
-    return functional.one_hot(batch.labels, num_classes).double() * (batch.weights > 0).unsqueeze(-1)
 
 
 def class_sums(batch: Batch, num_classes: int) -> Tree:

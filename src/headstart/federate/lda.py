@@ -20,6 +20,7 @@ from headstart.core.registry import Scale
 from headstart.core.trees import Tree
 from headstart.federate.closed_form import OneShotHead, class_sums, head, pack_symmetric, unpack_symmetric
 from headstart.models.batches import ClientData
+from headstart.models.design import present
 from headstart.models.model import Model
 
 ABSENT = -1e4
@@ -39,7 +40,7 @@ class LinearDiscriminant(OneShotHead):
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Send second moments, class sums and counts."""
         batch = data.everything(model)
-        features = batch.inputs.double() * (batch.weights > 0).unsqueeze(-1)
+        features = batch.inputs.double() * present(batch)
         sums = class_sums(batch, model.network.num_classes)
         return {"second_moment": pack_symmetric(features.mT @ features), **sums}, private
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 import torch
 from pydantic import PositiveFloat
-from torch import Tensor
 
 from headstart.core.registry import Scale
 from headstart.core.trees import Tree
-from headstart.federate.closed_form import OneShotHead, head, one_hot, pack_symmetric, unpack_symmetric
-from headstart.models.batches import Batch, ClientData
+from headstart.federate.closed_form import OneShotHead, head, pack_symmetric, unpack_symmetric
+from headstart.models.batches import ClientData
+from headstart.models.design import one_hot, with_intercept
 from headstart.models.model import Model
 
 
@@ -49,10 +49,3 @@ class Ridge(OneShotHead):
         if self.normalize:
             solution = solution / solution[:-1].norm(dim=0).clamp_min(1e-12)
         return head(solution[:-1].mT, solution[-1], shared), state
-
-
-def with_intercept(batch: Batch) -> Tensor:
-    """Return ``[features, 1]`` in float64, padding all 0; shape ``(…, examples, features + 1)``."""
-    features = batch.inputs.double()
-    design = torch.cat([features, torch.ones_like(features[..., :1])], dim=-1)
-    return design * (batch.weights > 0).unsqueeze(-1)
