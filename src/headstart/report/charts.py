@@ -1,0 +1,115 @@
+"""Small pieces that every chart is made of: inline data, points, rules, labels that do not touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from headstart.report.palette import CONFIG
+
+Row = Mapping[str, Any]
+
+GLYPH = 6.6  # mean width of a 12 px letter; generous, so that estimates err towards more room
+
+
+def inline(rows: Iterable[Row]) -> alt.Data:
+    """Rows as inline data; no pandas."""
+    return alt.Data(values=[dict(row) for row in rows])
+
+
+def constant(colour: str) -> Any:
+    """A fixed colour."""
+    return alt.value(colour)
+
+
+def literal(field: str) -> Any:
+    """A colour, shape or number that the data already holds."""
+    return {"field": field, "type": "nominal", "scale": None, "legend": None}
+
+
+def finish(chart: Any, width: int, height: int, title: str, description: str) -> Any:
+    """Give a chart its size, its look, and the words a screen reader says."""
+    sized = chart.properties(width=width, height=height, usermeta={"title": title, "description": description})
+    return sized.configure(**CONFIG)
+
+
+def label_width(names: Iterable[str]) -> float:
+    """Room in px for the longest name."""
+    return max((len(name) for name in names), default=0) * GLYPH + 8
+
+
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move label heights apart until each has ``gap``, in order, within [low, high] where they fit.
+
+    >>> spread([10, 11, 40], gap=12, low=0, high=100)
+    [4.5, 16.5, 40]
+    """
+    order = sorted(range(len(wanted)), key=lambda at: wanted[at])
+    groups: list[list[Any]] = []  # [centre, members]
+    for at in order:
+        groups.append([float(wanted[at]), [at]])
+        while len(groups) > 1 and _touch(groups[-2], groups[-1], gap):
+            _merge(groups, wanted)
+    placed = [0.0] * len(wanted)
+    for centre, members in groups:
+        half = gap * (len(members) - 1) / 2
+        centre = min(max(centre, low + half), max(high - half, low + half))
+        for step, at in enumerate(members):
+            placed[at] = centre - half + gap * step
+    return _exact(placed, wanted)
+
+
+def _touch(upper: list[Any], lower: list[Any], gap: float) -> bool:
+    reach = gap * (len(upper[1]) + len(lower[1])) / 2
+    return bool(lower[0] - upper[0] < reach)
+
+
+def _merge(groups: list[list[Any]], wanted: Sequence[float]) -> None:
+    members = groups[-2][1] + groups[-1][1]
+    del groups[-2:]
+    groups.append([sum(wanted[at] for at in members) / len(members), members])
+
+
+def _exact(placed: Sequence[float], wanted: Sequence[float]) -> list[float]:
+    return [was if now == was else now for now, was in zip(placed, wanted, strict=True)]
+
+
+def place_labels(
+    points: Sequence[tuple[float, float]], names: Sequence[str], width: float, height: float
+) -> list[tuple[float, float, str]]:
+    """Choose a free place beside each point for its name: (x, y, align) in px; the first names choose first."""
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
+    labels = []
+    for (x, y), name in zip(points, names, strict=True):
+        options = [(_box(option, name), option) for option in _candidates(x, y)]
+        free = [(_cost(box, taken, width, height), at) for at, (box, _) in enumerate(options)]
+        box, option = options[min(free)[1]]
+        taken.append(box)
+        labels.append(option)
+    return labels
+
+
+def _candidates(x: float, y: float) -> list[tuple[float, float, str]]:
+    near = [(x + 10, y, "left"), (x - 10, y, "right"), (x, y - 15, "center"), (x, y + 15, "center")]
+    far = [(x + 9 * sx, y + dy, side) for dy in (-14, 14, -28, 28, -42, 42) for sx, side in ((1, "left"), (-1, "right"))]
+    return near + far
+
+
+def _box(option: tuple[float, float, str], name: str) -> tuple[float, float, float, float]:
+    x, y, align = option
+    width = len(name) * GLYPH
+    left = {"left": x, "right": x - width, "center": x - width / 2}[align]
+    return left, y - 7, left + width, y + 7
+
+
+def _cost(box: tuple[float, ...], taken: Sequence[tuple[float, ...]], width: float, height: float) -> float:
+    hidden = sum(_overlap(box, other) for other in taken)
+    outside = max(0, -box[0]) + max(0, box[2] - width) + max(0, -box[1]) + max(0, box[3] - height)
+    return hidden + 40 * outside
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return max(0.0, wide) * max(0.0, high)

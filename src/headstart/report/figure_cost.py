@@ -1,0 +1,120 @@
+"""What accuracy costs on the network: each arm's mean against its bytes per client, and the Pareto front."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import altair as alt
+
+from headstart.report.charts import constant, finish, inline, literal, place_labels
+from headstart.report.palette import FAINT, INK, MUTED, PAPER, ROLE_COLOUR, ROLE_SHAPE
+from headstart.report.run import Run
+from headstart.report.summary import ArmRow, arm_rows
+from headstart.report.units import Metric, size
+
+GAP = 0.8  # decades between "nothing sent" and the smallest arm that sends
+
+
+def cost_figure(run: Run, width: int) -> Any:
+    """Accuracy against bytes, logarithmic, with a place of its own on the left for arms that send nothing."""
+    metric = Metric(run.metric)
+    rows = [row for row in arm_rows(run) if row.mean is not None and row.bytes is not None and row.role != "oracle"]
+    if len(rows) < 2:
+        return None
+    rows = sorted(rows, key=lambda row: row.role not in ("recommended", "baseline"))
+    inner, height = width - 58, 340 if width > 500 else 380
+    zero, top = _bytes_range(rows)
+    xs = [_position(row, zero) for row in rows]
+    ys = [_value(row, metric) for row in rows]
+    x_domain, y_domain = [zero - 0.25, top + 0.15], _padded(ys)
+    pixels = [(_to(x, x_domain, 0, inner), _to(y, y_domain, height, 0)) for x, y in zip(xs, ys, strict=True)]
+    labels = place_labels(pixels, [row.name for row in rows], inner, height)
+    points = [_point(*item) for item in zip(rows, xs, ys, labels, strict=True)]
+    x = alt.X("x:Q", axis=_bytes_axis(zero, top), scale=alt.Scale(domain=x_domain, nice=False, zero=False))
+    y = alt.Y("y:Q", title=_title(metric), scale=alt.Scale(domain=y_domain, nice=False, zero=False))
+    layers = alt.layer(_front(points, x, y), *_marks(points, x, y), *_names(points))
+    described = "; ".join(f"{row.name}: {size(row.bytes)}, {metric.value(row.mean)}" for row in rows)
+    return finish(layers, int(inner), height, f"{metric.label.capitalize()} against bytes per client", described)
+
+
+def _bytes_range(rows: list[ArmRow]) -> tuple[float, float]:
+    """Where zero bytes stand, and the largest arm, in powers of ten."""
+    sent = [math.log10(row.bytes) for row in rows if row.bytes]
+    low, high = (min(sent), max(sent)) if sent else (1.0, 1.0)
+    has_zero = any(not row.bytes for row in rows)
+    return (math.floor(low) - (GAP if has_zero else 0), max(high, math.floor(low) + 1))
+
+
+def _position(row: ArmRow, zero: float) -> float:
+    return math.log10(row.bytes) if row.bytes else zero
+
+
+def _value(row: ArmRow, metric: Metric) -> float:
+    return (row.mean or 0.0) * metric.factor
+
+
+def _padded(values: list[float]) -> list[float]:
+    room = max(max(values) - min(values), 1e-9)
+    return [min(values) - 0.12 * room, max(values) + 0.12 * room]
+
+
+def _to(value: float, domain: list[float], start: float, stop: float) -> float:
+    return start + (value - domain[0]) / (domain[1] - domain[0]) * (stop - start)
+
+
+def _title(metric: Metric) -> str:
+    return metric.label.capitalize() + (", %" if metric.is_share else "")
+
+
+def _point(row: ArmRow, x: float, y: float, label: tuple[float, float, str]) -> dict[str, Any]:
+    named = row.role in ("recommended", "baseline")
+    return {
+        "name": row.name,
+        "x": x,
+        "y": y,
+        "front": row.pareto,
+        "colour": ROLE_COLOUR[row.role] if named else (MUTED if row.pareto else FAINT),
+        "ink": INK if named or row.pareto else MUTED,
+        "weight": "bold" if named else "normal",
+        "shape": ROLE_SHAPE[row.role],
+        "label_x": label[0],
+        "label_y": label[1],
+        "align": label[2],
+    }
+
+
+def _bytes_axis(zero: float, top: float) -> alt.Axis:
+    ticks = [zero] if zero != math.floor(zero) else []
+    first = math.floor(zero + GAP) if ticks else int(zero)
+    powers = list(range(first, math.floor(top) + 1))
+    words = {float(zero): "0 B"} if ticks else {}
+    words |= {float(power): size(10.0**power) for power in powers}
+    chosen = " : ".join(f"abs(datum.value - {at}) < 0.01 ? '{text}'" for at, text in words.items()) + " : ''"
+    return alt.Axis(title="Bytes per client, down and up, whole run (logarithmic)", values=list(words), labelExpr=chosen)
+
+
+def _front(points: list[dict[str, Any]], x: Any, y: Any) -> Any:
+    front = sorted((point for point in points if point["front"]), key=lambda point: point["x"])
+    chart = alt.Chart(inline({"x": point["x"], "y": point["y"]} for point in front))
+    return chart.mark_line(interpolate="step-after", strokeWidth=1.5, strokeDash=[4, 3]).encode(
+        x=x, y=y, color=constant(FAINT)
+    )
+
+
+def _marks(points: list[dict[str, Any]], x: Any, y: Any) -> list[Any]:
+    return [
+        alt.Chart(inline([point]))
+        .mark_point(filled=True, size=90, opacity=1, stroke=PAPER, strokeWidth=1.5)
+        .encode(x=x, y=y, color=literal("colour"), shape=literal("shape"))
+        for point in reversed(points)
+    ]
+
+
+def _names(points: list[dict[str, Any]]) -> list[Any]:
+    return [
+        alt.Chart(inline([point]))
+        .mark_text(align=point["align"], baseline="middle", fontWeight=point["weight"])
+        .encode(x=alt.value(point["label_x"]), y=alt.value(point["label_y"]), text="name:N", color=literal("ink"))
+        for point in points
+    ]

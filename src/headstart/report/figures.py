@@ -1,0 +1,39 @@
+"""The figures of a run, as Altair charts: arms, clients, differences, cost, curves.
+
+Every figure exists at two widths, one for a page and one for a phone; only those that the run has data for are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from headstart.report.run import Run
+
+WIDE, NARROW = 760, 350  # px
+
+
+def figures(run: Run, width: int = WIDE) -> dict[str, Any]:
+    """Draw every figure the run has data for.
+
+    Args:
+        run: What ``load_run`` read.
+        width: Whole width in px, 320 or more.
+
+    Returns:
+        Altair charts by name: of ``arms``, ``clients``, ``differences``, ``cost``, ``curves`` those that can be drawn.
+    """
+    from headstart.report.figure_arms import arms_figure
+    from headstart.report.figure_clients import clients_figure, differences_figure
+    from headstart.report.figure_cost import cost_figure
+    from headstart.report.figure_curves import curves_figure
+
+    drawn: dict[str, Callable[[Run, int], Any]] = {
+        "arms": arms_figure,
+        "clients": clients_figure,
+        "differences": differences_figure,
+        "cost": cost_figure,
+        "curves": curves_figure,
+    }
+    charts = {name: draw(run, width) for name, draw in drawn.items()}
+    return {name: chart for name, chart in charts.items() if chart is not None}

@@ -1,0 +1,231 @@
+"""A run folder, read: what was asked, what every run measured, and what was decided.
+
+The folder holds ``records.jsonl`` (needed), and ``study.toml``, ``clients.parquet``, ``verdict.json`` and
+``diagnosis.json``. Any of the last four may be missing: the study is then unfinished, and the page says so.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.core.errors import DataError
+from headstart.core.files import read_json_lines
+
+Json = Mapping[str, Any]
+
+COLUMNS = ("arm", "seed", "client", "seen", "split", "metric", "value")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One metric of every client: ``values`` is (arms, seeds, clients), NaN where nothing was measured."""
+
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...]
+    clients: tuple[str, ...]
+    seen: NDArray[np.bool_]  # (clients,)
+    values: NDArray[np.float64]  # (arms, seeds, clients)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder says.
+
+    Attributes:
+        folder: Where it was read.
+        study: ``study.toml`` as run, parsed; empty when it is missing.
+        study_text: The same file's text.
+        records: One mapping per arm × seed, the last one written where a pair stands twice.
+        clients: ``clients.parquet`` by column.
+        verdict: ``verdict.json``; empty while the study is unfinished.
+        diagnosis: ``diagnosis.json``, or the verdict's own copy; empty when none was made.
+        notes: What a reader should know about the folder itself, in plain sentences.
+    """
+
+    folder: Path
+    study: Json
+    study_text: str
+    records: tuple[Json, ...]
+    clients: Mapping[str, NDArray[Any]]
+    verdict: Json = field(default_factory=dict)
+    diagnosis: Json = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The study's name, or the folder's."""
+        return str(self.study.get("name") or self.folder.resolve().name)
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides."""
+        return str(self.study.get("decision", {}).get("metric") or self.verdict.get("metric") or "accuracy")
+
+    @property
+    def baseline(self) -> str | None:
+        """The arm that the others are compared with."""
+        return self.verdict.get("baseline") or self.study.get("decision", {}).get("baseline")
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Arms with at least one record, in the order they were first written."""
+        return tuple(dict.fromkeys(str(record["arm"]) for record in self.records))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds with at least one record, ascending."""
+        return tuple(sorted({int(record["seed"]) for record in self.records}))
+
+    def of(self, arm: str) -> tuple[Json, ...]:
+        """The records of one arm."""
+        return tuple(record for record in self.records if record["arm"] == arm)
+
+    def scores(self, metric: str | None = None, split: str = "test") -> Scores:
+        """One metric per arm, seed and client; the deciding metric on each client's own test by default."""
+        return _scores(self, metric or self.metric, split)
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read a run folder.
+
+    Args:
+        folder: What ``headstart study`` wrote.
+
+    Raises:
+        DataError: The folder is no run folder, or one of its files cannot be read.
+    """
+    folder = Path(folder)
+    records, notes = _read_records(folder)
+    study_text = _read_text(folder / "study.toml")
+    verdict = _read_json(folder / "verdict.json")
+    clients = _read_clients(folder / "clients.parquet")
+    return Run(
+        folder=folder,
+        study=_parse_toml(folder / "study.toml", study_text),
+        study_text=study_text,
+        records=records,
+        clients=clients,
+        verdict=verdict,
+        diagnosis=_read_json(folder / "diagnosis.json") or verdict.get("diagnosis") or {},
+        notes=(*notes, *_missing(folder, verdict)),
+    )
+
+
+def _read_records(folder: Path) -> tuple[tuple[Json, ...], list[str]]:
+    path = folder / "records.jsonl"
+    if not path.is_file():
+        raise DataError(
+            f"'{folder}' is no run folder: it has no records.jsonl; name the folder that 'headstart study' wrote"
+        )
+    lines = _json_lines(path)
+    if not lines:
+        raise DataError(f"'{path}' holds no finished run yet; run the study again to continue it, then report")
+    latest = {(line["arm"], line["seed"]): line for line in lines}
+    return tuple(latest.values()), _record_notes(path, lines, len(latest))
+
+
+def _json_lines(path: Path) -> list[Json]:
+    try:
+        lines = read_json_lines(path)
+    except ValueError as error:
+        raise DataError(f"'{path}' has a damaged line that is not JSON ({error}); {_REPAIR}") from error
+    for number, line in enumerate(lines, start=1):
+        if not isinstance(line, dict) or "arm" not in line or "seed" not in line:
+            raise DataError(f"'{path}' line {number} is no record: it needs 'arm' and 'seed'; {_REPAIR}")
+    return lines
+
+
+_REPAIR = "delete that line and run the study again: only this one run is repeated"
+
+
+def _record_notes(path: Path, lines: list[Json], distinct: int) -> list[str]:
+    notes = []
+    if not path.read_bytes().endswith(b"\n"):
+        notes.append("The last line of records.jsonl was cut off by a stop; it is not counted.")
+    if distinct < len(lines):
+        notes.append(f"{len(lines) - distinct} runs are recorded twice; the later record counts.")
+    if len({line.get("decision") for line in lines}) > 1:
+        notes.append("The records were made under different decision rules; the verdict does not mix them.")
+    return notes
+
+
+def _missing(folder: Path, verdict: Json) -> list[str]:
+    said = {
+        "study.toml": "study.toml is missing, so the settings cannot be shown.",
+        "clients.parquet": "clients.parquet is missing, so nothing can be shown per client.",
+    }
+    notes = [note for name, note in said.items() if not (folder / name).exists()]
+    return notes if verdict else [*notes, "There is no verdict yet: the study has not finished."]
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _parse_toml(path: Path, text: str) -> Json:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"'{path}' is not valid TOML ({error}); restore the study file and try again") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(_read_text(path) or "{}")
+    except json.JSONDecodeError as error:
+        raise DataError(f"'{path}' is not valid JSON ({error}); delete it and run the study again") from error
+    if not isinstance(value, dict):
+        raise DataError(f"'{path}' must hold one JSON object, got {type(value).__name__}; run the study again")
+    return value
+
+
+def _read_clients(path: Path) -> dict[str, NDArray[Any]]:
+    if not path.exists():
+        return {name: np.array([]) for name in COLUMNS}
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"'{path}' is not a Parquet file ({error}); delete it and run the study again") from error
+    absent = [name for name in COLUMNS if name not in table.column_names]
+    if absent:
+        raise DataError(f"'{path}' lacks the column '{absent[0]}'; it must have {', '.join(COLUMNS)}")
+    return {name: np.asarray(table.column(name).to_pylist()) for name in COLUMNS}
+
+
+def _scores(run: Run, metric: str, split: str) -> Scores:
+    table = run.clients
+    keep = (table["metric"] == metric) & (table["split"] == split) if len(table["arm"]) else np.array([], bool)
+    arm, seed, client = (table[name][keep] for name in ("arm", "seed", "client"))
+    arms = tuple(name for name in run.arms if name in set(arm.tolist()))
+    seeds, clients = tuple(sorted(set(seed.tolist()))), tuple(sorted(set(client.tolist()), key=_natural))
+    values = np.full((len(arms), len(seeds), len(clients)), np.nan)
+    seen = np.ones(len(clients), dtype=bool)
+    places = tuple({name: at for at, name in enumerate(names)} for names in (arms, seeds, clients))
+    for row in zip(arm.tolist(), seed.tolist(), client.tolist(), *_values(table, keep), strict=True):
+        if row[0] in places[0]:
+            values[places[0][row[0]], places[1][row[1]], places[2][row[2]]] = row[3]
+            seen[places[2][row[2]]] = row[4]
+    return Scores(arms, seeds, clients, seen, values)
+
+
+def _values(table: Mapping[str, NDArray[Any]], keep: NDArray[np.bool_]) -> tuple[list[Any], list[Any]]:
+    value = [np.nan if item is None else float(item) for item in table["value"][keep].tolist()]
+    return value, table["seen"][keep].astype(bool).tolist()
+
+
+def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key that puts 'site-2' before 'site-10'."""
+    import re
+
+    return tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", name))

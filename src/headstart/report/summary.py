@@ -1,0 +1,211 @@
+"""One row per arm and one per client: the numbers that every view of a run shares."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.report.run import Json, Run, Scores
+from headstart.report.units import Metric, finite
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """What one arm reached, and what it cost; None where nothing was measured.
+
+    ``mean``, ``low``, ``high``, ``worst_decile``, ``worst_client`` and ``unseen`` are values of the deciding
+    metric; bytes and FLOPs are per client over the whole run; ``hurt_*`` are shares of clients.
+    """
+
+    name: str
+    role: str  # "recommended" | "baseline" | "oracle" | ""
+    stages: tuple[str, ...]  # start, federate, adapt in words
+    seeds: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    worst_decile: float | None
+    worst_client: float | None
+    unseen: float | None
+    probability_best: float | None
+    download: float | None
+    upload: float | None
+    flops: float | None
+    memory: float | None
+    rounds: float | None
+    seconds: float | None
+    hurt_local: float | None
+    hurt_keep: float | None
+    pareto: bool
+
+    @property
+    def bytes(self) -> float | None:
+        """Bytes down and up, per client."""
+        known = [value for value in (self.download, self.upload) if value is not None]
+        return sum(known) if known else None
+
+
+@dataclass(frozen=True)
+class ClientRow:
+    """One client under the recommended arm, beside the baseline and local training."""
+
+    name: str
+    seen: bool
+    recommended: float | None
+    baseline: float | None
+    local: float | None
+    change: float | None  # recommended − baseline
+    change_local: float | None  # recommended − local
+
+
+def arm_rows(run: Run) -> tuple[ArmRow, ...]:
+    """Every arm that ran, best mean first; arms without a mean come last."""
+    metric = Metric(run.metric)
+    rows = [_arm_row(run, arm) for arm in run.arms]
+    return tuple(sorted(rows, key=lambda row: (row.mean is None, -metric.sign * (row.mean or 0.0))))
+
+
+def client_rows(run: Run) -> tuple[ClientRow, ...]:
+    """Every client, the one that gains least from the recommendation first."""
+    scores = run.scores()
+    means = client_means(scores)
+    sign = Metric(run.metric).sign
+    rows = [_client_row(run, scores, means, at) for at in range(len(scores.clients))]
+    return tuple(sorted(rows, key=lambda row: (row.change is None, sign * (row.change or 0.0))))
+
+
+def client_means(scores: Scores) -> dict[str, NDArray[np.float64]]:
+    """Mean over seeds per arm: each (clients,), NaN where a client was never measured."""
+    return {arm: nanmean(scores.values[at], axis=0) for at, arm in enumerate(scores.arms)}
+
+
+def differences(run: Run) -> dict[str, NDArray[np.float64]]:
+    """Each arm's paired difference from the baseline, (clients,): seeds are paired first, then averaged."""
+    scores = run.scores()
+    if run.baseline not in scores.arms:
+        return {}
+    base = scores.values[scores.arms.index(str(run.baseline))]
+    return {
+        arm: nanmean(scores.values[at] - base, axis=0)
+        for at, arm in enumerate(scores.arms)
+        if arm != run.baseline
+    }
+
+
+def recommended(run: Run) -> str | None:
+    """The recommended arm's name, None while there is no verdict."""
+    return run.verdict.get("recommended")
+
+
+def local_arm(run: Run) -> str | None:
+    """The arm in which each client trains alone from scratch, if the study has one."""
+    return "local" if "local" in run.arms else None
+
+
+def is_oracle(run: Run, arm: str) -> bool:
+    """Whether the arm pools the clients' data, which no real federation can do."""
+    return any(method == "pooled" for record in run.of(arm)[:1] for method in _methods(record, "federate"))
+
+
+def nanmean(values: NDArray[np.float64], axis: int | None = None) -> Any:
+    """Mean of what was measured; NaN, without a warning, where nothing was."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmean(values, axis=axis)
+
+
+def _arm_row(run: Run, arm: str) -> ArmRow:
+    records = run.of(arm)
+    judged: Json = (run.verdict.get("arms") or {}).get(arm) or {}
+    low, high = (list(judged.get("interval") or ()) + [None, None])[:2]
+    hurt = (run.verdict.get("hurt") or {}).get(arm) or {}
+    return ArmRow(
+        name=arm,
+        role=_role(run, arm),
+        stages=stages(records[0]),
+        seeds=len(records),
+        mean=_first(judged.get("mean"), _mean_metric(records, f"client_{run.metric}")),
+        low=finite(low),
+        high=finite(high),
+        worst_decile=_first(judged.get("worst_decile"), _mean_metric(records, "worst_decile")),
+        worst_client=_first(judged.get("worst_client"), _mean_metric(records, "worst_client")),
+        unseen=_first(judged.get("unseen_mean"), _mean_metric(records, f"unseen_client_{run.metric}")),
+        probability_best=finite((run.verdict.get("probability_best") or {}).get(arm)),
+        download=_mean(record.get("costs", {}).get("download_bytes") for record in records),
+        upload=_mean(record.get("costs", {}).get("upload_bytes") for record in records),
+        flops=_mean(record.get("costs", {}).get("client_flops") for record in records),
+        memory=_mean(record.get("costs", {}).get("peak_memory_bytes") for record in records),
+        rounds=_mean(record.get("costs", {}).get("rounds") for record in records),
+        seconds=_mean(record.get("timing", {}).get("seconds") for record in records),
+        hurt_local=finite(hurt.get("local")),
+        hurt_keep=finite(hurt.get("keep")),
+        pareto=arm in (run.verdict.get("pareto") or ()),
+    )
+
+
+def _role(run: Run, arm: str) -> str:
+    if arm == recommended(run):
+        return "recommended"
+    if arm == run.baseline:
+        return "baseline"
+    return "oracle" if is_oracle(run, arm) else ""
+
+
+def stages(record: Json) -> tuple[str, ...]:
+    """The record's three stages in words, such as ('pretrained', 'fedavg, 30 rounds', 'keep')."""
+    settings = record.get("settings") or {}
+    words = [[_stage_words(stage) for stage in _stages(settings, part)] for part in ("start", "federate", "adapt")]
+    return tuple(" + ".join(part) or "–" for part in words) if any(words) else ()
+
+
+def _stages(settings: Json, part: str) -> list[Any]:
+    value = settings.get(part)
+    if not value:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _methods(record: Json, part: str) -> list[str]:
+    return [_method(stage) for stage in _stages(record.get("settings") or {}, part)]
+
+
+def _method(stage: Any) -> str:
+    return str(stage.get("method", "")) if isinstance(stage, Mapping) else str(stage)
+
+
+def _stage_words(stage: Any) -> str:
+    inner = stage.get("settings", stage) if isinstance(stage, Mapping) else {}
+    rounds = inner.get("rounds")
+    return _method(stage) + (f", {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else "")
+
+
+def _client_row(run: Run, scores: Scores, means: Mapping[str, NDArray[np.float64]], at: int) -> ClientRow:
+    chosen, base, local = (
+        finite(float(means[arm][at])) if arm in means else None
+        for arm in (recommended(run), run.baseline, local_arm(run))
+    )
+    return ClientRow(
+        scores.clients[at], bool(scores.seen[at]), chosen, base, local, _minus(chosen, base), _minus(chosen, local)
+    )
+
+
+def _minus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
+
+
+def _mean(values: Iterable[Any]) -> float | None:
+    known = [number for value in values if (number := finite(value)) is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _mean_metric(records: Iterable[Json], name: str) -> float | None:
+    return _mean((record.get("metrics") or {}).get(name) for record in records)
+
+
+def _first(*values: Any) -> float | None:
+    return next((number for value in values if (number := finite(value)) is not None), None)

@@ -1,0 +1,79 @@
+"""Charts as SVG and PNG, without a browser."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+from headstart.core.errors import SettingError, nearest
+from headstart.core.files import write_atomically, write_text
+from headstart.report.figures import figures
+from headstart.report.palette import VARIABLES
+from headstart.report.run import Run
+
+FORMATS = ("png", "svg")
+
+
+def save_figures(run: Run, out: str | Path, format: str = "png") -> list[Path]:  # noqa: A002
+    """Save every figure of a run to a folder, in light colours.
+
+    Args:
+        run: What ``load_run`` read.
+        out: The folder; made if it is missing.
+        format: ``"png"`` (two pixels per point, on white) or ``"svg"``.
+
+    Raises:
+        SettingError: The format is neither.
+    """
+    if format not in FORMATS:
+        raise SettingError(f"figure format must be one of {', '.join(FORMATS)}, got '{format}': {nearest(format, FORMATS)}")
+    return [_save(chart, Path(out) / f"{name}.{format}") for name, chart in figures(run).items()]
+
+
+def svg(chart: Any) -> str:
+    """Render a chart to SVG, in literal colours."""
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+
+
+def inline_svg(chart: Any, name: str) -> str:
+    """Render a chart for the page: scales with its column, follows light and dark, speaks its title."""
+    text = re.sub(r"<svg [^>]*viewBox=\"([^\"]*)\"[^>]*>", _opening(chart, name), svg(chart), count=1)
+    text = re.sub(r' (pointer-events="none"|aria-[a-z]+="[^"]*"|role="graphics-[a-z]+")', "", text)
+    for colour, variable in VARIABLES.items():
+        text = text.replace(f'"{colour}"', f'"var({variable})"')
+    return _rounded(text)
+
+
+def _opening(chart: Any, name: str) -> str:
+    said = chart.usermeta
+    title, description = (html.escape(str(said[key])).replace("\\", "") for key in ("title", "description"))
+    return (
+        rf'<svg viewBox="\1" role="img" aria-labelledby="{name}-title {name}-desc">'
+        f'<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>'
+    )
+
+
+def _rounded(text: str) -> str:
+    """Two decimals are finer than any screen."""
+    return re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", text)
+
+
+def _save(chart: Any, path: Path) -> Path:
+    if path.suffix == ".svg":
+        write_text(path, svg(chart))
+        return path
+    import vl_convert
+
+    picture = vl_convert.vegalite_to_png(chart.configure(**_white(chart)).to_dict(), scale=2)
+    write_atomically(path, lambda temporary: temporary.write_bytes(picture) and None)
+    return path
+
+
+def _white(chart: Any) -> dict[str, Any]:
+    from headstart.report.palette import CONFIG
+
+    return {**CONFIG, "background": "white"}

@@ -1,0 +1,179 @@
+"""How numbers are written: sensible units, few digits, a dash where nothing was measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+MISSING = "–"
+MINUS = "−"
+
+_LABELS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
+}
+_SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "calibration_error"})
+_LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric and how to write it: shares in percent, their differences in percentage points."""
+
+    name: str
+
+    @property
+    def label(self) -> str:
+        """Its name in plain words."""
+        return _LABELS.get(self.name, self.name.replace("_", " "))
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it lies in [0, 1] and reads best in percent."""
+        return self.name in _SHARES
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, −1 where less is."""
+        return -1 if self.name in _LOWER_IS_BETTER else 1
+
+    @property
+    def factor(self) -> float:
+        """From the stored value to the written one."""
+        return 100.0 if self.is_share else 1.0
+
+    @property
+    def unit(self) -> str:
+        """The unit of a difference."""
+        return "pp" if self.is_share else ""
+
+    def value(self, x: Any) -> str:
+        """Write a value.
+
+        >>> Metric("accuracy").value(0.8125), Metric("log_loss").value(0.4), Metric("accuracy").value(None)
+        ('81.2%', '0.400', '–')
+        """
+        number = finite(x)
+        if number is None:
+            return MISSING
+        return f"{100 * number:.1f}%" if self.is_share else f"{number:.3f}"
+
+    def change(self, x: Any, *, unit: bool = True) -> str:
+        """Write a difference, always with its sign.
+
+        >>> print(Metric("accuracy").change(-0.0213), Metric("log_loss").change(0.05))
+        −2.1 pp +0.050
+        """
+        number = finite(x)
+        if number is None:
+            return MISSING
+        text = f"{100 * number:+.1f}" if self.is_share else f"{number:+.3f}"
+        if float(text) == 0:
+            text = text.lstrip("+-")
+        return text.replace("-", MINUS) + (f"\N{NO-BREAK SPACE}{self.unit}" if unit and self.unit else "")
+
+    def between(self, low: Any, high: Any) -> str:
+        """Write an interval of differences.
+
+        >>> print(Metric("accuracy").between(-0.01, 0.032))
+        −1.0 to +3.2 pp
+        """
+        if finite(low) is None or finite(high) is None:
+            return MISSING
+        return f"{self.change(low, unit=False)} to {self.change(high)}"
+
+    def span(self, low: Any, high: Any) -> str:
+        """Write an interval of values.
+
+        >>> Metric("accuracy").span(0.61, 0.7)
+        '61.0–70.0'
+        """
+        if finite(low) is None or finite(high) is None:
+            return MISSING
+        return f"{self.value(low).rstrip('%')}–{self.value(high).rstrip('%')}"
+
+
+def finite(x: Any) -> float | None:
+    """The number, or None where it is missing, NaN or infinite.
+
+    >>> finite(2), finite(float("nan")), finite("many")
+    (2.0, None, None)
+    """
+    if isinstance(x, bool) or not isinstance(x, (int, float)) or not math.isfinite(x):
+        return None
+    return float(x)
+
+
+def size(x: Any) -> str:
+    """Write bytes, decimal units.
+
+    >>> print(size(0), size(910), size(44_700_000), size(None))
+    0 910 B 44.7 MB –
+    """
+    return _scaled(x, ("B", "kB", "MB", "GB", "TB", "PB"))
+
+
+def operations(x: Any) -> str:
+    """Write floating-point operations.
+
+    >>> print(operations(3_200_000_000))
+    3.2 GFLOP
+    """
+    return _scaled(x, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"))
+
+
+def share(x: Any) -> str:
+    """Write a share or a probability in whole percent.
+
+    >>> share(0.253), share(0.004), share(0.999), share(1), share(0)
+    ('25%', '<1%', '>99%', '100%', '0%')
+    """
+    number = finite(x)
+    if number is None:
+        return MISSING
+    if 0 < number < 0.01:
+        return "<1%"
+    return ">99%" if 0.99 < number < 1 else f"{100 * number:.0f}%"
+
+
+def duration(seconds: Any) -> str:
+    """Write a time.
+
+    >>> duration(4.2), duration(150), duration(7300)
+    ('4.2 s', '2.5 min', '2.0 h')
+    """
+    number = finite(seconds)
+    if number is None:
+        return MISSING
+    for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min")):
+        if number < limit:
+            return f"{number / divisor:.1f} {unit}"
+    return f"{number / 3600:.1f} h"
+
+
+def number(x: Any, digits: int = 3) -> str:
+    """Write a plain number.
+
+    >>> number(0.12345), number(7), number(None)
+    ('0.123', '7', '–')
+    """
+    if isinstance(x, int) and not isinstance(x, bool):
+        return str(x)
+    value = finite(x)
+    return MISSING if value is None else f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def _scaled(x: Any, units: tuple[str, ...]) -> str:
+    value = finite(x)
+    if value is None:
+        return MISSING
+    if value == 0:
+        return "0"
+    step = min(int(math.log10(max(value, 1)) / 3 + 1e-9), len(units) - 1)
+    scaled = value / 1000**step
+    digits = 0 if step == 0 or scaled >= 99.95 else 1
+    return f"{scaled:.{digits}f}\N{NO-BREAK SPACE}{units[step]}"
