@@ -26,9 +26,9 @@ Trainable = Literal["head", "all"] | int
 class Model:
     """A network cut at ``cut``: ``blocks[:cut]`` are frozen, the blocks above and the head are trainable.
 
-    The functions below take the trainable tree as ``params`` and *activations at the cut* as inputs: raw inputs
-    at cut 0, features at cut ``depth``. With a head alone they work on one client (inputs ``(batch, features)``) and
-    on a stack of clients (``(clients, batch, features)``) alike.
+    The functions below take the trainable tree as ``params`` and *activations at the cut* as inputs: raw
+    inputs at cut 0, features at cut ``depth``. With a head alone they work on one client (``(batch, features)``)
+    and on a stack of clients (``(clients, batch, features)``) alike.
 
     Attributes:
         network: the skeleton.
@@ -82,7 +82,11 @@ class Model:
             return head_gradient(params, batch)
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         loss = weighted_loss(self.logits(leaves, batch.inputs), batch)
-        return dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+        # A weight that this input never reaches has gradient zero.
+        gradients = torch.autograd.grad(
+            loss, list(leaves.values()), allow_unused=True, materialize_grads=True
+        )
+        return dict(zip(leaves, gradients, strict=True))
 
 
 def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Model, Params]:
@@ -127,7 +131,9 @@ def _cut_index(network: Network, trainable: Trainable) -> int:
     if trainable == "head":
         return network.depth
     if trainable == "all":
-        return 0
+        # Blocks without weights of their own at the bottom have nothing to train.
+        weighted = (index for index, block in enumerate(network.blocks) if len(list(block.parameters())))
+        return next(weighted, network.depth)
     if not 1 <= trainable <= network.depth:
         raise ModelError(
             f"trainable: '{network.name}' has {network.depth} blocks, received {trainable}; "

@@ -10,14 +10,15 @@ from torch import Tensor, nn
 class Network(nn.Module):
     """Blocks from the input up, then a head.
 
-    Parameter names are ``blocks.<i>.…``, ``head.weight`` ``(classes, num_features)`` and ``head.bias`` ``(classes,)``.
-    The last block ends in a flat feature vector. The module is only a skeleton: its weights live in trees.
+    Parameter names are ``blocks.<i>.…``, ``head.weight`` ``(classes, num_features)`` and ``head.bias``
+    ``(classes,)``. The last block ends in a flat feature vector. The module is only a skeleton: its weights
+    live in trees.
 
     Args:
         blocks: modules from the input up; block ``i`` reads the activations at cut ``i``.
         num_features: length of the feature vector.
         num_classes: outputs of the head.
-        prepare: turns raw stored inputs (such as bytes of pixels) into what block 0 reads; it has no parameters.
+        prepare: turns raw stored inputs (such as bytes of pixels) into what block 0 reads; it has no weights.
         name: says what network this is; equal names mean equal functions of equal weights.
     """
 
@@ -47,6 +48,13 @@ class Network(nn.Module):
     def forward(self, inputs: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Run ``blocks[start:stop]``, and the head too when ``stop`` is None."""
         hidden = self.prepare(inputs) if start == 0 else inputs
+        hidden = _as_weights(hidden, self.blocks[start:stop])
         for block in self.blocks[start:stop]:
             hidden = block(hidden)
         return self.head(hidden) if stop is None else hidden
+
+
+def _as_weights(hidden: Tensor, blocks: nn.Module) -> Tensor:
+    """Give floats the type of the weights that read them, so that a float64 tree is computed in float64."""
+    weight = next(blocks.parameters(), None)
+    return hidden if weight is None or not hidden.is_floating_point() else hidden.to(weight.dtype)

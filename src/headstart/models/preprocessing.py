@@ -1,4 +1,4 @@
-"""From stored inputs to what block 0 reads; images are stored already resized to the study's ``image_size``."""
+"""From stored inputs to what block 0 reads; images are stored already at the study's ``image_size``."""
 
 from __future__ import annotations
 

@@ -10,22 +10,25 @@ import torch
 from headstart.core.errors import ModelError, nearest
 from headstart.core.seeds import Key, derive
 from headstart.core.trees import Params
+from headstart.models.checkpoints import build_checkpoint
 from headstart.models.network import Network
 from headstart.models.networks.linear import build_linear
 from headstart.models.networks.mlp import build_mlp
+from headstart.models.networks.resnet18 import build_resnet18
 from headstart.models.networks.small_cnn import build_small_cnn
 from headstart.models.preprocessing import Shape
-from headstart.models.spec import ModelSpec
+from headstart.models.spec import ModelSpec, is_checkpoint
 
 NETWORKS: dict[str, Callable[[ModelSpec, Shape, int], Network]] = {
     "linear": build_linear,
     "mlp": build_mlp,
+    "resnet-18": build_resnet18,
     "small-cnn": build_small_cnn,
 }
 """Every built-in network by name."""
 
 HEAD_STD = 0.01
-"""Standard deviation of a new head's weights: every class starts about equally likely. Its bias starts at 0."""
+"""Standard deviation of a new head's weights: all classes start about equally likely. Its bias is 0."""
 
 
 def build(
@@ -79,6 +82,8 @@ def new_head(network: Network, params: Params, num_classes: int, seed: int) -> t
 
 
 def _network(spec: ModelSpec, shape: Shape, num_classes: int, from_scratch: bool) -> Network:
+    if is_checkpoint(spec):
+        return build_checkpoint(spec, shape, num_classes, from_scratch=from_scratch)
     if spec.backbone not in NETWORKS:
         raise ModelError(
             f"backbone: unknown network '{spec.backbone}'; {nearest(spec.backbone, NETWORKS)}, "
@@ -100,7 +105,9 @@ def _check_classes(num_classes: int) -> None:
 
 
 def _weights(network: Network) -> Params:
-    return {name: value.detach() for name, value in network.state_dict().items()}
+    """Return weights and buffers; BatchNorm's count of batches is left out, for nothing here reads it."""
+    state = network.state_dict()
+    return {name: value.detach() for name, value in state.items() if not name.endswith("num_batches_tracked")}
 
 
 @contextmanager

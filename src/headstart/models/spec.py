@@ -11,8 +11,8 @@ class ModelSpec:
 
     Attributes:
         backbone: a built-in network (``small-cnn``, ``linear``, ``mlp``, ``resnet-18``), or a Transformers
-            image checkpoint: its Hub name (``microsoft/resnet-18``) or its local directory. A name with a slash is
-            a checkpoint.
+            image checkpoint: its Hub name (``microsoft/resnet-18``) or its local directory. A name with a
+            slash is a checkpoint.
         hidden: widths of the hidden layers of ``mlp``, from the input up; other networks don't read it.
     """
 

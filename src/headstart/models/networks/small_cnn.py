@@ -21,8 +21,8 @@ def build_small_cnn(spec: ModelSpec, shape: Shape, num_classes: int) -> Network:
     """
     if len(shape) != 3 or min(shape[1:]) < SMALLEST:
         raise ModelError(
-            f"backbone: 'small-cnn' reads images of at least {SMALLEST} x {SMALLEST} pixels, received inputs of "
-            f"shape {shape}; set a larger image_size, or take 'mlp'"
+            f"backbone: 'small-cnn' reads images of at least {SMALLEST} x {SMALLEST} pixels, received inputs "
+            f"of shape {shape}; set a larger image_size, or take 'mlp'"
         )
     channels, height, width = shape
     blocks = [_stage(channels, 16), nn.Sequential(*_stage(16, 32), nn.Flatten())]

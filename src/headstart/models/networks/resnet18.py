@@ -1,0 +1,31 @@
+"""ResNet-18 with GroupNorm, from its configuration, without any download.
+
+He, Zhang, Ren, Sun: *Deep Residual Learning for Image Recognition*, CVPR 2016, https://arxiv.org/abs/1512.03385.
+"""
+
+from __future__ import annotations
+
+from headstart.core.errors import require
+from headstart.models.checkpoints import as_network, check_shape, random_backbone
+from headstart.models.network import Network
+from headstart.models.preprocessing import PrepareImages, Shape
+from headstart.models.spec import ModelSpec
+
+
+def build_resnet18(spec: ModelSpec, shape: Shape, num_classes: int) -> Network:
+    """Build the stem and four stages of two basic layers each, 64 to 512 wide; five blocks.
+
+    Raises:
+        ModelError: the inputs are no images, or smaller than 32 x 32 pixels.
+        MissingExtra: Transformers is not installed.
+    """
+    config = require("transformers", "images").ResNetConfig(
+        num_channels=shape[0],
+        embedding_size=64,
+        hidden_sizes=[64, 128, 256, 512],
+        depths=[2, 2, 2, 2],
+        layer_type="basic",
+    )
+    check_shape(config, shape, spec.backbone)
+    prepare = PrepareImages(shape[0], (0.5,), (0.5,))
+    return as_network(random_backbone(config), prepare, shape, num_classes, spec.backbone)

@@ -1,0 +1,34 @@
+"""GroupNorm in place of BatchNorm, for networks that train from scratch.
+
+Batch statistics of clients with different classes disagree, and their average fits none of them.
+Hsieh, Phanishayee, Mutlu, Gibbons: *The Non-IID Data Quagmire of Decentralized Machine Learning*, ICML 2020,
+https://arxiv.org/abs/1910.00189. Wu, He: *Group Normalization*, ECCV 2018, https://arxiv.org/abs/1803.08494.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+MOST_GROUPS = 32
+
+
+def use_group_norm(module: nn.Module) -> None:
+    """Replace every BatchNorm2d below ``module``, in place."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, nn.GroupNorm(num_groups(child.num_features), child.num_features, child.eps))
+        else:
+            use_group_norm(child)
+
+
+def num_groups(channels: int) -> int:
+    """Return 32 groups (Wu and He, 2018), or fewer: they divide the channels, and hold at least two each.
+
+    A group of one channel and one pixel would always be normalised to zero.
+
+    >>> [num_groups(channels) for channels in (512, 64, 32, 24, 3)]
+    [32, 32, 16, 4, 1]
+    """
+    return math.gcd(MOST_GROUPS, channels, channels // 2)
