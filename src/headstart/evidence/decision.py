@@ -1,0 +1,47 @@
+"""The decision rule is set before the runs: its settings are checked, other rules' records refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from headstart.core.errors import DataError, SettingError, nearest
+from headstart.evidence.metrics import check_metric
+
+
+def check_settings(
+    baseline: str, metric: str, min_effect: float, confidence: float, arms: Iterable[str]
+) -> None:
+    """Refuse a decision that cannot be taken.
+
+    Raises:
+        SettingError: which setting, its rule, the value received.
+    """
+    check_metric(metric)
+    if not (math.isfinite(min_effect) and min_effect >= 0):
+        raise SettingError(f"decision.min_effect: must be a number of at least 0, got {min_effect}; try 0.01")
+    if not 0 < confidence < 1:
+        raise SettingError(f"decision.confidence: must lie between 0 and 1, got {confidence}; try 0.95")
+    names = set(arms)
+    if baseline not in names:
+        raise SettingError(
+            f"decision.baseline: must be one of the arms, got '{baseline}'; {nearest(baseline, names)}"
+        )
+
+
+def check_decision(records: Iterable[Mapping[str, Any]], decision_hash: str) -> None:
+    """Refuse records that were made under another decision rule: a rule is fixed before the runs.
+
+    Raises:
+        DataError: a record carries another hash, or none.
+
+    >>> check_decision([{"arm": "ridge", "seed": 0, "decision": "a1"}], "a1")
+    """
+    for record in records:
+        if record.get("decision") != decision_hash:
+            raise DataError(
+                f"[decision]: the rule is fixed before the runs, but the record of arm '{record.get('arm')}', "
+                f"seed {record.get('seed')}, was made under {record.get('decision')!r}, not {decision_hash!r}; "
+                "restore [decision] as it was, or run the study into a new folder"
+            )
