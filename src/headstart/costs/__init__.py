@@ -1,1 +1,18 @@
-"""TODO."""
+"""What an arm costs a client, measured by a dry run: bytes, FLOPs, memory; and which devices it rules out."""
+
+from headstart.costs.arm import ArmCosts, Population, arm_costs
+from headstart.costs.communication import Communication, communication
+from headstart.costs.devices import DeviceProfile, parse_device
+from headstart.costs.gate import rule_out, transfer_seconds
+
+__all__ = [
+    "ArmCosts",
+    "Communication",
+    "DeviceProfile",
+    "Population",
+    "arm_costs",
+    "communication",
+    "parse_device",
+    "rule_out",
+    "transfer_seconds",
+]

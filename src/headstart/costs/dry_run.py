@@ -1,0 +1,124 @@
+"""A dry run: one client's work on dummy examples, watched, instead of a formula per method.
+
+A method asks its data for batches. The dry run serves the first steps of each phase at their real size and
+counts the rest at the FLOPs of the last step served: all steps of a phase are alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from headstart.costs.memory import LiveBytes
+from headstart.models.batches import Balance, Batch
+from headstart.models.model import Model
+
+SERVED_STEPS = 2
+"""Steps per phase that are really taken; the second has the optimiser's state in memory."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one client's work took.
+
+    Attributes:
+        flops: floating-point operations (a multiply-add counts two), frozen parts aside.
+        frozen_flops: FLOPs per example of each frozen part that was used, by its key.
+        peak_bytes: most bytes of tensors alive at once, the weights that it was given aside.
+        result: what the work returned.
+    """
+
+    flops: int
+    frozen_flops: dict[str, int]
+    peak_bytes: int
+    result: Any
+
+
+@dataclass
+class DummyClient:
+    """A client's data with examples of zeros; the classes take turns.
+
+    Attributes:
+        raw: one raw example, ``(1, …)``.
+        num_examples: examples of the client, at least 1.
+        num_classes: classes of the task.
+        flops_so_far: reads the running FLOP count.
+        skipped_flops: FLOPs of the steps that were not served.
+        frozen_flops: FLOPs per example of each frozen part that was used, by its key.
+    """
+
+    raw: Tensor
+    num_examples: int
+    num_classes: int
+    flops_so_far: Callable[[], int] = lambda: 0
+    skipped_flops: float = 0.0
+    frozen_flops: dict[str, int] = field(default_factory=dict)
+    _activations: dict[str, Tensor] = field(default_factory=dict)
+
+    def batches(
+        self,
+        model: Model,
+        *,
+        batch_size: int,
+        epochs: int,
+        balance: Balance = "none",  # noqa: ARG002
+        stream: str = "",  # noqa: ARG002
+    ) -> Iterator[Batch]:
+        """Yield the first steps at their real size; count the rest."""
+        size, due = min(batch_size, self.num_examples), epochs * self.num_examples
+        step_flops = served = 0
+        while served < due and served < SERVED_STEPS * size:
+            batch, before = self._batch(model, size), self.flops_so_far()
+            yield batch
+            step_flops, served = self.flops_so_far() - before, served + size
+        # Negative where the last step that was served is larger than a client's last step really is.
+        self.skipped_flops += step_flops / size * (due - served)
+
+    def everything(self, model: Model) -> Batch:
+        """Return all examples."""
+        return self._batch(model, self.num_examples)
+
+    def _batch(self, model: Model, size: int) -> Batch:
+        example = self._activation(model)
+        labels = torch.arange(size) % self.num_classes
+        return Batch(example.repeat(size, *(1,) * (example.dim() - 1)), labels, torch.ones(size))
+
+    def _activation(self, model: Model) -> Tensor:
+        """Return one example's activations at the cut, ``(1, …)``; a client computes them once."""
+        key = model.frozen_key
+        if key not in self._activations:
+            before = self.flops_so_far()
+            self._activations[key] = model.activations(self.raw)
+            self.frozen_flops[key] = self.flops_so_far() - before
+            self.skipped_flops -= self.frozen_flops[key]
+        return self._activations[key]
+
+
+def dry_run(
+    work: Callable[[DummyClient], Any],
+    raw: Tensor,
+    *,
+    num_examples: int,
+    num_classes: int,
+    weights: Mapping[str, Tensor],
+) -> Work:
+    """Do ``work`` on a dummy client and watch it.
+
+    Args:
+        work: a client's half of a method, as a function of its data.
+        raw: one raw example, ``(1, …)``.
+        num_examples: examples that the client trains on.
+        num_classes: classes of the task.
+        weights: tensors that exist before the work begins, left out of ``peak_bytes``.
+    """
+    flops, memory = FlopCounterMode(display=False), LiveBytes(weights)
+    client = DummyClient(raw, max(num_examples, 1), num_classes, flops.get_total_flops)
+    with flops, memory:
+        result = work(client)
+    total = round(flops.get_total_flops() + client.skipped_flops)
+    return Work(total, client.frozen_flops, memory.peak, result)

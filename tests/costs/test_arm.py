@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from torch import Tensor
+
+from headstart.adapt import FullFinetune, Keep, LinearProbe, LpFt
+from headstart.core.trees import Params
+from headstart.costs.arm import ArmCosts, Population, arm_costs
+from headstart.federate import FedAvg, Pooled, Ridge, Schedule
+from headstart.models.network import Network
+from headstart.models.training import LocalTraining
+
+PARAMETERS = 40 + 74 + 387
+HEAD = 387
+FLOAT, DOUBLE = 4, 8
+CONV_FLOPS = 2 * 64 * 4 * 9 + 2 * 64 * 2 * 36
+HEAD_FLOPS = 2 * 128 * 3
+TRAIN_ALL = 2 * (2 * 64 * 4 * 9) + 3 * (2 * 64 * 2 * 36) + 3 * HEAD_FLOPS
+
+
+@pytest.fixture
+def clients(raw: Tensor) -> Population:
+    return Population(raw, num_clients=10, num_examples=50)
+
+
+def fedavg(**settings: object) -> FedAvg:
+    schedule = Schedule(rounds=7, cohort_size=4)
+    return FedAvg(schedule=schedule, local=LocalTraining(batch_size=16), local_epochs=3, **settings)  # type: ignore[arg-type]
+
+
+def test_fedavg_of_everything_by_hand(network: Network, weights: Params, clients: Population) -> None:
+    costs = arm_costs(network, weights, [fedavg()], Keep(), clients, sends_weights=False)
+    model = PARAMETERS * FLOAT
+    assert costs.total_bytes == 7 * 4 * 2 * model + 10 * model
+    assert costs.upload_bytes == round(7 * 4 / 10 * model)
+    assert costs.download_bytes == round(7 * 4 / 10 * model + model)
+    assert costs.rounds == 7
+    assert costs.client_flops == round(7 * 4 / 10 * 3 * 50 * TRAIN_ALL)
+    assert costs.storage_bytes == model
+
+
+def test_fedavg_of_a_head_sends_the_head(network: Network, weights: Params, clients: Population) -> None:
+    costs = arm_costs(network, weights, [fedavg(trainable="head")], Keep(), clients, sends_weights=True)
+    assert costs.total_bytes == (7 * 4 * 2 * HEAD + 10 * PARAMETERS) * FLOAT
+    assert costs.weights_bytes == (PARAMETERS - HEAD) * FLOAT
+    # The frozen part once per example; then two products per pass.
+    assert costs.client_flops == round(50 * (CONV_FLOPS + 7 * 4 / 10 * 3 * 2 * HEAD_FLOPS))
+
+
+def test_ridge_sends_a_triangle_and_a_moment_in_double(
+    network: Network, weights: Params, clients: Population
+) -> None:
+    costs = arm_costs(network, weights, [Ridge()], Keep(), clients, sends_weights=True)
+    assert costs.upload_bytes == (129 * 130 // 2 + 129 * 3) * DOUBLE
+    assert costs.rounds == 1
+    gram = 2 * 50 * 129 * (129 + 3)
+    assert costs.client_flops == 50 * CONV_FLOPS + gram
+
+
+def test_fine_tuning_uploads_nothing(network: Network, weights: Params, clients: Population) -> None:
+    probe = LinearProbe(epochs=10, local=LocalTraining(batch_size=16))
+    costs = arm_costs(network, weights, [], probe, clients, sends_weights=True)
+    assert (costs.upload_bytes, costs.rounds) == (0, 0)
+    assert costs.download_bytes == costs.weights_bytes == PARAMETERS * FLOAT
+    assert costs.total_bytes == 10 * PARAMETERS * FLOAT
+    assert costs.client_flops == 50 * (CONV_FLOPS + 10 * 2 * HEAD_FLOPS)
+
+
+def test_two_phases_add_up(network: Network, weights: Params, clients: Population) -> None:
+    lp_ft = LpFt(head_epochs=6, epochs=2, local=LocalTraining(batch_size=16))
+    costs = arm_costs(network, weights, [], lp_ft, clients, sends_weights=True)
+    assert costs.client_flops == 50 * (CONV_FLOPS + 6 * 2 * HEAD_FLOPS + 2 * TRAIN_ALL)
+
+
+def test_local_training_costs_no_bytes(network: Network, weights: Params, clients: Population) -> None:
+    costs = arm_costs(network, weights, [], FullFinetune(), clients, sends_weights=False)
+    assert costs.total_bytes == costs.download_bytes == 0
+
+
+def test_stages_in_a_row_share_the_frozen_part(
+    network: Network, weights: Params, clients: Population
+) -> None:
+    def run(*methods: object) -> ArmCosts:
+        return arm_costs(network, weights, methods, Keep(), clients, sends_weights=True)  # type: ignore[arg-type]
+
+    ridge, head, both = run(Ridge()), run(fedavg(trainable="head")), run(Ridge(), fedavg(trainable="head"))
+    assert both.client_flops == ridge.client_flops + head.client_flops - 50 * CONV_FLOPS
+    assert both.upload_bytes == ridge.upload_bytes + head.upload_bytes
+    assert both.rounds == 8
+    assert both.peak_memory_bytes == max(ridge.peak_memory_bytes, head.peak_memory_bytes)
+
+
+def test_pooling_sends_the_examples(network: Network, weights: Params, clients: Population) -> None:
+    costs = arm_costs(network, weights, [Pooled()], Keep(), clients, sends_weights=False)
+    assert costs.upload_bytes == 50 * 64
+    assert costs.download_bytes == PARAMETERS * FLOAT
+    assert costs.client_flops == 0
+
+
+def test_memory_holds_weights_update_gradient_and_optimiser(
+    network: Network, weights: Params, clients: Population
+) -> None:
+    def peak(**settings: object) -> int:
+        local = LocalTraining(batch_size=1, **settings)  # type: ignore[arg-type]
+        tuned = FullFinetune(local=local)
+        return arm_costs(network, weights, [], tuned, clients, sends_weights=True).peak_memory_bytes
+
+    model = PARAMETERS * FLOAT
+    assert peak() >= 3 * model
+    assert peak(optimizer="adam") >= peak() + 2 * model
+
+
+def test_the_last_small_batch_counts_by_its_size(network: Network, weights: Params, raw: Tensor) -> None:
+    def flops(num_examples: int) -> int:
+        tuned = FullFinetune(epochs=1, local=LocalTraining(batch_size=32))
+        population = Population(raw, num_clients=2, num_examples=num_examples)
+        return arm_costs(network, weights, [], tuned, population, sends_weights=True).client_flops
+
+    assert [flops(n) for n in (1, 32, 33, 100)] == [n * TRAIN_ALL for n in (1, 32, 33, 100)]
+
+
+def test_as_json_is_plain(network: Network, weights: Params, clients: Population) -> None:
+    values = arm_costs(network, weights, [fedavg()], Keep(), clients, sends_weights=False).as_json()
+    assert json.loads(json.dumps(values)) == values
+    assert {
+        "download_bytes",
+        "upload_bytes",
+        "total_bytes",
+        "client_flops",
+        "peak_memory_bytes",
+        "rounds",
+    } <= set(values)
