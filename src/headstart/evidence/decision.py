@@ -39,9 +39,10 @@ def check_decision(records: Iterable[Mapping[str, Any]], decision_hash: str) -> 
     >>> check_decision([{"arm": "ridge", "seed": 0, "decision": "a1"}], "a1")
     """
     for record in records:
-        if record.get("decision") != decision_hash:
+        arm, seed, found = (record.get(key) for key in ("arm", "seed", "decision"))
+        if found != decision_hash:
             raise DataError(
-                f"[decision]: the rule is fixed before the runs, but the record of arm '{record.get('arm')}', "
-                f"seed {record.get('seed')}, was made under {record.get('decision')!r}, not {decision_hash!r}; "
+                f"[decision]: the rule is fixed before the runs, but the record of arm '{arm}', seed "
+                f"{seed}, was made under {found!r}, not {decision_hash!r}; "
                 "restore [decision] as it was, or run the study into a new folder"
             )

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headstart.core.errors import DataError, SettingError
+from headstart.evidence import Scores, check_decision, decide
+
+COSTS = {
+    "zero-shot": {"total_bytes": 10, "client_flops": 1},
+    "local": {"total_bytes": 0, "client_flops": 50},
+    "ridge": {"total_bytes": 20, "client_flops": 5},
+    "finetune-head": {"total_bytes": 10, "client_flops": 20},
+    "fedavg": {"total_bytes": 900, "client_flops": 90},
+    "pooled": {"total_bytes": 5000, "client_flops": 0},
+}
+
+
+def make(
+    means: dict[str, float], clients: int = 20, seeds: int = 5, noise: float = 0.002, held_out: int = 0
+) -> Scores:
+    """Arms that share every client's difficulty, so that paired differences are small beside the spread."""
+    generator = np.random.default_rng(0)
+    difficulty = 0.1 * generator.standard_normal(clients)
+    values = np.stack(
+        [mean + difficulty + noise * generator.standard_normal((seeds, clients)) for mean in means.values()]
+    )
+    seen = np.arange(clients) < clients - held_out
+    return Scores(tuple(means), tuple(range(seeds)), tuple(f"c{i}" for i in range(clients)), seen, values)
+
+
+def verdict(scores: Scores, **changes: Any):
+    settings: dict[str, Any] = {
+        "baseline": "fedavg",
+        "metric": "accuracy",
+        "min_effect": 0.01,
+        "confidence": 0.95,
+        "costs": COSTS,
+        "ruled_out": {},
+    }
+    return decide(scores, **(settings | changes))
+
+
+def test_a_clear_winner_beats_every_candidate():
+    found = verdict(make({"ridge": 0.9, "finetune-head": 0.8, "fedavg": 0.7}))
+    assert (found.recommended, found.clear_winner) == ("ridge", True)
+    assert found.effect == pytest.approx(0.2, abs=0.005)
+    assert found.interval is not None
+    assert found.interval[0] < found.effect < found.interval[1]
+    assert found.probability_best["ridge"] == 1.0
+    assert found.nearest is not None
+    assert found.nearest["arm"] == "finetune-head"
+    assert found.sentence.startswith("ridge is a clear winner: mean client accuracy 0.88")
+    assert "better than fedavg (95 % interval" in found.sentence
+
+
+def test_pairing_makes_a_small_steady_gain_visible():
+    # The clients' own spread (0.1) is ten times the gain (0.01).
+    found = verdict(make({"ridge": 0.81, "fedavg": 0.8}), min_effect=0.005)
+    assert found.clear_winner
+    assert found.arms["ridge"].interval is not None
+    assert found.arms["ridge"].interval[0] < found.arms["fedavg"].mean
+
+
+def test_no_clear_winner_recommends_the_cheapest_within_min_effect():
+    found = verdict(make({"ridge": 0.905, "finetune-head": 0.9, "fedavg": 0.7}))
+    assert (found.recommended, found.clear_winner) == ("finetune-head", False)
+    assert found.sentence.startswith(
+        "No clear winner; finetune-head is the cheapest arm within 0.01 of the best, ridge"
+    )
+    assert any(
+        line.startswith("With min_effect below 0.00") and "ridge" in line for line in found.would_change
+    )
+
+
+def test_equal_bytes_are_decided_by_client_flops():
+    costs = COSTS | {"ridge": {"total_bytes": 10, "client_flops": 5}}
+    found = verdict(make({"finetune-head": 0.9, "ridge": 0.9, "fedavg": 0.7}), costs=costs)
+    assert found.recommended == "ridge"
+
+
+def test_a_gain_below_min_effect_is_no_clear_win_however_certain():
+    found = verdict(make({"ridge": 0.905, "fedavg": 0.9}, noise=1e-5))
+    assert found.probability_best["ridge"] == 1.0
+    assert (found.recommended, found.clear_winner) == ("ridge", False)
+
+
+def test_a_noisy_rival_prevents_a_clear_win():
+    scores = make({"ridge": 0.9, "finetune-head": 0.87, "fedavg": 0.7})
+    values = scores.values.copy()
+    values[1, 0] -= 0.4
+    values[1, 1:] += 0.1
+    noisy = Scores(scores.arms, scores.seeds, scores.clients, scores.seen, values)
+    found = verdict(noisy)
+    assert (found.recommended, found.clear_winner) == ("ridge", False)
+    assert 0.05 < found.probability_best["finetune-head"] < 0.95
+
+
+def test_an_oracle_is_shown_and_never_recommended():
+    found = verdict(make({"pooled": 0.95, "ridge": 0.9, "fedavg": 0.7}))
+    assert found.recommended == "ridge"
+    assert "pooled" not in found.probability_best
+    assert "pooled" not in found.pareto
+    assert found.arms["pooled"].status == "oracle"
+    assert any("pooled, an oracle" in line and "could still add" in line for line in found.would_change)
+
+
+def test_a_ruled_out_arm_is_shown_and_never_recommended():
+    found = verdict(
+        make({"ridge": 0.95, "finetune-head": 0.9, "fedavg": 0.7}), ruled_out={"ridge": "uplink = none"}
+    )
+    assert found.recommended == "finetune-head"
+    assert found.ruled_out == {"ridge": "uplink = none"}
+    assert found.arms["ridge"].mean is not None
+    assert any("ridge is ruled out (uplink = none); without that rule" in line for line in found.would_change)
+
+
+def test_a_ruled_out_baseline_that_never_ran_leaves_no_effect():
+    found = verdict(make({"ridge": 0.9, "finetune-head": 0.8}), ruled_out={"fedavg": "uplink = none"})
+    assert found.effect is None
+    assert found.interval is None
+    assert "no result of the baseline fedavg to compare (ruled out: uplink = none)" in found.sentence
+    assert any("fedavg was ruled out and not run" in line for line in found.would_change)
+
+
+def test_an_arm_that_failed_for_a_seed_is_shown_and_not_recommended():
+    scores = make({"ridge": 0.95, "finetune-head": 0.9, "fedavg": 0.7})
+    scores.values[0, 2] = np.nan
+    found = verdict(scores)
+    assert found.recommended == "finetune-head"
+    assert found.arms["ridge"].status == "incomplete"
+    assert "ridge lacks results for seed 2: it is shown and cannot be recommended." in found.would_change
+
+
+def test_effects_use_the_cells_that_both_arms_have():
+    scores = make({"ridge": 0.9, "fedavg": 0.7}, noise=0.0)
+    scores.values[:, 3:] -= 0.3
+    scores.values[1, 3:] = np.nan
+    found = verdict(scores)
+    assert found.effect == pytest.approx(0.2)
+
+
+def test_a_client_without_test_data_counts_for_nobody():
+    scores = make({"ridge": 0.9, "fedavg": 0.7})
+    scores.values[:, :, 4] = np.nan
+    found = verdict(scores)
+    assert found.num_clients == 19
+    assert found.arms["ridge"].status == "candidate"
+
+
+def test_few_clients_are_listed_and_nothing_is_claimed():
+    found = verdict(make({"ridge": 0.9, "fedavg": 0.7}, clients=4))
+    assert found.few_clients
+    assert not found.clear_winner
+    assert list(found.clients) == ["c0", "c1", "c2", "c3"]
+    assert set(found.clients["c0"]) == {"ridge", "fedavg"}
+    assert found.sentence.startswith("With 4 clients no significance is claimed; ridge has the best mean")
+
+
+def test_one_seed_has_no_clear_winner():
+    found = verdict(make({"ridge": 0.9, "fedavg": 0.7}, seeds=1))
+    assert not found.clear_winner
+    assert any(line.startswith("One seed") for line in found.would_change)
+
+
+def test_held_out_clients_stand_beside_and_do_not_decide():
+    scores = make({"ridge": 0.9, "finetune-head": 0.8, "fedavg": 0.7}, held_out=4)
+    scores.values[0, :, 16:] = 0.1
+    found = verdict(scores)
+    assert found.recommended == "ridge"
+    assert found.num_clients == 16
+    assert found.arms["ridge"].unseen_mean == pytest.approx(0.1)
+    assert any("On 4 held-out clients finetune-head has the best mean" in line for line in found.would_change)
+
+
+def test_only_held_out_clients_decide_where_there_are_no_others():
+    found = verdict(make({"ridge": 0.9, "fedavg": 0.7}, held_out=20))
+    assert found.recommended == "ridge"
+    assert found.num_clients == 20
+
+
+def test_a_lower_loss_wins():
+    found = verdict(make({"ridge": 0.3, "fedavg": 0.6}), metric="log_loss")
+    assert (found.recommended, found.clear_winner) == ("ridge", True)
+    assert found.effect == pytest.approx(0.3, abs=0.005)
+    assert found.arms["ridge"].worst_client is not None
+    assert found.arms["ridge"].mean is not None
+    assert found.arms["ridge"].worst_client > found.arms["ridge"].mean
+    assert "better than fedavg" in found.sentence
+
+
+def test_hurt_is_measured_against_local_and_against_the_arm_without_adaptation():
+    means = {"zero-shot": 0.6, "local": 0.5, "fedavg": 0.7, "ridge": 0.4}
+    found = verdict(make(means, noise=0.0), keep={"ridge": "fedavg"})
+    assert found.hurt["ridge"] == {"local": 1.0, "keep": 1.0}
+    assert found.hurt["fedavg"] == {"local": 0.0, "keep": 0.0}
+    assert found.hurt["local"] == {"local": None, "keep": 1.0}
+
+
+def test_pareto_front_is_not_beaten_in_mean_and_bytes():
+    means = {"zero-shot": 0.6, "local": 0.5, "ridge": 0.8, "finetune-head": 0.7, "fedavg": 0.75}
+    assert verdict(make(means)).pareto == ["local", "finetune-head", "ridge"]
+
+
+def test_probabilities_add_up_and_equal_arms_share():
+    scores = make({"ridge": 0.9, "finetune-head": 0.9, "fedavg": 0.7}, noise=0.0)
+    found = verdict(scores)
+    assert found.probability_best == pytest.approx({"ridge": 0.5, "finetune-head": 0.5, "fedavg": 0.0})
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_order_of_arms_changes_nothing(order):
+    scores = make({"ridge": 0.905, "finetune-head": 0.9, "fedavg": 0.7})
+    arms = tuple(scores.arms[i] for i in order)
+    found = verdict(Scores(arms, scores.seeds, scores.clients, scores.seen, scores.values[order]))
+    assert found.recommended == "finetune-head"
+    assert found.probability_best == verdict(scores).probability_best
+
+
+def test_no_candidate_no_recommendation():
+    found = verdict(make({"pooled": 0.9, "fedavg": 0.8}), ruled_out={"fedavg": "uplink = none"})
+    assert found.recommended is None
+    assert found.sentence.startswith("No arm can be recommended")
+
+
+def test_json_holds_no_nan():
+    scores = make({"ridge": 0.9, "fedavg": 0.7, "local": 0.5}, clients=1, seeds=1)
+    scores.values[2] = np.nan
+    text = json.dumps(verdict(scores, predicted="ridge").as_json(), allow_nan=False)
+    keys = {"recommended", "probability_best", "baseline", "effect", "interval", "ruled_out", "predicted"}
+    assert keys <= set(json.loads(text))
+    assert json.loads(text)["predicted"] == "ridge"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"baseline": "fedavgg"}, r"decision\.baseline: .* got 'fedavgg'; did you mean 'fedavg'"),
+        ({"metric": "recall"}, r"decision\.metric: unknown metric 'recall'"),
+        ({"min_effect": -0.1}, r"decision\.min_effect: .* got -0\.1"),
+        ({"min_effect": float("nan")}, r"decision\.min_effect: .* got nan"),
+        ({"confidence": 95}, r"decision\.confidence: .* got 95"),
+    ],
+)
+def test_bad_settings_are_refused(changes, message):
+    with pytest.raises(SettingError, match=message):
+        verdict(make({"ridge": 0.9, "fedavg": 0.7}), **changes)
+
+
+def test_no_scores_no_verdict():
+    scores = make({"fedavg": 0.7})
+    scores.values[:] = np.nan
+    with pytest.raises(DataError, match="needs a client with a score in 'accuracy', got none"):
+        verdict(scores)
+
+
+def test_records_under_another_rule_are_refused():
+    record = {"arm": "ridge", "seed": 3, "decision": "old"}
+    check_decision([record], "old")
+    with pytest.raises(DataError, match="arm 'ridge', seed 3, was made under 'old', not 'new'"):
+        check_decision([{"arm": "ridge", "seed": 0, "decision": "new"}, record], "new")
