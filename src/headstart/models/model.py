@@ -27,7 +27,7 @@ class Model:
     """A network cut at ``cut``: ``blocks[:cut]`` are frozen, the blocks above and the head are trainable.
 
     The functions below take the trainable tree as ``params`` and *activations at the cut* as inputs: raw
-    inputs at cut 0, features at cut ``depth``. With a head alone they work on one client (``(batch, features)``)
+    inputs at cut 0, features at cut ``depth``. With a head only, they work on one client (``(batch, features)``)
     and on a stack of clients (``(clients, batch, features)``) alike.
 
     Attributes:
@@ -95,7 +95,7 @@ def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Mod
     Raises:
         ModelError: more blocks are asked for than the network has.
     """
-    cut = _cut_index(network, trainable)
+    cut = cut_index(network, trainable)
     parameters = {name for name, _ in network.named_parameters()}
     names = [name for name in weights if name in parameters and _block_of(name) >= cut]
     frozen = {name: value for name, value in weights.items() if name not in set(names)}
@@ -127,7 +127,12 @@ def head_gradient(params: Params, batch: Batch) -> Params:
     return {"head.weight": residual.mT @ features, "head.bias": residual.sum(-2)}
 
 
-def _cut_index(network: Network, trainable: Trainable) -> int:
+def cut_index(network: Network, trainable: Trainable) -> int:
+    """Return how many blocks are frozen.
+
+    Raises:
+        ModelError: more blocks are asked for than the network has.
+    """
     if trainable == "head":
         return network.depth
     if trainable == "all":

@@ -21,7 +21,7 @@ from headstart.core.trees import Params
 from headstart.models.batches import ClientData
 from headstart.models.model import Model, Trainable, cut_at, weighted_loss
 from headstart.models.network import Network
-from headstart.models.networks import new_head
+from headstart.models.registry import new_head
 from headstart.models.training import LocalTraining, descend
 from headstart.start.protocol import Build, Pool
 
@@ -46,14 +46,14 @@ class Pretrain:
     trainable: Trainable = "all"
     local: LocalTraining = field(default=LocalTraining(client_lr=0.05, momentum=0.9))
 
-    def __call__(self, build: Build, num_classes: int, pool: Pool | None) -> tuple[Network, Params]:
+    def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
         """Return the pre-trained weights; the head is new where the pool has other classes."""
         if pool is None:
             raise SettingError("start: 'pretrain' needs a central pool, received none; add a [data.central] table")
         network, weights = build(from_scratch=self.origin == "random", num_classes=pool.num_classes)
         model, params = cut_at(network, weights, self.trainable)
         trained = model.weights(train_until_stale(model, params, pool, self.local, self.epochs, self.patience))
-        return (network, trained) if pool.same_classes else new_head(network, trained, num_classes)
+        return (network, trained) if pool.same_classes else new_head(network, trained, num_classes, seed)
 
 
 def train_until_stale(

@@ -34,7 +34,7 @@ class Pretrained:
     patience: PositiveInt = 5
     local: LocalTraining = field(default=LocalTraining(client_lr=0.05, momentum=0.9))
 
-    def __call__(self, build: Build, num_classes: int, pool: Pool | None) -> tuple[Network, Params]:
+    def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
         """Return the checkpoint's weights with a head for the clients' classes."""
         network, weights = build(from_scratch=False, num_classes=num_classes)
         if pool is None or not pool.same_classes:

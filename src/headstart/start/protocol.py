@@ -38,7 +38,7 @@ class Pool:
 class Start(Protocol):
     """Where the shared weights come from."""
 
-    def __call__(self, build: Build, num_classes: int, pool: Pool | None) -> tuple[Network, Params]:
+    def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
         """Return a network for the clients' ``num_classes`` and its first weights.
 
         Raises:

@@ -18,6 +18,6 @@ from headstart.start.protocol import Build, Pool
 class Random:
     """Build the network from scratch."""
 
-    def __call__(self, build: Build, num_classes: int, pool: Pool | None) -> tuple[Network, Params]:
+    def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
         """Return random weights."""
         return build(from_scratch=True, num_classes=num_classes)

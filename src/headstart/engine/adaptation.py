@@ -1,0 +1,221 @@
+"""The last stage: every client adapts, decides whether to keep the result, and is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from headstart.adapt.protocol import Adapt
+from headstart.core import trees
+from headstart.core.errors import SettingError
+from headstart.core.trees import Params, Tree
+from headstart.data.examples import Array
+from headstart.data.federation import Client
+from headstart.engine.activations import Activations
+from headstart.engine.predict import predict, predict_stack
+from headstart.engine.protocol import Engine, Failure
+from headstart.engine.rounds import Exclusion, Federated
+from headstart.engine.team import Team
+from headstart.evidence.metrics import pooled_metrics
+from headstart.federate.protocol import Federate
+from headstart.models.batches import ClientData
+from headstart.models.model import Model, cut_index
+
+View = str
+"""Which examples a client is evaluated on: ``val``, ``test`` or ``global_test``."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the clients received: parameters, and where the model is cut.
+
+    Attributes:
+        model: cut where the federated stage cut it.
+        params: the shared parameters.
+        method: the federated method; None when nothing was federated.
+        federated: what its rounds left; None when nothing was federated.
+    """
+
+    model: Model
+    params: Params
+    method: Federate | None = None
+    federated: Federated | None = None
+
+    def received(self, client: Client) -> Params:
+        """Return the parameters with which a client starts to adapt."""
+        if self.method is None or self.federated is None:
+            return self.params
+        return self.method.personal_params(self.model, self.federated.shared, self.federated.private(client))
+
+    def received_by_all(self) -> Params:
+        """Return the parameters with which every client starts, where they are the same."""
+        if self.method is None or self.federated is None:
+            return self.params
+        return self.method.personal_params(self.model, self.federated.shared, self.federated.newcomer)
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether clients received different parameters."""
+        return self.federated is not None and bool(self.federated.newcomer)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions of every client's final parameters.
+
+    Attributes:
+        probabilities: by view, one array ``(examples, classes)`` per client.
+        accepted: for each client whether it kept the adapted parameters.
+        excluded: clients whose adaptation failed; they keep what they received.
+    """
+
+    probabilities: Mapping[View, list[Array]]
+    accepted: Array
+    excluded: tuple[Exclusion, ...] = ()
+
+
+Better = Callable[[Array, Array, Array], bool]
+"""``better(labels, received, adapted)``: whether the adapted parameters' probabilities are better."""
+
+
+def is_better(metric: str) -> Better:
+    """Compare on a metric of the decision; a tie goes to the lower log loss."""
+
+    def better(labels: Array, received: Array, adapted: Array) -> bool:
+        old, new = pooled_metrics(labels, received), pooled_metrics(labels, adapted)
+        return (new[metric], -new["log_loss"]) > (old[metric], -old["log_loss"])
+
+    return better
+
+
+def adapt_and_predict(
+    method: Adapt,
+    shared: Shared,
+    clients: Sequence[Client],
+    activations: Activations,
+    views: Mapping[View, list[Array]],
+    *,
+    engine: Engine,
+    seed: int,
+    better: Better,
+    keeps: bool = False,
+) -> Evaluation:
+    """Let every client adapt and predict.
+
+    Args:
+        method: what a client does alone.
+        shared: what the clients received.
+        clients: all of them, seen or not.
+        activations: of the federation's examples.
+        views: for each view the examples of each client; ``val`` must be among them.
+        engine: where client work runs.
+        seed: with a client's id it fixes the batch order.
+        better: decides between received and adapted parameters.
+        keeps: True when the method changes nothing.
+    """
+    if keeps:
+        return _predict_received(shared, clients, activations, views)
+    stage = _Stage(method, *_recut(shared, method), clients, activations, views, better)
+    privates: list[Tree] = [stage.received(client) if shared.is_personal else {} for client in clients]
+    common: Tree = {} if shared.is_personal else stage.received(clients[0])
+
+    def work(model: Model, params: Tree, private: Tree, data: ClientData) -> tuple[Tree]:
+        return (method(model, {**params, **private}, data),)
+
+    for result in engine.map(work, stage.model, common, privates, Team(clients, activations, (seed, "adapt"))):
+        if isinstance(result, Failure):
+            stage.keep_received(result)
+        else:
+            stage.decide(list(result.positions), result.results[0])
+    return Evaluation(stage.probabilities, stage.accepted, tuple(stage.excluded))
+
+
+class _Stage:
+    """Clients' results as they come in: decided on, predicted with, and forgotten."""
+
+    def __init__(
+        self,
+        method: Adapt,
+        model: Model,
+        received: Callable[[Client], Params],
+        clients: Sequence[Client],
+        activations: Activations,
+        views: Mapping[View, list[Array]],
+        better: Better,
+    ) -> None:
+        self.method, self.model, self.received = method, model, received
+        self.clients, self.activations, self.views, self.better = clients, activations, views, better
+        self.probabilities: dict[View, list[Array]] = {view: [np.empty(0)] * len(clients) for view in views}
+        self.accepted = np.zeros(len(clients), dtype=bool)
+        self.excluded: list[Exclusion] = []
+
+    def decide(self, positions: list[int], stack: Tree) -> None:
+        """Take the adapted parameters of the clients for whom they are better, and predict."""
+        received = trees.stack([self.received(self.clients[p]) for p in positions])
+        finite = trees.finite_clients(stack)
+        takes = finite & torch.from_numpy(self._is_better(positions, received, stack))
+        self.excluded += [
+            Exclusion(self.clients[p].id, 0, "its adapted parameters have numbers that are not finite")
+            for p, fine in zip(positions, finite, strict=True)
+            if not fine
+        ]
+        self.accepted[positions] = takes.numpy()
+        self._predict(positions, trees.where(takes, stack, received))
+
+    def keep_received(self, failure: Failure) -> None:
+        """Evaluate a client whose adaptation raised an error with what it received."""
+        client = self.clients[failure.position]
+        self.excluded.append(Exclusion(client.id, 0, failure.reason))
+        self._predict([failure.position], trees.stack([self.received(client)]))
+
+    def _is_better(self, positions: list[int], received: Tree, adapted: Tree) -> Array:
+        if not self.method.accept:
+            return np.ones(len(positions), dtype=bool)
+        rows = [self.views["val"][p] for p in positions]
+        before = predict_stack(self.model, received, self.activations, rows)
+        after = predict_stack(self.model, adapted, self.activations, rows)
+        labels = self.activations.examples.labels
+        # Without validation examples nothing speaks against the adapted parameters.
+        return np.array(
+            [
+                not len(r) or self.better(labels[r], old, new)
+                for r, old, new in zip(rows, before, after, strict=True)
+            ]
+        )
+
+    def _predict(self, positions: list[int], stack: Tree) -> None:
+        for view, rows in self.views.items():
+            found = predict_stack(self.model, stack, self.activations, [rows[p] for p in positions])
+            for position, probabilities in zip(positions, found, strict=True):
+                self.probabilities[view][position] = probabilities
+
+
+def _recut(shared: Shared, method: Adapt) -> tuple[Model, Callable[[Client], Params]]:
+    """Cut the received weights where the adaptation wants it."""
+    if not shared.is_personal:
+        model, params = shared.model.recut(shared.received_by_all(), method.trainable)
+        return model, lambda _: params
+    if cut_index(shared.model.network, method.trainable) == shared.model.cut:
+        return shared.model, shared.received
+    raise SettingError(
+        f"adapt: trains '{method.trainable}', but the federated method leaves every client parameters of its own "
+        f"above cut {shared.model.cut}; give both stages the same 'trainable'"
+    )
+
+
+def _predict_received(
+    shared: Shared, clients: Sequence[Client], activations: Activations, views: Mapping[View, list[Array]]
+) -> Evaluation:
+    """Predict with what was received: one pass over the examples when that is the same for all."""
+    accepted = np.zeros(len(clients), dtype=bool)
+    if shared.is_personal:
+        stack = trees.stack([shared.received(client) for client in clients])
+        found = {view: predict_stack(shared.model, stack, activations, rows) for view, rows in views.items()}
+        return Evaluation(found, accepted)
+    wanted = np.unique(np.concatenate([part for rows in views.values() for part in rows]))
+    table = predict(shared.model, shared.received_by_all(), activations, wanted)
+    lookup = {view: [table[np.searchsorted(wanted, part)] for part in rows] for view, rows in views.items()}
+    return Evaluation(lookup, accepted)
