@@ -57,21 +57,26 @@ def as_network(backbone: Any, prepare: PrepareImages, shape: Shape, num_classes:
     """Take a backbone apart into blocks, and measure its features on one blank image.
 
     Raises:
-        ModelError: the backbone fails on images of this shape.
+        ModelError: the backbone fails on images of this shape, or is random.
     """
     blocks = nn.Sequential(*family_of(backbone.config.model_type).blocks(backbone)).eval()
-    blank = torch.zeros(1, *shape, dtype=torch.uint8)
+    blank = prepare(torch.zeros(1, *shape, dtype=torch.uint8))
     try:
         with torch.no_grad():
-            num_features = blocks(prepare(blank)).shape[1]
+            features, again = blocks(blank), blocks(blank)
     except (RuntimeError, ValueError, IndexError, AttributeError, TypeError) as error:
+        size = getattr(backbone.config, "image_size", None) or "a larger one"
         raise ModelError(
-            f"backbone: '{name}' fails on images of shape {shape}: {_first_line(error)}; "
-            f"try a larger image_size"
+            f"image_size: '{name}' fails on images of shape {shape} ({_first_line(error)}); try {size}"
         ) from error
+    if not torch.equal(features, again):
+        raise ModelError(
+            f"backbone: '{name}' gives other features at every call (random masking?), so none can be kept; "
+            f"take another checkpoint"
+        )
     return Network(
         list(blocks),
-        num_features=num_features,
+        num_features=features.shape[1],
         num_classes=num_classes,
         prepare=prepare,
         name=_function_name(backbone, prepare),
@@ -146,7 +151,7 @@ def _check_reads_images(config: Any, name: str) -> None:
     model = mapping.get(type(config), None)
     if getattr(model, "main_input_name", None) != "pixel_values" or not hasattr(config, "num_channels"):
         raise ModelError(
-            f"backbone: '{name}' is a '{config.model_type}', which does not read images alone; "
+            f"backbone: '{name}' is of the type '{config.model_type}', which does not read images alone; "
             f"give an image checkpoint such as 'microsoft/resnet-18'"
         )
 

@@ -133,5 +133,6 @@ FAMILIES: dict[str, Family] = {
     "regnet": Family(_residual, _regnet_stride),
     "resnet": Family(_residual, _residual_stride),
     "vit": Family(_transformer, _patch, NO_POOLER),
+    "vit_msn": Family(_transformer, _patch),
 }
 """By Transformers' ``model_type``."""

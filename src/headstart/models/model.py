@@ -27,8 +27,8 @@ class Model:
     """A network cut at ``cut``: ``blocks[:cut]`` are frozen, the blocks above and the head are trainable.
 
     The functions below take the trainable tree as ``params`` and *activations at the cut* as inputs: raw
-    inputs at cut 0, features at cut ``depth``. With a head only, they work on one client (``(batch, features)``)
-    and on a stack of clients (``(clients, batch, features)``) alike.
+    inputs at cut 0, features at cut ``depth``. With a head only, they work on one client
+    (``(batch, features)``) and on a stack of clients (``(clients, batch, features)``) alike.
 
     Attributes:
         network: the skeleton.

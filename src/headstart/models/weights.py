@@ -1,0 +1,63 @@
+"""Weights on disk: safetensors, written atomically, with a few words of metadata; nothing is unpickled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from headstart.core.errors import ModelError
+from headstart.core.files import write_atomically
+from headstart.core.trees import Params
+
+
+def save(path: Path, params: Params, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a tree to a ``.safetensors`` file; a kill leaves the old file or the new one.
+
+    Raises:
+        ModelError: the path has another ending.
+    """
+    if path.suffix != ".safetensors":
+        raise ModelError(f"weights: the file must end in '.safetensors', received '{path}'; rename it")
+    # A copy of their own: safetensors refuses tensors that share memory or are not contiguous.
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in params.items()}
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, dict(metadata or {})))
+
+
+def load(path: Path) -> tuple[Params, dict[str, str]]:
+    """Read a tree and its metadata.
+
+    Raises:
+        ModelError: there is no such file, or it is not safetensors.
+    """
+    if not path.is_file():
+        raise ModelError(f"weights: there is no file '{path}'; give a .safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelError(
+            f"weights: '{path}' is not a whole safetensors file ({error}); pickled weights (.bin, .pt) "
+            f"are never read: save them with safetensors"
+        ) from error
+
+
+def check_fit(params: Params, expected: Params, path: Path) -> None:
+    """Check that loaded weights have the names and shapes that a network expects.
+
+    Raises:
+        ModelError: a weight is missing, unknown or of another shape.
+    """
+    wrong = [name for name in {**expected, **params} if _shape(params, name) != _shape(expected, name)]
+    if wrong:
+        name = wrong[0]
+        raise ModelError(
+            f"weights: '{path}' does not fit the network in {len(wrong)} weights: '{name}' should be "
+            f"{_shape(expected, name)}, received {_shape(params, name)}; take the backbone it was saved from"
+        )
+
+
+def _shape(params: Params, name: str) -> tuple[int, ...] | None:
+    return tuple(params[name].shape) if name in params else None
