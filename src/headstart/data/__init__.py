@@ -1,1 +1,19 @@
-"""TODO."""
+"""Data: sources of examples, and the federation of clients that they become."""
+
+from headstart.data.examples import Examples
+from headstart.data.federation import Client, Federation
+from headstart.data.open import open_federation
+from headstart.data.settings import CentralSettings, DataSettings, PartitionSettings, SplitSettings
+from headstart.data.split import resplit
+
+__all__ = [
+    "CentralSettings",
+    "Client",
+    "DataSettings",
+    "Examples",
+    "Federation",
+    "PartitionSettings",
+    "SplitSettings",
+    "open_federation",
+    "resplit",
+]

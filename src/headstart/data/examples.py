@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -37,6 +37,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, indices: Array) -> Examples:
+        """Copy the examples of these indices; classes and columns stay."""
+        ids = [self.ids[index] for index in indices]
+        return replace(self, inputs=self.inputs[indices], labels=self.labels[indices], ids=ids)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -47,12 +47,14 @@ class Federation:
         clients: in a fixed order, ids unique.
         central: the server's own pool, disjoint from the clients' examples; None when there is none.
         notes: what a reader should know of the data (left-out images, clients too small to split, …), one line each.
+        fixed_val: whether the data itself says which examples are val, so that no seed draws them anew.
     """
 
     examples: Examples
     clients: Sequence[Client]
     central: Examples | None = None
     notes: tuple[str, ...] = field(default=())
+    fixed_val: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -74,6 +76,7 @@ class Federation:
     def key(self) -> str:
         """Content hash; the order of the clients does not matter."""
         members = {
-            c.id: [c.seen, *(hash_array(part.astype(np.int64)) for part in (c.train, c.val, c.test))] for c in self.clients
+            c.id: [c.seen, *(hash_array(part.astype(np.int64)) for part in (c.train, c.val, c.test))]
+            for c in self.clients
         }
         return hash_json([self.examples.key, members, self.central.key if self.central else None])

@@ -1,0 +1,98 @@
+"""The server's pool: from another source, or a random share of the clients' own; never an example of a client."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart.core import seeds
+from headstart.core.errors import DataError
+from headstart.data.checks import content_hashes
+from headstart.data.examples import Array, Examples
+from headstart.data.labels import keep_classes
+from headstart.data.read import Reading, read_examples
+from headstart.data.settings import CentralSettings, DataSettings
+from headstart.data.sources import Source
+from headstart.data.subsample import stratified
+
+
+def take_share(examples: Examples, central: CentralSettings, seed: int) -> tuple[Array, Array]:
+    """Draw a share of the clients' examples for the server, class by class.
+
+    Returns:
+        Ascending indices of the clients' examples and of the server's.
+    """
+    names = keep_classes(examples.classes, central.keep, central.exclude, "data.central")
+    wanted = [examples.classes.index(name) for name in names]
+    eligible = np.flatnonzero(np.isin(examples.labels, wanted))
+    count = max(1, round(len(eligible) * (central.fraction or 0)))
+    rng = seeds.numpy_generator(seed, "central")
+    drawn = eligible[stratified(examples.labels[eligible], min(count, central.max_examples or count), rng)]
+    return np.setdiff1d(np.arange(len(examples)), drawn), drawn
+
+
+def read_central(
+    source: Source, settings: DataSettings, central: CentralSettings, clients: Examples
+) -> tuple[Examples, tuple[str, ...]]:
+    """Read a source as the central pool, in the clients' format, and leave out what the clients hold.
+
+    Where every class of the pool is one of the clients', it has the clients' class indices; else it has its own. Rows
+    without a label are kept, with label -1.
+
+    Raises:
+        DataError: the pool is of another kind than the clients' examples, or nothing is left of it.
+    """
+    examples, _, notes = read_examples(source, _reading(settings, central, clients))
+    if examples.kind != clients.kind:
+        raise DataError(
+            f"data.central.source: '{source.name}' holds {examples.kind}s, the clients hold {clients.kind}s; "
+            f"give a pool of the same kind"
+        )
+    same_names = central.source == settings.source or bool(central.id and settings.id)
+    return _without_overlap(examples, clients, same_names, (*notes,))
+
+
+def _reading(settings: DataSettings, central: CentralSettings, clients: Examples) -> Reading:
+    is_image = clients.kind == "image"
+    return Reading(
+        setting="data.central",
+        label=None if central.unlabelled else central.label or settings.label,
+        image=central.image,
+        id=central.id,
+        columns=settings.columns,
+        one_hot=settings.one_hot,
+        classes=clients.classes,
+        keep=central.keep,
+        exclude=central.exclude,
+        where=central.where,
+        known_classes=False,
+        unlabelled_rows=True,
+        inputs=None if is_image else clients.columns,
+        size=(clients.shape[1], clients.shape[2]) if is_image else None,
+        channels=clients.shape[0] if is_image else None,
+        missing=settings.missing,
+        max_examples=central.max_examples,
+        max_corrupt=settings.max_corrupt,
+        seed=settings.seed,
+    )
+
+
+def _without_overlap(
+    pool: Examples, clients: Examples, same_names: bool, notes: tuple[str, ...]
+) -> tuple[Examples, tuple[str, ...]]:
+    """Leave out what clients hold, by content, and by name where names mean the same in both."""
+    held = set(content_hashes(clients))
+    names = set(clients.ids) if same_names else set()
+    kept = [
+        row
+        for row, (content, name) in enumerate(zip(content_hashes(pool), pool.ids, strict=True))
+        if content not in held and name not in names
+    ]
+    if not kept:
+        raise DataError(
+            f"data.central: all {len(pool)} examples of the pool are also a client's; give another source, exclude the "
+            f"clients' classes, or take a share with data.central.fraction"
+        )
+    if len(kept) == len(pool):
+        return pool, notes
+    note = f"{len(pool) - len(kept)} of {len(pool)} examples of the central pool are also a client's and are left out of it"
+    return pool.take(np.array(kept)), (*notes, note)

@@ -1,0 +1,100 @@
+"""A table's input columns as one array of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headstart.core.errors import DataError, nearest
+from headstart.data.examples import Array
+from headstart.data.sources import Source
+
+
+def column_names(
+    source: Source, columns: tuple[str, ...] | None, one_hot: tuple[str, ...], taken: set[str]
+) -> tuple[str, ...]:
+    """Return the names of the inputs: numeric columns as they are, categories as ``column=value``.
+
+    The first category of each one-hot column, in sorted order, is the reference and has no input of its own.
+
+    Args:
+        source: the table.
+        columns: input columns; None takes every numeric or one-hot column that is not ``taken``.
+        one_hot: columns of categories.
+        taken: columns that play another part (label, client, …).
+
+    Raises:
+        DataError: a column is missing or has no numbers, or nothing is left.
+    """
+    if columns is None:
+        numeric = {field.name for field in source.table.schema if _is_numeric(field.type)}
+        columns = tuple(
+            name for name in source.table.column_names if name in numeric | set(one_hot) and name not in taken
+        )
+    for name in one_hot:
+        if name not in columns:
+            raise DataError(f"data.one_hot: '{name}' is not an input column; {nearest(name, columns)}")
+    if not columns:
+        raise DataError(
+            f"data.columns: '{source.name}' has no numeric column left to learn from; name the input columns"
+        )
+    names: list[str] = []
+    for name in columns:
+        names += _categories(source, name) if name in one_hot else [_numeric_name(source, name)]
+    return tuple(names)
+
+
+def input_values(source: Source, names: Sequence[str], one_hot: tuple[str, ...]) -> Array:
+    """Return the inputs ``(rows, names)`` float32; NaN where a value is missing or infinite.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    values = np.empty((len(source), len(names)), dtype=np.float32)
+    for position, name in enumerate(names):
+        column, _, category = name.rpartition("=")
+        values[:, position] = (
+            _indicator(source, column, category) if column in one_hot else _numbers(source, name)
+        )
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _numbers(source: Source, name: str) -> Array:
+    column = source.column(_numeric_name(source, name), "data.columns")
+    return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _indicator(source: Source, column: str, category: str) -> Array:
+    texts = source.texts(column, "data.one_hot")
+    return np.array([np.nan if text is None else float(text == category) for text in texts])
+
+
+def _categories(source: Source, name: str) -> list[str]:
+    found = sorted({text for text in source.texts(name, "data.one_hot") if text is not None})
+    if len(found) > 100:
+        raise DataError(
+            f"data.one_hot: '{name}' has {len(found)} categories, at most 100 are allowed; drop the column or join them"
+        )
+    return [f"{name}={category}" for category in found[1:]]
+
+
+def _numeric_name(source: Source, name: str) -> str:
+    kind = source.column(name, "data.columns").type
+    if not _is_numeric(kind):
+        raise DataError(
+            f"data.columns: '{name}' of '{source.name}' holds {kind}, not numbers; add it to data.one_hot or leave it out"
+        )
+    return name
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_decimal(kind)
+    )

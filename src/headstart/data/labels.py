@@ -1,0 +1,82 @@
+"""Labels: from a column's values to class indices and class names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from headstart.core.errors import DataError, nearest
+from headstart.data.examples import Array
+from headstart.data.sources import Source
+
+UNLABELLED = -1
+MOST_CLASSES = 0.5
+"""More classes than this share of the examples means that the column holds no classes."""
+
+
+def class_names(
+    source: Source, column: str, values: Sequence[str | None], classes: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    """Return the names of the classes in the order of their indices.
+
+    ``classes`` if given; else the names that the file states, or those found, numbers by value and text by alphabet.
+
+    Raises:
+        DataError: there are fewer than two classes, or almost as many as examples.
+    """
+    found = {value for value in values if value is not None}
+    names = classes or source.class_names.get(column) or tuple(sorted(found, key=_sort_key))
+    if len(names) < 2:
+        raise DataError(
+            f"data.label: '{column}' of '{source.name}' has {len(names)} class ({', '.join(names) or 'none'}); "
+            f"a task needs at least 2"
+        )
+    if len(found) > 20 and len(found) > MOST_CLASSES * len(values):
+        raise DataError(
+            f"data.label: '{column}' of '{source.name}' has {len(found)} different values in {len(values)} rows, "
+            f"which are no classes; name the column of classes"
+        )
+    return names
+
+
+def class_indices(
+    source: Source, column: str, values: Sequence[str | None], names: tuple[str, ...], setting: str
+) -> Array:
+    """Return the index of each value in ``names``, -1 where it is empty; ``(rows,)`` int64.
+
+    Raises:
+        DataError: a value is none of ``names``.
+    """
+    index = {name: position for position, name in enumerate(names)}
+    for row, value in enumerate(values):
+        if value is not None and value not in index:
+            raise DataError(
+                f"{setting}: label '{value}' (row {row} of column '{column}' in '{source.name}') is outside the classes; "
+                f"{nearest(value, names)}; add it to data.classes, or keep other rows with data.where"
+            )
+    return np.array([UNLABELLED if value is None else index[value] for value in values], dtype=np.int64)
+
+
+def keep_classes(
+    names: tuple[str, ...], keep: tuple[str, ...] | None, exclude: Iterable[str], setting: str
+) -> tuple[str, ...]:
+    """Return the names that are kept.
+
+    Raises:
+        DataError: a name to keep or exclude does not exist, or none is left.
+    """
+    for name in (*(keep or ()), *exclude):
+        if name not in names:
+            raise DataError(f"{setting}: there is no class '{name}'; {nearest(name, names)}")
+    kept = tuple(name for name in names if (keep is None or name in keep) and name not in set(exclude))
+    if not kept:
+        raise DataError(f"{setting}: no class is left of {', '.join(names)}; exclude fewer")
+    return kept
+
+
+def _sort_key(name: str) -> tuple[int, float, str]:
+    try:
+        return (0, float(name), name)
+    except ValueError:
+        return (1, 0.0, name)

@@ -1,0 +1,130 @@
+"""From settings to a federation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from headstart.core.errors import SettingError
+from headstart.data import partition, split
+from headstart.data.central import read_central, take_share
+from headstart.data.checks import check_federation, notes_on
+from headstart.data.examples import Examples
+from headstart.data.federation import Client, Federation
+from headstart.data.partition import Members
+from headstart.data.read import Reading, read_examples
+from headstart.data.settings import DataSettings
+from headstart.data.sources import Source, open_source
+from headstart.data.standardize import fill_and_standardize
+
+
+def open_federation(settings: DataSettings, base: Path) -> Federation:
+    """Open what the settings describe: clients with train, val and test, and the central pool.
+
+    Args:
+        settings: the data's settings.
+        base: the folder where relative paths start, such as the study file's.
+
+    Raises:
+        DataError: a file, a column or an example breaks a rule.
+        SettingError: the settings cannot be met by the data.
+        MissingExtra: an optional library is needed and not installed.
+
+    >>> federation = open_federation(DataSettings(source="digits"), Path())
+    >>> len(federation.clients), federation.num_classes, federation.examples.shape
+    (14, 10, (1, 8, 8))
+    """
+    source = open_source(settings.source, base)
+    central = None
+    if settings.central and settings.central.source:
+        central = open_source(settings.central.source, base, "data.central.source")
+    return federate(source, settings, central)
+
+
+def federate(source: Source, settings: DataSettings, central_source: Source | None = None) -> Federation:
+    """Make a federation from sources that are open already; see ``open_federation``."""
+    client_column = _client_column(source, settings)
+    examples, source, notes = read_examples(source, _reading(settings, client_column))
+    central = None
+    if settings.central and central_source:
+        central, more = read_central(central_source, settings, settings.central, examples)
+        notes += tuple(f"central pool: {note}" for note in more)
+    elif settings.central:
+        kept, drawn = take_share(examples, settings.central, settings.seed)
+        examples, source, central = examples.take(kept), source.take(kept), examples.take(drawn)
+    members = _members(examples, source, settings, client_column)
+    clients, fixed_val = _clients(examples, source, settings, members)
+    examples, central = fill_and_standardize(examples, clients, central, settings.standardize)
+    federation = Federation(examples, clients, central, notes, fixed_val)
+    check_federation(federation)
+    return Federation(examples, clients, central, notes + notes_on(federation), fixed_val)
+
+
+def _client_column(source: Source, settings: DataSettings) -> str | None:
+    """Return the column of natural clients, None when a partition makes them.
+
+    Raises:
+        SettingError: nothing says how to make clients.
+    """
+    if settings.partition is not None and settings.partition.method != "natural":
+        return None
+    column = settings.client or source.client_column
+    if column is None:
+        raise SettingError(
+            f"data.client: nothing says whose the examples of '{source.name}' are; name the column of clients "
+            f"(columns: {', '.join(source.table.column_names)}), or give data.partition"
+        )
+    return column
+
+
+def _reading(settings: DataSettings, client_column: str | None) -> Reading:
+    within = settings.partition.within if settings.partition else None
+    size = settings.image_size
+    return Reading(
+        setting="data",
+        label=settings.label,
+        image=settings.image,
+        id=settings.id,
+        columns=settings.columns,
+        one_hot=settings.one_hot,
+        classes=settings.classes,
+        where=settings.where,
+        needed=tuple(column for column in (client_column, within) if column),
+        optional=(settings.split.column,) if settings.split.column else (),
+        size=(size, size) if size else None,
+        channels=settings.channels,
+        missing=settings.missing,
+        max_examples=settings.max_examples,
+        max_corrupt=settings.max_corrupt,
+        seed=settings.seed,
+    )
+
+
+def _members(
+    examples: Examples, source: Source, settings: DataSettings, client_column: str | None
+) -> Members:
+    if client_column is not None or settings.partition is None:
+        return partition.by_name(source.texts(str(client_column), "data.client"))
+    within = settings.partition.within
+    groups = source.texts(within, "data.partition.within") if within else None
+    return partition.deal(examples.labels, settings.partition, settings.seed, groups)
+
+
+def _clients(
+    examples: Examples, source: Source, settings: DataSettings, members: Members
+) -> tuple[Sequence[Client], bool]:
+    """Return the clients, and whether a column fixes their val."""
+    labels, seed = examples.labels, settings.seed
+    column, fixed_val = settings.split.column, False
+    if column:
+        values = source.texts(column, "data.split.column")
+        clients = split.split_by_column(labels, members, values, settings.split, seed)
+        fixed_val = split.column_has_val(values)
+    else:
+        clients = [
+            split.split_client(labels, rows, settings.split, seed, name) for name, rows in members.items()
+        ]
+    clients = [split.cap_train(labels, client, settings.train_per_client, seed) for client in clients]
+    return split.hold_out(clients, settings.held_out_clients, seed), fixed_val

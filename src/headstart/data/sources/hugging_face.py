@@ -1,0 +1,75 @@
+"""Data sets of the Hugging Face library: from the Hub by name, or a local folder that it saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from headstart.core.errors import DataError, require
+from headstart.data.sources.source import Source
+from headstart.data.sources.tables import source_of_table
+
+
+def is_saved_dataset(path: Path) -> bool:
+    """Say whether ``datasets`` wrote this folder with ``save_to_disk``."""
+    return (path / "state.json").exists() or (path / "dataset_dict.json").exists()
+
+
+def open_hub(name: str) -> Source:
+    """Download (or find in the local cache) a data set of the Hub.
+
+    Args:
+        name: ``NAME`` or ``NAME:CONFIG``. All its splits are joined; the column ``split`` says which a row is from.
+
+    Raises:
+        DataError: the Hub cannot be reached or has no such data set.
+        MissingExtra: ``datasets`` is not installed.
+    """
+    datasets = require("datasets", "hub")
+    dataset, _, config = name.partition(":")
+    try:
+        loaded = datasets.load_dataset(dataset, config or None)
+    except Exception as error:  # the library raises many kinds, and all of them mean the same here
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"data.source: cannot load 'hub:{name}' ({reason}); check the name and the network, "
+            f"or give a local Parquet file"
+        ) from error
+    return _source_of(loaded, dataset)
+
+
+def open_saved_dataset(path: Path) -> Source:
+    """Open a folder that ``save_to_disk`` wrote; the splits of a DatasetDict are joined.
+
+    Raises:
+        DataError: the folder cannot be read.
+        MissingExtra: ``datasets`` is not installed.
+    """
+    datasets = require("datasets", "hub")
+    try:
+        return _source_of(datasets.load_from_disk(str(path)), path.name)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"data.source: cannot read '{path}' ({reason}); save the data set again") from error
+
+
+def _source_of(loaded: Any, name: str) -> Source:
+    """Turn a Dataset or a DatasetDict into one table."""
+    if not hasattr(loaded, "column_names") or not isinstance(loaded.column_names, dict):
+        return source_of_table(_table(loaded), name, None)
+    parts = [_with_split(_table(part), split) for split, part in loaded.items()]
+    return source_of_table(pa.concat_tables(parts, promote_options="default"), name, None)
+
+
+def _table(dataset: Any) -> pa.Table:
+    """Return the rows in order (a Dataset may be a shuffled view), with the description of the columns."""
+    table: pa.Table = dataset.with_format("arrow")[:]
+    return table.replace_schema_metadata(dataset.features.arrow_schema.metadata)
+
+
+def _with_split(table: pa.Table, split: str) -> pa.Table:
+    if "split" in table.column_names:
+        return table
+    return table.append_column("split", pa.array([split] * table.num_rows))
