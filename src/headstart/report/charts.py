@@ -77,10 +77,15 @@ def _exact(placed: Sequence[float], wanted: Sequence[float]) -> list[float]:
 
 
 def place_labels(
-    points: Sequence[tuple[float, float]], names: Sequence[str], width: float, height: float
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    width: float,
+    height: float,
+    obstacles: Sequence[tuple[float, ...]] = (),
 ) -> list[tuple[float, float, str]]:
     """Choose a free place beside each point for its name: (x, y, align) in px; the first names choose first."""
-    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
+    taken: list[tuple[float, ...]] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
+    taken += obstacles
     labels = []
     for (x, y), name in zip(points, names, strict=True):
         options = [(_box(option, name), option) for option in _candidates(x, y)]

@@ -13,6 +13,7 @@ from headstart.report.summary import ArmRow, arm_rows
 from headstart.report.units import Metric
 
 ROW = 26  # px per arm
+FEW_TICKS = alt.Axis(tickCount=6)
 
 
 def arms_figure(run: Run, width: int) -> Any:
@@ -25,7 +26,7 @@ def arms_figure(run: Run, width: int) -> Any:
     data = inline(_row(row, metric) for row in rows)
     left = label_width(names)
     base = alt.Chart(data).encode(y=name_axis(names, left))
-    x = alt.X("mean:Q", title=f"{metric.label.capitalize()}{', %' if metric.is_share else ''}", scale=_domain(rows, metric))
+    x = alt.X("mean:Q", title=metric.title, scale=_domain(rows, metric), axis=FEW_TICKS)
     layers = alt.layer(
         base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=3, strokeCap="round", opacity=0.45)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.report.charts import constant, finish, inline, label_width, literal
-from headstart.report.figure_arms import name_axis
+from headstart.report.figure_arms import FEW_TICKS, name_axis
 from headstart.report.palette import FAINT, GRID, HURT, INK, MUTED, PAPER, ROLE_COLOUR, ROLE_SHAPE
 from headstart.report.run import Run, Scores
 from headstart.report.summary import arm_rows, client_means, differences, local_arm, recommended
@@ -37,7 +37,7 @@ def differences_figure(run: Run, width: int) -> Any:
     left, right = label_width(order), 74
     dots = [row for arm in order for row in _difference_dots(arm, paired[arm], metric)]
     means = [_difference_mean(arm, paired[arm], metric) for arm in order]
-    y, x = name_axis(order, left), alt.X("value:Q", title=_difference_title(run, metric), scale=alt.Scale(nice=False, padding=8))
+    y, x = name_axis(order, left), alt.X("value:Q", title=_difference_title(run, metric), scale=alt.Scale(nice=False, padding=8), axis=FEW_TICKS)
     layers = alt.layer(
         alt.Chart(inline([{"value": 0}])).mark_rule(strokeWidth=1).encode(x=x, color=constant(MUTED)),
         alt.Chart(inline(dots)).mark_tick(thickness=2, height=12, opacity=0.6).encode(x=x, y=y, color=literal("colour")),
@@ -64,8 +64,7 @@ def _dots(run: Run, scores: Scores, width: int) -> Any:
     ]
     names = [labels[c] for c in order]
     left = label_width(names)
-    title = f"{metric.label.capitalize()} on the client's own test{', %' if metric.is_share else ''}"
-    y, x = name_axis(names, left), alt.X("value:Q", title=title, scale=alt.Scale(zero=False, nice=False, padding=8))
+    y, x = name_axis(names, left), alt.X("value:Q", title=metric.title, scale=alt.Scale(zero=False, nice=False, padding=8), axis=FEW_TICKS)
     others = inline(mark for mark in marks if not mark["role"])
     named = inline(sorted((mark for mark in marks if mark["role"]), key=lambda mark: mark["role"] == "recommended"))
     lines = inline(_spans(marks))
@@ -110,9 +109,8 @@ def _distribution(run: Run, scores: Scores, width: int) -> Any:
     roles = {row.name: row.role for row in arm_rows(run)}
     left = label_width(order)
     rows = inline({"name": arm, **_quantiles(means[arm] * metric.factor), **_look(roles[arm])} for arm in order)
-    title = f"{metric.label.capitalize()} over clients{', %' if metric.is_share else ''}"
     base = alt.Chart(rows).encode(y=name_axis(order, left))
-    x = alt.X("q50:Q", title=title, scale=alt.Scale(zero=False, nice=False, padding=8))
+    x = alt.X("q50:Q", title=metric.title, scale=alt.Scale(zero=False, nice=False, padding=8), axis=FEW_TICKS)
     ticks = inline(
         {"name": arm, "q50": float(value) * metric.factor} for arm in order for value in means[arm] if np.isfinite(value)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -29,10 +30,10 @@ def cost_figure(run: Run, width: int) -> Any:
     ys = [_value(row, metric) for row in rows]
     x_domain, y_domain = [zero - 0.25, top + 0.15], _padded(ys)
     pixels = [(_to(x, x_domain, 0, inner), _to(y, y_domain, height, 0)) for x, y in zip(xs, ys, strict=True)]
-    labels = place_labels(pixels, [row.name for row in rows], inner, height)
+    labels = place_labels(pixels, [row.name for row in rows], inner, height, _steps(rows, pixels))
     points = [_point(*item) for item in zip(rows, xs, ys, labels, strict=True)]
     x = alt.X("x:Q", axis=_bytes_axis(zero, top), scale=alt.Scale(domain=x_domain, nice=False, zero=False))
-    y = alt.Y("y:Q", title=_title(metric), scale=alt.Scale(domain=y_domain, nice=False, zero=False))
+    y = alt.Y("y:Q", title=metric.title, scale=alt.Scale(domain=y_domain, nice=False, zero=False), axis=alt.Axis(tickCount=6))
     layers = alt.layer(_front(points, x, y), *_marks(points, x, y), *_names(points))
     described = "; ".join(f"{row.name}: {size(row.bytes)}, {metric.value(row.mean)}" for row in rows)
     return finish(layers, int(inner), height, f"{metric.label.capitalize()} against bytes per client", described)
@@ -59,12 +60,14 @@ def _padded(values: list[float]) -> list[float]:
     return [min(values) - 0.12 * room, max(values) + 0.12 * room]
 
 
+def _steps(rows: list[ArmRow], pixels: list[tuple[float, float]]) -> list[tuple[float, ...]]:
+    """The front's level steps as boxes, so that no label lies on the line."""
+    front = sorted(pixel for row, pixel in zip(rows, pixels, strict=True) if row.pareto)
+    return [(a[0], a[1] - 2, b[0], a[1] + 2) for a, b in itertools.pairwise(front)]
+
+
 def _to(value: float, domain: list[float], start: float, stop: float) -> float:
     return start + (value - domain[0]) / (domain[1] - domain[0]) * (stop - start)
-
-
-def _title(metric: Metric) -> str:
-    return metric.label.capitalize() + (", %" if metric.is_share else "")
 
 
 def _point(row: ArmRow, x: float, y: float, label: tuple[float, float, str]) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def _bytes_axis(zero: float, top: float) -> alt.Axis:
     first = math.floor(zero + GAP) if ticks else int(zero)
     powers = list(range(first, math.floor(top) + 1))
     words = {float(zero): "0 B"} if ticks else {}
-    words |= {float(power): size(10.0**power) for power in powers}
+    words |= {float(power): size(10.0**power).replace(".0", "") for power in powers}
     chosen = " : ".join(f"abs(datum.value - {at}) < 0.01 ? '{text}'" for at, text in words.items()) + " : ''"
     return alt.Axis(title="Bytes per client, down and up, whole run (logarithmic)", values=list(words), labelExpr=chosen)
 

@@ -38,10 +38,11 @@ def curves_figure(run: Run, width: int) -> Any:
     looks = _looks(lines)
     domain = _domain(lines)
     last = max(curve.points[-1][0] for curve in lines)
-    x = alt.X("round:Q", title="Round", scale=alt.Scale(domain=[0, last], nice=False), axis=alt.Axis(grid=False, tickMinStep=1))
-    y = alt.Y("value:Q", title="Validation accuracy, %", scale=alt.Scale(domain=domain, nice=False, zero=False))
+    x = alt.X("round:Q", title="Round", scale=alt.Scale(domain=[0, last], nice=False), axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6))
+    y = alt.Y("value:Q", title="Validation accuracy, %", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=alt.Axis(tickCount=6))
     ends = [height * (domain[1] - curve.points[-1][1]) / (domain[1] - domain[0]) for curve in lines]
     layers = [layer for curve, look in zip(lines, looks, strict=True) for layer in _line(curve, look, x, y)]
+    layers += [_leader(curve, look, last, x, y) for curve, look in zip(lines, looks, strict=True)]
     layers += [
         _name(name, look, inner, at)
         for name, look, at in zip(names, looks, spread(ends, 15, 0, height), strict=True)
@@ -111,6 +112,14 @@ def _line(curve: Curve, look: dict[str, Any], x: Any, y: Any) -> list[Any]:
             x=x, y=y, color=literal("colour")
         ),
     ]
+
+
+def _leader(curve: Curve, look: dict[str, Any], last: int, x: Any, y: Any) -> Any:
+    """A faint line from where a curve stops early to its name."""
+    stop, value = curve.points[-1][:2]
+    rows = [{"round": at, "value": value, **look} for at in (stop, last)]
+    chart = alt.Chart(inline(rows)).mark_line(strokeWidth=1, strokeDash=[1, 3], opacity=0.8)
+    return chart.encode(x=x, y=y, color=literal("colour"))
 
 
 def _name(name: str, look: dict[str, Any], inner: float, at: float) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.report.run import Run
 
-WIDE, NARROW = 760, 350  # px
+WIDE, NARROW = 880, 350  # px
 
 
 def figures(run: Run, width: int = WIDE) -> dict[str, Any]:

@@ -39,13 +39,19 @@ def svg(chart: Any) -> str:
     return str(vl_convert.vegalite_to_svg(chart.to_dict()))
 
 
-def inline_svg(chart: Any, name: str) -> str:
-    """Render a chart for the page: scales with its column, follows light and dark, speaks its title."""
+def inline_svg(chart: Any, name: str, clip: str = "") -> str:
+    """Render a chart for the page: scales with its column, follows light and dark, speaks its title.
+
+    Args:
+        chart: The chart, made by ``figures``.
+        name: Unique on the page; prefixes the ids of title and description.
+        clip: Unique on the page; prefixes the ids of clip paths, which every chart counts from zero.
+    """
     text = re.sub(r"<svg [^>]*viewBox=\"([^\"]*)\"[^>]*>", _opening(chart, name), svg(chart), count=1)
     text = re.sub(r' (pointer-events="none"|aria-[a-z]+="[^"]*"|role="graphics-[a-z]+")', "", text)
     for colour, variable in VARIABLES.items():
         text = text.replace(f'"{colour}"', f'"var({variable})"')
-    return _rounded(text)
+    return _rounded(re.sub(r"\bclip(\d+)\b", rf"clip{clip}-\1", text))
 
 
 def _opening(chart: Any, name: str) -> str:

@@ -51,6 +51,11 @@ class Metric:
         """The unit of a difference."""
         return "pp" if self.is_share else ""
 
+    @property
+    def title(self) -> str:
+        """Its name with its unit, as an axis says it."""
+        return self.label.capitalize() + (", %" if self.is_share else "")
+
     def value(self, x: Any) -> str:
         """Write a value.
 

@@ -1,0 +1,112 @@
+"""The report page: one HTML file that needs no network, no script and no other file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from headstart.report import units, views
+from headstart.report.figures import NARROW, WIDE, figures
+from headstart.report.run import Run
+from headstart.report.summary import arm_rows, client_means, client_rows, local_arm, recommended
+from headstart.report.svg import inline_svg
+from headstart.report.units import Metric
+from headstart.report.words import GLOSSARY, plainly, slug
+
+
+def to_html(run: Run) -> str:
+    """Render the page.
+
+    Args:
+        run: What ``load_run`` read.
+
+    Returns:
+        HTML with its style and its figures inside; no link leaves it.
+    """
+    return str(_environment().get_template("report.html").render(**_context(run)))
+
+
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("headstart.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"size": units.size, "operations": units.operations, "share": units.share}
+    environment.filters |= {"duration": units.duration, "slug": slug, "number": units.number}
+    return environment
+
+
+def _context(run: Run) -> dict[str, Any]:
+    rows, clients, metric = arm_rows(run), client_rows(run), Metric(run.metric)
+    chosen = next((row for row in rows if row.role == "recommended"), None)
+    return {
+        "run": run,
+        "metric": metric,
+        "rows": rows,
+        "clients": clients,
+        "chosen": chosen,
+        "plainly": plainly(chosen) if chosen else "",
+        "local": local_arm(run),
+        "recommended": recommended(run),
+        "glossary": GLOSSARY,
+        "figures": drawings(run),
+        "few": views.is_few(run, len(clients)),
+        "matrix": _matrix(run) if 0 < len(clients) <= views.FEW_CLIENTS else (),
+        "worst_hit": views.worst_hit(clients, metric.sign),
+        "show": _shown(run, rows),
+        **_sections(run, rows),
+    }
+
+
+def _sections(run: Run, rows: Any) -> dict[str, Any]:
+    return {
+        "headline": views.headline(run),
+        "sentence": views.sentence(run),
+        "confidence": views.confidence(run),
+        "key_numbers": views.key_numbers(run, rows),
+        "facts": views.facts(run.diagnosis),
+        "prediction": views.prediction(run),
+        "excluded": views.excluded(run),
+        "notes": views.data_notes(run),
+        "tuning": views.tuning(run),
+        "versions": views.versions(run),
+        "hashes": views.hashes(run),
+    }
+
+
+def _shown(run: Run, rows: Any) -> Mapping[str, bool]:
+    """Which optional columns hold anything at all."""
+    names = ("low", "worst_decile", "unseen", "probability_best", "hurt_local", "hurt_keep", "rounds", "memory", "flops")
+    return {name: any(getattr(row, name) is not None for row in rows) for name in names}
+
+
+def drawings(run: Run) -> dict[str, dict[str, Any]]:
+    """Every figure as inline SVG, once for a wide column and once for a phone."""
+    from markupsafe import Markup
+
+    sizes = {"wide": figures(run, WIDE), "narrow": figures(run, NARROW)}
+    render = partial(_drawing, sizes)
+    return {name: {kind: Markup(render(kind, name)) for kind in sizes} for name in sizes["wide"]}  # noqa: S704
+
+
+def _drawing(sizes: Mapping[str, Mapping[str, Any]], kind: str, name: str) -> str:
+    prefix = hashlib.sha256(f"{kind}/{name}".encode()).hexdigest()[:4]
+    return inline_svg(sizes[kind][name], f"{kind}-{name}", clip=prefix)
+
+
+def _matrix(run: Run) -> tuple[dict[str, Any], ...]:
+    """Few clients: every client under every arm."""
+    scores = run.scores()
+    means = client_means(scores)
+    order = [row.name for row in arm_rows(run) if row.name in means]
+    return tuple(
+        {"client": name, "seen": bool(scores.seen[at]), "values": [(arm, float(means[arm][at])) for arm in order]}
+        for at, name in enumerate(scores.clients)
+    )
