@@ -1,1 +1,1 @@
-"""TODO."""
+"""The study file, its plan, its runs and their records."""

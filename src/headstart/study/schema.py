@@ -1,0 +1,145 @@
+"""The study file's tables, as typed and frozen settings; an unknown key is an error everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+
+from headstart.core.content import hash_json
+from headstart.data.settings import DataSettings
+from headstart.models.spec import ModelSpec
+
+Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Table(BaseModel):
+    """A table of a study file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ModelSettings(_Table):
+    """``[model]``: the backbone.
+
+    Attributes:
+        backbone: a built-in network, or a Transformers checkpoint: Hub name or local directory.
+        hidden: widths of the hidden layers of ``mlp``.
+        trainable: where federated stages cut the model in arms with a trained start: ``head``, ``all`` or the
+            number of last blocks; None leaves it to the method.
+    """
+
+    backbone: str = ModelSpec.backbone
+    hidden: tuple[PositiveInt, ...] = ModelSpec.hidden
+    trainable: Literal["head", "all"] | PositiveInt | None = None
+
+    def spec(self, backbone: str | None = None) -> ModelSpec:
+        """Return what the models part reads, perhaps with the backbone's path resolved."""
+        return ModelSpec(backbone=backbone or self.backbone, hidden=self.hidden)
+
+
+class TuningSettings(_Table):
+    """``[tuning]``: the same for every arm, on validation data only.
+
+    Attributes:
+        trials: settings tried per arm; 1 means those written, untuned.
+        seed: keys what is tried.
+    """
+
+    trials: PositiveInt = 1
+    seed: NonNegativeInt = 0
+
+
+class DecisionSettings(_Table):
+    """``[decision]``: fixed before the runs.
+
+    Attributes:
+        baseline: the arm that others are compared with.
+        metric: what is compared, mean over clients.
+        min_effect: a smaller difference does not matter.
+        confidence: of the intervals, in (0.5, 1).
+    """
+
+    baseline: str = "fedavg"
+    metric: Metric = "balanced_accuracy"
+    min_effect: Share = 0.01
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class EvaluationSettings(_Table):
+    """``[evaluation]``: what is measured beside each client's own test data.
+
+    Attributes:
+        global_test_examples: examples of all clients' test data that each client is tested on; 0 for none.
+        eval_every: rounds between two points of the learning curve.
+    """
+
+    global_test_examples: NonNegativeInt = 1000
+    eval_every: PositiveInt = 1
+
+
+class EngineSettings(_Table):
+    """``[engine]``: how the work is done.
+
+    Attributes:
+        dtype: of weights and features.
+        threads: of PyTorch; None leaves PyTorch's choice.
+        device: where tensors live: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        max_bad_clients: share of a cohort that may fail before the run stops.
+    """
+
+    dtype: Literal["float32", "float64"] = "float32"
+    threads: PositiveInt | None = None
+    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
+    max_bad_clients: Share = 0.5
+
+
+class StudySettings(_Table):
+    """A whole study file, as written.
+
+    Attributes:
+        name: names the run folder.
+        seeds: one run of every arm each; distinct.
+        data: the federation.
+        model: the backbone.
+        devices: tables of quantities with units, by name.
+        tuning: trials per arm.
+        training: defaults of federated and client-side settings, such as ``batch_size``.
+        arms: tables by name; empty means the standard slate.
+        decision: how the verdict is reached.
+        evaluation: what is measured.
+        engine: how the work is done.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
+    data: DataSettings
+    model: ModelSettings = ModelSettings()
+    devices: dict[str, dict[str, Any]] = {}
+    tuning: TuningSettings = TuningSettings()
+    training: dict[str, Any] = {}
+    arms: dict[str, dict[str, Any]] = {}
+    decision: DecisionSettings = DecisionSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    engine: EngineSettings = EngineSettings()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values, defaults filled in."""
+        return self.model_dump(mode="json")
+
+
+def study_hash(settings: StudySettings) -> str:
+    """Hash what every run of a study shares: records of two studies don't mix.
+
+    The name, the seeds, the arms, the devices and the decision are left out: a study may gain arms and seeds
+    and keep its finished runs, and each record says its arm's settings itself.
+    """
+    values = settings.as_json()
+    shared = {key: values[key] for key in ("data", "model", "tuning", "evaluation")}
+    return hash_json({**shared, "dtype": settings.engine.dtype})
+
+
+def decision_hash(settings: StudySettings) -> str:
+    """Hash the ``[decision]`` table, which is fixed before the runs."""
+    return hash_json(settings.as_json()["decision"])

@@ -1,0 +1,125 @@
+"""The standard slate: the arms of a study that names none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.core.errors import SettingError
+from headstart.data.federation import Federation
+from headstart.models.spec import ModelSpec, is_checkpoint
+from headstart.study.arms import ArmSpec, StageSpec
+
+_LOCAL_EPOCHS = 30
+"""From random weights a client needs more passes than from good ones."""
+
+
+@dataclass(frozen=True)
+class Slate:
+    """Arms to run, and those that the data or the model rule out, each with its reason."""
+
+    arms: tuple[ArmSpec, ...]
+    ruled_out: dict[str, str]
+
+
+STANDARD = (
+    "zero-shot",
+    "local",
+    "pooled",
+    "finetune-head",
+    "finetune-lp-ft",
+    "finetune-full",
+    "fedavg",
+    "fedavg-pretrained",
+    "fedadam-pretrained",
+    "fedavg-finetune",
+    "ridge",
+    "ridge-personal",
+    "ridge-fedadam",
+)
+"""Names of the standard slate, in order."""
+
+
+def standard_slate(*, checkpoint: bool, central: bool, same_classes: bool) -> Slate:
+    """Return the standard slate for what a study has.
+
+    The good start is the checkpoint, or else pre-training on the central pool. Arms that are nothing without
+    one are ruled out when there is neither; ``pooled`` and ``fedavg-finetune`` then start at random.
+
+    Args:
+        checkpoint: whether the backbone comes with trained weights.
+        central: whether the server has a labelled pool.
+        same_classes: whether this pool has the clients' classes.
+
+    >>> slate = standard_slate(checkpoint=False, central=False, same_classes=False)
+    >>> [arm.name for arm in slate.arms]
+    ['local', 'pooled', 'fedavg', 'fedavg-finetune']
+    """
+    good = "pretrained" if checkpoint else "pretrain" if central else None
+    arms = [arm for arm in _arms(good or "random") if good or arm.name not in _NEED_GOOD_START]
+    ruled_out = (
+        {} if good else dict.fromkeys((name for name in STANDARD if name in _NEED_GOOD_START), _NO_START)
+    )
+    if good and not (central and same_classes):
+        arms = [arm for arm in arms if arm.name != "zero-shot"]
+        ruled_out["zero-shot"] = _NO_HEAD
+    return Slate(tuple(arms), ruled_out)
+
+
+def slate_for(model: ModelSpec, federation: Federation) -> Slate:
+    """Return the standard slate for a model and a federation."""
+    pool = federation.central
+    labelled = pool is not None and bool(np.any(pool.labels >= 0))
+    same = pool is not None and pool.classes == federation.examples.classes
+    return standard_slate(checkpoint=is_checkpoint(model), central=labelled, same_classes=same)
+
+
+def check_starts(arms: Iterable[ArmSpec], *, checkpoint: bool, central: bool) -> None:
+    """Check that every arm's start has what it starts from.
+
+    Raises:
+        SettingError: ``pretrained`` without a checkpoint, or ``pretrain`` without a central pool.
+    """
+    for arm in arms:
+        path, method = f"arms.{arm.name}.start", arm.start.method
+        if method == "pretrained" and not checkpoint:
+            raise SettingError(
+                f"{path}: needs a backbone with trained weights, received 'pretrained'; set model.backbone "
+                "to a checkpoint (local directory or Hub name), or start with 'pretrain' or 'random'"
+            )
+        if method == "pretrain" and not central:
+            raise SettingError(
+                f"{path}: needs a labelled central pool, received 'pretrain'; add a [data.central] table, or "
+                "start with 'pretrained' or 'random'"
+            )
+
+
+_NEED_GOOD_START = frozenset(STANDARD) - {"local", "pooled", "fedavg", "fedavg-finetune"}
+_NO_START = (
+    "needs a trained start: the backbone is no checkpoint and there is no labelled central pool; "
+    "set model.backbone to a checkpoint, or add [data.central]"
+)
+_NO_HEAD = "needs a labelled central pool with the clients' classes; add one as [data.central]"
+
+
+def _arms(good: str) -> list[ArmSpec]:
+    random, trained = StageSpec("random"), StageSpec(good)
+    fedavg, fedadam, ridge = StageSpec("fedavg"), StageSpec("fedadam"), StageSpec("ridge")
+    local = StageSpec("full_finetune", {"epochs": _LOCAL_EPOCHS, "accept": False})
+    return [
+        ArmSpec("zero-shot", trained),
+        ArmSpec("local", random, adapt=local),
+        ArmSpec("pooled", trained, (StageSpec("pooled"),)),
+        ArmSpec("finetune-head", trained, adapt=StageSpec("linear_probe")),
+        ArmSpec("finetune-lp-ft", trained, adapt=StageSpec("lp_ft")),
+        ArmSpec("finetune-full", trained, adapt=StageSpec("full_finetune")),
+        ArmSpec("fedavg", random, (fedavg,)),
+        ArmSpec("fedavg-pretrained", trained, (fedavg,)),
+        ArmSpec("fedadam-pretrained", trained, (fedadam,)),
+        ArmSpec("fedavg-finetune", trained, (fedavg,), StageSpec("lp_ft")),
+        ArmSpec("ridge", trained, (ridge,)),
+        ArmSpec("ridge-personal", trained, (ridge,), StageSpec("personal_ridge")),
+        ArmSpec("ridge-fedadam", trained, (ridge, fedadam)),
+    ]
