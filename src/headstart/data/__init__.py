@@ -1,5 +1,6 @@
 """Data: sources of examples, and the federation of clients that they become."""
 
+from headstart.data.arrays import from_arrays
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.data.open import open_federation
@@ -14,6 +15,7 @@ __all__ = [
     "Federation",
     "PartitionSettings",
     "SplitSettings",
+    "from_arrays",
     "open_federation",
     "resplit",
 ]

@@ -1,4 +1,4 @@
-"""The server's pool: from another source, or a random share of the clients' own; never an example of a client."""
+"""The server's pool: from another source, or a share of the clients' source; never a client's example."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def read_central(
 ) -> tuple[Examples, tuple[str, ...]]:
     """Read a source as the central pool, in the clients' format, and leave out what the clients hold.
 
-    Where every class of the pool is one of the clients', it has the clients' class indices; else it has its own. Rows
-    without a label are kept, with label -1.
+    Where every class of the pool is one of the clients', it has the clients' class indices; else it has its
+    own. Rows without a label are kept, with label -1.
 
     Raises:
         DataError: the pool is of another kind than the clients' examples, or nothing is left of it.
@@ -89,10 +89,11 @@ def _without_overlap(
     ]
     if not kept:
         raise DataError(
-            f"data.central: all {len(pool)} examples of the pool are also a client's; give another source, exclude the "
+            f"data.central: all {len(pool)} examples of the pool are also a client's; give another source, "
+            "exclude the "
             f"clients' classes, or take a share with data.central.fraction"
         )
     if len(kept) == len(pool):
         return pool, notes
-    note = f"{len(pool) - len(kept)} of {len(pool)} examples of the central pool are also a client's and are left out of it"
+    note = f"{len(pool) - len(kept)} of {len(pool)} examples are also a client's and are left out of the pool"
     return pool.take(np.array(kept)), (*notes, note)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from headstart.core.errors import DataError
 from headstart.data.examples import Examples
-from headstart.data.federation import Client, Federation
+from headstart.data.federation import Client, Federation, Split
 
 
 def content_hashes(examples: Examples) -> list[bytes]:
@@ -21,13 +22,15 @@ def check_federation(federation: Federation) -> None:
     """Check that no example is in two places and that there is something to train on.
 
     Raises:
-        DataError: an example is in two splits or clients, two clients share an id, or no seen client can train.
+        DataError: an example is in two splits or clients, two clients share an id, or no seen client can
+            train.
     """
     indices = np.concatenate([part for c in federation.clients for part in (c.train, c.val, c.test)])
     doubles = np.flatnonzero(np.bincount(indices, minlength=len(federation.examples)) > 1)
     if len(doubles):
         raise DataError(
-            f"data: {len(doubles)} examples are in two places, such as '{federation.examples.ids[doubles[0]]}'; "
+            f"data: {len(doubles)} examples are in two places, such as "
+            f"'{federation.examples.ids[doubles[0]]}'; "
             f"give each example to one client and one split"
         )
     ids = [client.id for client in federation.clients]
@@ -39,45 +42,63 @@ def check_federation(federation: Federation) -> None:
         raise DataError("data: no client has a training example; give more data or a larger data.split.train")
 
 
+def without_unused(federation: Federation) -> Federation:
+    """Forget examples that no client holds, so that nothing is computed for them."""
+    everyone = [part for c in federation.clients for part in (c.train, c.val, c.test)]
+    used = np.unique(np.concatenate(everyone)).astype(np.int64)
+    total = len(federation.examples)
+    if len(used) == total:
+        return federation
+    index = np.full(total, -1, dtype=np.int64)
+    index[used] = np.arange(len(used))
+    clients = [
+        replace(c, train=index[c.train], val=index[c.val], test=index[c.test]) for c in federation.clients
+    ]
+    note = f"{total - len(used)} of {total} examples are given to no client"
+    examples, notes = federation.examples.take(used), (*federation.notes, note)
+    return replace(federation, examples=examples, clients=clients, notes=notes)
+
+
 def notes_on(federation: Federation) -> tuple[str, ...]:
-    """Say what is odd: clients of one class, without val or test, with test classes they never train on; doubles."""
+    """Say what is odd: clients of one class, without val or test, with classes in test alone; doubles."""
     clients, train, test = (
         federation.clients,
         federation.class_counts("train"),
         federation.class_counts("test"),
     )
-    total = train + test + federation.class_counts("val")
-    one_class = [c.id for c, row in zip(clients, total, strict=True) if (row > 0).sum() == 1]
-    foreign = [c.id for c, a, b in zip(clients, train, test, strict=True) if ((a == 0) & (b > 0)).any()]
+    found = (train + test + federation.class_counts("val")) > 0
+    foreign = (train == 0) & (test > 0)
     candidates = [
-        _named(one_class, "have examples of one class only"),
-        _named([c.id for c in clients if not len(c.train)], "have nothing to train on"),
-        _named(_lacking(clients, "val"), "have no val examples"),
-        _named(_lacking(clients, "test"), "have no test examples"),
-        _named(foreign, "are tested on classes that their train lacks"),
+        _named(
+            "clients with one class only",
+            [c.id for c, row in zip(clients, found, strict=True) if row.sum() == 1],
+        ),
+        _named("clients with nothing to train on", [c.id for c in clients if not len(c.train)]),
+        _named("clients without val examples", _lacking(clients, "val")),
+        _named("clients without test examples", _lacking(clients, "test")),
+        _named(
+            "clients tested on classes that their train lacks",
+            [c.id for c, row in zip(clients, foreign, strict=True) if row.any()],
+        ),
         _doubles(federation),
     ]
     return tuple(note for note in candidates if note)
 
 
-def _lacking(clients: Sequence[Client], part: str) -> list[str]:
+def _lacking(clients: Sequence[Client], part: Split) -> list[str]:
     """Name the clients without a split that others have."""
-    lacking = [c.id for c in clients if not len(getattr(c, part))]
+    lacking = [c.id for c in clients if not len(c.indices(part))]
     return lacking if len(lacking) < len(clients) else []
 
 
-def _named(ids: Sequence[str], what: str) -> str:
-    if not ids:
-        return ""
+def _named(what: str, ids: Sequence[str]) -> str:
     more = ", …" if len(ids) > 5 else ""
-    return f"{len(ids)} clients {what}: {', '.join(ids[:5])}{more}"
+    return f"{what} ({len(ids)} of them): {', '.join(ids[:5])}{more}" if ids else ""
 
 
 def _doubles(federation: Federation) -> str:
     """Count test examples whose very input some client trains on: a leak in the data itself."""
     hashes = content_hashes(federation.examples)
-    trained = {
-        hashes[i] for client in federation.clients for part in (client.train, client.val) for i in part
-    }
-    seen = sum(hashes[i] in trained for client in federation.clients for i in client.test)
-    return f"{seen} test examples have the same input as a train or val example" if seen else ""
+    trained = {hashes[i] for c in federation.clients for part in (c.train, c.val) for i in part}
+    doubles = [federation.examples.ids[i] for c in federation.clients for i in c.test if hashes[i] in trained]
+    return _named("test examples with the very input of a train or val example", doubles)

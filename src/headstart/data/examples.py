@@ -21,7 +21,8 @@ class Examples:
 
     Attributes:
         kind: ``image`` or ``table``.
-        inputs: images as bytes ``(examples, channels, height, width)`` uint8; tables ``(examples, columns)`` float32.
+        inputs: images as bytes ``(examples, channels, height, width)`` uint8; tables ``(examples, columns)``
+            float32.
         labels: class indices ``(examples,)`` int64; -1 where unlabelled (central pools only).
         ids: a unique name per example, stable over runs.
         classes: class names; ``labels`` index into it.

@@ -77,7 +77,8 @@ def _categories(source: Source, name: str) -> list[str]:
     found = sorted({text for text in source.texts(name, "data.one_hot") if text is not None})
     if len(found) > 100:
         raise DataError(
-            f"data.one_hot: '{name}' has {len(found)} categories, at most 100 are allowed; drop the column or join them"
+            f"data.one_hot: '{name}' has {len(found)} categories, at most 100 are allowed; drop the column "
+            "or join them"
         )
     return [f"{name}={category}" for category in found[1:]]
 
@@ -86,7 +87,8 @@ def _numeric_name(source: Source, name: str) -> str:
     kind = source.column(name, "data.columns").type
     if not _is_numeric(kind):
         raise DataError(
-            f"data.columns: '{name}' of '{source.name}' holds {kind}, not numbers; add it to data.one_hot or leave it out"
+            f"data.columns: '{name}' of '{source.name}' holds {kind}, not numbers; add it to data.one_hot "
+            "or leave it out"
         )
     return name
 

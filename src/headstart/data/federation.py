@@ -46,7 +46,8 @@ class Federation:
         examples: every client's examples, stored once.
         clients: in a fixed order, ids unique.
         central: the server's own pool, disjoint from the clients' examples; None when there is none.
-        notes: what a reader should know of the data (left-out images, clients too small to split, …), one line each.
+        notes: what a reader should know of the data (left-out images, clients too small to split, …), one
+            line each.
         fixed_val: whether the data itself says which examples are val, so that no seed draws them anew.
     """
 

@@ -25,7 +25,6 @@ Size = tuple[int, int]
 Channels = Literal[1, 3]
 Result = TypeVar("Result")
 
-_UNREADABLE = (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError)
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 
 
@@ -34,8 +33,8 @@ def decode_images(
 ) -> tuple[Array, Array, dict[int, str]]:
     """Decode images to bytes of pixels.
 
-    The orientation that EXIF states is applied; the image is scaled until it covers ``size`` and its centre is cut out
-    (shorter side to the side of the square); alpha is dropped; 16-bit grey is scaled to 8.
+    The orientation that EXIF states is applied; the image is scaled until it covers ``size`` and its centre
+    is cut out (shorter side to the side of the square); alpha is dropped; 16-bit grey is scaled to 8.
 
     Args:
         images: encoded images.
@@ -43,8 +42,8 @@ def decode_images(
         channels: 1 or 3; None means 1 if all images are grey, else 3.
 
     Returns:
-        pixels ``(readable, channels, height, width)`` uint8; the indices of the readable images; and the reason for
-        each unreadable one.
+        pixels ``(readable, channels, height, width)`` uint8; the indices of the readable images; and the
+        reason for each unreadable one.
 
     Raises:
         DataError: no ``size`` is given and the images differ, or none can be read.
@@ -78,11 +77,10 @@ def _decode_all(images: Sequence[Encoded], shape: tuple[int, ...]) -> tuple[Arra
     def decode(index: int) -> str | None:
         try:
             with _open(images[index]) as image:
-                image.draft(
-                    None, (2 * size[1], 2 * size[0])
-                )  # a large JPEG decodes at a fraction of its size
+                # A large JPEG decodes at a fraction of its size.
+                image.draft(None, (2 * max(size), 2 * max(size)))
                 pixels[index] = _to_array(image, size, shape[1])
-        except _UNREADABLE as error:
+        except Exception as error:  # a broken file can make a decoder raise anything
             return _reason(error)
         return None
 
@@ -129,22 +127,22 @@ def _header(image: Encoded) -> tuple[Size, bool] | None:
             turned = opened.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 swap the sides
             width, height = opened.size[::-1] if turned else opened.size
             return (height, width), opened.mode in _GREY_MODES
-    except _UNREADABLE:
+    except Exception:  # as above; decoding will say why
         return None
 
 
 def _open(image: Encoded) -> Image.Image:
     if image is None:
         raise ValueError("there is no image")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
+    return Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "file not found"
-    return "not an image" if isinstance(error, UnidentifiedImageError) else str(error).splitlines()[0]
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _key(images: Sequence[Encoded], shape: tuple[int, ...]) -> str:
@@ -165,5 +163,6 @@ def _fingerprint(image: Encoded) -> bytes:
 
 def _in_threads(function: Callable[[Any], Result], items: Iterable[Any]) -> list[Result]:
     """Map in threads: decoding and hashing release Python's lock."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore")  # Pillow's on odd metadata and very large images
         return list(pool.map(function, items))

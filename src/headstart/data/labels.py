@@ -20,7 +20,8 @@ def class_names(
 ) -> tuple[str, ...]:
     """Return the names of the classes in the order of their indices.
 
-    ``classes`` if given; else the names that the file states, or those found, numbers by value and text by alphabet.
+    ``classes`` if given; else the names that the file states, or those found, numbers by value and text by
+    alphabet.
 
     Raises:
         DataError: there are fewer than two classes, or almost as many as examples.
@@ -29,12 +30,14 @@ def class_names(
     names = classes or source.class_names.get(column) or tuple(sorted(found, key=_sort_key))
     if len(names) < 2:
         raise DataError(
-            f"data.label: '{column}' of '{source.name}' has {len(names)} class ({', '.join(names) or 'none'}); "
+            f"data.label: '{column}' of '{source.name}' has {len(names)} class "
+            f"({', '.join(names) or 'none'}); "
             f"a task needs at least 2"
         )
     if len(found) > 20 and len(found) > MOST_CLASSES * len(values):
         raise DataError(
-            f"data.label: '{column}' of '{source.name}' has {len(found)} different values in {len(values)} rows, "
+            f"data.label: '{column}' of '{source.name}' has {len(found)} different values in {len(values)} "
+            "rows, "
             f"which are no classes; name the column of classes"
         )
     return names
@@ -52,7 +55,8 @@ def class_indices(
     for row, value in enumerate(values):
         if value is not None and value not in index:
             raise DataError(
-                f"{setting}: label '{value}' (row {row} of column '{column}' in '{source.name}') is outside the classes; "
+                f"{setting}: label '{value}' (row {row} of column '{column}' in '{source.name}') is outside "
+                "the classes; "
                 f"{nearest(value, names)}; add it to data.classes, or keep other rows with data.where"
             )
     return np.array([UNLABELLED if value is None else index[value] for value in values], dtype=np.int64)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from headstart.core.errors import SettingError
 from headstart.data import partition, split
 from headstart.data.central import read_central, take_share
-from headstart.data.checks import check_federation, notes_on
+from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.data.partition import Members
@@ -56,10 +55,13 @@ def federate(source: Source, settings: DataSettings, central_source: Source | No
         examples, source, central = examples.take(kept), source.take(kept), examples.take(drawn)
     members = _members(examples, source, settings, client_column)
     clients, fixed_val = _clients(examples, source, settings, members)
-    examples, central = fill_and_standardize(examples, clients, central, settings.standardize)
-    federation = Federation(examples, clients, central, notes, fixed_val)
+    federation = without_unused(Federation(examples, clients, central, notes, fixed_val))
     check_federation(federation)
-    return Federation(examples, clients, central, notes + notes_on(federation), fixed_val)
+    notes = federation.notes + notes_on(federation)  # before columns are scaled: equal inputs are still equal
+    examples, central = fill_and_standardize(
+        federation.examples, federation.clients, central, settings.standardize
+    )
+    return replace(federation, examples=examples, central=central, notes=notes)
 
 
 def _client_column(source: Source, settings: DataSettings) -> str | None:
@@ -74,7 +76,7 @@ def _client_column(source: Source, settings: DataSettings) -> str | None:
     if column is None:
         raise SettingError(
             f"data.client: nothing says whose the examples of '{source.name}' are; name the column of clients "
-            f"(columns: {', '.join(source.table.column_names)}), or give data.partition"
+            f"({', '.join(source.table.column_names)}), or give data.partition"
         )
     return column
 

@@ -78,7 +78,8 @@ def _partition(labels: Array, settings: PartitionSettings, seed: int) -> list[Ar
             return parts
         reason = f"the smallest client has {min(map(len, parts))} examples"
     raise SettingError(
-        f"data.partition: '{settings.method}' cannot deal {len(labels)} examples to {settings.num_clients} clients of at "
+        f"data.partition: '{settings.method}' cannot deal {len(labels)} examples to {settings.num_clients} "
+        "clients of at "
         f"least {settings.min_examples} ({reason}); raise alpha, or lower num_clients or min_examples"
     )
 
@@ -97,7 +98,8 @@ def _draw(labels: Array, settings: PartitionSettings, seed: int) -> list[Array]:
 def _enough(examples: int, settings: PartitionSettings) -> None:
     if examples < settings.num_clients * settings.min_examples:
         raise SettingError(
-            f"data.partition.num_clients: {examples} examples cannot give {settings.num_clients} clients at least "
+            f"data.partition.num_clients: {examples} examples cannot give {settings.num_clients} clients at "
+            "least "
             f"{settings.min_examples} each; ask for fewer clients"
         )
 
@@ -107,14 +109,15 @@ def _flower() -> Any:
     return require("flwr_datasets.partitioner", "partition")
 
 
-def _iid(labels: Array, settings: PartitionSettings, seed: int) -> Any:  # noqa: ARG001 (one signature for all)
+def _iid(labels: Array, settings: PartitionSettings, seed: int) -> Any:  # noqa: ARG001
     return _flower().IidPartitioner(settings.num_clients)
 
 
 def _dirichlet_clients(labels: Array, settings: PartitionSettings, seed: int) -> Any:
     """Each client's class mix ~ Dirichlet(alpha): Hsu, Qi and Brown 2019, https://arxiv.org/abs/1909.06335."""
-    size = len(labels) // settings.num_clients
-    sizes = [min(size, settings.examples_per_client or size)] * settings.num_clients
+    size, rest = divmod(len(labels), settings.num_clients)
+    most = settings.examples_per_client or len(labels)
+    sizes = [min(size + (i < rest), most) for i in range(settings.num_clients)]
     return _flower().InnerDirichletPartitioner(sizes, "label", settings.alpha, seed=seed)
 
 
@@ -130,7 +133,8 @@ def _pathological(labels: Array, settings: PartitionSettings, seed: int) -> Any:
     found = len(np.unique(labels))
     if settings.classes_per_client > found:
         raise SettingError(
-            f"data.partition.classes_per_client: {settings.classes_per_client} is more than the {found} classes found; "
+            f"data.partition.classes_per_client: {settings.classes_per_client} is more than the {found} "
+            "classes found; "
             f"lower it"
         )
     return _flower().PathologicalPartitioner(

@@ -1,4 +1,4 @@
-"""From a source to examples: which rows count, what they are called, what they show and what class they have."""
+"""From a source to examples: which rows count, their names, their inputs and their classes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Reading:
         setting: how messages name the settings, ``data`` or ``data.central``.
         label: label column; None when the rows have no labels.
         classes: class names in order; None finds them.
-        known_classes: whether ``classes`` are all there may be; else they only lend their indices to a source whose
-            classes are among them.
+        known_classes: whether ``classes`` are all there may be; else they only lend their indices to a source
+            whose classes are among them.
         keep: names of the only classes to keep; None keeps all.
         exclude: names of classes to leave out.
         unlabelled_rows: whether rows without a label are welcome.
@@ -36,7 +36,8 @@ class Reading:
         optional: columns whose empty rows are left out.
         inputs: names of a table's inputs, if they are known already.
         size: height and width of images in pixels; None needs equal sizes.
-        others: image, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt, seed as in DataSettings.
+        others: image, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt, seed as in
+            DataSettings.
     """
 
     setting: str
@@ -98,7 +99,7 @@ def _keep_filled(source: Source, reading: Reading, notes: list[str]) -> Source:
     """Leave out rows with an empty value where that is allowed, and say so."""
     for column in reading.optional:
         empty = _empty_rows(source.texts(column, f"{reading.setting}.split.column"))
-        source = _leave_out(source, empty, f"'{column}' is empty", reading, notes)
+        source = _leave_out(source, empty, f"'{column}' is empty", notes)
     label = (reading.label,) if reading.label and not reading.unlabelled_rows else ()
     for column in (*label, *reading.needed):
         empty = _empty_rows(
@@ -106,10 +107,11 @@ def _keep_filled(source: Source, reading: Reading, notes: list[str]) -> Source:
         )
         if len(empty) and reading.missing != "drop":
             raise DataError(
-                f"{reading.setting}: column '{column}' of '{source.name}' is empty in {len(empty)} rows, such as row "
+                f"{reading.setting}: column '{column}' of '{source.name}' is empty in {len(empty)} rows, "
+                "such as row "
                 f"{source.row_numbers[empty[0]]}; fill them, or leave them out with data.missing = 'drop'"
             )
-        source = _leave_out(source, empty, f"'{column}' is empty", reading, notes)
+        source = _leave_out(source, empty, f"'{column}' is empty", notes)
     return source
 
 
@@ -175,10 +177,12 @@ def _table_inputs(
     worst = names[int(holes.sum(0).argmax())]
     if reading.missing == "error":
         raise DataError(
-            f"data.missing: {len(rows)} rows of '{source.name}' have an input that is missing or infinite, most often "
-            f"'{worst}', first in row {source.row_numbers[rows[0]]}; set it to 'drop' or 'mean', or leave out the column"
+            f"data.missing: {len(rows)} rows of '{source.name}' have an input that is missing or infinite, "
+            "most often "
+            f"'{worst}', first in row {source.row_numbers[rows[0]]}; set it to 'drop' or 'mean', or leave "
+            "out the column"
         )
-    notes.append(_left_out(source, rows, f"an input is missing or infinite (most often '{worst}')", reading))
+    notes.append(_left_out(source, rows, f"an input is missing or infinite (most often '{worst}')"))
     kept = np.setdiff1d(np.arange(len(source)), rows)
     return "table", values[kept], kept, names
 
@@ -202,7 +206,8 @@ def _corrupt_note(source: Source, errors: dict[int, str], reading: Reading) -> s
     )
     if len(errors) > max(1, reading.max_corrupt * len(source)):
         raise DataError(
-            f"data.max_corrupt: {len(errors)} of {len(source)} images of '{source.name}' cannot be read, more than the "
+            f"data.max_corrupt: {len(errors)} of {len(source)} images of '{source.name}' cannot be read, "
+            "more than the "
             f"allowed share {reading.max_corrupt:g} ({listing}); mend them or raise data.max_corrupt"
         )
     return f"{len(errors)} images cannot be read and are left out ({listing})"
@@ -221,19 +226,21 @@ def _ids(source: Source, reading: Reading) -> list[str]:
     twice = [str(name) for name, count in Counter(names).items() if count > 1 or name is None]
     if twice:
         raise DataError(
-            f"{reading.setting}.id: column '{column}' of '{source.name}' must name each row once, but {len(twice)} names "
-            f"are empty or double, such as '{twice[0]}'; remove the doubles, or leave id out to number the rows"
+            f"{reading.setting}.id: column '{column}' of '{source.name}' must name each row once, but "
+            f"{len(twice)} names "
+            f"are empty or double, such as '{twice[0]}'; remove the doubles, or leave id out to number the "
+            "rows"
         )
     return [str(name) for name in names]
 
 
-def _leave_out(source: Source, rows: Array, why: str, reading: Reading, notes: list[str]) -> Source:
+def _leave_out(source: Source, rows: Array, why: str, notes: list[str]) -> Source:
     if len(rows):
-        notes.append(_left_out(source, rows, why, reading))
+        notes.append(_left_out(source, rows, why))
     return source.take(np.setdiff1d(np.arange(len(source)), rows))
 
 
-def _left_out(source: Source, rows: Array, why: str, reading: Reading) -> str:
+def _left_out(source: Source, rows: Array, why: str) -> str:
     numbers = ", ".join(map(str, source.row_numbers[rows[:5]]))
     more = ", …" if len(rows) > 5 else ""
     return f"{len(rows)} of {len(source)} rows of '{source.name}' are left out: {why} (rows {numbers}{more})"

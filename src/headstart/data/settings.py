@@ -32,9 +32,10 @@ class PartitionSettings:
         alpha: concentration of a Dirichlet draw, > 0; small is skewed.
         classes_per_client: for ``pathological``, from 1 to the number of classes.
         shards_per_client: for ``shards``, at least 1.
-        sizes: for ``quantity_skew``: client i of 1..n has a size in proportion to i, i squared or e**i, or sizes are
-            drawn from Dirichlet(alpha).
-        min_examples: fewest examples of a client; for the Dirichlet methods the draw is repeated until it holds.
+        sizes: for ``quantity_skew``: client i of 1..n has a size in proportion to i, i squared or e**i, or
+            sizes are drawn from Dirichlet(alpha).
+        min_examples: fewest examples of a client; for the Dirichlet methods the draw is repeated until it
+            holds.
         examples_per_client: at most this many examples each (the rest is left out); None uses all.
         within: a column, such as a site, inside whose every value the method is applied on its own.
     """
@@ -67,8 +68,9 @@ class SplitSettings:
         train: share of a client's examples, in (0, 1].
         val: share, in [0, 1); used for tuning and for keeping or refusing an adaptation.
         test: share, in [0, 1). The three sum to 1.
-        column: a column that says ``train``, ``val`` or ``test`` (``validation``, ``valid`` and ``dev`` mean val); rows
-            where it is empty are left out. Where it names no val rows, val is drawn from train by the shares above.
+        column: a column that says ``train``, ``val`` or ``test`` (``validation``, ``valid`` and ``dev`` mean
+            val); rows where it is empty are left out. Where it names no val rows, val is drawn from train by
+            the shares above.
     """
 
     train: float = 0.6
@@ -84,7 +86,8 @@ class SplitSettings:
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
             raise SettingError(
-                f"data.split: train, val and test must sum to 1, received {self.train} + {self.val} + {self.test} "
+                f"data.split: train, val and test must sum to 1, received {self.train} + {self.val} + "
+                f"{self.test} "
                 f"= {total:g}; change one of them"
             )
 
@@ -135,18 +138,21 @@ class DataSettings:
     """Everything that decides a federation; equal settings on equal files give an equal federation.
 
     Attributes:
-        source: a Parquet, CSV or JSONL file, a folder (of class folders, of client folders of class folders, of Parquet
-            files, or written by ``datasets.save_to_disk``), ``hub:NAME`` or ``hub:NAME:CONFIG`` on the Hugging Face Hub,
-            or the embedded ``digits`` and ``glyphs``. Relative paths start at the study file's folder.
+        source: a Parquet, CSV or JSONL file, a folder (of class folders, of client folders of class folders,
+            of Parquet files, or written by ``datasets.save_to_disk``), ``hub:NAME`` or ``hub:NAME:CONFIG`` on
+            the Hugging Face Hub, or the embedded ``digits`` and ``glyphs``. Relative paths start at the study
+            file's folder.
         label: column of class names or numbers.
         image: column of encoded images or of paths to them; None finds it, or takes the source for a table.
         id: column of unique names; None uses file names or row numbers.
         client: column that says whose example it is; None needs ``partition``.
         columns: a table's input columns; None takes every numeric column that has no other part to play.
-        one_hot: input columns of categories; each becomes one column per category but the first (in sorted order).
+        one_hot: input columns of categories; each becomes one column per category but the first (in sorted
+            order).
         classes: all class names, in the order of their indices; None sorts those found.
         where: rows to keep, by column.
-        image_size: side of the square that images are resized and cropped to, in pixels; None needs equal sizes.
+        image_size: side of the square that images are resized and cropped to, in pixels; None needs equal
+            sizes.
         channels: 1 (grey) or 3 (RGB); None keeps grey images grey.
         partition: how to make clients; None uses ``client``.
         split: train, val and test.
@@ -154,10 +160,11 @@ class DataSettings:
         seed: decides the partition, the held-out clients, the subsamples and the test split.
         max_examples: at most this many of the clients' examples, drawn class by class; None keeps all.
         train_per_client: at most this many training examples a client; None keeps all.
-        standardize: ``client`` gives every column of every client mean 0 and standard deviation 1 on its own examples
-            outside test; ``pooled`` does so once for all seen clients; tables only.
-        missing: an empty value in a column that is used is an ``error``, or its row is left out (``drop``); ``mean`` fills
-            inputs with the column's mean outside test (tables only; an empty label or client stays an error).
+        standardize: ``client`` gives every column of every client mean 0 and standard deviation 1 on its own
+            examples outside test; ``pooled`` does so once for all seen clients; tables only.
+        missing: an empty value in a column that is used is an ``error``, or its row is left out (``drop``);
+            ``mean`` fills inputs with the column's mean outside test (tables only; an empty label or client
+            stays an error).
         max_corrupt: share of images that may be unreadable and left out, in [0, 1); one image always may.
         central: the server's pool; None means there is none.
     """
@@ -204,7 +211,8 @@ class DataSettings:
             )
         if method != "natural" and self.client is not None:
             raise SettingError(
-                f"data.client: '{self.client}' names natural clients, but data.partition.method is '{method}'; "
+                f"data.client: '{self.client}' names natural clients, but data.partition.method is "
+                f"'{method}'; "
                 f"remove one of them, or set data.partition.within = '{self.client}' to partition inside each"
             )
 

@@ -1,10 +1,11 @@
 """Each client's train, val and test; which clients are held out.
 
-The test split and the held-out clients depend on ``data.seed`` alone. Val is drawn from what is left and may be drawn
-anew for each seed of a study (``resplit``), so no seed ever trains or selects on a test example.
+The test split and the held-out clients depend on ``data.seed`` alone. Val is drawn from what is left and may
+be drawn anew for each seed of a study (``resplit``), so no seed ever trains or selects on a test example.
 
-A client too small for its shares: with one example it has train only; with two, train and test (train and val where
-no test is asked for); with more, every split that is asked for has at least one. Such clients are named in the notes.
+A client too small for its shares: with one example it has train only; with two, train and test (train and val
+where no test is asked for); with more, every split that is asked for has at least one. Such clients are named
+in the notes.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def hold_out(clients: Sequence[Client], share: float, seed: int) -> list[Client]
         return list(clients)
     if len(clients) < 2:
         raise SettingError(
-            f"data.held_out_clients: {share:g} of {len(clients)} client leaves none to train; set it to 0 or make more "
+            f"data.held_out_clients: {share:g} of {len(clients)} client leaves none to train; set it to 0 "
+            "or make more "
             f"clients"
         )
     count = min(max(1, round(share * len(clients))), len(clients) - 1)
@@ -126,6 +128,7 @@ def _split_of(value: str | None, settings: SplitSettings) -> str:
     text = str(value).strip().lower()
     if text not in meaning:
         raise DataError(
-            f"data.split.column: '{settings.column}' says '{value}', which is no split; {nearest(text, meaning)}"
+            f"data.split.column: '{settings.column}' says '{value}', which is no split; "
+            f"{nearest(text, meaning)}"
         )
     return meaning[text]

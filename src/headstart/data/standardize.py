@@ -18,9 +18,10 @@ def fill_and_standardize(
 ) -> tuple[Examples, Examples | None]:
     """Fill missing inputs with column means, then standardise.
 
-    Statistics come from train and val together, so they stay the same when val is drawn anew, and never from test. With
-    ``client`` every client uses its own; else all use those pooled over seen clients. The central pool uses its own with
-    ``client`` (the server knows no other), the pooled ones with ``pooled``. A column that is constant is only centred.
+    Statistics come from train and val together, so they stay the same when val is drawn anew, and never from
+    test. With ``client`` every client uses its own; else all use those pooled over seen clients. The central
+    pool uses its own with ``client`` (the server knows no other), the pooled ones with ``pooled``. A column
+    that is constant is only centred.
 
     Args:
         examples: the clients' examples; images pass unchanged.
@@ -48,7 +49,7 @@ def _known(clients: Sequence[Client]) -> Array:
 
 
 def _statistics(inputs: Array, fallback: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
-    """Return each column's mean and standard deviation (of the sample, as PyTorch's), missing values aside."""
+    """Return each column's mean and standard deviation (of the sample), missing values aside."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column with no value has no mean
         values = inputs.astype(np.float64)

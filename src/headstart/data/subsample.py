@@ -10,9 +10,9 @@ from headstart.data.examples import Array
 def stratified(labels: Array, count: int, rng: np.random.Generator) -> Array:
     """Draw ``count`` positions without replacement; each class gets its share, rounded up or down.
 
-    The positions, shuffled within their classes, are laid out class by class, and every (n / count)-th is taken from a
-    random start (systematic sampling: Madow and Madow 1944). So each position has the same chance, and no class is
-    favoured by rounding.
+    The positions, shuffled within their classes, are laid out class by class, and every (n / count)-th is
+    taken from a random start (systematic sampling: Madow and Madow 1944). So each position has the same
+    chance, and no class is favoured by rounding.
 
     Args:
         labels: any keys to balance, ``(positions,)``.

@@ -1,8 +1,8 @@
 """Data that comes with the package: real handwritten digits, and printed ones to pre-train on.
 
-The digits are the 1,797 of the UCI set "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998) that
-scikit-learn ships. The glyphs are drawn with Pillow's own font, shifted, turned, scaled, blurred and made noisy: the
-same ten classes in another domain.
+The digits are the 1,797 of the UCI set "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998)
+that scikit-learn ships. The glyphs are drawn with Pillow's own font, shifted, turned, scaled, blurred and
+made noisy: the same ten classes in another domain.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from headstart.data.examples import Array
 from headstart.data.sources.source import Source
 
 FORM_STARTS = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 1667)
-"""Rows where a new form begins. Writers filled a form of about 130 digits, always in one order, which starts with three
-times 0 to 9; the set does not name them, but the order shows where the next form starts."""
+"""Rows where a new form begins. Writers filled a form of about 130 digits, always in one order, which starts
+with three times 0 to 9; the set does not name them, but the order shows where the next form starts."""
 
 NUM_GLYPHS = 3000
 _GLYPH_SEED = 0

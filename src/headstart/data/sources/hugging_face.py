@@ -21,7 +21,8 @@ def open_hub(name: str) -> Source:
     """Download (or find in the local cache) a data set of the Hub.
 
     Args:
-        name: ``NAME`` or ``NAME:CONFIG``. All its splits are joined; the column ``split`` says which a row is from.
+        name: ``NAME`` or ``NAME:CONFIG``. All its splits are joined; the column ``split`` says which a row is
+            from.
 
     Raises:
         DataError: the Hub cannot be reached or has no such data set.

@@ -22,11 +22,13 @@ class Source:
         name: a short name, which also begins the ids of rows that have none.
         table: one row per example.
         class_names: names behind a column's integers (Hugging Face's ClassLabel).
-        image_column: the column of encoded images (bytes, a struct of bytes and path, or paths); None for a table.
+        image_column: the column of encoded images (bytes, a struct of bytes and path, or paths); None for a
+            table.
         id_column: column of names that the source itself gives, such as a file's path.
         client_column: column that says whose example a row is, where the source's own layout says so.
         folder: where relative image paths start.
-        pixels: images already decoded, ``(rows, channels, height, width)`` uint8, in place of an image column.
+        pixels: images already decoded, ``(rows, channels, height, width)`` uint8, in place of an image
+            column.
         rows: numbers of the rows in the source as it was opened; None means all of them.
         notes: what a reader should know.
     """
@@ -84,18 +86,18 @@ class Source:
         return [self._class_name(value, names, setting) for value in values]
 
     def _class_name(self, value: Any, names: Sequence[str], setting: str) -> str | None:
-        if value is None or value == -1:  # Hugging Face writes a missing label as -1
+        if value is None or value != value or value == -1:  # Hugging Face writes a missing label as -1
             return None
         if not 0 <= value < len(names):
             raise DataError(
                 f"{setting}: label {value} in '{self.name}' is outside its {len(names)} classes "
                 f"(0 to {len(names) - 1}); mend the file"
             )
-        return names[value]
+        return str(names[int(value)])
 
 
 def _text(value: Any) -> str | None:
-    if value is None or value != value:  # noqa: PLR0124 (NaN is not equal to itself)
+    if value is None or value != value:  # NaN is not equal to itself
         return None
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

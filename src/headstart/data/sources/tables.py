@@ -50,7 +50,8 @@ def _reader_for(path: Path) -> Callable[[Path], pa.Table]:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix not in READERS:
         raise DataError(
-            f"data source: '{path.name}' ends in '{suffix}', which no reader knows; {nearest(suffix, READERS)}"
+            f"data source: '{path.name}' ends in '{suffix}', which no reader knows; "
+            f"{nearest(suffix, READERS)}"
         )
     return READERS[suffix]
 

@@ -1,0 +1,72 @@
+"""Python arrays as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from headstart.core.errors import DataError
+from headstart.data.examples import Array
+from headstart.data.sources.source import Source
+
+
+def array_source(
+    inputs: Any,
+    labels: Any,
+    *,
+    clients: Sequence[Any] | None = None,
+    ids: Sequence[Any] | None = None,
+    classes: tuple[str, ...] | None = None,
+    columns: Sequence[str] | None = None,
+    name: str = "arrays",
+) -> Source:
+    """Make a source of arrays; see ``from_arrays`` for the arguments.
+
+    Raises:
+        DataError: the arrays' lengths, shapes or types do not fit.
+    """
+    inputs = np.asarray(inputs)
+    fields: dict[str, list[Any]] = {} if labels is None else {"label": np.asarray(labels).tolist()}
+    fields |= {key: list(values) for key, values in (("client", clients), ("id", ids)) if values is not None}
+    for key, values in fields.items():
+        if len(values) != len(inputs):
+            raise DataError(f"{name}: {len(values)} {key}s for {len(inputs)} inputs; give one each")
+    is_indexed = classes is not None and all(isinstance(label, int) for label in fields.get("label", []))
+    names = {"label": tuple(classes)} if classes and is_indexed else {}
+    pixels = None
+    if inputs.ndim == 2:
+        fields |= _input_columns(inputs, columns, name)
+    else:
+        pixels = _pixels(inputs, name)
+    fields = fields or {"row": list(range(len(inputs)))}
+    client, identity = ("client" if clients is not None else None), ("id" if ids is not None else None)
+    return Source(name, pa.table(fields), names, id_column=identity, client_column=client, pixels=pixels)
+
+
+def _input_columns(inputs: Array, columns: Sequence[str] | None, name: str) -> dict[str, Any]:
+    names = list(columns) if columns is not None else [f"x{i}" for i in range(inputs.shape[1])]
+    if len(names) != inputs.shape[1]:
+        raise DataError(
+            f"{name}: {len(names)} column names for inputs of {inputs.shape[1]} columns; give one each"
+        )
+    return {key: inputs[:, i].astype(np.float64) for i, key in enumerate(names)}
+
+
+def _pixels(inputs: Array, name: str) -> Array:
+    """Return images as ``(examples, channels, height, width)``."""
+    if inputs.dtype != np.uint8 or inputs.ndim not in (3, 4):
+        raise DataError(
+            f"{name}: inputs must be a table (examples, columns) or images (examples, [channels,] height, width) "
+            f"of uint8, received {inputs.dtype} {inputs.shape}; scale images to 0..255 and convert them"
+        )
+    images = inputs[:, None] if inputs.ndim == 3 else inputs
+    if images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
+        images = images.transpose(0, 3, 1, 2)
+    if images.shape[1] not in (1, 3):
+        raise DataError(
+            f"{name}: images must have 1 or 3 channels, received {inputs.shape}; convert them to grey or RGB"
+        )
+    return np.ascontiguousarray(images)
