@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,16 +55,16 @@ def random_backbone(config: Any) -> nn.Module:
 
 
 def as_network(backbone: Any, prepare: PrepareImages, shape: Shape, num_classes: int, name: str) -> Network:
-    """Take a backbone apart into blocks, and measure its features on one blank image.
+    """Take a backbone apart into blocks, and measure its features on one image.
 
     Raises:
         ModelError: the backbone fails on images of this shape, or is random.
     """
     blocks = nn.Sequential(*family_of(backbone.config.model_type).blocks(backbone)).eval()
-    blank = prepare(torch.zeros(1, *shape, dtype=torch.uint8))
+    image = prepare(torch.arange(math.prod(shape)).remainder(256).to(torch.uint8).view(1, *shape))
     try:
         with torch.no_grad():
-            features, again = blocks(blank), blocks(blank)
+            features, again = blocks(image), blocks(image)
     except (RuntimeError, ValueError, IndexError, AttributeError, TypeError) as error:
         size = getattr(backbone.config, "image_size", None) or "a larger one"
         raise ModelError(

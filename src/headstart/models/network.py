@@ -51,10 +51,10 @@ class Network(nn.Module):
         hidden = _as_weights(hidden, self.blocks[start:stop])
         for block in self.blocks[start:stop]:
             hidden = block(hidden)
-        return self.head(hidden) if stop is None else hidden
+        return self.head(_as_weights(hidden, self.head)) if stop is None else hidden
 
 
-def _as_weights(hidden: Tensor, blocks: nn.Module) -> Tensor:
+def _as_weights(hidden: Tensor, readers: nn.Module) -> Tensor:
     """Give floats the type of the weights that read them, so that a float64 tree is computed in float64."""
-    weight = next(blocks.parameters(), None)
+    weight = next(readers.parameters(), None)
     return hidden if weight is None or not hidden.is_floating_point() else hidden.to(weight.dtype)

@@ -105,9 +105,9 @@ def _check_classes(num_classes: int) -> None:
 
 
 def _weights(network: Network) -> Params:
-    """Return weights and buffers; BatchNorm's count of batches is left out, for nothing here reads it."""
+    """Copy weights and buffers; BatchNorm's count of batches is left out, for nothing here reads it."""
     state = network.state_dict()
-    return {name: value.detach() for name, value in state.items() if not name.endswith("num_batches_tracked")}
+    return {name: value.clone() for name, value in state.items() if not name.endswith("num_batches_tracked")}
 
 
 @contextmanager

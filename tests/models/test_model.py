@@ -1,0 +1,219 @@
+"""What every network promises, wherever it is cut."""
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from headstart.core import trees
+from headstart.core.errors import ModelError
+from headstart.models import ModelSpec, build
+from headstart.models.batches import Batch
+from headstart.models.model import Model, Trainable, cut_at, head_gradient, weighted_loss
+from headstart.models.network import Network
+
+from .conftest import Built
+
+WEIGHTS = torch.tensor([1.0, 0.5, 2.0, 0.0])
+
+
+def cuts(built: Built) -> list[Trainable]:
+    return ["head", *range(1, built.network.depth + 1), "all"]
+
+
+def owned(built: Built) -> Network:
+    """The network as an ordinary module that owns its weights."""
+    network = copy.deepcopy(built.network)
+    network.load_state_dict(built.params, strict=False)
+    return network
+
+
+@torch.no_grad()
+def full_logits(built: Built) -> torch.Tensor:
+    logits: torch.Tensor = owned(built)(built.inputs)
+    return logits
+
+
+def batch_at(model: Model, built: Built) -> Batch:
+    return Batch(model.activations(built.inputs), built.labels, WEIGHTS)
+
+
+def test_weights_are_named_by_block_and_head(built: Built) -> None:
+    assert {name.split(".")[0] for name in built.params} <= {"blocks", "head"}
+    assert built.params["head.weight"].shape == (3, built.network.num_features)
+    assert built.params["head.bias"].tolist() == [0.0, 0.0, 0.0]
+    assert all(value.dtype == torch.float32 for value in built.params.values())
+
+
+def test_features_are_flat_vectors(built: Built) -> None:
+    model, params = cut_at(built.network, built.params, "head")
+    features = model.activations(built.inputs)
+    assert features.shape == (4, built.network.num_features)
+    assert features.std(0).max() > 0, "the features do not depend on the input"
+    assert sorted(params) == ["head.bias", "head.weight"]
+
+
+def test_activations_then_logits_equal_the_full_forward_at_every_cut(built: Built) -> None:
+    expected = full_logits(built)
+    for trainable in cuts(built):
+        model, params = cut_at(built.network, built.params, trainable)
+        logits = model.logits(params, model.activations(built.inputs))
+        torch.testing.assert_close(logits, expected, atol=1e-6, rtol=1e-6)
+
+
+def test_weights_live_in_the_trees_and_not_in_the_skeleton(built: Built) -> None:
+    skeleton = copy.deepcopy(built.network)
+    for parameter in skeleton.parameters():
+        torch.nn.init.constant_(parameter, torch.nan)
+    expected = full_logits(built)
+    for trainable in cuts(built):
+        model, params = cut_at(skeleton, built.params, trainable)
+        logits = model.logits(params, model.activations(built.inputs))
+        torch.testing.assert_close(logits, expected, atol=1e-6, rtol=1e-6)
+
+
+def test_frozen_and_trainable_partition_the_weights(built: Built) -> None:
+    parameters = {name for name, _ in built.network.named_parameters()}
+    for trainable in cuts(built):
+        model, params = cut_at(built.network, built.params, trainable)
+        assert model.weights(params).keys() == built.params.keys()
+        assert not model.frozen.keys() & params.keys()
+        assert params.keys() <= parameters, "a buffer never trains"
+    assert params.keys() == parameters, "'all' trains every parameter"
+
+
+def test_recut_round_trip(built: Built) -> None:
+    model, params = cut_at(built.network, built.params, "head")
+    whole, everything = model.recut(params, "all")
+    again, same = whole.recut(everything, "head")
+    assert (again.cut, again.frozen_key) == (model.cut, model.frozen_key)
+    assert same.keys() == params.keys()
+    assert all(torch.equal(same[name], params[name]) for name in params)
+
+
+def test_gradient_equals_autograd_on_the_whole_network(built: Built) -> None:
+    network = owned(built)
+    losses = functional.cross_entropy(network(built.inputs), built.labels, reduction="none")
+    ((losses * WEIGHTS).sum() / WEIGHTS.sum()).backward()
+    # A mask token of a transformer is never reached.
+    expected = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in network.named_parameters()}
+    for trainable in cuts(built):
+        model, params = cut_at(built.network, built.params, trainable)
+        gradient = model.gradient(params, batch_at(model, built))
+        assert gradient.keys() == params.keys()
+        for name, value in gradient.items():
+            scale = float(expected[name].abs().max()) + 1e-3
+            torch.testing.assert_close(value / scale, expected[name] / scale, atol=1e-5, rtol=0)
+
+
+def test_gradient_leaves_its_arguments_alone(built: Built) -> None:
+    model, params = cut_at(built.network, built.params, "all")
+    before = {name: value.clone() for name, value in built.params.items()}
+    model.gradient(params, batch_at(model, built))
+    after = model.weights(params)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert not any(value.requires_grad for value in params.values())
+
+
+def test_frozen_key_follows_the_function_below_the_cut(built: Built) -> None:
+    model, _params = cut_at(built.network, built.params, "head")
+    other_head = dict(built.params, **{"head.weight": built.params["head.weight"] + 1})
+    assert cut_at(built.network, other_head, "head")[0].frozen_key == model.frozen_key
+    assert cut_at(built.network, built.params, 1)[0].frozen_key != model.frozen_key
+    for name in list(model.frozen)[::5]:
+        changed = dict(built.params, **{name: built.params[name] + 1e-3})
+        assert cut_at(built.network, changed, "head")[0].frozen_key != model.frozen_key, name
+
+
+def test_frozen_key_ignores_what_lies_above_the_cut(built: Built) -> None:
+    model, _ = cut_at(built.network, built.params, 1)
+    changed = {
+        name: value + 1e-3 if name not in below(model) else value for name, value in built.params.items()
+    }
+    assert cut_at(built.network, changed, 1)[0].frozen_key == model.frozen_key
+
+
+def below(model: Model) -> set[str]:
+    blocks = {f"blocks.{index}." for index in range(model.cut)}
+    return {name for name in model.frozen if name.startswith(tuple(blocks))} if blocks else set()
+
+
+def test_flops_can_be_counted_at_every_cut(built: Built) -> None:
+    with FlopCounterMode(display=False) as whole:
+        full_logits(built)
+    for trainable in cuts(built):
+        model, params = cut_at(built.network, built.params, trainable)
+        with FlopCounterMode(display=False) as parts:
+            model.logits(params, model.activations(built.inputs))
+        assert parts.get_total_flops() == whole.get_total_flops() > 0
+
+
+def test_float64_trees_are_computed_in_float64(built: Built) -> None:
+    double = {name: value.double() for name, value in built.params.items()}
+    for trainable in cuts(built):
+        model, params = cut_at(built.network, double, trainable)
+        assert model.logits(params, model.activations(built.inputs)).dtype == torch.float64
+
+
+def test_more_blocks_than_there_are_is_an_error() -> None:
+    network, params = build(ModelSpec(), shape=(1, 8, 8), num_classes=2, from_scratch=True, seed=0)
+    for trainable in (0, 3):
+        with pytest.raises(
+            ModelError, match=rf"trainable: 'small-cnn' has 2 blocks, received {trainable}; give 1 to 2"
+        ):
+            cut_at(network, params, trainable)
+
+
+def test_all_of_a_network_without_weights_below_its_head_is_its_head() -> None:
+    network, params = build(
+        ModelSpec(backbone="linear"), shape=(5,), num_classes=2, from_scratch=True, seed=0
+    )
+    assert cut_at(network, params, "all")[0].is_head_only
+
+
+def heads(clients: int, classes: int, features: int, dtype: torch.dtype) -> trees.Params:
+    generator = torch.Generator().manual_seed(0)
+    draw = {"generator": generator, "dtype": dtype}
+    return {
+        "head.weight": torch.randn(clients, classes, features, **draw),
+        "head.bias": torch.randn(clients, classes, **draw),
+    }
+
+
+def stacked_batch(clients: int, rows: int, features: int, classes: int) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    weights = torch.rand(clients, rows, generator=generator)
+    weights[0, -1] = 0.0
+    return Batch(
+        torch.randn(clients, rows, features, generator=generator),
+        torch.randint(0, classes, (clients, rows), generator=generator),
+        weights,
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_stacked_head_gradient_equals_each_client_and_autograd(dtype: torch.dtype) -> None:
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-12
+    params, batch = heads(3, 4, 5, dtype), stacked_batch(3, 6, 5, 4)
+    batch = dataclasses.replace(batch, inputs=batch.inputs.to(dtype), weights=batch.weights.to(dtype))
+    stacked = head_gradient(params, batch)
+    for client in range(3):
+        own = {name: value.requires_grad_() for name, value in trees.unstack(params, client).items()}
+        alone = Batch(batch.inputs[client], batch.labels[client], batch.weights[client])
+        logits = alone.inputs @ own["head.weight"].T + own["head.bias"]
+        expected = torch.autograd.grad(weighted_loss(logits, alone), list(own.values()))
+        single = head_gradient(trees.map_tree(torch.Tensor.detach, own), alone)
+        for name, reference in zip(own, expected, strict=True):
+            torch.testing.assert_close(stacked[name][client], reference, atol=tolerance, rtol=0)
+            torch.testing.assert_close(single[name], reference, atol=tolerance, rtol=0)
+
+
+def test_a_client_of_a_stack_without_examples_has_gradient_zero() -> None:
+    batch = stacked_batch(2, 3, 5, 4)
+    batch.weights[1] = 0.0
+    gradient = head_gradient(heads(2, 4, 5, torch.float32), batch)
+    assert gradient["head.weight"][1].abs().max() == 0
+    assert gradient["head.weight"][0].abs().max() > 0

@@ -1,0 +1,111 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from headstart.core.errors import ModelError
+from headstart.models import weights
+
+TREE = {
+    "head.weight": torch.randn(2, 3, generator=torch.Generator().manual_seed(0)),
+    "double": torch.ones(1, dtype=torch.float64),
+    "scalar": torch.tensor(3.0),
+}
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "w.safetensors"
+    weights.save(path, TREE, {"seed": "0", "note": "é"})
+    loaded, metadata = weights.load(path)
+    assert metadata == {"seed": "0", "note": "é"}
+    assert loaded.keys() == TREE.keys()
+    assert all(loaded[name].dtype == value.dtype for name, value in TREE.items())
+    assert all(torch.equal(loaded[name], value) for name, value in TREE.items())
+    assert os.listdir(path.parent) == ["w.safetensors"]
+
+
+def test_without_metadata(tmp_path: Path) -> None:
+    weights.save(tmp_path / "w.safetensors", TREE)
+    assert weights.load(tmp_path / "w.safetensors")[1] == {}
+
+
+def test_shared_and_transposed_tensors(tmp_path: Path) -> None:
+    shared = torch.arange(6.0).view(2, 3)
+    tree = {
+        "a": shared,
+        "b": shared,
+        "c": shared.T,
+        "d": shared[0].expand(4, 3),
+        "e": shared.requires_grad_(),
+    }
+    weights.save(tmp_path / "w.safetensors", tree)
+    loaded, _ = weights.load(tmp_path / "w.safetensors")
+    assert all(torch.equal(loaded[name], tree[name]) for name in tree)
+
+
+def test_saving_replaces_the_file_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "w.safetensors"
+    weights.save(path, TREE)
+
+    def half(tensors: object, file: Path, metadata: object) -> None:
+        Path(file).write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(weights, "save_file", half)
+    with pytest.raises(OSError, match="disk full"):
+        weights.save(path, {"other": torch.zeros(1)})
+    assert weights.load(path)[0].keys() == TREE.keys()
+    assert os.listdir(tmp_path) == ["w.safetensors"]
+
+
+def test_another_ending_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"must end in '\.safetensors', received '.*w\.pt'"):
+        weights.save(tmp_path / "w.pt", TREE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"there is no file '.*none\.safetensors'"):
+        weights.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights", b"\x08\x00\x00\x00\x00\x00\x00\x00{}garbage"])
+def test_what_is_not_safetensors_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="is not a whole safetensors file"):
+        weights.load(path)
+
+
+def test_a_pickle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    torch.save(TREE, path)
+    with pytest.raises(ModelError, match=r"pickled weights .* are never read"):
+        weights.load(path)
+
+
+def test_a_torn_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    weights.save(path, TREE)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(ModelError, match="is not a whole safetensors file"):
+        weights.load(path)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "message"),
+    [
+        ({"a": torch.zeros(2)}, r"1 weights: 'b' should be \(3,\), received None"),
+        ({"a": torch.zeros(2), "b": torch.zeros(4)}, r"'b' should be \(3,\), received \(4,\)"),
+        (
+            {"a": torch.zeros(2), "b": torch.zeros(3), "c": torch.zeros(1)},
+            r"'c' should be None, .* \(1,\)",
+        ),
+    ],
+)
+def test_weights_of_another_network(loaded: dict[str, torch.Tensor], message: str) -> None:
+    expected = {"a": torch.zeros(2), "b": torch.zeros(3)}
+    weights.check_fit(expected, expected, Path("w"))
+    with pytest.raises(ModelError, match=message):
+        weights.check_fit(loaded, expected, Path("w"))
