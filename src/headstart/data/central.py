@@ -9,7 +9,8 @@ from headstart.core.errors import DataError
 from headstart.data.checks import content_hashes
 from headstart.data.examples import Array, Examples
 from headstart.data.labels import keep_classes
-from headstart.data.read import Reading, read_examples
+from headstart.data.read import read_examples
+from headstart.data.reading import Reading
 from headstart.data.settings import CentralSettings, DataSettings
 from headstart.data.sources import Source
 from headstart.data.subsample import stratified
@@ -44,8 +45,8 @@ def read_central(
     examples, _, notes = read_examples(source, _reading(settings, central, clients))
     if examples.kind != clients.kind:
         raise DataError(
-            f"data.central.source: '{source.name}' holds {examples.kind}s, the clients hold {clients.kind}s; "
-            f"give a pool of the same kind"
+            f"data.central.source: '{source.name}' holds {examples.kind}s, the clients hold "
+            f"{clients.kind}s; give a pool of the same kind"
         )
     same_names = central.source == settings.source or bool(central.id and settings.id)
     return _without_overlap(examples, clients, same_names, (*notes,))
@@ -90,8 +91,7 @@ def _without_overlap(
     if not kept:
         raise DataError(
             f"data.central: all {len(pool)} examples of the pool are also a client's; give another source, "
-            "exclude the "
-            f"clients' classes, or take a share with data.central.fraction"
+            "exclude the clients' classes, or take a share with data.central.fraction"
         )
     if len(kept) == len(pool):
         return pool, notes

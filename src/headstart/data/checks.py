@@ -30,8 +30,7 @@ def check_federation(federation: Federation) -> None:
     if len(doubles):
         raise DataError(
             f"data: {len(doubles)} examples are in two places, such as "
-            f"'{federation.examples.ids[doubles[0]]}'; "
-            f"give each example to one client and one split"
+            f"'{federation.examples.ids[doubles[0]]}'; give each example to one client and one split"
         )
     ids = [client.id for client in federation.clients]
     if len(set(ids)) < len(ids):

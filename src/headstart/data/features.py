@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from headstart.data.sources import Source
 
 
 def column_names(
-    source: Source, columns: tuple[str, ...] | None, one_hot: tuple[str, ...], taken: set[str]
+    source: Source, columns: tuple[str, ...] | None, one_hot: tuple[str, ...], taken: Collection[str | None]
 ) -> tuple[str, ...]:
     """Return the names of the inputs: numeric columns as they are, categories as ``column=value``.
 

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -22,14 +22,13 @@ Encoded = bytes | Path | None
 """A PNG, JPEG, … as bytes or as the path of a file; None where there is none."""
 Size = tuple[int, int]
 """Height and width in pixels."""
-Channels = Literal[1, 3]
 Result = TypeVar("Result")
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 
 
 def decode_images(
-    images: Sequence[Encoded], size: Size | None, channels: Channels | None
+    images: Sequence[Encoded], size: Size | None, channels: int | None
 ) -> tuple[Array, Array, dict[int, str]]:
     """Decode images to bytes of pixels.
 
@@ -61,7 +60,7 @@ def decode_images(
     return pixels[readable], readable, errors
 
 
-def resize_pixels(pixels: Array, size: Size | None, channels: Channels | None) -> Array:
+def resize_pixels(pixels: Array, size: Size | None, channels: int | None) -> Array:
     """Bring decoded images ``(examples, channels, height, width)`` to a size and a number of channels."""
     size, channels = size or pixels.shape[2:], channels or pixels.shape[1]
     if pixels.shape[1:] == (channels, *size):
@@ -101,9 +100,7 @@ def _to_array(image: Image.Image, size: Size, channels: int) -> Array:
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
 
 
-def _common_format(
-    images: Sequence[Encoded], size: Size | None, channels: Channels | None
-) -> tuple[Size, Channels]:
+def _common_format(images: Sequence[Encoded], size: Size | None, channels: int | None) -> tuple[Size, int]:
     """Read the headers alone, to find the one size and whether all are grey."""
     headers = [header for header in _in_threads(_header, images) if header]
     if not headers:

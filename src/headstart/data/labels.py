@@ -31,14 +31,12 @@ def class_names(
     if len(names) < 2:
         raise DataError(
             f"data.label: '{column}' of '{source.name}' has {len(names)} class "
-            f"({', '.join(names) or 'none'}); "
-            f"a task needs at least 2"
+            f"({', '.join(names) or 'none'}); a task needs at least 2"
         )
     if len(found) > 20 and len(found) > MOST_CLASSES * len(values):
         raise DataError(
             f"data.label: '{column}' of '{source.name}' has {len(found)} different values in {len(values)} "
-            "rows, "
-            f"which are no classes; name the column of classes"
+            "rows, which are no classes; name the column of classes"
         )
     return names
 
@@ -55,9 +53,9 @@ def class_indices(
     for row, value in enumerate(values):
         if value is not None and value not in index:
             raise DataError(
-                f"{setting}: label '{value}' (row {row} of column '{column}' in '{source.name}') is outside "
-                "the classes; "
-                f"{nearest(value, names)}; add it to data.classes, or keep other rows with data.where"
+                f"{setting}: label '{value}' (row {row} of column '{column}' in '{source.name}') is "
+                f"outside the classes; {nearest(value, names)}; add it to data.classes, or keep other rows "
+                "with data.where"
             )
     return np.array([UNLABELLED if value is None else index[value] for value in values], dtype=np.int64)
 

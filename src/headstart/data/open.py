@@ -13,7 +13,8 @@ from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.data.partition import Members
-from headstart.data.read import Reading, read_examples
+from headstart.data.read import read_examples
+from headstart.data.reading import Reading
 from headstart.data.settings import DataSettings
 from headstart.data.sources import Source, open_source
 from headstart.data.standardize import fill_and_standardize
@@ -75,7 +76,7 @@ def _client_column(source: Source, settings: DataSettings) -> str | None:
     column = settings.client or source.client_column
     if column is None:
         raise SettingError(
-            f"data.client: nothing says whose the examples of '{source.name}' are; name the column of clients "
+            f"data.client: nothing says whose the examples of '{source.name}' are; name the column of them "
             f"({', '.join(source.table.column_names)}), or give data.partition"
         )
     return column
@@ -94,7 +95,7 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
         classes=settings.classes,
         where=settings.where,
         needed=tuple(column for column in (client_column, within) if column),
-        optional=(settings.split.column,) if settings.split.column else (),
+        split=settings.split.column,
         size=(size, size) if size else None,
         channels=settings.channels,
         missing=settings.missing,

@@ -79,8 +79,8 @@ def _partition(labels: Array, settings: PartitionSettings, seed: int) -> list[Ar
         reason = f"the smallest client has {min(map(len, parts))} examples"
     raise SettingError(
         f"data.partition: '{settings.method}' cannot deal {len(labels)} examples to {settings.num_clients} "
-        "clients of at "
-        f"least {settings.min_examples} ({reason}); raise alpha, or lower num_clients or min_examples"
+        f"clients of at least {settings.min_examples} ({reason}); raise alpha, or lower num_clients or "
+        "min_examples"
     )
 
 
@@ -98,9 +98,8 @@ def _draw(labels: Array, settings: PartitionSettings, seed: int) -> list[Array]:
 def _enough(examples: int, settings: PartitionSettings) -> None:
     if examples < settings.num_clients * settings.min_examples:
         raise SettingError(
-            f"data.partition.num_clients: {examples} examples cannot give {settings.num_clients} clients at "
-            "least "
-            f"{settings.min_examples} each; ask for fewer clients"
+            f"data.partition.num_clients: {examples} examples cannot give {settings.num_clients} clients "
+            f"at least {settings.min_examples} each; ask for fewer clients"
         )
 
 
@@ -134,8 +133,7 @@ def _pathological(labels: Array, settings: PartitionSettings, seed: int) -> Any:
     if settings.classes_per_client > found:
         raise SettingError(
             f"data.partition.classes_per_client: {settings.classes_per_client} is more than the {found} "
-            "classes found; "
-            f"lower it"
+            "classes found; lower it"
         )
     return _flower().PathologicalPartitioner(
         settings.num_clients,

@@ -87,8 +87,7 @@ class SplitSettings:
         if abs(total - 1) > 1e-6:
             raise SettingError(
                 f"data.split: train, val and test must sum to 1, received {self.train} + {self.val} + "
-                f"{self.test} "
-                f"= {total:g}; change one of them"
+                f"{self.test} = {total:g}; change one of them"
             )
 
 
@@ -212,8 +211,8 @@ class DataSettings:
         if method != "natural" and self.client is not None:
             raise SettingError(
                 f"data.client: '{self.client}' names natural clients, but data.partition.method is "
-                f"'{method}'; "
-                f"remove one of them, or set data.partition.within = '{self.client}' to partition inside each"
+                f"'{method}'; remove one of them, or set data.partition.within = '{self.client}' to "
+                "partition inside each"
             )
 
 

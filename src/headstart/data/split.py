@@ -10,18 +10,18 @@ in the notes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from headstart.core import seeds
-from headstart.core.errors import DataError, SettingError, nearest
+from headstart.core.errors import SettingError
 from headstart.data.examples import Array
 from headstart.data.federation import Client, Federation
 from headstart.data.partition import Members
 from headstart.data.settings import SplitSettings
-from headstart.data.sources.folders import SPLIT_NAMES
+from headstart.data.split_names import SPLIT_NAMES, split_of
 from headstart.data.subsample import stratified
 
 
@@ -55,8 +55,8 @@ def split_by_column(
     Raises:
         DataError: a value means none of train, val, test.
     """
-    said = np.array([_split_of(value, settings) for value in values])
-    has_val = column_has_val(values)
+    said = np.array([split_of(value, str(settings.column)) or "unused" for value in values])
+    has_val = bool((said == "val").any())
     clients = []
     for name, rows in members.items():
         train, val, test = (rows[said[rows] == split] for split in ("train", "val", "test"))
@@ -94,8 +94,7 @@ def hold_out(clients: Sequence[Client], share: float, seed: int) -> list[Client]
     if len(clients) < 2:
         raise SettingError(
             f"data.held_out_clients: {share:g} of {len(clients)} client leaves none to train; set it to 0 "
-            "or make more "
-            f"clients"
+            "or make more clients"
         )
     count = min(max(1, round(share * len(clients))), len(clients) - 1)
     ids = sorted(client.id for client in clients)
@@ -121,14 +120,3 @@ def _draw(labels: Array, rows: Array, count: int, seed: int, use: str, client: s
     """Return what is left and what is drawn, both ascending."""
     chosen = stratified(labels[rows], count, seeds.numpy_generator(seed, "split", use, client))
     return np.delete(rows, chosen), rows[chosen]
-
-
-def _split_of(value: str | None, settings: SplitSettings) -> str:
-    meaning: Mapping[str, str] = SPLIT_NAMES
-    text = str(value).strip().lower()
-    if text not in meaning:
-        raise DataError(
-            f"data.split.column: '{settings.column}' says '{value}', which is no split; "
-            f"{nearest(text, meaning)}"
-        )
-    return meaning[text]

@@ -59,8 +59,8 @@ def _pixels(inputs: Array, name: str) -> Array:
     """Return images as ``(examples, channels, height, width)``."""
     if inputs.dtype != np.uint8 or inputs.ndim not in (3, 4):
         raise DataError(
-            f"{name}: inputs must be a table (examples, columns) or images (examples, [channels,] height, width) "
-            f"of uint8, received {inputs.dtype} {inputs.shape}; scale images to 0..255 and convert them"
+            f"{name}: inputs must be a table (examples, columns) or uint8 images (examples, [channels,] "
+            f"height, width), received {inputs.dtype} {inputs.shape}; scale images to 0..255"
         )
     images = inputs[:, None] if inputs.ndim == 3 else inputs
     if images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):

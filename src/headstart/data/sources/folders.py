@@ -9,15 +9,7 @@ import pyarrow as pa
 from headstart.core.errors import DataError
 from headstart.data.sources.source import Source
 from headstart.data.sources.tables import IMAGE_SUFFIXES
-
-SPLIT_NAMES = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-}
+from headstart.data.split_names import SPLIT_NAMES
 
 
 def open_folder(path: Path) -> Source:
@@ -35,8 +27,8 @@ def open_folder(path: Path) -> Source:
     depths = {len(file.parts) for file in files}
     if depths not in ({2}, {3}):
         raise DataError(
-            f"data.source: '{path}' should hold images as class/file or client/class/file, "
-            f"found {_found(files, depths)}; move the files, or list them in a CSV file"
+            f"data.source: '{path}' should hold images as class/file or client/class/file, found "
+            f"{_found(files, depths)}; move the files, or list them in a CSV file"
         )
     columns = {"image": [str(file) for file in files], "label": [file.parts[-2] for file in files]}
     columns["id"] = [file.as_posix() for file in files]

@@ -35,8 +35,8 @@ def open_hub(name: str) -> Source:
     except Exception as error:  # the library raises many kinds, and all of them mean the same here
         reason = str(error).splitlines()[0]
         raise DataError(
-            f"data.source: cannot load 'hub:{name}' ({reason}); check the name and the network, "
-            f"or give a local Parquet file"
+            f"data.source: cannot load 'hub:{name}' ({reason}); check the name and the network, or give a "
+            "local Parquet file"
         ) from error
     return _source_of(loaded, dataset)
 

@@ -90,8 +90,8 @@ class Source:
             return None
         if not 0 <= value < len(names):
             raise DataError(
-                f"{setting}: label {value} in '{self.name}' is outside its {len(names)} classes "
-                f"(0 to {len(names) - 1}); mend the file"
+                f"{setting}: label {value} in '{self.name}' is outside its {len(names)} classes (0 to "
+                f"{len(names) - 1}); mend the file"
             )
         return str(names[int(value)])
 

@@ -1,0 +1,51 @@
+"""How one source is to be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from headstart.data.settings import Missing, Where
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How one source is read; the clients' settings and the central pool's each become one.
+
+    Attributes:
+        setting: how messages name the settings, ``data`` or ``data.central``.
+        label: label column; None when the rows have no labels.
+        classes: class names in order; None finds them.
+        known_classes: whether ``classes`` are all there may be; else they only lend their indices to a source
+            whose classes are among them.
+        keep: names of the only classes to keep; None keeps all.
+        exclude: names of classes to leave out.
+        unlabelled_rows: whether rows without a label are welcome.
+        needed: columns, besides the label, that a row must fill.
+        split: a column that says train, val or test; rows that it gives to no split are left out.
+        inputs: names of a table's inputs, if they are known already.
+        size: height and width of images in pixels; None needs equal sizes.
+        others: image, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt, seed as in
+            DataSettings.
+    """
+
+    setting: str
+    label: str | None
+    image: str | None = None
+    id: str | None = None
+    columns: tuple[str, ...] | None = None
+    one_hot: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
+    known_classes: bool = True
+    keep: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    where: Where = field(default_factory=dict)
+    unlabelled_rows: bool = False
+    needed: tuple[str, ...] = ()
+    split: str | None = None
+    inputs: tuple[str, ...] | None = None
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    missing: Missing = "error"
+    max_examples: int | None = None
+    max_corrupt: float = 0.01
+    seed: int = 0
