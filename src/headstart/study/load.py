@@ -149,6 +149,8 @@ def _has_labels(central: CentralSettings | None) -> bool:
 
 def _check_seeds(settings: StudySettings) -> None:
     seeds = list(settings.seeds)
+    if not seeds:
+        raise SettingError("seeds: must hold at least one number, received []; write seeds = [0]")
     twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
     if twice:
         raise SettingError(f"seeds: must be distinct, received {seeds}; leave out the second {twice[0]}")

@@ -16,7 +16,7 @@ Location = tuple[str | int, ...]
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 # pydantic's kind of error: the rule in the study file's words, and a way out.
 _KINDS = {
-    "missing": ("is required", "add it"),
+    "missing": ("is required", "add it to the study file"),
     "int_type": ("must be a whole number", "write digits alone, without quotes"),
     "int_from_float": ("must be a whole number", "it is a count, not a share: write digits alone"),
     "float_type": ("must be a number", "write it without quotes"),
@@ -77,8 +77,10 @@ def _problem(item: Any, root: Any, data: Any, prefix: str) -> _Problem:
     path = join_path(prefix, location)
     if kind in _UNKNOWN:
         return _Problem(path, "unknown setting", _received(item), _nearest_key(root, location))
+    if kind == "int_type" and isinstance(item["input"], float):
+        kind = "int_from_float"
     rule, way_out = _KINDS.get(kind, ("", ""))
-    way_out = _suggest_literal(item) or way_out or "choose a value that keeps the rule"
+    way_out = _suggest_literal(item) or way_out or "give one that does"
     default = _default(root, location)
     if default:
         way_out += f", or leave it out for the default, {default}"

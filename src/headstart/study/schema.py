@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from headstart.core.content import hash_json
 from headstart.data.settings import DataSettings
@@ -12,6 +13,17 @@ from headstart.models.spec import ModelSpec
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _written(pattern: str, words: str) -> AfterValidator:
+    """Check how a text is written, and say the rule in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {words}")
+        return text
+
+    return AfterValidator(check)
 
 
 class _Table(BaseModel):
@@ -27,12 +39,12 @@ class ModelSettings(_Table):
         backbone: a built-in network, or a Transformers checkpoint: Hub name or local directory.
         hidden: widths of the hidden layers of ``mlp``.
         trainable: where federated stages cut the model in arms with a trained start: ``head``, ``all`` or the
-            number of last blocks; None leaves it to the method.
+            number of last blocks.
     """
 
     backbone: str = ModelSpec.backbone
     hidden: tuple[PositiveInt, ...] = ModelSpec.hidden
-    trainable: Literal["head", "all"] | PositiveInt | None = None
+    trainable: Literal["head", "all"] | PositiveInt = "head"
 
     def spec(self, backbone: str | None = None) -> ModelSpec:
         """Return what the models part reads, perhaps with the backbone's path resolved."""
@@ -72,26 +84,28 @@ class EvaluationSettings(_Table):
 
     Attributes:
         global_test_examples: examples of all clients' test data that each client is tested on; 0 for none.
-        eval_every: rounds between two points of the learning curve.
+        eval_every: rounds between two points of the learning curve; None makes about ten points.
     """
 
     global_test_examples: NonNegativeInt = 1000
-    eval_every: PositiveInt = 1
+    eval_every: PositiveInt | None = None
 
 
 class EngineSettings(_Table):
     """``[engine]``: how the work is done.
 
     Attributes:
+        name: ``fleet`` (stacks of clients where that pays) or ``serial`` (one by one); the numbers agree.
         dtype: of weights and features.
         threads: of PyTorch; None leaves PyTorch's choice.
         device: where tensors live: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         max_bad_clients: share of a cohort that may fail before the run stops.
     """
 
+    name: Literal["fleet", "serial"] = "fleet"
     dtype: Literal["float32", "float64"] = "float32"
     threads: PositiveInt | None = None
-    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
+    device: Annotated[str, _written(r"cpu|mps|cuda(:\d+)?", "cpu, cuda, cuda:N or mps")] = "cpu"
     max_bad_clients: Share = 0.5
 
 
@@ -112,8 +126,10 @@ class StudySettings(_Table):
         engine: how the work is done.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
+    name: Annotated[
+        str, _written(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, '-', '_' and '.', no path")
+    ]
+    seeds: tuple[NonNegativeInt, ...] = (0, 1, 2, 3, 4)
     data: DataSettings
     model: ModelSettings = ModelSettings()
     devices: dict[str, dict[str, Any]] = {}
