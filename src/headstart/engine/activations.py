@@ -57,6 +57,10 @@ class Activations:
             self._memory[key] = self._load_or_compute(key, model)
         return self._memory[key]
 
+    def raw(self, rows: slice) -> Tensor:
+        """Return raw inputs."""
+        return self._inputs[rows]
+
     def key(self, model: Model) -> str:
         """Return the name of these activations: same name, same numbers."""
         return hash_json([model.frozen_key, self.examples.inputs_key])

@@ -46,11 +46,16 @@ class Pretrain:
     trainable: Trainable = "all"
     local: LocalTraining = field(default=LocalTraining(client_lr=0.05, momentum=0.9))
 
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the network is the variant for random weights."""
+        return self.origin == "random"
+
     def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
         """Return the pre-trained weights; the head is new where the pool has other classes."""
         if pool is None:
             raise SettingError("start: 'pretrain' needs a central pool, received none; add a [data.central] table")
-        network, weights = build(from_scratch=self.origin == "random", num_classes=pool.num_classes)
+        network, weights = build(from_scratch=self.from_scratch, num_classes=pool.num_classes)
         model, params = cut_at(network, weights, self.trainable)
         trained = model.weights(train_until_stale(model, params, pool, self.local, self.epochs, self.patience))
         return (network, trained) if pool.same_classes else new_head(network, trained, num_classes, seed)

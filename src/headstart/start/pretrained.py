@@ -9,6 +9,7 @@ Differs from the paper: the head is fitted on the server's central pool, if it h
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from pydantic import PositiveInt
 
@@ -33,6 +34,8 @@ class Pretrained:
     epochs: PositiveInt = 30
     patience: PositiveInt = 5
     local: LocalTraining = field(default=LocalTraining(client_lr=0.05, momentum=0.9))
+
+    from_scratch: ClassVar[bool] = False
 
     def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
         """Return the checkpoint's weights with a head for the clients' classes."""

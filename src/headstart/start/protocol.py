@@ -38,6 +38,11 @@ class Pool:
 class Start(Protocol):
     """Where the shared weights come from."""
 
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the network is the variant for random weights: normalised by groups."""
+        ...
+
     def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
         """Return a network for the clients' ``num_classes`` and its first weights.
 

@@ -8,6 +8,7 @@ Differs from the paper: normalisation is by groups, not by batches, which neithe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from headstart.core.trees import Params
 from headstart.models.network import Network
@@ -17,6 +18,8 @@ from headstart.start.protocol import Build, Pool
 @dataclass(frozen=True, kw_only=True)
 class Random:
     """Build the network from scratch."""
+
+    from_scratch: ClassVar[bool] = True
 
     def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
         """Return random weights."""

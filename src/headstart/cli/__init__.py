@@ -1,0 +1,5 @@
+"""The ``headstart`` command."""
+
+from headstart.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,112 @@
+"""What the subcommands do; heavy imports wait until a job needs them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from rich.console import Console
+
+from headstart.cli.progress import Bar
+from headstart.cli.tables import diagnosis_lines, plan_tree, verdict_table
+from headstart.study.load import StudyFile, load_study
+
+console = Console(soft_wrap=True)
+
+
+def run_file(
+    path: Path,
+    out: Path | None,
+    *,
+    arms: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    tensorboard: Path | None = None,
+) -> None:
+    """Run a study file."""
+    file = load_study(path)
+    run(file, out or default_out(file), arms=arms, seeds=seeds, tensorboard=tensorboard)
+
+
+def run_demo(out: Path | None) -> None:
+    """Run the embedded study."""
+    with resources.as_file(resources.files("headstart.study") / "demo.toml") as path:
+        file = load_study(path)
+    run(file, out or default_out(file))
+
+
+def run(
+    file: StudyFile,
+    out: Path,
+    *,
+    arms: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    tensorboard: Path | None = None,
+) -> None:
+    """Run a study, print the verdict, write the report."""
+    from headstart.study.cache import cache_folder
+    from headstart.study.open import open_plan
+    from headstart.study.run import run_study
+    from headstart.study.tensorboard import check_installed, log_records
+
+    begin = time.monotonic()
+    if tensorboard:
+        check_installed()
+    with Bar(console) as bar:
+        plan = open_plan(file, cache=cache_folder(), passes=bar.passes)
+        outcome = run_study(plan, out, only_arms=arms, only_seeds=seeds, progress=bar)
+        bar.tell("report")
+        page = write_page(out)
+    if tensorboard:
+        log_records(out / "records.jsonl", tensorboard)
+    console.print(verdict_table(outcome.verdict, plan.costs, out))
+    console.print(f"\n[bold]{outcome.verdict.sentence}[/]\n")
+    console.print(f"report  {page}\nrecords {out}   ({time.monotonic() - begin:.0f} s)")
+
+
+def show_plan(path: Path, out: Path | None) -> None:
+    """Print the prefix tree of a study."""
+    from headstart.study.cache import cache_folder
+    from headstart.study.estimate import estimate
+    from headstart.study.open import open_plan
+
+    file = load_study(path)
+    with Bar(console) as bar:
+        plan = open_plan(file, cache=cache_folder(), passes=bar.passes).gated()
+        found = estimate(plan, out or default_out(file))
+    console.print(plan_tree(plan, found))
+
+
+def show_diagnosis(path: Path, out: Path | None) -> None:
+    """Diagnose a study's data and print what was found."""
+    from headstart.study.cache import cache_folder
+    from headstart.study.open import open_plan
+    from headstart.study.run import diagnose_study
+
+    file = load_study(path)
+    with Bar(console) as bar:
+        plan = open_plan(file, cache=cache_folder(), passes=bar.passes)
+        found = diagnose_study(plan, out or default_out(file), bar)
+    for line in diagnosis_lines(found):
+        console.print(line)
+
+
+def write_formats(run_folder: Path, name: str) -> None:
+    """Write a run folder's report in one format and say where."""
+    from headstart.report import write_report
+
+    for path in write_report(run_folder, formats=(name,)):
+        console.print(str(path))
+
+
+def write_page(out: Path) -> Path:
+    """Write the report page."""
+    from headstart.report import write_report
+
+    return write_report(out)[0]
+
+
+def default_out(file: StudyFile) -> Path:
+    """Return the run folder of a study that names none."""
+    return Path("runs") / file.settings.name

@@ -1,0 +1,112 @@
+"""The ``headstart`` command: one subcommand per job.
+
+Exit codes: 0 done, 1 the run failed, 2 bad input (nothing was written), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from headstart.core.errors import ClientError, HeadstartError
+
+app = typer.Typer(
+    name="headstart",
+    help="Should clients fine-tune a pre-trained model instead of running federated averaging?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StudyFileArgument = Annotated[Path, typer.Argument(help="Study file (TOML).", show_default=False)]
+OutOption = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME when not given.", show_default=False)]
+ArmOption = Annotated[list[str] | None, typer.Option("--arm", help="Run only this arm; may be repeated.")]
+SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")]
+BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
+
+
+@app.command()
+def study(
+    file: StudyFileArgument,
+    out: OutOption = None,
+    arm: ArmOption = None,
+    seed: SeedOption = None,
+    tensorboard: BoardOption = None,
+) -> None:
+    """Run a study to its verdict and report; finished work is kept and never done twice."""
+    from headstart.cli.jobs import run_file
+
+    run_file(file, out, arms=arm, seeds=seed, tensorboard=tensorboard)
+
+
+@app.command()
+def plan(file: StudyFileArgument, out: OutOption = None) -> None:
+    """Show what a study would do: the tree of work, what is cached, time and bytes. Runs nothing."""
+    from headstart.cli.jobs import show_plan
+
+    show_plan(file, out)
+
+
+@app.command()
+def diagnose(file: StudyFileArgument, out: OutOption = None) -> None:
+    """Look at the data before any training: skews, shifts, the ceiling, and a predicted winner."""
+    from headstart.cli.jobs import show_diagnosis
+
+    show_diagnosis(file, out)
+
+
+@app.command()
+def demo(out: OutOption = None) -> None:
+    """Answer the question on real handwritten digits; needs no download."""
+    from headstart.cli.jobs import run_demo
+
+    run_demo(out)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
+    format: Annotated[str, typer.Option(help="html, md, json, png or svg.")] = "html",  # noqa: A002
+) -> None:
+    """Write the report of a run folder again, or in another format."""
+    from headstart.cli.jobs import write_formats
+
+    write_formats(run, format)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; turn our errors into one line and an exit code."""
+    errors = Console(stderr=True, soft_wrap=True)
+    try:
+        app(arguments, standalone_mode=False)
+    except HeadstartError as error:
+        for line in str(error).splitlines():
+            errors.print(f"[bold red]error:[/] {escape(line)}")
+        sys.exit(1 if isinstance(error, ClientError) else 2)
+    except KeyboardInterrupt:
+        errors.print("interrupted; finished work is kept: run the same command to go on")
+        sys.exit(130)
+    except Exception as error:
+        _reraise_unless_usage(error)
+
+
+def escape(text: str) -> str:
+    """Keep rich from reading brackets as markup."""
+    from rich.markup import escape as rich_escape
+
+    return rich_escape(text)
+
+
+def _reraise_unless_usage(error: Exception) -> None:
+    """Let the command-line library print its own usage errors, exit code 2."""
+    shown: Any = getattr(error, "show", None)
+    if shown is None:
+        if isinstance(error, typer.Abort):
+            sys.exit(130)
+        raise error
+    shown()
+    sys.exit(getattr(error, "exit_code", 2))

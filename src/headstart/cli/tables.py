@@ -1,0 +1,106 @@
+"""Tables and trees for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from headstart.costs.units import show_bytes
+
+if TYPE_CHECKING:
+    from headstart.costs.arm import ArmCosts
+    from headstart.data.diagnosis import Diagnosis
+    from headstart.evidence.verdict import ArmScore, Verdict
+    from headstart.study.estimate import Branch
+    from headstart.study.run import Plan
+
+
+def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], out: Path) -> Table:
+    """Return the arms side by side, the best first."""
+    table = Table(title=f"{out.name}: {verdict.metric.replace('_', ' ')}, mean over clients", title_justify="left")
+    table.add_column("arm")
+    for name in ("mean", "interval", "worst decile", "held out", "vs " + verdict.baseline, "best", "up / client", "total"):
+        table.add_column(name, justify="right")
+    shown = {name: score for name, score in verdict.arms.items() if score.mean is not None}
+    for name, score in sorted(shown.items(), key=lambda item: -(item[1].mean or 0)):
+        table.add_row(*_cells(name, score, verdict, costs.get(name)), style=_style(name, score, verdict))
+    for name, reason in verdict.ruled_out.items():
+        table.add_row(name, f"[dim]ruled out: {escape(reason)}[/]" if len(reason) < 40 else "[dim]ruled out[/]")
+    return table
+
+
+def _cells(name: str, score: ArmScore, verdict: Verdict, cost: ArmCosts | None) -> tuple[str, ...]:
+    probability = verdict.probability_best.get(name)
+    return (
+        name + (" *" if name == verdict.recommended else " (oracle)" if score.status == "oracle" else ""),
+        _number(score.mean),
+        f"{_number(score.interval[0])}–{_number(score.interval[1])}" if score.interval else "",
+        _number(score.worst_decile),
+        _number(score.unseen_mean),
+        f"{score.effect:+.3f}" if score.effect is not None else "",
+        f"{probability:.0%}" if probability is not None else "",
+        show_bytes(cost.upload_bytes) if cost else "",
+        show_bytes(cost.total_bytes) if cost else "",
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _style(name: str, score: ArmScore, verdict: Verdict) -> str:
+    if name == verdict.recommended:
+        return "bold green"
+    return "dim" if score.status != "candidate" else ""
+
+
+def plan_tree(plan: Plan, branches: list[Branch]) -> Tree:
+    """Return the prefix tree of a study, what is finished, and what the rest takes."""
+    seconds, sent = sum(b.seconds for b in branches), sum(c.total_bytes for c in plan.costs.values())
+    seeds, trials = len(plan.settings.seeds), plan.settings.tuning.trials
+    tree = Tree(
+        f"[bold]{plan.settings.name}[/]: {len(plan.arms)} arms × {seeds} seeds, {trials} trials an arm; "
+        f"about {show_seconds(seconds)} to go; {show_bytes(sent)} would cross the network per seed"
+    )
+    grown: dict[tuple[str, ...], Tree] = {(): tree}
+    for branch in branches:
+        parent = grown[branch.path[:-1]]
+        state = "[green]finished[/]" if branch.seconds == 0 else f"about {show_seconds(branch.seconds)}"
+        arms = f"  [dim]{', '.join(branch.arms)}[/]" if branch.arms else ""
+        grown[branch.path] = parent.add(f"{escape(branch.path[-1])}  {state}{arms}")
+    for name, reason in plan.ruled_out.items():
+        tree.add(f"[dim]{name}: ruled out: {escape(reason)}[/]")
+    return tree
+
+
+def show_seconds(seconds: float) -> str:
+    """Say a duration.
+
+    >>> show_seconds(42.3), show_seconds(1000)
+    ('42 s', '17 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def diagnosis_lines(found: Diagnosis) -> Iterator[str]:
+    """Yield the diagnosis in lines."""
+    facts = found.as_json()
+    for section in ("label_skew", "quantity_skew", "feature_shift", "backbone", "ceiling"):
+        values = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in facts[section].items())
+        yield f"[bold]{section.replace('_', ' ')}[/]: {values}"
+    missing = facts["missing_classes"]
+    yield f"[bold]clients without all classes[/]: {len(missing)}"
+    yield f"[bold]predicted winner[/]: [green]{facts['prediction']['winner']}[/]"
+    for reason in facts["prediction"]["reasons"]:
+        yield f"  {escape(reason)}"
+    for rule in facts["prediction"]["rules"]:
+        yield f"  [dim]{escape(rule)}[/]"
+
+
+def _value(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

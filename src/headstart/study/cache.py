@@ -1,0 +1,15 @@
+"""Where activations are kept between studies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+VARIABLE = "HEADSTART_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return the folder of cached activations: ``$HEADSTART_CACHE``, or the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    return Path(os.environ.get(VARIABLE) or user_cache_path("headstart")) / "activations"

@@ -1,0 +1,76 @@
+"""The diagnosis of a study's data: one pass of frozen features, no training on clients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.data.diagnosis import Diagnosis, diagnose
+from headstart.data.examples import Array
+from headstart.data.federation import Client
+from headstart.models.registry import is_checkpoint
+from headstart.study.arms import StageSpec
+
+if TYPE_CHECKING:
+    from headstart.study.lab import Lab
+    from headstart.study.pipeline import Pipeline
+
+
+def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[str]) -> Diagnosis:
+    """Diagnose the seen clients' training and validation data.
+
+    Args:
+        lab: data and network.
+        pipeline: of the first seed; its start is shared with the arms that begin there.
+        arms: that the prediction may name.
+    """
+    features, labels = frozen_features(lab, pipeline), lab.federation.examples.labels
+
+    def parts(split: Any) -> list[tuple[Array, Array]]:
+        return [_take(features, labels, client, split) for client in pipeline.federation.seen_clients]
+
+    return diagnose(
+        parts("train"),
+        parts("val"),
+        lab.federation.num_classes,
+        clients=[client.id for client in pipeline.federation.seen_clients],
+        pretrained=good_start(lab) is not None,
+        arms=arms,
+    )
+
+
+def frozen_features(lab: Lab, pipeline: Pipeline) -> Array:
+    """Return the features of the best start there is: a checkpoint's, a pre-trained network's, or the raw inputs."""
+    start = good_start(lab)
+    if start is None:
+        inputs = np.asarray(lab.federation.examples.inputs, dtype=np.float32)
+        return inputs.reshape(len(inputs), -1)
+    shared = pipeline.start(start).shared
+    model, _ = shared.model.recut(shared.params, "head")
+    features: Array = lab.activations.at(model).numpy()
+    return features
+
+
+def good_start(lab: Lab) -> StageSpec | None:
+    """Return the start that knows something: a checkpoint, else pre-training on a labelled pool, else None."""
+    if is_checkpoint(lab.spec):
+        return StageSpec("pretrained")
+    central = lab.federation.central
+    return StageSpec("pretrain") if central is not None and (central.labels >= 0).any() else None
+
+
+def predicted_arm(path: Path) -> str | None:
+    """Read which arm the diagnosis predicted."""
+    if not path.exists():
+        return None
+    winner: str | None = json.loads(path.read_text())["prediction"]["winner"]
+    return winner
+
+
+def _take(features: Array, labels: Array, client: Client, split: Any) -> tuple[Array, Array]:
+    rows = client.indices(split)
+    return features[rows], labels[rows]

@@ -1,0 +1,124 @@
+"""What a study has left to do, and about how long it takes: counted operations over a measured rate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headstart.costs.compute import count_flops, flops_per_example
+from headstart.models.batches import Batch
+from headstart.models.model import cut_at
+from headstart.study.arms import ArmSpec, StageSpec, build_stage
+from headstart.study.nodes import NodeStore
+from headstart.study.pipeline import Pipeline
+from headstart.study.progress import Silent
+from headstart.study.run import FINAL_VIEWS, Plan
+
+KEEP = StageSpec("keep")
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One node of the prefix tree, all seeds together.
+
+    Attributes:
+        path: the stages from the start to this one, in words.
+        seconds: still to go, roughly; 0 when every seed is finished.
+        arms: that end here.
+    """
+
+    path: tuple[str, ...]
+    seconds: float
+    arms: tuple[str, ...]
+
+
+def estimate(plan: Plan, out: Path) -> list[Branch]:
+    """Return the branches of the prefix tree, parents before children; nothing is trained.
+
+    Tuning trials are estimated as so many more seeds.
+    """
+    clock = _Clock(plan, out)
+    branches: dict[tuple[str, ...], Branch] = {}
+    for arm in plan.arms:
+        for path, seconds in clock.arm(arm):
+            before = branches.get(path, Branch(path, seconds, ()))
+            branches[path] = before
+        last = branches[path]
+        branches[path] = replace(last, arms=(*last.arms, arm.name))
+    return list(branches.values())
+
+
+class _Clock:
+    def __init__(self, plan: Plan, out: Path) -> None:
+        self.plan, self.store = plan, NodeStore(out)
+        self.pipelines = [plan.pipeline(self.store, seed, Silent()) for seed in plan.settings.seeds]
+        self.clients = len(plan.lab.federation.clients)
+
+    def arm(self, arm: ArmSpec) -> Iterator[tuple[tuple[str, ...], float]]:
+        """Yield each stage's path and the seconds it still takes."""
+        trials = len(self.plan.trials(arm)) - 1
+        path: tuple[str, ...] = (f"start {words(arm.start)}",)
+        yield path, self._left("start", arm, 0) * self._start_seconds(arm.start)
+        done = self._flops(replace(arm, federate=(), adapt=KEEP))
+        for index, stage in enumerate(arm.federate):
+            path = (*path, f"federate {words(stage)}")
+            flops = self._flops(replace(arm, federate=arm.federate[: index + 1], adapt=KEEP))
+            yield path, (self._left("federate", arm, index + 1) + trials) * self._seconds(flops - done)
+            done = flops
+        path = (*path, f"adapt {words(arm.adapt)}")
+        yield path, (self._left("adapt", arm, 0) + trials) * self._seconds(self._flops(arm) - done)
+
+    def _left(self, kind: str, arm: ArmSpec, stages: int) -> int:
+        """Count the seeds for which a node is not finished."""
+        return sum(not self.store.has(self._key(pipeline, kind, arm, stages)) for pipeline in self.pipelines)
+
+    def _key(self, pipeline: Pipeline, kind: str, arm: ArmSpec, stages: int) -> str:
+        if kind == "adapt":
+            return pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, FINAL_VIEWS)
+        return pipeline.trunk_key(replace(arm, federate=arm.federate[:stages]))
+
+    def _flops(self, arm: ArmSpec) -> float:
+        return float(self.plan.cost_of(arm).client_flops)
+
+    def _seconds(self, flops: float) -> float:
+        return max(flops, 0.0) * self.clients / self.rate
+
+    def _start_seconds(self, stage: StageSpec) -> float:
+        """Return what pre-training takes if it never stops early."""
+        method, central = build_stage("start", stage), self.plan.lab.federation.central
+        if central is None or not hasattr(method, "epochs"):
+            return 0.1
+        model, params = self._model(method)
+        flops = flops_per_example(model, params, self.plan.lab.activations.raw(slice(0, 1)))
+        return float(len(central) * method.epochs * flops.training / self.rate)
+
+    def _model(self, method: Any) -> Any:
+        lab = self.plan.lab
+        network, weights = lab.build(0, from_scratch=method.from_scratch, num_classes=lab.federation.num_classes)
+        return cut_at(network, weights, getattr(method, "trainable", "head"))
+
+    @cached_property
+    def rate(self) -> float:
+        """Floating-point operations per second of a training step of the whole network."""
+        lab = self.plan.lab
+        network, weights = lab.build(0, from_scratch=True, num_classes=lab.federation.num_classes)
+        model, params = cut_at(network, weights, "all")
+        inputs = lab.activations.raw(slice(0, 32))
+        batch = Batch(inputs, torch.zeros(len(inputs), dtype=torch.int64), torch.ones(len(inputs)))
+        flops = count_flops(lambda: model.gradient(params, batch))
+        begin = time.perf_counter()
+        for _ in range(3):
+            model.gradient(params, batch)
+        return 3 * max(flops, 1) / (time.perf_counter() - begin)
+
+
+def words(stage: StageSpec) -> str:
+    """Say a stage in a few words."""
+    settings = ", ".join(f"{name} {value}" for name, value in stage.settings.items())
+    return f"{stage.method} ({settings})" if settings else stage.method

@@ -1,0 +1,135 @@
+"""What a study opens once and every arm uses: the data, the network, the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headstart.core.seeds import derive, numpy_generator
+from headstart.core.trees import Params, map_tree
+from headstart.data import resplit
+from headstart.data.examples import Array, Examples
+from headstart.data.federation import Client, Federation
+from headstart.engine.activations import Activations, Progress
+from headstart.engine.protocol import Engine
+from headstart.engine.team import OneClient
+from headstart.models.network import Network
+from headstart.models.registry import build
+from headstart.models.spec import ModelSpec
+from headstart.start.protocol import Pool
+
+POOL_VALIDATION = 0.15
+"""Share of the central pool that decides when pre-training stops."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lab:
+    """The data, the network and the engine of a study.
+
+    Attributes:
+        federation: as opened; each seed redraws train and validation.
+        spec: the backbone.
+        engine: where client work runs.
+        dtype: of weights and arithmetic.
+        cache: folder for activations; None keeps them in memory only.
+        progress: told how far long passes over the data are.
+        global_test_examples: how many examples of all clients' test data personal models are tried on.
+    """
+
+    federation: Federation
+    spec: ModelSpec
+    engine: Engine
+    dtype: torch.dtype = torch.float32
+    cache: Path | None = None
+    progress: Progress | None = None
+    global_test_examples: int = 1000
+    _skeletons: dict[tuple[bool, int], Network] = field(default_factory=dict)
+
+    @cached_property
+    def activations(self) -> Activations:
+        """Activations of the clients' examples."""
+        return Activations(self.federation.examples, self.cache, progress=self.progress)
+
+    @cached_property
+    def central_activations(self) -> Activations | None:
+        """Activations of the central pool."""
+        central = self.federation.central
+        return Activations(central, self.cache, progress=self.progress) if central else None
+
+    def at(self, seed: int) -> Federation:
+        """Return the federation with this seed's train and validation parts; tests are the same for all seeds."""
+        return resplit(self.federation, seed)
+
+    def build(self, seed: int, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
+        """Build the network with this seed's random weights, in the study's number type."""
+        shape = self.federation.examples.shape
+        network, params = build(
+            self.spec, shape=shape, num_classes=num_classes, from_scratch=from_scratch, seed=seed
+        )
+        return network, cast(params, self.dtype)
+
+    def skeleton(self, *, from_scratch: bool) -> Network:
+        """Return a network for the clients' classes whose weights do not matter; built once."""
+        key = (from_scratch, self.federation.num_classes)
+        if key not in self._skeletons:
+            self._skeletons[key] = self.build(0, from_scratch=from_scratch, num_classes=key[1])[0]
+        return self._skeletons[key]
+
+    def pool(self, seed: int) -> Pool | None:
+        """Return the labelled part of the central pool, split for early stopping."""
+        activations, central = self.central_activations, self.federation.central
+        if activations is None or central is None:
+            return None
+        train, val = split_pool(central, seed)
+        if not len(train):
+            return None
+        key = (seed, "central")
+        same = central.classes == self.federation.examples.classes
+        return Pool(
+            OneClient(activations, train, key), OneClient(activations, val, key), len(central.classes), same
+        )
+
+    def views(self, federation: Federation) -> Mapping[str, list[Array]]:
+        """Return the examples that each client is evaluated on, by view."""
+        clients = federation.clients
+        everyone = global_test(federation.seen_clients, self.global_test_examples)
+        return {
+            "val": [client.val for client in clients],
+            "test": [client.test for client in clients],
+            "global_test": [everyone for _ in clients],
+        }
+
+
+def cast(params: Params, dtype: torch.dtype) -> Params:
+    """Return the tree with its floating-point tensors in ``dtype``."""
+    return map_tree(lambda value: value.to(dtype) if value.is_floating_point() else value, params)
+
+
+def split_pool(central: Examples, seed: int) -> tuple[Array, Array]:
+    """Split the labelled rows of a pool into train and validation, stratified where every class has two rows."""
+    from sklearn.model_selection import train_test_split
+
+    rows = np.flatnonzero(central.labels >= 0)
+    if len(rows) < 2:
+        return rows, rows[:0]
+    counts = np.bincount(central.labels[rows])
+    held_back = max(int(len(rows) * POOL_VALIDATION), 1)
+    stratify = (
+        central.labels[rows] if counts[counts > 0].min() > 1 and held_back >= (counts > 0).sum() else None
+    )
+    random_state = derive(seed, "pool") % 2**32
+    train, val = train_test_split(rows, test_size=held_back, random_state=random_state, stratify=stratify)
+    return train, val
+
+
+def global_test(clients: list[Client], size: int) -> Array:
+    """Draw at most ``size`` examples from all clients' test data; the same for every arm and seed."""
+    rows = np.unique(np.concatenate([client.test for client in clients] or [np.empty(0, dtype=np.int64)]))
+    if len(rows) <= size:
+        return rows
+    return np.sort(numpy_generator("global_test").choice(rows, size=size, replace=False))

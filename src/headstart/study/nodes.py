@@ -1,0 +1,85 @@
+"""Finished work on disk: a node of the prefix tree is a small JSON file, its weights a safetensors file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.core.content import hash_tree
+from headstart.core.files import write_json
+from headstart.core.trees import Tree
+from headstart.models import weights
+
+
+@dataclass(frozen=True)
+class Node:
+    """What one node left: facts that JSON can say, and a tree of tensors if it has any."""
+
+    facts: Mapping[str, Any]
+    tree: Tree | None = None
+
+
+@dataclass(frozen=True)
+class NodeStore:
+    """The folders ``nodes`` and ``weights`` of a run folder; every file in them is written at once or not at all."""
+
+    folder: Path
+
+    def get(self, key: str) -> Node | None:
+        """Return a finished node, or None if it, or its weights, are not there."""
+        path = self._facts(key)
+        if not path.exists():
+            return None
+        facts = json.loads(path.read_text())
+        if facts.get("weights") is None:
+            return Node(facts)
+        file = self.weights_file(facts["weights"])
+        return Node(facts, weights.load(file)[0]) if file.exists() else None
+
+    def facts(self, key: str) -> dict[str, Any]:
+        """Return the facts of a finished node."""
+        facts: dict[str, Any] = json.loads(self._facts(key).read_text())
+        return facts
+
+    def has(self, key: str) -> bool:
+        """Say whether a node is finished, without reading its weights."""
+        path = self._facts(key)
+        if not path.exists():
+            return False
+        name = json.loads(path.read_text()).get("weights")
+        return name is None or self.weights_file(name).exists()
+
+    def put(self, key: str, facts: Mapping[str, Any], tree: Tree | None = None) -> Node:
+        """Keep a finished node: weights first, so that a node without its weights is never seen."""
+        name = None
+        if tree is not None:
+            name = hash_tree(tree)
+            if not self.weights_file(name).exists():
+                weights.save(self.weights_file(name), tree, {"node": key})
+        facts = {**facts, "weights": name}
+        write_json(self._facts(key), facts)
+        return Node(facts, tree)
+
+    def weights_file(self, name: str) -> Path:
+        """Return the file of the weights with this content hash."""
+        return self.folder / "weights" / f"{name}.safetensors"
+
+    def prune(self, wanted: set[str]) -> None:
+        """Delete weights that no node in ``wanted`` refers to: those of tuning trials not chosen."""
+        used = {
+            json.loads(self._facts(key).read_text()).get("weights")
+            for key in wanted
+            if self._facts(key).exists()
+        }
+        for file in self._weights_files():
+            if file.stem not in used:
+                file.unlink(missing_ok=True)
+
+    def _weights_files(self) -> Iterator[Path]:
+        yield from (self.folder / "weights").glob("*.safetensors")
+
+    def _facts(self, key: str) -> Path:
+        return self.folder / "nodes" / f"{key}.json"

@@ -1,0 +1,60 @@
+"""From a checked study file to a plan: open the data, choose the arms, choose the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from headstart.data import open_federation
+from headstart.engine.activations import Progress as Passes
+from headstart.engine.fleet import Fleet
+from headstart.engine.protocol import Engine
+from headstart.engine.serial import Serial
+from headstart.study.arms import ArmSpec, with_defaults
+from headstart.study.lab import Lab
+from headstart.study.load import StudyFile
+from headstart.study.run import Plan
+from headstart.study.slate import Slate, slate_for
+
+ENGINES: dict[str, type[Engine]] = {"fleet": Fleet, "serial": Serial}
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def open_plan(file: StudyFile, *, cache: Path | None = None, passes: Passes | None = None) -> Plan:
+    """Open a study's data and choose its arms.
+
+    Args:
+        file: the checked study file.
+        cache: folder of cached activations; None keeps them in memory only.
+        passes: told how far long passes over the data are.
+
+    Raises:
+        DataError: the data cannot be read or break a rule.
+    """
+    settings = file.settings
+    if settings.engine.threads:
+        torch.set_num_threads(settings.engine.threads)
+    lab = Lab(
+        open_federation(file.data, file.folder),
+        file.model,
+        ENGINES[settings.engine.name](),
+        DTYPES[settings.engine.dtype],
+        cache,
+        passes,
+        settings.evaluation.global_test_examples,
+    )
+    slate = chosen_arms(file, lab)
+    return Plan(settings, lab, slate.arms, slate.ruled_out, file.devices, file.text)
+
+
+def chosen_arms(file: StudyFile, lab: Lab) -> Slate:
+    """Return the study's own arms, or the standard slate with the study's defaults."""
+    if file.arms:
+        return Slate(file.arms, {})
+    slate = slate_for(file.model, lab.federation)
+
+    def fill(arm: ArmSpec) -> ArmSpec:
+        return with_defaults(arm, file.settings.training, file.settings.model.trainable)
+
+    return Slate(tuple(fill(arm) for arm in slate.arms), slate.ruled_out)

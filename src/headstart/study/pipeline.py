@@ -1,0 +1,320 @@
+"""The three stages of one arm and seed, each found in the store or computed and kept there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+import headstart
+from headstart.core.content import hash_json
+from headstart.core.trees import Params, Tree
+from headstart.data.examples import Array
+from headstart.data.federation import Client, Federation
+from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict, is_better
+from headstart.engine.predict import predict
+from headstart.engine.rounds import Exclusion, Federated, Traffic, run_rounds
+from headstart.evidence.metrics import client_metrics, pooled_metrics
+from headstart.models.model import cut_at
+from headstart.models.network import Network
+from headstart.study.arms import ArmSpec, StageSpec, build_stage
+from headstart.study.lab import Lab
+from headstart.study.nodes import Node, NodeStore
+
+Tell = Callable[[str], None]
+"""Told in a few words what is being done."""
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """What the stages before adaptation have come to.
+
+    Attributes:
+        key: names the result by content.
+        network: the skeleton.
+        shared: what clients receive.
+        curve: validation over rounds, of all federated stages so far.
+        traffic: bytes of all rounds so far.
+        excluded: clients left out of rounds.
+        keys: of all nodes so far.
+        sends_weights: whether clients must be sent the start.
+    """
+
+    key: str
+    network: Network
+    shared: Shared
+    sends_weights: bool
+    curve: tuple[Mapping[str, Any], ...] = ()
+    traffic: Traffic = Traffic()
+    excluded: tuple[Exclusion, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> Params:
+        """All weights that a client which is no one in particular receives."""
+        return self.shared.model.weights(self.shared.received_by_all())
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Runs arms for one seed.
+
+    Attributes:
+        lab: data, network, engine.
+        store: finished nodes.
+        seed: of everything random.
+        metric: that decides whether a client accepts its adapted parameters.
+        max_bad_clients: share of a cohort that may fail.
+        eval_every: rounds between two points of a learning curve; None makes about ten points.
+        tell: told what is being done.
+    """
+
+    lab: Lab
+    store: NodeStore
+    seed: int
+    metric: str
+    max_bad_clients: float = 0.5
+    eval_every: int | None = None
+    tell: Tell = field(default=lambda _: None)
+
+    @cached_property
+    def federation(self) -> Federation:
+        """The federation with this seed's train and validation parts."""
+        return self.lab.at(self.seed)
+
+    def trunk(self, arm: ArmSpec) -> Trunk:
+        """Run start and federated stages."""
+        trunk = self.start(arm.start)
+        for stage in arm.federate:
+            trunk = self.federate(trunk, stage)
+        return trunk
+
+    def trunk_key(self, arm: ArmSpec) -> str:
+        """Name the result of an arm's first stages by content, without running them."""
+        key = self.start_key(arm.start)
+        for stage in arm.federate:
+            key = self.federate_key(key, stage)
+        return key
+
+    def federate_key(self, before: str, stage: StageSpec) -> str:
+        """Name the result of a federated stage by content."""
+        return hash_json(
+            ["federate", before, self.federation.key, stage.as_json(), self.max_bad_clients, self.eval_every]
+        )
+
+    def start_key(self, stage: StageSpec) -> str:
+        """Name the result of a start by content."""
+        lab, central = self.lab, self.lab.federation.central
+        return hash_json(
+            [
+                *("start", headstart.__version__, asdict(lab.spec), str(lab.dtype), self.seed),
+                *(list(lab.federation.examples.shape), list(lab.federation.examples.classes)),
+                *(central.key if central else None, stage.as_json()),
+            ]
+        )
+
+    def start(self, stage: StageSpec) -> Trunk:
+        """Return the first weights."""
+        key = self.start_key(stage)
+        method = build_stage("start", stage)
+        found = self.store.get(key)
+        if found is None:
+            self.tell(f"start {stage.method}")
+            found = self._run_start(key, method)
+        network = self.lab.skeleton(from_scratch=method.from_scratch)
+        model, params = cut_at(network, found.tree or {}, "all")
+        return Trunk(key, network, Shared(model, params), stage.method != "random", keys=(key,))
+
+    def _run_start(self, key: str, method: Any) -> Node:
+        begin = time.monotonic()
+
+        def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
+            return self.lab.build(self.seed, from_scratch=from_scratch, num_classes=num_classes)
+
+        _, weights = method(build, self.lab.federation.num_classes, self.lab.pool(self.seed), self.seed)
+        return self.store.put(key, {"kind": "start", "seconds": time.monotonic() - begin}, weights)
+
+    def federate(self, before: Trunk, stage: StageSpec) -> Trunk:
+        """Run one federated stage."""
+        key = hash_json(
+            [
+                "federate",
+                before.key,
+                self.federation.key,
+                stage.as_json(),
+                self.max_bad_clients,
+                self.eval_every,
+            ]
+        )
+        method = build_stage("federate", stage)
+        model, params = cut_at(before.network, before.weights, method.trainable)
+        found = self.store.get(key)
+        if found is None:
+            self.tell(f"federate {stage.method}")
+            found = self._run_federate(key, stage, method, model, params, before.traffic.total)
+        federated = unpack(found)
+        return Trunk(
+            key,
+            before.network,
+            Shared(model, params, method, federated),
+            before.sends_weights,
+            (*before.curve, *found.facts["curve"]),
+            Traffic(
+                before.traffic.download + federated.traffic.download,
+                before.traffic.upload + federated.traffic.upload,
+            ),
+            (*before.excluded, *federated.excluded),
+            (*before.keys, key),
+        )
+
+    def _run_federate(
+        self, key: str, stage: StageSpec, method: Any, model: Any, params: Params, bytes_before: int
+    ) -> Node:
+        begin, curve = time.monotonic(), []
+
+        def on_round(done: int, now: Federated) -> None:
+            self.tell(f"federate {stage.method}, round {done} of {method.schedule.rounds}")
+            if self._is_curve_point(done, method.schedule.rounds):
+                point = self._validate(Shared(model, params, method, now))
+                curve.append(
+                    {"round": done, "stage": stage.method, **point, "bytes": bytes_before + now.traffic.total}
+                )
+
+        federated = run_rounds(
+            method,
+            model,
+            params,
+            pooled_client(self.federation) if method.pooled else self.federation.seen_clients,
+            self.lab.activations,
+            engine=self.lab.engine,
+            seed=self.seed,
+            max_bad_clients=self.max_bad_clients,
+            on_round=on_round,
+        )
+        facts, tree = pack(federated)
+        seconds = time.monotonic() - begin
+        return self.store.put(key, {"kind": "federate", **facts, "curve": curve, "seconds": seconds}, tree)
+
+    def _is_curve_point(self, done: int, rounds: int) -> bool:
+        return done % (self.eval_every or max(1, rounds // 10)) == 0 or done == rounds
+
+    def _validate(self, shared: Shared) -> dict[str, float | None]:
+        """Evaluate the shared parameters on the seen clients' validation data."""
+        rows = [client.val for client in self.federation.seen_clients]
+        together = np.concatenate(rows)
+        if not len(together):
+            return {"val_loss": None, "val_accuracy": None}
+        found = predict(shared.model, shared.received_by_all(), self.lab.activations, together)
+        labels = self.lab.activations.examples.labels[together]
+        owner = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
+        each = client_metrics(labels, found, owner, len(rows))
+        return {
+            "val_loss": float(np.nanmean(each["log_loss"])),
+            "val_accuracy": float(np.nanmean(each["accuracy"])),
+        }
+
+    def leaf_key(self, trunk_key: str, stage: StageSpec, views: Sequence[str]) -> str:
+        """Name the result of an adaptation by content."""
+        sizes = self.lab.global_test_examples
+        return hash_json(
+            ["adapt", trunk_key, self.federation.key, stage.as_json(), self.metric, list(views), sizes]
+        )
+
+    def leaf(self, trunk: Trunk, stage: StageSpec, views: Sequence[str]) -> Node:
+        """Let every client adapt; evaluate on the named views."""
+        key = self.leaf_key(trunk.key, stage, views)
+        found = self.store.get(key)
+        if found is None:
+            self.tell(f"adapt {stage.method}")
+            found = self._run_adapt(key, trunk, stage, views)
+        return found
+
+    def _run_adapt(self, key: str, trunk: Trunk, stage: StageSpec, views: Sequence[str]) -> Node:
+        begin = time.monotonic()
+        all_views = self.lab.views(self.federation)
+        rows = {view: all_views[view] for view in views}
+        evaluation = adapt_and_predict(
+            build_stage("adapt", stage),
+            trunk.shared,
+            self.federation.clients,
+            self.lab.activations,
+            rows,
+            engine=self.lab.engine,
+            seed=self.seed,
+            better=is_better(self.metric),
+            keeps=stage.method == "keep",
+        )
+        facts = evaluation_facts(evaluation, rows, self.federation, self.lab.activations.examples.labels)
+        facts["accepted"] = None if stage.method == "keep" else float(evaluation.accepted.mean())
+        return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin})
+
+
+def pooled_client(federation: Federation) -> list[Client]:
+    """Return one client who has all seen clients' training data."""
+    train = np.concatenate([client.train for client in federation.seen_clients])
+    nothing = train[:0]
+    return [Client("pooled", train, nothing, nothing)]
+
+
+def evaluation_facts(
+    evaluation: Evaluation, rows: Mapping[str, list[Array]], federation: Federation, labels: Array
+) -> dict[str, Any]:
+    """Turn predictions into metrics per client, by view, and pooled over the seen clients' own test examples."""
+    metrics, pooled = {}, {}
+    seen = [i for i, client in enumerate(federation.clients) if client.seen]
+    for view, parts in rows.items():
+        found, owner = (
+            evaluation.probabilities[view],
+            np.repeat(np.arange(len(parts)), [len(p) for p in parts]),
+        )
+        if not len(owner):
+            continue
+        each = client_metrics(labels[np.concatenate(parts)], np.concatenate(found), owner, len(parts))
+        metrics[view] = {name: [plain(v) for v in values] for name, values in each.items()}
+        some = [i for i in seen if len(parts[i])]
+        if some:
+            together = labels[np.concatenate([parts[i] for i in some])]
+            pooled[view] = pooled_metrics(together, np.concatenate([found[i] for i in some]))
+    excluded = [asdict(exclusion) for exclusion in evaluation.excluded]
+    return {"metrics": metrics, "pooled": pooled, "excluded": excluded}
+
+
+def plain(value: float) -> float | None:
+    """Return a float that JSON can say; None for NaN."""
+    return float(value) if np.isfinite(value) else None
+
+
+def pack(federated: Federated) -> tuple[dict[str, Any], Tree]:
+    """Turn the result of rounds into facts and one tree."""
+    facts = {
+        "rounds": federated.rounds,
+        "traffic": asdict(federated.traffic),
+        "excluded": [asdict(exclusion) for exclusion in federated.excluded],
+        "members": list(federated.privates),
+    }
+    tree = {f"shared/{name}": value for name, value in federated.shared.items()}
+    tree |= {f"newcomer/{name}": value for name, value in federated.newcomer.items()}
+    for position, private in enumerate(federated.privates.values()):
+        tree |= {f"private/{position}/{name}": value for name, value in private.items()}
+    return facts, tree
+
+
+def unpack(node: Node) -> Federated:
+    """Undo :func:`pack`."""
+    tree, facts = node.tree or {}, node.facts
+
+    def part(prefix: str) -> Tree:
+        return {name.removeprefix(prefix): value for name, value in tree.items() if name.startswith(prefix)}
+
+    return Federated(
+        part("shared/"),
+        {client: part(f"private/{position}/") for position, client in enumerate(facts["members"])},
+        part("newcomer/"),
+        Traffic(**facts["traffic"]),
+        tuple(Exclusion(**exclusion) for exclusion in facts["excluded"]),
+        facts["rounds"],
+    )

@@ -1,0 +1,34 @@
+"""Telling a waiting user what happens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Is told how much there is to do, what is being done, and what is finished."""
+
+    def plan(self, runs: int) -> None:
+        """Learn the number of runs (arms × seeds, and tuning trials)."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """Learn what is being done now."""
+        ...
+
+    def finish(self, text: str) -> None:
+        """Learn that one run is finished, with a line about it."""
+        ...
+
+
+class Silent:
+    """Says nothing."""
+
+    def plan(self, runs: int) -> None:
+        """Say nothing."""
+
+    def tell(self, text: str) -> None:
+        """Say nothing."""
+
+    def finish(self, text: str) -> None:
+        """Say nothing."""

@@ -1,0 +1,338 @@
+"""Running a study: every arm is tuned, run for every seed, recorded; then comes the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.core.errors import HeadstartError, SettingError, nearest
+from headstart.core.files import write_json, write_text
+from headstart.costs.arm import ArmCosts, Population, arm_costs
+from headstart.costs.devices import DeviceProfile
+from headstart.costs.gate import rule_out
+from headstart.data.diagnosis import Diagnosis
+from headstart.evidence.decision import check_decision
+from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.verdict import Verdict
+from headstart.study.arms import ArmSpec, build_stage
+from headstart.study.diagnosis import diagnose_lab
+from headstart.study.judge import judge
+from headstart.study.lab import Lab
+from headstart.study.lock import only_one
+from headstart.study.nodes import Node, NodeStore
+from headstart.study.pipeline import Pipeline, Trunk
+from headstart.study.progress import Progress, Silent
+from headstart.study.records import Records, client_rows, record, to_array, write_clients
+from headstart.study.schema import StudySettings, decision_hash, study_hash
+from headstart.study.tuning import trial_arms
+
+FINAL_VIEWS = ("val", "test", "global_test")
+TRIAL_VIEWS = ("val",)
+"""Trials never see a test example."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study ready to run.
+
+    Attributes:
+        settings: the study file's tables.
+        lab: data, network, engine.
+        arms: to run, in order.
+        ruled_out: arms that are not run, with the reason.
+        devices: that the clients have.
+        text: of the study file.
+    """
+
+    settings: StudySettings
+    lab: Lab
+    arms: tuple[ArmSpec, ...]
+    ruled_out: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[DeviceProfile, ...] = ()
+    text: str = ""
+
+    @cached_property
+    def costs(self) -> dict[str, ArmCosts]:
+        """Costs of every arm, from a dry run of one client."""
+        return {arm.name: self.cost_of(arm) for arm in self.arms}
+
+    @cached_property
+    def population(self) -> Population:
+        """The clients, as far as costs depend on them."""
+        sizes = [len(client.train) for client in self.lab.federation.seen_clients]
+        return Population(self.lab.activations.raw(slice(0, 1)), len(sizes), max(1, round(float(np.mean(sizes)))))
+
+    def cost_of(self, arm: ArmSpec) -> ArmCosts:
+        """Return the costs of one arm."""
+        start = build_stage("start", arm.start)
+        classes = self.lab.federation.num_classes
+        network, weights = self.lab.build(0, from_scratch=start.from_scratch, num_classes=classes)
+        federate = [build_stage("federate", stage) for stage in arm.federate]
+        adapt = build_stage("adapt", arm.adapt)
+        sends_weights = arm.start.method != "random"
+        return arm_costs(network, weights, federate, adapt, self.population, sends_weights=sends_weights)
+
+    def gated(self) -> Plan:
+        """Take out the arms that a device cannot run."""
+        refused = rule_out(self.costs, self.devices, self.oracles)
+        arms = tuple(arm for arm in self.arms if arm.name not in refused)
+        return replace(self, arms=arms, ruled_out={**self.ruled_out, **refused})
+
+    @property
+    def oracles(self) -> frozenset[str]:
+        """Arms that pool the clients' data, which no real federation can."""
+        return frozenset(arm.name for arm in self.arms if any(stage.method == "pooled" for stage in arm.federate))
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """What every record carries."""
+        return {"study": study_hash(self.settings), "decision": decision_hash(self.settings)}
+
+    def pipeline(self, store: NodeStore, seed: int, progress: Progress) -> Pipeline:
+        """Return the pipeline of one seed."""
+        settings = self.settings
+        return Pipeline(
+            self.lab,
+            store,
+            seed,
+            settings.decision.metric,
+            settings.engine.max_bad_clients,
+            settings.evaluation.eval_every,
+            progress.tell,
+        )
+
+    def trials(self, arm: ArmSpec) -> list[ArmSpec]:
+        """Return the configurations that are tried for an arm."""
+        return trial_arms(arm, self.settings.tuning.trials, self.settings.tuning.seed)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a study came to: the verdict, and arms that had to stop."""
+
+    verdict: Verdict
+    stopped: Mapping[str, str]
+
+
+def run_study(
+    plan: Plan,
+    out: Path,
+    *,
+    only_arms: Sequence[str] | None = None,
+    only_seeds: Sequence[int] | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run what is not finished yet, and judge.
+
+    Args:
+        plan: the study; its arms are gated by its devices here.
+        out: run folder.
+        only_arms: run only these arms; None runs all.
+        only_seeds: run only these seeds; None runs all.
+        progress: told what happens.
+
+    Raises:
+        SettingError: the folder belongs to a study with another decision rule, or is in use.
+    """
+    progress = progress or Silent()
+    plan = plan.gated()
+    check_tuning(plan)
+    _check_names(plan, only_arms, only_seeds)
+    with only_one(out):
+        run = _Run(plan, out, progress)
+        run.prepare()
+        arms = [arm for arm in plan.arms if only_arms is None or arm.name in only_arms]
+        seeds = [seed for seed in plan.settings.seeds if only_seeds is None or seed in only_seeds]
+        if not (out / "diagnosis.json").exists():
+            run.diagnose()
+        stopped = run.arms(arms, seeds)
+        return Outcome(run.judge(stopped), stopped)
+
+
+def diagnose_study(plan: Plan, out: Path, progress: Progress) -> Diagnosis:
+    """Diagnose a study's data, write ``diagnosis.json``, run no arm."""
+    with only_one(out):
+        return _Run(plan, out, progress).diagnose()
+
+
+class _Run:
+    """One study in one folder."""
+
+    def __init__(self, plan: Plan, out: Path, progress: Progress) -> None:
+        self.plan, self.out, self.progress = plan, out, progress
+        self.store, self.records = NodeStore(out), Records(out / "records.jsonl")
+
+    def prepare(self) -> None:
+        """Check the folder against the study, then write the study file into it."""
+        check_decision(self.records.all(), self.plan.hashes["decision"])
+        names = [arm.name for arm in self.plan.arms]
+        self.records.keep_only([(name, seed) for name in names for seed in self.plan.settings.seeds])
+        write_text(self.out / "study.toml", self.plan.text)
+        write_json(self.out / "federation.json", federation_facts(self.plan.lab))
+
+    def diagnose(self) -> Diagnosis:
+        """Look at the data before any arm runs."""
+        self.progress.tell("diagnosis")
+        pipeline = self.plan.pipeline(self.store, self.plan.settings.seeds[0], self.progress)
+        found = diagnose_lab(self.plan.lab, pipeline, [arm.name for arm in self.plan.arms])
+        write_json(self.out / "diagnosis.json", found.as_json())
+        return found
+
+    def arms(self, arms: Sequence[ArmSpec], seeds: Sequence[int]) -> dict[str, str]:
+        """Run arms; one that must stop does not end the others."""
+        counts = [len(self.plan.trials(arm)) for arm in arms]
+        self.progress.plan(sum(count if count > 1 else 0 for count in counts) + len(arms) * len(seeds))
+        stopped = {}
+        for arm in arms:
+            try:
+                self._arm(arm, seeds)
+            except HeadstartError as error:
+                stopped[arm.name] = f"stopped: {error}"
+                self.progress.finish(f"{arm.name}: stopped: {error}")
+        return stopped
+
+    def _arm(self, arm: ArmSpec, seeds: Sequence[int]) -> None:
+        chosen, tuning = self.tune(arm)
+        for seed in seeds:
+            self._seed(chosen, seed, tuning)
+
+    def tune(self, arm: ArmSpec) -> tuple[ArmSpec, list[dict[str, Any]]]:
+        """Return the configuration with the best validation score, and all that were tried."""
+        trials = self.plan.trials(arm)
+        if len(trials) == 1:
+            return arm, []
+        pipeline = self.plan.pipeline(self.store, self.plan.settings.seeds[0], self.progress)
+        scores = [self._trial(pipeline, trial, number) for number, trial in enumerate(trials)]
+        best = int(np.argmax([-np.inf if score is None else score for score in scores]))
+        if scores[best] is None:
+            raise SettingError(f"arms.{arm.name}: every one of {len(trials)} tuning trials failed; lower client_lr")
+        table = [
+            {"trial": number, "values": changes(arm, trial), "score": score, "chosen": number == best}
+            for number, (trial, score) in enumerate(zip(trials, scores, strict=True))
+        ]
+        return trials[best], table
+
+    def _trial(self, pipeline: Pipeline, arm: ArmSpec, number: int) -> float | None:
+        """Score one configuration on validation data; None if it failed."""
+        try:
+            leaf = pipeline.leaf(pipeline.trunk(arm), arm.adapt, TRIAL_VIEWS)
+        except HeadstartError:
+            score = None
+        else:
+            score = validation_score(leaf, pipeline)
+        shown = "failed" if score is None else f"{abs(score):.3f} on validation"
+        self.progress.finish(f"{arm.name}, trial {number}: {shown}")
+        return score
+
+    def _seed(self, arm: ArmSpec, seed: int, tuning: Sequence[Mapping[str, Any]]) -> None:
+        pipeline = self.plan.pipeline(self.store, seed, self.progress)
+        key = self._expected_key(pipeline, arm)
+        done = self.records.get(arm.name, seed)
+        if done is None or done["key"] != key or not self.store.has(key):
+            done = self._record(pipeline, arm, key, tuning)
+            self.records.put(done)
+        mean = done["metrics"].get(f"client_{self.plan.settings.decision.metric}")
+        self.progress.finish(f"{arm.name}, seed {seed}: " + ("no test data" if mean is None else f"{mean:.3f}"))
+
+    def _expected_key(self, pipeline: Pipeline, arm: ArmSpec) -> str:
+        return pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, FINAL_VIEWS)
+
+    def _record(
+        self, pipeline: Pipeline, arm: ArmSpec, key: str, tuning: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        trunk = pipeline.trunk(arm)
+        leaf = pipeline.leaf(trunk, arm.adapt, FINAL_VIEWS)
+        return record(
+            arm,
+            pipeline.seed,
+            trunk,
+            leaf,
+            key,
+            pipeline.federation,
+            self.plan.costs[arm.name],
+            metric=self.plan.settings.decision.metric,
+            tuning=tuning,
+            hashes=self.plan.hashes,
+            seconds=self._seconds(trunk, leaf),
+        )
+
+    def _seconds(self, trunk: Trunk, leaf: Node) -> float:
+        """Return what computing this run took, on whichever day its parts were computed."""
+        stages = [self.store.facts(key) for key in trunk.keys]
+        return float(sum(facts["seconds"] for facts in [*stages, leaf.facts]))
+
+    def judge(self, stopped: Mapping[str, str]) -> Verdict:
+        """Write the client table and the verdict."""
+        lines = self.records.all()
+        facts = [(line, self.store.facts(line["key"])) for line in lines]
+        parts = [
+            client_rows(line["arm"], line["seed"], self.plan.lab.federation, found["metrics"]) for line, found in facts
+        ]
+        write_clients(self.out / "clients.parquet", parts)
+        verdict = judge(self.plan, parts, {**self.plan.ruled_out, **stopped}, self.out)
+        self.store.prune({key for line in lines for key in line["nodes"]})
+        return verdict
+
+
+def changes(written: ArmSpec, tried: ArmSpec) -> dict[str, Any]:
+    """Return the settings that a trial changed, by stage and name."""
+    found = {}
+    for (kind, path, before), (_, _, after) in zip(written.stages(), tried.stages(), strict=True):
+        prefix = path.removeprefix(f"arms.{written.name}.")
+        for name, value in after.settings.items():
+            if before.settings.get(name) != value:
+                found[f"{prefix or kind}.{name}"] = value
+    return found
+
+
+def validation_score(leaf: Node, pipeline: Pipeline) -> float | None:
+    """Return the mean validation score over seen clients, larger is better."""
+    values = to_array(leaf.facts["metrics"]["val"][pipeline.metric])
+    seen = np.array([client.seen for client in pipeline.federation.clients])
+    mean = float(np.nanmean(values[seen])) if np.isfinite(values[seen]).any() else None
+    return -mean if mean is not None and pipeline.metric in LOWER_IS_BETTER else mean
+
+
+def check_tuning(plan: Plan) -> None:
+    """Refuse tuning without validation data: test data must not take their place.
+
+    Raises:
+        SettingError: more than one trial, and no client has validation examples.
+    """
+    if plan.settings.tuning.trials > 1 and not any(len(c.val) for c in plan.lab.federation.seen_clients):
+        raise SettingError(
+            f"tuning.trials: needs validation examples, received {plan.settings.tuning.trials} trials and no client "
+            "has any; set data.split.val above 0, or trials = 1"
+        )
+
+
+def _check_names(plan: Plan, arms: Sequence[str] | None, seeds: Sequence[int] | None) -> None:
+    known = [arm.name for arm in plan.arms]
+    for name in arms or ():
+        if name in plan.ruled_out:
+            raise SettingError(f"--arm: '{name}' is ruled out: {plan.ruled_out[name]}")
+        if name not in known:
+            raise SettingError(f"--arm: must be an arm of the study, received '{name}'; {nearest(name, known)}")
+    for seed in seeds or ():
+        if seed not in plan.settings.seeds:
+            raise SettingError(f"--seed: must be a seed of the study, received {seed}; valid: {list(plan.settings.seeds)}")
+
+
+def federation_facts(lab: Lab) -> dict[str, Any]:
+    """Say what the data are: sizes, classes, clients, notes."""
+    federation = lab.federation
+    return {
+        "clients": [
+            {"id": c.id, "seen": c.seen, "train": len(c.train), "val": len(c.val), "test": len(c.test)}
+            for c in federation.clients
+        ],
+        "classes": list(federation.examples.classes),
+        "central": len(federation.central) if federation.central else 0,
+        "notes": list(federation.notes),
+        "key": federation.key,
+    }
