@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ def sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Optimize
 
 
 def adam(lr: float, weight_decay: float = 0.0, *, decoupled: bool = False) -> Optimizer:
-    """Adam (Kingma and Ba 2015), as ``torch.optim.Adam``; AdamW (Loshchilov and Hutter 2019) when ``decoupled``."""
+    """Adam (Kingma, Ba 2015), as ``torch.optim.Adam``; AdamW (Loshchilov, Hutter 2019) when ``decoupled``."""
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
     def init(params: Tree) -> Tree:
@@ -52,15 +53,18 @@ def adam(lr: float, weight_decay: float = 0.0, *, decoupled: bool = False) -> Op
         return moments | counts
 
     def update(gradient: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
-        new_params, new_state = {}, {}
+        new_params: Tree = {}
+        new_state: Tree = {}
         for name, p in params.items():
             g = gradient[name] if decoupled or not weight_decay else gradient[name] + weight_decay * p
             m = state[f"m/{name}"].lerp(g, 1 - beta1)
             v = state[f"v/{name}"] * beta2 + (1 - beta2) * g * g
             t = state[f"t/{name}"] + 1
-            denominator = (v / (1 - beta2**t)).sqrt() + epsilon
+            # 1 - beta^t, without losing it to rounding in float32.
+            correction1, correction2 = (-torch.expm1(t * math.log(beta)) for beta in (beta1, beta2))
+            denominator = (v / correction2).sqrt() + epsilon
             decayed = p * (1 - lr * weight_decay) if decoupled else p
-            new_params[name] = decayed - lr * (m / (1 - beta1**t)) / denominator
+            new_params[name] = decayed - lr * (m / correction1) / denominator
             new_state |= {f"m/{name}": m, f"v/{name}": v, f"t/{name}": t}
         return new_params, new_state
 

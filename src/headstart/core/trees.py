@@ -1,7 +1,7 @@
 """Trees of tensors and their arithmetic.
 
-A tree is a flat mapping from a parameter's dotted name to a tensor. A *stack* is a tree whose tensors carry one
-leading client axis; every function here works on both, because it is elementwise or broadcasts.
+A tree is a flat mapping from a parameter's dotted name to a tensor. A *stack* is a tree whose tensors carry
+one leading client axis; every function here works on both, because it is elementwise or broadcasts.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def where(mask: Tensor, new: Tree, old: Tree) -> Tree:
         old: tree or stack of the same shapes.
     """
     return map_tree(
-        lambda left, right: torch.where(mask.reshape(mask.shape + (1,) * (left.dim() - mask.dim())), left, right),
+        lambda left, right: torch.where(
+            mask.reshape(mask.shape + (1,) * (left.dim() - mask.dim())), left, right
+        ),
         new,
         old,
     )
@@ -86,7 +88,7 @@ def weighted_sum(stacked: Tree, weights: Tensor) -> Tree:
 
 def finite_clients(stacked: Tree) -> Tensor:
     """Say for each client of a stack whether all its numbers are finite; shape ``(clients,)``."""
-    flags = [torch.isfinite(value).flatten(1).all(1) for value in stacked.values()]
+    flags = [torch.isfinite(value).reshape(len(value), -1).all(1) for value in stacked.values()]
     return torch.stack(flags).all(0)
 
 

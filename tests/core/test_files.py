@@ -1,0 +1,91 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.core import files
+
+
+def test_text_and_json(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "f.json"
+    files.write_json(path, {"b": 1, "a": ["é"]})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"b": 1, "a": ["é"]}
+    assert path.read_text().index('"b"') < path.read_text().index('"a"'), "keys keep their order"
+    files.write_text(path, "é")
+    assert path.read_bytes() == "é".encode()
+    assert os.listdir(path.parent) == ["f.json"]
+
+
+def test_not_a_number_is_refused_and_nothing_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        files.write_json(tmp_path / "f.json", float("nan"))
+    with pytest.raises(ValueError, match="JSON"):
+        files.append_json_line(tmp_path / "f.jsonl", float("inf"))
+    assert files.read_json_lines(tmp_path / "f.jsonl") == []
+    assert not (tmp_path / "f.json").exists()
+
+
+def test_a_failed_write_keeps_the_old_content_and_no_rubbish(tmp_path: Path) -> None:
+    path = tmp_path / "f.txt"
+    files.write_text(path, "old")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        files.write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["f.txt"]
+
+
+def test_lines_are_appended_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "r.jsonl"
+    assert files.read_json_lines(path) == []
+    for value in ({"seed": 0}, [1], "é"):
+        files.append_json_line(path, value)
+    assert files.read_json_lines(path) == [{"seed": 0}, [1], "é"]
+
+
+@given(
+    torn=st.text(alphabet='{"a": 1é}', max_size=20).filter(lambda text: "\n" not in text),
+    lines=st.integers(0, 3),
+)
+def test_a_torn_last_line_is_dropped_and_the_rest_kept(
+    tmp_path_factory: pytest.TempPathFactory, torn: str, lines: int
+) -> None:
+    path = tmp_path_factory.mktemp("torn") / "r.jsonl"
+    path.write_text("".join(f'{{"line": {i}}}\n' for i in range(lines)) + torn, encoding="utf-8")
+    expected = [{"line": i} for i in range(lines)]
+    assert files.read_json_lines(path) == expected
+    files.append_json_line(path, {"new": True})
+    assert files.read_json_lines(path) == [*expected, {"new": True}]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from headstart.core.files import write_text
+text = sys.argv[2] * 200_000
+print("ready", flush=True)
+while True:
+    write_text(Path(sys.argv[1]), text)
+"""
+
+
+def test_a_kill_in_the_middle_of_writing_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "f.txt"
+    files.write_text(path, "old")
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path), "x"], stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.05)
+        process.kill()
+    assert path.read_text() in ("old", "x" * 200_000)
