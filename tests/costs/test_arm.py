@@ -9,6 +9,7 @@ from headstart.adapt import FullFinetune, Keep, LinearProbe, LpFt
 from headstart.core.trees import Params
 from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.federate import FedAvg, Pooled, Ridge, Schedule
+from headstart.federate.fedopt import Adam
 from headstart.models.network import Network
 from headstart.models.training import LocalTraining
 
@@ -110,6 +111,17 @@ def test_memory_holds_weights_update_gradient_and_optimiser(
     model = PARAMETERS * FLOAT
     assert peak() >= 3 * model
     assert peak(optimizer="adam") >= peak() + 2 * model
+
+
+def test_the_servers_moments_take_no_memory_of_a_client(
+    network: Network, weights: Params, clients: Population
+) -> None:
+    def peak(**settings: object) -> int:
+        return arm_costs(
+            network, weights, [fedavg(**settings)], Keep(), clients, sends_weights=True
+        ).peak_memory_bytes
+
+    assert peak(server=Adam()) == peak()
 
 
 def test_the_last_small_batch_counts_by_its_size(network: Network, weights: Params, raw: Tensor) -> None:

@@ -62,6 +62,11 @@ def test_known_tensors_do_not_count() -> None:
     assert memory.peak <= 16
 
 
+def test_held_tensors_count_from_the_start_unless_known() -> None:
+    known, held = torch.zeros(1000), torch.zeros(500)
+    assert LiveBytes({"w": known}, {"w": known, "v": held}).live == 2000
+
+
 def test_a_training_step_holds_what_autograd_saves(network: Network, weights: Params) -> None:
     model, params = cut_at(network, weights, "all")
     saved = saved_for_backward(model, params, batch_of(16))

@@ -133,8 +133,15 @@ def _federate(method: Federated, network: Network, weights: Params, population: 
     if method.pooled:
         return _pool(population)
     cohort = min(method.schedule.cohort_size or population.num_clients, population.num_clients)
-    work = _watch(lambda client: communication(method, model, params, cohort, client), population, weights)
-    traffic: Communication = work.result
+    # The server's own state is made here, outside the dry run: it takes no memory of a client.
+    shared, private, _ = method.init(model, params)
+    work = _watch(
+        lambda client: method.client_update(model, shared, private, client),
+        population,
+        weights,
+        {f"shared/{name}": value for name, value in shared.items()} | private,
+    )
+    traffic = communication(method, shared, work.result[0], cohort)
     return _Stage(traffic, work, traffic.rounds * cohort / population.num_clients)
 
 
@@ -145,10 +152,20 @@ def _pool(population: Population) -> _Stage:
     return _Stage(Communication(0, upload, 1, population.num_clients), Work(0, {}, 0, None), 0)
 
 
-def _watch(work: Callable[[DummyClient], Any], population: Population, weights: Params) -> Work:
+def _watch(
+    work: Callable[[DummyClient], Any],
+    population: Population,
+    weights: Params,
+    received: Params | None = None,
+) -> Work:
     classes = len(weights["head.bias"])
     return dry_run(
-        work, population.raw, num_examples=population.num_examples, num_classes=classes, weights=weights
+        work,
+        population.raw,
+        num_examples=population.num_examples,
+        num_classes=classes,
+        weights=weights,
+        received=received,
     )
 
 

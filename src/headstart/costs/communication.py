@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from headstart.core.trees import Params, Tree, num_bytes
-from headstart.costs.dry_run import DummyClient
 from headstart.models.model import Model
 
 
@@ -66,18 +65,13 @@ class Communication:
         return self.download_bytes + self.upload_bytes
 
 
-def communication(
-    method: Federated, model: Model, params: Params, clients_per_round: int, data: DummyClient
-) -> Communication:
-    """Count the bytes of a federated method: what it shares, and what it sends back from a dummy client.
+def communication(method: Federated, shared: Tree, update: Tree, clients_per_round: int) -> Communication:
+    """Count the bytes of a federated method on the tensors that it sends.
 
     Args:
-        method: a federated method.
-        model: cut where the method cuts it.
-        params: the trainable parameters it starts from.
+        method: says how many rounds.
+        shared: what the server sends.
+        update: what one client sends back.
         clients_per_round: size of a cohort.
-        data: a dummy client; its size does not matter where updates have a fixed shape.
     """
-    shared, private, _ = method.init(model, params)
-    update, _ = method.client_update(model, shared, private, data)
     return Communication(num_bytes(shared), num_bytes(update), method.schedule.rounds, clients_per_round)

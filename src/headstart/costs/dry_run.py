@@ -66,11 +66,13 @@ class DummyClient:
         *,
         batch_size: int,
         epochs: int,
+        steps: int | None = None,
         balance: Balance = "none",  # noqa: ARG002
         stream: str = "",  # noqa: ARG002
     ) -> Iterator[Batch]:
         """Yield the first steps at their real size; count the rest."""
-        size, due = min(batch_size, self.num_examples), epochs * self.num_examples
+        size = min(batch_size, self.num_examples)
+        due = epochs * self.num_examples if steps is None else steps * size
         step_flops = served = 0
         while served < due and served < SERVED_STEPS * size:
             batch, before = self._batch(model, size), self.flops_so_far()
@@ -106,6 +108,7 @@ def dry_run(
     num_examples: int,
     num_classes: int,
     weights: Mapping[str, Tensor],
+    received: Mapping[str, Tensor] | None = None,
 ) -> Work:
     """Do ``work`` on a dummy client and watch it.
 
@@ -115,8 +118,9 @@ def dry_run(
         num_examples: examples that the client trains on.
         num_classes: classes of the task.
         weights: tensors that exist before the work begins, left out of ``peak_bytes``.
+        received: what the client holds besides; it counts.
     """
-    flops, memory = FlopCounterMode(display=False), LiveBytes(weights)
+    flops, memory = FlopCounterMode(display=False), LiveBytes(weights, received)
     client = DummyClient(raw, max(num_examples, 1), num_classes, flops.get_total_flops)
     with flops, memory:
         result = work(client)

@@ -21,12 +21,17 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Args:
         known: tensors whose storages do not count.
+        held: tensors that count from the start, unless they are known.
     """
 
-    def __init__(self, known: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self, known: Mapping[str, Tensor] | None = None, held: Mapping[str, Tensor] | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         self._sizes: dict[int, int] = {value.untyped_storage()._cdata: 0 for value in (known or {}).values()}
+        for value in (held or {}).values():
+            self._note(value.untyped_storage())
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
