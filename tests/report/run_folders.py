@@ -84,7 +84,7 @@ def _truth(recipe: Recipe) -> np.ndarray:
 
 
 def _stage(method: str, **settings: Any) -> dict[str, Any]:
-    return {"method": method, "settings": settings}
+    return {"method": method, **settings}
 
 
 def _record(recipe: Recipe, truth: np.ndarray, arm: str, seed: int) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _trials(seed: int) -> list[dict[str, Any]]:
     rates = 10 ** generator.uniform(-4, -1, 8)
     scores = 0.8 - 0.04 * (np.log10(rates) + 2.4) ** 2
     return [
-        {"trial": at, "values": {"client_lr": float(f"{rate:.4g}")}, "score": round(float(score), 4)}
+        {"trial": at, "values": {"client_lr": float(f"{rate:.4g}")}, "score": round(float(score), 4), "chosen": bool(score == scores.max())}
         for at, (rate, score) in enumerate(zip(rates, scores, strict=True))
     ]
 
@@ -189,12 +189,17 @@ def _verdict(recipe: Recipe, truth: np.ndarray) -> dict[str, Any]:
         "effect": effect,
         "interval": [effect - 0.031, effect + 0.031],
         "ruled_out": {"prox-large": "device 'clinic': uplink = \"none\", and this arm uploads 2.2 GB per client"},
-        "predicted": {"winner": "ridge-personal", "held": best == "ridge-personal"},
+        "predicted": "ridge-personal" if recipe.diagnosis else None,
+        "prediction_held": best == "ridge-personal" if recipe.diagnosis else None,
+        "metric": recipe.metric,
+        "min_effect": 0.01,
+        "confidence": 0.95,
         "clear_winner": recipe.clear_winner,
-        "nearest": {"arm": ordered[0], "gap": means[best] - means[ordered[0]]} if ordered else None,
+        "nearest": {"arm": ordered[0], "gap": means[best] - means[ordered[0]], "interval": [-0.012, 0.031]} if ordered else None,
         "would_change": [
-            f"{ordered[0]} would be recommended if it gained {100 * (means[best] - means[ordered[0]]):.1f} points.",
-            "A device without an uplink would rule out every arm that uploads; finetune-lp-ft would then lead.",
+            f"The nearest arm is {ordered[0]}, {means[best] - means[ordered[0]]:.3f} worse.",
+            f"With min_effect at least 0.022, {ordered[0]} would be recommended.",
+            "Over held-out clients finetune-lp-ft has the best mean, 0.799.",
         ]
         if ordered
         else [],
@@ -219,6 +224,7 @@ def _judged(values: np.ndarray, recipe: Recipe) -> dict[str, Any]:
     mean, half = float(per_client.mean()), float(1.96 * per_client.std() / np.sqrt(recipe.clients))
     return {
         "mean": mean,
+        "status": "candidate",
         "sd": float(per_client.std()),
         "worst_decile": float(np.quantile(per_client, 0.1)),
         "worst_client": float(per_client.min()),
@@ -229,7 +235,7 @@ def _judged(values: np.ndarray, recipe: Recipe) -> dict[str, Any]:
 
 def _diagnosis(recipe: Recipe) -> dict[str, Any]:
     return {
-        "label_skew": {"total_variation": 0.412, "jensen_shannon": 0.187},
+        "label_skew": {"total_variation": 0.412, "expected": 0.07, "jensen_shannon": 0.187},
         "quantity_skew": {"min": 12, "median": 44, "max": 210, "gini": 0.38},
         "missing_classes": {name: [1] for name in client_names(recipe)[1:4]},
         "feature_shift": {"frechet": 3.41, "class_conditional": 1.12},

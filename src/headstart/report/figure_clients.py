@@ -8,10 +8,11 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.report.charts import constant, finish, inline, label_width, literal
+from headstart.evidence.scores import Scores
+from headstart.report.charts import at, colour, constant, finish, inline, label_width, role_marks
 from headstart.report.figure_arms import FEW_TICKS, name_axis
-from headstart.report.palette import FAINT, GRID, HURT, INK, MUTED, PAPER, ROLE_COLOUR, ROLE_SHAPE
-from headstart.report.run import Run, Scores
+from headstart.report.palette import FAINT, GRID, HURT, INK, MUTED, PAPER, look
+from headstart.report.run import Run
 from headstart.report.summary import arm_rows, client_means, differences, local_arm, recommended
 from headstart.report.units import Metric
 
@@ -34,22 +35,34 @@ def differences_figure(run: Run, width: int) -> Any:
     order = [row.name for row in arm_rows(run) if row.name in paired and np.isfinite(paired[row.name]).any()]
     if not order:
         return None
-    left, right = label_width(order), 74
+    left, right = label_width(order, width), 74
     dots = [row for arm in order for row in _difference_dots(arm, paired[arm], metric)]
     means = [_difference_mean(arm, paired[arm], metric) for arm in order]
-    y, x = name_axis(order, left), alt.X("value:Q", title=_difference_title(run, metric), scale=alt.Scale(nice=False, padding=8), axis=FEW_TICKS)
+    y, x = (
+        name_axis(order, left),
+        alt.X(
+            "value:Q",
+            title=_difference_title(run, metric),
+            scale=alt.Scale(nice=False, padding=8),
+            axis=FEW_TICKS,
+        ),
+    )
     layers = alt.layer(
         alt.Chart(inline([{"value": 0}])).mark_rule(strokeWidth=1).encode(x=x, color=constant(MUTED)),
-        alt.Chart(inline(dots)).mark_tick(thickness=2, height=12, opacity=0.6).encode(x=x, y=y, color=literal("colour")),
+        alt.Chart(inline(dots))
+        .mark_tick(thickness=2, height=12, opacity=0.6)
+        .encode(x=x, y=y, color=colour()),
         alt.Chart(inline(means))
-        .mark_point(filled=True, shape="diamond", size=90, opacity=1, stroke=PAPER, strokeWidth=1.5)
+        .mark_point(filled=True, shape="diamond", size=110, opacity=1, stroke=PAPER, strokeWidth=1.2)
         .encode(x=x, y=y, color=constant(INK)),
         alt.Chart(inline(means))
         .mark_text(align="left")
-        .encode(x=alt.value(width - left - right + 12), y=y, text="better:N", color=constant(MUTED)),
+        .encode(x=at(width - left - right + 12), y=y, text="better:N", color=constant(MUTED)),
     )
     described = "; ".join(f"{row['name']} {row['written']}, {row['better']}" for row in means)
-    return finish(layers, int(width - left - right), ARM_ROW * len(order), f"Difference from {run.baseline}", described)
+    return finish(
+        layers, int(width - left - right), ARM_ROW * len(order), f"Difference from {run.baseline}", described
+    )
 
 
 def _dots(run: Run, scores: Scores, width: int) -> Any:
@@ -57,43 +70,50 @@ def _dots(run: Run, scores: Scores, width: int) -> Any:
     order, labels = _client_order(run, scores, means)
     roles = _client_roles(run, scores)
     marks = [
-        {"name": labels[c], "value": means[arm][c] * metric.factor, "role": role, **_look(role)}
+        {"name": labels[c], "value": means[arm][c] * metric.factor, "role": role, **look(role)}
         for arm, role in roles.items()
         for c in order
         if np.isfinite(means[arm][c])
     ]
     names = [labels[c] for c in order]
-    left = label_width(names)
-    y, x = name_axis(names, left), alt.X("value:Q", title=metric.title, scale=alt.Scale(zero=False, nice=False, padding=8), axis=FEW_TICKS)
+    left = label_width(names, width)
+    y, x = (
+        name_axis(names, left),
+        alt.X(
+            "value:Q", title=metric.title, scale=alt.Scale(zero=False, nice=False, padding=8), axis=FEW_TICKS
+        ),
+    )
     others = inline(mark for mark in marks if not mark["role"])
-    named = inline(sorted((mark for mark in marks if mark["role"]), key=lambda mark: mark["role"] == "recommended"))
+    named = inline(
+        sorted((mark for mark in marks if mark["role"]), key=lambda mark: mark["role"] == "recommended")
+    )
     lines = inline(_spans(marks))
     layers = alt.layer(
         alt.Chart(lines).mark_rule(strokeWidth=1).encode(x="low:Q", x2="high:Q", y=y, color=constant(GRID)),
-        alt.Chart(others).mark_tick(thickness=1.5, height=9, opacity=0.75).encode(x=x, y=y, color=constant(FAINT)),
-        alt.Chart(named)
-        .mark_point(filled=True, size=70, opacity=1, stroke=PAPER, strokeWidth=1)
-        .encode(x=x, y=y, color=literal("colour"), shape=literal("shape")),
+        alt.Chart(others)
+        .mark_tick(thickness=1.5, height=9, opacity=0.75)
+        .encode(x=x, y=y, color=constant(FAINT)),
+        role_marks(alt.Chart(named), x=x, y=y),
     )
     described = f"{len(names)} clients, one line each, with a mark for every arm."
     return finish(layers, int(width - left), ROW * len(names), f"Every client's {metric.label}", described)
 
 
-def _client_order(run: Run, scores: Scores, means: dict[str, NDArray[np.float64]]) -> tuple[list[int], list[str]]:
+def _client_order(
+    run: Run, scores: Scores, means: dict[str, NDArray[np.float64]]
+) -> tuple[list[int], list[str]]:
     """Clients by their score under the recommended arm, best first; held-out clients say so."""
     lead = means.get(str(recommended(run)), next(iter(means.values())))
     key = np.where(np.isnan(lead), -np.inf, lead * Metric(run.metric).sign)
-    labels = [name if seen else f"{name} (held out)" for name, seen in zip(scores.clients, scores.seen, strict=True)]
+    labels = [
+        name if seen else f"{name} (held out)" for name, seen in zip(scores.clients, scores.seen, strict=True)
+    ]
     return [int(at) for at in np.argsort(-key, kind="stable")], labels
 
 
 def _client_roles(run: Run, scores: Scores) -> dict[str, str]:
     named = {run.baseline: "baseline", local_arm(run): "local", recommended(run): "recommended"}
     return {arm: named.get(arm, "") for arm in scores.arms}
-
-
-def _look(role: str) -> dict[str, str]:
-    return {"colour": ROLE_COLOUR[role], "shape": ROLE_SHAPE[role]}
 
 
 def _spans(marks: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -107,23 +127,30 @@ def _distribution(run: Run, scores: Scores, width: int) -> Any:
     metric, means = Metric(run.metric), client_means(scores)
     order = [row.name for row in arm_rows(run) if row.name in means and np.isfinite(means[row.name]).any()]
     roles = {row.name: row.role for row in arm_rows(run)}
-    left = label_width(order)
-    rows = inline({"name": arm, **_quantiles(means[arm] * metric.factor), **_look(roles[arm])} for arm in order)
+    left = label_width(order, width)
+    rows = inline(
+        {"name": arm, **_quantiles(means[arm] * metric.factor), **look(roles[arm])} for arm in order
+    )
     base = alt.Chart(rows).encode(y=name_axis(order, left))
     x = alt.X("q50:Q", title=metric.title, scale=alt.Scale(zero=False, nice=False, padding=8), axis=FEW_TICKS)
     ticks = inline(
-        {"name": arm, "q50": float(value) * metric.factor} for arm in order for value in means[arm] if np.isfinite(value)
+        {"name": arm, "q50": float(value) * metric.factor}
+        for arm in order
+        for value in means[arm]
+        if np.isfinite(value)
     )
     layers = alt.layer(
-        alt.Chart(ticks).mark_tick(thickness=1, height=16, opacity=0.25).encode(x=x, y=name_axis(order, left), color=constant(MUTED)),
-        base.mark_rule(strokeWidth=1.5).encode(x="q10:Q", x2="q90:Q", color=literal("colour")),
-        base.mark_rule(strokeWidth=6, opacity=0.55).encode(x="q25:Q", x2="q75:Q", color=literal("colour")),
-        base.mark_point(filled=True, size=75, opacity=1, stroke=PAPER, strokeWidth=1.5).encode(
-            x=x, color=literal("colour"), shape=literal("shape")
-        ),
+        alt.Chart(ticks)
+        .mark_tick(thickness=1, height=16, opacity=0.25)
+        .encode(x=x, y=name_axis(order, left), color=constant(MUTED)),
+        base.mark_rule(strokeWidth=1.5).encode(x="q10:Q", x2="q90:Q", color=colour()),
+        base.mark_rule(strokeWidth=6, opacity=0.55).encode(x="q25:Q", x2="q75:Q", color=colour()),
+        role_marks(base, x=x),
     )
     described = f"The distribution of {metric.label} over {len(scores.clients)} clients for each arm."
-    return finish(layers, int(width - left), ARM_ROW * len(order), f"Clients by arm, {metric.label}", described)
+    return finish(
+        layers, int(width - left), ARM_ROW * len(order), f"Clients by arm, {metric.label}", described
+    )
 
 
 def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:
@@ -132,7 +159,7 @@ def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:
 
 def _difference_dots(arm: str, values: NDArray[np.float64], metric: Metric) -> list[dict[str, Any]]:
     return [
-        {"name": arm, "value": float(v) * metric.factor, "colour": HURT if v * metric.sign < 0 else MUTED}
+        {"name": arm, "value": float(v) * metric.factor, "colour": HURT if v < 0 else MUTED}
         for v in values
         if np.isfinite(v)
     ]
@@ -140,10 +167,16 @@ def _difference_dots(arm: str, values: NDArray[np.float64], metric: Metric) -> l
 
 def _difference_mean(arm: str, values: NDArray[np.float64], metric: Metric) -> dict[str, Any]:
     known = values[np.isfinite(values)]
-    better = int((known * metric.sign > 0).sum())
+    better = int((known > 0).sum())
     written = metric.change(float(known.mean()))
-    return {"name": arm, "value": float(known.mean()) * metric.factor, "written": written, "better": f"{better} of {len(known)}"}
+    return {
+        "name": arm,
+        "value": float(known.mean()) * metric.factor,
+        "written": written,
+        "better": f"{better} of {len(known)}",
+    }
 
 
 def _difference_title(run: Run, metric: Metric) -> str:
-    return f"Difference from {run.baseline}" + (", percentage points" if metric.is_share else f" in {metric.label}")
+    unit = ", percentage points" if metric.is_share else f" in {metric.label}"
+    return f"Difference from {run.baseline}{unit}" + (" (positive is better)" if metric.sign < 0 else "")

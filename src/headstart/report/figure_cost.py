@@ -8,8 +8,8 @@ from typing import Any
 
 import altair as alt
 
-from headstart.report.charts import constant, finish, inline, literal, place_labels
-from headstart.report.palette import FAINT, INK, MUTED, PAPER, ROLE_COLOUR, ROLE_SHAPE
+from headstart.report.charts import constant, finish, inline, place_labels, role_marks
+from headstart.report.palette import FAINT, INK, MUTED, look
 from headstart.report.run import Run
 from headstart.report.summary import ArmRow, arm_rows
 from headstart.report.units import Metric, size
@@ -20,7 +20,11 @@ GAP = 0.8  # decades between "nothing sent" and the smallest arm that sends
 def cost_figure(run: Run, width: int) -> Any:
     """Accuracy against bytes, logarithmic, with a place of its own on the left for arms that send nothing."""
     metric = Metric(run.metric)
-    rows = [row for row in arm_rows(run) if row.mean is not None and row.bytes is not None and row.role != "oracle"]
+    rows = [
+        row
+        for row in arm_rows(run)
+        if row.mean is not None and row.bytes is not None and row.role != "oracle"
+    ]
     if len(rows) < 2:
         return None
     rows = sorted(rows, key=lambda row: row.role not in ("recommended", "baseline"))
@@ -31,12 +35,19 @@ def cost_figure(run: Run, width: int) -> Any:
     x_domain, y_domain = [zero - 0.25, top + 0.15], _padded(ys)
     pixels = [(_to(x, x_domain, 0, inner), _to(y, y_domain, height, 0)) for x, y in zip(xs, ys, strict=True)]
     labels = place_labels(pixels, [row.name for row in rows], inner, height, _steps(rows, pixels))
-    points = [_point(*item) for item in zip(rows, xs, ys, labels, strict=True)]
+    points = [_point(*item) for item in zip(rows, xs, ys, pixels, labels, strict=True)]
     x = alt.X("x:Q", axis=_bytes_axis(zero, top), scale=alt.Scale(domain=x_domain, nice=False, zero=False))
-    y = alt.Y("y:Q", title=metric.title, scale=alt.Scale(domain=y_domain, nice=False, zero=False), axis=alt.Axis(tickCount=6))
-    layers = alt.layer(_front(points, x, y), *_marks(points, x, y), *_names(points))
+    y = alt.Y(
+        "y:Q",
+        title=metric.title,
+        scale=alt.Scale(domain=y_domain, nice=False, zero=False),
+        axis=alt.Axis(tickCount=6),
+    )
+    layers = alt.layer(_front(points, x, y), _leaders(points), _marks(points, x, y), *_names(points))
     described = "; ".join(f"{row.name}: {size(row.bytes)}, {metric.value(row.mean)}" for row in rows)
-    return finish(layers, int(inner), height, f"{metric.label.capitalize()} against bytes per client", described)
+    return finish(
+        layers, int(inner), height, f"{metric.label.capitalize()} against bytes per client", described
+    )
 
 
 def _bytes_range(rows: list[ArmRow]) -> tuple[float, float]:
@@ -70,17 +81,21 @@ def _to(value: float, domain: list[float], start: float, stop: float) -> float:
     return start + (value - domain[0]) / (domain[1] - domain[0]) * (stop - start)
 
 
-def _point(row: ArmRow, x: float, y: float, label: tuple[float, float, str]) -> dict[str, Any]:
+def _point(
+    row: ArmRow, x: float, y: float, pixel: tuple[float, float], label: tuple[float, float, str]
+) -> dict[str, Any]:
     named = row.role in ("recommended", "baseline")
     return {
         "name": row.name,
         "x": x,
         "y": y,
         "front": row.pareto,
-        "colour": ROLE_COLOUR[row.role] if named else (MUTED if row.pareto else FAINT),
+        **look(row.role),
+        **({"colour": MUTED} if row.pareto and not named else {}),
         "ink": INK if named or row.pareto else MUTED,
         "weight": "bold" if named else "normal",
-        "shape": ROLE_SHAPE[row.role],
+        "at_x": pixel[0],
+        "at_y": pixel[1],
         "label_x": label[0],
         "label_y": label[1],
         "align": label[2],
@@ -94,7 +109,9 @@ def _bytes_axis(zero: float, top: float) -> alt.Axis:
     words = {float(zero): "0 B"} if ticks else {}
     words |= {float(power): size(10.0**power).replace(".0", "") for power in powers}
     chosen = " : ".join(f"abs(datum.value - {at}) < 0.01 ? '{text}'" for at, text in words.items()) + " : ''"
-    return alt.Axis(title="Bytes per client, down and up, whole run (logarithmic)", values=list(words), labelExpr=chosen)
+    return alt.Axis(
+        title="Bytes per client, down and up, whole run (logarithmic)", values=list(words), labelExpr=chosen
+    )
 
 
 def _front(points: list[dict[str, Any]], x: Any, y: Any) -> Any:
@@ -105,19 +122,35 @@ def _front(points: list[dict[str, Any]], x: Any, y: Any) -> Any:
     )
 
 
-def _marks(points: list[dict[str, Any]], x: Any, y: Any) -> list[Any]:
-    return [
-        alt.Chart(inline([point]))
-        .mark_point(filled=True, size=90, opacity=1, stroke=PAPER, strokeWidth=1.5)
-        .encode(x=x, y=y, color=literal("colour"), shape=literal("shape"))
-        for point in reversed(points)
-    ]
+def _leaders(points: list[dict[str, Any]]) -> Any:
+    """A hair from a point to a name that found no place close by."""
+    far = [p for p in points if p["align"] != "center" and abs(p["label_y"] - p["at_y"]) > 8]
+    return (
+        alt.Chart(inline(far))
+        .mark_rule(strokeWidth=0.8)
+        .encode(
+            x=alt.X("at_x:Q", scale=None), y=alt.Y("at_y:Q", scale=None), x2="label_x:Q", y2="label_y:Q",
+            color=constant(FAINT),
+        )
+    )  # fmt: skip
+
+
+def _marks(points: list[dict[str, Any]], x: Any, y: Any) -> Any:
+    """The named arms are drawn last, on top."""
+    return role_marks(alt.Chart(inline(reversed(points))), x=x, y=y)
 
 
 def _names(points: list[dict[str, Any]]) -> list[Any]:
-    return [
-        alt.Chart(inline([point]))
-        .mark_text(align=point["align"], baseline="middle", fontWeight=point["weight"])
-        .encode(x=alt.value(point["label_x"]), y=alt.value(point["label_y"]), text="name:N", color=literal("ink"))
-        for point in points
-    ]
+    """One layer per alignment and weight, the two things a text mark cannot read from data."""
+    kinds = sorted({(point["align"], point["weight"]) for point in points})
+    return [_layer([p for p in points if (p["align"], p["weight"]) == kind], *kind) for kind in kinds]
+
+
+def _layer(points: list[dict[str, Any]], align: Any, weight: Any) -> Any:
+    chart = alt.Chart(inline(points)).mark_text(align=align, baseline="middle", fontWeight=weight)
+    return chart.encode(
+        x=alt.X("label_x:Q", scale=None),
+        y=alt.Y("label_y:Q", scale=None),
+        text="name:N",
+        color=alt.Color("ink:N", scale=None, legend=None),
+    )

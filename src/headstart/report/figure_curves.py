@@ -7,13 +7,13 @@ from typing import Any
 
 import altair as alt
 
-from headstart.report.charts import finish, inline, label_width, literal, spread
+from headstart.report.charts import at, colour, finish, inline, label_width, spread
 from headstart.report.palette import OTHERS, ROLE_COLOUR
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows
 from headstart.report.units import finite
 
-DASHES = ([], [], [5, 3], [2, 2], [7, 3, 2, 3], [5, 3])
+DASHES = ([1, 0], [1, 0], [5, 3], [2, 2], [7, 3, 2, 3], [5, 3])
 
 
 @dataclass(frozen=True)
@@ -27,27 +27,36 @@ class Curve:
 
 
 def curves_figure(run: Run, width: int) -> Any:
-    """One line per arm and federated stage, mean over seeds with their range; arms with one curve share a line."""
+    """One line per arm and federated stage, mean over seeds with their range; equal curves share a line."""
     lines = curves(run)
     if not lines:
         return None
     height = 320
     names = [_label(curve, lines) for curve in lines]
-    right = min(label_width(names), 0.42 * width)
+    right = label_width(names, width)
     inner = width - right - 52
     looks = _looks(lines)
     domain = _domain(lines)
     last = max(curve.points[-1][0] for curve in lines)
-    x = alt.X("round:Q", title="Round", scale=alt.Scale(domain=[0, last], nice=False), axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6))
-    y = alt.Y("value:Q", title="Validation accuracy, %", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=alt.Axis(tickCount=6))
+    x = alt.X(
+        "round:Q",
+        title="Round",
+        scale=alt.Scale(domain=[0, last], nice=False),
+        axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6),
+    )
+    y = alt.Y(
+        "value:Q",
+        title="Validation accuracy, %",
+        scale=alt.Scale(domain=domain, nice=False, zero=False),
+        axis=alt.Axis(tickCount=6),
+    )
     ends = [height * (domain[1] - curve.points[-1][1]) / (domain[1] - domain[0]) for curve in lines]
-    layers = [layer for curve, look in zip(lines, looks, strict=True) for layer in _line(curve, look, x, y)]
-    layers += [_leader(curve, look, last, x, y) for curve, look in zip(lines, looks, strict=True)]
-    layers += [
-        _name(name, look, inner, at)
-        for name, look, at in zip(names, looks, spread(ends, 15, 0, height), strict=True)
-    ]
-    described = "; ".join(f"{name}: {c.points[-1][1]:.1f}% after {c.points[-1][0]} rounds" for name, c in zip(names, lines, strict=True))
+    layers = _lines(lines, looks, x, y)
+    layers += [_leaders(lines, looks, last, x, y), *_names(names, looks, inner, spread(ends, 15, 0, height))]
+    described = "; ".join(
+        f"{name}: {c.points[-1][1]:.1f}% after {c.points[-1][0]} rounds"
+        for name, c in zip(names, lines, strict=True)
+    )
     return finish(alt.layer(*layers), int(inner), height, "Validation accuracy over rounds", described)
 
 
@@ -71,7 +80,9 @@ def _stages(run: Run, arm: str) -> dict[str, tuple[tuple[int, float, float, floa
         for point in record.get("curve") or ():
             accuracy = finite(point.get("val_accuracy"))
             if accuracy is not None:
-                values.setdefault(str(point.get("stage", "")), {}).setdefault(int(point["round"]), []).append(accuracy)
+                values.setdefault(str(point.get("stage", "")), {}).setdefault(int(point["round"]), []).append(
+                    accuracy
+                )
     return {stage: tuple(_point(at, rounds[at]) for at in sorted(rounds)) for stage, rounds in values.items()}
 
 
@@ -89,9 +100,11 @@ def _looks(lines: list[Curve]) -> list[dict[str, Any]]:
     looks, free = [], 0
     for curve in lines:
         if curve.role:
-            looks.append({"colour": ROLE_COLOUR[curve.role], "dash": [], "wide": 2.5})
+            looks.append({"colour": ROLE_COLOUR[curve.role], "dash": [1, 0], "wide": 2.5})
         else:
-            looks.append({"colour": OTHERS[free % len(OTHERS)], "dash": DASHES[free % len(DASHES)], "wide": 1.5})
+            looks.append(
+                {"colour": OTHERS[free % len(OTHERS)], "dash": DASHES[free % len(DASHES)], "wide": 1.5}
+            )
             free += 1
     return looks
 
@@ -103,29 +116,45 @@ def _domain(lines: list[Curve]) -> list[float]:
     return [max(low - 0.04 * room, 0.0), min(high + 0.04 * room, 100.0)]
 
 
-def _line(curve: Curve, look: dict[str, Any], x: Any, y: Any) -> list[Any]:
-    rows = [{"round": r, "value": m, "low": lo, "high": hi, **look} for r, m, lo, hi in curve.points]
-    base = alt.Chart(inline(rows))
+def _lines(lines: list[Curve], looks: list[dict[str, Any]], x: Any, y: Any) -> list[Any]:
+    rows = [
+        {"line": at, "round": r, "value": mean, "low": low, "high": high, **look}
+        for at, (curve, look) in enumerate(zip(lines, looks, strict=True))
+        for r, mean, low, high in curve.points
+    ]
+    base = alt.Chart(inline(rows)).encode(x=x, detail="line:N", color=colour())
     return [
-        base.mark_area(opacity=0.1).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=literal("colour")),
-        base.mark_line(strokeWidth=look["wide"], strokeDash=look["dash"] or alt.Undefined).encode(
-            x=x, y=y, color=literal("colour")
-        ),
+        base.mark_area(opacity=0.1).encode(y="low:Q", y2="high:Q"),
+        base.mark_line().encode(y=y, **_stroke()),
     ]
 
 
-def _leader(curve: Curve, look: dict[str, Any], last: int, x: Any, y: Any) -> Any:
-    """A faint line from where a curve stops early to its name."""
-    stop, value = curve.points[-1][:2]
-    rows = [{"round": at, "value": value, **look} for at in (stop, last)]
+def _stroke() -> dict[str, Any]:
+    dash = alt.StrokeDash("dash:N", scale=None, legend=None)
+    return {"strokeDash": dash, "strokeWidth": alt.StrokeWidth("wide:Q", scale=None, legend=None)}
+
+
+def _leaders(lines: list[Curve], looks: list[dict[str, Any]], last: int, x: Any, y: Any) -> Any:
+    """Faint lines from where a curve stops early to its name."""
+    rows = [
+        {"line": at, "round": r, "value": curve.points[-1][1], **look}
+        for at, (curve, look) in enumerate(zip(lines, looks, strict=True))
+        for r in (curve.points[-1][0], last)
+    ]
     chart = alt.Chart(inline(rows)).mark_line(strokeWidth=1, strokeDash=[1, 3], opacity=0.8)
-    return chart.encode(x=x, y=y, color=literal("colour"))
+    return chart.encode(x=x, y=y, detail="line:N", color=colour())
 
 
-def _name(name: str, look: dict[str, Any], inner: float, at: float) -> Any:
-    weight = "bold" if look["wide"] > 2 else "normal"
-    return (
-        alt.Chart(inline([{"name": name, **look}]))
-        .mark_text(align="left", baseline="middle", fontWeight=weight)
-        .encode(x=alt.value(inner + 8), y=alt.value(at), text="name:N", color=literal("colour"))
+def _names(names: list[str], looks: list[dict[str, Any]], inner: float, heights: list[float]) -> list[Any]:
+    rows = [{"name": n, "at": h, **look} for n, look, h in zip(names, looks, heights, strict=True)]
+    kinds: tuple[tuple[Any, list[dict[str, Any]]], ...] = (
+        ("bold", [row for row in rows if row["wide"] > 2]),
+        ("normal", [row for row in rows if row["wide"] < 2]),
     )
+    return [
+        alt.Chart(inline(chosen))
+        .mark_text(align="left", baseline="middle", fontWeight=weight)
+        .encode(x=at(inner + 8), y=alt.Y("at:Q", scale=None), text="name:N", color=colour())
+        for weight, chosen in kinds
+        if chosen
+    ]

@@ -1,6 +1,6 @@
 """The figures of a run, as Altair charts: arms, clients, differences, cost, curves.
 
-Every figure exists at two widths, one for a page and one for a phone; only those that the run has data for are made.
+Every figure exists at two widths, one for a page and one for a phone; one without data is left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def figures(run: Run, width: int = WIDE) -> dict[str, Any]:
         width: Whole width in px, 320 or more.
 
     Returns:
-        Altair charts by name: of ``arms``, ``clients``, ``differences``, ``cost``, ``curves`` those that can be drawn.
+        Altair charts by name, those that can be drawn of ``arms``, ``clients``, ``differences``, ``cost``
+        and ``curves``.
     """
     from headstart.report.figure_arms import arms_figure
     from headstart.report.figure_clients import clients_figure, differences_figure

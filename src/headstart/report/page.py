@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from headstart.report import units, views
+from headstart.report import findings, units, views
 from headstart.report.figures import NARROW, WIDE, figures
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows, client_means, client_rows, local_arm, recommended
@@ -39,7 +39,13 @@ def _environment() -> Any:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"size": units.size, "operations": units.operations, "share": units.share}
-    environment.filters |= {"duration": units.duration, "slug": slug, "number": units.number}
+    environment.filters |= {
+        "duration": units.duration,
+        "slug": slug,
+        "number": units.number,
+        "finite": units.finite,
+    }
+    environment.tests["match_start"] = str.startswith
     return environment
 
 
@@ -49,6 +55,7 @@ def _context(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "metric": metric,
+        "minus": units.MINUS,
         "rows": rows,
         "clients": clients,
         "chosen": chosen,
@@ -59,8 +66,8 @@ def _context(run: Run) -> dict[str, Any]:
         "figures": drawings(run),
         "few": views.is_few(run, len(clients)),
         "matrix": _matrix(run) if 0 < len(clients) <= views.FEW_CLIENTS else (),
-        "worst_hit": views.worst_hit(clients, metric.sign),
-        "show": _shown(run, rows),
+        "worst_hit": views.worst_hit(clients),
+        "show": _shown(rows),
         **_sections(run, rows),
     }
 
@@ -68,22 +75,32 @@ def _context(run: Run) -> dict[str, Any]:
 def _sections(run: Run, rows: Any) -> dict[str, Any]:
     return {
         "headline": views.headline(run),
-        "sentence": views.sentence(run),
+        "sentence": views.sentence(run, rows),
         "confidence": views.confidence(run),
         "key_numbers": views.key_numbers(run, rows),
-        "facts": views.facts(run.diagnosis),
-        "prediction": views.prediction(run),
-        "excluded": views.excluded(run),
-        "notes": views.data_notes(run),
-        "tuning": views.tuning(run),
-        "versions": views.versions(run),
-        "hashes": views.hashes(run),
+        "facts": findings.facts(run.diagnosis),
+        "prediction": findings.prediction(run),
+        "excluded": findings.excluded(run),
+        "notes": findings.data_notes(run),
+        "tuning": findings.tuning(run),
+        "versions": findings.versions(run),
+        "hashes": findings.hashes(run),
     }
 
 
-def _shown(run: Run, rows: Any) -> Mapping[str, bool]:
+def _shown(rows: Any) -> Mapping[str, bool]:
     """Which optional columns hold anything at all."""
-    names = ("low", "worst_decile", "unseen", "probability_best", "hurt_local", "hurt_keep", "rounds", "memory", "flops")
+    names = (
+        "low",
+        "worst_decile",
+        "unseen",
+        "probability_best",
+        "hurt_local",
+        "hurt_keep",
+        "rounds",
+        "memory",
+        "flops",
+    )
     return {name: any(getattr(row, name) is not None for row in rows) for name in names}
 
 
@@ -107,6 +124,10 @@ def _matrix(run: Run) -> tuple[dict[str, Any], ...]:
     means = client_means(scores)
     order = [row.name for row in arm_rows(run) if row.name in means]
     return tuple(
-        {"client": name, "seen": bool(scores.seen[at]), "values": [(arm, float(means[arm][at])) for arm in order]}
+        {
+            "client": name,
+            "seen": bool(scores.seen[at]),
+            "values": [(arm, float(means[arm][at])) for arm in order],
+        }
         for at, name in enumerate(scores.clients)
     )

@@ -35,8 +35,30 @@ VARIABLES: dict[str, str] = {
     **{colour: f"--other-{at}" for at, colour in enumerate(OTHERS[:-1])},
 }
 
-ROLE_COLOUR = {"recommended": RECOMMENDED, "baseline": BASELINE, "local": LOCAL, "oracle": FAINT, "": FAINT}
-ROLE_SHAPE = {"recommended": "circle", "baseline": "diamond", "local": "triangle-up", "oracle": "square", "": "circle"}
+ROLE_COLOUR = {
+    "recommended": RECOMMENDED,
+    "baseline": BASELINE,
+    "local": LOCAL,
+    "oracle": FAINT,
+    "incomplete": FAINT,
+    "": FAINT,
+}
+ROLE_SHAPE = {
+    "recommended": "circle",
+    "baseline": "diamond",
+    "local": "triangle-up",
+    "oracle": "square",
+    "": "circle",
+}
+
+# Angular shapes look smaller than a disc of the same area.
+ROLE_SIZE = {"recommended": 80, "baseline": 110, "local": 85, "oracle": 70, "incomplete": 70, "": 70}
+
+
+def look(role: str) -> dict[str, str | int]:
+    """How a role's mark looks: colour, shape, size in square px."""
+    return {"colour": ROLE_COLOUR[role], "shape": ROLE_SHAPE[role], "size": ROLE_SIZE[role]}
+
 
 FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
 
@@ -53,6 +75,7 @@ _AXIS = {
     "ticks": False,
     "labelPadding": 6,
     "titlePadding": 10,
+    "labelFlush": False,
 }
 
 CONFIG: dict[str, Any] = {

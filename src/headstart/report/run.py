@@ -1,12 +1,13 @@
 """A run folder, read: what was asked, what every run measured, and what was decided.
 
-The folder holds ``records.jsonl`` (needed), and ``study.toml``, ``clients.parquet``, ``verdict.json`` and
-``diagnosis.json``. Any of the last four may be missing: the study is then unfinished, and the page says so.
+The folder holds ``records.jsonl`` (needed), and ``study.toml``, ``federation.json``, ``diagnosis.json``,
+``clients.parquet`` and ``verdict.json``. Any of these may be missing, as in an unfinished study.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,21 +19,11 @@ from numpy.typing import NDArray
 
 from headstart.core.errors import DataError
 from headstart.core.files import read_json_lines
+from headstart.evidence.scores import Scores, from_rows
 
 Json = Mapping[str, Any]
 
 COLUMNS = ("arm", "seed", "client", "seen", "split", "metric", "value")
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One metric of every client: ``values`` is (arms, seeds, clients), NaN where nothing was measured."""
-
-    arms: tuple[str, ...]
-    seeds: tuple[int, ...]
-    clients: tuple[str, ...]
-    seen: NDArray[np.bool_]  # (clients,)
-    values: NDArray[np.float64]  # (arms, seeds, clients)
 
 
 @dataclass(frozen=True)
@@ -43,10 +34,11 @@ class Run:
         folder: Where it was read.
         study: ``study.toml`` as run, parsed; empty when it is missing.
         study_text: The same file's text.
-        records: One mapping per arm × seed, the last one written where a pair stands twice.
+        records: One mapping per arm and seed, the last one written where a pair stands twice.
         clients: ``clients.parquet`` by column.
         verdict: ``verdict.json``; empty while the study is unfinished.
         diagnosis: ``diagnosis.json``, or the verdict's own copy; empty when none was made.
+        federation: ``federation.json``: what the data are; empty when it is missing.
         notes: What a reader should know about the folder itself, in plain sentences.
     """
 
@@ -57,6 +49,7 @@ class Run:
     clients: Mapping[str, NDArray[Any]]
     verdict: Json = field(default_factory=dict)
     diagnosis: Json = field(default_factory=dict)
+    federation: Json = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -72,7 +65,8 @@ class Run:
     @property
     def baseline(self) -> str | None:
         """The arm that the others are compared with."""
-        return self.verdict.get("baseline") or self.study.get("decision", {}).get("baseline")
+        name = self.verdict.get("baseline") or self.study.get("decision", {}).get("baseline")
+        return None if name is None else str(name)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -115,6 +109,7 @@ def load_run(folder: str | Path) -> Run:
         clients=clients,
         verdict=verdict,
         diagnosis=_read_json(folder / "diagnosis.json") or verdict.get("diagnosis") or {},
+        federation=_read_json(folder / "federation.json"),
         notes=(*notes, *_missing(folder, verdict)),
     )
 
@@ -123,11 +118,13 @@ def _read_records(folder: Path) -> tuple[tuple[Json, ...], list[str]]:
     path = folder / "records.jsonl"
     if not path.is_file():
         raise DataError(
-            f"'{folder}' is no run folder: it has no records.jsonl; name the folder that 'headstart study' wrote"
+            f"'{folder}' is no run folder: it has no records.jsonl; name one that 'headstart study' wrote"
         )
     lines = _json_lines(path)
     if not lines:
-        raise DataError(f"'{path}' holds no finished run yet; run the study again to continue it, then report")
+        raise DataError(
+            f"'{path}' holds no finished run yet; run the study again to continue it, then report"
+        )
     latest = {(line["arm"], line["seed"]): line for line in lines}
     return tuple(latest.values()), _record_notes(path, lines, len(latest))
 
@@ -174,7 +171,9 @@ def _parse_toml(path: Path, text: str) -> Json:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DataError(f"'{path}' is not valid TOML ({error}); restore the study file and try again") from error
+        raise DataError(
+            f"'{path}' is not valid TOML ({error}); restore the study file and try again"
+        ) from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -183,7 +182,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise DataError(f"'{path}' is not valid JSON ({error}); delete it and run the study again") from error
     if not isinstance(value, dict):
-        raise DataError(f"'{path}' must hold one JSON object, got {type(value).__name__}; run the study again")
+        raise DataError(
+            f"'{path}' must hold one JSON object, got {type(value).__name__}; run the study again"
+        )
     return value
 
 
@@ -194,9 +195,11 @@ def _read_clients(path: Path) -> dict[str, NDArray[Any]]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = pq.ParquetFile(path).read()
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"'{path}' is not a Parquet file ({error}); delete it and run the study again") from error
+        raise DataError(
+            f"'{path}' is not a Parquet file ({error}); delete it and run the study again"
+        ) from error
     absent = [name for name in COLUMNS if name not in table.column_names]
     if absent:
         raise DataError(f"'{path}' lacks the column '{absent[0]}'; it must have {', '.join(COLUMNS)}")
@@ -205,27 +208,15 @@ def _read_clients(path: Path) -> dict[str, NDArray[Any]]:
 
 def _scores(run: Run, metric: str, split: str) -> Scores:
     table = run.clients
-    keep = (table["metric"] == metric) & (table["split"] == split) if len(table["arm"]) else np.array([], bool)
-    arm, seed, client = (table[name][keep] for name in ("arm", "seed", "client"))
-    arms = tuple(name for name in run.arms if name in set(arm.tolist()))
-    seeds, clients = tuple(sorted(set(seed.tolist()))), tuple(sorted(set(client.tolist()), key=_natural))
-    values = np.full((len(arms), len(seeds), len(clients)), np.nan)
-    seen = np.ones(len(clients), dtype=bool)
-    places = tuple({name: at for at, name in enumerate(names)} for names in (arms, seeds, clients))
-    for row in zip(arm.tolist(), seed.tolist(), client.tolist(), *_values(table, keep), strict=True):
-        if row[0] in places[0]:
-            values[places[0][row[0]], places[1][row[1]], places[2][row[2]]] = row[3]
-            seen[places[2][row[2]]] = row[4]
-    return Scores(arms, seeds, clients, seen, values)
-
-
-def _values(table: Mapping[str, NDArray[Any]], keep: NDArray[np.bool_]) -> tuple[list[Any], list[Any]]:
-    value = [np.nan if item is None else float(item) for item in table["value"][keep].tolist()]
-    return value, table["seen"][keep].astype(bool).tolist()
+    wanted = (
+        (table["metric"] == metric) & (table["split"] == split) if len(table["arm"]) else np.zeros(0, bool)
+    )
+    rows = [{name: table[name][at] for name in COLUMNS} for at in np.flatnonzero(wanted)]
+    measured = {row["arm"] for row in rows}
+    clients = sorted({str(row["client"]) for row in rows}, key=_natural)
+    return from_rows(rows, metric, split, arms=[arm for arm in run.arms if arm in measured], clients=clients)
 
 
 def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts 'site-2' before 'site-10'."""
-    import re
-
     return tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", name))

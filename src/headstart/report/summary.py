@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.report.run import Json, Run, Scores
+from headstart.evidence.metrics import nan_means
+from headstart.evidence.scores import Scores
+from headstart.report.run import Json, Run
 from headstart.report.units import Metric, finite
+
+NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class ArmRow:
     """
 
     name: str
-    role: str  # "recommended" | "baseline" | "oracle" | ""
+    role: str  # "recommended" | "baseline" | "oracle" | "incomplete" | ""
     stages: tuple[str, ...]  # start, federate, adapt in words
     seeds: int
     mean: float | None
@@ -59,8 +62,8 @@ class ClientRow:
     recommended: float | None
     baseline: float | None
     local: float | None
-    change: float | None  # recommended − baseline
-    change_local: float | None  # recommended − local
+    change: float | None  # recommended against baseline, positive is better
+    change_local: float | None  # recommended against local, positive is better
 
 
 def arm_rows(run: Run) -> tuple[ArmRow, ...]:
@@ -74,32 +77,32 @@ def client_rows(run: Run) -> tuple[ClientRow, ...]:
     """Every client, the one that gains least from the recommendation first."""
     scores = run.scores()
     means = client_means(scores)
-    sign = Metric(run.metric).sign
     rows = [_client_row(run, scores, means, at) for at in range(len(scores.clients))]
-    return tuple(sorted(rows, key=lambda row: (row.change is None, sign * (row.change or 0.0))))
+    return tuple(sorted(rows, key=lambda row: (row.change is None, row.change or 0.0)))
 
 
 def client_means(scores: Scores) -> dict[str, NDArray[np.float64]]:
     """Mean over seeds per arm: each (clients,), NaN where a client was never measured."""
-    return {arm: nanmean(scores.values[at], axis=0) for at, arm in enumerate(scores.arms)}
+    return {arm: nan_means(scores.values[at], 0) for at, arm in enumerate(scores.arms)}
 
 
 def differences(run: Run) -> dict[str, NDArray[np.float64]]:
-    """Each arm's paired difference from the baseline, (clients,): seeds are paired first, then averaged."""
-    scores = run.scores()
+    """Each arm's paired difference from the baseline, (clients,), positive is better.
+
+    Seeds are paired first, then averaged. The clients are those that the verdict rests on: the seen ones,
+    or all where none is seen.
+    """
+    scores = run.scores().decisive()
     if run.baseline not in scores.arms:
         return {}
-    base = scores.values[scores.arms.index(str(run.baseline))]
-    return {
-        arm: nanmean(scores.values[at] - base, axis=0)
-        for at, arm in enumerate(scores.arms)
-        if arm != run.baseline
-    }
+    base, sign = scores.of(run.baseline), Metric(run.metric).sign
+    return {arm: nan_means(sign * (scores.of(arm) - base), 0) for arm in scores.arms if arm != run.baseline}
 
 
 def recommended(run: Run) -> str | None:
     """The recommended arm's name, None while there is no verdict."""
-    return run.verdict.get("recommended")
+    name = run.verdict.get("recommended")
+    return None if name is None else str(name)
 
 
 def local_arm(run: Run) -> str | None:
@@ -112,17 +115,10 @@ def is_oracle(run: Run, arm: str) -> bool:
     return any(method == "pooled" for record in run.of(arm)[:1] for method in _methods(record, "federate"))
 
 
-def nanmean(values: NDArray[np.float64], axis: int | None = None) -> Any:
-    """Mean of what was measured; NaN, without a warning, where nothing was."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(values, axis=axis)
-
-
 def _arm_row(run: Run, arm: str) -> ArmRow:
     records = run.of(arm)
     judged: Json = (run.verdict.get("arms") or {}).get(arm) or {}
-    low, high = (list(judged.get("interval") or ()) + [None, None])[:2]
+    low, high = pair(judged.get("interval"))
     hurt = (run.verdict.get("hurt") or {}).get(arm) or {}
     return ArmRow(
         name=arm,
@@ -153,14 +149,19 @@ def _role(run: Run, arm: str) -> str:
         return "recommended"
     if arm == run.baseline:
         return "baseline"
-    return "oracle" if is_oracle(run, arm) else ""
+    status = ((run.verdict.get("arms") or {}).get(arm) or {}).get("status")
+    if status == "oracle" or is_oracle(run, arm):
+        return "oracle"
+    return "incomplete" if status == "incomplete" else ""
 
 
 def stages(record: Json) -> tuple[str, ...]:
     """The record's three stages in words, such as ('pretrained', 'fedavg, 30 rounds', 'keep')."""
     settings = record.get("settings") or {}
-    words = [[_stage_words(stage) for stage in _stages(settings, part)] for part in ("start", "federate", "adapt")]
-    return tuple(" + ".join(part) or "–" for part in words) if any(words) else ()
+    words = [
+        [_stage_words(stage) for stage in _stages(settings, part)] for part in ("start", "federate", "adapt")
+    ]
+    return tuple(" + ".join(part) or NOTHING for part in words) if any(words) else ()
 
 
 def _stages(settings: Json, part: str) -> list[Any]:
@@ -185,17 +186,15 @@ def _stage_words(stage: Any) -> str:
 
 
 def _client_row(run: Run, scores: Scores, means: Mapping[str, NDArray[np.float64]], at: int) -> ClientRow:
-    chosen, base, local = (
-        finite(float(means[arm][at])) if arm in means else None
-        for arm in (recommended(run), run.baseline, local_arm(run))
-    )
-    return ClientRow(
-        scores.clients[at], bool(scores.seen[at]), chosen, base, local, _minus(chosen, base), _minus(chosen, local)
-    )
+    named = (recommended(run), run.baseline, local_arm(run))
+    chosen, base, local = (finite(float(means[arm][at])) if arm in means else None for arm in map(str, named))
+    sign = Metric(run.metric).sign
+    gains = (_gain(chosen, other, sign) for other in (base, local))
+    return ClientRow(scores.clients[at], bool(scores.seen[at]), chosen, base, local, *gains)
 
 
-def _minus(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
+def _gain(a: float | None, b: float | None, sign: int) -> float | None:
+    return None if a is None or b is None else sign * (a - b)
 
 
 def _mean(values: Iterable[Any]) -> float | None:
@@ -205,6 +204,11 @@ def _mean(values: Iterable[Any]) -> float | None:
 
 def _mean_metric(records: Iterable[Json], name: str) -> float | None:
     return _mean((record.get("metrics") or {}).get(name) for record in records)
+
+
+def pair(value: Any) -> tuple[Any, Any]:
+    """An interval's two ends; both None where there is none."""
+    return (value[0], value[1]) if value else (None, None)
 
 
 def _first(*values: Any) -> float | None:

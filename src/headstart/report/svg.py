@@ -28,7 +28,7 @@ def save_figures(run: Run, out: str | Path, format: str = "png") -> list[Path]: 
         SettingError: The format is neither.
     """
     if format not in FORMATS:
-        raise SettingError(f"figure format must be one of {', '.join(FORMATS)}, got '{format}': {nearest(format, FORMATS)}")
+        raise SettingError(f"figure format '{format}' is unknown: {nearest(format, FORMATS)}")
     return [_save(chart, Path(out) / f"{name}.{format}") for name, chart in figures(run).items()]
 
 
@@ -36,7 +36,8 @@ def svg(chart: Any) -> str:
     """Render a chart to SVG, in literal colours."""
     import vl_convert
 
-    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+    # Altair's check of the whole chart costs seconds per page; the tests make it once.
+    return str(vl_convert.vegalite_to_svg(chart.to_dict(validate=False)))
 
 
 def inline_svg(chart: Any, name: str, clip: str = "") -> str:
@@ -74,12 +75,12 @@ def _save(chart: Any, path: Path) -> Path:
         return path
     import vl_convert
 
-    picture = vl_convert.vegalite_to_png(chart.configure(**_white(chart)).to_dict(), scale=2)
-    write_atomically(path, lambda temporary: temporary.write_bytes(picture) and None)
+    specification = chart.to_dict(validate=False)
+    specification["config"]["background"] = "white"
+    picture = vl_convert.vegalite_to_png(specification, scale=2)
+    write_atomically(path, lambda temporary: _write_bytes(temporary, picture))
     return path
 
 
-def _white(chart: Any) -> dict[str, Any]:
-    from headstart.report.palette import CONFIG
-
-    return {**CONFIG, "background": "white"}
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-MISSING = "–"
-MINUS = "−"
+from headstart.evidence.metrics import LOWER_IS_BETTER
+
+DASH = "\N{EN DASH}"
+MISSING = DASH
+MINUS = "\N{MINUS SIGN}"
 
 _LABELS = {
     "accuracy": "accuracy",
@@ -17,7 +20,6 @@ _LABELS = {
     "calibration_error": "calibration error",
 }
 _SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "calibration_error"})
-_LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Metric:
 
     @property
     def sign(self) -> int:
-        """1 where more is better, −1 where less is."""
-        return -1 if self.name in _LOWER_IS_BETTER else 1
+        """1 where more is better, -1 where less is."""
+        return -1 if self.name in LOWER_IS_BETTER else 1
 
     @property
     def factor(self) -> float:
@@ -48,7 +50,7 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """The unit of a difference."""
+        """The unit of a difference; every difference is written so that positive is better."""
         return "pp" if self.is_share else ""
 
     @property
@@ -59,8 +61,8 @@ class Metric:
     def value(self, x: Any) -> str:
         """Write a value.
 
-        >>> Metric("accuracy").value(0.8125), Metric("log_loss").value(0.4), Metric("accuracy").value(None)
-        ('81.2%', '0.400', '–')
+        >>> Metric("accuracy").value(0.8125), Metric("log_loss").value(0.4)
+        ('81.2%', '0.400')
         """
         number = finite(x)
         if number is None:
@@ -70,22 +72,22 @@ class Metric:
     def change(self, x: Any, *, unit: bool = True) -> str:
         """Write a difference, always with its sign.
 
-        >>> print(Metric("accuracy").change(-0.0213), Metric("log_loss").change(0.05))
-        −2.1 pp +0.050
+        >>> print(Metric("accuracy").change(0.0213), Metric("log_loss").change(0.05))
+        +2.1 pp +0.050
         """
         number = finite(x)
         if number is None:
             return MISSING
         text = f"{100 * number:+.1f}" if self.is_share else f"{number:+.3f}"
-        if float(text) == 0:
+        if float(text) == 0:  # rounded away: no sign
             text = text.lstrip("+-")
         return text.replace("-", MINUS) + (f"\N{NO-BREAK SPACE}{self.unit}" if unit and self.unit else "")
 
     def between(self, low: Any, high: Any) -> str:
         """Write an interval of differences.
 
-        >>> print(Metric("accuracy").between(-0.01, 0.032))
-        −1.0 to +3.2 pp
+        >>> print(Metric("accuracy").between(0.01, 0.032))
+        +1.0 to +3.2 pp
         """
         if finite(low) is None or finite(high) is None:
             return MISSING
@@ -94,12 +96,12 @@ class Metric:
     def span(self, low: Any, high: Any) -> str:
         """Write an interval of values.
 
-        >>> Metric("accuracy").span(0.61, 0.7)
-        '61.0–70.0'
+        >>> Metric("log_loss").span(0.61, 0.7).split(DASH)
+        ['0.610', '0.700']
         """
         if finite(low) is None or finite(high) is None:
             return MISSING
-        return f"{self.value(low).rstrip('%')}–{self.value(high).rstrip('%')}"
+        return f"{self.value(low).rstrip('%')}{DASH}{self.value(high).rstrip('%')}"
 
 
 def finite(x: Any) -> float | None:
@@ -116,8 +118,8 @@ def finite(x: Any) -> float | None:
 def size(x: Any) -> str:
     """Write bytes, decimal units.
 
-    >>> print(size(0), size(910), size(44_700_000), size(None))
-    0 910 B 44.7 MB –
+    >>> print(size(0), size(910), size(44_700_000))
+    0 910 B 44.7 MB
     """
     return _scaled(x, ("B", "kB", "MB", "GB", "TB", "PB"))
 
@@ -163,8 +165,8 @@ def duration(seconds: Any) -> str:
 def number(x: Any, digits: int = 3) -> str:
     """Write a plain number.
 
-    >>> number(0.12345), number(7), number(None)
-    ('0.123', '7', '–')
+    >>> number(0.12345), number(7)
+    ('0.123', '7')
     """
     if isinstance(x, int) and not isinstance(x, bool):
         return str(x)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from headstart.report.summary import ArmRow
+from headstart.report.summary import NOTHING, ArmRow
 
 GLOSSARY: dict[str, str] = {
-    "arm": "One way to train: where the weights start, what is learned together, and what each client does alone.",
+    "arm": "One way to train: where weights start, what is learned together, what each client does alone.",
     "client": "One holder of data, such as a hospital or a phone; its data never leaves it.",
     "baseline": "The arm that the others are compared with, named before anything ran.",
     "mean": "The average over clients, each counting the same however much data it has.",
@@ -13,24 +13,24 @@ GLOSSARY: dict[str, str] = {
     "worst decile": "The level that nine clients in ten reach or exceed.",
     "held-out clients": "Clients that took no part in any training: how the arm does for someone new.",
     "probability best": "How often the arm comes out first when seeds and clients are resampled.",
-    "paired difference": "A client's score under one arm minus the same client's score under another, same seed.",
-    "hurt": "A client whose score is lower than it would be with the alternative named.",
+    "paired difference": "A client's score under one arm against another, seed by seed; positive is better.",
+    "hurt": "A client that does worse than it would with the alternative named.",
     "oracle": "Training on everybody's data in one place: a bound for comparison, not an option.",
     "bytes per client": "What one client sends and receives over the whole run.",
     "FLOP": "Floating-point operations that one client spends on training, over the whole run.",
-    "memory": "The largest memory that training takes on a client: weights, gradients, optimiser, activations.",
+    "memory": "The most memory that training takes on a client: weights, gradients, optimiser, activations.",
     "round": "One exchange between the server and the clients taking part.",
     "Pareto front": "The arms that no other arm beats on accuracy without sending more bytes.",
     "accuracy": "The share of examples that are classified correctly.",
-    "balanced accuracy": "Accuracy averaged over classes, so that a rare class counts as much as a common one.",
+    "balanced accuracy": "Accuracy averaged over classes: a rare class counts as much as a common one.",
     "macro-F1": "The F1 score (precision and recall in one) averaged over classes.",
     "log loss": "How surprised the model is by the true class, in nats; lower is better.",
     "calibration error": "How far stated confidence is from the share of correct answers; lower is better.",
     "percentage points (pp)": "The plain difference of two percentages: from 70% to 73% is +3 pp.",
     "label skew": "How much the clients' mixes of classes differ: 0 is equal, 1 is disjoint.",
-    "Jensen–Shannon": "A distance between class mixes in [0, 1]: 0 is equal, 1 is disjoint.",
-    "Gini": "How unequal the clients' amounts of data are: 0 is equal, near 1 is one client with everything.",
-    "feature shift": "How differently the same backbone sees each client's data (Fréchet distance; 0 is alike).",
+    "Jensen-Shannon": "A distance between class mixes in [0, 1]: 0 is equal, 1 is disjoint.",
+    "Gini": "How unequal the clients' amounts of data are: 0 is equal, near 1 is one client with all.",
+    "feature shift": "How differently one backbone sees each client's data (Fréchet distance; 0 is alike).",
     "LogME": "A score of how well frozen features explain the labels; higher is better.",
     "ceiling": "The most that learning together can add: pooled training minus local training.",
 }
@@ -41,7 +41,7 @@ _START = {
     "pretrain": "starts from a model trained on the central pool",
 }
 _FEDERATE = {
-    "": "clients share nothing",
+    NOTHING: "clients share nothing",
     "pooled": "all data is pooled in one place",
     "ridge": "clients solve one shared ridge regression in a single round",
     "ncm": "clients share class means once",
@@ -65,10 +65,16 @@ def plainly(row: ArmRow) -> str:
     """
     if len(row.stages) != 3:
         return ""
-    start, federate, adapt = (stage.split(",")[0].strip("–") for stage in row.stages)
-    together = _FEDERATE.get(federate) or f"clients train together with {row.stages[1].replace(' + ', ', then ')}"
-    clauses = (_START.get(start, f"starts by {start}"), together, _ADAPT.get(adapt, f"each client runs {adapt}"))
-    return f"It {clauses[0]}; {clauses[1]}; {clauses[2]}."
+    start, federate, adapt = (stage.split(",")[0] for stage in row.stages)
+    together = (
+        _FEDERATE.get(federate) or f"clients train together with {row.stages[1].replace(' + ', ', then ')}"
+    )
+    clauses = (
+        _START.get(start, f"starts by {start}"),
+        together,
+        _ADAPT.get(adapt, f"each client runs {adapt}"),
+    )
+    return f"it {clauses[0]}; {clauses[1]}; {clauses[2]}."
 
 
 def slug(term: str) -> str:

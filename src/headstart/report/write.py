@@ -11,11 +11,11 @@ from typing import Any
 
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import write_text
-from headstart.report import views
+from headstart.report import findings, views
 from headstart.report.page import to_html
 from headstart.report.run import Run, load_run
-from headstart.report.summary import ArmRow, arm_rows, client_rows, recommended
-from headstart.report.units import Metric, operations, share, size
+from headstart.report.summary import ArmRow, ClientRow, arm_rows, client_rows, recommended
+from headstart.report.units import Metric, number, operations, share, size
 
 
 def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> list[Path]:
@@ -34,7 +34,7 @@ def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> l
     """
     for name in formats:
         if name not in FORMATS:
-            raise SettingError(f"report format must be one of {', '.join(FORMATS)}, got '{name}': {nearest(name, FORMATS)}")
+            raise SettingError(f"report format '{name}' is unknown: {nearest(name, FORMATS)}")
     run = load_run(folder)
     paths = [run.folder / f"report.{name}" for name in formats]
     for name, path in zip(formats, paths, strict=True):
@@ -43,23 +43,23 @@ def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> l
 
 
 def to_json(run: Run) -> dict[str, Any]:
-    """Give a run's numbers as plain data: verdict, arms, clients, diagnosis, notes; missing numbers are None."""
+    """Give a run's numbers as plain data: verdict, arms, clients, notes; missing numbers are None."""
     value = {
         "name": run.name,
         "metric": run.metric,
         "headline": views.headline(run),
-        "sentence": views.sentence(run),
+        "sentence": views.sentence(run, arm_rows(run)),
         "verdict": dict(run.verdict),
         "arms": [asdict(row) for row in arm_rows(run)],
         "clients": [asdict(row) for row in client_rows(run)],
         "diagnosis": dict(run.diagnosis),
-        "prediction": views.prediction(run),
-        "excluded": views.excluded(run),
-        "notes": views.data_notes(run),
-        "tuning": views.tuning(run),
+        "prediction": findings.prediction(run),
+        "excluded": findings.excluded(run),
+        "notes": findings.data_notes(run),
+        "tuning": findings.tuning(run),
         "seeds": list(run.seeds),
-        "versions": dict(views.versions(run)),
-        "hashes": dict(views.hashes(run)),
+        "versions": dict(findings.versions(run)),
+        "hashes": dict(findings.hashes(run)),
         "settings": run.study_text,
     }
     plain: dict[str, Any] = _plain(value)
@@ -69,7 +69,14 @@ def to_json(run: Run) -> dict[str, Any]:
 def to_markdown(run: Run) -> str:
     """Give the verdict and its tables as Markdown, short enough to paste."""
     rows = arm_rows(run)
-    blocks = [f"# {headline_of(run)}", views.sentence(run), _numbers(run, rows), _arms(run, rows), *_clients(run), *_reasons(run)]
+    blocks = [
+        f"# {headline_of(run)}",
+        views.sentence(run, rows),
+        _numbers(run, rows),
+        _arms(run, rows),
+        *_clients(run),
+        *_reasons(run),
+    ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -79,50 +86,56 @@ def headline_of(run: Run) -> str:
 
 
 def _numbers(run: Run, rows: tuple[ArmRow, ...]) -> str:
-    return "\n".join(f"- {item.label}: **{item.value}** ({item.note})" for item in views.key_numbers(run, rows))
+    return "\n".join(
+        f"- {item.label}: **{item.value}** ({item.note})" for item in views.key_numbers(run, rows)
+    )
 
 
 def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
     metric = Metric(run.metric)
-    titles = (
-        "Arm", metric.label.capitalize(), f"{views.confidence(run)} interval", "Worst decile", "Held-out clients",
-        "Best", "Bytes down", "Bytes up", "Compute", "Memory", "Rounds",
-    )  # fmt: skip
-    lines = [
-        (
-            f"{row.name}{f' ({row.role})' if row.role else ''}", metric.value(row.mean), metric.span(row.low, row.high),
-            metric.value(row.worst_decile), metric.value(row.unseen), share(row.probability_best), size(row.download),
-            size(row.upload), operations(row.flops), size(row.memory), "–" if row.rounds is None else f"{row.rounds:.0f}",
-        )
-        for row in rows
-    ]  # fmt: skip
-    return "## Arms\n\n" + table(titles, lines)
+    columns: dict[str, Callable[[ArmRow], str]] = {
+        "Arm": lambda row: f"{row.name} ({row.role})" if row.role else row.name,
+        metric.label.capitalize(): lambda row: metric.value(row.mean),
+        f"{views.confidence(run)} interval": lambda row: metric.span(row.low, row.high),
+        "Worst decile": lambda row: metric.value(row.worst_decile),
+        "Held-out clients": lambda row: metric.value(row.unseen),
+        "Best": lambda row: share(row.probability_best),
+        "Bytes down": lambda row: size(row.download),
+        "Bytes up": lambda row: size(row.upload),
+        "Compute": lambda row: operations(row.flops),
+        "Memory": lambda row: size(row.memory),
+        "Rounds": lambda row: number(row.rounds, 0),
+    }
+    return "## Arms\n\n" + table(tuple(columns), [[write(row) for write in columns.values()] for row in rows])
 
 
 def _clients(run: Run) -> list[str]:
-    rows, metric = client_rows(run), Metric(run.metric)
-    if not rows or recommended(run) is None:
+    rows = client_rows(run)
+    few = views.is_few(run, len(rows))
+    listed = rows if few else views.worst_hit(rows)
+    if not listed or recommended(run) is None:
         return []
-    listed = rows if views.is_few(run, len(rows)) else views.worst_hit(rows, metric.sign)
-    if not listed:
-        return []
-    title = "Every client; no significance is claimed" if views.is_few(run, len(rows)) else "Clients worst hit"
-    lines = [
-        (row.name, metric.value(row.recommended), metric.value(row.baseline), metric.value(row.local), metric.change(row.change))
-        for row in listed
-    ]
-    return [f"## {title}\n\n" + table(("Client", str(recommended(run)), str(run.baseline), "local", "Difference from baseline"), lines)]
+    titles = ("Client", str(recommended(run)), str(run.baseline), "local", "Difference from baseline")
+    title = "Every client; no significance is claimed" if few else "Clients worst hit"
+    return [f"## {title}\n\n" + table(titles, [_client(row, Metric(run.metric)) for row in listed])]
+
+
+def _client(row: ClientRow, metric: Metric) -> list[str]:
+    scores = [metric.value(value) for value in (row.recommended, row.baseline, row.local)]
+    return [row.name, *scores, metric.change(row.change)]
 
 
 def _reasons(run: Run) -> list[str]:
     ruled = [f"- {arm}: {reason}" for arm, reason in (run.verdict.get("ruled_out") or {}).items()]
-    foretold = views.prediction(run)
+    foretold = findings.prediction(run)
     sections = {
         "Ruled out": ruled,
         "What would change the answer": [f"- {reason}" for reason in run.verdict.get("would_change") or ()],
         "Prediction": [f"- {foretold['winner']}: {_outcome(foretold)}"] if foretold else [],
-        "Left out": [f"- {x['client']} ({x['arm']}): {x['reason']}, {x['times']}×" for x in views.excluded(run)],
-        "Notes": [f"- {note}" for note in views.data_notes(run)],
+        "Left out": [
+            f"- {x['client']} ({x['arm']}): {x['reason']}, {x['times']} times" for x in findings.excluded(run)
+        ],
+        "Notes": [f"- {note}" for note in findings.data_notes(run)],
     }
     return [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
 
@@ -132,12 +145,12 @@ def _outcome(foretold: dict[str, Any]) -> str:
 
 
 def table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table: text left, numbers right.
+    r"""A Markdown table: text left, numbers right.
 
     >>> print(table(("Arm", "Mean"), [("a|b", "1")]))
     | Arm | Mean |
     |:--|--:|
-    | a\\|b | 1 |
+    | a\|b | 1 |
     """
     ruler = "|" + "|".join([":--", *["--:"] * (len(titles) - 1)]) + "|"
     return "\n".join([_line(titles), ruler, *map(_line, lines)])

@@ -1,0 +1,175 @@
+"""What stands behind the verdict: the diagnosis, the prediction, what was left out, tuning, versions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from headstart.report.run import Json, Run
+from headstart.report.summary import recommended
+from headstart.report.units import DASH, MISSING, Metric, finite, number
+from headstart.report.views import KeyNumber
+
+
+def facts(diagnosis: Json) -> list[KeyNumber]:
+    """The diagnosis as label, value, reading; only what was measured."""
+    found = [
+        _label_skew(diagnosis),
+        _amounts(diagnosis),
+        _shift(diagnosis),
+        _backbone(diagnosis),
+        _ceiling(diagnosis),
+    ]
+    return [fact for fact in found if fact.value != MISSING]
+
+
+def _part(diagnosis: Json, name: str) -> Json:
+    value = diagnosis.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _notes(*pairs: tuple[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in pairs if value != MISSING)
+
+
+def _label_skew(diagnosis: Json) -> KeyNumber:
+    skew = _part(diagnosis, "label_skew")
+    note = _notes(
+        ("by chance", number(skew.get("expected"), 2)),
+        ("Jensen-Shannon", number(skew.get("jensen_shannon"), 2)),
+    )
+    return KeyNumber("Label skew", number(skew.get("total_variation"), 2), note)
+
+
+def _amounts(diagnosis: Json) -> KeyNumber:
+    amount = _part(diagnosis, "quantity_skew")
+    span = f"{_count(amount.get('min'))}{DASH}{_count(amount.get('max'))}" if amount else MISSING
+    note = _notes(("median", _count(amount.get("median"))), ("Gini", number(amount.get("gini"), 2)))
+    return KeyNumber("Training examples per client", span, note)
+
+
+def _shift(diagnosis: Json) -> KeyNumber:
+    shift = _part(diagnosis, "feature_shift")
+    chance, within = number(shift.get("expected"), 2), number(shift.get("class_conditional"), 2)
+    return KeyNumber(
+        "Feature shift",
+        number(shift.get("frechet"), 2),
+        _notes(("by chance", chance), ("within a class", within)),
+    )
+
+
+def _backbone(diagnosis: Json) -> KeyNumber:
+    backbone, accuracy = _part(diagnosis, "backbone"), Metric("accuracy")
+    notes = [
+        (name, accuracy.value(backbone.get(key)))
+        for name, key in (("kNN", "knn_accuracy"), ("majority", "majority"))
+    ]
+    note = _notes(*notes, ("LogME", number(backbone.get("logme"), 2)))
+    return KeyNumber("Accuracy from frozen features", accuracy.value(backbone.get("ridge_accuracy")), note)
+
+
+def _ceiling(diagnosis: Json) -> KeyNumber:
+    ceiling, accuracy = _part(diagnosis, "ceiling"), Metric("accuracy")
+    notes = [(name, accuracy.value(ceiling.get(name))) for name in ("pooled", "local")]
+    note = _notes(*notes, ("noise", accuracy.change(ceiling.get("noise")).lstrip("+")))
+    return KeyNumber("Ceiling for learning together", accuracy.change(ceiling.get("gap")), note)
+
+
+def _count(x: Any) -> str:
+    value = finite(x)
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def prediction(run: Run) -> dict[str, Any] | None:
+    """The winner foretold before training, why, and whether it came true; None when nothing was foretold."""
+    foretold = _part(run.diagnosis, "prediction")
+    winner = run.verdict.get("predicted") or foretold.get("winner")
+    if not winner:
+        return None
+    held = run.verdict.get("prediction_held", winner == recommended(run)) if run.verdict else None
+    reasons, rules = list(foretold.get("reasons") or ()), list(foretold.get("rules") or ())
+    return {"winner": winner, "held": held, "reasons": reasons, "rules": list(dict.fromkeys(rules))}
+
+
+def excluded(run: Run) -> list[dict[str, Any]]:
+    """Clients left out of rounds, one line per arm, client and reason, with how often it happened."""
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for record in run.records:
+        for item in record.get("excluded") or ():
+            seen[str(record["arm"]), str(item.get("client")), str(item.get("reason"))] += 1
+    return [
+        {"arm": arm, "client": client, "reason": reason, "times": n}
+        for (arm, client, reason), n in seen.items()
+    ]
+
+
+def data_notes(run: Run) -> list[str]:
+    """What a reader should know about the data and the folder before believing a number."""
+    scores = run.scores()
+    lost = int(np.isnan(scores.values).sum())
+    notes = [*run.notes, *map(str, run.federation.get("notes") or ())]
+    if lost:
+        notes.append(f"{lost} of {scores.values.size} client scores are missing; means are over the rest.")
+    absent = run.diagnosis.get("missing_classes") or {}
+    if absent:
+        names = ", ".join(list(absent)[:8]) + (" and others" if len(absent) > 8 else "")
+        notes.append(f"{len(absent)} clients lack at least one class in their training data: {names}.")
+    if len(run.seeds) == 1:
+        notes.append("One seed only: the spread between repetitions is unknown.")
+    return notes
+
+
+def tuning(run: Run) -> list[dict[str, Any]]:
+    """Per tuned arm: how many trials, and the values chosen on validation data with their score."""
+    lines = []
+    for arm in run.arms:
+        tuned = [record["tuning"] for record in run.of(arm) if record.get("tuning")]
+        if tuned:
+            found = {"trials": max(map(len, tuned)), "values": _chosen(tuned), "score": _best_score(tuned)}
+            lines.append({"arm": arm, **found})
+    return lines
+
+
+def _best(trials: list[Json]) -> Json:
+    chosen = [trial for trial in trials if trial.get("chosen")]
+    return max(
+        chosen or trials, key=lambda trial: -np.inf if finite(trial.get("score")) is None else trial["score"]
+    )
+
+
+def _chosen(tuned: list[list[Json]]) -> list[tuple[str, str]]:
+    values: dict[str, list[Any]] = {}
+    for trials in tuned:
+        for name, value in (_best(trials).get("values") or {}).items():
+            values.setdefault(name, []).append(value)
+    return [(name, _summarised(items)) for name, items in values.items()]
+
+
+def _summarised(items: list[Any]) -> str:
+    distinct = sorted(set(items), key=lambda item: (isinstance(item, str), item))
+    written = [f"{item:.3g}" if isinstance(item, float) else str(item) for item in distinct]
+    return ", ".join(dict.fromkeys(written))
+
+
+def _best_score(tuned: list[list[Json]]) -> str:
+    scores = [score for trials in tuned if (score := finite(_best(trials).get("score"))) is not None]
+    return number(abs(sum(scores)) / len(scores)) if scores else MISSING
+
+
+def versions(run: Run) -> list[tuple[str, str]]:
+    """Software versions over all records; several where the records differ."""
+    found: dict[str, list[str]] = {}
+    for record in run.records:
+        for name, version in (record.get("versions") or {}).items():
+            found.setdefault(name, []).append(str(version))
+    return [(name, ", ".join(dict.fromkeys(items))) for name, items in found.items()]
+
+
+def hashes(run: Run) -> list[tuple[str, str]]:
+    """The hashes of the study and of the decision rule that the records carry."""
+    pairs = (("study", "Study"), ("decision", "Decision rule"))
+    found = [(label, dict.fromkeys(str(r[key]) for r in run.records if r.get(key))) for key, label in pairs]
+    return [(label, ", ".join(values)) for label, values in found if values]
