@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
@@ -20,3 +22,8 @@ def test_a_specification_is_a_frozen_value() -> None:
     assert ModelSpec(hidden=(3,)) == ModelSpec(hidden=(3,))
     with pytest.raises(dataclasses.FrozenInstanceError):
         ModelSpec().backbone = "mlp"  # type: ignore[misc]
+
+
+def test_a_specification_needs_no_torch() -> None:
+    code = "import sys, headstart.models.spec; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
