@@ -2,6 +2,8 @@
 
 Measured on the tensors themselves, not modelled: parameters in training, gradients, optimiser state and what
 autograd keeps for the backward pass all count; for closed forms the sums of features.
+
+The runtime itself and the scratch space of its convolutions come on top: a resident process grows by more.
 """
 
 from __future__ import annotations
