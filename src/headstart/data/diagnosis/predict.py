@@ -78,8 +78,14 @@ _FLAMBY = (
     "FLamby (Ogier du Terrail et al., NeurIPS 2022): on the data sets where local training clearly beats "
     "FedAvg, pooling all data adds only .008 to .063"
 )
-_FED3R = "Fed3R (Fanì et al., ICML 2024): at 13 examples per client a closed-form head beats FedAvg, about 45 to 38"
-_MOTLEY = "Motley (Wu et al. 2022): FedAvg + fine-tuning is better than local training and FedAvg on 5 of 5 data sets"
+_FED3R = (
+    "Fed3R (Fanì et al., ICML 2024): at 13 examples per client a closed-form head beats FedAvg, "
+    "about 45 to 38"
+)
+_MOTLEY = (
+    "Motley (Wu et al. 2022): FedAvg + fine-tuning is better than local training and than FedAvg on "
+    "5 of 5 data sets"
+)
 
 # The first that applies decides; the last always applies.
 DECIDING = (

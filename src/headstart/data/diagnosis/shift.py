@@ -14,6 +14,7 @@ from headstart.core import seeds
 from headstart.data.examples import Array
 
 MAX_DIMENSIONS = 64
+MAX_CLIENTS = 100
 
 
 class Shift(NamedTuple):
@@ -36,7 +37,8 @@ def measure_shift(features: Array, labels: Array, client_of: Array, *, seed: int
     """Measure how the clients' features differ.
 
     Features of more than 64 dimensions are projected on the pool's 64 leading principal components: a
-    client's covariance in more dimensions than it has examples says little, and the cost is cubic.
+    client's covariance in more dimensions than it has examples says little, and the cost is cubic. Of more
+    than 100 clients, 100 drawn at random are compared with the pool of all.
 
     Args:
         features: ``(n, d)`` float.
@@ -47,12 +49,13 @@ def measure_shift(features: Array, labels: Array, client_of: Array, *, seed: int
     projected = project(features)
     generator = seeds.numpy_generator(seed, "diagnosis", "shift")
     one_class = np.zeros_like(labels)
+    some = _some_clients(client_of, generator)
     dealt, dealt_within = generator.permutation(client_of), _deal_within(labels, client_of, generator)
     return Shift(
-        frechet=_mean_distance(projected, one_class, client_of),
-        class_conditional=_mean_distance(projected, labels, client_of),
-        expected=_mean_distance(projected, one_class, dealt),
-        class_conditional_expected=_mean_distance(projected, labels, dealt_within),
+        frechet=_mean_distance(projected, one_class, client_of, some),
+        class_conditional=_mean_distance(projected, labels, client_of, some),
+        expected=_mean_distance(projected, one_class, dealt, some),
+        class_conditional_expected=_mean_distance(projected, labels, dealt_within, some),
     )
 
 
@@ -92,17 +95,17 @@ def frechet_distances(means: Array, covariances: Array, mean: Array, covariance:
     return distances
 
 
-def _mean_distance(features: Array, labels: Array, client_of: Array) -> float:
-    """Mean over clients of the distance from the pool, each over its classes by their size."""
+def _mean_distance(features: Array, labels: Array, client_of: Array, some: Array) -> float:
+    """Mean over some clients of the distance from the pool, each over its classes by their size."""
     num_clients = int(client_of.max()) + 1
     totals, weights = np.zeros(num_clients), np.zeros(num_clients)
     for label in np.unique(labels):
         rows = labels == label
-        clients, sizes, distances = _class_distances(features[rows], client_of[rows])
+        clients, sizes, distances = _class_distances(features[rows], client_of[rows], some)
         totals[clients] += sizes * distances
         weights[clients] += sizes
     variance = features.var(axis=0).sum()
-    # A client whose every class has one example has no spread to compare; features that never vary have no shift.
+    """Mean over clients of the distance from the pool, averaged over classes by their size."""
     measured = weights > 0
     return (
         float((totals[measured] / weights[measured]).mean() / variance)
@@ -111,10 +114,11 @@ def _mean_distance(features: Array, labels: Array, client_of: Array) -> float:
     )
 
 
-def _class_distances(features: Array, client_of: Array) -> tuple[Array, Array, Array]:
-    """Clients with at least two rows, their numbers of rows, and their distances to all rows."""
+def _class_distances(features: Array, client_of: Array, some: Array) -> tuple[Array, Array, Array]:
+    """Clients among some with two rows or more, their numbers of rows, their distances from all rows."""
     clients, sizes = np.unique(client_of, return_counts=True)
-    clients, sizes = clients[sizes > 1], sizes[sizes > 1]
+    measurable = (sizes > 1) & np.isin(clients, some)
+    clients, sizes = clients[measurable], sizes[measurable]
     if len(features) < 2 or not len(clients):
         return clients, sizes, np.zeros(len(clients))
     mean, covariance = _moments(features)
@@ -135,6 +139,11 @@ def _shrink(covariance: Array, size: int, pooled: Array) -> Array:
     dimensions = len(pooled)
     shrunk: Array = (size * covariance + dimensions * pooled) / (size + dimensions)
     return shrunk
+
+
+def _some_clients(client_of: Array, generator: np.random.Generator) -> Array:
+    present = np.unique(client_of)
+    return generator.choice(present, min(MAX_CLIENTS, len(present)), replace=False)
 
 
 def _deal_within(labels: Array, client_of: Array, generator: np.random.Generator) -> Array:
