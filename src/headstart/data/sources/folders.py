@@ -15,10 +15,9 @@ from headstart.data.split_names import SPLIT_NAMES
 def open_folder(path: Path) -> Source:
     """Open a folder of class folders, or a folder of client folders that each hold class folders.
 
-    Columns: ``image`` (path), ``label`` (class folder), ``id`` (path inside the folder), and ``client``
-        (client folder),
-    or ``split`` where all outer folders are named train, val, test or the like. Hidden files and files that
-    are no images are passed over.
+    Columns: ``image`` (path), ``label`` (class folder), ``id`` (path inside the folder), and ``client`` (the
+    outer folder), or ``split`` where all outer folders are named train, val, test or the like. Hidden files
+    and files that are no images are passed over.
 
     Raises:
         DataError: no image at either depth, or images at both.

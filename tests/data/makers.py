@@ -1,0 +1,47 @@
+"""Small files and arrays to test with."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+
+def png(value: int = 0, size: tuple[int, int] = (8, 8), mode: str = "L", kind: str = "PNG") -> bytes:
+    """Encode one plain picture; ``size`` is width and height."""
+    buffer = io.BytesIO()
+    Image.new(mode, size, value if mode == "L" else (value,) * len(mode)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def write_table(path: Path, **columns: Any) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def write_people(folder: Path, rows: int = 40, **changes: Any) -> str:
+    """A table of two numeric inputs, a label of two classes and a column of two sites."""
+    rng = np.random.default_rng(0)
+    columns = {
+        "age": rng.normal(50, 10, rows),
+        "dose": rng.normal(size=rows),
+        "label": ["ill" if i % 3 else "well" for i in range(rows)],
+        "site": ["north" if i % 2 else "south" for i in range(rows)],
+    }
+    write_table(folder / "people.parquet", **{**columns, **changes})
+    return "people.parquet"
+
+
+def write_pictures(folder: Path, rows: int = 40, broken: tuple[int, ...] = (), **changes: Any) -> str:
+    """Grey pictures, every one of another shade (``rows`` up to 250), two classes, two sites."""
+    cells = [{"bytes": b"broken" if i in broken else png(i), "path": None} for i in range(rows)]
+    columns = {
+        "image": cells,
+        "label": [i % 2 for i in range(rows)],
+        "site": [f"s{i % 4 // 2}" for i in range(rows)],
+    }
+    write_table(folder / "pictures.parquet", **{**columns, **changes})
+    return "pictures.parquet"

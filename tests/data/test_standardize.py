@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from headstart.data import Client, Examples
+from headstart.data.standardize import fill_and_standardize
+
+
+def _examples(inputs: np.ndarray) -> Examples:
+    rows = len(inputs)
+    return Examples(
+        "table",
+        inputs.astype(np.float32),
+        np.zeros(rows, np.int64),
+        [str(i) for i in range(rows)],
+        ("a", "b"),
+    )
+
+
+@pytest.fixture
+def inputs() -> np.ndarray:
+    return np.random.default_rng(0).normal([5, -3], [2, 30], size=(30, 2))
+
+
+CLIENTS = [
+    Client("a", np.arange(0, 8), np.arange(8, 10), np.arange(10, 15)),
+    Client("b", np.arange(15, 20), np.arange(20, 22), np.arange(22, 25)),
+    Client("new", np.arange(25, 28), np.arange(28, 29), np.arange(29, 30), seen=False),
+]
+
+
+def test_each_client_is_scaled_by_its_own_examples_outside_test(inputs):
+    scaled, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, "client")
+    for client, known, all_rows in zip(CLIENTS, (10, 7, 4), (15, 10, 5), strict=True):
+        first = client.train[0]
+        scaler = StandardScaler().fit(inputs[first : first + known])
+        expected = scaler.transform(inputs[first : first + all_rows]) * np.sqrt((known - 1) / known)
+        assert np.allclose(scaled.inputs[first : first + all_rows], expected, atol=1e-5)
+
+
+def test_pooled_statistics_come_from_seen_clients_alone(inputs):
+    known = np.r_[0:10, 15:22]
+    scaled, central = fill_and_standardize(_examples(inputs), CLIENTS, _examples(inputs), "pooled")
+    expected = (inputs - inputs[known].mean(0)) / inputs[known].std(0, ddof=1)
+    assert np.allclose(scaled.inputs, expected, atol=1e-5)
+    assert np.allclose(central.inputs, expected, atol=1e-5)
+
+
+def test_test_examples_change_no_statistic(inputs):
+    other = inputs.copy()
+    other[[10, 24, 29]] = 1e6
+    for how in ("client", "pooled"):
+        first, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, how)
+        second, _ = fill_and_standardize(_examples(other), CLIENTS, None, how)
+        same = np.setdiff1d(np.arange(30), [10, 24, 29])
+        assert np.array_equal(first.inputs[same], second.inputs[same])
+
+
+def test_constant_and_single_columns_stay_finite(inputs):
+    inputs[:, 1] = 0.1
+    lonely = [
+        Client("a", np.arange(1), np.arange(0), np.arange(1, 3)),
+        Client("b", np.arange(3, 30), np.arange(0), np.arange(0)),
+    ]
+    scaled, _ = fill_and_standardize(_examples(inputs), lonely, None, "client")
+    assert np.isfinite(scaled.inputs).all()
+    assert np.allclose(scaled.inputs[:, 1], 0, atol=1e-6)
+
+
+def test_missing_values_become_the_mean_outside_test(inputs):
+    inputs[0, 0] = inputs[10, 1] = np.nan
+    filled, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, "none")
+    known = np.r_[0:10, 15:22]
+    assert filled.inputs[0, 0] == pytest.approx(np.nanmean(inputs[known, 0]), rel=1e-5)
+    assert filled.inputs[10, 1] == pytest.approx(inputs[known, 1].mean(), rel=1e-5)
+    assert np.array_equal(filled.inputs[1:10], inputs[1:10].astype(np.float32))
+
+
+def test_a_client_without_any_value_of_a_column_takes_the_pooled_mean(inputs):
+    inputs[:10, 0] = np.nan
+    scaled, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, "client")
+    assert np.isfinite(scaled.inputs).all()
+
+
+def test_images_pass_unchanged():
+    images = Examples(
+        "image", np.zeros((2, 1, 4, 4), np.uint8), np.zeros(2, np.int64), ["a", "b"], ("x", "y")
+    )
+    assert fill_and_standardize(images, [], None, "pooled") == (images, None)
