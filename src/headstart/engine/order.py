@@ -13,17 +13,27 @@ from headstart.models.batches import Balance
 PADDING = -1
 
 
-def minibatch_order(labels: Array, *, batch_size: int, epochs: int, balance: Balance, key: tuple[Key, ...]) -> Array:
+def minibatch_order(
+    labels: Array,
+    *,
+    batch_size: int,
+    epochs: int,
+    balance: Balance,
+    key: tuple[Key, ...],
+    steps: int | None = None,
+) -> Array:
     """Return positions of one client's examples, ``(steps, batch)``, with -1 where a last batch is not full.
 
     Every epoch is a permutation, or as many draws with replacement in which each class present is equally likely.
     """
-    steps = -(-len(labels) // batch_size)
-    order = np.full((epochs, steps * batch_size), PADDING, dtype=np.int64)
+    per_epoch = -(-len(labels) // batch_size)
+    if steps is not None:
+        epochs = -(-steps // max(per_epoch, 1))
+    order = np.full((epochs, per_epoch * batch_size), PADDING, dtype=np.int64)
     generator = numpy_generator(*key)
     for epoch in range(epochs):
         order[epoch, : len(labels)] = _one_epoch(labels, balance, generator)
-    return order.reshape(epochs * steps, batch_size)
+    return order.reshape(epochs * per_epoch, batch_size)[:steps]
 
 
 def class_weights(labels: Array) -> Array:

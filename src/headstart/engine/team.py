@@ -51,11 +51,18 @@ class OneClient:
     key: tuple[Key, ...]
 
     def batches(
-        self, model: Model, *, batch_size: int, epochs: int, balance: Balance = "none", stream: str = ""
+        self,
+        model: Model,
+        *,
+        batch_size: int,
+        epochs: int,
+        steps: int | None = None,
+        balance: Balance = "none",
+        stream: str = "",
     ) -> Iterator[Batch]:
         """Yield minibatches; see :class:`headstart.models.batches.ClientData`."""
         inputs = self.activations.at(model)
-        order, weights = self.plan(batch_size, epochs, balance, stream), torch.from_numpy(self.weights(balance))
+        order, weights = self.plan(batch_size, epochs, steps, balance, stream), torch.from_numpy(self.weights(balance))
         for row in order:
             positions = row[row != PADDING]
             rows = torch.from_numpy(self.indices[positions])
@@ -66,11 +73,13 @@ class OneClient:
         rows = torch.from_numpy(self.indices)
         return Batch(self.activations.at(model)[rows], self.activations.labels[rows], torch.ones(len(rows)))
 
-    def plan(self, batch_size: int, epochs: int, balance: Balance, stream: str) -> Array:
+    def plan(self, batch_size: int, epochs: int, steps: int | None, balance: Balance, stream: str) -> Array:
         """Return the order of positions, ``(steps, batch)``."""
         labels = self.activations.examples.labels[self.indices]
         key = (*self.key, stream)
-        return minibatch_order(labels, batch_size=batch_size, epochs=epochs, balance=balance, key=key)
+        return minibatch_order(
+            labels, batch_size=batch_size, epochs=epochs, steps=steps, balance=balance, key=key
+        )
 
     def weights(self, balance: Balance) -> Array:
         """Return the weight of each example, float32."""
@@ -86,10 +95,17 @@ class ManyClients:
     members: Sequence[OneClient]
 
     def batches(
-        self, model: Model, *, batch_size: int, epochs: int, balance: Balance = "none", stream: str = ""
+        self,
+        model: Model,
+        *,
+        batch_size: int,
+        epochs: int,
+        steps: int | None = None,
+        balance: Balance = "none",
+        stream: str = "",
     ) -> Iterator[Batch]:
         """Yield stacked minibatches; see :class:`headstart.models.batches.ClientData`."""
-        orders = [member.plan(batch_size, epochs, balance, stream) for member in self.members]
+        orders = [member.plan(batch_size, epochs, steps, balance, stream) for member in self.members]
         weights = [member.weights(balance) for member in self.members]
         for step in range(max(len(order) for order in orders)):
             yield self._gather(model, [order[step : step + 1].ravel() for order in orders], weights)

@@ -39,14 +39,22 @@ class ClientData(Protocol):
     """The training data of one client, or of a stack of clients."""
 
     def batches(
-        self, model: Model, *, batch_size: int, epochs: int, balance: Balance = "none", stream: str = ""
+        self,
+        model: Model,
+        *,
+        batch_size: int,
+        epochs: int,
+        steps: int | None = None,
+        balance: Balance = "none",
+        stream: str = "",
     ) -> Iterator[Batch]:
-        """Yield ``epochs`` passes of shuffled minibatches.
+        """Yield ``epochs`` passes of shuffled minibatches, or exactly ``steps`` minibatches.
 
         Args:
             model: its cut says which activations the batches hold.
             batch_size: examples per step; the last batch of an epoch may be smaller (padded, in a stack).
             epochs: passes over the data.
+            steps: number of minibatches, over as many passes as that takes; None counts epochs.
             balance: care for imbalanced classes.
             stream: names the random order, so that two phases of one method differ.
         """

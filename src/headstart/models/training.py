@@ -30,6 +30,7 @@ class LocalTraining:
         momentum: of SGD.
         weight_decay: L2 (decoupled for ``adamw``).
         balance: ``none``, ``loss`` (class-weighted) or ``sampling`` (class-balanced).
+        local_steps: take so many steps each time, whatever the number of epochs says; None counts epochs.
     """
 
     client_lr: PositiveFloat = field(default=0.05, metadata={"search": Scale(10)})
@@ -38,6 +39,7 @@ class LocalTraining:
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     weight_decay: NonNegativeFloat = 0.0
     balance: Balance = "none"
+    local_steps: PositiveInt | None = None
 
     def build(self, lr_factor: float = 1.0) -> Optimizer:
         """Return the optimiser, its step size times ``lr_factor``."""
@@ -45,7 +47,9 @@ class LocalTraining:
 
     def batches(self, model: Model, data: ClientData, epochs: int, stream: str = "") -> Iterable[Batch]:
         """Return ``epochs`` shuffled passes over ``data``; ``stream`` names their random order."""
-        return data.batches(model, batch_size=self.batch_size, epochs=epochs, balance=self.balance, stream=stream)
+        return data.batches(
+            model, batch_size=self.batch_size, epochs=epochs, balance=self.balance, stream=stream
+        )
 
     def fit(
         self,

@@ -12,7 +12,7 @@ import numpy as np
 from headstart.data.diagnosis import Diagnosis, diagnose
 from headstart.data.examples import Array
 from headstart.data.federation import Client
-from headstart.models.registry import is_checkpoint
+from headstart.models.spec import is_checkpoint
 from headstart.study.arms import StageSpec
 
 if TYPE_CHECKING:

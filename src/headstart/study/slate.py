@@ -12,8 +12,8 @@ from headstart.data.federation import Federation
 from headstart.models.spec import ModelSpec, is_checkpoint
 from headstart.study.arms import ArmSpec, StageSpec
 
-_LOCAL_EPOCHS = 30
-"""From random weights a client needs more passes than from good ones."""
+_PASSES = 20
+"""Passes over a client's training data in every arm's longest stage, so that none has more practice than another."""
 
 
 @dataclass(frozen=True)
@@ -106,19 +106,22 @@ _NO_HEAD = "needs a labelled central pool with the clients' classes; add one as 
 
 def _arms(good: str) -> list[ArmSpec]:
     random, trained = StageSpec("random"), StageSpec(good)
-    fedavg, fedadam, ridge = StageSpec("fedavg"), StageSpec("fedadam"), StageSpec("ridge")
-    local = StageSpec("full_finetune", {"epochs": _LOCAL_EPOCHS, "accept": False})
+    ridge, pooled = StageSpec("ridge"), StageSpec("pooled", {"epochs": _PASSES})
+    fedavg, fedadam = (StageSpec(name, {"rounds": _PASSES, "local_epochs": 1}) for name in ("fedavg", "fedadam"))
+    full, probe = (StageSpec(name, {"epochs": _PASSES}) for name in ("full_finetune", "linear_probe"))
+    lp_ft = StageSpec("lp_ft", {"head_epochs": _PASSES // 2, "epochs": _PASSES // 2})
+    local = StageSpec("full_finetune", {"epochs": _PASSES, "accept": False})
     return [
         ArmSpec("zero-shot", trained),
         ArmSpec("local", random, adapt=local),
-        ArmSpec("pooled", trained, (StageSpec("pooled"),)),
-        ArmSpec("finetune-head", trained, adapt=StageSpec("linear_probe")),
-        ArmSpec("finetune-lp-ft", trained, adapt=StageSpec("lp_ft")),
-        ArmSpec("finetune-full", trained, adapt=StageSpec("full_finetune")),
+        ArmSpec("pooled", trained, (pooled,)),
+        ArmSpec("finetune-head", trained, adapt=probe),
+        ArmSpec("finetune-lp-ft", trained, adapt=lp_ft),
+        ArmSpec("finetune-full", trained, adapt=full),
         ArmSpec("fedavg", random, (fedavg,)),
         ArmSpec("fedavg-pretrained", trained, (fedavg,)),
         ArmSpec("fedadam-pretrained", trained, (fedadam,)),
-        ArmSpec("fedavg-finetune", trained, (fedavg,), StageSpec("lp_ft")),
+        ArmSpec("fedavg-finetune", trained, (fedavg,), lp_ft),
         ArmSpec("ridge", trained, (ridge,)),
         ArmSpec("ridge-personal", trained, (ridge,), StageSpec("personal_ridge")),
         ArmSpec("ridge-fedadam", trained, (ridge, fedadam)),
