@@ -116,12 +116,12 @@ def _other_min_effect(contest: Contest, recommended: str) -> list[str]:
     if gap > 1e-12:
         # Just below its own gap, the recommended arm no longer counts as near.
         heir = contest.cheapest_within(max(gap * (1 - 1e-6) - 2e-12, 0.0))
-        found.append(f"With min_effect below {_three(gap)}, {heir} would be recommended.")
+        found.append(f"With min_effect below {_two_digits(gap)}, {heir} would be recommended.")
     cheaper = [arm for arm in contest.candidates if contest.cost(arm) < contest.cost(recommended)]
     if cheaper:
         heir = max(cheaper, key=contest.strength)
         needed = contest.strength(best) - contest.strength(heir)
-        threshold = _three(needed, up=True)
+        threshold = _two_digits(needed, up=True)
         found.append(
             f"With min_effect of {threshold} or more, {heir}, which is cheaper, would be recommended."
         )
@@ -206,7 +206,7 @@ def _listing(noun: str, names: Sequence[str]) -> str:
     return f"{noun} {names[0]}" if len(names) == 1 else f"{noun}s {', '.join(names)}"
 
 
-def _three(value: float, *, up: bool = False) -> str:
+def _two_digits(value: float, *, up: bool = False) -> str:
     """Round to two significant digits, upwards where a threshold must be reached."""
     if value <= 0:
         return "0"

@@ -54,8 +54,7 @@ def fit_ridge(features: Array, labels: Array, num_classes: int, *, towards: Arra
     start = np.zeros((rows.shape[1], num_classes)) if towards is None else towards
     penalties = PENALTIES if towards is None else (*PENALTIES, float("inf"))
     values, vectors = _decompose(rows)
-    residual_moments = rows.T @ _one_hot(labels, num_classes) - rows.T @ (rows @ start)
-    turned = vectors.T @ residual_moments
+    turned = vectors.T @ (class_sums(rows, labels, num_classes) - rows.T @ (rows @ start))
     errors, hits = _leave_one_out(rows, labels, start, values, vectors, turned, penalties)
     chosen = int(np.argmin(errors))
     weights = start + vectors @ (turned / (values[:, None] + penalties[chosen]))
@@ -73,6 +72,11 @@ def scale_of(features: Array) -> tuple[Array, float]:
     mean = features.mean(axis=0, dtype=np.float64)
     length = float(np.sqrt(features.var(axis=0, dtype=np.float64).sum()))
     return mean, length or 1.0
+
+
+def class_sums(features: Array, labels: Array, num_classes: int) -> Array:
+    """Sum the features of each class: ``F'Y`` ``(d, classes)``."""
+    return np.stack([features[labels == label].sum(axis=0) for label in range(num_classes)], axis=1)
 
 
 def _decompose(rows: Array) -> tuple[Array, Array]:
@@ -101,7 +105,7 @@ def _leave_one_out(
     for begin in range(0, len(rows), CHUNK):
         part, answers = rows[begin : begin + CHUNK], labels[begin : begin + CHUNK]
         basis, base = part @ vectors, part @ start
-        targets = _one_hot(answers, start.shape[1])
+        targets = np.eye(start.shape[1])[answers]
         for position, penalty in enumerate(penalties):
             shrink = 1 / (values + penalty)
             leverage = np.minimum((basis**2) @ shrink, 1 - 1e-9)
@@ -110,7 +114,3 @@ def _leave_one_out(
             errors[position] += (residual**2).sum()
             hits[position] += (np.argmax(targets - residual, axis=1) == answers).sum()
     return errors, hits
-
-
-def _one_hot(labels: Array, num_classes: int) -> Array:
-    return np.eye(num_classes)[labels]

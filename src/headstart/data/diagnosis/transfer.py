@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.core import seeds
+from headstart.data.diagnosis.ridge import class_sums
 from headstart.data.examples import Array
 
 CHUNK = 1024
@@ -53,12 +54,11 @@ def knn_accuracy(
 
 def logme(features: Array, labels: Array, num_classes: int) -> float:
     """LogME of features ``(n, d)`` and labels ``(n,)``, see ``logme_from_sums``."""
-    features = features.astype(np.float64)
-    targets = np.eye(num_classes)[labels]
-    return logme_from_sums(features.T @ features, features.T @ targets, targets.sum(axis=0))
+    features, counts = features.astype(np.float64), np.bincount(labels, minlength=num_classes)
+    return logme_from_sums(features.T @ features, class_sums(features, labels, num_classes), counts)
 
 
-def logme_from_sums(gram: Array, class_sums: Array, counts: Array) -> float:
+def logme_from_sums(gram: Array, sums: Array, counts: Array) -> float:
     """Log maximum evidence per example of linear models on the features, one per class against the rest.
 
     You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", ICML 2021,
@@ -73,7 +73,7 @@ def logme_from_sums(gram: Array, class_sums: Array, counts: Array) -> float:
 
     Args:
         gram: ``F'F`` ``(d, d)``.
-        class_sums: ``F'Y`` ``(d, classes)``, the sum of the features of each class.
+        sums: ``F'Y`` ``(d, classes)``, the sum of the features of each class.
         counts: examples per class ``(classes,)``.
 
     Returns:
@@ -86,7 +86,7 @@ def logme_from_sums(gram: Array, class_sums: Array, counts: Array) -> float:
     values, vectors = np.linalg.eigh(gram / square_length)
     spanned = values > 1e-10 * max(float(values[-1]), 1e-300)
     values = np.where(spanned, values, 0.0)
-    turned = vectors.T @ class_sums / np.sqrt(square_length)
+    turned = vectors.T @ sums / np.sqrt(square_length)
     explained = np.divide(turned**2, values[:, None], out=np.zeros(turned.shape), where=spanned[:, None])
     evidences = [_evidence(values, explained[:, c], float(counts[c]), total) for c in np.flatnonzero(counts)]
     return float(np.mean(evidences))

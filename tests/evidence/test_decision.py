@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headstart.core.errors import DataError, SettingError
+from headstart.evidence import check_decision, check_settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"baseline": "fedavgg"}, r"decision\.baseline: .* got 'fedavgg'; did you mean 'fedavg'"),
+        ({"metric": "recall"}, r"decision\.metric: unknown metric 'recall'"),
+        ({"min_effect": -0.1}, r"decision\.min_effect: .* got -0\.1"),
+        ({"min_effect": float("nan")}, r"decision\.min_effect: .* got nan"),
+        ({"confidence": 95}, r"decision\.confidence: .* got 95"),
+        ({"confidence": 0}, r"decision\.confidence: .* got 0"),
+    ],
+)
+def test_bad_settings_are_refused(changes: dict[str, Any], message: str):
+    good: dict[str, Any] = {"baseline": "fedavg", "metric": "accuracy", "min_effect": 0.0, "confidence": 0.9}
+    check_settings(**good, arms=["ridge", "fedavg"])
+    with pytest.raises(SettingError, match=message):
+        check_settings(**(good | changes), arms=["ridge", "fedavg"])
+
+
+def test_records_under_another_rule_are_refused():
+    record = {"arm": "ridge", "seed": 3, "decision": "old"}
+    check_decision([record], "old")
+    with pytest.raises(DataError, match="arm 'ridge', seed 3, was made under 'old', not 'new'"):
+        check_decision([{"arm": "ridge", "seed": 0, "decision": "new"}, record], "new")
+
+
+def test_a_record_without_a_rule_is_refused():
+    with pytest.raises(DataError, match="was made under None"):
+        check_decision([{"arm": "ridge", "seed": 0}], "new")
