@@ -1,4 +1,4 @@
-"""Run folders to read: deterministic, in the format of a real study, for tests and for looking at the page."""
+"""Run folders to read: deterministic, in the format of a real study, for tests and for looking."""
 
 import json
 from dataclasses import dataclass, field
@@ -24,8 +24,28 @@ SLATE: dict[str, tuple[Any, ...]] = {
     "fedadam-pretrained": ("pretrained", "fedadam", "keep", 0.822, 50, 51 * FULL, 50 * FULL, 2.1e13, 0.6e9),
     "fedavg-finetune": ("random", "fedavg", "full_finetune", 0.764, 50, 50 * FULL, 50 * FULL, 2.4e13, 0.6e9),
     "ridge": ("pretrained", "ridge", "keep", 0.812, 1, FULL + HEAD, 1_058_000, 3.0e10, 0.06e9),
-    "ridge-personal": ("pretrained", "ridge", "personal_ridge", 0.838, 1, FULL + HEAD, 1_058_000, 3.1e10, 0.06e9),
-    "ridge-fedadam": ("pretrained", "ridge+fedadam", "keep", 0.826, 21, FULL + 21 * HEAD, 1_222_000, 8e10, 0.06e9),
+    "ridge-personal": (
+        "pretrained",
+        "ridge",
+        "personal_ridge",
+        0.838,
+        1,
+        FULL + HEAD,
+        1_058_000,
+        3.1e10,
+        0.06e9,
+    ),
+    "ridge-fedadam": (
+        "pretrained",
+        "ridge+fedadam",
+        "keep",
+        0.826,
+        21,
+        FULL + 21 * HEAD,
+        1_222_000,
+        8e10,
+        0.06e9,
+    ),
 }
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "num_examples")
 
@@ -50,7 +70,7 @@ class Recipe:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-def write_run(folder: Path, recipe: Recipe = Recipe()) -> Path:  # noqa: B008
+def write_run(folder: Path, recipe: Recipe = Recipe()) -> Path:
     """Write a run folder by the recipe; the same recipe gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     truth = _truth(recipe)
@@ -78,7 +98,7 @@ def _truth(recipe: Recipe) -> np.ndarray:
     mixed -= mixed.mean(axis=2, keepdims=True)
     noise = generator.normal(0, 0.012, (len(SLATE), recipe.seeds, recipe.clients))
     values = np.clip(every + client + mixed + noise, 0.02, 0.995)
-    if recipe.nan_client:
+    if recipe.nan_client and recipe.seeds > 1:
         values[list(SLATE).index("fedavg"), 0, -1] = np.nan
     return values[[list(SLATE).index(arm) for arm in recipe.arms]]
 
@@ -91,7 +111,11 @@ def _record(recipe: Recipe, truth: np.ndarray, arm: str, seed: int) -> dict[str,
     start, federate, adapt, _, rounds, down, up, flops, memory = SLATE[arm]
     values = truth[recipe.arms.index(arm), seed]
     seen = values[: recipe.clients - recipe.unseen]
-    stages = [_stage(name, rounds=max(1, rounds // (i + 1))) for i, name in enumerate((federate or "").split("+")) if name]
+    stages = [
+        _stage(name, rounds=max(1, rounds // (i + 1)))
+        for i, name in enumerate((federate or "").split("+"))
+        if name
+    ]
     mean = float(np.nanmean(seen))
     return {
         "arm": arm,
@@ -99,7 +123,7 @@ def _record(recipe: Recipe, truth: np.ndarray, arm: str, seed: int) -> dict[str,
         "study": "5f0c7a1d9be24a30a1",
         "decision": "c19e4b7702aa41d6b3",
         "settings": {"start": _stage(start), "federate": stages, "adapt": _stage(adapt, client_lr=0.003)},
-        "tuning": _trials(seed) if recipe.tuning else [],
+        "tuning": _trials(len(arm)) if recipe.tuning else [],
         "metrics": {
             **{f"client_{name}": mean for name in METRICS[:3]},
             "client_log_loss": 1.2 - mean,
@@ -107,7 +131,9 @@ def _record(recipe: Recipe, truth: np.ndarray, arm: str, seed: int) -> dict[str,
             "worst_client": float(np.nanmin(seen)),
             "unseen_client_accuracy": float(np.nanmean(values[-recipe.unseen :])) if recipe.unseen else None,
         },
-        "curve": _curve(federate, rounds, mean, seed, up + down) if recipe.curves and federate and rounds > 1 else [],
+        "curve": _curve(federate, rounds, mean, seed, up + down)
+        if recipe.curves and federate and rounds > 1
+        else [],
         "costs": {
             "download_bytes": down,
             "upload_bytes": up,
@@ -130,7 +156,12 @@ def _trials(seed: int) -> list[dict[str, Any]]:
     rates = 10 ** generator.uniform(-4, -1, 8)
     scores = 0.8 - 0.04 * (np.log10(rates) + 2.4) ** 2
     return [
-        {"trial": at, "values": {"client_lr": float(f"{rate:.4g}")}, "score": round(float(score), 4), "chosen": bool(score == scores.max())}
+        {
+            "trial": at,
+            "values": {"client_lr": float(f"{rate:.4g}")},
+            "score": round(float(score), 4),
+            "chosen": bool(score == scores.max()),
+        }
         for at, (rate, score) in enumerate(zip(rates, scores, strict=True))
     ]
 
@@ -142,7 +173,13 @@ def _curve(federate: str, rounds: int, mean: float, seed: int, traffic: float) -
     pace = {"fedavg": 14.0, "fedadam": 7.0}.get(stage, 10.0)
     level = 0.5 + (mean + 0.01 - 0.5) * (1 - np.exp(-at / pace)) + generator.normal(0, 0.006, len(at))
     return [
-        {"round": int(r), "stage": stage, "val_loss": float(1.3 - v), "val_accuracy": float(v), "bytes": float(traffic * r / rounds)}
+        {
+            "round": int(r),
+            "stage": stage,
+            "val_loss": float(1.3 - v),
+            "val_accuracy": float(v),
+            "bytes": float(traffic * r / rounds),
+        }
         for r, v in zip(at, level, strict=True)
     ]
 
@@ -151,7 +188,15 @@ def _write_clients(path: Path, recipe: Recipe, truth: np.ndarray) -> None:
     generator = np.random.default_rng(3)
     counts = generator.integers(12, 90, recipe.clients)
     rows = [
-        (arm, seed, client, c < recipe.clients - recipe.unseen, "test", metric, _value(metric, truth[a, seed, c], counts[c]))
+        (
+            arm,
+            seed,
+            client,
+            c < recipe.clients - recipe.unseen,
+            "test",
+            metric,
+            _value(metric, truth[a, seed, c], counts[c]),
+        )
         for a, arm in enumerate(recipe.arms)
         for seed in range(recipe.seeds)
         for c, client in enumerate(client_names(recipe))
@@ -174,7 +219,11 @@ def _verdict(recipe: Recipe, truth: np.ndarray) -> dict[str, Any]:
     baseline = recipe.baseline if recipe.baseline in recipe.arms else recipe.arms[0]
     effect = means[best] - means[baseline]
     ordered = sorted((arm for arm in real if arm != best), key=lambda arm: -means[arm])
-    clients = "every client is listed; no significance is claimed" if recipe.clients <= 6 else "20 clients and 5 seeds"
+    clients = (
+        "every client is listed; no significance is claimed"
+        if recipe.clients <= 6
+        else "20 clients and 5 seeds"
+    )
     sentence = (
         f"{best} is recommended: {100 * effect:+.1f} points of balanced accuracy over {baseline} "
         f"(95% interval {100 * effect - 3.1:.1f} to {100 * effect + 3.1:.1f}; {clients})."
@@ -188,14 +237,18 @@ def _verdict(recipe: Recipe, truth: np.ndarray) -> dict[str, Any]:
         "baseline": baseline,
         "effect": effect,
         "interval": [effect - 0.031, effect + 0.031],
-        "ruled_out": {"prox-large": "device 'clinic': uplink = \"none\", and this arm uploads 2.2 GB per client"},
+        "ruled_out": {
+            "prox-large": "device 'clinic': uplink = \"none\", and this arm uploads 2.2 GB per client"
+        },
         "predicted": "ridge-personal" if recipe.diagnosis else None,
         "prediction_held": best == "ridge-personal" if recipe.diagnosis else None,
         "metric": recipe.metric,
         "min_effect": 0.01,
         "confidence": 0.95,
         "clear_winner": recipe.clear_winner,
-        "nearest": {"arm": ordered[0], "gap": means[best] - means[ordered[0]], "interval": [-0.012, 0.031]} if ordered else None,
+        "nearest": {"arm": ordered[0], "gap": means[best] - means[ordered[0]], "interval": [-0.012, 0.031]}
+        if ordered
+        else None,
         "would_change": [
             f"The nearest arm is {ordered[0]}, {means[best] - means[ordered[0]]:.3f} worse.",
             f"With min_effect at least 0.022, {ordered[0]} would be recommended.",
@@ -214,9 +267,16 @@ def _verdict(recipe: Recipe, truth: np.ndarray) -> dict[str, Any]:
 
 def _hurt(recipe: Recipe, truth: np.ndarray, a: int) -> dict[str, Any]:
     mean = np.nanmean(truth, axis=1)
-    local = float((mean[a] < mean[recipe.arms.index("local")]).mean()) if "local" in recipe.arms else None
-    adapted = SLATE[recipe.arms[a]][2] != "keep" and "zero-shot" in recipe.arms
-    return {"local": local, "keep": float((mean[a] < mean[recipe.arms.index("zero-shot")]).mean()) if adapted else None}
+
+    def share(reference: str) -> float | None:
+        return (
+            float((mean[a] < mean[recipe.arms.index(reference)]).mean()) if reference in recipe.arms else None
+        )
+
+    return {
+        "local": share("local"),
+        "keep": share("zero-shot") if SLATE[recipe.arms[a]][2] != "keep" else None,
+    }
 
 
 def _judged(values: np.ndarray, recipe: Recipe) -> dict[str, Any]:

@@ -64,36 +64,30 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     """Move label heights apart until each has ``gap``, in order, within [low, high] where they fit.
 
     >>> spread([10, 11, 40], gap=12, low=0, high=100)
-    [4.5, 16.5, 40]
+    [4.5, 16.5, 40.0]
     """
-    order = sorted(range(len(wanted)), key=lambda at: wanted[at])
-    groups: list[list[Any]] = []  # [centre, members]
-    for at in order:
-        groups.append([float(wanted[at]), [at]])
-        while len(groups) > 1 and _touch(groups[-2], groups[-1], gap):
-            _merge(groups, wanted)
+    groups: list[list[int]] = []
+    for at in sorted(range(len(wanted)), key=lambda at: wanted[at]):
+        groups.append([at])
+        while len(groups) > 1 and _touch(groups[-2:], wanted, gap, low, high):
+            groups[-2:] = [groups[-2] + groups[-1]]
     placed = [0.0] * len(wanted)
-    for centre, members in groups:
-        half = gap * (len(members) - 1) / 2
-        centre = min(max(centre, low + half), max(high - half, low + half))
+    for members in groups:
+        first = _centre(members, wanted, gap, low, high) - gap * (len(members) - 1) / 2
         for step, at in enumerate(members):
-            placed[at] = centre - half + gap * step
-    return _exact(placed, wanted)
+            placed[at] = first + gap * step
+    return placed
 
 
-def _touch(upper: list[Any], lower: list[Any], gap: float) -> bool:
-    reach = gap * (len(upper[1]) + len(lower[1])) / 2
-    return bool(lower[0] - upper[0] < reach)
+def _touch(pair: list[list[int]], wanted: Sequence[float], gap: float, low: float, high: float) -> bool:
+    upper, lower = (_centre(members, wanted, gap, low, high) for members in pair)
+    return lower - upper < gap * (len(pair[0]) + len(pair[1])) / 2
 
 
-def _merge(groups: list[list[Any]], wanted: Sequence[float]) -> None:
-    members = groups[-2][1] + groups[-1][1]
-    del groups[-2:]
-    groups.append([sum(wanted[at] for at in members) / len(members), members])
-
-
-def _exact(placed: Sequence[float], wanted: Sequence[float]) -> list[float]:
-    return [was if now == was else now for now, was in zip(placed, wanted, strict=True)]
+def _centre(members: list[int], wanted: Sequence[float], gap: float, low: float, high: float) -> float:
+    half = gap * (len(members) - 1) / 2
+    mean = sum(wanted[at] for at in members) / len(members)
+    return min(max(mean, low + half), max(high - half, low + half))
 
 
 def place_labels(

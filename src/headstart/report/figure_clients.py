@@ -141,7 +141,7 @@ def _distribution(run: Run, scores: Scores, width: int) -> Any:
     )
     layers = alt.layer(
         alt.Chart(ticks)
-        .mark_tick(thickness=1, height=16, opacity=0.25)
+        .mark_tick(thickness=1, height=16, opacity=0.18)
         .encode(x=x, y=name_axis(order, left), color=constant(MUTED)),
         base.mark_rule(strokeWidth=1.5).encode(x="q10:Q", x2="q90:Q", color=colour()),
         base.mark_rule(strokeWidth=6, opacity=0.55).encode(x="q25:Q", x2="q75:Q", color=colour()),

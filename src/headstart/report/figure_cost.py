@@ -72,9 +72,10 @@ def _padded(values: list[float]) -> list[float]:
 
 
 def _steps(rows: list[ArmRow], pixels: list[tuple[float, float]]) -> list[tuple[float, ...]]:
-    """The front's level steps as boxes, so that no label lies on the line."""
+    """The front's steps as thin boxes, so that no label lies on the line."""
     front = sorted(pixel for row, pixel in zip(rows, pixels, strict=True) if row.pareto)
-    return [(a[0], a[1] - 2, b[0], a[1] + 2) for a, b in itertools.pairwise(front)]
+    level = [(a[0], a[1] - 2, b[0], a[1] + 2) for a, b in itertools.pairwise(front)]
+    return level + [(b[0] - 2, b[1], b[0] + 2, a[1]) for a, b in itertools.pairwise(front)]
 
 
 def _to(value: float, domain: list[float], start: float, stop: float) -> float:

@@ -72,8 +72,8 @@ class Metric:
     def change(self, x: Any, *, unit: bool = True) -> str:
         """Write a difference, always with its sign.
 
-        >>> print(Metric("accuracy").change(0.0213), Metric("log_loss").change(0.05))
-        +2.1 pp +0.050
+        >>> Metric("accuracy").change(0.0213).split(), Metric("log_loss").change(0.05)
+        (['+2.1', 'pp'], '+0.050')
         """
         number = finite(x)
         if number is None:
@@ -86,8 +86,8 @@ class Metric:
     def between(self, low: Any, high: Any) -> str:
         """Write an interval of differences.
 
-        >>> print(Metric("accuracy").between(0.01, 0.032))
-        +1.0 to +3.2 pp
+        >>> Metric("accuracy").between(0.01, 0.032).split()
+        ['+1.0', 'to', '+3.2', 'pp']
         """
         if finite(low) is None or finite(high) is None:
             return MISSING
@@ -118,8 +118,8 @@ def finite(x: Any) -> float | None:
 def size(x: Any) -> str:
     """Write bytes, decimal units.
 
-    >>> print(size(0), size(910), size(44_700_000))
-    0 910 B 44.7 MB
+    >>> size(0), size(44_700_000).split()
+    ('0', ['44.7', 'MB'])
     """
     return _scaled(x, ("B", "kB", "MB", "GB", "TB", "PB"))
 
@@ -127,8 +127,8 @@ def size(x: Any) -> str:
 def operations(x: Any) -> str:
     """Write floating-point operations.
 
-    >>> print(operations(3_200_000_000))
-    3.2 GFLOP
+    >>> operations(3_200_000_000).split()
+    ['3.2', 'GFLOP']
     """
     return _scaled(x, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"))
 

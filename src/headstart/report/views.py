@@ -85,7 +85,7 @@ def key_numbers(run: Run, rows: tuple[ArmRow, ...]) -> list[KeyNumber]:
     metric = Metric(run.metric)
     candidates = [
         _effect(run, metric, chosen, base),
-        _chance(chosen),
+        None if run.verdict.get("few_clients") else _chance(chosen),
         _worst(metric, chosen, base),
         _sent(chosen, base),
     ]

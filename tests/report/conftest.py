@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+
+from .run_folders import Recipe, write_run
+
+SMALL = ("local", "finetune-lp-ft", "fedavg", "ridge")
+
+
+@pytest.fixture(scope="session")
+def slate_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole slate: 13 arms, 5 seeds, 20 clients, four of them held out."""
+    return write_run(tmp_path_factory.mktemp("runs") / "slate")
+
+
+@pytest.fixture(scope="session")
+def few_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four clients, no clear winner, nothing held out, no diagnosis."""
+    recipe = Recipe(
+        arms=SMALL, clients=4, unseen=0, seeds=2, diagnosis=False, clear_winner=False, names="Hospital {}"
+    )
+    return write_run(tmp_path_factory.mktemp("runs") / "few", recipe)
+
+
+@pytest.fixture
+def bare_folder(tmp_path: Path) -> Path:
+    """One arm, one seed, no tuning, curves, diagnosis or verdict."""
+    recipe = Recipe(arms=("fedavg",), seeds=1, clients=3, unseen=0, nan_client=False)
+    recipe = Recipe(
+        **{**recipe.__dict__, "tuning": False, "curves": False, "diagnosis": False, "verdict": False}
+    )
+    return write_run(tmp_path / "bare", recipe)

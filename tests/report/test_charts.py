@@ -1,0 +1,32 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.report.charts import place_labels, spread
+
+
+@given(st.lists(st.floats(0, 300), max_size=14))
+def test_spread_labels_keep_their_order_and_do_not_touch(wanted: list[float]) -> None:
+    placed = spread(wanted, 15, 0, 300)
+    order = sorted(range(len(wanted)), key=lambda at: wanted[at])
+    heights = [placed[at] for at in order]
+    assert all(low + 15 <= high + 1e-6 for low, high in pairwise(heights))
+
+
+@given(st.lists(st.tuples(st.floats(60, 540), st.floats(40, 260)), min_size=1, max_size=5))
+def test_a_name_lies_within_the_figure(points: list[tuple[float, float]]) -> None:
+    for (x, y, align), name in zip(
+        place_labels(points, ["ridge"] * len(points), 600, 300), points, strict=True
+    ):
+        width = len("ridge") * 6.6
+        left = {"left": x, "right": x - width, "center": x - width / 2}[align]
+        assert left >= 0, name
+        assert left + width <= 600
+        assert 0 <= y <= 300
+
+
+def test_names_beside_two_near_points_do_not_overlap() -> None:
+    (ax, ay, a), (bx, by, b) = place_labels([(100, 100), (103, 104)], ["fedavg", "ridge"], 600, 300)
+    assert (a, b) != ("left", "left") or abs(ay - by) >= 14
+    assert (ax, ay) != (bx, by)

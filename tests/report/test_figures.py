@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from headstart.core.errors import SettingError
+from headstart.report import figures, load_run, save_figures
+from headstart.report.figure_curves import curves
+from headstart.report.palette import VARIABLES
+from headstart.report.svg import inline_svg
+
+from .run_folders import Recipe, write_run
+
+EVERY = ["arms", "clients", "differences", "cost", "curves"]
+
+
+@pytest.mark.parametrize("width", [880, 350])
+def test_every_figure_is_a_valid_chart(slate_folder: Path, width: int) -> None:
+    charts = figures(load_run(slate_folder), width)
+    assert list(charts) == EVERY
+    for chart in charts.values():
+        assert chart.to_dict()["usermeta"]["description"]
+
+
+def test_only_figures_with_data_are_drawn(bare_folder: Path) -> None:
+    assert list(figures(load_run(bare_folder))) == ["arms", "clients"]
+
+
+def test_many_clients_are_shown_as_a_distribution(tmp_path: Path) -> None:
+    many = load_run(
+        write_run(tmp_path, Recipe(arms=("local", "ridge", "fedavg"), seeds=1, clients=61, curves=False))
+    )
+    chart = figures(many)["clients"].to_dict()
+    assert "distribution" in chart["usermeta"]["description"]
+
+
+def test_inline_svg_scales_follows_the_theme_and_speaks(few_folder: Path) -> None:
+    text = inline_svg(figures(load_run(few_folder))["arms"], "wide-arms")
+    assert text.startswith('<svg viewBox="0 0 ')
+    assert '<title id="wide-arms-title">Arms by balanced accuracy</title>' in text
+    assert "var(--recommended)" in text
+    assert not [colour for colour in VARIABLES if colour in text]
+    assert "http" not in text
+
+
+def test_save_figures_as_png_and_svg(few_folder: Path, tmp_path: Path) -> None:
+    run = load_run(few_folder)
+    pictures = save_figures(run, tmp_path / "figures")
+    assert [path.name for path in pictures] == [f"{name}.png" for name in EVERY]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    assert all("<svg" in path.read_text() for path in save_figures(run, tmp_path, format="svg"))
+
+
+def test_an_unknown_figure_format(few_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="figure format 'pgn' is unknown: did you mean 'png'"):
+        save_figures(load_run(few_folder), tmp_path, format="pgn")
+
+
+def test_arms_that_share_their_rounds_share_a_line(bare_folder: Path) -> None:
+    point = {"stage": "fedavg", "val_loss": 1.0, "bytes": 0.0}
+    curve = [{**point, "round": at, "val_accuracy": 0.5 + at / 100} for at in range(3)]
+    import json
+
+    record = json.loads((bare_folder / "records.jsonl").read_text()) | {"curve": curve}
+    lines = [record, {**record, "arm": "fedavg-finetune"}]
+    (bare_folder / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (line,) = curves(load_run(bare_folder))
+    assert set(line.arms) == {"fedavg", "fedavg-finetune"}
+    assert line.points[-1][:2] == (2, pytest.approx(52))
+
+
+def test_curves_without_validation_data_are_left_out(bare_folder: Path) -> None:
+    import json
+
+    points = [
+        {"round": at, "stage": "fedavg", "val_loss": None, "val_accuracy": None, "bytes": 0}
+        for at in range(3)
+    ]
+    record = json.loads((bare_folder / "records.jsonl").read_text()) | {"curve": points}
+    (bare_folder / "records.jsonl").write_text(json.dumps(record) + "\n")
+    assert "curves" not in figures(load_run(bare_folder))

@@ -1,0 +1,150 @@
+import json
+import re
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from headstart.report import load_run
+from headstart.report.page import to_html
+
+from .run_folders import Recipe, write_run
+
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+class Tree(HTMLParser):
+    """Checks that tags nest, and gathers ids and targets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.targets: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.ids += [found["id"]] if found.get("id") else []
+        self.targets |= {found["href"]} if found.get("href") else set()
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def page(slate_folder: Path) -> str:
+    return to_html(load_run(slate_folder))
+
+
+def check(text: str) -> Tree:
+    tree = Tree()
+    tree.feed(text)
+    assert tree.open == []
+    assert len(tree.ids) == len(set(tree.ids))
+    assert tree.targets <= {f"#{name}" for name in tree.ids}
+    return tree
+
+
+def test_the_page_is_one_file_that_needs_nothing(page: str) -> None:
+    check(page)
+    assert "<script" not in page
+    assert not re.findall(r"https?://|url\((?!#)|@import|<link|<img| src=", page)
+
+
+def test_sections_come_in_order(page: str) -> None:
+    order = [
+        "arms",
+        "clients",
+        "cost",
+        "curves",
+        "hurt",
+        "diagnosis",
+        "ruled-out",
+        "change",
+        "data",
+        "settings",
+        "terms",
+    ]
+    at = [page.index(f'<section id="{name}">') for name in order]
+    assert at == sorted(at)
+
+
+def test_the_verdict_comes_first_with_its_uncertainty(page: str) -> None:
+    head = page[page.index("<h1>") : page.index("<nav")]
+    assert "Use ridge-personal" in head
+    assert "against fedavg (95% interval" in head
+    assert "What ridge-personal does: it starts from a pre-trained model" in head
+
+
+def test_what_was_asked_for_is_said(page: str) -> None:
+    for text in ("prox-large", "uplink = &#34;none&#34;", "The prediction held", "update holds NaN", "Fed3R"):
+        assert text in page
+    for text in ("With min_effect at least", "client scores are missing", "5f0c7a1d9be24a30a1", "2.13.0+cpu"):
+        assert text in page
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    recipe = Recipe(arms=("local", "fedavg"), seeds=1, clients=4, unseen=0, names="<b>&{}", curves=False)
+    text = to_html(load_run(write_run(tmp_path, recipe)))
+    check(text)
+    assert "<b>&" not in text
+    assert "&lt;b&gt;&amp;1" in text
+
+
+def test_few_clients_are_all_listed_and_nothing_is_claimed(few_folder: Path) -> None:
+    text = to_html(load_run(few_folder))
+    check(text)
+    assert "<h1>No clear winner</h1>" in text
+    assert "no\n    significance is claimed" in text
+    assert "Probability best</dt>" not in text
+    assert all(f'<th scope="row">Hospital {at}' in text for at in range(1, 5))
+
+
+def test_a_study_without_a_verdict(bare_folder: Path) -> None:
+    text = to_html(load_run(bare_folder))
+    check(text)
+    assert "<h1>No verdict yet</h1>" in text
+    assert "Nothing was tuned" in text
+    assert "One seed only" in text
+    assert '<section id="ruled-out">' not in text
+
+
+def test_no_arm_can_be_recommended(tmp_path: Path) -> None:
+    extra = {"recommended": None, "clear_winner": False, "effect": None, "interval": None, "nearest": None}
+    extra |= {
+        "sentence": "No arm can be recommended: none ran in full.",
+        "would_change": [],
+        "prediction_held": None,
+    }
+    recipe = Recipe(arms=("local", "fedavg"), seeds=1, clients=8, extra=extra, curves=False)
+    text = to_html(load_run(write_run(tmp_path, recipe)))
+    check(text)
+    assert "<h1>No arm can be recommended</h1>" in text
+    assert "none ran in full" in text
+
+
+def test_records_with_nothing_but_names(tmp_path: Path) -> None:
+    (tmp_path / "records.jsonl").write_text(json.dumps({"arm": "fedavg", "seed": 0}) + "\n")
+    check(to_html(load_run(tmp_path)))
+
+
+def test_the_page_of_a_slate_takes_less_than_six_seconds_of_one_core(slate_folder: Path) -> None:
+    run = load_run(slate_folder)
+    begin = time.process_time()
+    to_html(run)
+    assert time.process_time() - begin < 6
+
+
+def test_no_torch_is_loaded(few_folder: Path) -> None:
+    code = "import sys, headstart.report as r; r.write_report(sys.argv[1]); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, str(few_folder)], check=False).returncode == 0
