@@ -25,9 +25,16 @@ class Rows:
     asked: tuple[object, ...] = ()
 
     def batches(
-        self, model: Model, *, batch_size: int, epochs: int, balance: Balance = "none", stream: str = ""
+        self,
+        model: Model,
+        *,
+        batch_size: int,
+        epochs: int,
+        steps: int | None = None,
+        balance: Balance = "none",
+        stream: str = "",
     ) -> Iterator[Batch]:
-        self.asked = (batch_size, epochs, balance, stream)
+        self.asked = (batch_size, epochs, steps, balance, stream)
         for _ in range(epochs):
             for rows in torch.arange(len(self.labels)).split(batch_size):
                 inputs = model.activations(self.inputs[rows])
@@ -79,8 +86,9 @@ def test_settings_reach_the_data() -> None:
     )
     model, params = cut_at(network, weights, "head")
     data = Rows(torch.ones(3, 2), torch.tensor([0, 0, 1]))
-    LocalTraining(batch_size=2, balance="loss").fit(model, params, data, epochs=3, stream="second phase")
-    assert data.asked == (2, 3, "loss", "second phase")
+    settings = LocalTraining(batch_size=2, balance="loss", local_steps=7)
+    settings.fit(model, params, data, epochs=3, stream="second phase")
+    assert data.asked == (2, 3, 7, "loss", "second phase")
 
 
 def heads(*seeds: int) -> Params:

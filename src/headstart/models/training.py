@@ -46,9 +46,14 @@ class LocalTraining:
         return build_optimizer(self.optimizer, self.client_lr * lr_factor, self.momentum, self.weight_decay)
 
     def batches(self, model: Model, data: ClientData, epochs: int, stream: str = "") -> Iterable[Batch]:
-        """Return ``epochs`` shuffled passes over ``data``; ``stream`` names their random order."""
+        """Return ``epochs`` shuffled passes over ``data``, or ``local_steps``; ``stream`` names their random order."""
         return data.batches(
-            model, batch_size=self.batch_size, epochs=epochs, balance=self.balance, stream=stream
+            model,
+            batch_size=self.batch_size,
+            epochs=epochs,
+            steps=self.local_steps,
+            balance=self.balance,
+            stream=stream,
         )
 
     def fit(
