@@ -70,6 +70,13 @@ def test_other_classes_stay_the_pools_own_and_known_ones_keep_the_clients_indice
     assert (known.classes, known.labels.tolist()) == (("cat", "dog"), [1])
 
 
+def test_classes_that_only_clients_held_are_no_classes_of_the_pool(tmp_path):
+    write_pictures(tmp_path, label=["cat", "dog"] * 20)
+    write_table(tmp_path / "pool.parquet", **_shades([0, 100, 101, 102], ["cat", "cow", "ant", None]))
+    pool = _open(tmp_path, CentralSettings(source="pool.parquet")).central
+    assert (pool.classes, pool.labels.tolist()) == (("ant", "cow"), [1, 0, -1])
+
+
 def test_a_class_that_is_not_there_is_named(tmp_path):
     write_pictures(tmp_path)
     write_table(tmp_path / "pool.parquet", **_shades([100, 101], ["dog", "cow"]))

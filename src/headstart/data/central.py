@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from headstart.core import seeds
@@ -49,7 +51,8 @@ def read_central(
             f"{clients.kind}s; give a pool of the same kind"
         )
     same_names = central.source == settings.source or bool(central.id and settings.id)
-    return _without_overlap(examples, clients, same_names, (*notes,))
+    pool, more = _without_overlap(examples, clients, same_names)
+    return (pool if pool.classes == clients.classes else _without_empty_classes(pool)), notes + more
 
 
 def _reading(settings: DataSettings, central: CentralSettings, clients: Examples) -> Reading:
@@ -77,9 +80,7 @@ def _reading(settings: DataSettings, central: CentralSettings, clients: Examples
     )
 
 
-def _without_overlap(
-    pool: Examples, clients: Examples, same_names: bool, notes: tuple[str, ...]
-) -> tuple[Examples, tuple[str, ...]]:
+def _without_overlap(pool: Examples, clients: Examples, same_names: bool) -> tuple[Examples, tuple[str, ...]]:
     """Leave out what clients hold, by content, and by name where names mean the same in both."""
     held = set(content_hashes(clients))
     names = set(clients.ids) if same_names else set()
@@ -94,6 +95,14 @@ def _without_overlap(
             "exclude the clients' classes, or take a share with data.central.fraction"
         )
     if len(kept) == len(pool):
-        return pool, notes
+        return pool, ()
     note = f"{len(pool) - len(kept)} of {len(pool)} examples are also a client's and are left out of the pool"
-    return pool.take(np.array(kept)), (*notes, note)
+    return pool.take(np.array(kept)), (note,)
+
+
+def _without_empty_classes(pool: Examples) -> Examples:
+    """Forget classes that no example of the pool has."""
+    used, labels = np.unique(pool.labels, return_inverse=True)
+    unlabelled = int((used < 0).any())
+    names = tuple(pool.classes[label] for label in used[unlabelled:])
+    return replace(pool, labels=labels.astype(np.int64) - unlabelled, classes=names)

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ Size = tuple[int, int]
 """Height and width in pixels."""
 Result = TypeVar("Result")
 
+_CHUNK = 64
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 
 
@@ -158,8 +159,10 @@ def _fingerprint(image: Encoded) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def _in_threads(function: Callable[[Any], Result], items: Iterable[Any]) -> list[Result]:
-    """Map in threads: decoding and hashing release Python's lock."""
+def _in_threads(function: Callable[[Any], Result], items: Sequence[Any]) -> list[Result]:
+    """Map in threads, a chunk at a time: decoding and hashing release Python's lock."""
+    chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")  # Pillow's on odd metadata and very large images
-        return list(pool.map(function, items))
+        done = pool.map(lambda chunk: [function(item) for item in chunk], chunks)
+        return [result for chunk in done for result in chunk]
