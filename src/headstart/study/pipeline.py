@@ -254,8 +254,8 @@ class Pipeline:
 
 
 def pooled_client(federation: Federation) -> list[Client]:
-    """Return one client who has all seen clients' training data."""
-    train = np.concatenate([client.train for client in federation.seen_clients])
+    """Return one client who has all seen clients' training data, in an order that no client's place decides."""
+    train = np.sort(np.concatenate([client.train for client in federation.seen_clients]))
     nothing = train[:0]
     return [Client("pooled", train, nothing, nothing)]
 
