@@ -228,7 +228,7 @@ def _verdict(recipe: Recipe, truth: np.ndarray) -> dict[str, Any]:
         f"{best} is recommended: {100 * effect:+.1f} points of balanced accuracy over {baseline} "
         f"(95% interval {100 * effect - 3.1:.1f} to {100 * effect + 3.1:.1f}; {clients})."
         if recipe.clear_winner
-        else f"No clear winner: {best} is the cheapest arm within 1.0 point of the best, and the interval holds zero."
+        else f"No clear winner: {best} is the cheapest arm within 0.01 of the best, and zero is possible."
     )
     chance = np.exp([60 * (means[arm] - means[best]) for arm in real])
     return {

@@ -42,8 +42,15 @@ class Tree(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(slate_folder: Path) -> str:
-    return to_html(load_run(slate_folder))
+def timed_page(slate_folder: Path) -> tuple[str, float]:
+    """The slate's page and the CPU seconds it took."""
+    begin = time.process_time()
+    return to_html(load_run(slate_folder)), time.process_time() - begin
+
+
+@pytest.fixture(scope="module")
+def page(timed_page: tuple[str, float]) -> str:
+    return timed_page[0]
 
 
 def check(text: str) -> Tree:
@@ -138,13 +145,10 @@ def test_records_with_nothing_but_names(tmp_path: Path) -> None:
     check(to_html(load_run(tmp_path)))
 
 
-def test_the_page_of_a_slate_takes_less_than_six_seconds_of_one_core(slate_folder: Path) -> None:
-    run = load_run(slate_folder)
-    begin = time.process_time()
-    to_html(run)
-    assert time.process_time() - begin < 6
+def test_the_page_of_a_slate_takes_less_than_six_seconds_of_one_core(timed_page: tuple[str, float]) -> None:
+    assert timed_page[1] < 6
 
 
-def test_no_torch_is_loaded(few_folder: Path) -> None:
+def test_no_torch_is_loaded(bare_folder: Path) -> None:
     code = "import sys, headstart.report as r; r.write_report(sys.argv[1]); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code, str(few_folder)], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code, str(bare_folder)], check=False).returncode == 0

@@ -15,10 +15,10 @@ def test_every_format_is_written_beside_the_records(few_folder: Path) -> None:
     assert json.loads(paths[2].read_text())["headline"] == "No clear winner"
 
 
-def test_the_same_folder_gives_the_same_bytes(few_folder: Path) -> None:
-    (path,) = write_report(few_folder)
+def test_the_same_folder_gives_the_same_bytes(bare_folder: Path) -> None:
+    (path,) = write_report(bare_folder)
     first = path.read_bytes()
-    write_report(few_folder)
+    write_report(bare_folder)
     assert path.read_bytes() == first
 
 

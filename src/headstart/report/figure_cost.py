@@ -74,7 +74,7 @@ def _padded(values: list[float]) -> list[float]:
 def _steps(rows: list[ArmRow], pixels: list[tuple[float, float]]) -> list[tuple[float, ...]]:
     """The front's steps as thin boxes, so that no label lies on the line."""
     front = sorted(pixel for row, pixel in zip(rows, pixels, strict=True) if row.pareto)
-    level = [(a[0], a[1] - 2, b[0], a[1] + 2) for a, b in itertools.pairwise(front)]
+    level: list[tuple[float, ...]] = [(a[0], a[1] - 2, b[0], a[1] + 2) for a, b in itertools.pairwise(front)]
     return level + [(b[0] - 2, b[1], b[0] + 2, a[1]) for a, b in itertools.pairwise(front)]
 
 

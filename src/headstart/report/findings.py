@@ -116,7 +116,7 @@ def data_notes(run: Run) -> list[str]:
     absent = run.diagnosis.get("missing_classes") or {}
     if absent:
         names = ", ".join(list(absent)[:8]) + (" and others" if len(absent) > 8 else "")
-        notes.append(f"{len(absent)} clients lack at least one class in their training data: {names}.")
+        notes.append(f"Clients that lack at least one class in their training data ({len(absent)}): {names}.")
     if len(run.seeds) == 1:
         notes.append("One seed only: the spread between repetitions is unknown.")
     return notes

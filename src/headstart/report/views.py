@@ -37,8 +37,8 @@ def sentence(run: Run, rows: tuple[ArmRow, ...]) -> str:
     if chosen is None or chosen.mean is None:
         return str(run.verdict.get("sentence") or "")
     metric = Metric(run.metric)
-    reached = f"its mean {metric.label} over clients is {metric.value(chosen.mean)}"
-    return f"{_choice(run, chosen, rows)}: {reached}{_against(run, metric)}."
+    reached = f"Its mean {metric.label} over clients is {metric.value(chosen.mean)}"
+    return f"{_choice(run, chosen, rows)}. {reached}{_against(run, metric)}."
 
 
 def _choice(run: Run, chosen: ArmRow, rows: tuple[ArmRow, ...]) -> str:
