@@ -36,6 +36,17 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON file; None when there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files of killed processes, in a folder that no other process writes to."""
+    for temporary in folder.rglob(".*.tmp"):
+        temporary.unlink(missing_ok=True)
+
+
 def append_json_line(path: Path, value: Any) -> None:
     """Append one JSON line and sync it; a torn last line from an earlier kill is cut off first."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -63,16 +63,19 @@ class _Clock:
     def arm(self, arm: ArmSpec) -> Iterator[tuple[tuple[str, ...], float]]:
         """Yield each stage's path and the seconds it still takes."""
         trials = len(self.plan.trials(arm)) - 1
-        path: tuple[str, ...] = (f"start {words(arm.start)}",)
+        path: tuple[str, ...] = (f"start {self._words(arm.start)}",)
         yield path, self._left("start", arm, 0) * self._start_seconds(arm.start)
         done = self._flops(replace(arm, federate=(), adapt=KEEP))
         for index, stage in enumerate(arm.federate):
-            path = (*path, f"federate {words(stage)}")
+            path = (*path, f"federate {self._words(stage)}")
             flops = self._flops(replace(arm, federate=arm.federate[: index + 1], adapt=KEEP))
             yield path, (self._left("federate", arm, index + 1) + trials) * self._seconds(flops - done)
             done = flops
-        path = (*path, f"adapt {words(arm.adapt)}")
+        path = (*path, f"adapt {self._words(arm.adapt)}")
         yield path, (self._left("adapt", arm, 0) + trials) * self._seconds(self._flops(arm) - done)
+
+    def _words(self, stage: StageSpec) -> str:
+        return words(stage, self.plan.settings.training)
 
     def _left(self, kind: str, arm: ArmSpec, stages: int) -> int:
         """Count the seeds for which a node is not finished."""
@@ -109,16 +112,20 @@ class _Clock:
         lab = self.plan.lab
         network, weights = lab.build(0, from_scratch=True, num_classes=lab.federation.num_classes)
         model, params = cut_at(network, weights, "all")
-        inputs = lab.activations.raw(slice(0, 32))
+        inputs = model.activations(lab.activations.raw(slice(0, 32)))
         batch = Batch(inputs, torch.zeros(len(inputs), dtype=torch.int64), torch.ones(len(inputs)))
         flops = count_flops(lambda: model.gradient(params, batch))
-        begin = time.perf_counter()
-        for _ in range(3):
-            model.gradient(params, batch)
-        return 3 * max(flops, 1) / (time.perf_counter() - begin)
+        return max(flops, 1) / min(_seconds_of(lambda: model.gradient(params, batch)) for _ in range(3))
 
 
-def words(stage: StageSpec) -> str:
-    """Say a stage in a few words."""
-    settings = ", ".join(f"{name} {value}" for name, value in stage.settings.items())
+def _seconds_of(work: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def words(stage: StageSpec, common: Mapping[str, Any]) -> str:
+    """Say a stage in a few words, without the settings that the whole study has in common."""
+    own = {name: value for name, value in stage.settings.items() if common.get(name) != value}
+    settings = ", ".join(f"{name} {value}" for name, value in own.items())
     return f"{stage.method} ({settings})" if settings else stage.method

@@ -233,6 +233,11 @@ class Pipeline:
             found = self._run_adapt(key, trunk, stage, views)
         return found
 
+    def result(self, arm: ArmSpec, views: Sequence[str]) -> Node:
+        """Run a whole arm, unless its last node is there: then its first ones need not be."""
+        found = self.store.get(self.leaf_key(self.trunk_key(arm), arm.adapt, views))
+        return found or self.leaf(self.trunk(arm), arm.adapt, views)
+
     def _run_adapt(self, key: str, trunk: Trunk, stage: StageSpec, views: Sequence[str]) -> Node:
         begin = time.monotonic()
         all_views = self.lab.views(self.federation)

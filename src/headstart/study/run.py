@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart.core.errors import HeadstartError, SettingError, nearest
-from headstart.core.files import write_json, write_text
+from headstart.core.errors import HeadstartError, SettingError
+from headstart.core.files import read_json, remove_leftovers, write_json, write_text
 from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.costs.devices import DeviceProfile
 from headstart.costs.gate import rule_out
@@ -20,6 +20,7 @@ from headstart.evidence.decision import check_decision
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.verdict import Verdict
 from headstart.study.arms import ArmSpec, build_stage
+from headstart.study.checks import check_plan, check_results, check_selection
 from headstart.study.diagnosis import diagnose_lab
 from headstart.study.judge import judge
 from headstart.study.lab import Lab
@@ -137,12 +138,14 @@ def run_study(
         progress: told what happens.
 
     Raises:
-        SettingError: the folder belongs to a study with another decision rule, or is in use.
+        SettingError: no verdict can come of it, or the folder is in use.
+        DataError: the folder belongs to a study with another decision rule.
+        ClientError: every arm had to stop.
     """
     progress = progress or Silent()
     plan = plan.gated()
-    check_tuning(plan)
-    _check_names(plan, only_arms, only_seeds)
+    check_plan(plan)
+    check_selection(plan, only_arms, only_seeds)
     with only_one(out):
         run = _Run(plan, out, progress)
         run.prepare()
@@ -151,6 +154,7 @@ def run_study(
         if not (out / "diagnosis.json").exists():
             run.diagnose()
         stopped = run.arms(arms, seeds)
+        check_results(run.records.all(), stopped)
         return Outcome(run.judge(stopped), stopped)
 
 
@@ -170,10 +174,20 @@ class _Run:
     def prepare(self) -> None:
         """Check the folder against the study, then write the study file into it."""
         check_decision(self.records.all(), self.plan.hashes["decision"])
-        names = [arm.name for arm in self.plan.arms]
-        self.records.keep_only([(name, seed) for name in names for seed in self.plan.settings.seeds])
+        remove_leftovers(self.out)
+        facts = {**federation_facts(self.plan.lab), "study": self.plan.hashes["study"]}
+        if read_json(self.out / "federation.json") != facts:
+            self.records.keep_only([])
+            (self.out / "diagnosis.json").unlink(missing_ok=True)
+        self.records.keep_only([key for arm in self.plan.arms for key in self._records_of(arm)])
         write_text(self.out / "study.toml", self.plan.text)
-        write_json(self.out / "federation.json", federation_facts(self.plan.lab))
+        write_json(self.out / "federation.json", facts)
+
+    def _records_of(self, arm: ArmSpec) -> list[tuple[str, int]]:
+        """Return the arm's records that were made with the settings it has now."""
+        settings = [trial.as_json() for trial in self.plan.trials(arm)]
+        lines = [self.records.get(arm.name, seed) for seed in self.plan.settings.seeds]
+        return [(arm.name, line["seed"]) for line in lines if line and line["settings"] in settings]
 
     def diagnose(self) -> Diagnosis:
         """Look at the data before any arm runs."""
@@ -220,7 +234,7 @@ class _Run:
     def _trial(self, pipeline: Pipeline, arm: ArmSpec, number: int) -> float | None:
         """Score one configuration on validation data; None if it failed."""
         try:
-            leaf = pipeline.leaf(pipeline.trunk(arm), arm.adapt, TRIAL_VIEWS)
+            leaf = pipeline.result(arm, TRIAL_VIEWS)
         except HeadstartError:
             score = None
         else:
@@ -232,12 +246,14 @@ class _Run:
     def _seed(self, arm: ArmSpec, seed: int, tuning: Sequence[Mapping[str, Any]]) -> None:
         pipeline = self.plan.pipeline(self.store, seed, self.progress)
         key = self._expected_key(pipeline, arm)
-        done = self.records.get(arm.name, seed)
+        done, kept = self.records.get(arm.name, seed), "  (kept)"
         if done is None or done["key"] != key or not self.store.has(key):
             done = self._record(pipeline, arm, key, tuning)
             self.records.put(done)
+            kept = ""
         mean = done["metrics"].get(f"client_{self.plan.settings.decision.metric}")
-        self.progress.finish(f"{arm.name}, seed {seed}: " + ("no test data" if mean is None else f"{mean:.3f}"))
+        shown = "no test data" if mean is None else f"{mean:.3f}"
+        self.progress.finish(f"{arm.name}, seed {seed}: {shown}{kept}")
 
     def _expected_key(self, pipeline: Pipeline, arm: ArmSpec) -> str:
         return pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, FINAL_VIEWS)
@@ -296,31 +312,6 @@ def validation_score(leaf: Node, pipeline: Pipeline) -> float | None:
     seen = np.array([client.seen for client in pipeline.federation.clients])
     mean = float(np.nanmean(values[seen])) if np.isfinite(values[seen]).any() else None
     return -mean if mean is not None and pipeline.metric in LOWER_IS_BETTER else mean
-
-
-def check_tuning(plan: Plan) -> None:
-    """Refuse tuning without validation data: test data must not take their place.
-
-    Raises:
-        SettingError: more than one trial, and no client has validation examples.
-    """
-    if plan.settings.tuning.trials > 1 and not any(len(c.val) for c in plan.lab.federation.seen_clients):
-        raise SettingError(
-            f"tuning.trials: needs validation examples, received {plan.settings.tuning.trials} trials and no client "
-            "has any; set data.split.val above 0, or trials = 1"
-        )
-
-
-def _check_names(plan: Plan, arms: Sequence[str] | None, seeds: Sequence[int] | None) -> None:
-    known = [arm.name for arm in plan.arms]
-    for name in arms or ():
-        if name in plan.ruled_out:
-            raise SettingError(f"--arm: '{name}' is ruled out: {plan.ruled_out[name]}")
-        if name not in known:
-            raise SettingError(f"--arm: must be an arm of the study, received '{name}'; {nearest(name, known)}")
-    for seed in seeds or ():
-        if seed not in plan.settings.seeds:
-            raise SettingError(f"--seed: must be a seed of the study, received {seed}; valid: {list(plan.settings.seeds)}")
 
 
 def federation_facts(lab: Lab) -> dict[str, Any]:
