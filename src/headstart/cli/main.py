@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
 from headstart.core.errors import ClientError, HeadstartError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 
 app = typer.Typer(
     name="headstart",
@@ -82,16 +85,23 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command; turn our errors into one line and an exit code."""
     errors = Console(stderr=True, soft_wrap=True)
     try:
-        app(arguments, standalone_mode=False)
+        code = app(arguments, standalone_mode=False)
     except HeadstartError as error:
         for line in str(error).splitlines():
             errors.print(f"[bold red]error:[/] {escape(line)}")
         sys.exit(1 if isinstance(error, ClientError) else 2)
-    except KeyboardInterrupt:
-        errors.print("interrupted; finished work is kept: run the same command to go on")
-        sys.exit(130)
+    except OSError as error:
+        errors.print(f"[bold red]error:[/] {escape(str(error))}")
+        sys.exit(1)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except Exception as error:
         _reraise_unless_usage(error)
+    # The command-line library returns an exit code, that of an interrupt too.
+    if code == INTERRUPTED:
+        errors.print("interrupted; finished work is kept: run the same command to go on")
+    if code:
+        sys.exit(code)
 
 
 def escape(text: str) -> str:
@@ -101,12 +111,10 @@ def escape(text: str) -> str:
     return rich_escape(text)
 
 
-def _reraise_unless_usage(error: Exception) -> None:
+def _reraise_unless_usage(error: Exception) -> NoReturn:
     """Let the command-line library print its own usage errors, exit code 2."""
     shown: Any = getattr(error, "show", None)
     if shown is None:
-        if isinstance(error, typer.Abort):
-            sys.exit(130)
         raise error
     shown()
     sys.exit(getattr(error, "exit_code", 2))
