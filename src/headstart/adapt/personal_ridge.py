@@ -43,7 +43,11 @@ class PersonalRidge:
         correction = ridge_correction(with_intercept(batch), residual_of(params, batch), self.penalty)
         weight, bias = params["head.weight"], params["head.bias"]
         change = correction.to(weight.dtype)
-        return {**params, "head.weight": weight + change[..., :-1, :].mT, "head.bias": bias + change[..., -1, :]}
+        return {
+            **params,
+            "head.weight": weight + change[..., :-1, :].mT,
+            "head.bias": bias + change[..., -1, :],
+        }
 
 
 def residual_of(params: Params, batch: Batch) -> Tensor:
@@ -67,7 +71,8 @@ def ridge_correction(design: Tensor, residual: Tensor, penalty: float | None) ->
     else:
         chosen = singular.new_full(singular.shape[:-1], penalty)
     shrunk = singular / (singular**2 + chosen.unsqueeze(-1))
-    return right.mT @ (shrunk.unsqueeze(-1) * projected)
+    correction: Tensor = right.mT @ (shrunk.unsqueeze(-1) * projected)
+    return correction
 
 
 def leave_one_out_penalty(left: Tensor, singular: Tensor, projected: Tensor, residual: Tensor) -> Tensor:

@@ -10,8 +10,12 @@ from pathlib import Path
 from rich.console import Console
 
 from headstart.cli.progress import Bar
-from headstart.cli.tables import diagnosis_lines, plan_tree, verdict_table
+from headstart.cli.tables import diagnosis_lines, plan_tree, ruled_out_lines, verdict_table
+from headstart.core.errors import SettingError, nearest
 from headstart.study.load import StudyFile, load_study
+
+PICTURES = ("png", "svg")
+"""Formats in which a report is one file per figure."""
 
 console = Console(soft_wrap=True)
 
@@ -60,7 +64,9 @@ def run(
         page = write_page(out)
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
-    console.print(verdict_table(outcome.verdict, plan.costs, out))
+    console.print(verdict_table(outcome.verdict, plan.costs, out, wide=console.width >= 110))
+    for line in ruled_out_lines(outcome.verdict):
+        console.print(line)
     console.print(f"\n[bold]{outcome.verdict.sentence}[/]\n")
     console.print(f"report  {page}\nrecords {out}   ({time.monotonic() - begin:.0f} s)")
 
@@ -75,7 +81,8 @@ def show_plan(path: Path, out: Path | None) -> None:
     with Bar(console) as bar:
         plan = open_plan(file, cache=cache_folder(), passes=bar.passes).gated()
         found = estimate(plan, out or default_out(file))
-    console.print(plan_tree(plan, found))
+    # Long lines are folded inside the tree; the console's own soft wrap would crop them.
+    console.print(plan_tree(plan, found), soft_wrap=False)
 
 
 def show_diagnosis(path: Path, out: Path | None) -> None:
@@ -94,9 +101,17 @@ def show_diagnosis(path: Path, out: Path | None) -> None:
 
 def write_formats(run_folder: Path, name: str) -> None:
     """Write a run folder's report in one format and say where."""
-    from headstart.report import write_report
+    from headstart.report import FORMATS, load_run, save_figures, write_report
 
-    for path in write_report(run_folder, formats=(name,)):
+    valid = (*FORMATS, *PICTURES)
+    if name not in valid:
+        raise SettingError(f"--format: must name a format, received '{name}'; {nearest(name, valid)}")
+    if name in PICTURES:
+        run = load_run(run_folder)
+        paths = save_figures(run, run.folder / "figures", name)
+    else:
+        paths = write_report(run_folder, formats=(name,))
+    for path in paths:
         console.print(str(path))
 
 

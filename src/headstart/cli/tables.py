@@ -20,33 +20,46 @@ if TYPE_CHECKING:
     from headstart.study.run import Plan
 
 
-def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], out: Path) -> Table:
-    """Return the arms side by side, the best first."""
+def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], out: Path, *, wide: bool) -> Table:
+    """Return the arms side by side, the best first; without intervals and totals where there is no room."""
     table = Table(title=f"{out.name}: {verdict.metric.replace('_', ' ')}, mean over clients", title_justify="left")
-    table.add_column("arm")
-    for name in ("mean", "interval", "worst decile", "held out", "vs " + verdict.baseline, "best", "up / client", "total"):
-        table.add_column(name, justify="right")
+    table.add_column("arm", no_wrap=True)
+    for column in COLUMNS if wide else NARROW:
+        table.add_column(column, justify="right", no_wrap=True)
     shown = {name: score for name, score in verdict.arms.items() if score.mean is not None}
     for name, score in sorted(shown.items(), key=lambda item: -(item[1].mean or 0)):
-        table.add_row(*_cells(name, score, verdict, costs.get(name)), style=_style(name, score, verdict))
-    for name, reason in verdict.ruled_out.items():
-        table.add_row(name, f"[dim]ruled out: {escape(reason)}[/]" if len(reason) < 40 else "[dim]ruled out[/]")
+        cells = _cells(score, verdict.probability_best.get(name), costs.get(name))
+        row = (cells[column] for column in (COLUMNS if wide else NARROW))
+        table.add_row(_label(name, score, verdict), *row, style=_style(name, score, verdict))
     return table
 
 
-def _cells(name: str, score: ArmScore, verdict: Verdict, cost: ArmCosts | None) -> tuple[str, ...]:
-    probability = verdict.probability_best.get(name)
-    return (
-        name + (" *" if name == verdict.recommended else " (oracle)" if score.status == "oracle" else ""),
-        _number(score.mean),
-        f"{_number(score.interval[0])}–{_number(score.interval[1])}" if score.interval else "",
-        _number(score.worst_decile),
-        _number(score.unseen_mean),
-        f"{score.effect:+.3f}" if score.effect is not None else "",
-        f"{probability:.0%}" if probability is not None else "",
-        show_bytes(cost.upload_bytes) if cost else "",
-        show_bytes(cost.total_bytes) if cost else "",
-    )
+def ruled_out_lines(verdict: Verdict) -> Iterator[str]:
+    """Yield a line per arm that did not run, with its reason."""
+    for name, reason in verdict.ruled_out.items():
+        yield f"[dim]{name}: ruled out: {escape(reason)}[/]"
+
+
+COLUMNS = ("mean", "interval", "worst tenth", "held out", "vs baseline", "P(best)", "up/client", "total")
+NARROW = ("mean", "worst tenth", "held out", "vs baseline", "P(best)", "up/client")
+
+
+def _cells(score: ArmScore, probability: float | None, cost: ArmCosts | None) -> dict[str, str]:
+    low, high = score.interval or (None, None)
+    return {
+        "mean": _number(score.mean),
+        "interval": f"{_number(low)}–{_number(high)}" if score.interval else "",
+        "worst tenth": _number(score.worst_decile),
+        "held out": _number(score.unseen_mean),
+        "vs baseline": f"{score.effect:+.3f}" if score.effect is not None else "",
+        "P(best)": f"{probability:.0%}" if probability is not None else "",
+        "up/client": show_bytes(cost.upload_bytes) if cost else "",
+        "total": show_bytes(cost.total_bytes) if cost else "",
+    }
+
+
+def _label(name: str, score: ArmScore, verdict: Verdict) -> str:
+    return name + (" *" if name == verdict.recommended else " (oracle)" if score.status == "oracle" else "")
 
 
 def _number(value: float | None) -> str:

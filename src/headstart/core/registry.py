@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, get_type_hints
 
 from headstart.core.errors import SettingError, nearest
@@ -109,9 +108,12 @@ def _flatten(factory: type, overrides: Mapping[str, type]) -> Iterator[tuple[str
     for part, instance in parts.items():
         cls = type(instance)
         for f in dataclasses.fields(cls):
-            yield f.name, part, Setting(_hints(cls)[f.name], getattr(instance, f.name), f.metadata.get("search"))
+            yield (
+                f.name,
+                part,
+                Setting(_hints(cls)[f.name], getattr(instance, f.name), f.metadata.get("search")),
+            )
 
 
-@cache
 def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)

@@ -69,9 +69,7 @@ def where(mask: Tensor, new: Tree, old: Tree) -> Tree:
         old: tree or stack of the same shapes.
     """
     return map_tree(
-        lambda left, right: torch.where(
-            mask.reshape(mask.shape + (1,) * (left.dim() - mask.dim())), left, right
-        ),
+        lambda left, right: torch.where(mask.reshape(mask.shape + (1,) * (left.dim() - mask.dim())), left, right),
         new,
         old,
     )

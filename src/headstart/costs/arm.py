@@ -174,9 +174,7 @@ def _weights_once(network: Network, weights: Params, federate: Sequence[Federate
     return num_bytes(cut_at(network, weights, federate[0].trainable)[0].frozen if federate else weights)
 
 
-def _final_download(
-    network: Network, weights: Params, federate: Sequence[Federated], stages: Sequence[_Stage]
-) -> int:
+def _final_download(network: Network, weights: Params, federate: Sequence[Federated], stages: Sequence[_Stage]) -> int:
     """Bytes of the shared state after the last round."""
     if not federate:
         return 0

@@ -44,9 +44,7 @@ def parse_device(name: str, table: Mapping[str, str]) -> DeviceProfile:
         if key not in readers:
             raise SettingError(f"{setting}: unknown setting, received {text!r}; {nearest(key, readers)}")
         if not isinstance(text, str):
-            raise SettingError(
-                f'{setting}: must be text with a unit, received {text!r}; write it as "{text} MB"'
-            )
+            raise SettingError(f'{setting}: must be text with a unit, received {text!r}; write it as "{text} MB"')
         values[key] = readers[key](setting, text)
     return DeviceProfile(name, **values)  # type: ignore[arg-type]
 

@@ -59,9 +59,7 @@ def _reasons(cost: ArmCosts, device: DeviceProfile) -> list[str]:
             + "a smaller batch_size, fewer trainable blocks, a smaller image or a smaller backbone"
         )
     if device.storage is not None and cost.storage_bytes > device.storage:
-        found.append(
-            _too_little("storage", cost.storage_bytes, device.storage, device.name) + "a smaller backbone"
-        )
+        found.append(_too_little("storage", cost.storage_bytes, device.storage, device.name) + "a smaller backbone")
     return found
 
 

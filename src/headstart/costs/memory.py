@@ -26,9 +26,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         held: tensors that count from the start, unless they are known.
     """
 
-    def __init__(
-        self, known: Mapping[str, Tensor] | None = None, held: Mapping[str, Tensor] | None = None
-    ) -> None:
+    def __init__(self, known: Mapping[str, Tensor] | None = None, held: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         self._sizes: dict[int, int] = {value.untyped_storage()._cdata: 0 for value in (known or {}).values()}

@@ -69,7 +69,5 @@ def _parse(setting: str, text: str, units: dict[str, float], rule: str, examples
     factor = known.get(match[2].lower(), 0.0) if match else 0.0
     value = float(match[1]) * factor if match else 0.0
     if value <= 0:
-        raise SettingError(
-            f"{setting}: must be {rule} with a unit, received {text!r}; write it as {examples}"
-        )
+        raise SettingError(f"{setting}: must be {rule} with a unit, received {text!r}; write it as {examples}")
     return value

@@ -34,9 +34,7 @@ def check_federation(federation: Federation) -> None:
         )
     ids = [client.id for client in federation.clients]
     if len(set(ids)) < len(ids):
-        raise DataError(
-            f"data: client ids must be unique, received {len(ids) - len(set(ids))} doubles; rename them"
-        )
+        raise DataError(f"data: client ids must be unique, received {len(ids) - len(set(ids))} doubles; rename them")
     if not any(len(client.train) for client in federation.seen_clients):
         raise DataError("data: no client has a training example; give more data or a larger data.split.train")
 
@@ -50,9 +48,7 @@ def without_unused(federation: Federation) -> Federation:
         return federation
     index = np.full(total, -1, dtype=np.int64)
     index[used] = np.arange(len(used))
-    clients = [
-        replace(c, train=index[c.train], val=index[c.val], test=index[c.test]) for c in federation.clients
-    ]
+    clients = [replace(c, train=index[c.train], val=index[c.val], test=index[c.test]) for c in federation.clients]
     note = f"{total - len(used)} of {total} examples are given to no client"
     examples, notes = federation.examples.take(used), (*federation.notes, note)
     return replace(federation, examples=examples, clients=clients, notes=notes)

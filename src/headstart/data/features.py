@@ -56,9 +56,7 @@ def input_values(source: Source, names: Sequence[str], one_hot: tuple[str, ...])
     values = np.empty((len(source), len(names)), dtype=np.float32)
     for position, name in enumerate(names):
         column, _, category = name.rpartition("=")
-        values[:, position] = (
-            _indicator(source, column, category) if column in one_hot else _numbers(source, name)
-        )
+        values[:, position] = _indicator(source, column, category) if column in one_hot else _numbers(source, name)
     values[~np.isfinite(values)] = np.nan
     return values
 
@@ -77,8 +75,7 @@ def _categories(source: Source, name: str) -> list[str]:
     found = sorted({text for text in source.texts(name, "data.one_hot") if text is not None})
     if len(found) > 100:
         raise DataError(
-            f"data.one_hot: '{name}' has {len(found)} categories, at most 100 are allowed; drop the column "
-            "or join them"
+            f"data.one_hot: '{name}' has {len(found)} categories, at most 100 are allowed; drop the column or join them"
         )
     return [f"{name}={category}" for category in found[1:]]
 

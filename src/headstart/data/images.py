@@ -105,9 +105,7 @@ def _common_format(images: Sequence[Encoded], size: Size | None, channels: int |
     """Read the headers alone, to find the one size and whether all are grey."""
     headers = [header for header in _in_threads(_header, images) if header]
     if not headers:
-        raise DataError(
-            f"data.image: none of {len(images)} images can be read; check the image column or the files"
-        )
+        raise DataError(f"data.image: none of {len(images)} images can be read; check the image column or the files")
     sizes = {header[0] for header in headers}
     if size is None and len(sizes) > 1:
         (height, width), (other_height, other_width) = sorted(sizes)[0], sorted(sizes)[-1]

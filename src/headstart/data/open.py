@@ -59,9 +59,7 @@ def federate(source: Source, settings: DataSettings, central_source: Source | No
     federation = without_unused(Federation(examples, clients, central, notes, fixed_val))
     check_federation(federation)
     notes = federation.notes + notes_on(federation)  # before columns are scaled: equal inputs are still equal
-    examples, central = fill_and_standardize(
-        federation.examples, federation.clients, central, settings.standardize
-    )
+    examples, central = fill_and_standardize(federation.examples, federation.clients, central, settings.standardize)
     return replace(federation, examples=examples, central=central, notes=notes)
 
 
@@ -105,9 +103,7 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
     )
 
 
-def _members(
-    examples: Examples, source: Source, settings: DataSettings, client_column: str | None
-) -> Members:
+def _members(examples: Examples, source: Source, settings: DataSettings, client_column: str | None) -> Members:
     if client_column is not None or settings.partition is None:
         return partition.by_name(source.texts(str(client_column), "data.client"))
     within = settings.partition.within
@@ -126,8 +122,6 @@ def _clients(
         clients = split.split_by_column(labels, members, values, settings.split, seed)
         fixed_val = split.column_has_val(values)
     else:
-        clients = [
-            split.split_client(labels, rows, settings.split, seed, name) for name, rows in members.items()
-        ]
+        clients = [split.split_client(labels, rows, settings.split, seed, name) for name, rows in members.items()]
     clients = [split.cap_train(labels, client, settings.train_per_client, seed) for client in clients]
     return split.hold_out(clients, settings.held_out_clients, seed), fixed_val

@@ -29,9 +29,7 @@ def by_name(names: Sequence[str | None]) -> Members:
     return {str(name): np.flatnonzero(array == name) for name in np.unique(array)}
 
 
-def deal(
-    labels: Array, settings: PartitionSettings, seed: int, groups: Sequence[str | None] | None = None
-) -> Members:
+def deal(labels: Array, settings: PartitionSettings, seed: int, groups: Sequence[str | None] | None = None) -> Members:
     """Deal examples to ``num_clients`` clients, or to that many in each group.
 
     Args:

@@ -33,9 +33,7 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, N
     source, indices, names = _labelled(source, reading)
     source, indices = rows.subsample(source, indices, reading)
     if len(source) == 0:
-        raise DataError(
-            f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out"
-        )
+        raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
     kind, inputs, kept, columns, even_more = _inputs(source, reading)
     source, indices = source.take(kept), indices[kept]
     ids = rows.row_ids(source, reading)

@@ -205,9 +205,7 @@ class DataSettings:
     def _check_clients(self) -> None:
         method = self.partition.method if self.partition else "natural"
         if method == "natural" and self.partition and self.client is None:
-            raise SettingError(
-                "data.partition.method: 'natural' needs data.client, the column that names the clients"
-            )
+            raise SettingError("data.partition.method: 'natural' needs data.client, the column that names the clients")
         if method != "natural" and self.client is not None:
             raise SettingError(
                 f"data.client: '{self.client}' names natural clients, but data.partition.method is "

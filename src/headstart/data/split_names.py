@@ -32,7 +32,5 @@ def split_of(text: str | None, column: str) -> Split | None:
     if word in UNUSED:
         return None
     if word not in SPLIT_NAMES:
-        raise DataError(
-            f"data.split.column: '{column}' says '{text}', which is no split; {nearest(word, SPLIT_NAMES)}"
-        )
+        raise DataError(f"data.split.column: '{column}' says '{text}', which is no split; {nearest(word, SPLIT_NAMES)}")
     return SPLIT_NAMES[word]

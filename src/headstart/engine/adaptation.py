@@ -180,10 +180,7 @@ class _Stage:
         labels = self.activations.examples.labels
         # Without validation examples nothing speaks against the adapted parameters.
         return np.array(
-            [
-                not len(r) or self.better(labels[r], old, new)
-                for r, old, new in zip(rows, before, after, strict=True)
-            ]
+            [not len(r) or self.better(labels[r], old, new) for r, old, new in zip(rows, before, after, strict=True)]
         )
 
     def _predict(self, positions: list[int], stack: Tree) -> None:

@@ -30,9 +30,7 @@ def predict(model: Model, params: Params, activations: Activations, indices: Arr
 
 
 @torch.no_grad()
-def predict_stack(
-    model: Model, stack: Tree, activations: Activations, indices: Sequence[Array]
-) -> list[Array]:
+def predict_stack(model: Model, stack: Tree, activations: Activations, indices: Sequence[Array]) -> list[Array]:
     """Return each client's class probabilities on its own list of examples.
 
     Args:

@@ -187,9 +187,7 @@ def collect(
     return answers
 
 
-def _take_chunk(
-    answers: Answers, chunk: Chunk, method: Federate, cohort: Sequence[Client], round_number: int
-) -> None:
+def _take_chunk(answers: Answers, chunk: Chunk, method: Federate, cohort: Sequence[Client], round_number: int) -> None:
     updates, privates = chunk.results
     finite = trees.finite_clients(updates)
     for i, position in enumerate(chunk.positions):

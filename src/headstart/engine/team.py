@@ -62,7 +62,10 @@ class OneClient:
     ) -> Iterator[Batch]:
         """Yield minibatches; see :class:`headstart.models.batches.ClientData`."""
         inputs = self.activations.at(model)
-        order, weights = self.plan(batch_size, epochs, steps, balance, stream), torch.from_numpy(self.weights(balance))
+        order, weights = (
+            self.plan(batch_size, epochs, steps, balance, stream),
+            torch.from_numpy(self.weights(balance)),
+        )
         for row in order:
             positions = row[row != PADDING]
             rows = torch.from_numpy(self.indices[positions])
@@ -77,9 +80,7 @@ class OneClient:
         """Return the order of positions, ``(steps, batch)``."""
         labels = self.activations.examples.labels[self.indices]
         key = (*self.key, stream)
-        return minibatch_order(
-            labels, batch_size=batch_size, epochs=epochs, steps=steps, balance=balance, key=key
-        )
+        return minibatch_order(labels, batch_size=batch_size, epochs=epochs, steps=steps, balance=balance, key=key)
 
     def weights(self, balance: Balance) -> Array:
         """Return the weight of each example, float32."""

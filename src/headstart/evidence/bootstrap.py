@@ -33,11 +33,7 @@ def resample(num_seeds: int, num_clients: int, *, draws: int = 4000, seed: int =
     generator = np.random.default_rng(seed)
 
     def draw(count: int) -> Array:
-        counts = (
-            generator.multinomial(count, np.full(count, 1 / count), size=draws)
-            if count
-            else np.zeros((draws, 0))
-        )
+        counts = generator.multinomial(count, np.full(count, 1 / count), size=draws) if count else np.zeros((draws, 0))
         return counts.astype(np.float64)
 
     return Resample(draw(num_seeds), draw(num_clients))

@@ -72,10 +72,7 @@ class Contest:
     @cached_property
     def summaries(self) -> dict[str, Summary]:
         """Every arm's summary, in the metric's own direction."""
-        return {
-            arm: summarize(self.scores.of(arm), lower_is_better=self.lower_is_better)
-            for arm in self.scores.arms
-        }
+        return {arm: summarize(self.scores.of(arm), lower_is_better=self.lower_is_better) for arm in self.scores.arms}
 
     @cached_property
     def draws(self) -> dict[str, Array]:
@@ -125,9 +122,7 @@ class Contest:
         """Share of clients worse off than under the reference; NaN when there is no such arm."""
         if reference is None or reference not in self.scores.arms or reference == arm:
             return float("nan")
-        return share_hurt(
-            self.scores.of(arm), self.scores.of(reference), lower_is_better=self.lower_is_better
-        )
+        return share_hurt(self.scores.of(arm), self.scores.of(reference), lower_is_better=self.lower_is_better)
 
     def probability_best(self) -> dict[str, float]:
         """Share of draws in which each candidate has the best mean; ties are shared evenly."""
@@ -140,11 +135,7 @@ class Contest:
 
     def pareto(self) -> list[str]:
         """Candidates that no other one matches at fewer bytes or beats at as many, the cheapest first."""
-        front = [
-            arm
-            for arm in self.candidates
-            if not any(self._dominates(other, arm) for other in self.candidates)
-        ]
+        front = [arm for arm in self.candidates if not any(self._dominates(other, arm) for other in self.candidates)]
         return sorted(front, key=self.cost)
 
     def cheapest_within(self, min_effect: float) -> str:

@@ -10,9 +10,7 @@ from headstart.core.errors import DataError, SettingError, nearest
 from headstart.evidence.metrics import check_metric
 
 
-def check_settings(
-    baseline: str, metric: str, min_effect: float, confidence: float, arms: Iterable[str]
-) -> None:
+def check_settings(baseline: str, metric: str, min_effect: float, confidence: float, arms: Iterable[str]) -> None:
     """Refuse a decision that cannot be taken.
 
     Raises:
@@ -25,9 +23,7 @@ def check_settings(
         raise SettingError(f"decision.confidence: must lie between 0 and 1, got {confidence}; try 0.95")
     names = set(arms)
     if baseline not in names:
-        raise SettingError(
-            f"decision.baseline: must be one of the arms, got '{baseline}'; {nearest(baseline, names)}"
-        )
+        raise SettingError(f"decision.baseline: must be one of the arms, got '{baseline}'; {nearest(baseline, names)}")
 
 
 def check_decision(records: Iterable[Mapping[str, Any]], decision_hash: str) -> None:

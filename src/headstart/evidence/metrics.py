@@ -20,9 +20,7 @@ LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})
 CALIBRATION_BINS = 15
 
 
-def client_metrics(
-    labels: Array, probabilities: Array, client_of: Array, num_clients: int
-) -> dict[str, Array]:
+def client_metrics(labels: Array, probabilities: Array, client_of: Array, num_clients: int) -> dict[str, Array]:
     """Compute every metric of every client.
 
     Args:
@@ -162,9 +160,7 @@ def _losses(labels: Array, probabilities: Array, finite: Array) -> Array:
     return losses
 
 
-def _calibration(
-    hits: Array, probabilities: Array, finite: Array, client_of: Array, num_clients: int
-) -> Array:
+def _calibration(hits: Array, probabilities: Array, finite: Array, client_of: Array, num_clients: int) -> Array:
     confidence = np.where(finite, probabilities.max(axis=1), 1.0).astype(np.float64)
     # Bins are (low, high], as in the paper.
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)

@@ -44,9 +44,7 @@ class Scores:
             )
         for axis in (self.arms, self.seeds, self.clients):
             if len(set(axis)) != len(axis):
-                raise DataError(
-                    f"scores: names must be unique, got {list(axis)}; rename or merge the doubled one"
-                )
+                raise DataError(f"scores: names must be unique, got {list(axis)}; rename or merge the doubled one")
 
     def of(self, arm: str) -> Array:
         """Return one arm's values ``(seeds, clients)``.
@@ -191,13 +189,9 @@ def _check_row(
 ) -> None:
     where = f"arm '{cell[0]}', seed {cell[1]}, client '{cell[2]}'"
     if cell in filled:
-        raise DataError(
-            f"scores: one value per arm, seed and client, got a second for {where}; remove one of them"
-        )
+        raise DataError(f"scores: one value per arm, seed and client, got a second for {where}; remove one of them")
     if seen.setdefault(cell[2], bool(row["seen"])) != bool(row["seen"]):
-        raise DataError(
-            f"scores: a client is seen or held out in every row, got both for {where}; fix its rows"
-        )
+        raise DataError(f"scores: a client is seen or held out in every row, got both for {where}; fix its rows")
 
 
 def _sample_sd(values: Array) -> float:

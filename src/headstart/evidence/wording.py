@@ -15,9 +15,7 @@ from headstart.evidence.scores import Scores
 def sentence(contest: Contest, recommended: str | None, clear: bool, baseline: str, min_effect: float) -> str:
     """Say what to use and how sure that is."""
     if recommended is None:
-        return (
-            "No arm can be recommended: none ran in full, is allowed by the rules and is more than an oracle."
-        )
+        return "No arm can be recommended: none ran in full, is allowed by the rules and is more than an oracle."
     reached = f"mean client {label(contest.metric)} {contest.summaries[recommended].mean:.3f}"
     against = _against_baseline(contest, recommended, baseline)
     return f"{_opening(contest, recommended, clear, min_effect)}: {reached}, {against}."
@@ -77,9 +75,7 @@ def _against_baseline(contest: Contest, recommended: str, baseline: str) -> str:
     effect = contest.effect(recommended, baseline) if baseline in contest.scores.arms else None
     if effect is None or not math.isfinite(effect.gap):
         reason = contest.ruled_out.get(baseline)
-        return f"with no result of the baseline {baseline} to compare" + (
-            f" (ruled out: {reason})" if reason else ""
-        )
+        return f"with no result of the baseline {baseline} to compare" + (f" (ruled out: {reason})" if reason else "")
     return f"{signed(effect)} than {baseline} ({between(effect, contest.confidence)})"
 
 
@@ -122,9 +118,7 @@ def _other_min_effect(contest: Contest, recommended: str) -> list[str]:
         heir = max(cheaper, key=contest.strength)
         needed = contest.strength(best) - contest.strength(heir)
         threshold = _two_digits(needed, up=True)
-        found.append(
-            f"With min_effect of {threshold} or more, {heir}, which is cheaper, would be recommended."
-        )
+        found.append(f"With min_effect of {threshold} or more, {heir}, which is cheaper, would be recommended.")
     return found
 
 
@@ -149,9 +143,7 @@ def _oracles(contest: Contest, recommended: str, min_effect: float) -> list[str]
         if arm not in contest.oracle or not math.isfinite(effect.gap):
             continue
         amount = f"{signed(effect)} than {recommended} ({between(effect, contest.confidence)})"
-        found.append(
-            f"{arm}, an oracle that no real client can run, is {amount}: {_room(effect, min_effect)}."
-        )
+        found.append(f"{arm}, an oracle that no real client can run, is {amount}: {_room(effect, min_effect)}.")
     return found
 
 
@@ -184,18 +176,14 @@ def _incomplete(contest: Contest) -> list[str]:
         if contest.status(arm) == "incomplete":
             missing: Array = np.any(expected & ~np.isfinite(contest.scores.of(arm)), axis=1)
             seeds = [str(seed) for seed, lacks in zip(contest.scores.seeds, missing, strict=True) if lacks]
-            found.append(
-                f"{arm} lacks results for {_listing('seed', seeds)}: it is shown and cannot be recommended."
-            )
+            found.append(f"{arm} lacks results for {_listing('seed', seeds)}: it is shown and cannot be recommended.")
     return found
 
 
 def _too_little(contest: Contest) -> list[str]:
     found = []
     if len(contest.scores.seeds) == 1:
-        found.append(
-            "One seed says nothing of the variation between seeds; no winner is clear before a second."
-        )
+        found.append("One seed says nothing of the variation between seeds; no winner is clear before a second.")
     if contest.few_clients:
         clients = count(len(contest.scores.clients), "client")
         found.append(f"With {clients} an interval describes these clients alone; read them one by one.")

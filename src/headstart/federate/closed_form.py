@@ -35,7 +35,7 @@ class OneShotHead:
 
 
 def class_sums(batch: Batch, num_classes: int) -> Tree:
-    """Return the sum of features and the number of examples per class: ``sums`` ``(…, classes, features)``, ``counts``."""
+    """Return each class's ``sums`` of features ``(…, classes, features)`` and ``counts`` of examples."""
     targets = one_hot(batch, num_classes)
     return {"sums": targets.mT @ batch.inputs.double(), "counts": targets.sum(-2)}
 

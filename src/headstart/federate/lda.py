@@ -50,7 +50,8 @@ class LinearDiscriminant(OneShotHead):
         means = sums / counts.clamp_min(1).unsqueeze(-1)
         second_moment = unpack_symmetric(update["second_moment"], sums.shape[-1])
         within = (second_moment - sums.mT @ means) / counts.sum()
-        weight = torch.linalg.lstsq(shrink(within, self.shrinkage), means.mT).solution.mT
+        # Of the drivers that bear a singular covariance, the default one differs from call to call in the last bits.
+        weight = torch.linalg.lstsq(shrink(within, self.shrinkage), means.mT, driver="gelsd").solution.mT
         log_prior = torch.where(counts > 0, (counts / counts.sum()).clamp_min(1e-300).log(), ABSENT)
         return head(weight, log_prior - (means * weight).sum(-1) / 2, shared), state
 

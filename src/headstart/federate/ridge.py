@@ -4,7 +4,7 @@ Fanì, Camoriano, Caputo, Ciccone: Accelerating Heterogeneous Federated Learning
 https://arxiv.org/abs/2406.01116.
 
 Differs from the paper: sums travel in float64, so that the result equals pooled ridge regression for any partition; a
-symmetric matrix travels as its upper triangle; dividing each class's weights by their norm is an option, off by default.
+symmetric matrix travels as its upper triangle; dividing each class's weights by their norm is an option.
 """
 
 from __future__ import annotations

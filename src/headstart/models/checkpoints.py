@@ -210,9 +210,7 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    return next(
-        (line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), type(error).__name__
-    )
+    return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 @contextmanager

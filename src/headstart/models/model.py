@@ -83,9 +83,7 @@ class Model:
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         loss = weighted_loss(self.logits(leaves, batch.inputs), batch)
         # A weight that this input never reaches has gradient zero.
-        gradients = torch.autograd.grad(
-            loss, list(leaves.values()), allow_unused=True, materialize_grads=True
-        )
+        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, gradients, strict=True))
 
 

@@ -31,9 +31,7 @@ HEAD_STD = 0.01
 """Standard deviation of a new head's weights: all classes start about equally likely. Its bias is 0."""
 
 
-def build(
-    spec: ModelSpec, *, shape: Shape, num_classes: int, from_scratch: bool, seed: int
-) -> tuple[Network, Params]:
+def build(spec: ModelSpec, *, shape: Shape, num_classes: int, from_scratch: bool, seed: int) -> tuple[Network, Params]:
     """Build a network and its weights, with a new head.
 
     Args:
@@ -99,9 +97,7 @@ def _network(spec: ModelSpec, shape: Shape, num_classes: int, from_scratch: bool
 
 def _check_classes(num_classes: int) -> None:
     if num_classes < 2:
-        raise ModelError(
-            f"num_classes: a head needs at least 2 classes, received {num_classes}; check the labels"
-        )
+        raise ModelError(f"num_classes: a head needs at least 2 classes, received {num_classes}; check the labels")
 
 
 def _weights(network: Network) -> Params:

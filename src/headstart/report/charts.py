@@ -49,9 +49,7 @@ def role_marks(chart: Any, **channels: Any) -> Any:
 
 def finish(chart: Any, width: int, height: int, title: str, description: str) -> Any:
     """Give a chart its size, its look, and the words a screen reader says."""
-    sized = chart.properties(
-        width=width, height=height, usermeta={"title": title, "description": description}
-    )
+    sized = chart.properties(width=width, height=height, usermeta={"title": title, "description": description})
     return sized.configure(**CONFIG)
 
 

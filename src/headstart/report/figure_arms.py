@@ -34,9 +34,7 @@ def arms_figure(run: Run, width: int) -> Any:
 
 
 def _ranges(base: Any) -> list[Any]:
-    bars = base.transform_filter("isValid(datum.low)").mark_rule(
-        strokeWidth=3, strokeCap="round", opacity=0.45
-    )
+    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, strokeCap="round", opacity=0.45)
     ticks = base.transform_filter("isValid(datum.worst)").mark_tick(thickness=1.5, height=9)
     return [
         bars.encode(x="low:Q", x2="high:Q", color=colour()),
@@ -46,9 +44,7 @@ def _ranges(base: Any) -> list[Any]:
 
 def name_axis(names: list[str], left: float) -> Any:
     """Arm or client names down the left side, in the order given."""
-    axis = alt.Axis(
-        title=None, labelLimit=int(left), labelColor=INK, grid=False, minExtent=left, maxExtent=left
-    )
+    axis = alt.Axis(title=None, labelLimit=int(left), labelColor=INK, grid=False, minExtent=left, maxExtent=left)
     return alt.Y("name:N", sort=names, axis=axis, scale=alt.Scale(domain=names))
 
 

@@ -49,9 +49,7 @@ def differences_figure(run: Run, width: int) -> Any:
     )
     layers = alt.layer(
         alt.Chart(inline([{"value": 0}])).mark_rule(strokeWidth=1).encode(x=x, color=constant(MUTED)),
-        alt.Chart(inline(dots))
-        .mark_tick(thickness=2, height=12, opacity=0.6)
-        .encode(x=x, y=y, color=colour()),
+        alt.Chart(inline(dots)).mark_tick(thickness=2, height=12, opacity=0.6).encode(x=x, y=y, color=colour()),
         alt.Chart(inline(means))
         .mark_point(filled=True, shape="diamond", size=110, opacity=1, stroke=PAPER, strokeWidth=1.2)
         .encode(x=x, y=y, color=constant(INK)),
@@ -60,9 +58,7 @@ def differences_figure(run: Run, width: int) -> Any:
         .encode(x=at(width - left - right + 12), y=y, text="better:N", color=constant(MUTED)),
     )
     described = "; ".join(f"{row['name']} {row['written']}, {row['better']}" for row in means)
-    return finish(
-        layers, int(width - left - right), ARM_ROW * len(order), f"Difference from {run.baseline}", described
-    )
+    return finish(layers, int(width - left - right), ARM_ROW * len(order), f"Difference from {run.baseline}", described)
 
 
 def _dots(run: Run, scores: Scores, width: int) -> Any:
@@ -79,35 +75,25 @@ def _dots(run: Run, scores: Scores, width: int) -> Any:
     left = label_width(names, width)
     y, x = (
         name_axis(names, left),
-        alt.X(
-            "value:Q", title=metric.title, scale=alt.Scale(zero=False, nice=False, padding=8), axis=FEW_TICKS
-        ),
+        alt.X("value:Q", title=metric.title, scale=alt.Scale(zero=False, nice=False, padding=8), axis=FEW_TICKS),
     )
     others = inline(mark for mark in marks if not mark["role"])
-    named = inline(
-        sorted((mark for mark in marks if mark["role"]), key=lambda mark: mark["role"] == "recommended")
-    )
+    named = inline(sorted((mark for mark in marks if mark["role"]), key=lambda mark: mark["role"] == "recommended"))
     lines = inline(_spans(marks))
     layers = alt.layer(
         alt.Chart(lines).mark_rule(strokeWidth=1).encode(x="low:Q", x2="high:Q", y=y, color=constant(GRID)),
-        alt.Chart(others)
-        .mark_tick(thickness=1.5, height=9, opacity=0.75)
-        .encode(x=x, y=y, color=constant(FAINT)),
+        alt.Chart(others).mark_tick(thickness=1.5, height=9, opacity=0.75).encode(x=x, y=y, color=constant(FAINT)),
         role_marks(alt.Chart(named), x=x, y=y),
     )
     described = f"{len(names)} clients, one line each, with a mark for every arm."
     return finish(layers, int(width - left), ROW * len(names), f"Every client's {metric.label}", described)
 
 
-def _client_order(
-    run: Run, scores: Scores, means: dict[str, NDArray[np.float64]]
-) -> tuple[list[int], list[str]]:
+def _client_order(run: Run, scores: Scores, means: dict[str, NDArray[np.float64]]) -> tuple[list[int], list[str]]:
     """Clients by their score under the recommended arm, best first; held-out clients say so."""
     lead = means.get(str(recommended(run)), next(iter(means.values())))
     key = np.where(np.isnan(lead), -np.inf, lead * Metric(run.metric).sign)
-    labels = [
-        name if seen else f"{name} (held out)" for name, seen in zip(scores.clients, scores.seen, strict=True)
-    ]
+    labels = [name if seen else f"{name} (held out)" for name, seen in zip(scores.clients, scores.seen, strict=True)]
     return [int(at) for at in np.argsort(-key, kind="stable")], labels
 
 
@@ -128,9 +114,7 @@ def _distribution(run: Run, scores: Scores, width: int) -> Any:
     order = [row.name for row in arm_rows(run) if row.name in means and np.isfinite(means[row.name]).any()]
     roles = {row.name: row.role for row in arm_rows(run)}
     left = label_width(order, width)
-    rows = inline(
-        {"name": arm, **_quantiles(means[arm] * metric.factor), **look(roles[arm])} for arm in order
-    )
+    rows = inline({"name": arm, **_quantiles(means[arm] * metric.factor), **look(roles[arm])} for arm in order)
     base = alt.Chart(rows).encode(y=name_axis(order, left))
     x = alt.X("q50:Q", title=metric.title, scale=alt.Scale(zero=False, nice=False, padding=8), axis=FEW_TICKS)
     ticks = inline(
@@ -148,9 +132,7 @@ def _distribution(run: Run, scores: Scores, width: int) -> Any:
         role_marks(base, x=x),
     )
     described = f"The distribution of {metric.label} over {len(scores.clients)} clients for each arm."
-    return finish(
-        layers, int(width - left), ARM_ROW * len(order), f"Clients by arm, {metric.label}", described
-    )
+    return finish(layers, int(width - left), ARM_ROW * len(order), f"Clients by arm, {metric.label}", described)
 
 
 def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:

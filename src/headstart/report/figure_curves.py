@@ -54,8 +54,7 @@ def curves_figure(run: Run, width: int) -> Any:
     layers = _lines(lines, looks, x, y)
     layers += [_leaders(lines, looks, last, x, y), *_names(names, looks, inner, spread(ends, 15, 0, height))]
     described = "; ".join(
-        f"{name}: {c.points[-1][1]:.1f}% after {c.points[-1][0]} rounds"
-        for name, c in zip(names, lines, strict=True)
+        f"{name}: {c.points[-1][1]:.1f}% after {c.points[-1][0]} rounds" for name, c in zip(names, lines, strict=True)
     )
     return finish(alt.layer(*layers), int(inner), height, "Validation accuracy over rounds", described)
 
@@ -80,9 +79,7 @@ def _stages(run: Run, arm: str) -> dict[str, tuple[tuple[int, float, float, floa
         for point in record.get("curve") or ():
             accuracy = finite(point.get("val_accuracy"))
             if accuracy is not None:
-                values.setdefault(str(point.get("stage", "")), {}).setdefault(int(point["round"]), []).append(
-                    accuracy
-                )
+                values.setdefault(str(point.get("stage", "")), {}).setdefault(int(point["round"]), []).append(accuracy)
     return {stage: tuple(_point(at, rounds[at]) for at in sorted(rounds)) for stage, rounds in values.items()}
 
 
@@ -102,9 +99,7 @@ def _looks(lines: list[Curve]) -> list[dict[str, Any]]:
         if curve.role:
             looks.append({"colour": ROLE_COLOUR[curve.role], "dash": [1, 0], "wide": 2.5})
         else:
-            looks.append(
-                {"colour": OTHERS[free % len(OTHERS)], "dash": DASHES[free % len(DASHES)], "wide": 1.5}
-            )
+            looks.append({"colour": OTHERS[free % len(OTHERS)], "dash": DASHES[free % len(DASHES)], "wide": 1.5})
             free += 1
     return looks
 

@@ -64,8 +64,7 @@ def _shift(diagnosis: Json) -> KeyNumber:
 def _backbone(diagnosis: Json) -> KeyNumber:
     backbone, accuracy = _part(diagnosis, "backbone"), Metric("accuracy")
     notes = [
-        (name, accuracy.value(backbone.get(key)))
-        for name, key in (("kNN", "knn_accuracy"), ("majority", "majority"))
+        (name, accuracy.value(backbone.get(key))) for name, key in (("kNN", "knn_accuracy"), ("majority", "majority"))
     ]
     note = _notes(*notes, ("LogME", number(backbone.get("logme"), 2)))
     return KeyNumber("Accuracy from frozen features", accuracy.value(backbone.get("ridge_accuracy")), note)
@@ -100,10 +99,7 @@ def excluded(run: Run) -> list[dict[str, Any]]:
     for record in run.records:
         for item in record.get("excluded") or ():
             seen[str(record["arm"]), str(item.get("client")), str(item.get("reason"))] += 1
-    return [
-        {"arm": arm, "client": client, "reason": reason, "times": n}
-        for (arm, client, reason), n in seen.items()
-    ]
+    return [{"arm": arm, "client": client, "reason": reason, "times": n} for (arm, client, reason), n in seen.items()]
 
 
 def data_notes(run: Run) -> list[str]:
@@ -135,9 +131,7 @@ def tuning(run: Run) -> list[dict[str, Any]]:
 
 def _best(trials: list[Json]) -> Json:
     chosen = [trial for trial in trials if trial.get("chosen")]
-    return max(
-        chosen or trials, key=lambda trial: -np.inf if finite(trial.get("score")) is None else trial["score"]
-    )
+    return max(chosen or trials, key=lambda trial: -np.inf if finite(trial.get("score")) is None else trial["score"])
 
 
 def _chosen(tuned: list[list[Json]]) -> list[tuple[str, str]]:

@@ -117,14 +117,10 @@ def load_run(folder: str | Path) -> Run:
 def _read_records(folder: Path) -> tuple[tuple[Json, ...], list[str]]:
     path = folder / "records.jsonl"
     if not path.is_file():
-        raise DataError(
-            f"'{folder}' is no run folder: it has no records.jsonl; name one that 'headstart study' wrote"
-        )
+        raise DataError(f"'{folder}' is no run folder: it has no records.jsonl; name one that 'headstart study' wrote")
     lines = _json_lines(path)
     if not lines:
-        raise DataError(
-            f"'{path}' holds no finished run yet; run the study again to continue it, then report"
-        )
+        raise DataError(f"'{path}' holds no finished run yet; run the study again to continue it, then report")
     latest = {(line["arm"], line["seed"]): line for line in lines}
     return tuple(latest.values()), _record_notes(path, lines, len(latest))
 
@@ -171,9 +167,7 @@ def _parse_toml(path: Path, text: str) -> Json:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DataError(
-            f"'{path}' is not valid TOML ({error}); restore the study file and try again"
-        ) from error
+        raise DataError(f"'{path}' is not valid TOML ({error}); restore the study file and try again") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -182,9 +176,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise DataError(f"'{path}' is not valid JSON ({error}); delete it and run the study again") from error
     if not isinstance(value, dict):
-        raise DataError(
-            f"'{path}' must hold one JSON object, got {type(value).__name__}; run the study again"
-        )
+        raise DataError(f"'{path}' must hold one JSON object, got {type(value).__name__}; run the study again")
     return value
 
 
@@ -197,9 +189,7 @@ def _read_clients(path: Path) -> dict[str, NDArray[Any]]:
     try:
         table = pq.ParquetFile(path).read()
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(
-            f"'{path}' is not a Parquet file ({error}); delete it and run the study again"
-        ) from error
+        raise DataError(f"'{path}' is not a Parquet file ({error}); delete it and run the study again") from error
     absent = [name for name in COLUMNS if name not in table.column_names]
     if absent:
         raise DataError(f"'{path}' lacks the column '{absent[0]}'; it must have {', '.join(COLUMNS)}")
@@ -208,9 +198,7 @@ def _read_clients(path: Path) -> dict[str, NDArray[Any]]:
 
 def _scores(run: Run, metric: str, split: str) -> Scores:
     table = run.clients
-    wanted = (
-        (table["metric"] == metric) & (table["split"] == split) if len(table["arm"]) else np.zeros(0, bool)
-    )
+    wanted = (table["metric"] == metric) & (table["split"] == split) if len(table["arm"]) else np.zeros(0, bool)
     rows = [{name: table[name][at] for name in COLUMNS} for at in np.flatnonzero(wanted)]
     measured = {row["arm"] for row in rows}
     clients = sorted({str(row["client"]) for row in rows}, key=_natural)

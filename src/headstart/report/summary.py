@@ -158,9 +158,7 @@ def _role(run: Run, arm: str) -> str:
 def stages(record: Json) -> tuple[str, ...]:
     """The record's three stages in words, such as ('pretrained', 'fedavg, 30 rounds', 'keep')."""
     settings = record.get("settings") or {}
-    words = [
-        [_stage_words(stage) for stage in _stages(settings, part)] for part in ("start", "federate", "adapt")
-    ]
+    words = [[_stage_words(stage) for stage in _stages(settings, part)] for part in ("start", "federate", "adapt")]
     return tuple(" + ".join(part) or NOTHING for part in words) if any(words) else ()
 
 

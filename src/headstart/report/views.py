@@ -44,9 +44,7 @@ def sentence(run: Run, rows: tuple[ArmRow, ...]) -> str:
 def _choice(run: Run, chosen: ArmRow, rows: tuple[ArmRow, ...]) -> str:
     if run.verdict.get("clear_winner"):
         return f"{chosen.name} is better than every other arm"
-    best = next(
-        (row for row in rows if row.role not in ("oracle", "incomplete") and row.mean is not None), chosen
-    )
+    best = next((row for row in rows if row.role not in ("oracle", "incomplete") and row.mean is not None), chosen)
     within = Metric(run.metric).change(run.verdict.get("min_effect")).lstrip("+")
     if best is chosen:
         why = f"it has the best mean and no cheaper arm comes within {within}"
@@ -100,11 +98,7 @@ def _effect(run: Run, metric: Metric, chosen: ArmRow, base: ArmRow | None) -> Ke
             "the baseline itself",
         )
     between = metric.between(*pair(run.verdict.get("interval")))
-    note = (
-        f"{confidence(run)} interval {between}"
-        if between != MISSING
-        else "no interval: too few clients or seeds"
-    )
+    note = f"{confidence(run)} interval {between}" if between != MISSING else "no interval: too few clients or seeds"
     return KeyNumber(f"Against {base.name}", metric.change(run.verdict.get("effect")), note)
 
 

@@ -66,9 +66,7 @@ def plainly(row: ArmRow) -> str:
     if len(row.stages) != 3:
         return ""
     start, federate, adapt = (stage.split(",")[0] for stage in row.stages)
-    together = (
-        _FEDERATE.get(federate) or f"clients train together with {row.stages[1].replace(' + ', ', then ')}"
-    )
+    together = _FEDERATE.get(federate) or f"clients train together with {row.stages[1].replace(' + ', ', then ')}"
     clauses = (
         _START.get(start, f"starts by {start}"),
         together,

@@ -86,9 +86,7 @@ def headline_of(run: Run) -> str:
 
 
 def _numbers(run: Run, rows: tuple[ArmRow, ...]) -> str:
-    return "\n".join(
-        f"- {item.label}: **{item.value}** ({item.note})" for item in views.key_numbers(run, rows)
-    )
+    return "\n".join(f"- {item.label}: **{item.value}** ({item.note})" for item in views.key_numbers(run, rows))
 
 
 def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:

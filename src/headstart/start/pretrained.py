@@ -43,6 +43,4 @@ class Pretrained:
         if pool is None or not pool.same_classes:
             return network, weights
         model, head = cut_at(network, weights, "head")
-        return network, model.weights(
-            train_until_stale(model, head, pool, self.local, self.epochs, self.patience)
-        )
+        return network, model.weights(train_until_stale(model, head, pool, self.local, self.epochs, self.patience))

@@ -1,6 +1,6 @@
 """Random weights: nothing is known before the clients train.
 
-He, Zhang, Ren, Sun: Delving Deep into Rectifiers. ICCV 2015. https://arxiv.org/abs/1502.01852 (PyTorch's default scheme).
+He, Zhang, Ren, Sun: Delving Deep into Rectifiers. ICCV 2015. https://arxiv.org/abs/1502.01852.
 
 Differs from the paper: normalisation is by groups, not by batches, which neither averaging nor small clients suit.
 """

@@ -1,1 +1,1 @@
-"""The study file, its plan, its runs and their records."""
+"""A study: from its file to a plan, to runs, to records and the verdict."""

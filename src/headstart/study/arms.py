@@ -69,9 +69,7 @@ class ArmSpec:
     def map(self, change: Callable[[Kind, StageSpec], StageSpec]) -> ArmSpec:
         """Return the arm with every stage changed."""
         stages = tuple(change("federate", stage) for stage in self.federate)
-        return replace(
-            self, start=change("start", self.start), federate=stages, adapt=change("adapt", self.adapt)
-        )
+        return replace(self, start=change("start", self.start), federate=stages, adapt=change("adapt", self.adapt))
 
 
 def parse_arm(name: str, table: Mapping[str, Any]) -> ArmSpec:
@@ -89,13 +87,9 @@ def parse_arm(name: str, table: Mapping[str, Any]) -> ArmSpec:
     _check_name(name)
     for key in table:
         if key not in METHODS:
-            raise SettingError(
-                f"{path}.{key}: unknown stage, received {table[key]!r}; {nearest(key, METHODS)}"
-            )
+            raise SettingError(f"{path}.{key}: unknown stage, received {table[key]!r}; {nearest(key, METHODS)}")
     if "start" not in table:
-        raise SettingError(
-            f"{path}.start: is required, received nothing; add one of: {', '.join(METHODS['start'])}"
-        )
+        raise SettingError(f"{path}.start: is required, received nothing; add one of: {', '.join(METHODS['start'])}")
     arm = ArmSpec(
         name,
         _parse_stage("start", f"{path}.start", table["start"]),
@@ -114,9 +108,7 @@ def check_arm(arm: ArmSpec) -> None:
     """
     for kind, path, stage in arm.stages():
         entry = METHODS[kind][stage.method]
-        problems = [
-            line for name, value in stage.settings.items() for line in _check(entry, path, name, value)
-        ]
+        problems = [line for name, value in stage.settings.items() for line in _check(entry, path, name, value)]
         if problems:
             raise SettingError("\n".join(problems))
         try:
@@ -149,9 +141,7 @@ def with_defaults(arm: ArmSpec, training: Mapping[str, Any], trainable: str | in
             return stage
         known = METHODS[kind][stage.method].settings()
         defaults = {**training, **(cut if kind == "federate" else {})}
-        return replace(
-            stage, settings={**{k: v for k, v in defaults.items() if k in known}, **stage.settings}
-        )
+        return replace(stage, settings={**{k: v for k, v in defaults.items() if k in known}, **stage.settings})
 
     return arm.map(fill)
 
@@ -167,9 +157,7 @@ def check_training(training: Mapping[str, Any]) -> None:
         holders = [entry for entry in entries if name in entry.settings()]
         if not holders:
             known = {name for entry in entries for name in entry.settings()}
-            raise SettingError(
-                f"training.{name}: unknown setting, received {value!r}; {nearest(name, known)}"
-            )
+            raise SettingError(f"training.{name}: unknown setting, received {value!r}; {nearest(name, known)}")
         for entry in holders:
             problems = _check(entry, "training", name, value)
             if problems:
@@ -183,9 +171,7 @@ def arm_hash(arm: ArmSpec) -> str:
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise SettingError(
-            f"arms.{name}: must be letters, digits, '-', '_' and '.', received {name!r}; rename the arm"
-        )
+        raise SettingError(f"arms.{name}: must be letters, digits, '-', '_' and '.', received {name!r}; rename the arm")
 
 
 def _parse_stages(path: str, value: Any) -> tuple[StageSpec, ...]:
@@ -203,9 +189,7 @@ def _parse_stage(kind: Kind, path: str, value: Any) -> StageSpec:
             f"valid: {', '.join(valid)}"
         )
     if table["method"] not in valid:
-        raise SettingError(
-            f"{path}: unknown method, received {table['method']!r}; {nearest(table['method'], valid)}"
-        )
+        raise SettingError(f"{path}: unknown method, received {table['method']!r}; {nearest(table['method'], valid)}")
     return StageSpec(table["method"], {key: item for key, item in table.items() if key != "method"})
 
 

@@ -33,9 +33,7 @@ def check_selection(plan: Plan, arms: Sequence[str] | None, seeds: Sequence[int]
         if name in plan.ruled_out:
             raise SettingError(f"--arm: '{name}' is ruled out: {plan.ruled_out[name]}")
         if name not in known:
-            raise SettingError(
-                f"--arm: must be an arm of the study, received '{name}'; {nearest(name, known)}"
-            )
+            raise SettingError(f"--arm: must be an arm of the study, received '{name}'; {nearest(name, known)}")
     for seed in seeds or ():
         if seed not in plan.settings.seeds:
             valid = ", ".join(str(seed) for seed in plan.settings.seeds)

@@ -41,7 +41,9 @@ def scores_of(plan: Plan, parts: Sequence[Mapping[str, list[Any]]]) -> Scores:
     names = ("arm", "seed", "client", "seen", "split", "metric", "value")
     metric = plan.settings.decision.metric
     rows = (
-        dict(zip(names, cells, strict=True)) for part in parts for cells in zip(*(part[name] for name in names), strict=True)
+        dict(zip(names, cells, strict=True))
+        for part in parts
+        for cells in zip(*(part[name] for name in names), strict=True)
     )
     arms = [arm.name for arm in plan.arms]
     return from_rows((row for row in rows if row["metric"] == metric and row["split"] == "test"), metric, arms=arms)

@@ -68,9 +68,7 @@ class Lab:
     def build(self, seed: int, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
         """Build the network with this seed's random weights, in the study's number type."""
         shape = self.federation.examples.shape
-        network, params = build(
-            self.spec, shape=shape, num_classes=num_classes, from_scratch=from_scratch, seed=seed
-        )
+        network, params = build(self.spec, shape=shape, num_classes=num_classes, from_scratch=from_scratch, seed=seed)
         return network, cast(params, self.dtype)
 
     def skeleton(self, *, from_scratch: bool) -> Network:
@@ -90,9 +88,7 @@ class Lab:
             return None
         key = (seed, "central")
         same = central.classes == self.federation.examples.classes
-        return Pool(
-            OneClient(activations, train, key), OneClient(activations, val, key), len(central.classes), same
-        )
+        return Pool(OneClient(activations, train, key), OneClient(activations, val, key), len(central.classes), same)
 
     def views(self, federation: Federation) -> Mapping[str, list[Array]]:
         """Return the examples that each client is evaluated on, by view."""
@@ -119,9 +115,7 @@ def split_pool(central: Examples, seed: int) -> tuple[Array, Array]:
         return rows, rows[:0]
     counts = np.bincount(central.labels[rows])
     held_back = max(int(len(rows) * POOL_VALIDATION), 1)
-    stratify = (
-        central.labels[rows] if counts[counts > 0].min() > 1 and held_back >= (counts > 0).sum() else None
-    )
+    stratify = central.labels[rows] if counts[counts > 0].min() > 1 and held_back >= (counts > 0).sum() else None
     random_state = derive(seed, "pool") % 2**32
     train, val = train_test_split(rows, test_size=held_back, random_state=random_state, stratify=stratify)
     return train, val

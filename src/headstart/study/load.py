@@ -122,9 +122,7 @@ def _read(path: Path) -> str:
 def _validate(table: Mapping[str, Any]) -> StudySettings:
     for location, value in _leaves(table):
         if isinstance(value, float) and not math.isfinite(value):
-            raise SettingError(
-                f"{join_path('', location)}: must be a finite number, received {value}; give another"
-            )
+            raise SettingError(f"{join_path('', location)}: must be a finite number, received {value}; give another")
     try:
         # JSON's strict rules are TOML's: a list may fill a tuple, but text is no number.
         return StudySettings.model_validate_json(json.dumps(table, default=str), strict=True)
@@ -173,15 +171,11 @@ def _resolve_data(data: DataSettings, folder: Path) -> DataSettings:
     if central is not None and central.source is not None:
         source = _resolve_source("data.central.source", central.source, folder)
         central = dataclasses.replace(central, source=source)
-    return dataclasses.replace(
-        data, source=_resolve_source("data.source", data.source, folder), central=central
-    )
+    return dataclasses.replace(data, source=_resolve_source("data.source", data.source, folder), central=central)
 
 
 def _resolve_source(setting: str, source: str, folder: Path) -> str:
-    return (
-        source if source in _EMBEDDED or source.startswith("hub:") else resolve_path(setting, source, folder)
-    )
+    return source if source in _EMBEDDED or source.startswith("hub:") else resolve_path(setting, source, folder)
 
 
 def _resolve_model(settings: StudySettings, folder: Path) -> ModelSpec:
@@ -195,9 +189,7 @@ def _expand(setting: str, value: str) -> str:
     def expand(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         if name not in os.environ:
-            raise SettingError(
-                f"{setting}: environment variable {name} is not set, received {value!r}; {_help(name)}"
-            )
+            raise SettingError(f"{setting}: environment variable {name} is not set, received {value!r}; {_help(name)}")
         return os.environ[name]
 
     return _VARIABLE.sub(expand, value)

@@ -93,9 +93,7 @@ def _received(item: Any) -> str:
 
 def _rule(message: str) -> str:
     """Write pydantic's message in lower case, about the setting instead of the input."""
-    message = (
-        message.removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
-    )
+    message = message.removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
     return message[:1].lower() + message[1:]
 
 

@@ -69,11 +69,7 @@ class NodeStore:
 
     def prune(self, wanted: set[str]) -> None:
         """Delete weights that no node in ``wanted`` refers to: those of tuning trials not chosen."""
-        used = {
-            json.loads(self._facts(key).read_text()).get("weights")
-            for key in wanted
-            if self._facts(key).exists()
-        }
+        used = {json.loads(self._facts(key).read_text()).get("weights") for key in wanted if self._facts(key).exists()}
         for file in self._weights_files():
             if file.stem not in used:
                 file.unlink(missing_ok=True)

@@ -180,9 +180,7 @@ class Pipeline:
             self.tell(f"federate {stage.method}, round {done} of {method.schedule.rounds}")
             if self._is_curve_point(done, method.schedule.rounds):
                 point = self._validate(Shared(model, params, method, now))
-                curve.append(
-                    {"round": done, "stage": stage.method, **point, "bytes": bytes_before + now.traffic.total}
-                )
+                curve.append({"round": done, "stage": stage.method, **point, "bytes": bytes_before + now.traffic.total})
 
         federated = run_rounds(
             method,
@@ -220,9 +218,7 @@ class Pipeline:
     def leaf_key(self, trunk_key: str, stage: StageSpec, views: Sequence[str]) -> str:
         """Name the result of an adaptation by content."""
         sizes = self.lab.global_test_examples
-        return hash_json(
-            ["adapt", trunk_key, self.federation.key, stage.as_json(), self.metric, list(views), sizes]
-        )
+        return hash_json(["adapt", trunk_key, self.federation.key, stage.as_json(), self.metric, list(views), sizes])
 
     def leaf(self, trunk: Trunk, stage: StageSpec, views: Sequence[str]) -> Node:
         """Let every client adapt; evaluate on the named views."""

@@ -126,9 +126,7 @@ class StudySettings(_Table):
         engine: how the work is done.
     """
 
-    name: Annotated[
-        str, _written(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, '-', '_' and '.', no path")
-    ]
+    name: Annotated[str, _written(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, '-', '_' and '.', no path")]
     seeds: tuple[NonNegativeInt, ...] = (0, 1, 2, 3, 4)
     data: DataSettings
     model: ModelSettings = ModelSettings()

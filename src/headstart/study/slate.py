@@ -59,9 +59,7 @@ def standard_slate(*, checkpoint: bool, central: bool, same_classes: bool) -> Sl
     """
     good = "pretrained" if checkpoint else "pretrain" if central else None
     arms = [arm for arm in _arms(good or "random") if good or arm.name not in _NEED_GOOD_START]
-    ruled_out = (
-        {} if good else dict.fromkeys((name for name in STANDARD if name in _NEED_GOOD_START), _NO_START)
-    )
+    ruled_out = {} if good else dict.fromkeys((name for name in STANDARD if name in _NEED_GOOD_START), _NO_START)
     if good and not (central and same_classes):
         arms = [arm for arm in arms if arm.name != "zero-shot"]
         ruled_out["zero-shot"] = _NO_HEAD

@@ -27,9 +27,7 @@ def trial_arms(arm: ArmSpec, trials: int, seed: int) -> list[ArmSpec]:
         return [arm]
     federate = [trial_stages("federate", stage, trials, seed) for stage in arm.federate]
     adapt = trial_stages("adapt", arm.adapt, trials, seed)
-    return [
-        ArmSpec(arm.name, arm.start, tuple(stages[t] for stages in federate), adapt[t]) for t in range(trials)
-    ]
+    return [ArmSpec(arm.name, arm.start, tuple(stages[t] for stages in federate), adapt[t]) for t in range(trials)]
 
 
 def is_tunable(arm: ArmSpec) -> bool:

@@ -57,9 +57,7 @@ def measure_ceiling(train: Sequence[Part], val: Sequence[Part], num_classes: int
     mean, length = scale_of(np.concatenate([features for features, _ in train]))
     train = [(scale(features, mean, length), labels) for features, labels in train]
     val = [(scale(features, mean, length), labels) for features, labels in val]
-    pooled = fit_ridge(
-        np.concatenate([f for f, _ in train]), np.concatenate([y for _, y in train]), num_classes
-    )
+    pooled = fit_ridge(np.concatenate([f for f, _ in train]), np.concatenate([y for _, y in train]), num_classes)
     clients = [
         _accuracies(own, held, pooled, num_classes)
         for own, held in zip(train, val, strict=True)

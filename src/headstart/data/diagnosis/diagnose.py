@@ -104,9 +104,7 @@ def diagnose(
     found = Diagnosis(
         label_skew=_label_skew(counts, seed),
         quantity_skew=_quantity_skew(counts.sum(axis=1)),
-        missing_classes={
-            name: gone for name, gone in zip(names, skew.missing_classes(counts), strict=True) if gone
-        },
+        missing_classes={name: gone for name, gone in zip(names, skew.missing_classes(counts), strict=True) if gone},
         feature_shift=shift,
         backbone={
             "knn_accuracy": knn_accuracy(features, labels, seed=seed),
@@ -170,9 +168,7 @@ def _check_part(where: str, features: Array, labels: Array, num_classes: int) ->
             f"{where}; flatten each example's features to one row"
         )
     if not np.isfinite(features).all():
-        raise DataError(
-            f"diagnose: features must be finite, got NaN or infinity for {where}; mend its inputs"
-        )
+        raise DataError(f"diagnose: features must be finite, got NaN or infinity for {where}; mend its inputs")
     if len(labels) and not (labels.min() >= 0 and labels.max() < num_classes):
         raise DataError(
             f"diagnose: labels must lie in 0 … {num_classes - 1}, got {labels.min()} … {labels.max()} for "

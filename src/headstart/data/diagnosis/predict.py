@@ -69,29 +69,22 @@ def predict(signals: Signals, arms: Collection[str] = STANDARD_SLATE) -> Predict
     applied = [deciding, *(rule for rule in EXPLAINING if rule.applies(signals))]
     expected = deciding.pretrained if signals.pretrained else deciding.scratch
     winner = next((arm for arm in expected if arm in arms), None)
-    return Prediction(
-        winner, tuple(rule.reason(signals) for rule in applied), tuple(rule.source for rule in applied)
-    )
+    return Prediction(winner, tuple(rule.reason(signals) for rule in applied), tuple(rule.source for rule in applied))
 
 
 _FLAMBY = (
     "FLamby (Ogier du Terrail et al., NeurIPS 2022): on the data sets where local training clearly beats "
     "FedAvg, pooling all data adds only .008 to .063"
 )
-_FED3R = (
-    "Fed3R (Fanì et al., ICML 2024): at 13 examples per client a closed-form head beats FedAvg, "
-    "about 45 to 38"
-)
+_FED3R = "Fed3R (Fanì et al., ICML 2024): at 13 examples per client a closed-form head beats FedAvg, about 45 to 38"
 _MOTLEY = (
-    "Motley (Wu et al. 2022): FedAvg + fine-tuning is better than local training and than FedAvg on "
-    "5 of 5 data sets"
+    "Motley (Wu et al. 2022): FedAvg + fine-tuning is better than local training and than FedAvg on 5 of 5 data sets"
 )
 
 # The first that applies decides; the last always applies.
 DECIDING = (
     Rule(
-        "pFedMoAP (ICLR 2025), table 1: with few examples zero-shot beats local prompt tuning on 2 of 5 "
-        "data sets",
+        "pFedMoAP (ICLR 2025), table 1: with few examples zero-shot beats local prompt tuning on 2 of 5 data sets",
         lambda signals: signals.too_few,
         reasons.too_few,
         pretrained=("zero-shot", "ridge", "ridge-personal", "finetune-head"),

@@ -107,11 +107,7 @@ def _mean_distance(features: Array, labels: Array, client_of: Array, some: Array
     variance = features.var(axis=0).sum()
     """Mean over clients of the distance from the pool, averaged over classes by their size."""
     measured = weights > 0
-    return (
-        float((totals[measured] / weights[measured]).mean() / variance)
-        if variance and measured.any()
-        else 0.0
-    )
+    return float((totals[measured] / weights[measured]).mean() / variance) if variance and measured.any() else 0.0
 
 
 def _class_distances(features: Array, client_of: Array, some: Array) -> tuple[Array, Array, Array]:

@@ -35,9 +35,7 @@ def knn_accuracy(
     1.0
     """
     if len(features) > max_examples:
-        chosen = seeds.numpy_generator(seed, "diagnosis", "knn").choice(
-            len(features), max_examples, replace=False
-        )
+        chosen = seeds.numpy_generator(seed, "diagnosis", "knn").choice(len(features), max_examples, replace=False)
         features, labels = features[chosen], labels[chosen]
     if len(features) < 2:
         return float("nan")
@@ -45,10 +43,7 @@ def knn_accuracy(
     unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     neighbours = min(neighbours, len(unit) - 1)
     chunks = range(0, len(unit), CHUNK)
-    hits = sum(
-        _knn_hits(unit, labels, np.arange(begin, min(begin + CHUNK, len(unit))), neighbours)
-        for begin in chunks
-    )
+    hits = sum(_knn_hits(unit, labels, np.arange(begin, min(begin + CHUNK, len(unit))), neighbours) for begin in chunks)
     return hits / len(unit)
 
 

@@ -41,9 +41,7 @@ def _open(source: str, base: Path, setting: str) -> Source:
         return open_hub(source.removeprefix("hub:"))
     path = base / Path(source).expanduser()
     if not path.exists():
-        raise DataError(
-            f"{setting}: '{source}' is not there (looked for {path.absolute()}); {_alternatives(path)}"
-        )
+        raise DataError(f"{setting}: '{source}' is not there (looked for {path.absolute()}); {_alternatives(path)}")
     if path.is_file() or any(path.glob("*.parquet")):
         return open_table(path)
     return open_saved_dataset(path) if is_saved_dataset(path) else open_folder(path)
@@ -53,8 +51,4 @@ def _alternatives(path: Path) -> str:
     """Say what lies beside a missing path, or what other sources there are."""
     siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
     hint = nearest(path.name, siblings)
-    return (
-        hint.split(" (valid:")[0]
-        if hint.startswith("did")
-        else "give a path, 'hub:NAME', 'digits' or 'glyphs'"
-    )
+    return hint.split(" (valid:")[0] if hint.startswith("did") else "give a path, 'hub:NAME', 'digits' or 'glyphs'"

@@ -49,9 +49,7 @@ def array_source(
 def _input_columns(inputs: Array, columns: Sequence[str] | None, name: str) -> dict[str, Any]:
     names = list(columns) if columns is not None else [f"x{i}" for i in range(inputs.shape[1])]
     if len(names) != inputs.shape[1]:
-        raise DataError(
-            f"{name}: {len(names)} column names for inputs of {inputs.shape[1]} columns; give one each"
-        )
+        raise DataError(f"{name}: {len(names)} column names for inputs of {inputs.shape[1]} columns; give one each")
     return {key: inputs[:, i].astype(np.float64) for i, key in enumerate(names)}
 
 

@@ -48,9 +48,7 @@ def glyphs(count: int = NUM_GLYPHS, seed: int = _GLYPH_SEED) -> Source:
     (20, 1, 8, 8)
     """
     labels = np.arange(count) % len(_DIGITS)
-    pixels = np.stack(
-        [_draw(str(label), seeds.numpy_generator(seed, "glyph", i)) for i, label in enumerate(labels)]
-    )
+    pixels = np.stack([_draw(str(label), seeds.numpy_generator(seed, "glyph", i)) for i, label in enumerate(labels)])
     return Source("glyphs", pa.table({"label": pa.array(labels)}), {"label": _DIGITS}, pixels=pixels[:, None])
 
 

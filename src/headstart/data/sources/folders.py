@@ -51,15 +51,9 @@ def _with_outer(path: Path, columns: dict[str, list[str]], outer: list[str]) -> 
 
 
 def _empty_clients(path: Path, found: set[str]) -> tuple[str, ...]:
-    folders = {
-        folder.name for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")
-    }
+    folders = {folder.name for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")}
     empty = sorted(folders - found)
-    return (
-        (f"{len(empty)} client folders hold no image and are left out: {', '.join(empty[:5])}",)
-        if empty
-        else ()
-    )
+    return (f"{len(empty)} client folders hold no image and are left out: {', '.join(empty[:5])}",) if empty else ()
 
 
 def _is_image(file: Path, root: Path) -> bool:

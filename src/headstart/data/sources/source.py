@@ -52,9 +52,7 @@ class Source:
         if len(rows) == len(self):
             return self
         pixels = None if self.pixels is None else self.pixels[rows]
-        return replace(
-            self, table=self.table.take(pa.array(rows)), pixels=pixels, rows=self.row_numbers[rows]
-        )
+        return replace(self, table=self.table.take(pa.array(rows)), pixels=pixels, rows=self.row_numbers[rows])
 
     @property
     def row_numbers(self) -> Array:

@@ -12,9 +12,7 @@ import pyarrow as pa
 from headstart.core.errors import DataError, nearest
 from headstart.data.sources.source import Source
 
-IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 
 
 def open_table(path: Path) -> Source:
@@ -28,9 +26,7 @@ def open_table(path: Path) -> Source:
         table = reader(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(
-            f"data source: cannot read '{path}' ({reason}); check that the file is whole"
-        ) from error
+        raise DataError(f"data source: cannot read '{path}' ({reason}); check that the file is whole") from error
     return source_of_table(table, path.name, path if path.is_dir() else path.parent)
 
 
@@ -38,9 +34,7 @@ def source_of_table(table: pa.Table, name: str, folder: Path | None) -> Source:
     """Find out which columns hold images and class names, from the types and Hugging Face's description."""
     features = _features(table)
     described = {key: feature.get("_type") for key, feature in features.items() if isinstance(feature, dict)}
-    class_names = {
-        key: tuple(features[key]["names"]) for key, kind in described.items() if kind == "ClassLabel"
-    }
+    class_names = {key: tuple(features[key]["names"]) for key, kind in described.items() if kind == "ClassLabel"}
     images = [key for key, kind in described.items() if kind == "Image" and key in table.column_names]
     images += [field.name for field in table.schema if _is_image(table, field)]
     return Source(name, table, class_names, image_column=images[0] if images else None, folder=folder)
@@ -50,8 +44,7 @@ def _reader_for(path: Path) -> Callable[[Path], pa.Table]:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix not in READERS:
         raise DataError(
-            f"data source: '{path.name}' ends in '{suffix}', which no reader knows; "
-            f"{nearest(suffix, READERS)}"
+            f"data source: '{path.name}' ends in '{suffix}', which no reader knows; {nearest(suffix, READERS)}"
         )
     return READERS[suffix]
 
