@@ -10,7 +10,6 @@ size follows half a cosine.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,9 +22,7 @@ from headstart.models.model import Model, Trainable, cut_at, weighted_loss
 from headstart.models.network import Network
 from headstart.models.registry import new_head
 from headstart.models.training import LocalTraining, descend
-from headstart.start.protocol import Build, Pool
-
-Report = Callable[[int, float], None]
+from headstart.start.protocol import Build, Pool, Tell, silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +48,20 @@ class Pretrain:
         """Whether the network is the variant for random weights."""
         return self.origin == "random"
 
-    def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
+    def __call__(
+        self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent
+    ) -> tuple[Network, Params]:
         """Return the pre-trained weights; the head is new where the pool has other classes."""
         if pool is None:
             raise SettingError("start: 'pretrain' needs a central pool, received none; add a [data.central] table")
         network, weights = build(from_scratch=self.from_scratch, num_classes=pool.num_classes)
         model, params = cut_at(network, weights, self.trainable)
-        trained = model.weights(train_until_stale(model, params, pool, self.local, self.epochs, self.patience))
+        trained = model.weights(train_until_stale(model, params, pool, self.local, self.epochs, self.patience, tell))
         return (network, trained) if pool.same_classes else new_head(network, trained, num_classes, seed)
 
 
 def train_until_stale(
-    model: Model, params: Params, pool: Pool, local: LocalTraining, epochs: int, patience: int
+    model: Model, params: Params, pool: Pool, local: LocalTraining, epochs: int, patience: int, tell: Tell
 ) -> Params:
     """Train with half a cosine of step sizes; return the parameters of least validation loss."""
     state = local.build().init(params)
@@ -72,6 +71,7 @@ def train_until_stale(
         batches = local.batches(model, pool.train, 1, stream=f"pretrain-{epoch}")
         params, state = descend(model, params, state, batches, optimizer)
         loss = mean_loss(model, params, pool.val)
+        tell(f"epoch {epoch + 1} of {epochs}, validation loss {loss:.3f}")
         best, best_loss, stale = (params, loss, 0) if loss < best_loss else (best, best_loss, stale + 1)
         if stale >= patience:
             break

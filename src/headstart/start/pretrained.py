@@ -18,7 +18,7 @@ from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.models.training import LocalTraining
 from headstart.start.pretrain import train_until_stale
-from headstart.start.protocol import Build, Pool
+from headstart.start.protocol import Build, Pool, Tell, silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,14 @@ class Pretrained:
 
     from_scratch: ClassVar[bool] = False
 
-    def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
+    def __call__(
+        self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent
+    ) -> tuple[Network, Params]:
         """Return the checkpoint's weights with a head for the clients' classes."""
         network, weights = build(from_scratch=False, num_classes=num_classes)
         if pool is None or not pool.same_classes:
             return network, weights
         model, head = cut_at(network, weights, "head")
-        return network, model.weights(train_until_stale(model, head, pool, self.local, self.epochs, self.patience))
+        return network, model.weights(
+            train_until_stale(model, head, pool, self.local, self.epochs, self.patience, tell)
+        )

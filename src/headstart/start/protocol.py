@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +17,14 @@ class Build(Protocol):
     def __call__(self, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
         """Return a skeleton and first weights: random, or a checkpoint's with a new head."""
         ...
+
+
+Tell = Callable[[str], None]
+"""Told in a few words how far a start is."""
+
+
+def silent(text: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,9 @@ class Start(Protocol):
         """Whether the network is the variant for random weights: normalised by groups."""
         ...
 
-    def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
+    def __call__(
+        self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent
+    ) -> tuple[Network, Params]:
         """Return a network for the clients' ``num_classes`` and its first weights.
 
         Raises:

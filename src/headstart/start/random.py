@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from headstart.core.trees import Params
 from headstart.models.network import Network
-from headstart.start.protocol import Build, Pool
+from headstart.start.protocol import Build, Pool, Tell, silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class Random:
 
     from_scratch: ClassVar[bool] = True
 
-    def __call__(self, build: Build, num_classes: int, pool: Pool | None, seed: int) -> tuple[Network, Params]:
+    def __call__(
+        self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent
+    ) -> tuple[Network, Params]:
         """Return random weights."""
         return build(from_scratch=True, num_classes=num_classes)

@@ -13,22 +13,23 @@ from headstart.data.diagnosis import Diagnosis, diagnose
 from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.models.spec import is_checkpoint
-from headstart.study.arms import StageSpec
+from headstart.study.arms import ArmSpec, StageSpec
 
 if TYPE_CHECKING:
     from headstart.study.lab import Lab
     from headstart.study.pipeline import Pipeline
 
 
-def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[str]) -> Diagnosis:
+def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[ArmSpec]) -> Diagnosis:
     """Diagnose the seen clients' training and validation data.
 
     Args:
         lab: data and network.
         pipeline: of the first seed; its start is shared with the arms that begin there.
-        arms: that the prediction may name.
+        arms: that the prediction may name; the features are those of their start.
     """
-    features, labels = frozen_features(lab, pipeline), lab.federation.examples.labels
+    start = good_start(lab, arms)
+    features, labels = frozen_features(lab, pipeline, start), lab.federation.examples.labels
 
     def parts(split: Any) -> list[tuple[Array, Array]]:
         return [_take(features, labels, client, split) for client in pipeline.federation.seen_clients]
@@ -38,14 +39,13 @@ def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[str]) -> Diagnosis
         parts("val"),
         lab.federation.num_classes,
         clients=[client.id for client in pipeline.federation.seen_clients],
-        pretrained=good_start(lab) is not None,
-        arms=arms,
+        pretrained=start is not None,
+        arms=[arm.name for arm in arms],
     )
 
 
-def frozen_features(lab: Lab, pipeline: Pipeline) -> Array:
-    """Return the features of the best start there is: a checkpoint's, a pre-trained network's, or the raw inputs."""
-    start = good_start(lab)
+def frozen_features(lab: Lab, pipeline: Pipeline, start: StageSpec | None) -> Array:
+    """Return the features of a start, or the raw inputs when there is none."""
     if start is None:
         inputs = np.asarray(lab.federation.examples.inputs, dtype=np.float32)
         return inputs.reshape(len(inputs), -1)
@@ -55,8 +55,11 @@ def frozen_features(lab: Lab, pipeline: Pipeline) -> Array:
     return features
 
 
-def good_start(lab: Lab) -> StageSpec | None:
-    """Return the start that knows something: a checkpoint, else pre-training on a labelled pool, else None."""
+def good_start(lab: Lab, arms: Sequence[ArmSpec]) -> StageSpec | None:
+    """Return the start that knows something: the arms' own, a checkpoint's, pre-training on a pool, or None."""
+    for arm in arms:
+        if arm.start.method != "random":
+            return arm.start
     if is_checkpoint(lab.spec):
         return StageSpec("pretrained")
     central = lab.federation.central

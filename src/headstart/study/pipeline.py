@@ -124,18 +124,22 @@ class Pipeline:
         found = self.store.get(key)
         if found is None:
             self.tell(f"start {stage.method}")
-            found = self._run_start(key, method)
+            found = self._run_start(key, stage, method)
         network = self.lab.skeleton(from_scratch=method.from_scratch)
         model, params = cut_at(network, found.tree or {}, "all")
         return Trunk(key, network, Shared(model, params), stage.method != "random", keys=(key,))
 
-    def _run_start(self, key: str, method: Any) -> Node:
+    def _run_start(self, key: str, stage: StageSpec, method: Any) -> Node:
         begin = time.monotonic()
 
         def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
             return self.lab.build(self.seed, from_scratch=from_scratch, num_classes=num_classes)
 
-        _, weights = method(build, self.lab.federation.num_classes, self.lab.pool(self.seed), self.seed)
+        def tell(text: str) -> None:
+            self.tell(f"start {stage.method}, {text}")
+
+        pool = self.lab.pool(self.seed)
+        _, weights = method(build, self.lab.federation.num_classes, pool, self.seed, tell)
         return self.store.put(key, {"kind": "start", "seconds": time.monotonic() - begin}, weights)
 
     def federate(self, before: Trunk, stage: StageSpec) -> Trunk:

@@ -193,7 +193,7 @@ class _Run:
         """Look at the data before any arm runs."""
         self.progress.tell("diagnosis")
         pipeline = self.plan.pipeline(self.store, self.plan.settings.seeds[0], self.progress)
-        found = diagnose_lab(self.plan.lab, pipeline, [arm.name for arm in self.plan.arms])
+        found = diagnose_lab(self.plan.lab, pipeline, self.plan.arms)
         write_json(self.out / "diagnosis.json", found.as_json())
         return found
 
