@@ -1,0 +1,190 @@
+"""Checks of client-side adaptations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from headstart.adapt.protocol import Adapt
+from headstart.core import trees
+from headstart.core.trees import Params, Tree
+from headstart.data.examples import Array
+from headstart.data.federation import Client
+from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict
+from headstart.engine.fleet import Fleet
+from headstart.engine.protocol import Engine, Failure
+from headstart.engine.serial import Serial
+from headstart.engine.team import Team
+from headstart.models.batches import ClientData
+from headstart.models.model import Model
+from headstart.testing.compare import (
+    Breaking,
+    assert_same,
+    check_is_frozen,
+    copied,
+    label,
+    own_fields,
+    quick,
+    variants,
+)
+from headstart.testing.world import World, open_world
+
+AdaptCheck = Callable[[Adapt, World], None]
+
+
+def check_adapt(
+    method: Adapt,
+    *,
+    dtype: torch.dtype = torch.float32,
+    backbone: str = "small-cnn",
+    engine: Engine | None = None,
+) -> None:
+    """Run every check on an adaptation.
+
+    Args:
+        method: with its hyper-parameters; epochs are cut to two.
+        dtype: of weights and arithmetic.
+        backbone: a built-in network that reads 8 x 8 grey images.
+        engine: where client work runs; None means the serial one.
+
+    Raises:
+        AssertionError: the method breaks the contract of :class:`headstart.adapt.Adapt`.
+
+    >>> from headstart.adapt import PersonalRidge
+    >>> check_adapt(PersonalRidge())
+    """
+    for check in ADAPT_CHECKS:
+        check(method, open_world(method.trainable, dtype=dtype, backbone=backbone, engine=engine))
+
+
+def adapted(
+    method: Adapt, world: World, engine: Engine | None = None, clients: Sequence[Client] | None = None
+) -> dict[str, Params]:
+    """Return each client's adapted parameters, before it decides whether to keep them."""
+
+    def work(model: Model, params: Tree, private: Tree, data: ClientData) -> tuple[Tree]:
+        return (method(model, {**params, **private}, data),)
+
+    clients = clients or world.federation.clients
+    team, found = Team(clients, world.activations, (0, "adapt")), {}
+    for result in (engine or world.engine).map(work, world.model, world.params, [{} for _ in clients], team):
+        assert not isinstance(result, Failure), f"{label(method)}: client '{clients[result.position].id}': {result}"
+        for i, position in enumerate(result.positions):
+            found[clients[position].id] = trees.unstack(result.results[0], i)
+    return found
+
+
+def evaluate(method: Adapt, world: World, engine: Engine, *, accepts: bool) -> Evaluation:
+    """Adapt and predict with an accept rule that always says the same."""
+
+    def better(labels: Array, received: Array, adapted: Array) -> bool:  # noqa: ARG001
+        return accepts
+
+    clients = world.federation.clients
+    views = {"val": [client.val for client in clients], "test": [client.test for client in clients]}
+    shared = Shared(world.model, world.params)
+    return adapt_and_predict(method, shared, clients, world.activations, views, engine=engine, seed=0, better=better)
+
+
+def check_arguments_unchanged(method: Adapt, world: World) -> None:
+    """Adapting changes neither what was received nor what is frozen."""
+    check_is_frozen(method)
+    received, frozen = copied(world.params), copied(world.model.frozen)
+    adapted(method, world)
+    assert_same(f"{label(method)} changed the parameters received", received, world.params)
+    assert_same(f"{label(method)} changed frozen weights", frozen, world.model.frozen)
+
+
+def check_names(method: Adapt, world: World) -> None:
+    """Adapted parameters have the names, shapes and types of those received, and are finite."""
+    for client, params in adapted(quick(method), world).items():
+        what = f"{label(method)}, client '{client}'"
+        assert_same(f"{what}: adapted and received", trees.zeros_like(params), trees.zeros_like(world.params))
+        assert all(value.isfinite().all() for value in params.values()), f"{what}: numbers are not finite"
+
+
+def check_empty_client(method: Adapt, world: World) -> None:
+    """A client without training examples has what it received."""
+    assert_same(f"{label(method)}: a client without examples", adapted(quick(method), world)["c2"], world.params)
+
+
+def check_deterministic(method: Adapt, world: World) -> None:
+    """Two runs are equal to the last bit."""
+    first, second = adapted(quick(method), world), adapted(quick(method), world)
+    for client in first:
+        assert_same(f"{label(method)}: two runs, client '{client}'", first[client], second[client])
+
+
+def check_engines_agree(method: Adapt, world: World) -> None:
+    """One client after another or all at once: the same numbers."""
+    for name, variant in variants(method):
+        serial, fleet = adapted(variant, world, Serial()), adapted(variant, world, Fleet())
+        for client in serial:
+            what = f"{label(method)}, {name}: serial and fleet, client '{client}'"
+            assert_same(what, serial[client], fleet[client], world.tolerance)
+
+
+def check_client_order(method: Adapt, world: World) -> None:
+    """The order of the clients does not matter (within the tolerance of the number type: stacks differ)."""
+    clients = list(world.federation.clients)
+    forwards = adapted(quick(method), world, clients=clients)
+    backwards = adapted(quick(method), world, clients=clients[::-1])
+    for client in forwards:
+        what = f"{label(method)}: two orders of clients, client '{client}'"
+        assert_same(what, forwards[client], backwards[client], world.tolerance)
+
+
+def check_bad_clients(method: Adapt, world: World) -> None:
+    """Clients that raise or give NaN are named and keep what they received; the others are as before."""
+    method = quick(method)
+    good = evaluate(method, world, world.engine, accepts=True)
+    broken = evaluate(method, world, Breaking(world.engine, raises="c1", diverges="c3"), accepts=True)
+    named = sorted(exclusion.client for exclusion in broken.excluded)
+    assert named == ["c1", "c3"], f"{label(method)}: left out {named}, expected c1 and c3"
+    received = evaluate(_keep(), world, world.engine, accepts=True)
+    for position, client in enumerate(world.federation.clients):
+        expected = received if client.id in named else good
+        _assert_same_predictions(f"{label(method)}: client '{client.id}'", broken, expected, position, world.tolerance)
+
+
+def check_accept_rule(method: Adapt, world: World) -> None:
+    """A client that finds the result worse keeps what it received, unless the rule is switched off."""
+    method = quick(method)
+    received = evaluate(_keep(), world, world.engine, accepts=True)
+    refused = evaluate(method, world, world.engine, accepts=False)
+    has_val = np.array([len(client.val) > 0 for client in world.federation.clients])
+    expected = ~has_val if method.accept else np.ones_like(has_val)
+    assert (refused.accepted == expected).all(), f"{label(method)}: accepted {refused.accepted}, expected {expected}"
+    for position in np.flatnonzero(~expected).tolist():
+        _assert_same_predictions(f"{label(method)}: refused", refused, received, position, world.tolerance)
+    if "accept" in own_fields(method):
+        forced = evaluate(replace(method, accept=False), world, world.engine, accepts=False)  # type: ignore[type-var]
+        assert forced.accepted.all(), f"{label(method)}: accept=False, and yet a client refused"
+
+
+ADAPT_CHECKS: tuple[AdaptCheck, ...] = (
+    check_arguments_unchanged,
+    check_names,
+    check_empty_client,
+    check_deterministic,
+    check_engines_agree,
+    check_client_order,
+    check_bad_clients,
+    check_accept_rule,
+)
+"""All of them, for ``pytest.mark.parametrize``."""
+
+
+def _keep() -> Adapt:
+    from headstart.adapt.keep import Keep
+
+    return Keep()
+
+
+def _assert_same_predictions(what: str, left: Evaluation, right: Evaluation, position: int, tolerance: float) -> None:
+    for view in left.probabilities:
+        far = np.abs(left.probabilities[view][position] - right.probabilities[view][position]).max(initial=0)
+        assert far <= tolerance, f"{what}: predictions on '{view}' differ by {far:.3g}, allowed {tolerance:.3g}"

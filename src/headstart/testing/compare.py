@@ -1,0 +1,142 @@
+"""What the checks share: comparing trees, variants of a method, engines that look on or break things."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from headstart.core import trees
+from headstart.core.trees import Tree
+from headstart.engine.protocol import Chunk, Engine, Failure, Work
+from headstart.engine.team import Team
+from headstart.models.batches import ClientData
+from headstart.models.model import Model
+from headstart.models.training import LocalTraining
+
+SMALL: Mapping[str, Any] = {"batch_size": 4}
+LOCAL_VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "partial last batches": {**SMALL},
+    "momentum and weight decay": {**SMALL, "momentum": 0.9, "weight_decay": 0.01},
+    "adam": {**SMALL, "optimizer": "adam", "client_lr": 0.01, "weight_decay": 0.01},
+    "adamw": {**SMALL, "optimizer": "adamw", "client_lr": 0.01, "weight_decay": 0.01},
+    "class-weighted loss": {**SMALL, "balance": "loss"},
+    "class-balanced sampling": {**SMALL, "balance": "sampling"},
+    "three local steps": {**SMALL, "local_steps": 3},
+}
+"""Ways to train on a client under which a method must behave."""
+
+
+def label(method: object) -> str:
+    """Name a method in an error."""
+    return type(method).__name__
+
+
+def own_fields(method: Any) -> set[str]:
+    """Return the settings that can be replaced."""
+    return {f.name for f in dataclasses.fields(method)}
+
+
+def check_is_frozen(method: Any) -> None:
+    """Fail unless the method is a frozen dataclass: hyper-parameters cannot hide state."""
+    parameters = getattr(type(method), "__dataclass_params__", None)
+    frozen = parameters is not None and parameters.frozen
+    assert frozen, f"{label(method)}: must be a frozen dataclass (state goes in and out of its functions)"
+
+
+def quick(method: Any) -> Any:
+    """Return the method with few rounds and epochs."""
+    names = {"epochs", "head_epochs"} & own_fields(method)
+    few: dict[str, Any] = {name: min(getattr(method, name), 2) for name in names}
+    if "schedule" in own_fields(method):
+        few["schedule"] = dataclasses.replace(method.schedule, rounds=min(method.schedule.rounds, 2))
+    return dataclasses.replace(method, **few)
+
+
+def variants(method: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the method under every way to train and to sample that its settings allow."""
+    method = quick(method)
+    yield "as given", method
+    if isinstance(getattr(method, "local", None), LocalTraining):
+        for name, change in LOCAL_VARIANTS.items():
+            yield name, dataclasses.replace(method, local=dataclasses.replace(method.local, **change))
+    if "schedule" in own_fields(method):
+        schedule = dataclasses.replace(method.schedule, cohort_size=4, client_dropout=0.4)
+        yield "a cohort of four with dropout", dataclasses.replace(method, schedule=schedule)
+
+
+def assert_same(what: str, left: Mapping[str, Tensor], right: Mapping[str, Tensor], tolerance: float = 0.0) -> None:
+    """Fail unless two trees have the same names, shapes and types, and equal numbers.
+
+    Args:
+        what: said in the error.
+        left: a tree.
+        right: another.
+        tolerance: largest difference, relative to the largest number or 1.
+
+    >>> assert_same("sum", {"w": torch.ones(2)}, {"w": torch.ones(2)})
+    """
+    assert left.keys() == right.keys(), f"{what}: has the names {sorted(left)} and {sorted(right)}"
+    for name, value in left.items():
+        other = right[name]
+        assert (value.shape, value.dtype) == (other.shape, other.dtype), (
+            f"{what}: '{name}' is {tuple(value.shape)} {value.dtype} and {tuple(other.shape)} {other.dtype}"
+        )
+        if value.numel():
+            size = max(1.0, float(value.abs().max()))
+            far = float((value - other).abs().max())
+            assert far <= tolerance * size, f"{what}: '{name}' differs by {far:.3g}, allowed {tolerance * size:.3g}"
+
+
+def copied(tree: Mapping[str, Tensor]) -> Tree:
+    """Copy a tree, to see later whether it changed."""
+    return {name: value.clone() for name, value in tree.items()}
+
+
+@dataclass
+class Counting:
+    """An engine that counts the bytes that cross the network."""
+
+    engine: Engine
+    download: int = 0
+    upload: int = 0
+
+    def map(
+        self, work: Work, model: Model, shared: Tree, privates: Sequence[Tree], team: Team
+    ) -> Iterator[Chunk | Failure]:
+        """Do the work; count the shared tree once per client, and what each client sends."""
+        self.download += sum(trees.num_bytes(shared) for _ in privates)
+        for result in self.engine.map(work, model, shared, privates, team):
+            if isinstance(result, Chunk):
+                self.upload += trees.num_bytes(result.results[0])
+            yield result
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """An engine on which one client's work raises and another's gives NaN."""
+
+    engine: Engine
+    raises: str
+    diverges: str
+    reason: str = field(default="the disk is full", init=False)
+
+    def map(
+        self, work: Work, model: Model, shared: Tree, privates: Sequence[Tree], team: Team
+    ) -> Iterator[Chunk | Failure]:
+        """Do the work, and break it for two clients."""
+
+        def broken(model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, ...]:
+            names = [member.key[-1] for member in getattr(data, "members", [data])]
+            if self.raises in names:
+                raise OSError(self.reason)
+            first, *rest = work(model, shared, private, data)
+            bad = torch.tensor([name == self.diverges for name in names])
+            bad = bad if hasattr(data, "members") else bad[0]
+            return trees.where(bad, trees.scale(first, float("nan")), first), *rest
+
+        return self.engine.map(broken, model, shared, privates, team)

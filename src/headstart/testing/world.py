@@ -1,0 +1,115 @@
+"""A small federation with everything that goes wrong in real ones, and a model cut for a method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from headstart.core.trees import Params
+from headstart.data.examples import Array, Examples
+from headstart.data.federation import Client, Federation
+from headstart.engine.activations import Activations
+from headstart.engine.protocol import Engine
+from headstart.engine.serial import Serial
+from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.spec import ModelSpec
+from headstart.study.lab import Lab
+
+TRAIN_SIZES = (9, 5, 0, 16, 1, 7)
+"""Training examples of the seen clients: ragged, one client empty, one with a single example."""
+
+VAL_SIZE, TEST_SIZE, SIDE = 3, 4, 8
+WITHOUT_VAL = 1
+"""Position of the client that has no validation examples."""
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """What a check runs a method in.
+
+    Attributes:
+        federation: see :func:`small_federation`.
+        model: cut where the method wants it.
+        params: the trainable parameters.
+        activations: of the federation's examples.
+        engine: where client work runs.
+    """
+
+    federation: Federation
+    model: Model
+    params: Params
+    activations: Activations
+    engine: Engine = field(default_factory=Serial)
+
+    @property
+    def tolerance(self) -> float:
+        """How far two ways to compute the same may differ, relative to the largest number."""
+        return 1e-10 if self.params["head.weight"].dtype == torch.float64 else 1e-5
+
+
+def open_world(
+    trainable: Trainable,
+    *,
+    dtype: torch.dtype = torch.float32,
+    backbone: str = "small-cnn",
+    engine: Engine | None = None,
+    seed: int = 0,
+) -> World:
+    """Build a model from scratch for the small federation.
+
+    Args:
+        trainable: where the model is cut; a method's own ``trainable``.
+        dtype: of weights and arithmetic.
+        backbone: a built-in network that reads 8 x 8 grey images.
+        engine: where client work runs; None means the serial one.
+        seed: of the examples and the weights.
+    """
+    lab = Lab(small_federation(seed), ModelSpec(backbone=backbone), engine or Serial(), dtype)
+    network, weights = lab.build(seed, from_scratch=True, num_classes=lab.federation.num_classes)
+    model, params = cut_at(network, weights, trainable)
+    return World(lab.federation, model, params, lab.activations, lab.engine)
+
+
+def small_federation(seed: int = 0, num_classes: int = 3) -> Federation:
+    """Make six seen clients and a held-out one, of 8 x 8 grey images.
+
+    Sizes are ragged, so that last batches are partial; client ``c2`` has nothing to train on, ``c4`` one
+    example, ``c1`` no validation examples; each client has mostly two of the classes.
+
+    >>> federation = small_federation()
+    >>> [(client.id, len(client.train), client.seen) for client in federation.clients][1:4]
+    [('c1', 5, True), ('c2', 0, True), ('c3', 16, True)]
+    """
+    rng = np.random.default_rng(seed)
+    sizes = [(size, 0 if i == WITHOUT_VAL else VAL_SIZE, TEST_SIZE) for i, size in enumerate((*TRAIN_SIZES, 6))]
+    labels = np.concatenate([_labels(rng, sum(parts), i, num_classes) for i, parts in enumerate(sizes)])
+    clients, start = [], 0
+    for i, parts in enumerate(sizes):
+        train, val, test = _ranges(start, parts)
+        clients.append(Client(f"c{i}", train, val, test, seen=i < len(TRAIN_SIZES)))
+        start += sum(parts)
+    ids = [f"e{i}" for i in range(start)]
+    classes = tuple(f"class {i}" for i in range(num_classes))
+    return Federation(Examples("image", _images(rng, labels), labels, ids, classes), clients)
+
+
+def _labels(rng: np.random.Generator, size: int, client: int, num_classes: int) -> Array:
+    """Draw labels of mostly two classes."""
+    shares = np.full(num_classes, 0.1 / num_classes)
+    shares[[client % num_classes, (client + 1) % num_classes]] += (0.6, 0.3)
+    return rng.choice(num_classes, size=size, p=shares / shares.sum()).astype(np.int64)
+
+
+def _images(rng: np.random.Generator, labels: Array) -> Array:
+    """Draw a pattern per class, with noise."""
+    patterns = rng.uniform(60, 190, size=(labels.max() + 1, 1, SIDE, SIDE))
+    noisy = patterns[labels] + rng.normal(0, 25, size=(len(labels), 1, SIDE, SIDE))
+    images: Array = noisy.clip(0, 255).astype(np.uint8)
+    return images
+
+
+def _ranges(start: int, sizes: tuple[int, ...]) -> list[Array]:
+    bounds = start + np.cumsum((0, *sizes))
+    return [np.arange(bounds[i], bounds[i + 1], dtype=np.int64) for i in range(len(sizes))]

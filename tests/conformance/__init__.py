@@ -1,0 +1,1 @@
+"""Every method of every registry, against the contract."""

@@ -1,0 +1,24 @@
+"""Where every method is tried: heads on both engines in both number types, deeper cuts once."""
+
+import pytest
+import torch
+
+from headstart.engine.fleet import Fleet
+from headstart.engine.serial import Serial
+from headstart.models.model import Trainable
+
+ENGINES = {"serial": Serial(), "fleet": Fleet()}
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def cases(cuts: dict[str, tuple[Trainable, ...]]) -> list[object]:
+    """Return a parameter ``name, cut, engine, dtype`` for every method, with an id that says so."""
+    return [
+        pytest.param(name, cut, engine, dtype, id=f"{name}-{cut}-{engine_name}-{dtype_name}")
+        for name, some in cuts.items()
+        for cut in some
+        for engine_name, engine in ENGINES.items()
+        for dtype_name, dtype in DTYPES.items()
+        # Below the head the fleet is the serial engine, and slower.
+        if cut == "head" or (engine_name, dtype_name) == ("fleet", "float32")
+    ]
