@@ -1,0 +1,50 @@
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headstart.core.trees import Tree
+from headstart.engine.fleet import Fleet
+from headstart.study.nodes import Node, NodeStore
+from tiny_study import run_tiny
+
+
+@dataclass
+class Watch:
+    """Counts what is computed: nodes by kind, and pieces of client work."""
+
+    nodes: Counter[str] = field(default_factory=Counter)
+    client_work: int = 0
+
+    def clear(self) -> None:
+        self.nodes.clear()
+        self.client_work = 0
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """Watch the node store and the engine."""
+    watch, put, work = Watch(), NodeStore.put, Fleet.map
+
+    def watched_put(store: NodeStore, key: str, facts: Mapping[str, Any], tree: Tree | None = None) -> Node:
+        watch.nodes[facts["kind"]] += 1
+        return put(store, key, facts, tree)
+
+    def watched_work(*arguments: Any) -> Any:
+        watch.client_work += 1
+        return work(*arguments)
+
+    monkeypatch.setattr(NodeStore, "put", watched_put)
+    monkeypatch.setattr(Fleet, "map", watched_work)
+    return watch
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of the tiny study with a held-out client; to be read, not written."""
+    folder = tmp_path_factory.mktemp("finished")
+    run_tiny(folder, data="held_out_clients = 0.25")
+    return folder / "out"
