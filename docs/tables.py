@@ -53,17 +53,11 @@ SHARED: Mapping[str, str] = {
 """What a setting means wherever a method's own docstring does not say it."""
 
 _PLACE = re.compile(r"^<!-- (\w+): (\w+) -->$", re.MULTILINE)
-_ROLE = re.compile(r":(?:class|func|meth|mod|data|attr):(?=<code>)")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill a page's places with tables; MkDocs calls this for every page."""
     return _PLACE.sub(lambda match: "\n".join(_fill(match[1], match[2])), markdown)
-
-
-def on_page_content(html: str, **_: Any) -> str:
-    """Take roles such as ``:class:`` out of docstrings; MkDocs calls this for every page."""
-    return _ROLE.sub("", html)
 
 
 def _fill(kind: str, name: str) -> Iterator[str]:
