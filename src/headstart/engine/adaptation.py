@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from headstart.adapt.protocol import Adapt
 from headstart.core import trees
@@ -22,7 +23,7 @@ from headstart.engine.team import Team
 from headstart.evidence.metrics import pooled_metrics
 from headstart.federate.protocol import Federate
 from headstart.models.batches import ClientData
-from headstart.models.model import Model, cut_index
+from headstart.models.model import Model
 
 View = str
 """Which examples a client is evaluated on: ``val``, ``test`` or ``global_test``."""
@@ -117,7 +118,7 @@ def adapt_and_predict(
         keeps: True when the method changes nothing.
     """
     if keeps:
-        return _predict_received(shared, clients, activations, views)
+        return predict_received(shared, clients, activations, views)
     stage = _Stage(method, *_recut(shared, method), clients, activations, views, better)
     privates: list[Tree] = [stage.received(client) if shared.is_personal else {} for client in clients]
     common: Tree = {} if shared.is_personal else stage.received(clients[0])
@@ -191,22 +192,39 @@ class _Stage:
 
 
 def _recut(shared: Shared, method: Adapt) -> tuple[Model, Callable[[Client], Params]]:
-    """Cut the received weights where the adaptation wants it."""
+    """Cut the received weights where the adaptation wants it; clients may differ above that cut only."""
+    model, params = shared.model.recut(shared.received_by_all(), method.trainable)
     if not shared.is_personal:
-        model, params = shared.model.recut(shared.received_by_all(), method.trainable)
         return model, lambda _: params
-    if cut_index(shared.model.network, method.trainable) == shared.model.cut:
-        return shared.model, shared.received
-    raise SettingError(
-        f"adapt: trains '{method.trainable}', but the federated method leaves every client parameters of its own "
-        f"above cut {shared.model.cut}; give both stages the same 'trainable'"
-    )
+
+    def received(client: Client) -> Params:
+        weights = shared.model.weights(shared.received(client))
+        if not all(_equal(weights[name], value) for name, value in model.frozen.items()):
+            raise SettingError(
+                f"adapt.trainable: must reach down to every weight that differs between clients, received "
+                f"'{method.trainable}' after a federated method that leaves clients their own weights below that "
+                f"cut; take an adaptation that trains more blocks"
+            )
+        return trees.select(weights, params)
+
+    return model, received
 
 
-def _predict_received(
+def _equal(left: Tensor, right: Tensor) -> bool:
+    return left is right or torch.equal(left, right)
+
+
+def predict_received(
     shared: Shared, clients: Sequence[Client], activations: Activations, views: Mapping[View, list[Array]]
 ) -> Evaluation:
-    """Predict with what was received: one pass over the examples when that is the same for all."""
+    """Let clients predict with what they received: one pass over the examples when that is the same for all.
+
+    Args:
+        shared: what the clients received.
+        clients: who predicts.
+        activations: of the federation's examples.
+        views: for each view the examples of each client.
+    """
     accepted = np.zeros(len(clients), dtype=bool)
     if shared.is_personal:
         stack = trees.stack([shared.received(client) for client in clients])

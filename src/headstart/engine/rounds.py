@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headstart.core import trees
-from headstart.core.errors import ClientError
+from headstart.core.errors import ClientError, SettingError
 from headstart.core.seeds import numpy_generator
 from headstart.core.trees import Params, Tree
 from headstart.data.federation import Client
@@ -99,8 +99,14 @@ def run_rounds(
 
     Raises:
         ClientError: more than the allowed share of a cohort failed.
+        SettingError: the method shares nothing at this cut.
     """
     shared, newcomer, state = method.init(model, params)
+    if not shared:
+        raise SettingError(
+            "federate.trainable: must leave the clients something to share, received a cut above which the method "
+            "keeps everything private; train more blocks, or federate nothing"
+        )
     members = sorted((client for client in clients if len(client.train)), key=lambda client: client.id)
     now = Federated(shared, {}, newcomer)
     for round_number in range(method.schedule.rounds):
@@ -189,11 +195,15 @@ def collect(
 
 def _take_chunk(answers: Answers, chunk: Chunk, method: Federate, cohort: Sequence[Client], round_number: int) -> None:
     updates, privates = chunk.results
-    finite = trees.finite_clients(updates)
+    finite = (
+        trees.finite_clients(updates) & trees.finite_clients(privates) if privates else trees.finite_clients(updates)
+    )
     for i, position in enumerate(chunk.positions):
         client = cohort[position]
         if not finite[i]:
-            answers.excluded.append(Exclusion(client.id, round_number, "its update has numbers that are not finite"))
+            answers.excluded.append(
+                Exclusion(client.id, round_number, "what it computed has numbers that are not finite")
+            )
         elif privates:
             answers.privates[client.id] = trees.unstack(privates, i)
     kept = {name: value[finite] for name, value in updates.items()} if not finite.all() else updates

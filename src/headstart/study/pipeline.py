@@ -15,8 +15,7 @@ from headstart.core.content import hash_json
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client, Federation
-from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict, is_better
-from headstart.engine.predict import predict
+from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict, is_better, predict_received
 from headstart.engine.rounds import Exclusion, Federated, Traffic, run_rounds
 from headstart.evidence.metrics import client_metrics, pooled_metrics
 from headstart.models.model import cut_at
@@ -205,12 +204,15 @@ class Pipeline:
         return done % (self.eval_every or max(1, rounds // 10)) == 0 or done == rounds
 
     def _validate(self, shared: Shared) -> dict[str, float | None]:
-        """Evaluate the shared parameters on the seen clients' validation data."""
-        rows = [client.val for client in self.federation.seen_clients]
+        """Evaluate what clients would receive now on the seen clients' validation data."""
+        clients = self.federation.seen_clients
+        rows = [client.val for client in clients]
         together = np.concatenate(rows)
         if not len(together):
             return {"val_loss": None, "val_accuracy": None}
-        found = predict(shared.model, shared.received_by_all(), self.lab.activations, together)
+        found = np.concatenate(
+            predict_received(shared, clients, self.lab.activations, {"val": rows}).probabilities["val"]
+        )
         labels = self.lab.activations.examples.labels[together]
         owner = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
         each = client_metrics(labels, found, owner, len(rows))

@@ -1,0 +1,151 @@
+"""The page "Add a method in 40 lines": its code runs as printed."""
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+import headstart
+from headstart import federate
+from headstart.core.errors import SettingError
+from headstart.core.files import read_json_lines
+from headstart.core.registry import Entry
+from headstart.engine.rounds import run_rounds
+from headstart.study.load import load_study
+from headstart.study.open import open_plan
+from headstart.study.run import run_study
+from headstart.testing import check_federate, open_world
+
+from .test_habits import code_lines
+
+PAGE = Path(headstart.__file__).parents[2] / "docs" / "add-a-method.md"
+STUDY = """
+name  = "fedper"
+seeds = [0, 1]
+
+[data]
+source = "rows.parquet"
+client = "site"
+held_out_clients = 0.25
+
+[model]
+backbone = "mlp"
+
+[arms.fedper]
+start    = "random"
+federate = { method = "fedper", rounds = 3, cohort_size = 4, client_lr = 0.1, batch_size = 8 }
+adapt    = "linear_probe"
+
+[arms.kept]
+start    = "random"
+federate = { method = "fedper", rounds = 3, cohort_size = 4, client_lr = 0.1, batch_size = 8 }
+
+[decision]
+baseline = "kept"
+metric   = "accuracy"
+"""
+
+
+@pytest.fixture(scope="module")
+def blocks() -> list[str]:
+    found = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(found) == 4
+    return found
+
+
+@pytest.fixture
+def fedper(blocks: list[str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The page's file, imported, and its line, in the table."""
+    module = ModuleType("headstart_fedper")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(blocks[0], str(PAGE), "exec"), vars(module))
+    line = eval("{" + blocks[1] + "}", {"Entry": Entry, "FedPer": module.FedPer})
+    for name, entry in line.items():
+        monkeypatch.setitem(federate.METHODS, name, entry)
+    return module
+
+
+def test_it_is_40_lines(blocks: list[str]) -> None:
+    assert len(code_lines(blocks[0])) <= 40
+
+
+def test_the_checks_run(blocks: list[str], fedper: ModuleType) -> None:
+    exec(compile(blocks[2], str(PAGE), "exec"), {"FedPer": fedper.FedPer})
+
+
+def test_the_study_runs(blocks: list[str], fedper: ModuleType) -> None:
+    exec(compile(blocks[3], str(PAGE), "exec"), {})
+
+
+def test_only_the_body_crosses_the_network(fedper: ModuleType) -> None:
+    world = open_world("all")
+    method = federate.METHODS["fedper"].build({"rounds": 1})
+    clients = [client for client in world.federation.seen_clients if len(client.train)]
+    run = run_rounds(method, world.model, world.params, clients, world.activations, engine=world.engine, seed=0)
+    body = sum(4 * value.numel() for name, value in world.params.items() if not name.startswith("head."))
+    assert (run.traffic.download, run.traffic.upload) == (body * len(clients), body * len(clients))
+    heads = [run.privates[client.id]["head.bias"] for client in clients]
+    assert not any(torch.equal(heads[0], other) for other in heads[1:])
+
+
+def test_a_cut_that_leaves_nothing_to_share_is_refused(fedper: ModuleType) -> None:
+    world = open_world("head")
+    with pytest.raises(SettingError, match=r"federate\.trainable: must leave the clients something to share"):
+        run_rounds(
+            fedper.FedPer(),
+            world.model,
+            world.params,
+            world.federation.seen_clients,
+            world.activations,
+            engine=world.engine,
+            seed=0,
+        )
+    with pytest.raises(AssertionError):
+        check_federate(fedper.FedPer(), backbone="small-cnn", engine=NoPrivateState(world.engine))
+
+
+class NoPrivateState:
+    """An engine that loses what clients keep."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+
+    def map(self, work: Any, model: Any, shared: Any, privates: Any, team: Any) -> Any:
+        forgotten = [{name: torch.zeros_like(value) for name, value in tree.items()} for tree in privates]
+
+        def forgetful(*arguments: Any) -> Any:
+            return (work(*arguments)[0], {})
+
+        return self.engine.map(forgetful, model, shared, forgotten, team)
+
+
+def test_private_state_survives_a_whole_study(tmp_path: Path, fedper: ModuleType) -> None:
+    """Tuned, gated, run, stored, resumed: the second time nothing is computed, and held-out clients are evaluated."""
+    rng = np.random.default_rng(0)
+    rows = {f"x{i}": rng.normal(size=160) for i in range(4)}
+    labels = (rows["x0"] > 0).astype(int)
+    table = pa.table({**rows, "label": labels, "site": [f"s{i % 8}" for i in range(160)]})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    (tmp_path / "fedper.toml").write_text(STUDY)
+
+    def run() -> list[dict[str, Any]]:
+        outcome = run_study(open_plan(load_study(tmp_path / "fedper.toml")), tmp_path / "out")
+        assert not outcome.stopped
+        return read_json_lines(tmp_path / "out" / "records.jsonl")
+
+    first, second = run(), run()
+    assert first == second
+    assert [(line["arm"], line["seed"]) for line in first] == [("fedper", 0), ("fedper", 1), ("kept", 0), ("kept", 1)]
+    for line in first:
+        assert line["metrics"]["client_accuracy"] > 0.6
+        assert line["metrics"]["unseen_client_accuracy"] is not None
+        # Columns, hidden units and their bias; a head of 64 x 2 and its bias stay at home.
+        assert line["costs"]["rounds"] == 3
+        assert line["curve"][-1]["bytes"] == 2 * 3 * 4 * (64 * 4 + 64) * 4
