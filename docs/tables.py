@@ -76,8 +76,7 @@ def settings_table(cls: type) -> Iterator[str]:
     """Yield the table of one table of a study file."""
     meaning = attributes(cls)
     yield from _table(
-        (name, type_words(kind), default_words(default), meaning.get(name, ""))
-        for name, kind, default in fields(cls)
+        (name, type_words(kind), default_words(default), meaning.get(name, "")) for name, kind, default in fields(cls)
     )
 
 
@@ -118,9 +117,7 @@ def paper(entry: Entry) -> tuple[str, str]:
         ValueError: the docstring has no URL, or no line "Differs from the paper:".
     """
     module = [entry.factory, *entry.parts.values()][-1].__module__
-    head, found, differs = inspect.cleandoc(sys.modules[module].__doc__ or "").partition(
-        "Differs from the paper:"
-    )
+    head, found, differs = inspect.cleandoc(sys.modules[module].__doc__ or "").partition("Differs from the paper:")
     citation = head.strip().partition("\n\n")[2]
     if not found or "https://" not in citation:
         raise ValueError(f"{module}: its docstring needs a URL and 'Differs from the paper:'")
@@ -210,11 +207,7 @@ def _range(setting: Setting, tuned: bool) -> str:
 def _table(rows: Iterator[tuple[str, str, str, str]]) -> Iterator[str]:
     yield "| setting | type | default | meaning |\n|---|---|---|---|"
     for name, *cells in rows:
-        yield (
-            f"| `{name}` | "
-            + " | ".join(cell.replace("``", "`").replace("|", "\\|") for cell in cells)
-            + " |"
-        )
+        yield (f"| `{name}` | " + " | ".join(cell.replace("``", "`").replace("|", "\\|") for cell in cells) + " |")
     yield ""
 
 
