@@ -1,0 +1,105 @@
+"""Personal ridge: a penalised pull towards the head received, and its leave-one-out choice."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart.adapt import PersonalRidge
+from headstart.adapt.personal_ridge import PENALTIES, leave_one_out_penalty, ridge_correction
+from headstart.core.trees import Params
+from headstart.testing import World, open_world
+from headstart.testing.adapt import adapted
+
+Design = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return open_world("head", dtype=torch.float64)
+
+
+def problem(world: World, position: int) -> Design:
+    """A client's design matrix and what the received head leaves unexplained."""
+    rows = world.federation.clients[position].train
+    features = world.activations.at(world.model)[torch.from_numpy(rows)].numpy()
+    design = np.c_[features, np.ones(len(rows))]
+    return design, np.eye(3)[world.federation.examples.labels[rows]] - design @ coefficients(world.params)
+
+
+def coefficients(params: Params) -> np.ndarray:
+    return np.c_[params["head.weight"].numpy(), params["head.bias"].numpy()].T
+
+
+@pytest.mark.parametrize("penalty", [1e-3, 1.0, 100.0])
+@pytest.mark.parametrize("position", [0, 3, 4])
+def test_it_equals_a_direct_solution(world: World, position: int, penalty: float) -> None:
+    """``argmin ||Z W - Y||² + penalty ||W - W_received||²`` is a Ridge on the residual, plus W_received."""
+    from sklearn.linear_model import Ridge
+
+    design, residual = problem(world, position)
+    client = world.federation.clients[position].id
+    found = coefficients(adapted(PersonalRidge(penalty=penalty), world)[client])
+    step = Ridge(alpha=penalty, fit_intercept=False, solver="svd").fit(design, residual).coef_.T
+    np.testing.assert_allclose(found, coefficients(world.params) + step, atol=1e-8)
+    gram = design.T @ design + penalty * np.eye(design.shape[1])
+    target = np.eye(3)[world.federation.examples.labels[world.federation.clients[position].train]]
+    right = design.T @ target + penalty * coefficients(world.params)
+    np.testing.assert_allclose(found, np.linalg.solve(gram, right), atol=1e-8)
+
+
+def test_a_large_penalty_is_the_head_received_and_a_small_one_is_a_local_head(world: World) -> None:
+    stays = coefficients(adapted(PersonalRidge(penalty=1e12), world)["c3"])
+    np.testing.assert_allclose(stays, coefficients(world.params), atol=1e-8)
+    design, residual = problem(world, 3)
+    local = coefficients(world.params) + np.linalg.lstsq(design, residual, rcond=None)[0]
+    np.testing.assert_allclose(coefficients(adapted(PersonalRidge(penalty=1e-9), world)["c3"]), local, atol=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    examples=st.integers(2, 12),
+    columns=st.integers(1, 6),
+    classes=st.integers(2, 3),
+    noise=st.sampled_from([0.05, 1.0, 20.0]),
+    seed=st.integers(0, 10**6),
+)
+def test_leave_one_out_equals_refits(examples: int, columns: int, classes: int, noise: float, seed: int) -> None:
+    """The penalty chosen has the least error over as many refits as there are examples."""
+    rng = np.random.default_rng(seed)
+    design = np.c_[rng.normal(size=(examples, columns)), np.ones(examples)]
+    residual = design @ rng.normal(size=(columns + 1, classes)) + noise * rng.normal(size=(examples, classes))
+    left, singular, _ = torch.linalg.svd(torch.from_numpy(design), full_matrices=False)
+    target = torch.from_numpy(residual)
+    chosen = float(leave_one_out_penalty(left, singular, left.mT @ target, target))
+    errors = {penalty: refit_error(design, residual, penalty) for penalty in PENALTIES}
+    assert errors[chosen] <= min(errors.values()) * (1 + 1e-6)
+
+
+def refit_error(design: np.ndarray, residual: np.ndarray, penalty: float) -> float:
+    """Leave each example out in turn, solve, and add up the squared errors on it."""
+    total = 0.0
+    for out in range(len(design)):
+        kept = np.delete(np.arange(len(design)), out)
+        gram = design[kept].T @ design[kept] + penalty * np.eye(design.shape[1])
+        head = np.linalg.solve(gram, design[kept].T @ residual[kept])
+        total += float(((residual[out] - design[out] @ head) ** 2).sum())
+    return total
+
+
+def test_a_head_that_explains_everything_is_kept() -> None:
+    """Nothing is left to correct, whatever the penalty."""
+    design = torch.randn(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for penalty in (None, 1.0):
+        assert not ridge_correction(design, torch.zeros(7, 3, dtype=torch.float64), penalty).any()
+
+
+def test_padding_of_a_stack_counts_for_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    design, residual = (torch.randn(5, n, dtype=torch.float64, generator=generator) for n in (3, 2))
+    padded = [torch.cat([t, torch.zeros(4, t.shape[1], dtype=torch.float64)]) for t in (design, residual)]
+    alone = ridge_correction(design, residual, None)
+    stack = ridge_correction(*(torch.stack([t, t]) for t in padded), None)
+    torch.testing.assert_close(stack[0], alone)
+    torch.testing.assert_close(stack[1], alone)
