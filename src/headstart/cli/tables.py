@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headstart.data.diagnosis import Diagnosis
     from headstart.evidence.verdict import ArmScore, Verdict
     from headstart.study.estimate import Branch
-    from headstart.study.run import Plan
+    from headstart.study.plan import Plan
 
 
 def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], out: Path, *, wide: bool) -> Table:

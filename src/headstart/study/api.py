@@ -23,8 +23,9 @@ from headstart.study.load import load_study
 from headstart.study.nodes import NodeStore
 from headstart.study.open import open_plan
 from headstart.study.pipeline import Pipeline
+from headstart.study.plan import Plan
 from headstart.study.progress import Progress
-from headstart.study.run import Plan, run_study
+from headstart.study.run import run_study
 from headstart.study.schema import DecisionSettings, ModelSettings, StudySettings, TuningSettings
 from headstart.study.slate import Slate, check_starts, slate_for
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.core.errors import ClientError, SettingError, nearest
 
 if TYPE_CHECKING:
-    from headstart.study.run import Plan
+    from headstart.study.plan import Plan
 
 
 def check_plan(plan: Plan) -> None:

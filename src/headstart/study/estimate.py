@@ -17,8 +17,9 @@ from headstart.models.model import cut_at
 from headstart.study.arms import ArmSpec, StageSpec, build_stage
 from headstart.study.nodes import NodeStore
 from headstart.study.pipeline import Pipeline
+from headstart.study.plan import Plan
 from headstart.study.progress import Silent
-from headstart.study.run import FINAL_VIEWS, Plan
+from headstart.study.run import FINAL_VIEWS
 
 KEEP = StageSpec("keep")
 

@@ -14,7 +14,7 @@ from headstart.study.arms import ArmSpec
 from headstart.study.diagnosis import predicted_arm
 
 if TYPE_CHECKING:
-    from headstart.study.run import Plan
+    from headstart.study.plan import Plan
 
 
 def judge(plan: Plan, parts: Sequence[Mapping[str, list[Any]]], ruled_out: Mapping[str, str], out: Path) -> Verdict:

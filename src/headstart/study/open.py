@@ -14,7 +14,7 @@ from headstart.engine.serial import Serial
 from headstart.study.arms import ArmSpec, with_defaults
 from headstart.study.lab import Lab
 from headstart.study.load import StudyFile
-from headstart.study.run import Plan
+from headstart.study.plan import Plan
 from headstart.study.slate import Slate, slate_for
 
 ENGINES: dict[str, type[Engine]] = {"fleet": Fleet, "serial": Serial}

@@ -226,6 +226,11 @@ class Pipeline:
         sizes = self.lab.global_test_examples
         return hash_json(["adapt", trunk_key, self.federation.key, stage.as_json(), self.metric, list(views), sizes])
 
+    def run(self, arm: ArmSpec, views: Sequence[str]) -> Node:
+        """Return an arm's evaluation; its first stages are not touched when that is finished."""
+        found = self.store.get(self.leaf_key(self.trunk_key(arm), arm.adapt, views))
+        return found or self.leaf(self.trunk(arm), arm.adapt, views)
+
     def leaf(self, trunk: Trunk, stage: StageSpec, views: Sequence[str]) -> Node:
         """Let every client adapt; evaluate on the named views."""
         key = self.leaf_key(trunk.key, stage, views)

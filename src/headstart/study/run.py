@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,12 @@ import numpy as np
 
 from headstart.core.errors import HeadstartError, SettingError
 from headstart.core.files import read_json, remove_leftovers, write_json, write_text
-from headstart.costs.arm import ArmCosts, Population, arm_costs
-from headstart.costs.devices import DeviceProfile
-from headstart.costs.gate import rule_out
+from headstart.costs.arm import ArmCosts
 from headstart.data.diagnosis import Diagnosis
 from headstart.evidence.decision import check_decision
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.verdict import Verdict
-from headstart.study.arms import ArmSpec, build_stage
+from headstart.study.arms import ArmSpec
 from headstart.study.checks import check_plan, check_results, check_selection
 from headstart.study.diagnosis import diagnose_lab
 from headstart.study.judge import judge
@@ -27,89 +25,13 @@ from headstart.study.lab import Lab
 from headstart.study.lock import only_one
 from headstart.study.nodes import Node, NodeStore
 from headstart.study.pipeline import Pipeline, Trunk
+from headstart.study.plan import Plan
 from headstart.study.progress import Progress, Silent
 from headstart.study.records import Records, client_rows, record, to_array, write_clients
-from headstart.study.schema import StudySettings, decision_hash, study_hash
-from headstart.study.tuning import trial_arms
 
 FINAL_VIEWS = ("val", "test", "global_test")
 TRIAL_VIEWS = ("val",)
 """Trials never see a test example."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A study ready to run.
-
-    Attributes:
-        settings: the study file's tables.
-        lab: data, network, engine.
-        arms: to run, in order.
-        ruled_out: arms that are not run, with the reason.
-        devices: that the clients have.
-        text: of the study file.
-    """
-
-    settings: StudySettings
-    lab: Lab
-    arms: tuple[ArmSpec, ...]
-    ruled_out: Mapping[str, str] = field(default_factory=dict)
-    devices: tuple[DeviceProfile, ...] = ()
-    text: str = ""
-
-    @cached_property
-    def costs(self) -> dict[str, ArmCosts]:
-        """Costs of every arm, from a dry run of one client."""
-        return {arm.name: self.cost_of(arm) for arm in self.arms}
-
-    @cached_property
-    def population(self) -> Population:
-        """The clients, as far as costs depend on them."""
-        sizes = [len(client.train) for client in self.lab.federation.seen_clients]
-        return Population(self.lab.activations.raw(slice(0, 1)), len(sizes), max(1, round(float(np.mean(sizes)))))
-
-    def cost_of(self, arm: ArmSpec) -> ArmCosts:
-        """Return the costs of one arm."""
-        start = build_stage("start", arm.start)
-        classes = self.lab.federation.num_classes
-        network, weights = self.lab.build(0, from_scratch=start.from_scratch, num_classes=classes)
-        federate = [build_stage("federate", stage) for stage in arm.federate]
-        adapt = build_stage("adapt", arm.adapt)
-        sends_weights = arm.start.method != "random"
-        return arm_costs(network, weights, federate, adapt, self.population, sends_weights=sends_weights)
-
-    def gated(self) -> Plan:
-        """Take out the arms that a device cannot run."""
-        refused = rule_out(self.costs, self.devices, self.oracles)
-        arms = tuple(arm for arm in self.arms if arm.name not in refused)
-        return replace(self, arms=arms, ruled_out={**self.ruled_out, **refused})
-
-    @property
-    def oracles(self) -> frozenset[str]:
-        """Arms that pool the clients' data, which no real federation can."""
-        return frozenset(arm.name for arm in self.arms if any(stage.method == "pooled" for stage in arm.federate))
-
-    @property
-    def hashes(self) -> dict[str, str]:
-        """What every record carries."""
-        return {"study": study_hash(self.settings), "decision": decision_hash(self.settings)}
-
-    def pipeline(self, store: NodeStore, seed: int, progress: Progress) -> Pipeline:
-        """Return the pipeline of one seed."""
-        settings = self.settings
-        return Pipeline(
-            self.lab,
-            store,
-            seed,
-            settings.decision.metric,
-            settings.engine.max_bad_clients,
-            settings.evaluation.eval_every,
-            progress.tell,
-        )
-
-    def trials(self, arm: ArmSpec) -> list[ArmSpec]:
-        """Return the configurations that are tried for an arm."""
-        return trial_arms(arm, self.settings.tuning.trials, self.settings.tuning.seed)
 
 
 @dataclass(frozen=True)
@@ -143,6 +65,8 @@ def run_study(
         ClientError: every arm had to stop.
     """
     progress = progress or Silent()
+    progress.tell("costs of the arms")
+    load_costs(plan, out / "costs.json")
     plan = plan.gated()
     check_plan(plan)
     check_selection(plan, only_arms, only_seeds)
@@ -181,6 +105,7 @@ class _Run:
             (self.out / "diagnosis.json").unlink(missing_ok=True)
         self.records.keep_only([key for arm in self.plan.arms for key in self._records_of(arm)])
         write_text(self.out / "study.toml", self.plan.text)
+        write_json(self.out / "costs.json", {key: cost.as_json() for key, cost in self.plan.known_costs.items()})
         write_json(self.out / "federation.json", facts)
 
     def _records_of(self, arm: ArmSpec) -> list[tuple[str, int]]:
@@ -293,6 +218,13 @@ class _Run:
         verdict = judge(self.plan, parts, {**self.plan.ruled_out, **stopped}, self.out)
         self.store.prune({key for line in lines for key in line["nodes"]})
         return verdict
+
+
+def load_costs(plan: Plan, path: Path) -> None:
+    """Take over costs that an earlier run of the study measured."""
+    if path.exists():
+        known = json.loads(path.read_text())
+        plan.known_costs.update({key: ArmCosts(**values) for key, values in known.items()})
 
 
 def changes(written: ArmSpec, tried: ArmSpec) -> dict[str, Any]:
