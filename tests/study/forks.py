@@ -1,9 +1,9 @@
 """Runs a study in a fork of itself whenever asked: a resume costs no imports, so that every kill hits the study.
 
-Usage: forks.py STUDY REFERENCE. It first runs the study undisturbed into REFERENCE, and says how many seconds a second
-run from scratch takes. Then, for each line "N OUT" on standard input, it forks, and the fork runs the study into OUT; an
-N above 0 kills the fork with its N-th synced write. It answers with the fork's process id, and with its exit code when
-it has ended.
+Usage: forks.py STUDY REFERENCE. It first runs the study undisturbed into REFERENCE, and says how many seconds a
+second run from scratch takes. Then, for each line "N OUT" on standard input, it forks, and the fork runs the study into
+OUT; an N above 0 kills the fork with its N-th synced write. It answers with the fork's process id, and with its exit
+code when it has ended.
 """
 
 from __future__ import annotations

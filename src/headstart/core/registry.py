@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, get_type_hints
 
 from headstart.core.errors import SettingError, nearest
@@ -106,7 +107,7 @@ def _flatten(factory: type, overrides: Mapping[str, type]) -> Iterator[tuple[str
         if f.name not in parts:
             yield f.name, "", Setting(_hints(factory)[f.name], f.default, f.metadata.get("search"))
     for part, instance in parts.items():
-        cls = type(instance)
+        cls: Any = type(instance)
         for f in dataclasses.fields(cls):
             yield (
                 f.name,
@@ -115,5 +116,6 @@ def _flatten(factory: type, overrides: Mapping[str, type]) -> Iterator[tuple[str
             )
 
 
+@cache
 def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from headstart.study.diagnosis import frozen_features, good_start, predicted_arm
+from headstart.study.nodes import NodeStore
+from headstart.study.progress import Silent
+from headstart.study.run import diagnose_study
+from tiny_study import ARMS, numbers, open_tiny, write_study, write_table
+
+from .conftest import Watch
+
+CENTRAL = 'central = { source = "pool.csv" }'
+
+
+def test_without_a_good_start_the_raw_inputs_are_the_features(tmp_path: Path) -> None:
+    plan = open_tiny(tmp_path)
+    assert good_start(plan.lab, plan.arms) is None
+    pipeline = plan.pipeline(NodeStore(tmp_path / "out"), 0, Silent())
+    assert np.array_equal(frozen_features(plan.lab, pipeline, None), plan.lab.federation.examples.inputs)
+
+
+def test_with_a_pool_the_features_are_those_of_the_pretrained_network(tmp_path: Path) -> None:
+    write_table(tmp_path / "pool.csv", seed=1)
+    study = write_study(tmp_path, data=CENTRAL)
+    study.write_text(study.read_text().replace('"linear"', '"mlp"\nhidden = [7]'))
+    from headstart.study.load import load_study
+    from headstart.study.open import open_plan
+
+    plan = open_plan(load_study(study))
+    start = good_start(plan.lab, plan.arms)
+    assert start is not None
+    assert start.method == "pretrain"
+    pipeline = plan.pipeline(NodeStore(tmp_path / "out"), 0, Silent())
+    assert frozen_features(plan.lab, pipeline, start).shape == (len(plan.lab.federation.examples), 7)
+
+
+def test_a_diagnosis_is_written_and_trains_no_client(tmp_path: Path, watch: Watch) -> None:
+    found = diagnose_study(open_tiny(tmp_path), tmp_path / "out", Silent())
+    written = json.loads((tmp_path / "out" / "diagnosis.json").read_text())
+    assert written == json.loads(json.dumps(found.as_json()))
+    assert {"label_skew", "quantity_skew", "missing_classes", "feature_shift", "backbone", "ceiling"} <= set(written)
+    assert (watch.nodes, watch.client_work) == ({}, 0)
+
+
+def test_the_prediction_reaches_the_verdict(finished: Path) -> None:
+    told = numbers(finished)
+    assert told["diagnosis"]["prediction"]["winner"] in {*ARMS, None}
+    assert told["verdict"]["predicted"] == told["diagnosis"]["prediction"]["winner"]
+
+
+def test_what_was_predicted_is_read(tmp_path: Path) -> None:
+    (tmp_path / "diagnosis.json").write_text('{"prediction": {"winner": "fedavg"}}')
+    assert predicted_arm(tmp_path / "diagnosis.json") == "fedavg"
+
+
+def test_without_a_diagnosis_nothing_is_predicted(tmp_path: Path) -> None:
+    assert predicted_arm(tmp_path / "diagnosis.json") is None
+
+
+def test_test_labels_do_not_reach_the_diagnosis(tmp_path: Path) -> None:
+    import dataclasses
+
+    plan = open_tiny(tmp_path)
+    before = diagnose_study(plan, tmp_path / "out", Silent())
+    federation = plan.lab.federation
+    labels = federation.examples.labels.copy()
+    tests = np.concatenate([client.test for client in federation.clients])
+    labels[tests] = (labels[tests] + 1) % federation.num_classes
+    examples = dataclasses.replace(federation.examples, labels=labels)
+    lab = dataclasses.replace(plan.lab, federation=dataclasses.replace(federation, examples=examples))
+    after = diagnose_study(dataclasses.replace(plan, lab=lab), tmp_path / "poisoned", Silent())
+    assert before.as_json() == after.as_json()

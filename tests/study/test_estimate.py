@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headstart.study.estimate import Branch, estimate
+from tiny_study import ARMS, FEDAVG, open_tiny, run_tiny, write_study
+
+TREE = [
+    ("start random",),
+    ("start random", "federate fedavg (rounds 3, client_lr 0.2)"),
+    ("start random", "federate fedavg (rounds 3, client_lr 0.2)", "adapt keep"),
+    ("start random", "federate fedavg (rounds 3, client_lr 0.2)", "adapt full_finetune (epochs 2, client_lr 0.1)"),
+]
+
+
+def branches(folder: Path, **changes: object) -> list[Branch]:
+    return estimate(open_tiny(folder, **changes), folder / "out")
+
+
+def test_shared_stages_are_one_branch_and_parents_come_first(tmp_path: Path) -> None:
+    found = branches(tmp_path)
+    assert [branch.path for branch in found] == TREE
+    assert [branch.arms for branch in found] == [(), (), ("fedavg",), ("fedavg-finetune",)]
+
+
+def test_nothing_is_written_or_trained(tmp_path: Path) -> None:
+    branches(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"clients.csv", "study.toml"}
+
+
+def test_what_is_finished_takes_no_time(tmp_path: Path) -> None:
+    assert branches(tmp_path)[1].seconds > 0
+    run_tiny(tmp_path)
+    assert [branch.seconds for branch in branches(tmp_path)] == [0, 0, 0, 0]
+    more = branches(tmp_path, arms={**ARMS, "probe": f'{FEDAVG}\nadapt = "linear_probe"'})
+    assert [branch.seconds > 0 for branch in more] == [False, False, False, False, True]
+
+
+def test_half_of_the_seeds_take_half_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart.study.estimate._Clock.rate", 1e9)
+    before = branches(tmp_path)[3].seconds
+    run_tiny(tmp_path, only_seeds=[0])
+    assert branches(tmp_path)[3].seconds == pytest.approx(before / 2)
+
+
+def test_more_work_takes_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart.study.estimate._Clock.rate", 1e9)
+    few = branches(tmp_path)[1].seconds
+    assert branches(tmp_path, arms={"fedavg": FEDAVG.replace("3", "30")})[1].seconds == pytest.approx(10 * few, rel=0.2)
+    assert branches(tmp_path, more="[tuning]\ntrials = 5")[1].seconds == pytest.approx(3 * few)
+
+
+@pytest.mark.parametrize("backbone", ["linear", "mlp"])
+def test_every_kind_of_network_can_be_timed(tmp_path: Path, backbone: str) -> None:
+    study = write_study(tmp_path)
+    study.write_text(study.read_text().replace('"linear"', f'"{backbone}"'))
+    from headstart.study.load import load_study
+    from headstart.study.open import open_plan
+
+    assert len(estimate(open_plan(load_study(study)), tmp_path / "out")) == 4

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from headstart.study.arms import ArmSpec, StageSpec
+from headstart.study.judge import prediction_held, without_adaptation
+from tiny_study import FEDAVG, numbers, open_tiny, run_tiny
+
+RANDOM, AVERAGE = StageSpec("random"), (StageSpec("fedavg"),)
+
+
+def verdict(predicted: str | None, recommended: str | None = "a", **effects: float | None) -> SimpleNamespace:
+    arms = {name: SimpleNamespace(effect=effect) for name, effect in effects.items()}
+    return SimpleNamespace(predicted=predicted, recommended=recommended, arms=arms, min_effect=0.01)
+
+
+@pytest.mark.parametrize(
+    ("found", "held"),
+    [
+        (verdict("a", a=0.1, b=0.0), True),
+        (verdict("b", a=0.1, b=0.0), False),
+        (verdict("b", a=0.1, b=0.095), True),
+        (verdict("c", a=0.1), None),
+        (verdict(None, a=0.1), None),
+        (verdict("b", None, b=0.1), None),
+        (verdict("b", a=0.1, b=None), None),
+    ],
+)
+def test_a_prediction_holds_within_what_matters(found: SimpleNamespace, held: bool | None) -> None:
+    assert prediction_held(found) is held  # type: ignore[arg-type]
+
+
+def test_an_arm_is_paired_with_itself_without_adaptation() -> None:
+    arms = [
+        ArmSpec("shared", RANDOM, AVERAGE),
+        ArmSpec("tuned", RANDOM, AVERAGE, StageSpec("linear_probe")),
+        ArmSpec("alone", RANDOM, (), StageSpec("full_finetune")),
+    ]
+    assert without_adaptation(arms) == {"tuned": "shared"}
+
+
+def test_the_verdict_rests_on_the_seen_clients_own_tests(finished: Path) -> None:
+    told = numbers(finished)
+    for arm, score in told["verdict"]["arms"].items():
+        values = [
+            row["value"]
+            for row in told["clients"]
+            if (row["arm"], row["split"], row["metric"], row["seen"]) == (arm, "test", "balanced_accuracy", True)
+        ]
+        assert score["mean"] == pytest.approx(sum(values) / len(values))
+    assert set(told["verdict"]["clients"]) == {f"site-{i}" for i in range(4)} - unseen(told)
+
+
+def unseen(told: dict[str, object]) -> set[str]:
+    return {row["client"] for row in told["clients"] if not row["seen"]}  # type: ignore[attr-defined]
+
+
+def test_an_oracle_is_shown_and_never_recommended(tmp_path: Path) -> None:
+    arms = {
+        "fedavg": FEDAVG,
+        "pooled": 'start = "random"\nfederate = { method = "pooled", epochs = 20, client_lr = 0.2 }',
+    }
+    outcome = run_tiny(tmp_path, arms=arms)
+    assert open_tiny(tmp_path, arms=arms).oracles == {"pooled"}
+    assert outcome.verdict.recommended == "fedavg"
+    assert outcome.verdict.arms["pooled"].status == "oracle"
+    assert "pooled" not in outcome.verdict.probability_best
+
+
+def test_the_verdict_is_written_as_it_is_returned(tmp_path: Path) -> None:
+    outcome = run_tiny(tmp_path)
+    written = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    assert written.pop("prediction_held") is prediction_held(outcome.verdict)
+    assert written == json.loads(json.dumps(outcome.verdict.as_json()))
