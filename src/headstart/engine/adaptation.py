@@ -20,7 +20,7 @@ from headstart.engine.predict import predict, predict_stack
 from headstart.engine.protocol import Engine, Failure
 from headstart.engine.rounds import Exclusion, Federated
 from headstart.engine.team import Team
-from headstart.evidence.metrics import pooled_metrics
+from headstart.evidence.metrics import LOWER_IS_BETTER, pooled_metrics
 from headstart.federate.protocol import Federate
 from headstart.models.batches import ClientData
 from headstart.models.model import Model
@@ -84,10 +84,11 @@ Better = Callable[[Array, Array, Array], bool]
 
 def is_better(metric: str) -> Better:
     """Compare on a metric of the decision; a tie goes to the lower log loss."""
+    sign = -1 if metric in LOWER_IS_BETTER else 1
 
     def better(labels: Array, received: Array, adapted: Array) -> bool:
         old, new = pooled_metrics(labels, received), pooled_metrics(labels, adapted)
-        return (new[metric], -new["log_loss"]) > (old[metric], -old["log_loss"])
+        return (sign * new[metric], -new["log_loss"]) > (sign * old[metric], -old["log_loss"])
 
     return better
 

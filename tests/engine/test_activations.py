@@ -1,0 +1,168 @@
+"""The frozen part is computed once, and found again by content."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.core.trees import Params
+from headstart.data.examples import Array
+from headstart.engine import activations as module
+from headstart.engine.activations import Activations, evict
+from headstart.engine.fleet import Fleet
+from headstart.engine.rounds import run_rounds
+from headstart.federate import FedAvg, Schedule
+from headstart.models.model import Model, Trainable, cut_at
+from headstart.testing import World, open_world, small_federation
+
+
+@pytest.fixture
+def world() -> World:
+    return open_world("head")
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of all forward passes through frozen parts."""
+    sizes: list[int] = []
+    original = Model.activations
+
+    def counting(self: Model, inputs: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(inputs))
+        return original(self, inputs)
+
+    monkeypatch.setattr(Model, "activations", counting)
+    return sizes
+
+
+def recut(world: World, trainable: Trainable, change: Callable[[Params], Params] = lambda p: p) -> Model:
+    weights = change(world.model.weights(world.params))
+    return cut_at(world.model.network, weights, trainable)[0]
+
+
+def test_rounds_and_clients_share_one_forward_pass(world: World, passes: list[int]) -> None:
+    method = FedAvg(trainable="head", schedule=Schedule(rounds=7))
+    clients = world.federation.seen_clients
+    for seed in (0, 1):
+        run_rounds(method, world.model, world.params, clients, world.activations, engine=Fleet(), seed=seed)
+    assert sum(passes) == len(world.federation.examples)
+
+
+def test_they_are_what_the_frozen_part_gives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH", 7)
+    inputs = torch.from_numpy(world.federation.examples.inputs)
+    expected = world.model.activations(inputs)
+    torch.testing.assert_close(Activations(world.federation.examples).at(world.model), expected)
+    everything = recut(world, "all")
+    assert torch.equal(Activations(world.federation.examples).at(everything), inputs), "cut 0 is the raw input"
+
+
+def test_another_process_finds_them_on_disk(world: World, passes: list[int], tmp_path: Path) -> None:
+    first = Activations(world.federation.examples, tmp_path)
+    assert not first.is_cached(world.model)
+    computed = first.at(world.model).clone()
+    assert first.is_cached(world.model)
+    done = len(passes)
+    second = Activations(small_federation().examples, tmp_path)
+    assert second.is_cached(recut(world, "head"))
+    assert torch.equal(second.at(recut(world, "head")), computed)
+    assert len(passes) == done
+
+
+def test_a_head_of_other_weights_has_the_same_activations(world: World) -> None:
+    other = recut(world, "head", lambda p: {**p, "head.weight": p["head.weight"] + 1})
+    assert world.activations.key(other) == world.activations.key(world.model)
+
+
+def test_the_name_changes_with_weights_data_cut_and_type(world: World) -> None:
+    examples = world.federation.examples
+    inputs = examples.inputs.copy()
+    inputs[0, 0, 0, 0] ^= 1
+    other_weights = recut(world, "head", lambda p: {**p, "blocks.0.0.bias": p["blocks.0.0.bias"] + 1e-6})
+    names = {
+        Activations(examples).key(world.model),
+        Activations(replace(examples, inputs=inputs)).key(world.model),
+        Activations(examples).key(other_weights),
+        Activations(examples).key(recut(world, 1)),
+        Activations(examples).key(recut(world, "head", lambda p: {n: v.double() for n, v in p.items()})),
+    }
+    assert len(names) == 5
+
+
+def test_labels_do_not_matter(world: World) -> None:
+    examples = world.federation.examples
+    other = replace(examples, labels=np.zeros_like(examples.labels))
+    assert Activations(other).key(world.model) == Activations(examples).key(world.model)
+
+
+def test_progress_is_told_to_the_last_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH", 40)
+    told: list[tuple[str, int, int]] = []
+    Activations(world.federation.examples, progress=lambda *facts: told.append(facts)).at(world.model)
+    count = len(world.federation.examples)
+    assert told == [("features", min(n, count), count) for n in range(40, count + 40, 40)]
+
+
+def test_a_death_while_writing_leaves_nothing_to_be_found(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die_halfway(path: Path, array: Array) -> None:
+        with path.open("wb") as file:
+            file.write(array.tobytes()[:100])
+        raise KeyboardInterrupt
+
+    activations = Activations(world.federation.examples, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_save_array", die_halfway)
+        with pytest.raises(KeyboardInterrupt):
+            activations.at(world.model)
+    assert list(tmp_path.iterdir()) == []
+    assert not activations.is_cached(world.model)
+    expected = world.model.activations(torch.from_numpy(world.federation.examples.inputs))
+    torch.testing.assert_close(activations.at(world.model), expected)
+
+
+def test_what_is_read_from_disk_can_be_written_in_memory_without_harm(world: World, tmp_path: Path) -> None:
+    Activations(world.federation.examples, tmp_path).at(world.model)
+    (file,) = tmp_path.glob("*.npy")
+    before = file.read_bytes()
+    Activations(world.federation.examples, tmp_path).at(world.model)[0] = 7
+    assert file.read_bytes() == before
+
+
+def test_memory_holds_few_cuts(world: World) -> None:
+    activations = Activations(world.federation.examples)
+    for step in range(6):
+        activations.at(recut(world, "head", lambda p, s=step: {**p, "blocks.0.0.bias": p["blocks.0.0.bias"] + s}))
+    assert len(activations._memory) == 4
+
+
+def test_the_arrays_unused_for_longest_go_first(tmp_path: Path) -> None:
+    for age, name in enumerate(["new", "middle", "old"]):
+        path = tmp_path / f"{name}.npy"
+        path.write_bytes(b"x" * 100)
+        os.utime(path, (1000 - age, 1000 - age))
+    (tmp_path / "notes.txt").write_bytes(b"x" * 1000)
+    evict(tmp_path, 250)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["middle.npy", "new.npy", "notes.txt"]
+    evict(tmp_path, 0)
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_using_an_array_keeps_it(world: World, tmp_path: Path) -> None:
+    Activations(world.federation.examples, tmp_path).at(world.model)
+    (file,) = tmp_path.glob("*.npy")
+    os.utime(file, (1000, 1000))
+    Activations(world.federation.examples, tmp_path).at(world.model)
+    assert file.stat().st_mtime > 1000
+
+
+def test_a_full_folder_still_gives_the_numbers(world: World, tmp_path: Path) -> None:
+    """An array larger than the folder may hold is used and not kept."""
+    found = Activations(world.federation.examples, tmp_path, capacity=10).at(world.model)
+    assert len(found) == len(world.federation.examples)
+    assert list(tmp_path.glob("*.npy")) == []

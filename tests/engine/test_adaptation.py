@@ -1,0 +1,200 @@
+"""Deciding whether to keep what was adapted, and evaluating what was kept."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.adapt import FullFinetune, Keep, LastBlocks, LinearProbe
+from headstart.core import trees
+from headstart.core.errors import SettingError
+from headstart.core.trees import Params, Tree
+from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict, is_better, predict_received
+from headstart.engine.fleet import Fleet
+from headstart.engine.predict import predict
+from headstart.engine.rounds import run_rounds
+from headstart.federate import Begin, FedAvg, Schedule
+from headstart.models.batches import ClientData
+from headstart.models.model import Model
+from headstart.models.training import LocalTraining
+from headstart.testing import World, open_world
+from headstart.testing.adapt import adapted
+
+GOOD = LinearProbe(epochs=20, local=LocalTraining(batch_size=4, client_lr=0.2))
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return open_world("head")
+
+
+def evaluate(world: World, method: Any, shared: Shared | None = None, metric: str = "accuracy") -> Evaluation:
+    clients = world.federation.clients
+    views = {"val": [c.val for c in clients], "test": [c.test for c in clients]}
+    return adapt_and_predict(
+        method,
+        shared or Shared(world.model, world.params),
+        clients,
+        world.activations,
+        views,
+        engine=Fleet(),
+        seed=0,
+        better=is_better(metric),
+    )
+
+
+@dataclass(frozen=True)
+class Harmful:
+    """An adaptation that predicts a class at random, for sure."""
+
+    accept: bool = True
+    trainable: Any = field(default="head")
+
+    def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
+        return {**params, "head.bias": params["head.bias"] + torch.tensor([0.0, 0.0, 1e3])}
+
+
+def test_a_client_keeps_what_is_better_on_its_own_validation_data(world: World) -> None:
+    found, labels = evaluate(world, GOOD), world.federation.examples.labels
+    received = predict_received(
+        Shared(world.model, world.params), world.federation.clients, world.activations, val(world)
+    )
+    own = adapted(GOOD, world)
+    for position, client in enumerate(world.federation.clients):
+        expected = predict(world.model, own[client.id], world.activations, client.val)
+        before = received.probabilities["val"][position]
+        if len(client.val):
+            scores = [(p.argmax(1) == labels[client.val]).mean() for p in (before, expected)]
+            assert found.accepted[position] == (scores[1] > scores[0]) or scores[0] == scores[1]
+        kept = expected if found.accepted[position] else before
+        np.testing.assert_allclose(found.probabilities["val"][position], kept, atol=1e-5)
+    assert found.accepted.any()
+
+
+def val(world: World) -> dict[str, list[np.ndarray]]:
+    return {"val": [client.val for client in world.federation.clients]}
+
+
+def test_a_harmful_adaptation_is_refused_unless_the_rule_is_off(world: World) -> None:
+    labels = world.federation.examples.labels
+    spoilt = np.array([len(c.val) > 0 and not (labels[c.val] == 2).any() for c in world.federation.clients])
+    assert spoilt.any()
+    refused, forced = evaluate(world, Harmful()), evaluate(world, Harmful(accept=False))
+    assert not refused.accepted[spoilt].any()
+    assert forced.accepted.all()
+    assert all((found.argmax(1) == 2).all() for found in forced.probabilities["test"])
+    received = predict_received(
+        Shared(world.model, world.params),
+        world.federation.clients,
+        world.activations,
+        {"test": [c.test for c in world.federation.clients]},
+    )
+    for position in np.flatnonzero(spoilt):
+        kept = refused.probabilities["test"][position]
+        np.testing.assert_allclose(kept, received.probabilities["test"][position], atol=1e-6)
+
+
+def test_a_client_without_validation_data_keeps_what_it_adapted(world: World) -> None:
+    (position,) = [i for i, client in enumerate(world.federation.clients) if not len(client.val)]
+    assert evaluate(world, Harmful()).accepted[position]
+
+
+def test_a_tie_goes_to_the_lower_log_loss() -> None:
+    labels = np.array([0, 1])
+    sure, unsure = np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.6, 0.4], [0.4, 0.6]])
+    for metric in ("accuracy", "balanced_accuracy", "macro_f1"):
+        better = is_better(metric)
+        assert better(labels, unsure, sure)
+        assert not better(labels, sure, unsure)
+        assert not better(labels, sure, sure), "no better: it stays"
+        wrong = np.array([[0.4, 0.6], [0.4, 0.6]])
+        assert not better(labels, unsure, wrong)
+        assert better(labels, wrong, unsure)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "calibration_error"])
+def test_of_a_loss_less_is_better(metric: str) -> None:
+    labels = np.array([0, 1, 0, 1])
+    good = np.array([[0.95, 0.05], [0.05, 0.95]] * 2)
+    bad = np.array([[0.4, 0.6], [0.6, 0.4]] * 2)
+    assert is_better(metric)(labels, bad, good)
+    assert not is_better(metric)(labels, good, bad)
+
+
+def test_what_is_kept_is_one_pass_for_all(world: World) -> None:
+    shared, clients = Shared(world.model, world.params), world.federation.clients
+    found = predict_received(shared, clients, world.activations, {"test": [c.test for c in clients]})
+    assert not found.accepted.any()
+    for client, part in zip(clients, found.probabilities["test"], strict=True):
+        alone = predict(world.model, world.params, world.activations, client.test)
+        np.testing.assert_allclose(part, alone, atol=1e-6)
+    assert_equal_predictions(found, evaluate_kept(world), "test")
+
+
+def evaluate_kept(world: World) -> Evaluation:
+    return evaluate(world, Keep())
+
+
+def assert_equal_predictions(left: Evaluation, right: Evaluation, view: str) -> None:
+    for one, other in zip(left.probabilities[view], right.probabilities[view], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateBlock(FedAvg):
+    """Everything from the last block up stays with the client."""
+
+    private_from: str = "blocks.1"
+
+    def init(self, model: Model, params: Params) -> Begin:
+        shared = {n: v for n, v in params.items() if n < self.private_from}
+        return Begin(shared, {n: v for n, v in params.items() if n not in shared}, {})
+
+    def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
+        trained = self.local.fit(model, {**shared, **private}, data, 1)
+        return trees.subtract(trees.select(trained, shared), shared), trees.select(trained, private)
+
+    def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
+        return {**shared, **private}
+
+
+def federated_privately(method: FedAvg) -> tuple[World, Shared]:
+    world = open_world("all")
+    clients = world.federation.seen_clients
+    run = run_rounds(method, world.model, world.params, clients, world.activations, engine=world.engine, seed=0)
+    return world, Shared(world.model, world.params, method, run)
+
+
+def test_clients_with_a_head_of_their_own_can_probe_it() -> None:
+    """The cut of the adaptation lies above that of the federated stage; below it all clients agree."""
+    world, shared = federated_privately(PrivateBlock(private_from="head", schedule=Schedule(rounds=2)))
+    assert shared.is_personal
+    found = evaluate(world, LinearProbe(epochs=1, local=LocalTraining(client_lr=1e-9), accept=False), shared)
+    assert not found.excluded
+    kept = predict_received(shared, world.federation.clients, world.activations, val(world))
+    assert_equal_predictions(kept, found, "val")
+    for method in (LastBlocks(k=2, epochs=1), FullFinetune(epochs=1)):
+        assert not evaluate(world, method, shared).excluded
+
+
+def test_an_adaptation_cannot_freeze_what_differs_between_clients() -> None:
+    world, shared = federated_privately(PrivateBlock(schedule=Schedule(rounds=1)))
+    with pytest.raises(SettingError, match=r"adapt\.trainable: .*received 'head'.*trains more blocks"):
+        evaluate(world, LinearProbe(), shared)
+    assert not evaluate(world, LastBlocks(k=1, epochs=1), shared).excluded
+
+
+def test_private_numbers_that_are_not_finite_leave_a_client_out() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Spoils(PrivateBlock):
+        def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
+            update, kept = PrivateBlock.client_update(self, model, shared, private, data)
+            spoilt = len(data.everything(model).labels) == 16
+            return update, trees.scale(kept, float("nan")) if spoilt else kept
+
+    _, shared = federated_privately(Spoils(schedule=Schedule(rounds=1)))
+    assert shared.federated is not None
+    assert [e.client for e in shared.federated.excluded] == ["c3"]
+    assert "c3" not in shared.federated.privates

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.engine.order import PADDING, class_weights, minibatch_order
+
+labels_lists = st.lists(st.integers(0, 4), max_size=40)
+
+
+def order(labels: list[int], key: int = 0, **settings: object) -> np.ndarray:
+    asked = {"batch_size": 4, "epochs": 1, "balance": "none", "key": (key, "order")}
+    return minibatch_order(np.array(labels, dtype=np.int64), **{**asked, **settings})  # type: ignore[arg-type]
+
+
+@given(labels=labels_lists, batch_size=st.integers(1, 9), epochs=st.integers(1, 4), key=st.integers(0, 99))
+def test_every_epoch_is_a_permutation(labels: list[int], batch_size: int, epochs: int, key: int) -> None:
+    found = order(labels, key, batch_size=batch_size, epochs=epochs)
+    per_epoch = -(-len(labels) // batch_size)
+    assert found.shape == (epochs * per_epoch, batch_size)
+    for epoch in found.reshape(epochs, -1):
+        assert sorted(epoch[epoch != PADDING]) == list(range(len(labels)))
+    for row in found:
+        assert (row != PADDING).any(), "no batch is empty"
+
+
+@given(
+    labels=labels_lists.filter(len),
+    batch_size=st.integers(1, 9),
+    steps=st.integers(1, 30),
+    balance=st.sampled_from(["none", "loss", "sampling"]),
+)
+def test_steps_are_counted_over_as_many_epochs_as_they_take(
+    labels: list[int], batch_size: int, steps: int, balance: str
+) -> None:
+    found = order(labels, batch_size=batch_size, steps=steps, balance=balance)
+    assert found.shape == (steps, batch_size)
+    longer = order(labels, batch_size=batch_size, epochs=steps, balance=balance)
+    assert (found == longer[:steps]).all(), "the same order, cut off"
+
+
+def test_a_client_without_examples_takes_no_step() -> None:
+    for settings in ({}, {"steps": 5}, {"balance": "sampling"}):
+        assert order([], **settings).shape == (0, 4)
+
+
+@given(labels=labels_lists.filter(len), key=st.integers(0, 99))
+def test_balanced_sampling_draws_from_the_classes_present(labels: list[int], key: int) -> None:
+    found = order(labels, key, balance="sampling", epochs=3)
+    drawn = found[found != PADDING]
+    assert len(drawn) == 3 * len(labels)
+    assert set(drawn) <= set(range(len(labels)))
+
+
+def test_balanced_sampling_draws_each_class_equally_often() -> None:
+    labels = [0] * 90 + [1] * 9 + [3]
+    drawn = np.array(labels)[order(labels, balance="sampling", batch_size=100, epochs=300).ravel()]
+    shares = np.bincount(drawn, minlength=4) / len(drawn)
+    np.testing.assert_allclose(shares, [1 / 3, 1 / 3, 0, 1 / 3], atol=0.02)
+
+
+@given(labels=labels_lists.filter(len))
+def test_class_weights_make_every_class_weigh_the_same(labels: list[int]) -> None:
+    weights = class_weights(np.array(labels))
+    assert weights.mean() == pytest.approx(1)
+    totals = [weights[np.array(labels) == label].sum() for label in set(labels)]
+    np.testing.assert_allclose(totals, totals[0])
+
+
+def test_class_weights_are_scikit_learns() -> None:
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    labels = np.array([0, 0, 0, 2, 2, 1])
+    np.testing.assert_allclose(class_weights(labels), compute_sample_weight("balanced", labels))
+
+
+def test_the_key_alone_decides() -> None:
+    labels = list(range(5)) * 4
+    assert (order(labels, 1) == order(labels, 1)).all()
+    assert (order(labels, 1) != order(labels, 2)).any()
+    two_epochs = order(labels, epochs=2)
+    assert (two_epochs[:5] != two_epochs[5:]).any(), "epochs differ"

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+import torch
+
+from headstart.core import trees
+from headstart.core.trees import Params
+from headstart.engine import predict as module
+from headstart.engine.predict import predict, predict_stack
+from headstart.models.model import Trainable
+from headstart.testing import World, open_world
+
+
+def others(params: Params, count: int) -> list[Params]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        trees.map_tree(lambda value: value + 0.1 * torch.randn(value.shape, generator=generator), params)
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("trainable", ["head", 1, "all"])
+def test_probabilities_are_the_softmax_of_the_whole_network(
+    trainable: Trainable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH", 7)
+    world = open_world(trainable)
+    network = world.model.network
+    network.load_state_dict(world.model.weights(world.params))
+    rows = np.array([5, 3, 50, 3, *range(20, 31)])
+    expected = torch.softmax(network(torch.from_numpy(world.federation.examples.inputs[rows])), -1)
+    found = predict(world.model, world.params, world.activations, rows)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected.detach(), atol=1e-6)
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-12)
+
+
+def test_nothing_to_predict() -> None:
+    world = open_world("head")
+    assert predict(world.model, world.params, world.activations, np.empty(0, dtype=np.int64)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("trainable", ["head", "all"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_stack_predicts_as_its_members_alone(trainable: Trainable, count: int) -> None:
+    world: World = open_world(trainable)
+    members = others(world.params, count)
+    rows = [np.arange(4), np.empty(0, dtype=np.int64), np.array([9, 9, 1])][:count]
+    found = predict_stack(world.model, trees.stack(members), world.activations, rows)
+    assert [len(part) for part in found] == [len(part) for part in rows]
+    for params, part, own in zip(members, found, rows, strict=True):
+        np.testing.assert_allclose(part, predict(world.model, params, world.activations, own), atol=1e-6)

@@ -1,0 +1,168 @@
+"""The round loop: cohorts, dropout, failures, traffic."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart.core import trees
+from headstart.core.errors import ClientError
+from headstart.core.trees import Tree
+from headstart.data.federation import Client
+from headstart.engine.protocol import Failure
+from headstart.engine.rounds import Exclusion, Federated, Traffic, check_failures, run_rounds, sample_cohort
+from headstart.federate import FedAvg, Schedule
+from headstart.models.training import LocalTraining
+from headstart.testing import World, open_world
+from headstart.testing.compare import Breaking, assert_same
+
+NOTHING = np.empty(0, dtype=np.int64)
+MEMBERS = [Client(f"c{i:02}", np.arange(i + 1), NOTHING, NOTHING) for i in range(12)]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return open_world("head")
+
+
+def federate(world: World, schedule: Schedule, **settings: Any) -> Federated:
+    method = FedAvg(trainable="head", local=LocalTraining(batch_size=4), schedule=schedule)
+    asked = {"engine": world.engine, "seed": 0, **settings}
+    clients = asked.pop("clients", world.federation.seen_clients)
+    return run_rounds(method, world.model, world.params, clients, world.activations, **asked)
+
+
+@given(size=st.integers(1, 20), number=st.integers(0, 50), seed=st.integers(0, 50))
+def test_a_cohort_is_drawn_without_replacement_in_a_fixed_order(size: int, number: int, seed: int) -> None:
+    cohort = sample_cohort(MEMBERS, Schedule(cohort_size=size), seed, number)
+    ids = [client.id for client in cohort]
+    assert len(ids) == len(set(ids)) == min(size, len(MEMBERS))
+    assert ids == sorted(ids)
+    assert ids == [c.id for c in sample_cohort(MEMBERS, Schedule(cohort_size=size), seed, number)]
+
+
+def test_without_a_cohort_size_everyone_takes_part() -> None:
+    assert sample_cohort(MEMBERS, Schedule(), 0, 0) == MEMBERS
+
+
+def test_every_client_is_drawn_equally_often() -> None:
+    counts = Counter(c.id for n in range(2000) for c in sample_cohort(MEMBERS, Schedule(cohort_size=3), 0, n))
+    np.testing.assert_allclose([counts[c.id] for c in MEMBERS], 2000 * 3 / 12, rtol=0.15)
+
+
+def test_dropout_silences_the_share_it_says_independently() -> None:
+    schedule = Schedule(client_dropout=0.3)
+    rounds = [{c.id for c in sample_cohort(MEMBERS, schedule, 0, n)} for n in range(1000)]
+    answered = np.array([[c.id in cohort for c in MEMBERS] for cohort in rounds])
+    np.testing.assert_allclose(answered.mean(0), 0.7, atol=0.06)
+    correlations = np.corrcoef(answered.T.astype(float))[np.triu_indices(len(MEMBERS), 1)]
+    assert np.abs(correlations).max() < 0.15
+
+
+def test_who_drops_out_does_not_depend_on_who_else_is_there() -> None:
+    schedule = Schedule(client_dropout=0.5)
+    everyone = {c.id for c in sample_cohort(MEMBERS, schedule, 3, 1)}
+    half = {c.id for c in sample_cohort(MEMBERS[:6], schedule, 3, 1)}
+    assert half == everyone & {c.id for c in MEMBERS[:6]}
+
+
+@settings(max_examples=10, deadline=None)
+@given(order=st.permutations(range(6)))
+def test_the_order_of_the_clients_changes_nothing(world: World, order: list[int]) -> None:
+    schedule = Schedule(rounds=2, cohort_size=3)
+    clients = world.federation.seen_clients
+    plain, shuffled = federate(world, schedule), federate(world, schedule, clients=[clients[i] for i in order])
+    assert_same("two orders", plain.shared, shuffled.shared)
+
+
+def test_held_out_and_empty_clients_take_no_part(world: World) -> None:
+    sizes = Recording(world.engine)
+    federate(world, Schedule(rounds=1), engine=sizes)
+    assert sizes.cohorts == [["c0", "c1", "c3", "c4", "c5"]]
+
+
+class Recording:
+    """An engine that remembers who worked."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine, self.cohorts = engine, []
+
+    def map(self, work: Any, model: Any, shared: Tree, privates: Any, team: Any) -> Iterator[Any]:
+        self.cohorts.append([client.id for client in team.clients])
+        return self.engine.map(work, model, shared, privates, team)
+
+
+class AllFail:
+    """An engine on which nothing works."""
+
+    def map(self, work: Any, model: Any, shared: Tree, privates: Any, team: Any) -> Iterator[Any]:
+        return (Failure(i, "OSError: no space left") for i, _ in enumerate(privates))
+
+
+def test_too_many_failures_stop_the_run_and_say_what_to_do(world: World) -> None:
+    with pytest.raises(ClientError) as caught:
+        federate(world, Schedule(rounds=2), engine=AllFail())
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ("round 0", "5 of 5 clients failed", "0.5", "engine.max_bad_clients", "'c0'", "no space left"):
+        assert part in message
+
+
+def test_the_share_of_failures_is_allowed_up_to_and_including_its_bound(world: World) -> None:
+    two_of_five = Breaking(world.engine, raises="c0", diverges="c5")
+    run = federate(world, Schedule(rounds=2), engine=two_of_five, max_bad_clients=0.4)
+    assert [(e.client, e.round) for e in run.excluded] == [("c0", 0), ("c5", 0), ("c0", 1), ("c5", 1)]
+    assert "OSError: the disk is full" in run.excluded[0].reason
+    assert "not finite" in run.excluded[1].reason
+    with pytest.raises(ClientError, match=r"2 of 5 clients failed, more than the share 0.39"):
+        federate(world, Schedule(rounds=2), engine=two_of_five, max_bad_clients=0.39)
+
+
+def test_no_failures_are_never_too_many() -> None:
+    check_failures([], 0, 0.0, 0)
+    check_failures([Exclusion("c0", 0, "")], 2, 0.5, 0)
+
+
+def test_everything_may_fail_where_that_is_allowed(world: World) -> None:
+    run = federate(world, Schedule(rounds=2), engine=AllFail(), max_bad_clients=1.0)
+    assert_same("nothing came", run.shared, world.params)
+    assert run.rounds == 2
+    assert len(run.excluded) == 10
+    assert run.traffic.upload == 0
+
+
+def test_a_round_in_which_nobody_answers_changes_nothing(world: World) -> None:
+    schedule = Schedule(rounds=1, client_dropout=0.99)
+    run = federate(world, schedule)
+    assert_same("silence", run.shared, world.params)
+    assert run.rounds == 1
+    assert run.traffic == Traffic()
+
+
+def test_rounds_are_told_before_the_first_and_after_each(world: World) -> None:
+    told: list[tuple[int, int]] = []
+    run = federate(world, Schedule(rounds=3), on_round=lambda done, now: told.append((done, now.traffic.total)))
+    each = 2 * 5 * trees.num_bytes(world.params)
+    assert told == [(0, 0), (1, each), (2, 2 * each), (3, 3 * each)]
+    assert run.traffic.total == 3 * each
+
+
+def test_the_mean_is_weighted_by_examples(world: World) -> None:
+    """One step of one pass: the clients' gradients, weighted by their sizes, are the pooled gradient."""
+    method = FedAvg(trainable="head", local=LocalTraining(client_lr=0.1, batch_size=100), schedule=Schedule(rounds=1))
+    clients = world.federation.seen_clients
+    run = run_rounds(method, world.model, world.params, clients, world.activations, engine=world.engine, seed=0)
+    pooled = Client("pooled", np.concatenate([c.train for c in clients]), NOTHING, NOTHING)
+    once = run_rounds(method, world.model, world.params, [pooled], world.activations, engine=world.engine, seed=0)
+    assert_same("weighted mean", run.shared, once.shared, 1e-6)
+
+
+def test_another_seed_another_run(world: World) -> None:
+    schedule = Schedule(rounds=2, cohort_size=2)
+    first, second = federate(world, schedule, seed=0), federate(world, schedule, seed=1)
+    assert not torch.equal(first.shared["head.weight"], second.shared["head.weight"])

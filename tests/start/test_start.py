@@ -1,0 +1,196 @@
+"""Random, pretrained and pretrain, with a small central pool."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from headstart.core.errors import SettingError
+from headstart.core.trees import Params
+from headstart.data.federation import Federation
+from headstart.engine.serial import Serial
+from headstart.models.model import cut_at
+from headstart.models.network import Network
+from headstart.models.spec import ModelSpec
+from headstart.models.training import LocalTraining
+from headstart.start import Pool, Pretrain, Pretrained, Random
+from headstart.start.pretrain import mean_loss, train_until_stale
+from headstart.start.protocol import silent
+from headstart.study.lab import Lab
+from headstart.testing import small_federation
+from headstart.testing.compare import assert_same
+
+LOCAL = LocalTraining(client_lr=0.05, batch_size=8, momentum=0.9)
+
+
+def lab_with(classes: int = 3, renamed: bool = False, unlabelled: int = 0) -> Lab:
+    """A federation of three classes, and a pool of the same kind of images."""
+    clients, other = small_federation(0), small_federation(1, num_classes=classes)
+    labels = other.examples.labels.copy()
+    labels[:unlabelled] = -1
+    names = tuple(f"{'other' if renamed else 'class'} {i}" for i in range(classes))
+    pool = replace(other.examples, labels=labels, classes=names, ids=[f"p{i}" for i in range(len(labels))])
+    federation = Federation(clients.examples, clients.clients, central=pool)
+    return Lab(federation, ModelSpec(), Serial())
+
+
+@dataclass
+class Build:
+    """Builds the small CNN; a "checkpoint" is other random weights. It remembers what it was asked."""
+
+    lab: Lab
+    asked: list[tuple[bool, int]] = field(default_factory=list)
+
+    def __call__(self, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
+        self.asked.append((from_scratch, num_classes))
+        return self.lab.build(0 if from_scratch else 99, from_scratch=True, num_classes=num_classes)
+
+
+def same_weights(left: Params, right: Params, prefix: str) -> bool:
+    return all(torch.equal(left[name], right[name]) for name in left if name.startswith(prefix))
+
+
+def test_random_asks_for_a_network_from_scratch_and_nothing_else() -> None:
+    build = Build(lab_with())
+    assert Random.from_scratch
+    network, weights = Random()(build, 3, None, 0)
+    assert build.asked == [(True, 3)]
+    assert network.num_classes == 3
+    assert_same("random", weights, build(from_scratch=True, num_classes=3)[1])
+
+
+def test_pretrained_without_a_pool_is_the_checkpoint() -> None:
+    build = Build(lab_with())
+    _, weights = Pretrained()(build, 3, None, 0)
+    assert build.asked == [(False, 3)]
+    assert_same("checkpoint", weights, build(from_scratch=False, num_classes=3)[1])
+
+
+def test_pretrained_fits_the_head_alone_on_a_pool_of_the_same_classes() -> None:
+    lab = lab_with()
+    build = Build(lab)
+    pool = lab.pool(0)
+    assert pool is not None
+    network, weights = Pretrained(epochs=5, local=LOCAL)(build, 3, pool, 0)
+    before = build(from_scratch=False, num_classes=3)[1]
+    assert same_weights(weights, before, "blocks.")
+    assert not same_weights(weights, before, "head.")
+    assert pool_loss(network, weights, pool) < pool_loss(network, before, pool)
+
+
+def test_pretrained_leaves_a_pool_of_other_classes_alone() -> None:
+    lab = lab_with(renamed=True)
+    build = Build(lab)
+    _, weights = Pretrained()(build, 3, lab.pool(0), 0)
+    assert_same("other classes", weights, build(from_scratch=False, num_classes=3)[1])
+
+
+def pool_loss(network: Network, weights: Params, pool: Pool) -> float:
+    model, params = cut_at(network, weights, "all")
+    return mean_loss(model, params, pool.val)
+
+
+def test_pretrain_needs_a_pool() -> None:
+    with pytest.raises(SettingError, match=r"'pretrain' needs a central pool, received none; add a \[data.central\]"):
+        Pretrain()(Build(lab_with()), 3, None, 0)
+
+
+@pytest.mark.parametrize("origin", ["random", "checkpoint"])
+def test_pretrain_trains_everything_from_its_origin(origin: str) -> None:
+    lab = lab_with()
+    build, pool = Build(lab), lab.pool(0)
+    assert pool is not None
+    method = Pretrain(origin=origin, epochs=5, local=LOCAL)
+    assert method.from_scratch == (origin == "random")
+    network, weights = method(build, 3, pool, 0)
+    assert build.asked == [(origin == "random", 3)]
+    before = build(from_scratch=origin == "random", num_classes=3)[1]
+    assert all(not torch.equal(weights[name], before[name]) for name in weights)
+    assert pool_loss(network, weights, pool) < pool_loss(network, before, pool)
+
+
+def test_pretrain_of_other_classes_keeps_the_backbone_and_puts_on_a_new_head() -> None:
+    lab = lab_with(classes=5, renamed=True)
+    build, pool = Build(lab), lab.pool(0)
+    network, weights = Pretrain(epochs=3, local=LOCAL)(build, 3, pool, 0)
+    assert build.asked == [(True, 5)]
+    assert (network.num_classes, tuple(weights["head.weight"].shape)) == (3, (3, 128))
+    assert not weights["head.bias"].any()
+    assert not same_weights(weights, build(from_scratch=True, num_classes=5)[1], "blocks.")
+    again = Pretrain(epochs=3, local=LOCAL)(build, 3, pool, 7)[1]
+    assert same_weights(weights, again, "blocks.")
+    assert not torch.equal(weights["head.weight"], again["head.weight"]), "the new head is drawn from the seed"
+
+
+def test_pretrain_of_a_cut_leaves_the_blocks_below_alone() -> None:
+    lab = lab_with()
+    build = Build(lab)
+    _, weights = Pretrain(epochs=2, trainable=1, local=LOCAL)(build, 3, lab.pool(0), 0)
+    before = build(from_scratch=True, num_classes=3)[1]
+    assert same_weights(weights, before, "blocks.0.")
+    assert not same_weights(weights, before, "blocks.1.")
+
+
+def test_pretrain_is_deterministic() -> None:
+    first, second = (Pretrain(epochs=3, local=LOCAL)(Build(lab := lab_with()), 3, lab.pool(0), 0)[1] for _ in range(2))
+    assert_same("two runs", first, second)
+
+
+def test_early_stopping_keeps_the_epoch_of_least_validation_loss() -> None:
+    """A step size that first helps and then harms: what comes back is the best epoch's."""
+    lab = lab_with()
+    pool = lab.pool(0)
+    assert pool is not None
+    network, weights = lab.build(0, from_scratch=True, num_classes=3)
+    model, params = cut_at(network, weights, "all")
+    losses: list[float] = []
+    local = replace(LOCAL, client_lr=0.3)
+    best = train_until_stale(model, params, pool, local, 12, 3, lambda text: losses.append(float(text.split()[-1])))
+    first = mean_loss(model, params, pool.val)
+    assert mean_loss(model, best, pool.val) == pytest.approx(min(first, *losses), abs=6e-4)
+    assert losses[-1] > min(first, *losses), "the last epoch was not the best, so there was something to keep"
+
+
+def test_patience_ends_training() -> None:
+    """Steps so small that nothing improves: as many epochs as patience allows, and the start comes back."""
+    lab = lab_with()
+    pool = lab.pool(0)
+    assert pool is not None
+    network, weights = lab.build(0, from_scratch=True, num_classes=3)
+    model, params = cut_at(network, weights, "head")
+    told: list[str] = []
+    harmful = replace(LOCAL, client_lr=1e4)
+    best = train_until_stale(model, params, pool, harmful, 20, 3, told.append)
+    assert len(told) == 3
+    assert told[0].startswith("epoch 1 of 20, validation loss ")
+    assert_same("nothing was better", best, params)
+
+
+def test_mean_loss_is_the_mean_over_examples() -> None:
+    lab = lab_with()
+    pool = lab.pool(0)
+    assert pool is not None
+    network, weights = lab.build(0, from_scratch=True, num_classes=3)
+    model, params = cut_at(network, weights, "head")
+    everything = pool.train.everything(model)
+    expected = functional.cross_entropy(model.logits(params, everything.inputs), everything.labels)
+    assert mean_loss(model, params, pool.train) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_pool_is_split_without_overlap_and_without_unlabelled_rows() -> None:
+    lab = lab_with(unlabelled=20)
+    pool = lab.pool(0)
+    assert pool is not None
+    train, val = pool.train.indices, pool.val.indices
+    assert sorted([*train, *val]) == list(range(20, len(lab.federation.central)))
+    assert len(val) == int(0.15 * (len(train) + len(val)))
+    assert pool.same_classes
+    assert np.array_equal(lab.pool(0).train.indices, train)
+    assert not np.array_equal(lab.pool(1).train.indices, train)
+
+
+def test_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    silent("epoch 1")
+    assert capsys.readouterr().out == ""
