@@ -31,9 +31,9 @@ class Pretrained:
         local: how steps are taken.
     """
 
-    epochs: PositiveInt = 30
-    patience: PositiveInt = 5
-    local: LocalTraining = field(default=LocalTraining(client_lr=0.05, momentum=0.9))
+    epochs: PositiveInt = 200
+    patience: PositiveInt = 20
+    local: LocalTraining = field(default=LocalTraining(client_lr=0.005, momentum=0.9))
 
     from_scratch: ClassVar[bool] = False
 
