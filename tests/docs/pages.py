@@ -1,0 +1,43 @@
+"""The README and the documentation's pages, taken apart."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+
+_FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return a page's fenced blocks of one language."""
+    return [body for kind, body in _FENCE.findall(page.read_text()) if kind == language]
+
+
+def links(page: Path) -> list[str]:
+    """Return where a page's links lead within the project, as written."""
+    prose = _FENCE.sub("", page.read_text())
+    return [target for target in _LINK.findall(prose) if "://" not in target]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as Markdown viewers make them."""
+    titles = _HEADING.findall(_FENCE.sub("", page.read_text()))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def load_tables() -> ModuleType:
+    """Import the hook that fills the reference tables."""
+    spec = importlib.util.spec_from_file_location("documentation_tables", DOCS / "tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs.pages import DOCS, PAGES, ROOT, anchors, blocks, links
+from headstart.cli.main import app
+from headstart.study.load import parse_study
+
+names = {page: page.name for page in PAGES}.get
+
+
+def study_of(table: dict[str, Any]) -> dict[str, Any]:
+    """Complete a part of a study file."""
+    return {"name": "part", "data": {"source": "digits"}, "model": {"backbone": "microsoft/resnet-18"}, **table}
+
+
+def test_the_pages_are_found() -> None:
+    assert {"README.md", "index.md", "methods.md", "study-file.md"} <= {page.name for page in PAGES}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    assert [page.name for page in DOCS.glob("*.md") if f": {page.name}\n" not in navigation] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_study_files_are_valid(page: Path, tmp_path: Path) -> None:
+    (tmp_path / "examples.parquet").touch()
+    for block in blocks(page, "toml"):
+        assert parse_study(study_of(tomllib.loads(block)), tmp_path).settings.name
+
+
+def test_a_wrong_study_file_would_be_noticed(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="did you mean 'client_lr'"):
+        parse_study(study_of({"training": {"clientlr": 0.1}}), tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_python_is_python(page: Path) -> None:
+    for block in blocks(page, "python"):
+        is_line_of_a_table = block.startswith('"')
+        compile(f"{{{block}}}" if is_line_of_a_table else block, page.name, "exec")
+
+
+def test_the_client_table_is_read_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from headstart.study.records import write_clients
+
+    row = {"arm": "ridge", "seed": 0, "client": "a", "seen": True, "split": "test", "metric": "accuracy", "value": 0.75}
+    write_clients(tmp_path / "runs" / "demo" / "clients.parquet", [{name: [value] for name, value in row.items()}])
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks(DOCS / "run-folder.md", "python")
+    exec(block, {})
+    assert "0.75" in capsys.readouterr().out
+
+
+def test_commands_exist_and_all_are_told() -> None:
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    told = re.findall(r"^\| `headstart (\w+)", (DOCS / "index.md").read_text(), re.MULTILINE)
+    assert set(told) == known
+    used = [name for page in PAGES for name in re.findall(r"(?:`|bin/)headstart ([a-z]+)", page.read_text())]
+    assert set(used) <= known

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from docs.pages import DOCS, ROOT, blocks
+
+README = ROOT / "README.md"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def command_after(mark: str) -> str:
+    """Return the one-line command that stands below a mark."""
+    found = re.findall(rf"<!-- {mark} -->\n```console\n([^\n]+)\n```", README.read_text())
+    assert len(found) == 1
+    return str(found[0])
+
+
+@pytest.mark.parametrize("mark", ["demo command", "test command"])
+def test_each_command_makes_its_own_environment(mark: str) -> None:
+    command = command_after(mark)
+    assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+    assert "-c requirements/constraints.txt" in command
+    (extra,) = re.findall(r"'\.\[(\w+)\]'", command)
+    assert extra in PROJECT["optional-dependencies"]
+
+
+def test_continuous_integration_runs_the_test_command_and_every_script() -> None:
+    ci = (ROOT / ".ci" / "run").read_text()
+    wanted = r"sed -n '/<!-- test command -->/,/^```$/p' README.md | grep '^python3 '"
+    assert wanted in ci
+    found = subprocess.run(["bash", "-c", wanted], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == command_after("test command")
+    scripts = [path for path in (ROOT / "scripts").iterdir() if path.suffix == ""]
+    assert len(scripts) >= 5
+    for script in scripts:
+        assert script.stat().st_mode & 0o100, f"{script.name} must be executable"
+        assert script.name == "test" or f"scripts/{script.name}" in ci
+        subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+def test_pinned_versions_are_within_the_projects_ranges() -> None:
+    lines = (ROOT / "requirements" / "constraints.txt").read_text().splitlines()
+    pins = dict(line.lower().replace("_", "-").split("==") for line in lines if line and not line.startswith("#"))
+    extras = PROJECT["optional-dependencies"]
+    wanted = [Requirement(text) for text in [*PROJECT["dependencies"], *(r for rs in extras.values() for r in rs)]]
+    for requirement in wanted:
+        if requirement.name != "headstart":
+            assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement.name
+
+
+def test_what_pulls_pytorch_repeats_its_bound() -> None:
+    (bound,) = (text for text in PROJECT["dependencies"] if text.startswith("torch>"))
+    assert bound == "torch>=2.6,<2.14"
+    for name, requirements in PROJECT["optional-dependencies"].items():
+        if any(text.startswith("transformers") for text in requirements):
+            assert bound in requirements, name
+    assert bound in README.read_text()
+
+
+def test_the_picture_is_small() -> None:
+    assert 10_000 < (DOCS / "images" / "report.png").stat().st_size < 300_000
+
+
+def test_the_example_prints_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks(README, "python")
+    exec(example, {})
+    said = re.findall(r"print\(.*\)  # (.+)$", example, re.MULTILINE)
+    assert said
+    assert capsys.readouterr().out.splitlines() == said
+    assert (tmp_path / "runs" / "digits" / "verdict.json").exists()
+
+
+@pytest.mark.slow
+def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from headstart.cli import main; main()", "demo", "--out", str(tmp_path / "demo")]
+    environment = {**os.environ, "COLUMNS": "118", "OMP_NUM_THREADS": "1"}
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    (shown,) = (block for block in blocks(README, "text") if block.startswith("demo: "))
+    printed = " ".join(found.split())
+    for line in shown.splitlines():
+        assert " ".join(line.split()) in printed
