@@ -53,7 +53,7 @@ def test_a_wrong_study_file_would_be_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=names)
 def test_python_is_python(page: Path) -> None:
     for block in blocks(page, "python"):
-        is_line_of_a_table = block.startswith('"')
+        is_line_of_a_table = re.match(r'"\w', block)
         compile(f"{{{block}}}" if is_line_of_a_table else block, page.name, "exec")
 
 
