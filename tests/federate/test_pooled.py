@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from headstart.data.federation import pooled_client
 from headstart.engine.rounds import run_rounds
 from headstart.engine.serial import Serial
 from headstart.federate import Pooled
 from headstart.models.training import LocalTraining
-from headstart.study.pipeline import pooled_client
 from headstart.testing import World, open_world
 from headstart.testing.compare import assert_same
 

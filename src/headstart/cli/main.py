@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command; turn our errors into one line and an exit code."""
     errors = Console(stderr=True, soft_wrap=True)
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="headstart", standalone_mode=False)
     except HeadstartError as error:
         for line in str(error).splitlines():
             errors.print(f"[bold red]error:[/] {escape(line)}")

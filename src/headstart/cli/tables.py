@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], out: Path, *, wide: bool) -> Table:
     """Return the arms side by side, the best first; without intervals and totals where there is no room."""
     table = Table(title=f"{out.name}: {verdict.metric.replace('_', ' ')}, mean over clients", title_justify="left")
-    table.add_column("arm", no_wrap=True)
+    table.add_column("arm", overflow="fold")
     for column in COLUMNS if wide else NARROW:
-        table.add_column(column, justify="right", no_wrap=True)
+        table.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
     shown = {name: score for name, score in verdict.arms.items() if score.mean is not None}
     for name, score in sorted(shown.items(), key=lambda item: -(item[1].mean or 0)):
         cells = _cells(score, verdict.probability_best.get(name), costs.get(name))
@@ -37,11 +37,12 @@ def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], out: Path, *,
 def ruled_out_lines(verdict: Verdict) -> Iterator[str]:
     """Yield a line per arm that did not run, with its reason."""
     for name, reason in verdict.ruled_out.items():
-        yield f"[dim]{name}: ruled out: {escape(reason)}[/]"
+        stopped = reason.startswith("stopped")
+        yield f"[dim]{name}: {'' if stopped else 'ruled out: '}{escape(reason)}[/]"
 
 
-COLUMNS = ("mean", "interval", "worst tenth", "held out", "vs baseline", "P(best)", "up/client", "total")
-NARROW = ("mean", "worst tenth", "held out", "vs baseline", "P(best)", "up/client")
+COLUMNS = ("mean", "interval", "worst tenth", "held out", "vs baseline", "P(best)", "client upload", "total")
+NARROW = ("mean", "worst tenth", "held out", "vs baseline", "P(best)", "client upload")
 
 
 def _cells(score: ArmScore, probability: float | None, cost: ArmCosts | None) -> dict[str, str]:
@@ -53,7 +54,7 @@ def _cells(score: ArmScore, probability: float | None, cost: ArmCosts | None) ->
         "held out": _number(score.unseen_mean),
         "vs baseline": f"{score.effect:+.3f}" if score.effect is not None else "",
         "P(best)": f"{probability:.0%}" if probability is not None else "",
-        "up/client": show_bytes(cost.upload_bytes) if cost else "",
+        "client upload": show_bytes(cost.upload_bytes) if cost else "",
         "total": show_bytes(cost.total_bytes) if cost else "",
     }
 
@@ -108,7 +109,8 @@ def diagnosis_lines(found: Diagnosis) -> Iterator[str]:
         yield f"[bold]{section.replace('_', ' ')}[/]: {values}"
     missing = facts["missing_classes"]
     yield f"[bold]clients without all classes[/]: {len(missing)}"
-    yield f"[bold]predicted winner[/]: [green]{facts['prediction']['winner']}[/]"
+    winner = facts["prediction"]["winner"] or "none of the study's arms"
+    yield f"[bold]predicted winner[/]: [green]{escape(winner)}[/]"
     for reason in facts["prediction"]["reasons"]:
         yield f"  {escape(reason)}"
     for rule in facts["prediction"]["rules"]:

@@ -65,6 +65,7 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        missing = (error.name or module).partition(".")[0]
         raise MissingExtra(
-            f"'{module}' is not installed; it comes with the extra '{extra}': pip install 'headstart[{extra}]'"
+            f"'{missing}' is not installed; it comes with the extra '{extra}': pip install 'headstart[{extra}]'"
         ) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.core.errors import SettingError
+from headstart.data.diagnosis.predict import STANDARD_SLATE
 from headstart.data.federation import Federation
 from headstart.models.spec import ModelSpec, is_checkpoint
 from headstart.study.arms import ArmSpec, StageSpec
@@ -24,21 +25,7 @@ class Slate:
     ruled_out: dict[str, str]
 
 
-STANDARD = (
-    "zero-shot",
-    "local",
-    "pooled",
-    "finetune-head",
-    "finetune-lp-ft",
-    "finetune-full",
-    "fedavg",
-    "fedavg-pretrained",
-    "fedadam-pretrained",
-    "fedavg-finetune",
-    "ridge",
-    "ridge-personal",
-    "ridge-fedadam",
-)
+STANDARD = STANDARD_SLATE
 """Names of the standard slate, in order."""
 
 

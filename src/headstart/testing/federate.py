@@ -8,7 +8,7 @@ import torch
 
 from headstart.core import trees
 from headstart.core.trees import Params, Tree
-from headstart.data.federation import Client
+from headstart.data.federation import Client, pooled_client
 from headstart.engine.fleet import Fleet
 from headstart.engine.protocol import Engine
 from headstart.engine.rounds import Federated, run_rounds
@@ -16,7 +16,6 @@ from headstart.engine.serial import Serial
 from headstart.engine.team import OneClient
 from headstart.federate.protocol import Federate
 from headstart.models.model import weighted_loss
-from headstart.study.pipeline import pooled_client
 from headstart.testing.compare import (
     Breaking,
     Counting,
