@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.adapt import PersonalRidge
+from headstart.adapt import METHODS, PersonalRidge
 from headstart.adapt.personal_ridge import PENALTIES, leave_one_out_penalty, ridge_correction
+from headstart.core.errors import SettingError
 from headstart.core.trees import Params
 from headstart.testing import World, open_world
 from headstart.testing.adapt import adapted
@@ -86,6 +87,13 @@ def refit_error(design: np.ndarray, residual: np.ndarray, penalty: float) -> flo
         head = np.linalg.solve(gram, design[kept].T @ residual[kept])
         total += float(((residual[out] - design[out] @ head) ** 2).sum())
     return total
+
+
+def test_a_penalty_is_positive() -> None:
+    assert METHODS["personal_ridge"].build({"penalty": 1}).penalty == 1
+    for penalty in (0, -1.0):
+        with pytest.raises(SettingError, match=f"penalty: .*greater than 0, received {penalty}"):
+            METHODS["personal_ridge"].build({"penalty": penalty})
 
 
 def test_a_head_that_explains_everything_is_kept() -> None:

@@ -66,6 +66,8 @@ def test_integers_count_as_floats_but_nothing_else_is_converted() -> None:
         ({"rounds": True}, "rounds: .*, received True"),
         ({"rounds": 2.0}, r"rounds: .*, received 2\.0"),
         ({"client_lr": -1.0}, r"client_lr: .*greater than 0, received -1\.0"),
+        ({"client_lr": float("inf")}, "client_lr: .*finite number, received inf"),
+        ({"client_lr": float("nan")}, "client_lr: .*finite number, received nan"),
         ({"client_lr": "big"}, "client_lr: .*, received 'big'"),
     ],
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from headstart.core.trees import Params
@@ -32,7 +33,7 @@ class PersonalRidge:
         accept: keep the result only if it is better on the client's validation data.
     """
 
-    penalty: float | None = None
+    penalty: PositiveFloat | None = None
     accept: bool = True
 
     trainable: ClassVar[Trainable] = "head"

@@ -7,6 +7,7 @@ A method is a frozen dataclass. Fields that are dataclasses themselves (how a cl
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -77,6 +78,8 @@ def validate(name: str, value: Any, kind: Any) -> Any:
     """
     from pydantic import TypeAdapter, ValidationError
 
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingError(f"{name}: input should be a finite number, received {value!r}")
     try:
         return TypeAdapter(kind).validate_python(value, strict=True)
     except ValidationError as error:
