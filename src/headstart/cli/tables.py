@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     from headstart.study.plan import Plan
 
 
-def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], out: Path, *, wide: bool) -> Table:
+def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, *, wide: bool) -> Table:
     """Return the arms side by side, the best first; without intervals and totals where there is no room."""
-    table = Table(title=f"{out.name}: {verdict.metric.replace('_', ' ')}, mean over clients", title_justify="left")
-    table.add_column("arm", overflow="fold")
+    title = f"{name}: {verdict.metric.replace('_', ' ')}, mean over clients"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("arm", no_wrap=True)
     for column in COLUMNS if wide else NARROW:
-        table.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
-    shown = {name: score for name, score in verdict.arms.items() if score.mean is not None}
-    for name, score in sorted(shown.items(), key=lambda item: -(item[1].mean or 0)):
-        cells = _cells(score, verdict.probability_best.get(name), costs.get(name))
+        table.add_column(column, justify="right", no_wrap=True)
+    shown = {arm: score for arm, score in verdict.arms.items() if score.mean is not None}
+    for arm, score in sorted(shown.items(), key=lambda item: -(item[1].mean or 0)):
+        cells = _cells(score, verdict.probability_best.get(arm), costs.get(arm))
         row = (cells[column] for column in (COLUMNS if wide else NARROW))
-        table.add_row(_label(name, score, verdict), *row, style=_style(name, score, verdict))
+        table.add_row(_label(arm, score, verdict), *row, style=_style(arm, score, verdict))
     return table
 
 
@@ -41,8 +42,12 @@ def ruled_out_lines(verdict: Verdict) -> Iterator[str]:
         yield f"[dim]{name}: {'' if stopped else 'ruled out: '}{escape(reason)}[/]"
 
 
-COLUMNS = ("mean", "interval", "worst tenth", "held out", "vs baseline", "P(best)", "client upload", "total")
-NARROW = ("mean", "worst tenth", "held out", "vs baseline", "P(best)", "client upload")
+COLUMNS = ("mean", "interval", "worst", "unseen", "effect", "best", "upload", "total")
+NARROW = ("mean", "worst", "unseen", "effect", "best", "upload")
+LEGEND = (
+    "worst: edge of the worst tenth of the clients; unseen: held-out clients; effect: over the baseline; "
+    "best: probability of being the best; upload: per client, all rounds"
+)
 
 
 def _cells(score: ArmScore, probability: float | None, cost: ArmCosts | None) -> dict[str, str]:
@@ -50,11 +55,11 @@ def _cells(score: ArmScore, probability: float | None, cost: ArmCosts | None) ->
     return {
         "mean": _number(score.mean),
         "interval": f"{_number(low)}–{_number(high)}" if score.interval else "",
-        "worst tenth": _number(score.worst_decile),
-        "held out": _number(score.unseen_mean),
-        "vs baseline": f"{score.effect:+.3f}" if score.effect is not None else "",
-        "P(best)": f"{probability:.0%}" if probability is not None else "",
-        "client upload": show_bytes(cost.upload_bytes) if cost else "",
+        "worst": _number(score.worst_decile),
+        "unseen": _number(score.unseen_mean),
+        "effect": f"{score.effect:+.3f}" if score.effect is not None else "",
+        "best": f"{probability:.0%}" if probability is not None else "",
+        "upload": show_bytes(cost.upload_bytes) if cost else "",
         "total": show_bytes(cost.total_bytes) if cost else "",
     }
 

@@ -1,0 +1,344 @@
+"""What a user sees: output, exit codes, files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from headstart.cli import main
+from tiny_study import ARMS, FEDAVG, FINETUNE, keys, numbers, write_study
+
+COMMAND = str(Path(sys.executable).with_name("headstart"))
+
+
+@dataclass
+class Done:
+    """One command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line on standard error."""
+        (line,) = self.err.splitlines()
+        return line
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in this process, 80 columns wide."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: object) -> Done:
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        told = capfd.readouterr()
+        return Done(code, told.out, told.err)
+
+    return run
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study file in a folder of its own; the working folder is another, empty one."""
+    (tmp_path / "study").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return write_study(tmp_path / "study")
+
+
+def nothing_written() -> bool:
+    return not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("command", ["study", "plan", "diagnose", "demo", "report"])
+def test_every_command_has_help(run: Run, command: str) -> None:
+    assert command in run("--help").out
+    done = run(command, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert f"headstart {command}" in done.out
+    assert max(len(line) for line in done.out.splitlines()) <= 80
+
+
+def test_a_study_from_its_file_to_its_report(run: Run, study: Path) -> None:
+    done = run("study", study)
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert [line.split(":")[0].strip() for line in lines[:4]] == [
+        "fedavg, seed 0",
+        "fedavg, seed 1",
+        "fedavg-finetune, seed 0",
+        "fedavg-finetune, seed 1",
+    ]
+    assert numbers(Path("runs/tiny"))["verdict"]["sentence"] in lines
+    assert any(line.startswith("report  runs/tiny/report.html") for line in lines)
+    names = {path.name for path in Path("runs/tiny").iterdir() if not path.name.startswith(".")}
+    needed = {"study.toml", "records.jsonl", "clients.parquet", "verdict.json", "report.html", "weights", "nodes"}
+    assert needed <= names
+
+
+def test_the_table_fits_in_80_columns_with_the_longest_names(run: Run, study: Path) -> None:
+    names = ("fedadam-pretrained", "finetune-lp-ft")
+    arms = {"fedavg": FEDAVG, **{name: FINETUNE.replace("0.1", f"0.{i + 2}") for i, name in enumerate(names)}}
+    write_study(study.parent, arms=arms, data="held_out_clients = 0.25")
+    shown = run("study", study).out
+    table = [line for line in shown.splitlines() if line.startswith(("┏", "┃", "┡", "│", "└"))]
+    assert len(table) == 5 + 3
+    assert max(len(line) for line in table) <= 80
+    for name in ("fedavg", *names):
+        assert any(line.startswith((f"│ {name} ", f"│ {name} *")) for line in table)
+    assert "…" not in "".join(table)
+
+
+def test_outputs_for_a_file_have_no_control_characters(run: Run, study: Path) -> None:
+    for arguments in (["plan", study], ["study", study], ["diagnose", study], ["study", study, "--arm", "x"]):
+        done = run(*arguments)
+        text = done.out + done.err
+        assert text
+        assert not {character for character in text if ord(character) < 32} - {"\n"}
+
+
+def test_a_second_time_says_that_all_is_kept(run: Run, study: Path) -> None:
+    run("study", study, "--out", "here")
+    before = Path("here/records.jsonl").read_bytes()
+    done = run("study", study, "--out", "here")
+    assert done.out.count("(kept)") == 4
+    assert Path("here/records.jsonl").read_bytes() == before
+
+
+def test_arms_and_seeds_are_selected(run: Run, study: Path) -> None:
+    assert run("study", study, "--arm", "fedavg", "--seed", "1", "--out", "here").code == 0
+    assert keys(Path("here")) == [("fedavg", 1)]
+
+
+BAD = {
+    "a missing file": (None, "error: study file: must exist, received '{study}'; check the path"),
+    "no TOML": ("name = ", "error: {study}: is not valid TOML"),
+    "a misspelt table": ("[decison]\nbaseline = 'fedavg'", "error: decison: unknown setting"),
+    "a misspelt method": (
+        {"arms": {"fedavg": 'start = "random"\nfederate = "fedavgg"'}},
+        "error: arms.fedavg.federate: unknown method, received 'fedavgg'; did you mean 'fedavg'?",
+    ),
+    "a misspelt setting": (
+        {"arms": {"fedavg": FEDAVG.replace("rounds", "round")}},
+        "error: arms.fedavg.federate.round: unknown setting, received 3; did you mean 'rounds'?",
+    ),
+    "a bad value": (
+        {"arms": {"fedavg": FEDAVG.replace("3", "-3")}},
+        "error: arms.fedavg.federate.rounds: ",
+    ),
+    "missing data": ({"data": 'label = "animal"'}, "error: "),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("command", ["study", "plan", "diagnose"])
+def test_bad_input_is_one_line_exit_code_2_and_nothing_written(run: Run, study: Path, command: str, case: str) -> None:
+    change, message = BAD[case]
+    if change is None:
+        study = study.with_name("nowhere.toml")
+    elif isinstance(change, str):
+        study.write_text(change if "=" in change.splitlines()[0] else f"{study.read_text()}\n{change}")
+    else:
+        write_study(study.parent, **change)
+    done = run(command, study)
+    assert (done.code, done.out) == (2, "")
+    assert done.error.startswith(message.format(study=study))
+    assert nothing_written()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--arm", "fedavgg"], "error: --arm: must be an arm of the study, received 'fedavgg'; did you mean 'fedavg'?"),
+        (["--seed", "9"], "error: --seed: must be a seed of the study, received 9; valid: 0, 1"),
+    ],
+)
+def test_an_unknown_arm_or_seed(run: Run, study: Path, arguments: list[str], message: str) -> None:
+    done = run("study", study, *arguments)
+    assert done.code == 2
+    assert done.error.startswith(message)
+    assert nothing_written()
+
+
+def test_a_study_whose_arms_are_all_ruled_out(run: Run, study: Path) -> None:
+    write_study(study.parent, more='[devices.phone]\nuplink = "none"')
+    done = run("study", study)
+    assert done.code == 2
+    assert done.error.startswith("error: arms: every arm is ruled out (fedavg: device 'phone' has no uplink")
+    assert nothing_written()
+
+
+@pytest.mark.parametrize("arguments", [["studdy"], ["study"], ["study", "a", "b"], ["study", "--seed", "one", "a"]])
+def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    assert "Usage: headstart" in done.err
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(run: Run, study: Path) -> None:
+    Path("file").touch()
+    done = run("study", study, "--out", "file/out")
+    assert done.code == 1
+    assert done.error.startswith("error: ")
+    assert "file/out" in done.error
+
+
+def test_another_decision_is_one_line(run: Run, study: Path) -> None:
+    run("study", study, "--out", "here")
+    write_study(study.parent, decision="min_effect = 0.3")
+    done = run("study", study, "--out", "here")
+    assert done.code == 2
+    assert done.error.startswith("error: [decision]: the rule is fixed before the runs")
+
+
+def test_a_stopped_arm_is_shown_with_its_reason(run: Run, study: Path) -> None:
+    arms = {**ARMS, "wild": FEDAVG.replace("0.2", "1e38")}
+    write_study(study.parent, arms=arms)
+    done = run("study", study)
+    assert done.code == 0
+    assert "\nwild: stopped: round 1: 4 of 4 clients failed" in done.out
+    assert "Traceback" not in done.err
+
+
+def test_when_all_arms_stop_the_reasons_are_said_and_the_code_is_1(run: Run, study: Path) -> None:
+    write_study(study.parent, arms={"fedavg": FEDAVG.replace("0.2", "1e38")})
+    done = run("study", study)
+    assert done.code == 1
+    assert done.err.splitlines()[0] == "error: no arm was finished, so there is no verdict"
+    assert done.err.splitlines()[1].startswith("error: fedavg: stopped: round 1: 4 of 4 clients failed")
+
+
+def test_a_plan_shows_the_tree_and_writes_nothing(run: Run, study: Path) -> None:
+    done = run("plan", study)
+    assert (done.code, done.err) == (0, "")
+    assert nothing_written()
+    words = " ".join(done.out.split())
+    assert "tiny: 2 arms × 2 seeds" in words
+    for part in ("start random", "federate fedavg (rounds 3, client_lr 0.2)", "adapt keep", "adapt full_finetune"):
+        assert words.count(part) == 1
+    assert max(len(line) for line in done.out.splitlines()) <= 80
+    assert "fedavg-finetune" in done.out
+
+
+def test_a_plan_knows_what_is_finished(run: Run, study: Path) -> None:
+    run("study", study)
+    assert run("plan", study).out.count("finished") == 4
+
+
+def test_a_plan_names_what_is_ruled_out(run: Run, study: Path) -> None:
+    write_study(study.parent, more='[devices.phone]\nuplink = "none"')
+    done = run("plan", study)
+    assert done.code == 0
+    assert "fedavg: ruled out: device 'phone' has no uplink" in " ".join(done.out.split())
+
+
+def test_a_diagnosis_is_printed_and_runs_no_arm(run: Run, study: Path) -> None:
+    done = run("diagnose", study)
+    assert (done.code, done.err) == (0, "")
+    for part in ("label skew", "quantity skew", "feature shift", "backbone", "ceiling", "predicted winner"):
+        assert part in done.out
+    assert "None" not in done.out
+    assert not Path("runs/tiny/records.jsonl").exists()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run folder."""
+    from tiny_study import run_tiny
+
+    folder = tmp_path_factory.mktemp("report")
+    run_tiny(folder)
+    return folder / "out"
+
+
+@pytest.mark.parametrize("form", ["md", "json", "html"])
+def test_a_report_is_written_and_named(run: Run, folder: Path, form: str) -> None:
+    done = run("report", folder, "--format", form)
+    assert (done.code, done.out.splitlines()) == (0, [str(folder / f"report.{form}")])
+    assert (folder / f"report.{form}").stat().st_size > 500
+
+
+@pytest.mark.parametrize(("form", "head"), [("png", b"\x89PNG"), ("svg", b"<svg")])
+def test_figures_are_written_and_named(run: Run, folder: Path, form: str, head: bytes) -> None:
+    done = run("report", folder, "--format", form)
+    files = [Path(line) for line in done.out.splitlines()]
+    assert done.code == 0
+    assert len(files) >= 3
+    assert all(file.read_bytes().startswith(head) for file in files)
+
+
+def test_an_unknown_format_names_the_valid_ones(run: Run, folder: Path) -> None:
+    done = run("report", folder, "--format", "pdf")
+    assert done.code == 2
+    assert done.error.startswith("error: --format: must name a format, received 'pdf'; ")
+    assert all(form in done.error for form in ("html", "json", "md", "png", "svg"))
+
+
+def test_a_folder_that_is_no_run(run: Run, tmp_path: Path) -> None:
+    done = run("report", tmp_path)
+    assert done.code == 2
+    assert "is no run folder" in done.error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore")  # TensorBoard's own imports warn.
+def test_tensorboard_is_written_beside_the_run(run: Run, study: Path) -> None:
+    pytest.importorskip("tensorboard")
+    assert run("study", study, "--tensorboard", "board").code == 0
+    assert {path.name for path in Path("board").iterdir()} == {f"{arm}-{seed}" for arm in ARMS for seed in (0, 1)}
+
+
+def test_ctrl_c_keeps_finished_work(study: Path) -> None:
+    arms = {"fedavg": FEDAVG, "long": FEDAVG.replace("rounds = 3", "rounds = 100000")}
+    write_study(study.parent, arms=arms)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [COMMAND, "study", str(study), "--out", "here"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        wait_for(lambda: Path("here/records.jsonl").exists() and len(keys(Path("here"))) == 2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == "interrupted; finished work is kept: run the same command to go on\n"
+    assert [line.split(":")[0].strip() for line in out.splitlines()] == ["fedavg, seed 0", "fedavg, seed 1"]
+    assert keys(Path("here")) == [("fedavg", 0), ("fedavg", 1)]
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_the_demo_reaches_a_verdict_offline(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HEADSTART_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run([COMMAND, "demo"], cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    # Under 90 s on two free cores; the bound leaves room for a busy machine.
+    assert time.monotonic() - begin < 300
+    told = numbers(tmp_path / "runs" / "demo")
+    assert told["verdict"]["recommended"]
+    assert told["verdict"]["sentence"] in done.stdout
+    assert (tmp_path / "runs" / "demo" / "report.html").stat().st_size > 10_000
