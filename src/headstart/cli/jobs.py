@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from headstart.cli.progress import Bar
-from headstart.cli.tables import diagnosis_lines, plan_tree, ruled_out_lines, verdict_table
+from headstart.cli.tables import LEGEND, diagnosis_lines, plan_tree, ruled_out_lines, verdict_table
 from headstart.core.errors import SettingError, nearest
 from headstart.study.load import StudyFile, load_study
 
@@ -64,7 +64,8 @@ def run(
         page = write_page(out)
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
-    console.print(verdict_table(outcome.verdict, plan.costs, out, wide=console.width >= 110))
+    console.print(verdict_table(outcome.verdict, plan.costs, file.settings.name, wide=console.width >= 100))
+    console.print(LEGEND, style="dim", soft_wrap=False)
     for line in ruled_out_lines(outcome.verdict):
         console.print(line)
     console.print(f"\n[bold]{outcome.verdict.sentence}[/]\n")

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params
@@ -35,6 +35,7 @@ class Pretrain:
         patience: epochs without improvement before stopping.
         trainable: where the model is cut while pre-training.
         local: how steps are taken.
+        seed: pre-train once, with this seed, for all seeds of a study; None pre-trains anew for each.
     """
 
     origin: Literal["random", "checkpoint"] = "random"
@@ -42,6 +43,7 @@ class Pretrain:
     patience: PositiveInt = 5
     trainable: Trainable = "all"
     local: LocalTraining = field(default=LocalTraining(client_lr=0.05, momentum=0.9))
+    seed: NonNegativeInt | None = None
 
     @property
     def from_scratch(self) -> bool:

@@ -110,11 +110,16 @@ class Pipeline:
         lab, central = self.lab, self.lab.federation.central
         return hash_json(
             [
-                *("start", headstart.__version__, asdict(lab.spec), str(lab.dtype), self.seed),
+                *("start", headstart.__version__, asdict(lab.spec), str(lab.dtype), self.start_seed(stage)),
                 *(list(lab.federation.examples.shape), list(lab.federation.examples.classes)),
                 *(central.key if central else None, stage.as_json()),
             ]
         )
+
+    def start_seed(self, stage: StageSpec) -> int:
+        """Return the seed of a start: its own, if it has one, is shared by all seeds of the study."""
+        own = stage.settings.get("seed")
+        return self.seed if own is None else int(own)
 
     def start(self, stage: StageSpec) -> Trunk:
         """Return the first weights."""
@@ -129,16 +134,15 @@ class Pipeline:
         return Trunk(key, network, Shared(model, params), stage.method != "random", keys=(key,))
 
     def _run_start(self, key: str, stage: StageSpec, method: Any) -> Node:
-        begin = time.monotonic()
+        begin, seed = time.monotonic(), self.start_seed(stage)
 
         def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
-            return self.lab.build(self.seed, from_scratch=from_scratch, num_classes=num_classes)
+            return self.lab.build(seed, from_scratch=from_scratch, num_classes=num_classes)
 
         def tell(text: str) -> None:
             self.tell(f"start {stage.method}, {text}")
 
-        pool = self.lab.pool(self.seed)
-        _, weights = method(build, self.lab.federation.num_classes, pool, self.seed, tell)
+        _, weights = method(build, self.lab.federation.num_classes, self.lab.pool(seed), seed, tell)
         return self.store.put(key, {"kind": "start", "seconds": time.monotonic() - begin}, weights)
 
     def federate(self, before: Trunk, stage: StageSpec) -> Trunk:

@@ -11,6 +11,7 @@ from headstart.data.diagnosis.signals import Signals
 STANDARD_SLATE = (
     "zero-shot",
     "local",
+    "pooled",
     "finetune-head",
     "finetune-lp-ft",
     "finetune-full",
