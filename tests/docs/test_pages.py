@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from docs.pages import DOCS, PAGES, ROOT, anchors, blocks, links
 from headstart.cli.main import app
 from headstart.study.load import parse_study
+from headstart.study.slate import STANDARD
 
 names = {page: page.name for page in PAGES}.get
 
@@ -76,3 +78,13 @@ def test_commands_exist_and_all_are_told() -> None:
     assert set(told) == known
     used = [name for page in PAGES for name in re.findall(r"(?:`|bin/)headstart ([a-z]+)", page.read_text())]
     assert set(used) <= known
+
+
+def test_the_demos_own_study_file_is_shown() -> None:
+    demo = resources.files("headstart.study").joinpath("demo.toml").read_text()
+    assert tomllib.loads(demo) in [tomllib.loads(block) for block in blocks(DOCS / "study-file.md", "toml")]
+
+
+def test_the_standard_slate_is_told_in_order() -> None:
+    slate = re.split(r"^## ", (DOCS / "concepts.md").read_text(), flags=re.MULTILINE)[2]
+    assert tuple(re.findall(r"^\| `([\w-]+)` \|", slate, re.MULTILINE)) == STANDARD
