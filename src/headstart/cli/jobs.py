@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from headstart.cli.progress import Bar
-from headstart.cli.tables import LEGEND, diagnosis_lines, plan_tree, ruled_out_lines, verdict_table
+from headstart.cli.tables import LEGEND, diagnosis_lines, plan_tree, prediction_line, ruled_out_lines, verdict_table
 from headstart.core.errors import SettingError, nearest
 from headstart.study.load import StudyFile, load_study
 
@@ -69,6 +69,7 @@ def run(
     for line in ruled_out_lines(outcome.verdict):
         console.print(line)
     console.print(f"\n[bold]{outcome.verdict.sentence}[/]\n")
+    console.print(prediction_line(outcome.verdict))
     console.print(f"report  {page}\nrecords {out}   ({time.monotonic() - begin:.0f} s)")
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from headstart.costs.units import show_bytes
+from headstart.evidence.verdict import prediction_held
 
 if TYPE_CHECKING:
     from headstart.costs.arm import ArmCosts
@@ -40,6 +41,14 @@ def ruled_out_lines(verdict: Verdict) -> Iterator[str]:
     for name, reason in verdict.ruled_out.items():
         stopped = reason.startswith("stopped")
         yield f"[dim]{name}: {'' if stopped else 'ruled out: '}{escape(reason)}[/]"
+
+
+def prediction_line(verdict: Verdict) -> str:
+    """Say what the diagnosis predicted before any training, and whether that held."""
+    if verdict.predicted is None:
+        return "The diagnosis predicted no winner."
+    words = {True: "and it held", False: "and it did not hold", None: "which cannot be checked"}
+    return f"The diagnosis predicted {verdict.predicted} before any training, {words[prediction_held(verdict)]}."
 
 
 COLUMNS = ("mean", "interval", "worst", "unseen", "effect", "best", "upload", "total")

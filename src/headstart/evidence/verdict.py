@@ -190,6 +190,16 @@ def decide(
     )
 
 
+def prediction_held(verdict: Verdict) -> bool | None:
+    """Say whether the predicted arm is the recommended one, or no worse by more than what matters."""
+    if verdict.predicted is None or verdict.recommended is None or verdict.predicted not in verdict.arms:
+        return None
+    predicted, best = verdict.arms[verdict.predicted].effect, verdict.arms[verdict.recommended].effect
+    if predicted is None or best is None:
+        return None
+    return verdict.predicted == verdict.recommended or best - predicted <= verdict.min_effect
+
+
 def _effect(contest: Contest, arm: str | None, baseline: str) -> Effect:
     if arm is None or baseline not in contest.scores.arms:
         return Effect(math.nan, math.nan, math.nan)

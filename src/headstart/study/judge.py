@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.core.content import hash_json
 from headstart.core.files import write_json
 from headstart.evidence.scores import Scores, from_rows
-from headstart.evidence.verdict import Verdict, decide
+from headstart.evidence.verdict import Verdict, decide, prediction_held
 from headstart.study.arms import ArmSpec
 from headstart.study.diagnosis import predicted_arm
 
@@ -58,13 +58,3 @@ def without_adaptation(arms: Sequence[ArmSpec]) -> dict[str, str]:
 
 def _before_adaptation(arm: ArmSpec) -> str:
     return hash_json({**arm.as_json(), "adapt": None})
-
-
-def prediction_held(verdict: Verdict) -> bool | None:
-    """Say whether the predicted arm is the recommended one, or no worse by more than what matters."""
-    if verdict.predicted is None or verdict.recommended is None or verdict.predicted not in verdict.arms:
-        return None
-    predicted, best = verdict.arms[verdict.predicted].effect, verdict.arms[verdict.recommended].effect
-    if predicted is None or best is None:
-        return None
-    return verdict.predicted == verdict.recommended or best - predicted <= verdict.min_effect
