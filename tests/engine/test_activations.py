@@ -17,6 +17,7 @@ from headstart.engine.fleet import Fleet
 from headstart.engine.rounds import run_rounds
 from headstart.federate import FedAvg, Schedule
 from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.network import Network
 from headstart.testing import World, open_world, small_federation
 
 
@@ -91,6 +92,14 @@ def test_the_name_changes_with_weights_data_cut_and_type(world: World) -> None:
         Activations(examples).key(recut(world, "head", lambda p: {n: v.double() for n, v in p.items()})),
     }
     assert len(names) == 5
+
+
+def test_a_block_without_weights_is_in_the_name(world: World) -> None:
+    blocks = [torch.nn.Flatten(), torch.nn.Tanh(), torch.nn.Tanh()]
+    network = Network(blocks, num_features=64, num_classes=3, prepare=lambda x: x.float(), name="tanh")
+    weights = {name: value.clone() for name, value in network.state_dict().items()}
+    names = {world.activations.key(cut_at(network, weights, k)[0]) for k in (1, 2, "head")}
+    assert len(names) == 3
 
 
 def test_labels_do_not_matter(world: World) -> None:
