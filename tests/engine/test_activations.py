@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from headstart.core.files import evict
 from headstart.core.trees import Params
 from headstart.data.examples import Array
 from headstart.engine import activations as module
-from headstart.engine.activations import Activations, evict
+from headstart.engine.activations import Activations
 from headstart.engine.fleet import Fleet
 from headstart.engine.rounds import run_rounds
 from headstart.federate import FedAvg, Schedule
@@ -156,9 +157,9 @@ def test_the_arrays_unused_for_longest_go_first(tmp_path: Path) -> None:
         path.write_bytes(b"x" * 100)
         os.utime(path, (1000 - age, 1000 - age))
     (tmp_path / "notes.txt").write_bytes(b"x" * 1000)
-    evict(tmp_path, 250)
+    evict(tmp_path, "*.npy", 250)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["middle.npy", "new.npy", "notes.txt"]
-    evict(tmp_path, 0)
+    evict(tmp_path, "*.npy", 0)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 

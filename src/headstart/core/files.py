@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+CACHE_BYTES = 4 * 2**30
+"""Disk that one kind of cached files may take."""
+
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, sync it, and rename it into place."""
@@ -63,6 +66,16 @@ def read_json_lines(path: Path) -> list[Any]:
         return []
     complete, _, _ = path.read_bytes().rpartition(b"\n")
     return [json.loads(line) for line in complete.splitlines() if line.strip()]
+
+
+def evict(folder: Path, pattern: str, capacity: int = CACHE_BYTES) -> None:
+    """Delete the files unused for longest until those that match take at most ``capacity`` bytes."""
+    files = sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime, reverse=True)
+    total = 0
+    for file in files:
+        total += file.stat().st_size
+        if total > capacity:
+            file.unlink(missing_ok=True)
 
 
 def _cut_torn_line(file: Any) -> None:

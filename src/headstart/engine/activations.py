@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from headstart.core.content import hash_json
-from headstart.core.files import write_atomically
+from headstart.core.files import CACHE_BYTES, evict, write_atomically
 from headstart.data.examples import Array, Examples
 from headstart.models.model import Model
 
@@ -36,7 +36,7 @@ class Activations:
         self,
         examples: Examples,
         folder: Path | None = None,
-        capacity: int = 4 * 2**30,
+        capacity: int = CACHE_BYTES,
         progress: Progress | None = None,
     ) -> None:
         self.examples = examples
@@ -91,20 +91,10 @@ class Activations:
         if not path.exists():
             computed = self.compute(model).numpy()
             write_atomically(path, lambda temporary: _save_array(temporary, computed))
-            evict(self._folder, self._capacity)
+            evict(self._folder, "*.npy", self._capacity)
             return torch.from_numpy(computed)
         os.utime(path)
         return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
-
-
-def evict(folder: Path, capacity: int) -> None:
-    """Delete the arrays unused for longest until the folder holds at most ``capacity`` bytes."""
-    files = sorted(folder.glob("*.npy"), key=lambda file: file.stat().st_mtime, reverse=True)
-    total = 0
-    for file in files:
-        total += file.stat().st_size
-        if total > capacity:
-            file.unlink(missing_ok=True)
 
 
 def _save_array(path: Path, array: Array) -> None:

@@ -1,4 +1,4 @@
-"""Where activations are kept between studies."""
+"""Where activations and pre-trained starts are kept between studies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ VARIABLE = "HEADSTART_CACHE"
 
 
 def cache_folder() -> Path:
-    """Return the folder of cached activations: ``$HEADSTART_CACHE``, or the user's cache folder."""
+    """Return the folder of what studies share: ``$HEADSTART_CACHE``, or the user's cache folder."""
     from platformdirs import user_cache_path
 
-    return Path(os.environ.get(VARIABLE) or user_cache_path("headstart")) / "activations"
+    return Path(os.environ.get(VARIABLE) or user_cache_path("headstart"))

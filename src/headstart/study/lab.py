@@ -22,6 +22,7 @@ from headstart.models.network import Network
 from headstart.models.registry import build
 from headstart.models.spec import ModelSpec
 from headstart.start.protocol import Pool
+from headstart.study.nodes import NodeStore
 
 POOL_VALIDATION = 0.15
 """Share of the central pool that decides when pre-training stops."""
@@ -36,7 +37,7 @@ class Lab:
         spec: the backbone.
         engine: where client work runs.
         dtype: of weights and arithmetic.
-        cache: folder for activations; None keeps them in memory only.
+        cache: folder for what studies can share, activations and starts; None shares nothing.
         progress: told how far long passes over the data are.
         global_test_examples: how many examples of all clients' test data personal models are tried on.
     """
@@ -50,16 +51,25 @@ class Lab:
     global_test_examples: int = 1000
     _skeletons: dict[tuple[bool, int], Network] = field(default_factory=dict)
 
+    @property
+    def _folder(self) -> Path | None:
+        return self.cache / "activations" if self.cache else None
+
+    @property
+    def starts(self) -> NodeStore | None:
+        """Starts that any study has computed."""
+        return NodeStore(self.cache / "starts") if self.cache else None
+
     @cached_property
     def activations(self) -> Activations:
         """Activations of the clients' examples."""
-        return Activations(self.federation.examples, self.cache, progress=self.progress)
+        return Activations(self.federation.examples, self._folder, progress=self.progress)
 
     @cached_property
     def central_activations(self) -> Activations | None:
         """Activations of the central pool."""
         central = self.federation.central
-        return Activations(central, self.cache, progress=self.progress) if central else None
+        return Activations(central, self._folder, progress=self.progress) if central else None
 
     def at(self, seed: int) -> Federation:
         """Return the federation with this seed's train and validation parts; tests are the same for all seeds."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.content import hash_tree
-from headstart.core.files import write_json
+from headstart.core.files import evict, write_json
 from headstart.core.trees import Tree
 from headstart.models import weights
 
@@ -73,6 +73,10 @@ class NodeStore:
         for file in self._weights_files():
             if file.stem not in used:
                 file.unlink(missing_ok=True)
+
+    def evict(self) -> None:
+        """Delete the weights unused for longest when they take too much of the disk."""
+        evict(self.folder / "weights", "*.safetensors")
 
     def _weights_files(self) -> Iterator[Path]:
         yield from (self.folder / "weights").glob("*.safetensors")

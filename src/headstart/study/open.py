@@ -26,7 +26,7 @@ def open_plan(file: StudyFile, *, cache: Path | None = None, passes: Passes | No
 
     Args:
         file: the checked study file.
-        cache: folder of cached activations; None keeps them in memory only.
+        cache: folder of what studies can share; None shares nothing.
         passes: told how far long passes over the data are.
 
     Raises:

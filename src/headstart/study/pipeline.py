@@ -125,13 +125,18 @@ class Pipeline:
         """Return the first weights."""
         key = self.start_key(stage)
         method = build_stage("start", stage)
-        found = self.store.get(key)
+        found = self.store.get(key) or self._start_of_another_study(key)
         if found is None:
             self.tell(f"start {stage.method}")
             found = self._run_start(key, stage, method)
         network = self.lab.skeleton(from_scratch=method.from_scratch)
         model, params = cut_at(network, found.tree or {}, "all")
         return Trunk(key, network, Shared(model, params), stage.method != "random", keys=(key,))
+
+    def _start_of_another_study(self, key: str) -> Node | None:
+        """Return the same start from the user's cache, if any study has trained it."""
+        found = self.lab.starts.get(key) if self.lab.starts else None
+        return found and self.store.put(key, found.facts, found.tree)
 
     def _run_start(self, key: str, stage: StageSpec, method: Any) -> Node:
         begin, seed = time.monotonic(), self.start_seed(stage)
@@ -143,20 +148,15 @@ class Pipeline:
             self.tell(f"start {stage.method}, {text}")
 
         _, weights = method(build, self.lab.federation.num_classes, self.lab.pool(seed), seed, tell)
-        return self.store.put(key, {"kind": "start", "seconds": time.monotonic() - begin}, weights)
+        facts = {"kind": "start", "seconds": time.monotonic() - begin}
+        if self.lab.starts:
+            self.lab.starts.put(key, facts, weights)
+            self.lab.starts.evict()
+        return self.store.put(key, facts, weights)
 
     def federate(self, before: Trunk, stage: StageSpec) -> Trunk:
         """Run one federated stage."""
-        key = hash_json(
-            [
-                "federate",
-                before.key,
-                self.federation.key,
-                stage.as_json(),
-                self.max_bad_clients,
-                self.eval_every,
-            ]
-        )
+        key = self.federate_key(before.key, stage)
         method = build_stage("federate", stage)
         model, params = cut_at(before.network, before.weights, method.trainable)
         found = self.store.get(key)
