@@ -16,9 +16,7 @@ def test_a_seed_fits_63_bits_and_repeats(keys: Keys) -> None:
 
 
 @given(KEYS, KEYS)
-def test_different_keys_give_different_seeds(
-    left: tuple[seeds.Key, ...], right: tuple[seeds.Key, ...]
-) -> None:
+def test_different_keys_give_different_seeds(left: tuple[seeds.Key, ...], right: tuple[seeds.Key, ...]) -> None:
     assert (seeds.derive(*left) == seeds.derive(*right)) == (left == right)
 
 

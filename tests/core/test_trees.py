@@ -11,9 +11,7 @@ SHAPES: dict[str, tuple[int, ...]] = {"weight": (3, 2), "bias": (3,), "scalar": 
 
 def tree(seed: int) -> Tree:
     generator = torch.Generator().manual_seed(seed)
-    return {
-        name: torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in SHAPES.items()
-    }
+    return {name: torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in SHAPES.items()}
 
 
 def same(left: Tree, right: Tree) -> None:

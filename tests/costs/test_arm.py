@@ -50,9 +50,7 @@ def test_fedavg_of_a_head_sends_the_head(network: Network, weights: Params, clie
     assert costs.client_flops == round(50 * (CONV_FLOPS + 7 * 4 / 10 * 3 * 2 * HEAD_FLOPS))
 
 
-def test_ridge_sends_a_triangle_and_a_moment_in_double(
-    network: Network, weights: Params, clients: Population
-) -> None:
+def test_ridge_sends_a_triangle_and_a_moment_in_double(network: Network, weights: Params, clients: Population) -> None:
     costs = arm_costs(network, weights, [Ridge()], Keep(), clients, sends_weights=True)
     assert costs.upload_bytes == (129 * 130 // 2 + 129 * 3) * DOUBLE
     assert costs.rounds == 1
@@ -80,9 +78,7 @@ def test_local_training_costs_no_bytes(network: Network, weights: Params, client
     assert costs.total_bytes == costs.download_bytes == 0
 
 
-def test_stages_in_a_row_share_the_frozen_part(
-    network: Network, weights: Params, clients: Population
-) -> None:
+def test_stages_in_a_row_share_the_frozen_part(network: Network, weights: Params, clients: Population) -> None:
     def run(*methods: object) -> ArmCosts:
         return arm_costs(network, weights, methods, Keep(), clients, sends_weights=True)  # type: ignore[arg-type]
 
@@ -113,13 +109,9 @@ def test_memory_holds_weights_update_gradient_and_optimiser(
     assert peak(optimizer="adam") >= peak() + 2 * model
 
 
-def test_the_servers_moments_take_no_memory_of_a_client(
-    network: Network, weights: Params, clients: Population
-) -> None:
+def test_the_servers_moments_take_no_memory_of_a_client(network: Network, weights: Params, clients: Population) -> None:
     def peak(**settings: object) -> int:
-        return arm_costs(
-            network, weights, [fedavg(**settings)], Keep(), clients, sends_weights=True
-        ).peak_memory_bytes
+        return arm_costs(network, weights, [fedavg(**settings)], Keep(), clients, sends_weights=True).peak_memory_bytes
 
     assert peak(server=Adam()) == peak()
 

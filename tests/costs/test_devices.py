@@ -10,9 +10,7 @@ from headstart.costs.devices import DeviceProfile, parse_device
 
 def test_all_settings() -> None:
     table = {"memory": "2 GB", "storage": "1 GB", "uplink": "none", "downlink": "8 Mbit/s"}
-    assert parse_device("clinic", table) == DeviceProfile(
-        "clinic", 2_000_000_000, 1_000_000_000, 0.0, 1_000_000.0
-    )
+    assert parse_device("clinic", table) == DeviceProfile("clinic", 2_000_000_000, 1_000_000_000, 0.0, 1_000_000.0)
 
 
 def test_nothing_said_means_no_limit() -> None:

@@ -37,9 +37,7 @@ def test_memory_that_just_fits_is_enough() -> None:
 
 
 def test_too_little_storage() -> None:
-    assert (
-        "of storage" in rule_out({"finetune": FINETUNE}, [DeviceProfile("clinic", storage=3999)])["finetune"]
-    )
+    assert "of storage" in rule_out({"finetune": FINETUNE}, [DeviceProfile("clinic", storage=3999)])["finetune"]
 
 
 def test_every_device_and_every_reason_is_named() -> None:

@@ -24,9 +24,7 @@ def peak(model: Model, params: Params, weights: Params, size: int) -> int:
 
 def saved_for_backward(model: Model, params: Params, batch: Batch) -> int:
     """Bytes of the distinct storages that autograd keeps, weights and inputs aside."""
-    given = {
-        v.untyped_storage().data_ptr() for v in (*params.values(), batch.inputs, batch.labels, batch.weights)
-    }
+    given = {v.untyped_storage().data_ptr() for v in (*params.values(), batch.inputs, batch.labels, batch.weights)}
     sizes: dict[int, int] = {}
 
     def keep(value: Tensor) -> Tensor:

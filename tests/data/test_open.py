@@ -173,8 +173,7 @@ def test_missing_values_may_drop_their_row_or_take_the_mean(tmp_path):
     dropped = _people(tmp_path, {"missing": "drop"}, **holes)
     assert len(dropped.examples) == 38
     assert any(
-        "2 of 40 rows of 'people.parquet' are left out" in note and "(rows 3, 5)" in note
-        for note in dropped.notes
+        "2 of 40 rows of 'people.parquet' are left out" in note and "(rows 3, 5)" in note for note in dropped.notes
     )
     filled = _people(tmp_path, {"missing": "mean"}, **holes)
     assert len(filled.examples) == 40
@@ -258,9 +257,7 @@ def test_a_split_column_with_val_fixes_every_seed(tmp_path):
     assert federation.fixed_val
     assert resplit(federation, 3) is federation
     assert sum(len(client.test) for client in federation.clients) == 10
-    unused = _people(
-        tmp_path, {"split": SplitSettings(column="fold")}, fold=["train", "test", None, "not used"] * 10
-    )
+    unused = _people(tmp_path, {"split": SplitSettings(column="fold")}, fold=["train", "test", None, "not used"] * 10)
     assert len(unused.examples) == 20
     assert "20 of 40 rows of 'people.parquet' are left out: 'fold' names no split" in " ".join(unused.notes)
 
@@ -283,9 +280,7 @@ PARTITIONS = st.builds(
     st.sampled_from([0.0, 0.2]),
     st.sampled_from([None, 0.2]),
 )
-def test_whatever_is_asked_no_test_example_is_ever_trained_on(
-    tmp_path_factory, partition, seed, other, held, fraction
-):
+def test_whatever_is_asked_no_test_example_is_ever_trained_on(tmp_path_factory, partition, seed, other, held, fraction):
     central = CentralSettings(fraction=fraction) if fraction else None
     asked = DataSettings(
         source="digits",

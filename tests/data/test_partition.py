@@ -51,9 +51,7 @@ def test_the_two_dirichlets_differ_in_what_they_hold_equal():
 @given(st.integers(1, 5))
 @settings(max_examples=5, deadline=None)
 def test_pathological_clients_have_exactly_k_classes(k):
-    members = deal(
-        LABELS, PartitionSettings(method="pathological", num_clients=6, classes_per_client=k), seed=k
-    )
+    members = deal(LABELS, PartitionSettings(method="pathological", num_clients=6, classes_per_client=k), seed=k)
     assert (np.count_nonzero(_class_mix(members), axis=1) == k).all()
 
 

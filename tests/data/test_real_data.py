@@ -33,9 +33,7 @@ def test_pneumonia_splits_by_its_column_and_fixes_val(real_data):
         source="images/pneumoniamnist.parquet", partition=partition, split=SplitSettings(column="split")
     )
     federation = open_federation(settings, real_data)
-    sizes = [
-        sum(len(client.indices(split)) for client in federation.clients) for split in ("train", "val", "test")
-    ]
+    sizes = [sum(len(client.indices(split)) for client in federation.clients) for split in ("train", "val", "test")]
     assert sizes == [4708, 524, 624]
     assert federation.fixed_val
 
@@ -54,9 +52,7 @@ def test_cats_and_dogs_are_dealt_inside_each_site(real_data):
 def test_the_other_classes_of_cifar_make_a_pool(real_data):
     partition = PartitionSettings(method="dirichlet_clients", alpha=0.1, examples_per_client=100)
     central = CentralSettings(source="images/cifar10_train.parquet", exclude=("cat", "dog"), max_examples=800)
-    settings = DataSettings(
-        source="images/cats_dogs_cifar10_train.parquet", partition=partition, central=central
-    )
+    settings = DataSettings(source="images/cats_dogs_cifar10_train.parquet", partition=partition, central=central)
     federation = open_federation(settings, real_data)
     assert len(federation.examples) == 1000
     assert np.bincount(federation.central.labels).tolist() == [100] * 8

@@ -83,7 +83,5 @@ def test_a_client_without_any_value_of_a_column_takes_the_pooled_mean(inputs):
 
 
 def test_images_pass_unchanged():
-    images = Examples(
-        "image", np.zeros((2, 1, 4, 4), np.uint8), np.zeros(2, np.int64), ["a", "b"], ("x", "y")
-    )
+    images = Examples("image", np.zeros((2, 1, 4, 4), np.uint8), np.zeros(2, np.int64), ["a", "b"], ("x", "y"))
     assert fill_and_standardize(images, [], None, "pooled") == (images, None)

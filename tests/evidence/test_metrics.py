@@ -107,9 +107,7 @@ def test_bad_input_is_refused(labels, probabilities, client_of, message):
 
 
 def test_unknown_metric_names_the_nearest():
-    with pytest.raises(
-        SettingError, match=r"decision\.metric: unknown metric 'acuracy'; did you mean 'accuracy'"
-    ):
+    with pytest.raises(SettingError, match=r"decision\.metric: unknown metric 'acuracy'; did you mean 'accuracy'"):
         check_metric("acuracy")
     check_metric("balanced_accuracy")
 

@@ -7,9 +7,7 @@ from headstart.core.errors import DataError
 from headstart.evidence.scores import Scores, from_rows, share_hurt, summarize
 
 
-def row(
-    arm="ridge", seed=0, client="a", seen=True, split="test", metric="accuracy", value: float | None = 0.5
-):
+def row(arm="ridge", seed=0, client="a", seen=True, split="test", metric="accuracy", value: float | None = 0.5):
     return {
         "arm": arm,
         "seed": seed,

@@ -19,9 +19,7 @@ COSTS = {
 }
 
 
-def make(
-    means: dict[str, float], clients: int = 20, seeds: int = 5, noise: float = 0.002, held_out: int = 0
-) -> Scores:
+def make(means: dict[str, float], clients: int = 20, seeds: int = 5, noise: float = 0.002, held_out: int = 0) -> Scores:
     """Arms that share every client's difficulty, so that paired differences are small beside the spread."""
     generator = np.random.default_rng(0)
     difficulty = 0.1 * generator.standard_normal(clients)
@@ -71,9 +69,7 @@ def test_no_clear_winner_recommends_the_cheapest_within_min_effect():
     assert found.sentence.startswith(
         "No clear winner; finetune-head is the cheapest arm within 0.01 of the best, ridge"
     )
-    assert any(
-        line.startswith("With min_effect below 0.00") and "ridge" in line for line in found.would_change
-    )
+    assert any(line.startswith("With min_effect below 0.00") and "ridge" in line for line in found.would_change)
 
 
 def test_equal_bytes_are_decided_by_client_flops():
@@ -109,9 +105,7 @@ def test_an_oracle_is_shown_and_never_recommended():
 
 
 def test_a_ruled_out_arm_is_shown_and_never_recommended():
-    found = verdict(
-        make({"ridge": 0.95, "finetune-head": 0.9, "fedavg": 0.7}), ruled_out={"ridge": "uplink = none"}
-    )
+    found = verdict(make({"ridge": 0.95, "finetune-head": 0.9, "fedavg": 0.7}), ruled_out={"ridge": "uplink = none"})
     assert found.recommended == "finetune-head"
     assert found.ruled_out == {"ridge": "uplink = none"}
     assert found.arms["ridge"].mean is not None

@@ -55,9 +55,7 @@ class Case:
 
     @property
     def id(self) -> str:
-        return (
-            f"{self.backbone}-{'x'.join(map(str, self.shape))}-{'random' if self.from_scratch else 'trained'}"
-        )
+        return f"{self.backbone}-{'x'.join(map(str, self.shape))}-{'random' if self.from_scratch else 'trained'}"
 
 
 CASES = [

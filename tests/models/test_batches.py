@@ -15,7 +15,4 @@ from headstart.models.batches import Batch
 )
 def test_a_batch_of_padding_is_not_active(weights: list[float], expected: object) -> None:
     weight = torch.tensor(weights)
-    assert (
-        Batch(torch.zeros(*weight.shape, 3), torch.zeros_like(weight).long(), weight).active.tolist()
-        == expected
-    )
+    assert Batch(torch.zeros(*weight.shape, 3), torch.zeros_like(weight).long(), weight).active.tolist() == expected

@@ -22,9 +22,7 @@ Shape = tuple[int, ...]
 MEAN, STD = IMAGENET
 
 
-def built(
-    path: Path | str, *, shape: tuple[int, ...] = SHAPE, from_scratch: bool = False
-) -> tuple[Network, Params]:
+def built(path: Path | str, *, shape: tuple[int, ...] = SHAPE, from_scratch: bool = False) -> tuple[Network, Params]:
     return build(ModelSpec(backbone=str(path)), shape=shape, num_classes=2, from_scratch=from_scratch, seed=0)
 
 
@@ -74,9 +72,7 @@ def test_from_scratch_has_random_weights_and_group_norm(checkpoints: dict[str, P
     assert torch.equal(others[stem], built(checkpoints["resnet"], from_scratch=True)[1][stem])
 
 
-def test_the_name_is_that_of_the_function_not_of_the_directory(
-    copied: Path, checkpoints: dict[str, Path]
-) -> None:
+def test_the_name_is_that_of_the_function_not_of_the_directory(copied: Path, checkpoints: dict[str, Path]) -> None:
     name = built(checkpoints["resnet"])[0].name
     assert built(copied)[0].name == name
     edit_json(copied / "config.json", hidden_act="gelu")
@@ -231,9 +227,7 @@ def test_missing_weights_are_not_replaced_by_random_ones(copied: Path) -> None:
     tensors = load_file(copied / "model.safetensors")
     gone = next(name for name in tensors if name.endswith("convolution.weight"))
     save_file({k: v for k, v in tensors.items() if k != gone}, copied / "model.safetensors", {"format": "pt"})
-    with pytest.raises(
-        ModelError, match=r"lacks 1 weights of its architecture, such as .*convolution\.weight'"
-    ):
+    with pytest.raises(ModelError, match=r"lacks 1 weights of its architecture, such as .*convolution\.weight'"):
         built(copied)
 
 

@@ -130,9 +130,7 @@ def test_frozen_key_follows_the_function_below_the_cut(built: Built) -> None:
 
 def test_frozen_key_ignores_what_lies_above_the_cut(built: Built) -> None:
     model, _ = cut_at(built.network, built.params, 1)
-    changed = {
-        name: value + 1e-3 if name not in below(model) else value for name, value in built.params.items()
-    }
+    changed = {name: value + 1e-3 if name not in below(model) else value for name, value in built.params.items()}
     assert cut_at(built.network, changed, 1)[0].frozen_key == model.frozen_key
 
 
@@ -168,9 +166,7 @@ def test_more_blocks_than_there_are_is_an_error() -> None:
 
 
 def test_all_of_a_network_without_weights_below_its_head_is_its_head() -> None:
-    network, params = build(
-        ModelSpec(backbone="linear"), shape=(5,), num_classes=2, from_scratch=True, seed=0
-    )
+    network, params = build(ModelSpec(backbone="linear"), shape=(5,), num_classes=2, from_scratch=True, seed=0)
     assert cut_at(network, params, "all")[0].is_head_only
 
 

@@ -14,9 +14,7 @@ def test_the_built_in_names() -> None:
 @pytest.mark.parametrize("backbone", sorted(NETWORKS))
 def test_weights_are_keyed_by_the_seed_alone(backbone: str) -> None:
     def weights(seed: int) -> dict[str, torch.Tensor]:
-        return build(
-            ModelSpec(backbone=backbone), shape=(3, 32, 32), num_classes=2, from_scratch=True, seed=seed
-        )[1]
+        return build(ModelSpec(backbone=backbone), shape=(3, 32, 32), num_classes=2, from_scratch=True, seed=seed)[1]
 
     first, state = weights(0), torch.random.get_rng_state()
     torch.rand(3)

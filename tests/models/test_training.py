@@ -54,9 +54,7 @@ def test_frozen_stays_frozen(built: Built) -> None:
         after = model.weights(trained)
         moved = {name for name in after if not torch.equal(after[name], before[name])}
         assert {"head.weight", "head.bias"} <= moved <= params.keys()
-        assert all(torch.equal(built.params[name], before[name]) for name in before), (
-            "arguments are left alone"
-        )
+        assert all(torch.equal(built.params[name], before[name]) for name in before), "arguments are left alone"
 
 
 @pytest.mark.parametrize("trainable", ["head", 1, "all"])
@@ -69,9 +67,7 @@ def test_training_equals_a_plain_torch_loop(trainable: Trainable) -> None:
 
     network.load_state_dict(weights)
     parameters = dict(network.named_parameters())
-    optimizer = torch.optim.SGD(
-        [parameters[name] for name in params], lr=0.1, momentum=0.9, weight_decay=0.01
-    )
+    optimizer = torch.optim.SGD([parameters[name] for name in params], lr=0.1, momentum=0.9, weight_decay=0.01)
     for _, rows in itertools.product(range(2), torch.arange(10).split(4)):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(network(data.inputs[rows]), data.labels[rows]).backward()
@@ -81,9 +77,7 @@ def test_training_equals_a_plain_torch_loop(trainable: Trainable) -> None:
 
 
 def test_settings_reach_the_data() -> None:
-    network, weights = build(
-        ModelSpec(backbone="linear"), shape=(2,), num_classes=2, from_scratch=True, seed=0
-    )
+    network, weights = build(ModelSpec(backbone="linear"), shape=(2,), num_classes=2, from_scratch=True, seed=0)
     model, params = cut_at(network, weights, "head")
     data = Rows(torch.ones(3, 2), torch.tensor([0, 0, 1]))
     settings = LocalTraining(batch_size=2, balance="loss", local_steps=7)
@@ -93,10 +87,7 @@ def test_settings_reach_the_data() -> None:
 
 def heads(*seeds: int) -> Params:
     return trees.stack(
-        [
-            {"head.weight": draw(seed, 3, 4), "head.bias": torch.zeros(3, dtype=torch.float64)}
-            for seed in seeds
-        ]
+        [{"head.weight": draw(seed, 3, 4), "head.bias": torch.zeros(3, dtype=torch.float64)} for seed in seeds]
     )
 
 
@@ -120,9 +111,7 @@ def stacked_batches(steps: int, active: list[list[bool]]) -> list[Batch]:
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
 def test_a_stack_trains_as_its_clients_do_and_padding_moves_nobody(name: str) -> None:
     """Momentum, weight decay and a regulariser would all move a client whose loss is merely masked."""
-    network, weights = build(
-        ModelSpec(backbone="linear"), shape=(4,), num_classes=3, from_scratch=True, seed=0
-    )
+    network, weights = build(ModelSpec(backbone="linear"), shape=(4,), num_classes=3, from_scratch=True, seed=0)
     model, _ = cut_at(network, weights, "head")
     active = [[True] * 6, [True, True, False, False, False, False], [True, False, True, False, True, True]]
     batches = stacked_batches(6, active)
@@ -146,9 +135,7 @@ def test_a_stack_trains_as_its_clients_do_and_padding_moves_nobody(name: str) ->
 
 
 def test_the_optimiser_state_goes_on_where_it_stopped() -> None:
-    network, weights = build(
-        ModelSpec(backbone="linear"), shape=(4,), num_classes=3, from_scratch=True, seed=0
-    )
+    network, weights = build(ModelSpec(backbone="linear"), shape=(4,), num_classes=3, from_scratch=True, seed=0)
     model, _ = cut_at(network, weights, "head")
     batches, start = stacked_batches(4, [[True] * 4]), heads(0)
     optimizer = build_optimizer("adam", 0.1, 0.0, 0.0)

@@ -16,9 +16,7 @@ def slate_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def few_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four clients, no clear winner, nothing held out, no diagnosis."""
-    recipe = Recipe(
-        arms=SMALL, clients=4, unseen=0, seeds=2, diagnosis=False, clear_winner=False, names="Hospital {}"
-    )
+    recipe = Recipe(arms=SMALL, clients=4, unseen=0, seeds=2, diagnosis=False, clear_winner=False, names="Hospital {}")
     return write_run(tmp_path_factory.mktemp("runs") / "few", recipe)
 
 
@@ -26,7 +24,5 @@ def few_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bare_folder(tmp_path: Path) -> Path:
     """One arm, one seed, no tuning, curves, diagnosis or verdict."""
     recipe = Recipe(arms=("fedavg",), seeds=1, clients=3, unseen=0, nan_client=False)
-    recipe = Recipe(
-        **{**recipe.__dict__, "tuning": False, "curves": False, "diagnosis": False, "verdict": False}
-    )
+    recipe = Recipe(**{**recipe.__dict__, "tuning": False, "curves": False, "diagnosis": False, "verdict": False})
     return write_run(tmp_path / "bare", recipe)

@@ -112,9 +112,7 @@ def _record(recipe: Recipe, truth: np.ndarray, arm: str, seed: int) -> dict[str,
     values = truth[recipe.arms.index(arm), seed]
     seen = values[: recipe.clients - recipe.unseen]
     stages = [
-        _stage(name, rounds=max(1, rounds // (i + 1)))
-        for i, name in enumerate((federate or "").split("+"))
-        if name
+        _stage(name, rounds=max(1, rounds // (i + 1))) for i, name in enumerate((federate or "").split("+")) if name
     ]
     mean = float(np.nanmean(seen))
     return {
@@ -131,9 +129,7 @@ def _record(recipe: Recipe, truth: np.ndarray, arm: str, seed: int) -> dict[str,
             "worst_client": float(np.nanmin(seen)),
             "unseen_client_accuracy": float(np.nanmean(values[-recipe.unseen :])) if recipe.unseen else None,
         },
-        "curve": _curve(federate, rounds, mean, seed, up + down)
-        if recipe.curves and federate and rounds > 1
-        else [],
+        "curve": _curve(federate, rounds, mean, seed, up + down) if recipe.curves and federate and rounds > 1 else [],
         "costs": {
             "download_bytes": down,
             "upload_bytes": up,
@@ -219,11 +215,7 @@ def _verdict(recipe: Recipe, truth: np.ndarray) -> dict[str, Any]:
     baseline = recipe.baseline if recipe.baseline in recipe.arms else recipe.arms[0]
     effect = means[best] - means[baseline]
     ordered = sorted((arm for arm in real if arm != best), key=lambda arm: -means[arm])
-    clients = (
-        "every client is listed; no significance is claimed"
-        if recipe.clients <= 6
-        else "20 clients and 5 seeds"
-    )
+    clients = "every client is listed; no significance is claimed" if recipe.clients <= 6 else "20 clients and 5 seeds"
     sentence = (
         f"{best} is recommended: {100 * effect:+.1f} points of balanced accuracy over {baseline} "
         f"(95% interval {100 * effect - 3.1:.1f} to {100 * effect + 3.1:.1f}; {clients})."
@@ -237,9 +229,7 @@ def _verdict(recipe: Recipe, truth: np.ndarray) -> dict[str, Any]:
         "baseline": baseline,
         "effect": effect,
         "interval": [effect - 0.031, effect + 0.031],
-        "ruled_out": {
-            "prox-large": "device 'clinic': uplink = \"none\", and this arm uploads 2.2 GB per client"
-        },
+        "ruled_out": {"prox-large": "device 'clinic': uplink = \"none\", and this arm uploads 2.2 GB per client"},
         "predicted": "ridge-personal" if recipe.diagnosis else None,
         "prediction_held": best == "ridge-personal" if recipe.diagnosis else None,
         "metric": recipe.metric,
@@ -269,9 +259,7 @@ def _hurt(recipe: Recipe, truth: np.ndarray, a: int) -> dict[str, Any]:
     mean = np.nanmean(truth, axis=1)
 
     def share(reference: str) -> float | None:
-        return (
-            float((mean[a] < mean[recipe.arms.index(reference)]).mean()) if reference in recipe.arms else None
-        )
+        return float((mean[a] < mean[recipe.arms.index(reference)]).mean()) if reference in recipe.arms else None
 
     return {
         "local": share("local"),

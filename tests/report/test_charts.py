@@ -16,9 +16,7 @@ def test_spread_labels_keep_their_order_and_do_not_touch(wanted: list[float]) ->
 
 @given(st.lists(st.tuples(st.floats(60, 540), st.floats(40, 260)), min_size=1, max_size=5))
 def test_a_name_lies_within_the_figure(points: list[tuple[float, float]]) -> None:
-    for (x, y, align), name in zip(
-        place_labels(points, ["ridge"] * len(points), 600, 300), points, strict=True
-    ):
+    for (x, y, align), name in zip(place_labels(points, ["ridge"] * len(points), 600, 300), points, strict=True):
         width = len("ridge") * 6.6
         left = {"left": x, "right": x - width, "center": x - width / 2}[align]
         assert left >= 0, name

@@ -26,9 +26,7 @@ def test_only_figures_with_data_are_drawn(bare_folder: Path) -> None:
 
 
 def test_many_clients_are_shown_as_a_distribution(tmp_path: Path) -> None:
-    many = load_run(
-        write_run(tmp_path, Recipe(arms=("local", "ridge", "fedavg"), seeds=1, clients=61, curves=False))
-    )
+    many = load_run(write_run(tmp_path, Recipe(arms=("local", "ridge", "fedavg"), seeds=1, clients=61, curves=False)))
     chart = figures(many)["clients"].to_dict()
     assert "distribution" in chart["usermeta"]["description"]
 
@@ -71,10 +69,7 @@ def test_arms_that_share_their_rounds_share_a_line(bare_folder: Path) -> None:
 def test_curves_without_validation_data_are_left_out(bare_folder: Path) -> None:
     import json
 
-    points = [
-        {"round": at, "stage": "fedavg", "val_loss": None, "val_accuracy": None, "bytes": 0}
-        for at in range(3)
-    ]
+    points = [{"round": at, "stage": "fedavg", "val_loss": None, "val_accuracy": None, "bytes": 0} for at in range(3)]
     record = json.loads((bare_folder / "records.jsonl").read_text()) | {"curve": points}
     (bare_folder / "records.jsonl").write_text(json.dumps(record) + "\n")
     assert "curves" not in figures(load_run(bare_folder))

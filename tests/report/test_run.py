@@ -59,9 +59,7 @@ def test_a_torn_last_line_is_not_counted_and_said(bare_folder: Path) -> None:
 def test_a_damaged_line_in_the_middle(bare_folder: Path) -> None:
     path = bare_folder / "records.jsonl"
     path.write_text('{"arm": "ridge", "see\n' + path.read_text())
-    with pytest.raises(
-        DataError, match=r"records\.jsonl' has a damaged line that is not JSON .* run the study again"
-    ):
+    with pytest.raises(DataError, match=r"records\.jsonl' has a damaged line that is not JSON .* run the study again"):
         load_run(bare_folder)
 
 

@@ -60,23 +60,15 @@ def test_as_json_is_read_back() -> None:
 
 
 def test_hash_is_of_what_the_arm_does() -> None:
-    first = parse_arm(
-        "a", {"start": "random", "federate": {"method": "fedavg", "rounds": 3, "client_lr": 0.1}}
-    )
-    same = parse_arm(
-        "b", {"start": "random", "federate": [{"method": "fedavg", "client_lr": 0.1, "rounds": 3}]}
-    )
-    other = parse_arm(
-        "a", {"start": "random", "federate": {"method": "fedavg", "rounds": 4, "client_lr": 0.1}}
-    )
+    first = parse_arm("a", {"start": "random", "federate": {"method": "fedavg", "rounds": 3, "client_lr": 0.1}})
+    same = parse_arm("b", {"start": "random", "federate": [{"method": "fedavg", "client_lr": 0.1, "rounds": 3}]})
+    other = parse_arm("a", {"start": "random", "federate": {"method": "fedavg", "rounds": 4, "client_lr": 0.1}})
     assert arm_hash(first) == arm_hash(same) != arm_hash(other)
 
 
 def test_a_bad_value_in_an_arm_made_in_python_has_its_path() -> None:
     arm = ArmSpec("mine", StageSpec("random"), (StageSpec("fedavg", {"rounds": 0}),))
-    with pytest.raises(
-        SettingError, match=r"^arms\.mine\.federate\.rounds: must be greater than 0, received 0; "
-    ):
+    with pytest.raises(SettingError, match=r"^arms\.mine\.federate\.rounds: must be greater than 0, received 0; "):
         check_arm(arm)
 
 
@@ -113,7 +105,5 @@ class TestDefaults:
 
     def test_are_checked(self) -> None:
         check_training({"batch_size": 8, "rounds": 3, "optimizer": "adam"})
-        with pytest.raises(
-            SettingError, match=r"^training\.batch_size: must be greater than 0, received 0; "
-        ):
+        with pytest.raises(SettingError, match=r"^training\.batch_size: must be greater than 0, received 0; "):
             check_training({"batch_size": 0})

@@ -230,12 +230,9 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
         HEAD + '[engine]\ndtype = "float16"\n',
         *("engine.dtype", "'float32' or 'float64'", "'float16'", "valid: float32"),
     ),
-    "unknown-device": (
-        HEAD + '[engine]\ndevice = "gpu"\n',
-        "engine.device",
-        "cuda:N",
-        "'gpu'",
-        "default, 'cpu'",
+    "unknown-engine": (
+        HEAD + '[engine]\nname = "gpu"\n',
+        *("engine.name", "'fleet' or 'serial'", "'gpu'", "valid: fleet"),
     ),
     "bad-clients-percent": (
         HEAD + "[engine]\nmax_bad_clients = 50\n",
@@ -396,9 +393,7 @@ def test_two_mistakes_are_two_lines(tmp_path: Path) -> None:
 
 
 def test_missing_study_file(tmp_path: Path) -> None:
-    with pytest.raises(
-        SettingError, match=r"^study file: must exist, received '.*none.toml'; check the path$"
-    ):
+    with pytest.raises(SettingError, match=r"^study file: must exist, received '.*none.toml'; check the path$"):
         load_study(tmp_path / "none.toml")
 
 

@@ -19,9 +19,7 @@ NAMES = [
 
 def examples(classes: tuple[str, ...], labels: list[int]) -> Examples:
     inputs = np.zeros((len(labels), 2), np.float32)
-    return Examples(
-        "table", inputs, np.array(labels), [str(i) for i in range(len(labels))], classes, ("a", "b")
-    )
+    return Examples("table", inputs, np.array(labels), [str(i) for i in range(len(labels))], classes, ("a", "b"))
 
 
 def federation(central: Examples | None) -> Federation:
@@ -49,9 +47,7 @@ def test_every_arm_runs_or_has_a_reason(checkpoint: bool, central: bool, same: b
 
 def test_a_checkpoint_is_the_start() -> None:
     arms = {arm.name: arm for arm in standard_slate(checkpoint=True, central=True, same_classes=True).arms}
-    assert {arm.start.method for name, arm in arms.items() if name not in ("local", "fedavg")} == {
-        "pretrained"
-    }
+    assert {arm.start.method for name, arm in arms.items() if name not in ("local", "fedavg")} == {"pretrained"}
     assert {arms["local"].start.method, arms["fedavg"].start.method} == {"random"}
     assert [stage.method for stage in arms["ridge-fedadam"].federate] == ["ridge", "fedadam"]
     assert arms["ridge-personal"].adapt.method == "personal_ridge"

@@ -14,6 +14,7 @@ from headstart.costs.devices import parse_device
 from headstart.data.federation import Federation
 from headstart.data.settings import DataSettings
 from headstart.engine.fleet import Fleet
+from headstart.engine.threads import suitable_threads, threads
 from headstart.evidence.verdict import Verdict
 from headstart.models.network import Network
 from headstart.models.spec import ModelSpec, is_checkpoint
@@ -115,8 +116,9 @@ def run(
     check_starts([spec], checkpoint=is_checkpoint(model), central=federation.central is not None)
     with tempfile.TemporaryDirectory() as folder:
         pipeline = Pipeline(Lab(federation, model, Fleet()), NodeStore(Path(folder)), seed, metric)
-        trunk = pipeline.trunk(spec)
-        leaf = pipeline.leaf(trunk, spec.adapt, ("val", "test"))
+        with threads(suitable_threads(pipeline.lab.num_weights)):
+            trunk = pipeline.trunk(spec)
+            leaf = pipeline.leaf(trunk, spec.adapt, ("val", "test"))
     found: Mapping[str, list[float | None]] = leaf.facts["metrics"].get("test", {})
     clients = {
         client.id: {name: values[i] for name, values in found.items()} for i, client in enumerate(federation.clients)

@@ -88,6 +88,11 @@ class Lab:
             self._skeletons[key] = self.build(0, from_scratch=from_scratch, num_classes=key[1])[0]
         return self._skeletons[key]
 
+    @property
+    def num_weights(self) -> int:
+        """Number of the network's parameters."""
+        return sum(parameter.numel() for parameter in self.skeleton(from_scratch=True).parameters())
+
     def pool(self, seed: int) -> Pool | None:
         """Return the labelled part of the central pool, split for early stopping."""
         activations, central = self.central_activations, self.federation.central

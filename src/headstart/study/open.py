@@ -33,8 +33,6 @@ def open_plan(file: StudyFile, *, cache: Path | None = None, passes: Passes | No
         DataError: the data cannot be read or break a rule.
     """
     settings = file.settings
-    if settings.engine.threads:
-        torch.set_num_threads(settings.engine.threads)
     lab = Lab(
         open_federation(file.data, file.folder),
         file.model,

@@ -13,6 +13,7 @@ from headstart.core.content import hash_json
 from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.costs.devices import DeviceProfile
 from headstart.costs.gate import rule_out
+from headstart.engine.threads import suitable_threads
 from headstart.study.arms import ArmSpec, build_stage
 from headstart.study.lab import Lab
 from headstart.study.nodes import NodeStore
@@ -56,6 +57,11 @@ class Plan:
         """The clients, as far as costs depend on them."""
         sizes = [len(client.train) for client in self.lab.federation.seen_clients]
         return Population(self.lab.activations.raw(slice(0, 1)), len(sizes), max(1, round(float(np.mean(sizes)))))
+
+    @property
+    def num_threads(self) -> int:
+        """PyTorch's threads: those asked for, or what suits the network."""
+        return self.settings.engine.threads or suitable_threads(self.lab.num_weights)
 
     def cost_of(self, arm: ArmSpec) -> ArmCosts:
         """Return the costs of one arm, from a dry run of one client, done once."""

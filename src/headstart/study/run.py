@@ -14,6 +14,7 @@ from headstart.core.errors import HeadstartError, SettingError
 from headstart.core.files import read_json, remove_leftovers, write_json, write_text
 from headstart.costs.arm import ArmCosts
 from headstart.data.diagnosis import Diagnosis
+from headstart.engine.threads import threads
 from headstart.evidence.decision import check_decision
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.verdict import Verdict
@@ -70,7 +71,7 @@ def run_study(
     plan = plan.gated()
     check_plan(plan)
     check_selection(plan, only_arms, only_seeds)
-    with only_one(out):
+    with only_one(out), threads(plan.num_threads):
         run = _Run(plan, out, progress)
         run.prepare()
         arms = [arm for arm in plan.arms if only_arms is None or arm.name in only_arms]
@@ -84,7 +85,7 @@ def run_study(
 
 def diagnose_study(plan: Plan, out: Path, progress: Progress) -> Diagnosis:
     """Diagnose a study's data, write ``diagnosis.json``, run no arm."""
-    with only_one(out):
+    with only_one(out), threads(plan.num_threads):
         return _Run(plan, out, progress).diagnose()
 
 
@@ -97,6 +98,7 @@ class _Run:
 
     def prepare(self) -> None:
         """Check the folder against the study, then write the study file into it."""
+        self.store.sweep()
         check_decision(self.records.all(), self.plan.hashes["decision"])
         remove_leftovers(self.out)
         facts = {**federation_facts(self.plan.lab), "study": self.plan.hashes["study"]}

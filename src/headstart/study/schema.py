@@ -97,8 +97,7 @@ class EngineSettings(_Table):
     Attributes:
         name: ``fleet`` (stacks of clients where that pays) or ``serial`` (one by one); the numbers agree.
         dtype: of weights and features.
-        threads: of PyTorch; None leaves PyTorch's choice.
-        device: where tensors live: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        threads: of PyTorch; None takes one for networks of less than a million weights, PyTorch's choice for others.
         max_bad_clients: share of a cohort that may fail before the run stops.
     """
 

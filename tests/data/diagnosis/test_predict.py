@@ -73,8 +73,7 @@ def test_reasons_say_the_numbers_and_rules_their_source():
 
 def test_skew_that_chance_explains_is_no_reason():
     assert not any(
-        "skewed" in reason
-        for reason in predict(replace(PLAIN, label_skew=0.25, label_skew_expected=0.25)).reasons
+        "skewed" in reason for reason in predict(replace(PLAIN, label_skew=0.25, label_skew_expected=0.25)).reasons
     )
 
 

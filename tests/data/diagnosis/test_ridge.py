@@ -27,19 +27,12 @@ def solve(rows: np.ndarray, targets: np.ndarray, penalty: float, start: np.ndarr
 def test_leave_one_out_equals_refits(seed, shape, prior):
     features, labels = data(seed, *shape)
     rows, targets = np.hstack([features, np.ones((len(features), 1))]), np.eye(3)[labels]
-    start = (
-        np.random.default_rng(seed).standard_normal((rows.shape[1], 3))
-        if prior
-        else np.zeros((rows.shape[1], 3))
-    )
+    start = np.random.default_rng(seed).standard_normal((rows.shape[1], 3)) if prior else np.zeros((rows.shape[1], 3))
     found = fit_ridge(features, labels, 3, towards=start if prior else None)
     errors, accuracies = [], []
     for penalty in ridge.PENALTIES:
         left_out = np.stack(
-            [
-                rows[i] @ solve(np.delete(rows, i, 0), np.delete(targets, i, 0), penalty, start)
-                for i in range(len(rows))
-            ]
+            [rows[i] @ solve(np.delete(rows, i, 0), np.delete(targets, i, 0), penalty, start) for i in range(len(rows))]
         )
         errors.append(((targets - left_out) ** 2).sum())
         accuracies.append((left_out.argmax(axis=1) == labels).mean())

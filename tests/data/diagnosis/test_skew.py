@@ -32,9 +32,7 @@ def test_total_variation_is_the_plain_sum(rows):
     found = skew.total_variation(counts)
     for client, row in enumerate(counts):
         if row.sum():
-            expected = 0.5 * sum(
-                abs(row[c] / row.sum() - counts[:, c].sum() / counts.sum()) for c in range(3)
-            )
+            expected = 0.5 * sum(abs(row[c] / row.sum() - counts[:, c].sum() / counts.sum()) for c in range(3))
             assert found[client] == pytest.approx(expected)
 
 

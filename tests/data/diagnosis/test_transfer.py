@@ -25,9 +25,7 @@ def test_neighbours_agree_with_scikit_learn(monkeypatch, chunk):
     features, labels = data(0, 60, 5, classes=2)
     hits = 0
     for i in range(60):
-        reference = KNeighborsClassifier(7, metric="cosine").fit(
-            np.delete(features, i, 0), np.delete(labels, i)
-        )
+        reference = KNeighborsClassifier(7, metric="cosine").fit(np.delete(features, i, 0), np.delete(labels, i))
         hits += int(reference.predict(features[i : i + 1])[0] == labels[i])
     assert knn_accuracy(features, labels, neighbours=7) == pytest.approx(hits / 60)
 

@@ -28,13 +28,9 @@ def test_glyphs_are_the_same_every_time_and_every_class_is_there():
 
 
 def test_glyphs_teach_something_of_digits_but_far_from_all(tmp_path):
-    federation = open_federation(
-        DataSettings(source="digits", central=CentralSettings(source="glyphs")), tmp_path
-    )
+    federation = open_federation(DataSettings(source="digits", central=CentralSettings(source="glyphs")), tmp_path)
     pool, own = federation.central, federation.examples
     assert pool.classes == own.classes
-    model = LogisticRegression(max_iter=200, C=0.01).fit(
-        pool.inputs.reshape(len(pool), -1) / 255, pool.labels
-    )
+    model = LogisticRegression(max_iter=200, C=0.01).fit(pool.inputs.reshape(len(pool), -1) / 255, pool.labels)
     accuracy = model.score(own.inputs.reshape(len(own), -1) / 255, own.labels)
     assert 0.4 < accuracy < 0.9

@@ -11,12 +11,8 @@ datasets = pytest.importorskip("datasets")
 
 def _dataset(first: int, rows: int = 8):
     images = [Image.new("L", (8, 8), first + i) for i in range(rows)]
-    features = datasets.Features(
-        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])}
-    )
-    return datasets.Dataset.from_dict(
-        {"image": images, "label": [i % 2 for i in range(rows)]}, features=features
-    )
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
+    return datasets.Dataset.from_dict({"image": images, "label": [i % 2 for i in range(rows)]}, features=features)
 
 
 def test_a_saved_dataset(tmp_path):

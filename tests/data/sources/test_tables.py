@@ -52,9 +52,7 @@ def test_hugging_face_names_classes_and_images():
 
 
 def test_a_class_number_without_a_name_is_an_error():
-    metadata = {
-        "huggingface": '{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["cat", "dog"]}}}}'
-    }
+    metadata = {"huggingface": '{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["cat", "dog"]}}}}'}
     source = source_of_table(pa.table({"label": [0, 2]}).replace_schema_metadata(metadata), "pets", None)
     with pytest.raises(DataError, match=r"data\.label: label 2 in 'pets' is outside its 2 classes"):
         source.texts("label", "data.label")

@@ -27,9 +27,7 @@ def test_it_is_softmax_regression() -> None:
 
 
 def test_an_image_is_one_vector_of_pixels_in_0_to_1() -> None:
-    network, weights = build(
-        ModelSpec(backbone="linear"), shape=(3, 5, 7), num_classes=2, from_scratch=True, seed=0
-    )
+    network, weights = build(ModelSpec(backbone="linear"), shape=(3, 5, 7), num_classes=2, from_scratch=True, seed=0)
     assert network.num_features == 105
     image = torch.full((1, 3, 5, 7), 255, dtype=torch.uint8)
     assert torch.equal(cut_at(network, weights, "head")[0].activations(image), torch.ones(1, 105))
