@@ -42,7 +42,7 @@ class Pretrain:
     epochs: PositiveInt = 20
     patience: PositiveInt = 5
     trainable: Trainable = "all"
-    local: LocalTraining = field(default=LocalTraining(client_lr=0.05, momentum=0.9))
+    local: LocalTraining = field(default=LocalTraining(client_lr=0.01, momentum=0.9))
     seed: NonNegativeInt | None = None
 
     @property
@@ -58,14 +58,20 @@ class Pretrain:
             raise SettingError("start: 'pretrain' needs a central pool, received none; add a [data.central] table")
         network, weights = build(from_scratch=self.from_scratch, num_classes=pool.num_classes)
         model, params = cut_at(network, weights, self.trainable)
-        trained = model.weights(train_until_stale(model, params, pool, self.local, self.epochs, self.patience, tell))
+        best = train_until_stale(model, params, pool, self.local, self.epochs, self.patience, tell)
+        if best is params:
+            raise SettingError(
+                f"start.client_lr: pre-training must lower the pool's validation loss, and {self.local.client_lr:g} "
+                f"did not in {self.epochs} epochs; give a smaller client_lr, or a larger pool"
+            )
+        trained = model.weights(best)
         return (network, trained) if pool.same_classes else new_head(network, trained, num_classes, seed)
 
 
 def train_until_stale(
     model: Model, params: Params, pool: Pool, local: LocalTraining, epochs: int, patience: int, tell: Tell
 ) -> Params:
-    """Train with half a cosine of step sizes; return the parameters of least validation loss."""
+    """Train with half a cosine of step sizes; return the parameters of least validation loss, perhaps the first."""
     state = local.build().init(params)
     best, best_loss, stale = params, mean_loss(model, params, pool.val), 0
     for epoch in range(epochs):

@@ -104,7 +104,6 @@ class EngineSettings(_Table):
     name: Literal["fleet", "serial"] = "fleet"
     dtype: Literal["float32", "float64"] = "float32"
     threads: PositiveInt | None = None
-    device: Annotated[str, _written(r"cpu|mps|cuda(:\d+)?", "cpu, cuda, cuda:N or mps")] = "cpu"
     max_bad_clients: Share = 0.5
 
 
