@@ -14,8 +14,9 @@ from headstart.core import trees
 from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
 from headstart.data.federation import Client
-from headstart.engine.protocol import Failure
+from headstart.engine.protocol import Chunk, Failure
 from headstart.engine.rounds import Exclusion, Federated, Traffic, check_failures, run_rounds, sample_cohort
+from headstart.engine.serial import Serial
 from headstart.federate import FedAvg, Schedule
 from headstart.models.training import LocalTraining
 from headstart.testing import World, open_world
@@ -166,3 +167,27 @@ def test_another_seed_another_run(world: World) -> None:
     schedule = Schedule(rounds=2, cohort_size=2)
     first, second = federate(world, schedule, seed=0), federate(world, schedule, seed=1)
     assert not torch.equal(first.shared["head.weight"], second.shared["head.weight"])
+
+
+def test_an_update_of_another_shape_is_left_out_and_named(world: World) -> None:
+    class Misshapen:
+        """Serial, but for the last client's update."""
+
+        def map(self, work: Any, model: Any, shared: Tree, privates: Any, team: Any) -> Iterator[Any]:
+            *most, last = Serial().map(work, model, shared, privates, team)
+            yield from most
+            assert isinstance(last, Chunk)
+            yield Chunk(
+                last.positions, (trees.map_tree(lambda value: value[..., :1], last.results[0]), last.results[1])
+            )
+
+    method, seen = FedAvg(schedule=Schedule(rounds=1), trainable="head"), world.federation.seen_clients
+    model, params = world.model.recut(world.params, "head")
+
+    def after(clients: Any, engine: Any) -> Federated:
+        return run_rounds(method, model, params, clients, world.activations, engine=engine, seed=0)
+
+    members = sorted((client for client in seen if len(client.train)), key=lambda client: client.id)
+    found, without = after(seen, Misshapen()), after(members[:-1], Serial())
+    assert [(e.client, "shapes" in e.reason) for e in found.excluded] == [(members[-1].id, True)]
+    torch.testing.assert_close(found.shared, without.shared)

@@ -161,6 +161,10 @@ class Answers:
         self.weight += float(weights.sum())
         self.upload += trees.num_bytes(updates)
 
+    def exclude(self, clients: Sequence[Client], round_number: int, reason: str) -> None:
+        """Note clients that are left out of this round."""
+        self.excluded += [Exclusion(client.id, round_number, reason) for client in clients]
+
     def serve(self, method: Federate, model: Model, shared: Tree, state: Tree) -> tuple[Tree, Tree]:
         """Let the server use what came; a round without answers changes nothing."""
         if not self.weight:
@@ -195,22 +199,30 @@ def collect(
 
 def _take_chunk(answers: Answers, chunk: Chunk, method: Federate, cohort: Sequence[Client], round_number: int) -> None:
     updates, privates = chunk.results
-    finite = (
-        trees.finite_clients(updates) & trees.finite_clients(privates) if privates else trees.finite_clients(updates)
+    members = [cohort[position] for position in chunk.positions]
+    if answers.total and not same_shapes(updates, answers.total):
+        answers.exclude(members, round_number, "its update has other names or shapes than the others'")
+        return
+    finite = trees.finite_clients({**updates, **{f"private/{name}": value for name, value in privates.items()}})
+    good = [i for i in range(len(members)) if finite[i]]
+    answers.exclude(
+        [member for member, fine in zip(members, finite, strict=True) if not fine],
+        round_number,
+        "what it computed has numbers that are not finite",
     )
-    for i, position in enumerate(chunk.positions):
-        client = cohort[position]
-        if not finite[i]:
-            answers.excluded.append(
-                Exclusion(client.id, round_number, "what it computed has numbers that are not finite")
-            )
-        elif privates:
-            answers.privates[client.id] = trees.unstack(privates, i)
-    kept = {name: value[finite] for name, value in updates.items()} if not finite.all() else updates
-    sizes = [float(len(cohort[p].train)) for i, p in enumerate(chunk.positions) if finite[i]]
-    if sizes:
-        weights = torch.tensor(sizes, dtype=torch.float64)
-        answers.take(kept, torch.ones_like(weights) if method.reduce == "sum" else weights)
+    if privates:
+        answers.privates |= {members[i].id: trees.unstack(privates, i) for i in good}
+    if good:
+        sizes = torch.tensor([float(len(members[i].train)) for i in good], dtype=torch.float64)
+        answers.take(
+            {name: value[finite] for name, value in updates.items()},
+            torch.ones_like(sizes) if method.reduce == "sum" else sizes,
+        )
+
+
+def same_shapes(stack: Tree, tree: Tree) -> bool:
+    """Say whether a stack's trees have the names and shapes of ``tree``."""
+    return {name: value.shape[1:] for name, value in stack.items()} == {n: v.shape for n, v in tree.items()}
 
 
 def check_failures(excluded: Sequence[Exclusion], cohort_size: int, allowed: float, round_number: int) -> None:

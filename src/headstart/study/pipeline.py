@@ -227,13 +227,10 @@ class Pipeline:
 
     def leaf_key(self, trunk_key: str, stage: StageSpec, views: Sequence[str]) -> str:
         """Name the result of an adaptation by content."""
-        sizes = self.lab.global_test_examples
-        return hash_json(["adapt", trunk_key, self.federation.key, stage.as_json(), self.metric, list(views), sizes])
-
-    def run(self, arm: ArmSpec, views: Sequence[str]) -> Node:
-        """Return an arm's evaluation; its first stages are not touched when that is finished."""
-        found = self.store.get(self.leaf_key(self.trunk_key(arm), arm.adapt, views))
-        return found or self.leaf(self.trunk(arm), arm.adapt, views)
+        # The facts list the clients in their order, which the federation's key does not depend on.
+        clients = [client.id for client in self.federation.clients]
+        views = [*views, str(self.lab.global_test_examples)]
+        return hash_json(["adapt", trunk_key, self.federation.key, clients, stage.as_json(), self.metric, views])
 
     def leaf(self, trunk: Trunk, stage: StageSpec, views: Sequence[str]) -> Node:
         """Let every client adapt; evaluate on the named views."""
