@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import headstart
 from headstart.cli import main
 from tiny_study import ARMS, FEDAVG, FINETUNE, keys, numbers, write_study
 
@@ -343,3 +344,8 @@ def test_the_demo_reaches_a_verdict_offline(tmp_path: Path) -> None:
     assert told["verdict"]["recommended"]
     assert told["verdict"]["sentence"] in done.stdout
     assert (tmp_path / "runs" / "demo" / "report.html").stat().st_size > 10_000
+
+
+def test_the_version_is_printed() -> None:
+    found = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, f"headstart {headstart.__version__}\n")

@@ -12,6 +12,7 @@ import torch
 from headstart.data.federation import Federation
 from headstart.engine.serial import Serial
 from headstart.federate.fedavg import FedAvg
+from headstart.study.progress import Silent
 from headstart.study.run import Plan, run_study
 from tiny_study import FEDAVG, FINETUNE, close, numbers, open_tiny, read_records, run_tiny
 
@@ -73,12 +74,15 @@ def test_clients_in_another_order_are_equal(reference: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_any_number_of_threads_is_equal(reference: Path, tmp_path: Path, threads: int) -> None:
-    before = torch.get_num_threads()
-    try:
-        run_tiny(tmp_path, arms=SLATE, data=DATA, more=f"[engine]\nthreads = {threads}")
-        assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
+    before, used = torch.get_num_threads(), set()
+
+    class Watch(Silent):
+        def finish(self, text: str) -> None:
+            used.add(torch.get_num_threads())
+
+    plan = open_tiny(tmp_path, arms=SLATE, data=DATA, more=f"[engine]\nthreads = {threads}")
+    run_study(plan, tmp_path / "out", progress=Watch())
+    assert (used, torch.get_num_threads()) == ({threads}, before)
     assert close(results(tmp_path / "out"), results(reference), 1e-6)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+import headstart
 from headstart.core.errors import ClientError, HeadstartError
 
 INTERRUPTED = 130
@@ -30,6 +31,22 @@ OutOption = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME when
 ArmOption = Annotated[list[str] | None, typer.Option("--arm", help="Run only this arm; may be repeated.")]
 SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")]
 BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop, if wanted."""
+    if wanted:
+        typer.echo(f"headstart {headstart.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Should clients fine-tune a pre-trained model instead of running federated averaging?"""
 
 
 @app.command()

@@ -107,7 +107,9 @@ class Pipeline:
 
     def start_key(self, stage: StageSpec) -> str:
         """Name the result of a start by content."""
-        lab, central = self.lab, self.lab.federation.central
+        lab = self.lab
+        # Random weights know nothing of the pool, so that another pool leaves them as they are.
+        central = lab.federation.central if stage.method != "random" else None
         return hash_json(
             [
                 *("start", headstart.__version__, asdict(lab.spec), str(lab.dtype), self.start_seed(stage)),
