@@ -65,12 +65,9 @@ def test_they_are_what_the_frozen_part_gives(world: World, monkeypatch: pytest.M
 
 def test_another_process_finds_them_on_disk(world: World, passes: list[int], tmp_path: Path) -> None:
     first = Activations(world.federation.examples, tmp_path)
-    assert not first.is_cached(world.model)
     computed = first.at(world.model).clone()
-    assert first.is_cached(world.model)
     done = len(passes)
     second = Activations(small_federation().examples, tmp_path)
-    assert second.is_cached(recut(world, "head"))
     assert torch.equal(second.at(recut(world, "head")), computed)
     assert len(passes) == done
 
@@ -131,7 +128,6 @@ def test_a_death_while_writing_leaves_nothing_to_be_found(
         with pytest.raises(KeyboardInterrupt):
             activations.at(world.model)
     assert list(tmp_path.iterdir()) == []
-    assert not activations.is_cached(world.model)
     expected = world.model.activations(torch.from_numpy(world.federation.examples.inputs))
     torch.testing.assert_close(activations.at(world.model), expected)
 

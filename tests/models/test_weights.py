@@ -91,21 +91,3 @@ def test_a_torn_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(ModelError, match="is not a whole safetensors file"):
         weights.load(path)
-
-
-@pytest.mark.parametrize(
-    ("loaded", "message"),
-    [
-        ({"a": torch.zeros(2)}, r"1 weights: 'b' should be \(3,\), received None"),
-        ({"a": torch.zeros(2), "b": torch.zeros(4)}, r"'b' should be \(3,\), received \(4,\)"),
-        (
-            {"a": torch.zeros(2), "b": torch.zeros(3), "c": torch.zeros(1)},
-            r"'c' should be None, .* \(1,\)",
-        ),
-    ],
-)
-def test_weights_of_another_network(loaded: dict[str, torch.Tensor], message: str) -> None:
-    expected = {"a": torch.zeros(2), "b": torch.zeros(3)}
-    weights.check_fit(expected, expected, Path("w"))
-    with pytest.raises(ModelError, match=message):
-        weights.check_fit(loaded, expected, Path("w"))

@@ -65,11 +65,6 @@ class Activations:
         """Return the name of these activations: same name, same numbers."""
         return hash_json([model.frozen_key, self.examples.inputs_key])
 
-    def is_cached(self, model: Model) -> bool:
-        """Say whether no forward pass is needed."""
-        key = self.key(model)
-        return model.cut == 0 or key in self._memory or (self._folder is not None and self._path(key).exists())
-
     def compute(self, model: Model, rows: Tensor | None = None) -> Tensor:
         """Run the frozen part on some rows, or on all."""
         inputs = self._inputs if rows is None else self._inputs[rows]

@@ -42,22 +42,3 @@ def load(path: Path) -> tuple[Params, dict[str, str]]:
             f"weights: '{path}' is not a whole safetensors file ({error}); pickled weights (.bin, .pt) "
             f"are never read: save them with safetensors"
         ) from error
-
-
-def check_fit(params: Params, expected: Params, path: Path) -> None:
-    """Check that loaded weights have the names and shapes that a network expects.
-
-    Raises:
-        ModelError: a weight is missing, unknown or of another shape.
-    """
-    wrong = [name for name in {**expected, **params} if _shape(params, name) != _shape(expected, name)]
-    if wrong:
-        name = wrong[0]
-        raise ModelError(
-            f"weights: '{path}' does not fit the network in {len(wrong)} weights: '{name}' should be "
-            f"{_shape(expected, name)}, received {_shape(params, name)}; take the backbone it was saved from"
-        )
-
-
-def _shape(params: Params, name: str) -> tuple[int, ...] | None:
-    return tuple(params[name].shape) if name in params else None

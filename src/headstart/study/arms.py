@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from headstart import adapt, federate, start
-from headstart.core.content import hash_json
 from headstart.core.errors import SettingError, nearest
 from headstart.core.registry import Entry
 from headstart.study.messages import explain
@@ -162,11 +161,6 @@ def check_training(training: Mapping[str, Any]) -> None:
             problems = _check(entry, "training", name, value)
             if problems:
                 raise SettingError(problems[0])
-
-
-def arm_hash(arm: ArmSpec) -> str:
-    """Hash what an arm does; its name does not matter."""
-    return hash_json(arm.as_json())
 
 
 def _check_name(name: str) -> None:
