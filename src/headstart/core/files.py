@@ -46,8 +46,10 @@ def read_json(path: Path) -> Any:
 
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files of killed processes, in a folder that no other process writes to."""
-    for temporary in folder.rglob(".*.tmp"):
-        temporary.unlink(missing_ok=True)
+    # The second kind is what safetensors writes before it renames.
+    for pattern in (".*.tmp", ".tmp*"):
+        for temporary in folder.rglob(pattern):
+            temporary.unlink(missing_ok=True)
 
 
 def append_json_line(path: Path, value: Any) -> None:

@@ -74,12 +74,6 @@ class NodeStore:
             if file.stem not in used:
                 file.unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Delete the temporary files of a process that was killed while it wrote; call it under the folder's lock."""
-        for part in ("nodes", "weights"):
-            for file in (self.folder / part).glob(".*"):
-                file.unlink(missing_ok=True)
-
     def evict(self) -> None:
         """Delete the weights unused for longest when they take too much of the disk."""
         evict(self.folder / "weights", "*.safetensors")

@@ -127,20 +127,22 @@ class Pipeline:
         """Return the first weights."""
         key = self.start_key(stage)
         method = build_stage("start", stage)
-        found = self.store.get(key) or self._start_of_another_study(key)
+        # Random weights are drawn faster than they are read: they need no place in the user's cache.
+        studies = self.lab.starts if stage.method != "random" else None
+        found = self.store.get(key) or self._start_of_another_study(key, studies)
         if found is None:
             self.tell(f"start {stage.method}")
-            found = self._run_start(key, stage, method)
+            found = self._run_start(key, stage, method, studies)
         network = self.lab.skeleton(from_scratch=method.from_scratch)
         model, params = cut_at(network, found.tree or {}, "all")
         return Trunk(key, network, Shared(model, params), stage.method != "random", keys=(key,))
 
-    def _start_of_another_study(self, key: str) -> Node | None:
+    def _start_of_another_study(self, key: str, studies: NodeStore | None) -> Node | None:
         """Return the same start from the user's cache, if any study has trained it."""
-        found = self.lab.starts.get(key) if self.lab.starts else None
+        found = studies.get(key) if studies else None
         return found and self.store.put(key, found.facts, found.tree)
 
-    def _run_start(self, key: str, stage: StageSpec, method: Any) -> Node:
+    def _run_start(self, key: str, stage: StageSpec, method: Any, studies: NodeStore | None) -> Node:
         begin, seed = time.monotonic(), self.start_seed(stage)
 
         def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
@@ -151,9 +153,9 @@ class Pipeline:
 
         _, weights = method(build, self.lab.federation.num_classes, self.lab.pool(seed), seed, tell)
         facts = {"kind": "start", "seconds": time.monotonic() - begin}
-        if self.lab.starts:
-            self.lab.starts.put(key, facts, weights)
-            self.lab.starts.evict()
+        if studies:
+            studies.put(key, facts, weights)
+            studies.evict()
         return self.store.put(key, facts, weights)
 
     def federate(self, before: Trunk, stage: StageSpec) -> Trunk:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +97,6 @@ class _Run:
 
     def prepare(self) -> None:
         """Check the folder against the study, then write the study file into it."""
-        self.store.sweep()
         check_decision(self.records.all(), self.plan.hashes["decision"])
         remove_leftovers(self.out)
         facts = {**federation_facts(self.plan.lab), "study": self.plan.hashes["study"]}
@@ -224,9 +222,8 @@ class _Run:
 
 def load_costs(plan: Plan, path: Path) -> None:
     """Take over costs that an earlier run of the study measured."""
-    if path.exists():
-        known = json.loads(path.read_text())
-        plan.known_costs.update({key: ArmCosts(**values) for key, values in known.items()})
+    known = read_json(path) or {}
+    plan.known_costs.update({key: ArmCosts(**values) for key, values in known.items()})
 
 
 def changes(written: ArmSpec, tried: ArmSpec) -> dict[str, Any]:
