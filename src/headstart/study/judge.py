@@ -12,6 +12,7 @@ from headstart.evidence.scores import Scores, from_rows
 from headstart.evidence.verdict import Verdict, decide, prediction_held
 from headstart.study.arms import ArmSpec
 from headstart.study.diagnosis import predicted_arm
+from headstart.study.records import COLUMNS
 
 if TYPE_CHECKING:
     from headstart.study.plan import Plan
@@ -38,12 +39,11 @@ def judge(plan: Plan, parts: Sequence[Mapping[str, list[Any]]], ruled_out: Mappi
 
 def scores_of(plan: Plan, parts: Sequence[Mapping[str, list[Any]]]) -> Scores:
     """Gather the decision's metric on the clients' own test examples."""
-    names = ("arm", "seed", "client", "seen", "split", "metric", "value")
     metric = plan.settings.decision.metric
     rows = (
-        dict(zip(names, cells, strict=True))
+        dict(zip(COLUMNS, cells, strict=True))
         for part in parts
-        for cells in zip(*(part[name] for name in names), strict=True)
+        for cells in zip(*(part[name] for name in COLUMNS), strict=True)
     )
     arms = [arm.name for arm in plan.arms]
     return from_rows((row for row in rows if row["metric"] == metric and row["split"] == "test"), metric, arms=arms)

@@ -18,6 +18,9 @@ from headstart.study.arms import ArmSpec
 from headstart.study.nodes import Node
 from headstart.study.pipeline import Trunk
 
+COLUMNS = ("arm", "seed", "client", "seen", "split", "metric", "value")
+"""Columns of ``clients.parquet``, in order."""
+
 METRICS_KEPT = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "num_examples")
 
 
@@ -80,7 +83,7 @@ def versions() -> dict[str, str]:
 
 def client_rows(arm: str, seed: int, federation: Federation, metrics: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return one run's rows of ``clients.parquet``, by column."""
-    columns: dict[str, list[Any]] = {name: [] for name in ("arm", "seed", "client", "seen", "split", "metric", "value")}
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for view, found in metrics.items():
         for name in METRICS_KEPT:
             for client, value in zip(federation.clients, found[name], strict=True):
@@ -94,17 +97,8 @@ def write_clients(path: Path, parts: Iterable[Mapping[str, list[Any]]]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    schema = pa.schema(
-        [
-            ("arm", pa.string()),
-            ("seed", pa.int64()),
-            ("client", pa.string()),
-            ("seen", pa.bool_()),
-            ("split", pa.string()),
-            ("metric", pa.string()),
-            ("value", pa.float64()),
-        ]
-    )
+    types = (pa.string(), pa.int64(), pa.string(), pa.bool_(), pa.string(), pa.string(), pa.float64())
+    schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
     tables = [pa.table(dict(part), schema=schema) for part in parts]
     table = pa.concat_tables(tables) if tables else schema.empty_table()
     write_atomically(path, lambda temporary: parquet.write_table(table, temporary))
