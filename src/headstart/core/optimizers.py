@@ -1,4 +1,4 @@
-"""Client optimisers as pairs of pure functions, so one code steps one client or a stack of them."""
+"""Client optimisers as pairs of functions, so one code steps one client or a stack of them."""
 
 from __future__ import annotations
 
@@ -14,32 +14,37 @@ from headstart.core.trees import Tree
 
 
 class Optimizer(NamedTuple):
-    """``init(params) -> state`` and ``update(gradient, state, params) -> (params, state)``."""
+    """``init(params) -> state``, and ``step(gradient, state, params)``, which changes all three in place.
+
+    The loop that calls it owns these trees; no step allocates what the one before had.
+    """
 
     init: Callable[[Tree], Tree]
-    update: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
+    step: Callable[[Tree, Tree, Tree], None]
 
 
 def sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Optimizer:
     """Stochastic gradient descent, as ``torch.optim.SGD`` without dampening.
 
-    >>> step = sgd(lr=0.5)
-    >>> step.update({"w": torch.ones(1)}, {}, {"w": torch.ones(1)})[0]
+    >>> params = {"w": torch.ones(1)}
+    >>> sgd(lr=0.5).step({"w": torch.ones(1)}, {}, params)
+    >>> params
     {'w': tensor([0.5000])}
     """
 
     def init(params: Tree) -> Tree:
         return trees.zeros_like(params) if momentum else {}
 
-    def update(gradient: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
-        if weight_decay:
-            gradient = trees.map_tree(lambda g, p: g.add(p, alpha=weight_decay), gradient, params)
-        if momentum:
-            state = trees.map_tree(lambda v, g: v * momentum + g, state, gradient)
-            gradient = state
-        return trees.map_tree(lambda p, g: p.sub(g, alpha=lr), params, gradient), state
+    def step(gradient: Tree, state: Tree, params: Tree) -> None:
+        for name, p in params.items():
+            direction = gradient[name]
+            if weight_decay:
+                direction = direction.add_(p, alpha=weight_decay)
+            if momentum:
+                direction = state[name].mul_(momentum).add_(direction)
+            p.sub_(direction, alpha=lr)
 
-    return Optimizer(init, update)
+    return Optimizer(init, step)
 
 
 def adam(lr: float, weight_decay: float = 0.0, *, decoupled: bool = False) -> Optimizer:
@@ -52,23 +57,22 @@ def adam(lr: float, weight_decay: float = 0.0, *, decoupled: bool = False) -> Op
         counts = {f"t/{name}": torch.zeros_like(p[..., :1] if p.dim() else p) for name, p in params.items()}
         return moments | counts
 
-    def update(gradient: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
-        new_params: Tree = {}
-        new_state: Tree = {}
+    def step(gradient: Tree, state: Tree, params: Tree) -> None:
         for name, p in params.items():
-            g = gradient[name] if decoupled or not weight_decay else gradient[name] + weight_decay * p
-            m = state[f"m/{name}"].lerp(g, 1 - beta1)
-            v = state[f"v/{name}"] * beta2 + (1 - beta2) * g * g
-            t = state[f"t/{name}"] + 1
+            g = gradient[name]
+            if weight_decay and not decoupled:
+                g = g.add_(p, alpha=weight_decay)
+            m = state[f"m/{name}"].lerp_(g, 1 - beta1)
+            v = state[f"v/{name}"].mul_(beta2).addcmul_(g, g, value=1 - beta2)
+            t = state[f"t/{name}"].add_(1)
             # 1 - beta^t, without losing it to rounding in float32.
             correction1, correction2 = (-torch.expm1(t * math.log(beta)) for beta in (beta1, beta2))
-            denominator = (v / correction2).sqrt() + epsilon
-            decayed = p * (1 - lr * weight_decay) if decoupled else p
-            new_params[name] = decayed - lr * (m / correction1) / denominator
-            new_state |= {f"m/{name}": m, f"v/{name}": v, f"t/{name}": t}
-        return new_params, new_state
+            denominator = (v / correction2).sqrt_().add_(epsilon)
+            if decoupled:
+                p.mul_(1 - lr * weight_decay)
+            p.sub_((m / correction1).div_(denominator), alpha=lr)
 
-    return Optimizer(init, update)
+    return Optimizer(init, step)
 
 
 def build_optimizer(name: str, lr: float, momentum: float, weight_decay: float) -> Optimizer:

@@ -45,6 +45,17 @@ def zeros_like(tree: Tree) -> Tree:
     return map_tree(torch.zeros_like, tree)
 
 
+def clone(tree: Tree) -> Tree:
+    """Copy every tensor."""
+    return {name: value.clone() for name, value in tree.items()}
+
+
+def restore(mask: Tensor, tree: Tree, before: Tree) -> None:
+    """Put back, in place, what the clients of a stack had before, where ``mask`` ``(clients,)`` holds."""
+    for name, value in tree.items():
+        value[mask] = before[name][mask]
+
+
 def stack(trees: Sequence[Tree]) -> Tree:
     """Put trees of one client each on a new leading client axis."""
     return map_tree(lambda *values: torch.stack(values), *trees)
@@ -82,6 +93,17 @@ def weighted_sum(stacked: Tree, weights: Tensor) -> Tree:
     {'w': tensor([7.])}
     """
     return map_tree(lambda value: torch.tensordot(weights.to(value.dtype), value, dims=1), stacked)
+
+
+def take(stacked: Tree, clients: Tensor) -> Tree:
+    """Return the part of a stack that ``clients`` (booleans or indices) says."""
+    return {name: value[clients] for name, value in stacked.items()}
+
+
+def is_finite(tree: Tree) -> bool:
+    """Say whether every number of a tree is finite."""
+    # A sum is finite only where its terms are, and needs no array of flags.
+    return all(bool(torch.isfinite(value.sum())) or bool(torch.isfinite(value).all()) for value in tree.values())
 
 
 def finite_clients(stacked: Tree) -> Tensor:

@@ -12,13 +12,14 @@ from torch import Tensor
 from headstart.adapt.protocol import Adapt
 from headstart.core import trees
 from headstart.core.errors import SettingError
+from headstart.core.seeds import Key
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.engine.activations import Activations
 from headstart.engine.predict import predict, predict_stack
-from headstart.engine.protocol import Engine, Failure
-from headstart.engine.rounds import Exclusion, Federated
+from headstart.engine.protocol import Engine, Failure, Job
+from headstart.engine.rounds import Exclusion, Federated, batch_size_of
 from headstart.engine.team import Team
 from headstart.evidence.metrics import LOWER_IS_BETTER, pooled_metrics
 from headstart.federate.protocol import Federate
@@ -120,60 +121,77 @@ def adapt_and_predict(
     """
     if keeps:
         return predict_received(shared, clients, activations, views)
-    stage = _Stage(method, *_recut(shared, method), clients, activations, views, better)
-    privates: list[Tree] = [stage.received(client) if shared.is_personal else {} for client in clients]
-    common: Tree = {} if shared.is_personal else stage.received(clients[0])
+    model, received = _recut(shared, method, clients)
+    desk = _Desk(method, model, received, clients, activations, views, better)
 
     def work(model: Model, params: Tree, private: Tree, data: ClientData) -> tuple[Tree]:
-        return (method(model, {**params, **private}, data),)
+        return (method(model, private, data),)
 
-    for result in engine.map(work, stage.model, common, privates, Team(clients, activations, (seed, "adapt"))):
-        if isinstance(result, Failure):
-            stage.keep_received(result)
-        else:
-            stage.decide(list(result.positions), result.results[0])
-    return Evaluation(stage.probabilities, stage.accepted, tuple(stage.excluded))
+    dtype = next(iter(received.one(0).values())).dtype
+    team, size = Team(clients, activations), len(clients)
+    job = Job(work, model, team, received, desk.finish, batch_size_of(method), size, dtype)
+    return gather(desk, engine, job, (seed, "adapt"))
 
 
-class _Stage:
-    """Clients' results as they come in: decided on, predicted with, and forgotten."""
+def gather(desk: _Desk, engine: Engine, job: Job, key: tuple[Key, ...]) -> Evaluation:
+    """Have every client adapt, and put its predictions in its place."""
+    everyone = np.arange(len(desk.clients))
+    found: dict[int, _Result] = {}
+    with engine.crew(job) as crew:
+        for result in crew.map({}, everyone, key):
+            if isinstance(result, Failure):
+                found[result.position] = desk.keep_received(result)
+            else:
+                found |= dict(zip(result.positions, result.finished, strict=True))
+    results = [found[position] for position in everyone.tolist()]
+    return Evaluation(
+        {view: [result.probabilities[view] for result in results] for view in desk.views},
+        np.array([result.accepted for result in results], dtype=bool),
+        tuple(
+            Exclusion(client.id, 0, result.reason)
+            for client, result in zip(desk.clients, results, strict=True)
+            if result.reason
+        ),
+    )
 
-    def __init__(
-        self,
-        method: Adapt,
-        model: Model,
-        received: Callable[[Client], Params],
-        clients: Sequence[Client],
-        activations: Activations,
-        views: Mapping[View, list[Array]],
-        better: Better,
-    ) -> None:
-        self.method, self.model, self.received = method, model, received
-        self.clients, self.activations, self.views, self.better = clients, activations, views, better
-        self.probabilities: dict[View, list[Array]] = {view: [np.empty(0)] * len(clients) for view in views}
-        self.accepted = np.zeros(len(clients), dtype=bool)
-        self.excluded: list[Exclusion] = []
 
-    def decide(self, positions: list[int], stack: Tree) -> None:
+@dataclass(frozen=True)
+class _Result:
+    """What one client came to; nothing of it is larger than predictions."""
+
+    probabilities: Mapping[View, Array]
+    accepted: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Desk:
+    """Where adapted parameters are decided on, predicted with, and forgotten: in whichever process they come up."""
+
+    method: Adapt
+    model: Model
+    received: Received
+    clients: Sequence[Client]
+    activations: Activations
+    views: Mapping[View, list[Array]]
+    better: Better
+
+    def finish(self, positions: Sequence[int], results: tuple[Tree, ...]) -> list[_Result]:
         """Take the adapted parameters of the clients for whom they are better, and predict."""
-        received = trees.stack([self.received(self.clients[p]) for p in positions])
-        finite = trees.finite_clients(stack)
-        takes = finite & torch.from_numpy(self._is_better(positions, received, stack))
-        self.excluded += [
-            Exclusion(self.clients[p].id, 0, "its adapted parameters have numbers that are not finite")
-            for p, fine in zip(positions, finite, strict=True)
-            if not fine
-        ]
-        self.accepted[positions] = takes.numpy()
-        self._predict(positions, trees.where(takes, stack, received))
+        (adapted,) = results
+        received = self.received.some(np.asarray(positions))
+        finite = trees.finite_clients(adapted).cpu().numpy()
+        takes = finite & self._is_better(positions, received, adapted)
+        probabilities = self._predict(positions, trees.where(torch.from_numpy(takes).to(self.activations.labels.device), adapted, received))
+        reasons = np.where(finite, "", "its adapted parameters have numbers that are not finite").tolist()
+        return [_Result(*each) for each in zip(probabilities, takes.tolist(), reasons, strict=True)]
 
-    def keep_received(self, failure: Failure) -> None:
+    def keep_received(self, failure: Failure) -> _Result:
         """Evaluate a client whose adaptation raised an error with what it received."""
-        client = self.clients[failure.position]
-        self.excluded.append(Exclusion(client.id, 0, failure.reason))
-        self._predict([failure.position], trees.stack([self.received(client)]))
+        positions = [failure.position]
+        return _Result(self._predict(positions, self.received.some(np.array(positions)))[0], False, failure.reason)
 
-    def _is_better(self, positions: list[int], received: Tree, adapted: Tree) -> Array:
+    def _is_better(self, positions: Sequence[int], received: Tree, adapted: Tree) -> Array:
         if not self.method.accept:
             return np.ones(len(positions), dtype=bool)
         rows = [self.views["val"][p] for p in positions]
@@ -185,18 +203,44 @@ class _Stage:
             [not len(r) or self.better(labels[r], old, new) for r, old, new in zip(rows, before, after, strict=True)]
         )
 
-    def _predict(self, positions: list[int], stack: Tree) -> None:
-        for view, rows in self.views.items():
-            found = predict_stack(self.model, stack, self.activations, [rows[p] for p in positions])
-            for position, probabilities in zip(positions, found, strict=True):
-                self.probabilities[view][position] = probabilities
+    def _predict(self, positions: Sequence[int], stack: Tree) -> list[dict[View, Array]]:
+        found = {
+            view: predict_stack(self.model, stack, self.activations, [rows[p] for p in positions])
+            for view, rows in self.views.items()
+        }
+        return [{view: each[i] for view, each in found.items()} for i in range(len(positions))]
 
 
-def _recut(shared: Shared, method: Adapt) -> tuple[Model, Callable[[Client], Params]]:
+@dataclass(frozen=True, eq=False)
+class Received:
+    """What each client starts to adapt with, by its position.
+
+    Attributes:
+        common: what all of them received; None where clients differ.
+        personal: returns what a client received.
+        clients: by position.
+    """
+
+    common: Params | None
+    personal: Callable[[Client], Params]
+    clients: Sequence[Client]
+
+    def one(self, position: int) -> Tree:
+        """Return what one client received."""
+        return self.personal(self.clients[position]) if self.common is None else self.common
+
+    def some(self, positions: Array) -> Tree:
+        """Return what several clients received, as a stack."""
+        if self.common is not None:
+            return trees.broadcast(self.common, len(positions))
+        return trees.stack([self.one(int(position)) for position in positions])
+
+
+def _recut(shared: Shared, method: Adapt, clients: Sequence[Client]) -> tuple[Model, Received]:
     """Cut the received weights where the adaptation wants it; clients may differ above that cut only."""
     model, params = shared.model.recut(shared.received_by_all(), method.trainable)
     if not shared.is_personal:
-        return model, lambda _: params
+        return model, Received(params, lambda _: params, clients)
 
     def received(client: Client) -> Params:
         weights = shared.model.weights(shared.received(client))
@@ -208,7 +252,7 @@ def _recut(shared: Shared, method: Adapt) -> tuple[Model, Callable[[Client], Par
             )
         return trees.select(weights, params)
 
-    return model, received
+    return model, Received(None, received, clients)
 
 
 def _equal(left: Tensor, right: Tensor) -> bool:

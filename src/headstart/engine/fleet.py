@@ -1,58 +1,87 @@
-"""All clients at once, where that pays: heads are trained as stacks, by batched matrix products."""
+"""The fast engine: it does each job in the way that costs least on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from headstart.core import trees
-from headstart.core.trees import Tree
-from headstart.engine.protocol import Chunk, Failure, Work
-from headstart.engine.serial import Serial
-from headstart.engine.team import Team
-from headstart.models.model import Model
+import numpy as np
+import torch
+
+from headstart.engine.calibration import can_fork, timings_of
+from headstart.engine.protocol import Crew, Job
+from headstart.engine.serial import OneByOne
+from headstart.engine.stacks import Stacked
+from headstart.engine.strategy import HEADS, Strategy, Way, cheapest, num_cores
+from headstart.engine.threads import threads
+from headstart.engine.workers import Workers
+
+SLOT_BYTES = 2**30
+"""Memory that results of clients may take while they wait for their turn."""
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """Stacks of clients for heads; one client after another for deeper training.
+    """Stacks of heads and of small networks, or one client after another, in one process or in several.
 
     Attributes:
-        chunk_bytes: memory that one stack's padded activations may take.
+        way: always this one; None chooses by a short calibration.
+        workers: number of processes; None takes the number of cores.
+        chunk_bytes: memory that one stack may take.
+        folder: where calibrations are kept; None keeps them as long as the engine lives.
     """
 
+    way: Way | None = None
+    workers: int | None = None
     chunk_bytes: int = 256 * 2**20
+    folder: Path | None = None
+    _chosen: dict[str, Strategy] = field(default_factory=dict)
 
-    def map(
-        self, work: Work, model: Model, shared: Tree, privates: Sequence[Tree], team: Team
-    ) -> Iterator[Chunk | Failure]:
-        """Do ``work`` for chunks of clients; a chunk that fails is done again one by one, to find the culprit."""
-        if not model.is_head_only:
-            yield from Serial().map(work, model, shared, privates, team)
-            return
-        for positions in self.chunks(model, team):
-            span = slice(positions[0], positions[-1] + 1)
-            some = Team(team.clients[span], team.activations, team.key)
-            try:
-                stacked = trees.stack(privates[span])
-                results = work(model, trees.broadcast(shared, len(positions)), stacked, some.some(slice(None)))
-            except Exception:
-                yield from _shift(Serial().map(work, model, shared, privates[span], some), positions[0])
-            else:
-                yield Chunk(positions, results)
+    @contextmanager
+    def crew(self, job: Job) -> Iterator[Crew]:
+        """Choose a way and yield who goes it."""
+        strategy = self.strategy(job)
+        job = replace(job, model=replace(job.model, channels_last=strategy.channels_last))
+        match strategy.way:
+            case "stack":
+                yield Stacked(job, self.chunk_bytes)
+            case "loop":
+                with threads(strategy.threads):
+                    yield OneByOne(job)
+            case "workers":
+                with Workers(job, strategy.workers, self._slots(job, strategy.workers)) as workers:
+                    yield workers
 
-    def chunks(self, model: Model, team: Team) -> Iterator[list[int]]:
-        """Split the team into runs of clients whose padded activations fit."""
-        widest = max((len(client.train) for client in team.clients), default=1)
-        per_client = max(1, widest) * model.network.num_features * 16
-        size = max(1, self.chunk_bytes // per_client)
-        for start in range(0, len(team.clients), size):
-            yield list(range(start, min(start + size, len(team.clients))))
+    def strategy(self, job: Job) -> Strategy:
+        """Choose how to do a job."""
+        if job.model.is_head_only and self.way in (None, "stack"):
+            return HEADS
+        if self.way == "workers":
+            return Strategy("workers", self._processes(job))
+        if self.way is not None:
+            return Strategy(self.way, threads=torch.get_num_threads())
+        key = f"{job.model.network.name} {job.model.cut} {job.batch_size} {job.cohort_size} {job.dtype}"
+        if key not in self._chosen:
+            self._chosen[key] = self._calibrated(job)
+        return self._chosen[key]
 
+    def _calibrated(self, job: Job) -> Strategy:
+        on_cpu = job.team.activations.labels.device.type == "cpu"
+        sample = np.arange(min(len(job.team.clients), 100))
+        steps = float(np.ceil(job.team.rows.sizes(sample) / job.batch_size).mean()) if len(sample) else 0.0
+        return cheapest(
+            timings_of(job, self.folder),
+            clients=job.cohort_size,
+            steps=steps,
+            cores=self._processes(job),
+            can_fork=on_cpu and can_fork(),
+        )
 
-def _shift(results: Iterator[Chunk | Failure], by: int) -> Iterator[Chunk | Failure]:
-    for result in results:
-        if isinstance(result, Failure):
-            yield Failure(result.position + by, result.reason)
-        else:
-            yield Chunk([position + by for position in result.positions], result.results)
+    def _processes(self, job: Job) -> int:
+        return min(self.workers or num_cores(), max(1, job.cohort_size))
+
+    def _slots(self, job: Job, workers: int) -> int:
+        """Return how many results may wait: twice as many as there are processes, or more where they are small."""
+        return max(2 * workers, min(job.cohort_size, SLOT_BYTES // max(1, job.num_bytes)))

@@ -1,39 +1,79 @@
-"""The order in which a client sees its examples: a function of the key alone."""
+"""The order in which clients see their examples: a function of the key and the client's id alone."""
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
-from headstart.core.seeds import Key, numpy_generator
+from headstart.core.seeds import Key, derive
 from headstart.data.examples import Array
-from headstart.models.batches import Balance
+from headstart.models.batches import Passes
 
 PADDING = -1
 
 
-def minibatch_order(
-    labels: Array,
-    *,
-    batch_size: int,
-    epochs: int,
-    balance: Balance,
-    key: tuple[Key, ...],
-    steps: int | None = None,
-) -> Array:
-    """Return positions of one client's examples, ``(steps, batch)``, with -1 where a last batch is not full.
+class Order(Protocol):
+    """Says in which order clients meet their examples."""
+
+    def __call__(
+        self, ids: Sequence[str], labels: Sequence[Array], passes: Passes, key: tuple[Key, ...]
+    ) -> Array:
+        """Return positions in each client's examples, ``(clients, steps, batch)`` int64, -1 where padded.
+
+        Args:
+            ids: of the clients.
+            labels: of each client's examples, in their own order.
+            passes: how many, and in batches of which size.
+            key: seed and round, or whatever else this order belongs to.
+        """
+        ...
+
+
+def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key: tuple[Key, ...]) -> Array:
+    """Shuffle each client's examples by a hash of the key, the client's id, the epoch and the position.
 
     Every epoch is a permutation, or as many draws with replacement in which each class present is equally likely.
+    Clients of one size are shuffled together; who else is shuffled changes nothing.
     """
-    per_epoch = -(-len(labels) // batch_size)
-    if steps is not None:
-        epochs = -(-steps // max(per_epoch, 1))
-    order = np.full((epochs, per_epoch * batch_size), PADDING, dtype=np.int64)
-    generator = numpy_generator(*key)
-    for epoch in range(epochs):
-        order[epoch, : len(labels)] = _one_epoch(labels, balance, generator)
-    return order.reshape(epochs * per_epoch, batch_size)[:steps]
+    seeds = mix(np.array([hash_id(name) for name in ids], dtype=np.uint64) ^ np.uint64(derive(*key, passes.stream)))
+    sizes = np.array([len(each) for each in labels])
+    steps = [num_steps(int(size), passes) for size in sizes]
+    order = np.full((len(ids), max(steps, default=0), passes.batch_size), PADDING, dtype=np.int64)
+    for size in np.unique(sizes[sizes > 0]):
+        members = np.flatnonzero(sizes == size)
+        drawn = _draw(seeds[members], [labels[i] for i in members], passes)
+        order[members, : drawn.shape[1]] = drawn
+    return order
+
+
+def num_steps(size: int, passes: Passes) -> int:
+    """Count the minibatches of a client with ``size`` examples."""
+    per_epoch = -(-size // passes.batch_size)
+    return passes.epochs * per_epoch if passes.steps is None or not size else passes.steps
+
+
+def _draw(seeds: Array, labels: Sequence[Array], passes: Passes) -> Array:
+    """Order clients of one size: ``(clients, steps, batch)``."""
+    size = len(labels[0])
+    per_epoch = -(-size // passes.batch_size)
+    epochs = -(-num_steps(size, passes) // per_epoch)
+    counters = np.arange(epochs * size, dtype=np.uint64).reshape(1, epochs, size)
+    draws = mix(seeds[:, None, None] + counters * GOLDEN)
+    order = np.full((len(seeds), epochs, per_epoch * passes.batch_size), PADDING, dtype=np.int64)
+    order[..., :size] = _sampled(draws, labels) if passes.balance == "sampling" else np.argsort(draws, axis=-1)
+    return order.reshape(len(seeds), epochs * per_epoch, passes.batch_size)[:, : passes.steps]
+
+
+def _sampled(draws: Array, labels: Sequence[Array]) -> Array:
+    """Turn draws into positions such that each class present is equally likely."""
+    uniform = draws / np.float64(2**64)
+    ends = [np.cumsum(class_weights(own)) / len(own) for own in labels]
+    found = [np.searchsorted(end, each, side="right") for end, each in zip(ends, uniform, strict=True)]
+    return np.minimum(np.stack(found), len(labels[0]) - 1)
 
 
 def class_weights(labels: Array) -> Array:
@@ -43,7 +83,24 @@ def class_weights(labels: Array) -> Array:
     return weights
 
 
-def _one_epoch(labels: Array, balance: Balance, generator: np.random.Generator) -> np.ndarray[Any, Any]:
-    if balance != "sampling" or len(labels) == 0:
-        return generator.permutation(len(labels))
-    return generator.choice(len(labels), size=len(labels), p=class_weights(labels) / len(labels))
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def mix(values: Array) -> Array:
+    """Hash 64-bit integers to 64-bit integers: the finaliser of SplitMix64.
+
+    Steele, Lea, Flood: *Fast Splittable Pseudorandom Number Generators*, OOPSLA 2014,
+    https://doi.org/10.1145/2660193.2660195 (with the constants of Stafford's variant 13).
+
+    >>> mix(np.array([0, 1], dtype=np.uint64))
+    array([                   0,  6238072747940578789], dtype=uint64)
+    """
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+@lru_cache(maxsize=2**16)
+def hash_id(name: str) -> int:
+    """Hash a client's id to 64 bits."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from headstart.core import trees
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.engine.activations import Activations
-from headstart.models.model import Model
+from headstart.models.model import Model, head_logits
 
 BATCH = 512
 """Examples per forward pass."""
@@ -22,11 +22,10 @@ BATCH = 512
 def predict(model: Model, params: Params, activations: Activations, indices: Array) -> Array:
     """Return class probabilities ``(len(indices), classes)`` of one set of parameters, float64."""
     inputs = activations.at(model)
-    parts = [
-        _probabilities(model.logits(params, inputs[torch.from_numpy(indices[start : start + BATCH])]))
-        for start in range(0, len(indices), BATCH)
-    ]
-    return np.concatenate(parts) if parts else np.zeros((0, model.network.num_classes))
+    params = model.arranged(params)
+    rows = torch.from_numpy(indices).to(inputs.device)
+    parts = [_probabilities(model.logits(params, inputs[some])) for some in rows.split(BATCH)]
+    return np.concatenate(parts) if len(indices) else np.zeros((0, model.network.num_classes))
 
 
 @torch.no_grad()
@@ -39,18 +38,25 @@ def predict_stack(model: Model, stack: Tree, activations: Activations, indices: 
         activations: of the federation's examples.
         indices: one array per client of the stack; lengths may differ.
     """
-    if model.is_head_only and len(indices) > 1:
-        return list(_predict_heads(stack, activations.at(model), indices))
-    return [predict(model, trees.unstack(stack, i), activations, rows) for i, rows in enumerate(indices)]
+    if not model.is_head_only or len(indices) == 1:
+        return [predict(model, trees.unstack(stack, i), activations, rows) for i, rows in enumerate(indices)]
+    features = activations.at(model)
+    if all(rows is indices[0] for rows in indices):
+        return list(_probabilities(head_logits(stack, features[torch.from_numpy(indices[0]).to(features.device)])))
+    return _predict_heads(stack, features, indices)
 
 
-def _predict_heads(stack: Tree, features: Tensor, indices: Sequence[Array]) -> Iterator[Array]:
-    """One product per client without padding: evaluation is one pass, so gathering costs more than the loop."""
+def _predict_heads(stack: Tree, features: Tensor, indices: Sequence[Array]) -> list[Array]:
+    """Gather all clients' rows at once, and give each head its part: padding would cost more than the loop."""
     weights, biases = stack["head.weight"], stack["head.bias"]
-    for weight, bias, rows in zip(weights, biases, indices, strict=True):
-        yield _probabilities(torch.addmm(bias, features[torch.from_numpy(rows)].to(weight.dtype), weight.mT))
+    sizes = [len(rows) for rows in indices]
+    rows = torch.from_numpy(np.concatenate(indices)).to(features.device)
+    parts = features.index_select(0, rows).to(weights.dtype).split(sizes)
+    logits = [torch.addmm(bias, part, weight.mT) for weight, bias, part in zip(weights, biases, parts, strict=True)]
+    found = _probabilities(torch.cat(logits))
+    return np.split(found, np.cumsum(sizes)[:-1])
 
 
 def _probabilities(logits: Tensor) -> Array:
-    probabilities: Array = torch.softmax(logits.double(), dim=-1).numpy()
+    probabilities: Array = torch.softmax(logits.double(), dim=-1).cpu().numpy()
     return probabilities

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from headstart.core import trees
 from headstart.core.errors import ClientError, SettingError
-from headstart.core.seeds import numpy_generator
+from headstart.core.seeds import Key, numpy_generator
 from headstart.core.trees import Params, Tree
+from headstart.data.examples import Array
 from headstart.data.federation import Client
+from headstart.data.roster import Roster
 from headstart.engine.activations import Activations
-from headstart.engine.protocol import Chunk, Engine, Failure
+from headstart.engine.order import Order, keyed_order
+from headstart.engine.privates import ByClient, PrivateStore
+from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
 from headstart.engine.team import Team
 from headstart.federate.protocol import Federate, Schedule
 from headstart.models.batches import ClientData
 from headstart.models.model import Model
+from headstart.models.training import LocalTraining
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,18 @@ class Federated:
         """Return a client's private tree."""
         return self.privates.get(client.id, self.newcomer)
 
+    def after(self, shared: Tree, answers: Answers, download: int) -> Federated:
+        """Return what the stage has come to after one more round."""
+        traffic = Traffic(self.traffic.download + download, self.traffic.upload + answers.upload)
+        excluded = (*self.excluded, *answers.excluded)
+        return replace(self, shared=shared, traffic=traffic, excluded=excluded, rounds=self.rounds + 1)
+
 
 OnRound = Callable[[int, Federated], None]
-"""Told the number of finished rounds and what the stage has come to."""
+"""Told the number of finished rounds and what the stage has come to; private trees change from round to round."""
+
+Sample = Callable[[int, Schedule, int, int], Array]
+"""``sample(population, schedule, seed, round)``: positions of a round's clients among those sorted by id."""
 
 
 def run_rounds(
@@ -83,6 +97,8 @@ def run_rounds(
     seed: int,
     max_bad_clients: float = 0.5,
     on_round: OnRound | None = None,
+    sample: Sample | None = None,
+    order: Order = keyed_order,
 ) -> Federated:
     """Run a federated method to its last round.
 
@@ -96,6 +112,8 @@ def run_rounds(
         seed: with the round and a client's id it fixes every random choice.
         max_bad_clients: share of a cohort that may fail before the run stops.
         on_round: called after every round, and once before the first.
+        sample: who takes part in a round; None draws by the seed.
+        order: in which order clients meet their examples.
 
     Raises:
         ClientError: more than the allowed share of a cohort failed.
@@ -107,63 +125,76 @@ def run_rounds(
             "federate.trainable: must leave the clients something to share, received a cut above which the method "
             "keeps everything private; train more blocks, or federate nothing"
         )
-    members = sorted((client for client in clients if len(client.train)), key=lambda client: client.id)
-    now = Federated(shared, {}, newcomer)
-    for round_number in range(method.schedule.rounds):
-        if on_round:
-            on_round(round_number, now)
-        cohort = sample_cohort(members, method.schedule, seed, round_number)
-        answers = collect(method, model, now, cohort, activations, engine, (seed, "round", round_number))
-        check_failures(answers.excluded, len(cohort), max_bad_clients, round_number)
-        shared, state = answers.serve(method, model, now.shared, state)
-        now = Federated(
-            shared,
-            {**now.privates, **answers.privates},
-            newcomer,
-            Traffic(
-                now.traffic.download + trees.num_bytes(now.shared) * len(cohort),
-                now.traffic.upload + answers.upload,
-            ),
-            (*now.excluded, *answers.excluded),
-            round_number + 1,
-        )
+    team = Team(members(clients), activations, order)
+    privates = PrivateStore(newcomer, len(team.clients))
+    now = Federated(shared, ByClient(privates, team.clients), newcomer)
+    with engine.crew(_job(method, model, params, team, privates)) as crew:
+        for round_number in range(method.schedule.rounds):
+            if on_round:
+                on_round(round_number, now)
+            cohort = (sample or sample_cohort)(len(team.clients), method.schedule, seed, round_number)
+            answers = collect(method, now, cohort, crew, team, privates, (seed, "round", round_number))
+            check_failures(answers.excluded, len(cohort), max_bad_clients, round_number)
+            shared, state = answers.serve(method, model, now.shared, state)
+            now = now.after(shared, answers, trees.num_bytes(now.shared) * len(cohort))
     if on_round:
         on_round(now.rounds, now)
     return now
 
 
-def sample_cohort(members: Sequence[Client], schedule: Schedule, seed: int, round_number: int) -> list[Client]:
-    """Draw the clients of one round; those that drop out are not among them."""
-    size = min(schedule.cohort_size or len(members), len(members))
-    chosen = numpy_generator(seed, "cohort", round_number).choice(len(members), size=size, replace=False)
-    cohort = [members[i] for i in sorted(chosen)]
-    return [c for c in cohort if _answers(c, schedule.client_dropout, seed, round_number)]
+def members(clients: Sequence[Client]) -> Sequence[Client]:
+    """Return the clients with training examples, sorted by id."""
+    if isinstance(clients, Roster):
+        return clients
+    return sorted((client for client in clients if len(client.train)), key=lambda client: client.id)
 
 
-def _answers(client: Client, dropout: float, seed: int, round_number: int) -> bool:
-    return not dropout or numpy_generator(seed, "dropout", round_number, client.id).random() >= dropout
+def _job(method: Federate, model: Model, params: Params, team: Team, privates: PrivateStore) -> Job:
+    def work(model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
+        return method.client_update(model, shared, private, data)
+
+    size = min(method.schedule.cohort_size or len(team.clients), len(team.clients))
+    dtype = next(iter(params.values())).dtype
+    return Job(work, model, team, privates, batch_size=batch_size_of(method), cohort_size=size, dtype=dtype)
+
+
+def batch_size_of(method: object) -> int:
+    """Return the size of a method's minibatches; the usual one, if it takes no steps."""
+    local = getattr(method, "local", None)
+    return local.batch_size if isinstance(local, LocalTraining) else LocalTraining().batch_size
+
+
+def sample_cohort(population: int, schedule: Schedule, seed: int, round_number: int) -> Array:
+    """Draw the clients of one round, without replacement; those that drop out are not among them."""
+    generator = numpy_generator(seed, "cohort", round_number)
+    size = min(schedule.cohort_size or population, population)
+    chosen = np.sort(generator.choice(population, size=size, replace=False)) if size < population else np.arange(size)
+    if not schedule.client_dropout:
+        return chosen
+    # Drawn for places in the cohort, which the seed and the round have fixed.
+    answers = numpy_generator(seed, "dropout", round_number).random(size) >= schedule.client_dropout
+    return chosen[answers]
 
 
 @dataclass
 class Answers:
     """What a cohort sent, added up as it came in."""
 
+    round: int
     total: Tree = field(default_factory=dict)
     weight: float = 0.0
     upload: int = 0
-    privates: dict[str, Tree] = field(default_factory=dict)
     excluded: list[Exclusion] = field(default_factory=list)
 
-    def take(self, updates: Tree, weights: Tensor) -> None:
-        """Add a stack of updates."""
-        summed = trees.weighted_sum(updates, weights)
+    def take(self, summed: Tree, weight: float, num_bytes: int) -> None:
+        """Add a weighted sum of updates."""
         self.total = trees.add(self.total, summed) if self.total else summed
-        self.weight += float(weights.sum())
-        self.upload += trees.num_bytes(updates)
+        self.weight += weight
+        self.upload += num_bytes
 
-    def exclude(self, clients: Sequence[Client], round_number: int, reason: str) -> None:
+    def exclude(self, clients: Sequence[str], reason: str) -> None:
         """Note clients that are left out of this round."""
-        self.excluded += [Exclusion(client.id, round_number, reason) for client in clients]
+        self.excluded += [Exclusion(client, self.round, reason) for client in clients]
 
     def serve(self, method: Federate, model: Model, shared: Tree, state: Tree) -> tuple[Tree, Tree]:
         """Let the server use what came; a round without answers changes nothing."""
@@ -175,49 +206,46 @@ class Answers:
 
 def collect(
     method: Federate,
-    model: Model,
     now: Federated,
-    cohort: Sequence[Client],
-    activations: Activations,
-    engine: Engine,
-    key: tuple[int | str, ...],
+    cohort: Array,
+    crew: Crew,
+    team: Team,
+    privates: PrivateStore,
+    key: tuple[Key, ...],
 ) -> Answers:
     """Have a cohort do its client updates and add them up; bad answers are left out and named."""
-    answers, round_number = Answers(), now.rounds
-
-    def work(model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
-        return method.client_update(model, shared, private, data)
-
-    team = Team(cohort, activations, key)
-    for result in engine.map(work, model, now.shared, [now.private(client) for client in cohort], team):
+    answers = Answers(now.rounds)
+    for result in crew.map(now.shared, cohort, key):
         if isinstance(result, Failure):
-            answers.excluded.append(Exclusion(cohort[result.position].id, round_number, result.reason))
+            answers.exclude([team.clients[result.position].id], result.reason)
         else:
-            _take_chunk(answers, result, method, cohort, round_number)
+            privates.put(*_take_chunk(answers, result, method, team))
     return answers
 
 
-def _take_chunk(answers: Answers, chunk: Chunk, method: Federate, cohort: Sequence[Client], round_number: int) -> None:
-    updates, privates = chunk.results
-    members = [cohort[position] for position in chunk.positions]
+def _take_chunk(answers: Answers, chunk: Chunk, method: Federate, team: Team) -> tuple[Array, Tree]:
+    """Add a chunk's updates; return whose private trees to keep, and these."""
+    (updates, privates), positions = chunk.results, np.asarray(chunk.positions)
     if answers.total and not same_shapes(updates, answers.total):
-        answers.exclude(members, round_number, "its update has other names or shapes than the others'")
-        return
-    finite = trees.finite_clients({**updates, **{f"private/{name}": value for name, value in privates.items()}})
-    good = [i for i in range(len(members)) if finite[i]]
-    answers.exclude(
-        [member for member, fine in zip(members, finite, strict=True) if not fine],
-        round_number,
-        "what it computed has numbers that are not finite",
-    )
-    if privates:
-        answers.privates |= {members[i].id: trees.unstack(privates, i) for i in good}
-    if good:
-        sizes = torch.tensor([float(len(members[i].train)) for i in good], dtype=torch.float64)
-        answers.take(
-            {name: value[finite] for name, value in updates.items()},
-            torch.ones_like(sizes) if method.reduce == "sum" else sizes,
-        )
+        answers.exclude(_ids(team, positions), "its update has other names or shapes than the others'")
+        return positions[:0], {}
+    sizes = torch.from_numpy(team.rows.sizes(positions).astype(np.float64))
+    weights = torch.ones_like(sizes) if method.reduce == "sum" else sizes
+    # One bad client spoils the sum, so that a finite sum clears them all.
+    summed = trees.weighted_sum(updates, weights)
+    if not (trees.is_finite(summed) and trees.is_finite(privates)):
+        good = trees.finite_clients({**updates, **{f"private/{name}": value for name, value in privates.items()}}).cpu()
+        answers.exclude(_ids(team, positions[~good.numpy()]), "what it computed has numbers that are not finite")
+        positions, weights = positions[good.numpy()], weights[good]
+        updates, privates = trees.take(updates, good), trees.take(privates, good)
+        summed = trees.weighted_sum(updates, weights)
+    if len(positions):
+        answers.take(summed, float(weights.sum()), trees.num_bytes(updates))
+    return positions, privates
+
+
+def _ids(team: Team, positions: Array) -> list[str]:
+    return [team.clients[int(position)].id for position in positions]
 
 
 def same_shapes(stack: Tree, tree: Tree) -> bool:

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 from headstart.core import trees
+from headstart.core.seeds import Key
 from headstart.core.trees import Tree
-from headstart.engine.protocol import Chunk, Failure, Work
-from headstart.engine.team import Team
-from headstart.models.model import Model
+from headstart.data.examples import Array
+from headstart.engine.protocol import Chunk, Failure, Job, chunk_of, failure_of
 
 
 class Serial:
     """One client after another."""
 
-    def map(
-        self, work: Work, model: Model, shared: Tree, privates: Sequence[Tree], team: Team
-    ) -> Iterator[Chunk | Failure]:
-        """Do ``work`` for each client in turn."""
-        for position, private in enumerate(privates):
-            try:
-                results = work(model, shared, private, team.one(position))
-            # A client's failure, whatever it is, must not end the others' work.
-            except Exception as error:
-                yield Failure(position, f"{type(error).__name__}: {error}")
-            else:
-                yield Chunk([position], tuple(trees.stack([result]) for result in results))
+    def crew(self, job: Job) -> nullcontext[OneByOne]:
+        """Return who does the job."""
+        return nullcontext(OneByOne(job))
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """Does a job client by client."""
+
+    job: Job
+
+    def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
+        """Do the work for each client in turn."""
+        for position in positions.tolist():
+            yield self.one(shared, position, key)
+
+    def one(self, shared: Tree, position: int, key: tuple[Key, ...]) -> Chunk | Failure:
+        """Do one client's work; its failure, whatever it is, must not end the others' work."""
+        job = self.job
+        try:
+            results = job.work(job.model, shared, job.privates.one(position), job.team.one(position, key))
+            return chunk_of(job, [position], tuple(trees.stack([result]) for result in results))
+        except Exception as error:
+            return failure_of(position, error)

@@ -1,45 +1,62 @@
-"""A team: the clients whose work an engine does now, and their data as methods see it."""
+"""A team: the clients of a stage, and their training data as methods see it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from headstart.core.seeds import Key
+from headstart.core.trees import Params
 from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.engine.activations import Activations
-from headstart.engine.order import PADDING, class_weights, minibatch_order
-from headstart.models.batches import Balance, Batch
+from headstart.engine.grams import Grams
+from headstart.engine.order import PADDING, Order, class_weights, keyed_order
+from headstart.engine.rows import RowTable
+from headstart.models.batches import Balance, Batch, Passes, Walk
 from headstart.models.model import Model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Team:
-    """Clients and what fixes their randomness.
+    """Clients who do a piece of work, and what fixes the order of their examples.
 
     Attributes:
-        clients: in the order of the results.
+        clients: all that may take part in the stage; a position in it names a client to an engine.
         activations: of all the federation's examples.
-        key: seed and round; with a client's id it fixes that client's batch order.
+        order: in which order clients meet their examples.
     """
 
     clients: Sequence[Client]
     activations: Activations
-    key: tuple[Key, ...]
+    order: Order = keyed_order
+    _grams: dict[str, Grams] = field(default_factory=dict)
 
-    def one(self, position: int) -> OneClient:
-        """Return one client's training data."""
+    def one(self, position: int, key: tuple[Key, ...]) -> OneClient:
+        """Return one client's training data; ``key`` is the seed and the round."""
         client = self.clients[position]
-        return OneClient(self.activations, client.train, (*self.key, client.id))
+        return OneClient(self.activations, client.id, client.train, self.order, key)
 
-    def some(self, positions: slice) -> ManyClients:
+    def some(self, positions: Array, key: tuple[Key, ...]) -> ManyClients:
         """Return several clients' training data as a stack."""
-        return ManyClients([self.one(i) for i in range(*positions.indices(len(self.clients)))])
+        return ManyClients(self, positions, key)
+
+    @cached_property
+    def rows(self) -> RowTable:
+        """The clients' examples."""
+        return RowTable(self.clients, self.activations)
+
+    def grams(self, model: Model, dtype: torch.dtype) -> Grams:
+        """Return the inner products of every client's features."""
+        key = f"{model.frozen_key} {dtype}"
+        if key not in self._grams:
+            self._grams[key] = Grams(self.rows, model.network.num_features, dtype)
+        return self._grams[key]
 
 
 @dataclass(frozen=True)
@@ -47,87 +64,116 @@ class OneClient:
     """Training data of one client; batches are never padded."""
 
     activations: Activations
+    id: str
     indices: Array
+    order: Order
     key: tuple[Key, ...]
 
-    def batches(
-        self,
-        model: Model,
-        *,
-        batch_size: int,
-        epochs: int,
-        steps: int | None = None,
-        balance: Balance = "none",
-        stream: str = "",
-    ) -> Iterator[Batch]:
+    def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield minibatches; see :class:`headstart.models.batches.ClientData`."""
-        inputs = self.activations.at(model)
-        order, weights = (
-            self.plan(batch_size, epochs, steps, balance, stream),
-            torch.from_numpy(self.weights(balance)),
-        )
-        for row in order:
-            positions = row[row != PADDING]
-            rows = torch.from_numpy(self.indices[positions])
-            yield Batch(inputs[rows], self.activations.labels[rows], weights[positions])
+        inputs, labels = self.activations.at(model), self.activations.examples.labels[self.indices]
+        weights = torch.from_numpy(example_weights(labels, passes.balance)).to(inputs.device)
+        for positions in self.order([self.id], [labels], passes, self.key)[0]:
+            kept = positions[positions != PADDING]
+            rows = torch.from_numpy(self.indices[kept]).to(inputs.device)
+            yield Batch(inputs[rows], self.activations.labels[rows], weights[kept], full=True)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one batch."""
-        rows = torch.from_numpy(self.indices)
-        return Batch(self.activations.at(model)[rows], self.activations.labels[rows], torch.ones(len(rows)))
+        inputs = self.activations.at(model)
+        rows = torch.from_numpy(self.indices).to(inputs.device)
+        return Batch(inputs[rows], self.activations.labels[rows], inputs.new_ones(len(rows), dtype=torch.float32), full=True)
 
-    def plan(self, batch_size: int, epochs: int, steps: int | None, balance: Balance, stream: str) -> Array:
-        """Return the order of positions, ``(steps, batch)``."""
-        labels = self.activations.examples.labels[self.indices]
-        key = (*self.key, stream)
-        return minibatch_order(labels, batch_size=batch_size, epochs=epochs, steps=steps, balance=balance, key=key)
+    def walk(self, model: Model, params: Params, passes: Passes) -> None:
+        """Return nothing: the specification trains with batches."""
 
-    def weights(self, balance: Balance) -> Array:
-        """Return the weight of each example, float32."""
-        labels = self.activations.examples.labels[self.indices]
-        weights = class_weights(labels) if balance == "loss" else np.ones(len(labels))
-        return weights.astype(np.float32)
+    @property
+    def ids(self) -> list[str]:
+        """The client's id alone."""
+        return [self.id]
+
+    def first(self) -> OneClient:
+        """Return the same client with its first example alone."""
+        return replace(self, indices=self.indices[:1])
 
 
 @dataclass(frozen=True)
 class ManyClients:
     """Training data of a stack of clients; ragged sizes are padded with weight 0."""
 
-    members: Sequence[OneClient]
+    team: Team
+    positions: Array
+    key: tuple[Key, ...]
 
-    def batches(
-        self,
-        model: Model,
-        *,
-        batch_size: int,
-        epochs: int,
-        steps: int | None = None,
-        balance: Balance = "none",
-        stream: str = "",
-    ) -> Iterator[Batch]:
+    def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield stacked minibatches; see :class:`headstart.models.batches.ClientData`."""
-        orders = [member.plan(batch_size, epochs, steps, balance, stream) for member in self.members]
-        weights = [member.weights(balance) for member in self.members]
-        for step in range(max(len(order) for order in orders)):
-            yield self._gather(model, [order[step : step + 1].ravel() for order in orders], weights)
+        order, inputs = self._order(passes), self.team.activations.at(model)
+        places, weights, full = self._place(order, passes.balance, inputs.device)
+        rows = self._rows.gather(1, places.flatten(1)).view_as(places)
+        for step in range(order.shape[1]):
+            index = rows[:, step]
+            labels = self.team.activations.labels[index]
+            yield Batch(take(inputs, index), labels, weights[:, step], full[step])
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one padded batch."""
-        positions = [np.arange(len(member.indices)) for member in self.members]
-        return self._gather(model, positions, [member.weights("none") for member in self.members])
+        rows = self.team.rows
+        weights = self._example_weights("none")
+        inputs = rows.take(model, self.positions)
+        full = bool((rows.sizes(self.positions) > 0).all())
+        return Batch(inputs, self.team.activations.labels[self._rows], weights, full)
 
-    def _gather(self, model: Model, positions: Sequence[Array], weights: Sequence[Array]) -> Batch:
-        width = max(1, *(len(p) for p in positions))
-        rows = np.zeros((len(positions), width), dtype=np.int64)
-        weight = np.zeros((len(positions), width), dtype=np.float32)
-        for i, (member, chosen) in enumerate(zip(self.members, positions, strict=True)):
-            real = chosen[chosen != PADDING]
-            rows[i, : len(real)], weight[i, : len(real)] = member.indices[real], weights[i][real]
-        activations = self.members[0].activations
-        index = torch.from_numpy(rows)
-        return Batch(_take(activations.at(model), index), activations.labels[index], torch.from_numpy(weight))
+    def walk(self, model: Model, params: Params, passes: Passes) -> Walk | None:
+        """Return the passes as positions; None where batches are cheaper, or the inner products take too much room."""
+        if not model.is_head_only:
+            return None
+        grams = self.team.grams(model, params["head.weight"].dtype)
+        if not grams.pay(self.positions, passes, model.network.num_classes):
+            return None
+        places, weights, full = self._place(self._order(passes), passes.balance, self._rows.device)
+        return Walk(places, weights, full, grams.at(model, self.positions))
+
+    @property
+    def ids(self) -> list[str]:
+        """The clients' ids."""
+        return [self.team.clients[position].id for position in self.positions.tolist()]
+
+    @cached_property
+    def _rows(self) -> Tensor:
+        return self.team.rows.at(self.positions)
+
+    def _order(self, passes: Passes) -> Array:
+        return self.team.order(self.ids, self._labels, passes, self.key)
+
+    @property
+    def _labels(self) -> list[Array]:
+        labels = self.team.activations.examples.labels[self._rows.cpu().numpy()]
+        return [own[:size] for own, size in zip(labels, self.team.rows.sizes(self.positions), strict=True)]
+
+    def _place(self, order: Array, balance: Balance, device: torch.device) -> tuple[Tensor, Tensor, tuple[bool, ...]]:
+        """Return places in the padded examples, their weights, and for each step whether all clients take it."""
+        real = order != PADDING
+        places = torch.from_numpy(np.where(real, order, 0)).to(device)
+        weights = torch.from_numpy(real.astype(np.float32)).to(device)
+        if balance == "loss":
+            own = self._example_weights(balance)
+            weights = weights * own.gather(1, places.flatten(1)).view_as(places)
+        return places, weights, tuple(real[..., 0].all(0).tolist())
+
+    def _example_weights(self, balance: Balance) -> Tensor:
+        sizes = self.team.rows.sizes(self.positions)
+        weights = (np.arange(self._rows.shape[1]) < sizes[:, None]).astype(np.float32)
+        if balance == "loss":
+            for i, labels in enumerate(self._labels):
+                weights[i, : len(labels)] = example_weights(labels, balance)
+        return torch.from_numpy(weights).to(self._rows.device)
 
 
-def _take(values: Tensor, index: Tensor) -> Tensor:
+def example_weights(labels: Array, balance: Balance) -> Array:
+    """Return the weight of each example of one client, float32."""
+    return (class_weights(labels) if balance == "loss" else np.ones(len(labels))).astype(np.float32)
+
+
+def take(values: Tensor, index: Tensor) -> Tensor:
     """Gather rows for a stack: ``(clients, width, …)``."""
-    return values[index.reshape(-1)].reshape(*index.shape, *values.shape[1:])
+    return values.index_select(0, index.reshape(-1)).view(*index.shape, *values.shape[1:])

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from torch import Tensor
 
+from headstart.core.trees import Params
+
 if TYPE_CHECKING:
     from headstart.models.model import Model
 
@@ -23,43 +25,72 @@ class Batch:
         inputs: activations at the model's cut, ``([clients,] batch, …)``.
         labels: class indices, ``([clients,] batch)``, int64.
         weights: importance of each example, ``([clients,] batch)``; 0 marks padding.
+        full: whether every client is known to have an example here.
     """
 
     inputs: Tensor
     labels: Tensor
     weights: Tensor
+    full: bool = False
 
     @property
     def active(self) -> Tensor:
         """Whether a client has any example in this batch; shape ``()`` or ``(clients,)``."""
         return self.weights.sum(-1) > 0
 
+    @property
+    def is_stack(self) -> bool:
+        """Whether there is a client axis."""
+        return self.labels.dim() > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """Shuffled passes of a client over its data.
+
+    Attributes:
+        batch_size: examples per step; the last batch of an epoch may be smaller (padded, in a stack).
+        epochs: passes over the data.
+        steps: number of minibatches, over as many passes as that takes; None counts epochs.
+        balance: care for imbalanced classes.
+        stream: names the random order, so that two phases of one method differ.
+    """
+
+    batch_size: int
+    epochs: int = 1
+    steps: int | None = None
+    balance: Balance = "none"
+    stream: str = ""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Passes of a stack of clients as positions in their examples, and what a walk in dual form needs.
+
+    Attributes:
+        positions: ``(clients, steps, batch)`` int64, 0 where padded.
+        weights: of the examples at these positions, 0 where padded; same shape.
+        full: for each step whether every client has an example.
+        gram: inner products of each client's examples, plus 1 for the intercept, ``(clients, n, n)``.
+    """
+
+    positions: Tensor
+    weights: Tensor
+    full: tuple[bool, ...]
+    gram: Tensor
+
 
 class ClientData(Protocol):
     """The training data of one client, or of a stack of clients."""
 
-    def batches(
-        self,
-        model: Model,
-        *,
-        batch_size: int,
-        epochs: int,
-        steps: int | None = None,
-        balance: Balance = "none",
-        stream: str = "",
-    ) -> Iterator[Batch]:
-        """Yield ``epochs`` passes of shuffled minibatches, or exactly ``steps`` minibatches.
-
-        Args:
-            model: its cut says which activations the batches hold.
-            batch_size: examples per step; the last batch of an epoch may be smaller (padded, in a stack).
-            epochs: passes over the data.
-            steps: number of minibatches, over as many passes as that takes; None counts epochs.
-            balance: care for imbalanced classes.
-            stream: names the random order, so that two phases of one method differ.
-        """
+    def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
+        """Yield shuffled minibatches of the activations at the model's cut."""
         ...
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one batch, unshuffled, weights 1 (0 for padding in a stack)."""
+        ...
+
+    def walk(self, model: Model, params: Params, passes: Passes) -> Walk | None:
+        """Return the passes as positions, where training the head ``params`` in dual form is cheaper than in batches."""
         ...

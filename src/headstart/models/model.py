@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
+from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from headstart.core import trees
@@ -16,6 +16,7 @@ from headstart.core.content import hash_json, hash_tree
 from headstart.core.errors import ModelError
 from headstart.core.trees import Params
 from headstart.models.batches import Batch
+from headstart.models.layout import channels_last
 from headstart.models.network import Network
 
 Trainable = Literal["head", "all"] | int
@@ -34,11 +35,13 @@ class Model:
         network: the skeleton.
         cut: number of frozen blocks, from 0 to ``network.depth``.
         frozen: every weight and buffer that does not train, whether below the cut or above it.
+        channels_last: whether pictures are laid out channel by channel within a pixel while they train.
     """
 
     network: Network
     cut: int
     frozen: Params
+    channels_last: bool = False
 
     @property
     def is_head_only(self) -> bool:
@@ -68,23 +71,52 @@ class Model:
         result: Tensor = functional_call(self.network, below, (inputs, 0, self.cut))
         return result
 
+    @property
+    def trainable(self) -> Params:
+        """Weights of the names and shapes that train; their values mean nothing."""
+        return {name: value.detach() for name, value in self.network.named_parameters() if name not in self.frozen}
+
+    @cached_property
+    def num_trainable(self) -> int:
+        """Number of weights that train."""
+        return sum(value.numel() for value in self.trainable.values())
+
+    @cached_property
+    def above(self) -> Params:
+        """The frozen weights and buffers of what lies above the cut."""
+        return {name: value for name, value in self.frozen.items() if _block_of(name) >= self.cut}
+
+    def arranged(self, params: Params) -> Params:
+        """Lay out weights as they train fastest."""
+        return {name: channels_last(value) for name, value in params.items()} if self.channels_last else params
+
     def logits(self, params: Params, inputs: Tensor) -> Tensor:
         """Return class scores ``(…, batch, classes)`` from activations at the cut."""
         if self.is_head_only:
             return head_logits(params, inputs)
-        above = {name: value for name, value in self.frozen.items() if _block_of(name) >= self.cut}
-        result: Tensor = functional_call(self.network, {**above, **params}, (inputs, self.cut))
+        if params["head.bias"].dim() > 1:
+            return vmap(self._logits)(params, inputs)
+        return self._logits(params, channels_last(inputs) if self.channels_last else inputs)
+
+    def _logits(self, params: Params, inputs: Tensor) -> Tensor:
+        weights = {**self.above, **params}
+        result: Tensor = functional_call(self.network, weights, (inputs, self.cut), tie_weights=False)
         return result
 
     def gradient(self, params: Params, batch: Batch) -> Params:
         """Return the gradient of the batch's weighted mean cross-entropy with respect to ``params``."""
         if self.is_head_only:
             return head_gradient(params, batch)
+        if batch.is_stack:
+            return vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights)
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         loss = weighted_loss(self.logits(leaves, batch.inputs), batch)
         # A weight that this input never reaches has gradient zero.
         gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, gradients, strict=True))
+
+    def _loss(self, params: Params, inputs: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        return weighted_loss(self._logits(params, inputs), Batch(inputs, labels, weights))
 
 
 def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Model, Params]:

@@ -1,8 +1,8 @@
-"""The loop that every gradient method shares."""
+"""How a client trains: settings that every gradient method shares."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -11,8 +11,10 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from headstart.core import trees
 from headstart.core.optimizers import Optimizer, build_optimizer
 from headstart.core.registry import Scale
-from headstart.core.trees import Params, Tree
-from headstart.models.batches import Balance, Batch, ClientData
+from headstart.core.trees import Params
+from headstart.models.batches import Balance, Batch, ClientData, Passes
+from headstart.models.descent import descend
+from headstart.models.dual import descend_dual
 from headstart.models.model import Model
 
 Regularizer = Callable[[Params], Params]
@@ -45,15 +47,10 @@ class LocalTraining:
         """Return the optimiser, its step size times ``lr_factor``."""
         return build_optimizer(self.optimizer, self.client_lr * lr_factor, self.momentum, self.weight_decay)
 
-    def batches(self, model: Model, data: ClientData, epochs: int, stream: str = "") -> Iterable[Batch]:
-        """Return ``epochs`` shuffled passes over ``data``, or ``local_steps``; ``stream`` names their random order."""
-        return data.batches(
-            model,
-            batch_size=self.batch_size,
-            epochs=epochs,
-            steps=self.local_steps,
-            balance=self.balance,
-            stream=stream,
+    def passes(self, epochs: int, stream: str = "") -> Passes:
+        """Return ``epochs`` shuffled passes, or ``local_steps``; ``stream`` names their random order."""
+        return Passes(
+            batch_size=self.batch_size, epochs=epochs, steps=self.local_steps, balance=self.balance, stream=stream
         )
 
     def fit(
@@ -67,32 +64,17 @@ class LocalTraining:
         stream: str = "",
     ) -> Params:
         """Train ``params`` for ``epochs`` passes over ``data``."""
-        optimizer = self.build()
-        batches = self.batches(model, data, epochs, stream)
-        return descend(model, params, optimizer.init(params), batches, optimizer, regularizer)[0]
+        optimizer, passes = self.build(), self.passes(epochs, stream)
+        # Only SGD is linear in its gradients, which the dual form needs.
+        if self.optimizer == "sgd" and regularizer is None and (walk := data.walk(model, params, passes)):
+            return descend_dual(params, data.everything(model), walk, optimizer)
+        params = model.arranged(params)
+        slope = model.gradient if regularizer is None else _regularized(model, regularizer)
+        return descend(slope, params, optimizer.init(params), data.batches(model, passes), optimizer)[0]
 
 
-def descend(
-    model: Model,
-    params: Params,
-    state: Tree,
-    batches: Iterable[Batch],
-    optimizer: Optimizer,
-    regularizer: Regularizer | None = None,
-) -> tuple[Params, Tree]:
-    """Take one optimiser step per batch, for one client or a stack; return parameters and optimiser state.
+def _regularized(model: Model, regularizer: Regularizer) -> Callable[[Params, Batch], Params]:
+    def gradient(params: Params, batch: Batch) -> Params:
+        return trees.add(model.gradient(params, batch), regularizer(params))
 
-    A client of a stack that has no example in a batch is left as it was, its optimiser state too: weighting its loss
-    by zero would not do, since momentum, weight decay and a regulariser would still move it.
-    """
-    for batch in batches:
-        gradient = model.gradient(params, batch)
-        if regularizer is not None:
-            gradient = trees.add(gradient, regularizer(params))
-        stepped, stepped_state = optimizer.update(gradient, state, params)
-        if batch.weights.dim() > 1:
-            active = batch.active
-            stepped = trees.where(active, stepped, params)
-            stepped_state = trees.where(active, stepped_state, state)
-        params, state = stepped, stepped_state
-    return params, state
+    return gradient

@@ -17,11 +17,12 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params
-from headstart.models.batches import ClientData
+from headstart.models.batches import ClientData, Passes
 from headstart.models.model import Model, Trainable, cut_at, weighted_loss
 from headstart.models.network import Network
 from headstart.models.registry import new_head
-from headstart.models.training import LocalTraining, descend
+from headstart.models.descent import descend
+from headstart.models.training import LocalTraining
 from headstart.start.protocol import Build, Pool, Tell, silent
 
 
@@ -76,8 +77,8 @@ def train_until_stale(
     best, best_loss, stale = params, mean_loss(model, params, pool.val), 0
     for epoch in range(epochs):
         optimizer = local.build(lr_factor=(1 + math.cos(math.pi * epoch / epochs)) / 2)
-        batches = local.batches(model, pool.train, 1, stream=f"pretrain-{epoch}")
-        params, state = descend(model, params, state, batches, optimizer)
+        batches = pool.train.batches(model, local.passes(1, stream=f"pretrain-{epoch}"))
+        params, state = descend(model.gradient, params, state, batches, optimizer)
         loss = mean_loss(model, params, pool.val)
         tell(f"epoch {epoch + 1} of {epochs}, validation loss {loss:.3f}")
         best, best_loss, stale = (params, loss, 0) if loss < best_loss else (best, best_loss, stale + 1)
@@ -89,7 +90,7 @@ def train_until_stale(
 def mean_loss(model: Model, params: Params, data: ClientData) -> float:
     """Return the mean cross-entropy over ``data``."""
     total, count = 0.0, 0
-    for batch in data.batches(model, batch_size=256, epochs=1):
+    for batch in data.batches(model, Passes(batch_size=256)):
         size = len(batch.labels)
         total += float(weighted_loss(model.logits(params, batch.inputs), batch)) * size
         count += size

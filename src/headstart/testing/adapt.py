@@ -14,17 +14,19 @@ from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict
-from headstart.engine.fleet import Fleet
-from headstart.engine.protocol import Engine, Failure
+from headstart.engine.protocol import Engine, Failure, Job
 from headstart.engine.serial import Serial
+from headstart.engine.privates import PrivateStore
 from headstart.engine.team import Team
 from headstart.models.batches import ClientData
 from headstart.models.model import Model
 from headstart.testing.compare import (
+    FORKED,
     Breaking,
     assert_same,
     check_is_frozen,
     copied,
+    fleets,
     label,
     own_fields,
     quick,
@@ -69,11 +71,14 @@ def adapted(
         return (method(model, {**params, **private}, data),)
 
     clients = clients or world.federation.clients
-    team, found = Team(clients, world.activations, (0, "adapt")), {}
-    for result in (engine or world.engine).map(work, world.model, world.params, [{} for _ in clients], team):
-        assert not isinstance(result, Failure), f"{label(method)}: client '{clients[result.position].id}': {result}"
-        for i, position in enumerate(result.positions):
-            found[clients[position].id] = trees.unstack(result.results[0], i)
+    team, found = Team(clients, world.activations), {}
+    job = Job(work, world.model, team, PrivateStore({}, len(clients)), dtype=world.params["head.weight"].dtype)
+    with (engine or world.engine).crew(job) as crew:
+        for result in crew.map(world.params, np.arange(len(clients)), (0, "adapt")):
+            assert not isinstance(result, Failure), f"{label(method)}: client '{clients[result.position].id}': {result}"
+            for i, position in enumerate(result.positions):
+                # Memory that workers share is written again.
+                found[clients[position].id] = trees.clone(trees.unstack(result.results[0], i))
     return found
 
 
@@ -121,10 +126,12 @@ def check_deterministic(method: Adapt, world: World) -> None:
 def check_engines_agree(method: Adapt, world: World) -> None:
     """One client after another or all at once: the same numbers."""
     for name, variant in variants(method):
-        serial, fleet = adapted(variant, world, Serial()), adapted(variant, world, Fleet())
-        for client in serial:
-            what = f"{label(method)}, {name}: serial and fleet, client '{client}'"
-            assert_same(what, serial[client], fleet[client], world.tolerance)
+        serial = adapted(variant, world, Serial())
+        for fleet in fleets(world, forks=name in FORKED):
+            found = adapted(variant, world, fleet)
+            for client in serial:
+                what = f"{label(method)}, {name}: serial and {fleet}, client '{client}'"
+                assert_same(what, serial[client], found[client], world.tolerance)
 
 
 def check_client_order(method: Adapt, world: World) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,24 +12,41 @@ import torch
 from torch import Tensor
 
 from headstart.core import trees
+from headstart.core.seeds import Key
 from headstart.core.trees import Tree
-from headstart.engine.protocol import Chunk, Engine, Failure, Work
-from headstart.engine.team import Team
-from headstart.models.batches import ClientData
+from headstart.data.examples import Array
+from headstart.engine.calibration import can_fork
+from headstart.engine.fleet import Fleet
+from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
+from headstart.engine.team import ManyClients
 from headstart.models.model import Model
 from headstart.models.training import LocalTraining
+from headstart.testing.world import World
 
 SMALL: Mapping[str, Any] = {"batch_size": 4}
 LOCAL_VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "partial last batches": {**SMALL},
     "momentum and weight decay": {**SMALL, "momentum": 0.9, "weight_decay": 0.01},
-    "adam": {**SMALL, "optimizer": "adam", "client_lr": 0.01, "weight_decay": 0.01},
-    "adamw": {**SMALL, "optimizer": "adamw", "client_lr": 0.01, "weight_decay": 0.01},
+    "adam": {**SMALL, "optimizer": "adam", "client_lr": 0.002, "weight_decay": 0.01},
+    "adamw": {**SMALL, "optimizer": "adamw", "client_lr": 0.002, "weight_decay": 0.01},
     "class-weighted loss": {**SMALL, "balance": "loss"},
     "class-balanced sampling": {**SMALL, "balance": "sampling"},
     "three local steps": {**SMALL, "local_steps": 3},
 }
 """Ways to train on a client under which a method must behave."""
+
+
+FORKED = ("as given", "a cohort of four with dropout")
+"""Variants that are tried in processes too, which take some time to start."""
+
+
+def fleets(world: World, *, forks: bool) -> Iterator[Fleet]:
+    """Yield a fleet for each way to do a job: all clients as one stack, two at a time, one by one, in processes."""
+    yield Fleet(way="stack")
+    yield Fleet(way="stack", chunk_bytes=2 * 16 * world.model.network.num_features * 16)
+    yield Fleet(way="loop")
+    if forks and can_fork():
+        yield Fleet(way="workers", workers=2)
 
 
 def label(method: object) -> str:
@@ -105,14 +123,26 @@ class Counting:
     download: int = 0
     upload: int = 0
 
-    def map(
-        self, work: Work, model: Model, shared: Tree, privates: Sequence[Tree], team: Team
-    ) -> Iterator[Chunk | Failure]:
+    @contextmanager
+    def crew(self, job: Job) -> Iterator[CountingCrew]:
+        """Yield who does the job."""
+        with self.engine.crew(job) as crew:
+            yield CountingCrew(self, crew)
+
+
+@dataclass(frozen=True)
+class CountingCrew:
+    """A crew whose traffic is counted."""
+
+    counts: Counting
+    crew: Crew
+
+    def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
         """Do the work; count the shared tree once per client, and what each client sends."""
-        self.download += sum(trees.num_bytes(shared) for _ in privates)
-        for result in self.engine.map(work, model, shared, privates, team):
+        self.counts.download += trees.num_bytes(shared) * len(positions)
+        for result in self.crew.map(shared, positions, key):
             if isinstance(result, Chunk):
-                self.upload += trees.num_bytes(result.results[0])
+                self.counts.upload += trees.num_bytes(result.results[0])
             yield result
 
 
@@ -125,18 +155,15 @@ class Breaking:
     diverges: str
     reason: str = field(default="the disk is full", init=False)
 
-    def map(
-        self, work: Work, model: Model, shared: Tree, privates: Sequence[Tree], team: Team
-    ) -> Iterator[Chunk | Failure]:
+    def crew(self, job: Job) -> AbstractContextManager[Crew]:
         """Do the work, and break it for two clients."""
 
-        def broken(model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, ...]:
-            names = [member.key[-1] for member in getattr(data, "members", [data])]
-            if self.raises in names:
+        def broken(model: Model, shared: Tree, private: Tree, data: Any) -> tuple[Tree, ...]:
+            if self.raises in data.ids:
                 raise OSError(self.reason)
-            first, *rest = work(model, shared, private, data)
-            bad = torch.tensor([name == self.diverges for name in names])
-            bad = bad if hasattr(data, "members") else bad[0]
+            first, *rest = job.work(model, shared, private, data)
+            bad = torch.tensor([name == self.diverges for name in data.ids])
+            bad = bad if isinstance(data, ManyClients) else bad[0]
             return trees.where(bad, trees.scale(first, float("nan")), first), *rest
 
-        return self.engine.map(broken, model, shared, privates, team)
+        return self.engine.crew(dataclasses.replace(job, work=broken))

@@ -9,7 +9,7 @@ import torch
 from headstart.core import trees
 from headstart.core.trees import Params, Tree
 from headstart.data.federation import Client, pooled_client
-from headstart.engine.fleet import Fleet
+from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
 from headstart.engine.rounds import Federated, run_rounds
 from headstart.engine.serial import Serial
@@ -17,11 +17,13 @@ from headstart.engine.team import OneClient
 from headstart.federate.protocol import Federate
 from headstart.models.model import weighted_loss
 from headstart.testing.compare import (
+    FORKED,
     Breaking,
     Counting,
     assert_same,
     check_is_frozen,
     copied,
+    fleets,
     label,
     quick,
     variants,
@@ -128,13 +130,11 @@ def check_private_stays(method: Federate, world: World) -> None:
 
 
 def check_engines_agree(method: Federate, world: World) -> None:
-    """One client after another, all at once or two at a time: the same numbers."""
-    two_at_a_time = Fleet(chunk_bytes=2 * 16 * world.model.network.num_features * 16)
-    fleets = (Fleet(), two_at_a_time) if world.model.is_head_only else (Fleet(),)
+    """One client after another, all at once, two at a time, in processes: the same numbers."""
     for name, variant in variants(method):
         serial = run(variant, world, Serial())
-        for fleet in fleets:
-            what = f"{label(method)}, {name}: serial and fleet"
+        for fleet in fleets(world, forks=name in FORKED):
+            what = f"{label(method)}, {name}: serial and {fleet}"
             _assert_equal_runs(what, serial, run(variant, world, fleet), world.tolerance)
 
 
@@ -208,7 +208,7 @@ FEDERATE_CHECKS: tuple[FederateCheck, ...] = (
 
 def _data(world: World, position: int) -> OneClient:
     client = world.federation.clients[position]
-    return OneClient(world.activations, client.train, (0, "check", client.id))
+    return OneClient(world.activations, client.id, client.train, keyed_order, (0, "check"))
 
 
 def _shape(tree: Tree) -> Tree:

@@ -36,4 +36,5 @@ def build_small_cnn(spec: ModelSpec, shape: Shape, num_classes: int) -> Network:
 
 
 def _stage(below: int, above: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(below, above, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+    # Pooling first gives ReLU a quarter of the work; the two commute.
+    return nn.Sequential(nn.Conv2d(below, above, kernel_size=3, padding=1), nn.MaxPool2d(2), nn.ReLU())

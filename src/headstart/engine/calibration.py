@@ -1,0 +1,148 @@
+"""A short calibration: what a client's step costs on this machine, one way and another; kept by machine and model."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import headstart
+from headstart.core import trees
+from headstart.core.content import hash_json
+from headstart.core.errors import HeadstartError
+from headstart.core.files import read_json, write_json
+from headstart.core.trees import Params
+from headstart.engine.protocol import Job
+from headstart.engine.strategy import Timings, name_of, num_cores
+from headstart.engine.threads import threads
+from headstart.models.batches import Batch
+from headstart.models.model import Model
+
+SECONDS = 0.2
+"""How long one way is tried, at least twice."""
+
+MOST_STACKED_WEIGHTS = 500_000
+"""Weights of a network above which stacking has nothing to gain: its products are large enough."""
+
+STACKED = 16
+"""Clients of a stack that is tried."""
+
+
+def timings_of(job: Job, folder: Path | None) -> Timings:
+    """Return what steps cost, from the folder if they have been measured before.
+
+    Args:
+        job: whose model and batch size.
+        folder: where timings are kept; None to measure anew.
+    """
+    path = folder / f"{_key(job)}.json" if folder else None
+    known = read_json(path) if path and path.exists() else None
+    if known:
+        return Timings(**known)
+    found = measure(job.model, *_try_batch(job))
+    if path:
+        write_json(path, asdict(found))
+    return found
+
+
+def _key(job: Job) -> str:
+    model, shape = job.model, list(job.team.activations.at(job.model).shape[1:])
+    weights = [[name, list(value.shape)] for name, value in model.network.named_parameters()]
+    machine = [platform.machine(), platform.processor(), _cpu(), num_cores(), torch.__version__, headstart.__version__]
+    return hash_json([machine, model.network.name, weights, model.cut, shape, str(job.dtype), str(job.team.activations.labels.device), job.batch_size])
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next((line for line in lines if line.startswith(("model name", "Model"))), "")
+    return ""
+
+
+def _try_batch(job: Job) -> tuple[Params, Batch]:
+    """Return weights and a batch that cost what real ones do."""
+    inputs = job.team.activations.at(job.model)
+    rows = torch.arange(job.batch_size, device=inputs.device) % len(inputs)
+    labels = torch.zeros(job.batch_size, dtype=torch.int64, device=inputs.device)
+    params = {name: value.detach().to(inputs.device, job.dtype) for name, value in job.model.trainable.items()}
+    return params, Batch(inputs[rows], labels, torch.ones(job.batch_size, device=inputs.device), full=True)
+
+
+def measure(model: Model, params: Params, batch: Batch) -> Timings:
+    """Time a step of one client with one thread and with all, in both layouts, and of a stack."""
+    loop = {}
+    for count in sorted({1, num_cores()}):
+        for last in (False, True):
+            with threads(count):
+                loop[name_of(count, channels_last=last)] = seconds_of(_step(replace(model, channels_last=last), params, batch))
+    best = replace(model, channels_last=loop[name_of(1, channels_last=True)] < loop[name_of(1, channels_last=False)])
+    with threads(1):
+        alone = min(loop[name_of(1, channels_last=last)] for last in (False, True))
+        return Timings(loop, _stacked(model, params, batch), _contended(_step(best, params, batch)) / alone)
+
+
+def _step(model: Model, params: Params, batch: Batch) -> Callable[[], Any]:
+    arranged = model.arranged(params)
+    return lambda: model.gradient(arranged, batch)
+
+
+def _stacked(model: Model, params: Params, batch: Batch) -> float | None:
+    """Time a stack's step per client; None where it cannot pay, or the network's modules cannot be stacked."""
+    if model.num_trainable > MOST_STACKED_WEIGHTS:
+        return None
+    many = Batch(*(value.expand(STACKED, *value.shape) for value in (batch.inputs, batch.labels, batch.weights)), full=True)
+    try:
+        return seconds_of(_step(model, trees.broadcast(params, STACKED), many)) / STACKED
+    except (RuntimeError, NotImplementedError, ValueError, HeadstartError):
+        return None
+
+
+def _contended(step: Callable[[], Any]) -> float:
+    """Time a step while every other core does the same, in processes of their own."""
+    if not can_fork():
+        return seconds_of(step)
+    context = multiprocessing.get_context("fork")
+    others = [context.Process(target=_repeat, args=(step,), daemon=True) for _ in range(num_cores() - 1)]
+    for other in others:
+        other.start()
+    try:
+        return seconds_of(step)
+    finally:
+        for other in others:
+            other.kill()
+            other.join()
+
+
+def _repeat(step: Callable[[], Any]) -> None:
+    torch.set_num_threads(1)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        step()
+
+
+def can_fork() -> bool:
+    """Say whether this system can clone a process with what it has in memory."""
+    return "fork" in multiprocessing.get_all_start_methods() and platform.system() == "Linux"
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Return the least time that some work took."""
+    best, begin = float("inf"), time.perf_counter()
+    for turn in range(1000):
+        before = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        # The first time everything is new.
+        best = min(best, now - before) if turn else best
+        if turn and now - begin > SECONDS:
+            break
+    return best

@@ -1,0 +1,75 @@
+"""Inner products of every client's features: computed once for a stage, like the features themselves."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.data.examples import Array
+from headstart.engine.rows import MANY, RowTable
+from headstart.models.batches import Passes
+from headstart.models.model import Model
+
+MOST_BYTES = 256 * 2**20
+"""Room that inner products of a whole team may take; a larger team's are computed when they are needed."""
+
+TRAFFIC, GEMM = 8, 1 / 8
+"""What moving a number costs, and what a multiplication inside a large product costs, in single multiplications."""
+
+
+class Grams:
+    """Inner products, plus 1 for the intercept.
+
+    Args:
+        rows: whose.
+        num_features: length of a feature vector.
+        dtype: of the head.
+    """
+
+    def __init__(self, rows: RowTable, num_features: int, dtype: torch.dtype) -> None:
+        self.rows, self.num_features, self.dtype = rows, num_features, dtype
+
+    @cached_property
+    def _kept(self) -> tuple[Tensor, Array] | None:
+        """Room for all clients' products, and which are done; None where that would be too much."""
+        clients = len(self.rows.clients)
+        if clients > MANY:
+            return None
+        widest = int(self.rows.sizes(np.arange(clients)).max(initial=1))
+        if clients * widest**2 * self.dtype.itemsize > MOST_BYTES:
+            return None
+        # Memory that nobody writes to is never given out by the system.
+        return torch.empty(clients, widest, widest, dtype=self.dtype), np.zeros(clients, dtype=bool)
+
+    def pay(self, positions: Array, passes: Passes, num_classes: int) -> bool:
+        """Say whether training in dual form is cheaper than with batches, in multiplications per client."""
+        size = int(self.rows.sizes(positions).max(initial=1))
+        if len(positions) * size**2 * self.dtype.itemsize > MOST_BYTES:
+            return False
+        met = passes.steps * passes.batch_size if passes.steps is not None else passes.epochs * size
+        once = 0.0 if self._kept is not None else size**2 * self.num_features * GEMM
+        dual = 2 * size * self.num_features * num_classes + met * size * num_classes + once
+        return dual < met * self.num_features * (2 * num_classes + TRAFFIC)
+
+    def at(self, model: Model, positions: Array) -> Tensor:
+        """Return the inner products of some clients' features, ``(clients, widest, widest)``."""
+        if self._kept is None:
+            return self._compute(model, positions)
+        kept, done = self._kept
+        if not done[positions].all():
+            missing = positions[~done[positions]]
+            found = self._compute(model, missing)
+            width = found.shape[1]
+            kept[torch.from_numpy(missing), :width, :width] = found
+            done[missing] = True
+        widest = int(self.rows.sizes(positions).max(initial=1))
+        if len(positions) == len(kept):
+            return kept[:, :widest, :widest] if np.array_equal(positions, np.arange(len(kept))) else kept[positions]
+        return kept.index_select(0, torch.from_numpy(positions))[:, :widest, :widest]
+
+    def _compute(self, model: Model, positions: Array) -> Tensor:
+        features = self.rows.take(model, positions).to(self.dtype)
+        return torch.bmm(features, features.mT).add_(1)

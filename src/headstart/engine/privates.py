@@ -1,0 +1,105 @@
+"""Private trees of clients, those of absent clients in a memory-mapped file."""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from headstart.core import trees
+from headstart.core.trees import Tree
+from headstart.data.examples import Array
+from headstart.data.federation import Client
+
+
+class Privates(Protocol):
+    """Private trees by a client's position in its team."""
+
+    def one(self, position: int) -> Tree:
+        """Return one client's tree."""
+        ...
+
+    def some(self, positions: Array) -> Tree:
+        """Return several clients' trees as a stack."""
+        ...
+
+
+class PrivateStore:
+    """Private trees that change from round to round, one row per client in a temporary file.
+
+    The file is sparse: it takes the room of the clients who have taken part. Memory holds what the system finds
+    worth keeping. Processes forked from this one see the same rows.
+
+    Args:
+        newcomer: the tree of a client who has not taken part yet.
+        population: number of clients.
+    """
+
+    def __init__(self, newcomer: Tree, population: int) -> None:
+        self.newcomer = newcomer
+        self._known = np.frombuffer(mmap.mmap(-1, max(population, 1)), dtype=np.bool_)[:population]
+        self._rows = {name: _rows_of(value, population) for name, value in newcomer.items()}
+
+    @property
+    def members(self) -> Array:
+        """Positions of the clients who have taken part."""
+        return np.flatnonzero(self._known)
+
+    def one(self, position: int) -> Tree:
+        """Return one client's tree."""
+        return trees.unstack(self.some(np.array([position])), 0)
+
+    def some(self, positions: Array) -> Tree:
+        """Return several clients' trees as a stack."""
+        if not self.newcomer:
+            return {}
+        known = torch.from_numpy(self._known[positions].copy())
+        rows = {name: torch.from_numpy(np.asarray(rows[positions])) for name, rows in self._rows.items()}
+        rows = {name: value.to(self.newcomer[name].device) for name, value in rows.items()}
+        return trees.where(known, rows, trees.broadcast(self.newcomer, len(positions)))
+
+    def put(self, positions: Array, stack: Tree) -> None:
+        """Keep several clients' trees."""
+        for name, value in stack.items():
+            self._rows[name][positions] = value.detach().cpu().numpy()
+        if stack:
+            self._known[positions] = True
+
+
+def _rows_of(value: torch.Tensor, population: int) -> Array:
+    """Return an array with one row per client, on disk."""
+    array = value.detach().cpu().numpy()
+    with tempfile.TemporaryFile(prefix="headstart-privates-") as file:
+        file.truncate(max(1, population * array.nbytes))
+        shape = (population, *array.shape)
+        return np.memmap(file, dtype=array.dtype, mode="r+", shape=shape) if array.nbytes else np.empty(shape, array.dtype)
+
+
+class ByClient(Mapping[str, Tree]):
+    """A store's private trees by client id, of the clients who have taken part.
+
+    Args:
+        store: the trees by position.
+        clients: the clients by position.
+    """
+
+    def __init__(self, store: PrivateStore, clients: Sequence[Client]) -> None:
+        self._store, self._clients = store, clients
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {self._clients[int(position)].id: int(position) for position in self._store.members}
+
+    def __getitem__(self, client: str) -> Tree:
+        return self._store.one(self._positions[client])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        return len(self._positions)

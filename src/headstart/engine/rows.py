@@ -1,0 +1,81 @@
+"""Which rows of the examples belong to which clients, for many clients at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.data.examples import Array
+from headstart.data.federation import Client
+from headstart.engine.activations import Activations
+from headstart.models.model import Model
+
+MANY = 100_000
+"""Clients above which nothing is kept for all of them, only for a cohort."""
+
+SMALL_TABLE = 2**22
+"""Entries up to which the rows of all clients are tabled once."""
+
+
+class RowTable:
+    """Training rows of clients, padded with row 0 to the largest.
+
+    Args:
+        clients: whose rows.
+        activations: the examples' activations.
+    """
+
+    def __init__(self, clients: Sequence[Client], activations: Activations) -> None:
+        self.clients, self.activations = clients, activations
+        self._taken: tuple[str, Array, Tensor] | None = None
+
+    @cached_property
+    def _table(self) -> tuple[Tensor, Array] | None:
+        """Rows and sizes of all clients, where that is little."""
+        if len(self.clients) > MANY:
+            return None
+        widest = max((len(client.train) for client in self.clients), default=1)
+        return self._tabled(range(len(self.clients))) if len(self.clients) * widest <= SMALL_TABLE else None
+
+    def _tabled(self, positions: Sequence[int] | Array) -> tuple[Tensor, Array]:
+        rows = [self.clients[int(p)].train for p in positions]
+        sizes = np.array([len(own) for own in rows], dtype=np.int64)
+        padded = np.zeros((len(rows), max(1, int(sizes.max(initial=1)))), dtype=np.int64)
+        padded[np.arange(padded.shape[1]) < sizes[:, None]] = np.concatenate(rows) if rows else []
+        return torch.from_numpy(padded).to(self.activations.labels.device), sizes
+
+    def at(self, positions: Array) -> Tensor:
+        """Return rows of some clients, ``(clients, widest of them)`` int64."""
+        if self._table is None:
+            return self._tabled(positions)[0]
+        rows, sizes = self._table
+        widest = max(1, int(sizes[positions].max(initial=1)))
+        return rows[torch.from_numpy(positions).to(rows.device), :widest]
+
+    def sizes(self, positions: Array) -> Array:
+        """Return how many examples each client has."""
+        if self._table is None:
+            return np.array([len(self.clients[int(p)].train) for p in positions], dtype=np.int64)
+        return self._table[1][positions]
+
+    def take(self, model: Model, positions: Array) -> Tensor:
+        """Return activations at the model's cut, ``(clients, widest, …)``; the last ones are kept for the next round."""
+        if self._taken and self._taken[0] == model.frozen_key and np.array_equal(self._taken[1], positions):
+            return self._taken[2]
+        values, rows = self.activations.at(model), self.at(positions)
+        self._taken = (model.frozen_key, positions, gather(values, rows))
+        return self._taken[2]
+
+
+def gather(values: Tensor, rows: Tensor) -> Tensor:
+    """Gather rows for a stack, without a copy where they lie one after another."""
+    flat = rows.reshape(-1)
+    if len(flat) and torch.equal(flat, torch.arange(len(flat), device=flat.device) + flat[0]):
+        found = values[int(flat[0]) : int(flat[0]) + len(flat)]
+    else:
+        found = values.index_select(0, flat)
+    return found.view(*rows.shape, *values.shape[1:])

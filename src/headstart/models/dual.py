@@ -1,0 +1,103 @@
+"""Softmax regression by gradient descent, in dual form.
+
+A head that is trained from ``W`` with plain or heavy-ball SGD never leaves ``scale * W + A F``, where ``F`` are the
+client's features and ``A`` has one coefficient per class and example (the representer theorem; Schölkopf, Herbrich,
+Smola: *A Generalized Representer Theorem*, COLT 2001). So the steps can be taken on the logits of the examples and on
+``A``, with the features' inner products, and the features themselves are read twice: before and after. SGD is linear
+in its gradients and parameters, so that momentum and weight decay act on these as on the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from headstart.core.optimizers import Optimizer
+from headstart.core.products import products
+from headstart.core.trees import Params, Tree
+from headstart.models.batches import Batch, Walk
+from headstart.models.descent import descend
+
+
+@dataclass(frozen=True)
+class DualBatch:
+    """One minibatch of a stack of clients, as positions in their examples.
+
+    Attributes:
+        positions: ``(clients, batch)``.
+        labels: ``(clients, batch)``.
+        weights: of the examples over their sum; 0 for padding, ``(clients, batch)``.
+        rows: of the clients' inner products, ``(clients, batch, n)``.
+        active: whether a client has any example in this batch.
+        full: whether every client has.
+    """
+
+    positions: Tensor
+    labels: Tensor
+    weights: Tensor
+    rows: Tensor
+    active: Tensor
+    full: bool
+
+
+def descend_dual(params: Params, examples: Batch, walk: Walk, optimizer: Optimizer) -> Params:
+    """Train a stack of heads; equal to the same steps on the weights, but for rounding.
+
+    Args:
+        params: ``head.weight`` ``(clients, classes, features)`` and ``head.bias`` ``(clients, classes)``.
+        examples: every client's, features ``(clients, n, features)``.
+        walk: in which order they are met.
+        optimizer: SGD, with or without momentum and weight decay.
+    """
+    weight, bias = params["head.weight"], params["head.bias"]
+    features = examples.inputs.to(weight.dtype)
+    logits = class_major_logits(weight, bias, features)
+    state = {"logits": logits, "coefficients": torch.zeros_like(logits), "scale": torch.ones_like(logits[:, :1, :1])}
+    trained, _ = descend(dual_gradient, state, optimizer.init(state), dual_batches(examples, walk), optimizer)
+    coefficients, scale = trained["coefficients"], trained["scale"]
+    return {
+        "head.weight": torch.addcmul(products(coefficients, features), scale, weight),
+        "head.bias": torch.addcmul(coefficients.sum(-1), scale[..., 0], bias),
+    }
+
+
+def class_major_logits(weight: Tensor, bias: Tensor, features: Tensor) -> Tensor:
+    """Return ``(clients, classes, n)``; one product for all when all clients have the same head."""
+    if weight.stride(0) == 0:
+        scores = (weight[0] @ features.flatten(0, 1).mT).unflatten(1, features.shape[:2]).transpose(0, 1)
+    else:
+        scores = products(weight, features.mT)
+    return scores + bias.unsqueeze(-1)
+
+
+def dual_batches(examples: Batch, walk: Walk) -> Iterator[DualBatch]:
+    """Yield the walk's minibatches."""
+    clients, steps, batch = walk.positions.shape
+    labels = examples.labels.gather(1, walk.positions.view(clients, -1)).view_as(walk.positions)
+    totals = walk.weights.sum(-1, keepdim=True)
+    weights = walk.weights / torch.where(totals > 0, totals, 1)
+    first = torch.arange(clients, device=walk.positions.device).mul_(examples.labels.shape[1]).unsqueeze(-1)
+    table = walk.gram.flatten(0, 1)
+    for step in range(steps):
+        positions = walk.positions[:, step]
+        rows = table.index_select(0, (positions + first).view(-1)).view(clients, batch, -1)
+        active = totals[:, step, 0] > 0
+        yield DualBatch(positions, labels[:, step], weights[:, step], rows, active, walk.full[step])
+
+
+def dual_gradient(state: Tree, batch: DualBatch) -> Tree:
+    """Return the gradient with respect to logits and coefficients; the scale of the first weights has none."""
+    logits = state["logits"]
+    positions = batch.positions.unsqueeze(1).expand(-1, logits.shape[1], -1)
+    residual = functional.softmax(logits.gather(2, positions), dim=1)
+    residual.scatter_add_(1, batch.labels.unsqueeze(1), residual.new_full((), -1.0).expand(len(logits), 1, positions.shape[2]))
+    residual *= batch.weights.unsqueeze(1).to(residual.dtype)
+    return {
+        "logits": products(residual, batch.rows),
+        "coefficients": torch.zeros_like(logits).scatter_add_(2, positions, residual),
+        "scale": torch.zeros_like(state["scale"]),
+    }
