@@ -20,6 +20,10 @@ TRAFFIC, GEMM = 8, 1 / 8
 """What moving a number costs, and what a multiplication inside a large product costs, in single multiplications."""
 
 
+LITTLE = 2**28
+"""Multiplications, a few milliseconds' worth, that are not worth waiting for who takes part."""
+
+
 class Grams:
     """Inner products, plus 1 for the intercept.
 
@@ -42,7 +46,7 @@ class Grams:
         if clients * widest**2 * self.dtype.itemsize > MOST_BYTES:
             return None
         # Memory that nobody writes to is never given out by the system.
-        return torch.empty(clients, widest, widest, dtype=self.dtype), np.zeros(clients, dtype=bool)
+        return torch.empty(clients, widest, widest, dtype=self.dtype, device=self.rows.device), np.zeros(clients, dtype=bool)
 
     def pay(self, positions: Array, passes: Passes, num_classes: int) -> bool:
         """Say whether training in dual form is cheaper than with batches, in multiplications per client."""
@@ -60,16 +64,28 @@ class Grams:
             return self._compute(model, positions)
         kept, done = self._kept
         if not done[positions].all():
-            missing = positions[~done[positions]]
-            found = self._compute(model, missing)
-            width = found.shape[1]
-            kept[torch.from_numpy(missing), :width, :width] = found
-            done[missing] = True
+            self._fill(model, kept, done, positions)
+        found = kept if np.array_equal(positions, np.arange(len(kept))) else kept.index_select(0, as_index(positions, kept))
         widest = int(self.rows.sizes(positions).max(initial=1))
-        if len(positions) == len(kept):
-            return kept[:, :widest, :widest] if np.array_equal(positions, np.arange(len(kept))) else kept[positions]
-        return kept.index_select(0, torch.from_numpy(positions))[:, :widest, :widest]
+        return found[:, :widest, :widest]
+
+    def _fill(self, model: Model, kept: Tensor, done: Array, positions: Array) -> None:
+        """Compute what is missing; of all clients at once, where that is little."""
+        everyone = np.arange(len(kept))
+        asked = everyone if kept.numel() * self.num_features < LITTLE else positions
+        missing = asked[~done[asked]]
+        found = self._compute(model, missing)
+        if len(missing) == len(kept):
+            kept.copy_(found)
+        else:
+            kept[as_index(missing, kept), : found.shape[1], : found.shape[1]] = found
+        done[missing] = True
 
     def _compute(self, model: Model, positions: Array) -> Tensor:
         features = self.rows.take(model, positions).to(self.dtype)
         return torch.bmm(features, features.mT).add_(1)
+
+
+def as_index(positions: Array, like: Tensor) -> Tensor:
+    """Return positions as an index into a tensor."""
+    return torch.from_numpy(positions).to(like.device)

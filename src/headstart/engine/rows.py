@@ -33,6 +33,11 @@ class RowTable:
         self.clients, self.activations = clients, activations
         self._taken: tuple[str, Array, Tensor] | None = None
 
+    @property
+    def device(self) -> torch.device:
+        """Where the examples are."""
+        return self.activations.labels.device
+
     @cached_property
     def _table(self) -> tuple[Tensor, Array] | None:
         """Rows and sizes of all clients, where that is little."""
@@ -46,7 +51,7 @@ class RowTable:
         sizes = np.array([len(own) for own in rows], dtype=np.int64)
         padded = np.zeros((len(rows), max(1, int(sizes.max(initial=1)))), dtype=np.int64)
         padded[np.arange(padded.shape[1]) < sizes[:, None]] = np.concatenate(rows) if rows else []
-        return torch.from_numpy(padded).to(self.activations.labels.device), sizes
+        return torch.from_numpy(padded).to(self.device), sizes
 
     def at(self, positions: Array) -> Tensor:
         """Return rows of some clients, ``(clients, widest of them)`` int64."""
@@ -54,7 +59,7 @@ class RowTable:
             return self._tabled(positions)[0]
         rows, sizes = self._table
         widest = max(1, int(sizes[positions].max(initial=1)))
-        return rows[torch.from_numpy(positions).to(rows.device), :widest]
+        return rows.index_select(0, torch.from_numpy(positions).to(rows.device))[:, :widest]
 
     def sizes(self, positions: Array) -> Array:
         """Return how many examples each client has."""

@@ -44,7 +44,7 @@ class DualBatch:
     full: bool
 
 
-def descend_dual(params: Params, examples: Batch, walk: Walk, optimizer: Optimizer) -> Params:
+def descend_dual(params: Params, examples: Batch, walk: Walk, optimizer: Optimizer, *, decays: bool = False) -> Params:
     """Train a stack of heads; equal to the same steps on the weights, but for rounding.
 
     Args:
@@ -52,26 +52,29 @@ def descend_dual(params: Params, examples: Batch, walk: Walk, optimizer: Optimiz
         examples: every client's, features ``(clients, n, features)``.
         walk: in which order they are met.
         optimizer: SGD, with or without momentum and weight decay.
+        decays: whether it has weight decay, which shrinks the first weights too.
     """
     weight, bias = params["head.weight"], params["head.bias"]
     features = examples.inputs.to(weight.dtype)
-    logits = class_major_logits(weight, bias, features)
-    state = {"logits": logits, "coefficients": torch.zeros_like(logits), "scale": torch.ones_like(logits[:, :1, :1])}
+    logits = logits_of(weight, bias, features)
+    # Classes are the outer axis in memory: PyTorch's softmax is several times as fast over that one.
+    state = {"logits": logits, "coefficients": torch.zeros_like(logits)}
+    if decays:
+        state["scale"] = logits.new_ones(len(weight))
     trained, _ = descend(dual_gradient, state, optimizer.init(state), dual_batches(examples, walk), optimizer)
-    coefficients, scale = trained["coefficients"], trained["scale"]
-    return {
-        "head.weight": torch.addcmul(products(coefficients, features), scale, weight),
-        "head.bias": torch.addcmul(coefficients.sum(-1), scale[..., 0], bias),
-    }
+    if decays:
+        weight, bias = trained["scale"].view(-1, 1, 1) * weight, trained["scale"].view(-1, 1) * bias
+    change = products(trained["coefficients"], features)
+    return {"head.weight": change.add_(weight), "head.bias": trained["coefficients"].sum(-1) + bias}
 
 
-def class_major_logits(weight: Tensor, bias: Tensor, features: Tensor) -> Tensor:
-    """Return ``(clients, classes, n)``; one product for all when all clients have the same head."""
+def logits_of(weight: Tensor, bias: Tensor, features: Tensor) -> Tensor:
+    """Return ``(clients, classes, n)``, classes outermost in memory; one product for all when all clients have the same head."""
     if weight.stride(0) == 0:
-        scores = (weight[0] @ features.flatten(0, 1).mT).unflatten(1, features.shape[:2]).transpose(0, 1)
+        scores = (weight[0] @ features.flatten(0, 1).mT).unflatten(1, features.shape[:2])
     else:
-        scores = products(weight, features.mT)
-    return scores + bias.unsqueeze(-1)
+        scores = products(weight, features.mT).transpose(0, 1).contiguous()
+    return scores.transpose(0, 1).add_(bias.unsqueeze(-1))
 
 
 def dual_batches(examples: Batch, walk: Walk) -> Iterator[DualBatch]:
@@ -79,25 +82,24 @@ def dual_batches(examples: Batch, walk: Walk) -> Iterator[DualBatch]:
     clients, steps, batch = walk.positions.shape
     labels = examples.labels.gather(1, walk.positions.view(clients, -1)).view_as(walk.positions)
     totals = walk.weights.sum(-1, keepdim=True)
-    weights = walk.weights / torch.where(totals > 0, totals, 1)
-    first = torch.arange(clients, device=walk.positions.device).mul_(examples.labels.shape[1]).unsqueeze(-1)
-    table = walk.gram.flatten(0, 1)
+    weights = walk.weights / totals.clamp_min(torch.finfo(totals.dtype).tiny)
+    first = torch.arange(clients, device=walk.positions.device).mul_(examples.labels.shape[1]).view(-1, 1, 1)
+    places, table = walk.positions + first, walk.gram.flatten(0, 1)
     for step in range(steps):
-        positions = walk.positions[:, step]
-        rows = table.index_select(0, (positions + first).view(-1)).view(clients, batch, -1)
+        rows = table.index_select(0, places[:, step].reshape(-1)).view(clients, batch, -1)
         active = totals[:, step, 0] > 0
-        yield DualBatch(positions, labels[:, step], weights[:, step], rows, active, walk.full[step])
+        yield DualBatch(walk.positions[:, step], labels[:, step], weights[:, step], rows, active, walk.full[step])
 
 
 def dual_gradient(state: Tree, batch: DualBatch) -> Tree:
     """Return the gradient with respect to logits and coefficients; the scale of the first weights has none."""
-    logits = state["logits"]
-    positions = batch.positions.unsqueeze(1).expand(-1, logits.shape[1], -1)
-    residual = functional.softmax(logits.gather(2, positions), dim=1)
-    residual.scatter_add_(1, batch.labels.unsqueeze(1), residual.new_full((), -1.0).expand(len(logits), 1, positions.shape[2]))
-    residual *= batch.weights.unsqueeze(1).to(residual.dtype)
-    return {
-        "logits": products(residual, batch.rows),
-        "coefficients": torch.zeros_like(logits).scatter_add_(2, positions, residual),
-        "scale": torch.zeros_like(state["scale"]),
+    logits = state["logits"].transpose(0, 1)
+    positions = batch.positions.expand(len(logits), -1, -1)
+    residual = functional.softmax(logits.gather(2, positions), dim=0)
+    residual.scatter_add_(0, batch.labels.unsqueeze(0), residual.new_full((), -1.0).expand(1, *batch.labels.shape))
+    residual *= batch.weights.to(residual.dtype)
+    slope = {
+        "logits": products(residual.transpose(0, 1), batch.rows, out=torch.empty_like(state["logits"])),
+        "coefficients": torch.zeros_like(logits).scatter_add_(2, positions, residual).transpose(0, 1),
     }
+    return slope | {name: torch.zeros_like(value) for name, value in state.items() if name == "scale"}
