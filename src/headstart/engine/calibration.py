@@ -7,7 +7,7 @@ import multiprocessing
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from headstart.engine.threads import threads
 from headstart.models.batches import Batch
 from headstart.models.model import Model
 
-SECONDS = 0.2
+SECONDS = 0.1
 """How long one way is tried, at least twice."""
 
 MOST_STACKED_WEIGHTS = 500_000
@@ -46,7 +46,7 @@ def timings_of(job: Job, folder: Path | None) -> Timings:
     known = read_json(path) if path and path.exists() else None
     if known:
         return Timings(**known)
-    found = measure(job.model, *_try_batch(job))
+    found = measure(job)
     if path:
         write_json(path, asdict(found))
     return found
@@ -66,26 +66,34 @@ def _cpu() -> str:
     return ""
 
 
+def measure(job: Job) -> Timings:
+    """Time a step of one client with one thread and with all, in both layouts, and of a stack."""
+    params, batch = _try_batch(job)
+    models = {last: tuned(job, channels_last=last) for last in (False, True)}
+    loop = {}
+    for count in sorted({1, num_cores()}):
+        for last, model in models.items():
+            with threads(count):
+                loop[name_of(count, channels_last=last)] = seconds_of(_step(model, params, batch))
+    alone = {last: loop[name_of(1, channels_last=last)] for last in models}
+    best = min(alone, key=alone.__getitem__)
+    with threads(1):
+        slowdown = _contended(_step(models[best], params, batch)) / alone[best]
+        return Timings(loop, _stacked(job.model, params, batch), slowdown)
+
+
+def tuned(job: Job, *, channels_last: bool) -> Model:
+    """Return the job's model with faster layers."""
+    return job.model.tuned(job.team.activations.at(job.model)[:2], channels_last=channels_last)
+
+
 def _try_batch(job: Job) -> tuple[Params, Batch]:
     """Return weights and a batch that cost what real ones do."""
     inputs = job.team.activations.at(job.model)
     rows = torch.arange(job.batch_size, device=inputs.device) % len(inputs)
     labels = torch.zeros(job.batch_size, dtype=torch.int64, device=inputs.device)
-    params = {name: value.detach().to(inputs.device, job.dtype) for name, value in job.model.trainable.items()}
+    params = {name: value.to(inputs.device, job.dtype) for name, value in job.model.trainable.items()}
     return params, Batch(inputs[rows], labels, torch.ones(job.batch_size, device=inputs.device), full=True)
-
-
-def measure(model: Model, params: Params, batch: Batch) -> Timings:
-    """Time a step of one client with one thread and with all, in both layouts, and of a stack."""
-    loop = {}
-    for count in sorted({1, num_cores()}):
-        for last in (False, True):
-            with threads(count):
-                loop[name_of(count, channels_last=last)] = seconds_of(_step(replace(model, channels_last=last), params, batch))
-    best = replace(model, channels_last=loop[name_of(1, channels_last=True)] < loop[name_of(1, channels_last=False)])
-    with threads(1):
-        alone = min(loop[name_of(1, channels_last=last)] for last in (False, True))
-        return Timings(loop, _stacked(model, params, batch), _contended(_step(best, params, batch)) / alone)
 
 
 def _step(model: Model, params: Params, batch: Batch) -> Callable[[], Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from headstart.engine.calibration import can_fork, timings_of
+from headstart.engine.calibration import can_fork, timings_of, tuned
 from headstart.engine.protocol import Crew, Job
 from headstart.engine.serial import OneByOne
 from headstart.engine.stacks import Stacked
@@ -43,7 +43,8 @@ class Fleet:
     def crew(self, job: Job) -> Iterator[Crew]:
         """Choose a way and yield who goes it."""
         strategy = self.strategy(job)
-        job = replace(job, model=replace(job.model, channels_last=strategy.channels_last))
+        if strategy.way != "stack" and not job.model.is_head_only:
+            job = replace(job, model=tuned(job, channels_last=strategy.channels_last))
         match strategy.way:
             case "stack":
                 yield Stacked(job, self.chunk_bytes)

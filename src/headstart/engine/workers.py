@@ -73,32 +73,34 @@ class Workers:
         queue = self._longest_first(positions)
         if not queue:
             return
-        try:
-            self._prepare(shared, queue[0], key)
-        except Exception as error:
-            # Not even one example could be tried: this client's failure is found where failures are.
-            del error
+        if self._prepare(shared, queue[0], key):
+            yield from _Round(self, queue, key).results()
+        else:
             yield from OneByOne(self.job).map(shared, np.array(queue), key)
-            return
-        yield from _Round(self, queue, key).results()
 
     def _longest_first(self, positions: Array) -> list[int]:
         sizes = self.job.team.rows.sizes(positions)
         order = np.lexsort((positions, -sizes))
         return [int(position) for position in positions[order]]
 
-    def _prepare(self, shared: Tree, position: int, key: tuple[Key, ...]) -> None:
-        """Share the server's tree; the first time, find out what results look like, and fork."""
+    def _prepare(self, shared: Tree, position: int, key: tuple[Key, ...]) -> bool:
+        """Share the server's tree; the first time, find out what results look like, and fork; say whether that went."""
         if self._shared is None:
-            self._shared = Slots(shared, 1)
+            try:
+                results = self._try_out(shared, position, key)
+            except Exception:
+                # Whatever is wrong, doing the clients here one by one will find and name it.
+                return False
             if self.job.finish is None:
-                self._results = tuple(Slots(tree, self.slots) for tree in self._try_out(shared, position, key))
+                self._results = tuple(Slots(tree, self.slots) for tree in results)
+            self._shared = Slots(shared, 1)
         self._shared.write(0, shared)
         while len(self._workers) < self.count:
             self._workers.append(self._fork())
+        return True
 
     def _try_out(self, shared: Tree, position: int, key: tuple[Key, ...]) -> tuple[Tree, ...]:
-        """Do the work on one example."""
+        """Do the work on one example; what it finds out once, such as features, workers then have."""
         job = self.job
         return job.work(job.model, shared, job.privates.one(position), job.team.one(position, key).first())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -16,6 +16,7 @@ from headstart.core.content import hash_json, hash_tree
 from headstart.core.errors import ModelError
 from headstart.core.trees import Params
 from headstart.models.batches import Batch
+from headstart.models.fast_layers import taps_outermost, with_fast_layers
 from headstart.models.layout import channels_last
 from headstart.models.network import Network
 
@@ -36,17 +37,24 @@ class Model:
         cut: number of frozen blocks, from 0 to ``network.depth``.
         frozen: every weight and buffer that does not train, whether below the cut or above it.
         channels_last: whether pictures are laid out channel by channel within a pixel while they train.
+        taps_outermost: weights of convolutions that are laid out tap by tap while they train.
     """
 
     network: Network
     cut: int
     frozen: Params
     channels_last: bool = False
+    taps_outermost: frozenset[str] = frozenset()
 
     @property
     def is_head_only(self) -> bool:
         """Whether only the head trains."""
         return self.cut == self.network.depth
+
+    def tuned(self, inputs: Tensor, *, channels_last: bool) -> Model:
+        """Return the same model with faster layers; ``inputs`` are a few activations at the cut."""
+        network, taps = with_fast_layers(self.network, inputs, self.cut)
+        return replace(self, network=network, channels_last=channels_last, taps_outermost=taps)
 
     @cached_property
     def frozen_key(self) -> str:
@@ -88,7 +96,8 @@ class Model:
 
     def arranged(self, params: Params) -> Params:
         """Lay out weights as they train fastest."""
-        return {name: channels_last(value) for name, value in params.items()} if self.channels_last else params
+        arranged = {name: channels_last(value) for name, value in params.items()} if self.channels_last else {**params}
+        return arranged | {name: taps_outermost(params[name]) for name in self.taps_outermost & params.keys()}
 
     def logits(self, params: Params, inputs: Tensor) -> Tensor:
         """Return class scores ``(…, batch, classes)`` from activations at the cut."""
