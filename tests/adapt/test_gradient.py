@@ -13,8 +13,9 @@ from headstart.adapt import FullFinetune, Keep, LastBlocks, LinearProbe, LpFt
 from headstart.core.trees import Params
 from headstart.data.federation import Client
 from headstart.engine.activations import Activations
-from headstart.engine.order import PADDING, minibatch_order
+from headstart.engine.order import PADDING, keyed_order
 from headstart.engine.team import OneClient
+from headstart.models.batches import Passes
 from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.models.training import LocalTraining
@@ -29,9 +30,8 @@ CLIENT = "c3"
 def rows_of(world: World, client: Client, epochs: int, stream: str, **settings: Any) -> Iterator[torch.Tensor]:
     """The engine's own batches of one client."""
     labels = world.federation.examples.labels[client.train]
-    key = (0, "adapt", client.id, stream)
-    asked = {"batch_size": 4, "epochs": epochs, "balance": "none", "key": key, **settings}
-    for row in minibatch_order(labels, **asked):
+    passes = Passes(batch_size=4, epochs=epochs, stream=stream, **settings)
+    for row in keyed_order([client.id], [labels], passes, (0, "adapt"))[0]:
         yield torch.from_numpy(client.train[row[row != PADDING]])
 
 
@@ -145,7 +145,7 @@ def test_frozen_means_frozen(method: Any, moves: set[str]) -> None:
     model, params = cut_at(network, weights, method.trainable)
     assert statistics <= model.frozen.keys()
     client = federation.clients[3]
-    data = OneClient(Activations(federation.examples), client.train, (0, "adapt", client.id))
+    data = OneClient(Activations(federation.examples), client.id, client.train, keyed_order, (0, "adapt"))
     if hasattr(method, "local"):
         method = replace(method, local=LOCAL)
     before = {name: value.clone() for name, value in weights.items()}

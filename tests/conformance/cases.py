@@ -7,7 +7,7 @@ from headstart.engine.fleet import Fleet
 from headstart.engine.serial import Serial
 from headstart.models.model import Trainable
 
-ENGINES = {"serial": Serial(), "fleet": Fleet()}
+ENGINES = {"serial": Serial(), "fleet": Fleet(way="stack")}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -117,13 +118,11 @@ class NoPrivateState:
     def __init__(self, engine: Any) -> None:
         self.engine = engine
 
-    def map(self, work: Any, model: Any, shared: Any, privates: Any, team: Any) -> Any:
-        forgotten = [{name: torch.zeros_like(value) for name, value in tree.items()} for tree in privates]
-
+    def crew(self, job: Any) -> Any:
         def forgetful(*arguments: Any) -> Any:
-            return (work(*arguments)[0], {})
+            return (job.work(*arguments)[0], {})
 
-        return self.engine.map(forgetful, model, shared, forgotten, team)
+        return self.engine.crew(replace(job, work=forgetful))
 
 
 def test_private_state_survives_a_whole_study(tmp_path: Path, fedper: ModuleType) -> None:

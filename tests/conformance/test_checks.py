@@ -104,7 +104,7 @@ class LosesPrivateState(Head):
         (Thawed(), "frozen dataclass"),
         (Renames(), "the shared tree of two rounds"),
         (HeadOnlyForNewcomers(), "personal_params"),
-        (LooksAtNeighbours(), "serial and fleet"),
+        (LooksAtNeighbours(), "serial and Fleet"),
         (GlobalRandomness(), "called twice"),
         (WrongSign(), "has loss"),
         (ServerRunsAway(), "against the mean update"),
@@ -170,7 +170,7 @@ def test_check_adapt_finds_what_does_not_stack() -> None:
         stacked = adapted["head.bias"].dim() == 2
         return trees.map_tree(lambda v: v[:1].expand_as(v) if stacked else v, adapted)
 
-    with pytest.raises(AssertionError, match="serial and fleet"):
+    with pytest.raises(AssertionError, match="serial and Fleet"):
         check_adapt(Probe(change=first_client_only))
 
 

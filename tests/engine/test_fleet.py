@@ -1,20 +1,32 @@
-"""Stacks of clients, cut into chunks that fit."""
+"""Every way to do a job: as stacks cut into chunks that fit, one by one, in processes."""
 
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from headstart.core import trees
 from headstart.core.trees import Tree
+from headstart.engine.calibration import can_fork
 from headstart.engine.fleet import Fleet
-from headstart.engine.protocol import Chunk, Failure
+from headstart.engine.privates import PrivateStore
+from headstart.engine.protocol import Chunk, Failure, Job
+from headstart.engine.rounds import run_rounds
 from headstart.engine.serial import Serial
 from headstart.engine.team import Team
+from headstart.federate import FedAvg, Schedule
 from headstart.models.batches import ClientData
 from headstart.models.model import Model
+from headstart.models.training import LocalTraining
 from headstart.testing import World, open_world
-from headstart.testing.compare import Breaking
+from headstart.testing.compare import Breaking, assert_same
+
+FORKS = pytest.mark.skipif(not can_fork(), reason="this system cannot fork")
+WORKERS = Fleet(way="workers", workers=2)
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +34,10 @@ def world() -> World:
     return open_world("head")
 
 
-def team_of(world: World) -> Team:
-    return Team([c for c in world.federation.clients if len(c.train)], world.activations, (0, "test"))
-
-
 def per_chunk(world: World, clients: int) -> Fleet:
-    """A fleet whose chunks hold so many clients: the widest has 16 examples, each feature is counted twice."""
-    return Fleet(chunk_bytes=clients * 16 * world.model.network.num_features * 16)
+    """A fleet whose chunks hold so many clients: the widest has 16 examples, each feature is counted four times."""
+    head = world.model.num_trainable
+    return Fleet(chunk_bytes=clients * 16 * (16 * world.model.network.num_features + head))
 
 
 def count(model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
@@ -37,43 +46,110 @@ def count(model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[
     return {"examples": batch.weights.sum(-1)}, trees.map_tree(lambda value: value + 1, private)
 
 
-def results_of(engine: Any, world: World, team: Team) -> list[Chunk | Failure]:
-    privates = [{"position": torch.tensor(float(i))} for i, _ in enumerate(team.clients)]
-    return list(engine.map(count, world.model, world.params, privates, team))
+def job_of(world: World, work: Any = count) -> Job:
+    clients = [client for client in world.federation.clients if len(client.train)]
+    privates = PrivateStore({"position": torch.tensor(0.0)}, len(clients))
+    privates.put(np.arange(len(clients)), {"position": torch.arange(len(clients), dtype=torch.float32)})
+    return Job(work, world.model, Team(clients, world.activations), privates, cohort_size=len(clients))
 
 
-@pytest.mark.parametrize("size", [1, 2, 4, 6, 100])
-def test_every_client_is_done_once_with_its_own_private_tree(world: World, size: int) -> None:
-    team, found = team_of(world), {}
-    results = results_of(per_chunk(world, size), world, team)
-    assert max(len(r.positions) for r in results if isinstance(r, Chunk)) == min(size, len(team.clients))
+def results_of(engine: Any, world: World, job: Job, positions: Any = None) -> list[Chunk | Failure]:
+    """Results, copied out of memory that is used again."""
+    everyone = np.arange(len(job.team.clients)) if positions is None else np.array(positions, dtype=np.int64)
+    with engine.crew(job) as crew:
+        return [
+            Chunk(r.positions, tuple(trees.clone(tree) for tree in r.results)) if isinstance(r, Chunk) else r
+            for r in crew.map(world.params, everyone, (0, "test"))
+        ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 6, 100, "loop", pytest.param("workers", marks=FORKS)])
+def test_every_client_is_done_once_with_its_own_private_tree(world: World, size: Any) -> None:
+    job, found = job_of(world), {}
+    engine = per_chunk(world, size) if isinstance(size, int) else Fleet(way=size, workers=2)
+    results = results_of(engine, world, job)
+    widest = max(len(r.positions) for r in results if isinstance(r, Chunk))
+    assert widest == (min(size, 6) if isinstance(size, int) else 1)
     for result in results:
         assert isinstance(result, Chunk)
         updates, privates = result.results
         for i, position in enumerate(result.positions):
             found[position] = (float(updates["examples"][i]), float(privates["position"][i]))
-    assert found == {i: (len(c.train), i + 1) for i, c in enumerate(team.clients)}
+    assert found == {i: (len(c.train), i + 1) for i, c in enumerate(job.team.clients)}
 
 
-@pytest.mark.parametrize("size", [1, 2, 4, 100])
-def test_a_chunk_that_fails_is_done_again_to_find_the_culprit(world: World, size: int) -> None:
-    team = team_of(world)
-    results = results_of(Breaking(per_chunk(world, size), raises="c4", diverges=""), world, team)
+@pytest.mark.parametrize("size", [1, 2, 4, 100, pytest.param("workers", marks=FORKS)])
+def test_a_chunk_that_fails_is_done_again_to_find_the_culprit(world: World, size: Any) -> None:
+    job, engine = job_of(world), per_chunk(world, size) if isinstance(size, int) else WORKERS
+    results = results_of(Breaking(engine, raises="c4", diverges=""), world, job)
     failures = [result for result in results if isinstance(result, Failure)]
-    assert [(team.clients[f.position].id, f.reason) for f in failures] == [("c4", "OSError: the disk is full")]
+    assert [(job.team.clients[f.position].id, f.reason) for f in failures] == [("c4", "OSError: the disk is full")]
     done = sorted(p for r in results if isinstance(r, Chunk) for p in r.positions)
-    assert [team.clients[p].id for p in done] == ["c0", "c1", "c3", "c5", "c6"]
+    assert [job.team.clients[p].id for p in done] == ["c0", "c1", "c3", "c5", "c6"]
 
 
-def test_below_the_head_it_is_the_serial_engine() -> None:
-    world = open_world("all")
-    results = results_of(Fleet(), world, team_of(world))
-    assert [list(r.positions) for r in results if isinstance(r, Chunk)] == [[i] for i in range(6)]
+@FORKS
+def test_workers_answer_longest_client_first_whoever_is_done_first(world: World) -> None:
+    job = job_of(world)
+    sizes = [
+        len(job.team.clients[r.positions[0]].train) for r in results_of(WORKERS, world, job) if isinstance(r, Chunk)
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@FORKS
+def test_a_worker_killed_in_the_middle_changes_nothing(world: World, tmp_path: Path) -> None:
+    """The first process to meet the largest client dies on it; another does it again."""
+    parent, mark = os.getpid(), tmp_path / "died"
+
+    def deadly(model: Model, shared: Tree, private: Tree, data: Any) -> tuple[Tree, Tree]:
+        if data.ids == ["c3"] and os.getpid() != parent and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return count(model, shared, private, data)
+
+    killed, calm = (results_of(WORKERS, world, job_of(world, work)) for work in (deadly, count))
+    assert mark.exists()
+    assert [r.positions for r in killed] == [r.positions for r in calm]  # type: ignore[union-attr]
+    for one, other in zip(killed, calm, strict=True):
+        assert isinstance(one, Chunk)
+        assert isinstance(other, Chunk)
+        assert_same("results", one.results[0], other.results[0])
+
+
+@FORKS
+def test_a_client_that_kills_every_worker_is_given_up(world: World) -> None:
+    parent = os.getpid()
+
+    def deadly(model: Model, shared: Tree, private: Tree, data: Any) -> tuple[Tree, Tree]:
+        if data.ids == ["c3"] and os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return count(model, shared, private, data)
+
+    results = results_of(WORKERS, world, job_of(world, deadly))
+    failures = [result for result in results if isinstance(result, Failure)]
+    assert ["died 3 times" in failure.reason for failure in failures] == [True]
+    assert len(results) == 6
+
+
+@FORKS
+@pytest.mark.parametrize("trainable", ["head", "all"])
+def test_any_number_of_workers_gives_the_same_bits(trainable: Any) -> None:
+    world = open_world(trainable)
+    method = FedAvg(trainable=trainable, local=LocalTraining(batch_size=4, momentum=0.9), schedule=Schedule(rounds=2))
+    clients = world.federation.seen_clients
+
+    def run(engine: Fleet) -> Tree:
+        return run_rounds(method, world.model, world.params, clients, world.activations, engine=engine, seed=0).shared
+
+    alone, two, three = (run(Fleet(way="workers", workers=count)) for count in (1, 2, 3))
+    assert_same("one worker and two", alone, two)
+    assert_same("one worker and three", alone, three)
 
 
 def test_no_clients_no_results(world: World) -> None:
-    nobody = Team([], world.activations, (0, "test"))
-    assert results_of(Fleet(), world, nobody) == results_of(Serial(), world, nobody) == []
+    for engine in (Serial(), Fleet(), WORKERS):
+        assert results_of(engine, world, job_of(world), []) == []
 
 
 def test_what_ends_the_program_is_not_a_clients_failure(world: World) -> None:
@@ -82,4 +158,14 @@ def test_what_ends_the_program_is_not_a_clients_failure(world: World) -> None:
 
     for engine in (Serial(), Fleet()):
         with pytest.raises(KeyboardInterrupt):
-            list(engine.map(interrupted, world.model, world.params, [{}] * 6, team_of(world)))
+            results_of(engine, world, job_of(world, interrupted))
+
+
+def test_a_calibration_is_done_once_and_kept(tmp_path: Path) -> None:
+    world = open_world("all")
+    job = job_of(world)
+    first = Fleet(folder=tmp_path).strategy(job)
+    (path,) = tmp_path.glob("*.json")
+    before = path.stat().st_mtime_ns
+    assert Fleet(folder=tmp_path).strategy(job) == first
+    assert path.stat().st_mtime_ns == before

@@ -3,14 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.engine.order import PADDING, class_weights, minibatch_order
+from headstart.engine.order import PADDING, class_weights, keyed_order
+from headstart.models.batches import Passes
 
 labels_lists = st.lists(st.integers(0, 4), max_size=40)
 
 
 def order(labels: list[int], key: int = 0, **settings: object) -> np.ndarray:
-    asked = {"batch_size": 4, "epochs": 1, "balance": "none", "key": (key, "order")}
-    return minibatch_order(np.array(labels, dtype=np.int64), **{**asked, **settings})  # type: ignore[arg-type]
+    passes = Passes(**{"batch_size": 4, **settings})  # type: ignore[arg-type]
+    return keyed_order(["one"], [np.array(labels, dtype=np.int64)], passes, (key, "order"))[0]
 
 
 @given(labels=labels_lists, batch_size=st.integers(1, 9), epochs=st.integers(1, 4), key=st.integers(0, 99))
@@ -80,3 +81,22 @@ def test_the_key_alone_decides() -> None:
     assert (order(labels, 1) != order(labels, 2)).any()
     two_epochs = order(labels, epochs=2)
     assert (two_epochs[:5] != two_epochs[5:]).any(), "epochs differ"
+
+
+@given(sizes=st.lists(st.integers(0, 12), min_size=1, max_size=6), balance=st.sampled_from(["none", "sampling"]))
+def test_who_else_is_shuffled_changes_nothing(sizes: list[int], balance: str) -> None:
+    ids = [f"c{i}" for i in range(len(sizes))]
+    labels = [np.arange(size) % 3 for size in sizes]
+    passes = Passes(batch_size=3, epochs=2, balance=balance)  # type: ignore[arg-type]
+    together = keyed_order(ids, labels, passes, (0, "round", 1))
+    for name, own, found in zip(ids, labels, together, strict=True):
+        alone = keyed_order([name], [own], passes, (0, "round", 1))[0]
+        assert (found[: len(alone)] == alone).all()
+        assert (found[len(alone) :] == PADDING).all()
+
+
+def test_every_position_is_as_likely_everywhere() -> None:
+    ids = [f"c{i}" for i in range(3000)]
+    order = keyed_order(ids, [np.zeros(5, dtype=np.int64)] * 3000, Passes(batch_size=5), (0,))[:, 0]
+    shares = np.stack([np.bincount(order[:, place], minlength=5) for place in range(5)]) / 3000
+    np.testing.assert_allclose(shares, 0.2, atol=0.03)

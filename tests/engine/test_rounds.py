@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from headstart.core import trees
 from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
 from headstart.data.federation import Client
-from headstart.engine.protocol import Chunk, Failure
+from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.engine.rounds import Exclusion, Federated, Traffic, check_failures, run_rounds, sample_cohort
-from headstart.engine.serial import Serial
+from headstart.engine.serial import OneByOne, Serial
 from headstart.federate import FedAvg, Schedule
 from headstart.models.training import LocalTraining
 from headstart.testing import World, open_world
@@ -40,26 +41,25 @@ def federate(world: World, schedule: Schedule, **settings: Any) -> Federated:
 
 @given(size=st.integers(1, 20), number=st.integers(0, 50), seed=st.integers(0, 50))
 def test_a_cohort_is_drawn_without_replacement_in_a_fixed_order(size: int, number: int, seed: int) -> None:
-    cohort = sample_cohort(MEMBERS, Schedule(cohort_size=size), seed, number)
-    ids = [client.id for client in cohort]
+    ids = sample_cohort(len(MEMBERS), Schedule(cohort_size=size), seed, number).tolist()
     assert len(ids) == len(set(ids)) == min(size, len(MEMBERS))
     assert ids == sorted(ids)
-    assert ids == [c.id for c in sample_cohort(MEMBERS, Schedule(cohort_size=size), seed, number)]
+    assert ids == sample_cohort(len(MEMBERS), Schedule(cohort_size=size), seed, number).tolist()
 
 
 def test_without_a_cohort_size_everyone_takes_part() -> None:
-    assert sample_cohort(MEMBERS, Schedule(), 0, 0) == MEMBERS
+    assert sample_cohort(12, Schedule(), 0, 0).tolist() == list(range(12))
 
 
 def test_every_client_is_drawn_equally_often() -> None:
-    counts = Counter(c.id for n in range(2000) for c in sample_cohort(MEMBERS, Schedule(cohort_size=3), 0, n))
-    np.testing.assert_allclose([counts[c.id] for c in MEMBERS], 2000 * 3 / 12, rtol=0.15)
+    counts = Counter(i for n in range(2000) for i in sample_cohort(12, Schedule(cohort_size=3), 0, n).tolist())
+    np.testing.assert_allclose([counts[i] for i in range(12)], 2000 * 3 / 12, rtol=0.15)
 
 
 def test_dropout_silences_the_share_it_says_independently() -> None:
     schedule = Schedule(client_dropout=0.3)
-    rounds = [{c.id for c in sample_cohort(MEMBERS, schedule, 0, n)} for n in range(1000)]
-    answered = np.array([[c.id in cohort for c in MEMBERS] for cohort in rounds])
+    rounds = [set(sample_cohort(12, schedule, 0, n).tolist()) for n in range(1000)]
+    answered = np.array([[i in cohort for i in range(12)] for cohort in rounds])
     np.testing.assert_allclose(answered.mean(0), 0.7, atol=0.06)
     correlations = np.corrcoef(answered.T.astype(float))[np.triu_indices(len(MEMBERS), 1)]
     assert np.abs(correlations).max() < 0.15
@@ -67,9 +67,9 @@ def test_dropout_silences_the_share_it_says_independently() -> None:
 
 def test_who_drops_out_does_not_depend_on_who_else_is_there() -> None:
     schedule = Schedule(client_dropout=0.5)
-    everyone = {c.id for c in sample_cohort(MEMBERS, schedule, 3, 1)}
-    half = {c.id for c in sample_cohort(MEMBERS[:6], schedule, 3, 1)}
-    assert half == everyone & {c.id for c in MEMBERS[:6]}
+    everyone = set(sample_cohort(12, schedule, 3, 1).tolist())
+    half = set(sample_cohort(6, schedule, 3, 1).tolist())
+    assert half == everyone & set(range(6))
 
 
 @settings(max_examples=10, deadline=None)
@@ -93,16 +93,25 @@ class Recording:
     def __init__(self, engine: Any) -> None:
         self.engine, self.cohorts = engine, []
 
-    def map(self, work: Any, model: Any, shared: Tree, privates: Any, team: Any) -> Iterator[Any]:
-        self.cohorts.append([client.id for client in team.clients])
-        return self.engine.map(work, model, shared, privates, team)
+    @contextmanager
+    def crew(self, job: Job) -> Iterator[Any]:
+        self.job = job
+        with self.engine.crew(job) as self.inner:
+            yield self
+
+    def map(self, shared: Tree, positions: Any, key: Any) -> Iterator[Any]:
+        self.cohorts.append([self.job.team.clients[position].id for position in positions])
+        return self.inner.map(shared, positions, key)
 
 
 class AllFail:
     """An engine on which nothing works."""
 
-    def map(self, work: Any, model: Any, shared: Tree, privates: Any, team: Any) -> Iterator[Any]:
-        return (Failure(i, "OSError: no space left") for i, _ in enumerate(privates))
+    def crew(self, job: Job) -> nullcontext[Any]:
+        return nullcontext(self)
+
+    def map(self, shared: Tree, positions: Any, key: Any) -> Iterator[Any]:
+        return (Failure(int(position), "OSError: no space left") for position in positions)
 
 
 def test_too_many_failures_stop_the_run_and_say_what_to_do(world: World) -> None:
@@ -173,8 +182,12 @@ def test_an_update_of_another_shape_is_left_out_and_named(world: World) -> None:
     class Misshapen:
         """Serial, but for the last client's update."""
 
-        def map(self, work: Any, model: Any, shared: Tree, privates: Any, team: Any) -> Iterator[Any]:
-            *most, last = Serial().map(work, model, shared, privates, team)
+        def crew(self, job: Job) -> nullcontext[Any]:
+            self.inner = OneByOne(job)
+            return nullcontext(self)
+
+        def map(self, shared: Tree, positions: Any, key: Any) -> Iterator[Any]:
+            *most, last = self.inner.map(shared, positions, key)
             yield from most
             assert isinstance(last, Chunk)
             yield Chunk(

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from headstart.core.trees import Params
 from headstart.data.federation import Client
-from headstart.engine.order import PADDING, minibatch_order
+from headstart.engine.order import PADDING, keyed_order
 from headstart.engine.rounds import sample_cohort
 from headstart.federate import Schedule
 from headstart.models.training import LocalTraining
@@ -49,14 +49,8 @@ def batches_of(
     world: World, client: Client, local: LocalTraining, epochs: int, key: tuple[Any, ...]
 ) -> list[np.ndarray]:
     """The engine's own batches of one client, as rows of the examples."""
-    order = minibatch_order(
-        world.federation.examples.labels[client.train],
-        batch_size=local.batch_size,
-        epochs=epochs,
-        steps=local.local_steps,
-        balance=local.balance,
-        key=key,
-    )
+    labels = world.federation.examples.labels[client.train]
+    order = keyed_order([client.id], [labels], local.passes(epochs), key)[0]
     return [client.train[row[row != PADDING]] for row in order]
 
 
@@ -106,12 +100,12 @@ def run_flower(world: World, strategy: Any, local: LocalTraining, schedule: Sche
     members = sorted((c for c in world.federation.seen_clients if len(c.train)), key=lambda c: c.id)
     params, dtype = world.params, world.params["head.weight"].dtype
     for number in range(schedule.rounds):
-        cohort = sample_cohort(members, schedule, 0, number)
+        cohort = [members[i] for i in sample_cohort(len(members), schedule, 0, number)]
         arrays = ArrayRecord({name: _array(value) for name, value in params.items()})
         requests = strategy.configure_train(number, arrays, ConfigRecord(), Nodes(len(cohort)))
         replies = []
         for client, request in zip(cohort, requests, strict=True):
-            rows = batches_of(world, client, local, 1, (0, "round", number, client.id, ""))
+            rows = batches_of(world, client, local, 1, (0, "round", number))
             trained = train_client(world, params, client, local, rows, mu)
             replies.append(_reply(request, trained, len(client.train)))
         aggregated, _ = strategy.aggregate_train(number, replies)

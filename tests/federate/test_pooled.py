@@ -26,7 +26,7 @@ def test_pooled_equals_plain_training(world: World) -> None:
     method = Pooled(epochs=3, local=LOCAL)
     (everyone,) = pooled_client(world.federation)
     run = run_rounds(method, world.model, world.params, [everyone], world.activations, engine=Serial(), seed=0)
-    rows = batches_of(world, everyone, LOCAL, 3, (0, "round", 0, "pooled", ""))
+    rows = batches_of(world, everyone, LOCAL, 3, (0, "round", 0))
     assert sorted(np.concatenate(rows)) == sorted(np.repeat(everyone.train, 3))
     assert_same("pooled", run.shared, train_client(world, world.params, everyone, LOCAL, rows), 1e-10)
 

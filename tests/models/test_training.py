@@ -9,9 +9,10 @@ from headstart.core import trees
 from headstart.core.optimizers import build_optimizer
 from headstart.core.trees import Params
 from headstart.models import ModelSpec, build
-from headstart.models.batches import Balance, Batch
+from headstart.models.batches import Batch, Passes
+from headstart.models.descent import descend
 from headstart.models.model import Model, Trainable, cut_at
-from headstart.models.training import LocalTraining, descend
+from headstart.models.training import LocalTraining
 
 from .conftest import Built, raw_inputs
 
@@ -24,24 +25,18 @@ class Rows:
     labels: torch.Tensor
     asked: tuple[object, ...] = ()
 
-    def batches(
-        self,
-        model: Model,
-        *,
-        batch_size: int,
-        epochs: int,
-        steps: int | None = None,
-        balance: Balance = "none",
-        stream: str = "",
-    ) -> Iterator[Batch]:
-        self.asked = (batch_size, epochs, steps, balance, stream)
-        for _ in range(epochs):
-            for rows in torch.arange(len(self.labels)).split(batch_size):
+    def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
+        self.asked = (passes.batch_size, passes.epochs, passes.steps, passes.balance, passes.stream)
+        for _ in range(passes.epochs):
+            for rows in torch.arange(len(self.labels)).split(passes.batch_size):
                 inputs = model.activations(self.inputs[rows])
-                yield Batch(inputs, self.labels[rows], torch.ones(len(rows)))
+                yield Batch(inputs, self.labels[rows], torch.ones(len(rows)), full=True)
 
     def everything(self, model: Model) -> Batch:
-        return next(self.batches(model, batch_size=len(self.labels), epochs=1))
+        return next(self.batches(model, Passes(batch_size=len(self.labels))))
+
+    def walk(self, model: Model, params: Params, passes: Passes) -> None:
+        return None
 
 
 def test_frozen_stays_frozen(built: Built) -> None:
@@ -117,19 +112,19 @@ def test_a_stack_trains_as_its_clients_do_and_padding_moves_nobody(name: str) ->
     batches = stacked_batches(6, active)
     optimizer = build_optimizer(name, 0.1, 0.9, 0.05)
 
-    def pull(params: Params) -> Params:
-        return trees.scale(params, 0.3)
+    def pulled(params: Params, batch: Batch) -> Params:
+        return trees.add(model.gradient(params, batch), trees.scale(params, 0.3))
 
     start = heads(0, 1, 2)
-    stacked, _ = descend(model, start, optimizer.init(start), batches, optimizer, pull)
+    stacked, _ = descend(pulled, start, optimizer.init(start), batches, optimizer)
     for client, flags in enumerate(active):
         alone = trees.unstack(start, client)
         own = [
-            Batch(b.inputs[client], b.labels[client], b.weights[client])
+            Batch(b.inputs[client], b.labels[client], b.weights[client], full=True)
             for b, flag in zip(batches, flags, strict=True)
             if flag
         ]
-        expected, _ = descend(model, alone, optimizer.init(alone), own, optimizer, pull)
+        expected, _ = descend(pulled, alone, optimizer.init(alone), own, optimizer)
         for key, value in trees.unstack(stacked, client).items():
             torch.testing.assert_close(value, expected[key], atol=1e-12, rtol=0)
 
@@ -139,7 +134,7 @@ def test_the_optimiser_state_goes_on_where_it_stopped() -> None:
     model, _ = cut_at(network, weights, "head")
     batches, start = stacked_batches(4, [[True] * 4]), heads(0)
     optimizer = build_optimizer("adam", 0.1, 0.0, 0.0)
-    whole, _ = descend(model, start, optimizer.init(start), batches, optimizer)
-    half, state = descend(model, start, optimizer.init(start), batches[:2], optimizer)
-    resumed, _ = descend(model, half, state, batches[2:], optimizer)
+    whole, _ = descend(model.gradient, start, optimizer.init(start), batches, optimizer)
+    half, state = descend(model.gradient, start, optimizer.init(start), batches[:2], optimizer)
+    resumed, _ = descend(model.gradient, half, state, batches[2:], optimizer)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

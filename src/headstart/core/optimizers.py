@@ -54,7 +54,7 @@ def adam(lr: float, weight_decay: float = 0.0, *, decoupled: bool = False) -> Op
     def init(params: Tree) -> Tree:
         moments = {f"{moment}/{name}": torch.zeros_like(p) for moment in "mv" for name, p in params.items()}
         # The step count is kept per parameter: a stack's clients stop at different steps.
-        counts = {f"t/{name}": torch.zeros_like(p[..., :1] if p.dim() else p) for name, p in params.items()}
+        counts = {f"t/{name}": torch.zeros_like(p[..., :1] if p.dim() > 1 else p) for name, p in params.items()}
         return moments | counts
 
     def step(gradient: Tree, state: Tree, params: Tree) -> None:

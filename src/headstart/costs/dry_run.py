@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.costs.memory import LiveBytes
-from headstart.models.batches import Balance, Batch
+from headstart.models.batches import Batch, Passes
 from headstart.models.model import Model
 
 SERVED_STEPS = 2
@@ -60,19 +60,10 @@ class DummyClient:
     frozen_flops: dict[str, int] = field(default_factory=dict)
     _activations: dict[str, Tensor] = field(default_factory=dict)
 
-    def batches(
-        self,
-        model: Model,
-        *,
-        batch_size: int,
-        epochs: int,
-        steps: int | None = None,
-        balance: Balance = "none",  # noqa: ARG002
-        stream: str = "",  # noqa: ARG002
-    ) -> Iterator[Batch]:
+    def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield the first steps at their real size; count the rest."""
-        size = min(batch_size, self.num_examples)
-        due = epochs * self.num_examples if steps is None else steps * size
+        size = min(passes.batch_size, self.num_examples)
+        due = passes.epochs * self.num_examples if passes.steps is None else passes.steps * size
         step_flops = served = 0
         while served < due and served < SERVED_STEPS * size:
             batch, before = self._batch(model, size), self.flops_so_far()
@@ -81,6 +72,9 @@ class DummyClient:
         # Negative where the last step that was served is larger than a client's last step really is.
         self.skipped_flops += step_flops / size * (due - served)
 
+    def walk(self, model: Model, params: Params, passes: Passes) -> None:
+        """Return nothing: a real client trains with batches."""
+
     def everything(self, model: Model) -> Batch:
         """Return all examples."""
         return self._batch(model, self.num_examples)
@@ -88,7 +82,7 @@ class DummyClient:
     def _batch(self, model: Model, size: int) -> Batch:
         example = self._activation(model)
         labels = torch.arange(size) % self.num_classes
-        return Batch(example.repeat(size, *(1,) * (example.dim() - 1)), labels, torch.ones(size))
+        return Batch(example.repeat(size, *(1,) * (example.dim() - 1)), labels, torch.ones(size), full=True)
 
     def _activation(self, model: Model) -> Tensor:
         """Return one example's activations at the cut, ``(1, …)``; a client computes them once."""

@@ -182,7 +182,9 @@ class _Desk:
         received = self.received.some(np.asarray(positions))
         finite = trees.finite_clients(adapted).cpu().numpy()
         takes = finite & self._is_better(positions, received, adapted)
-        probabilities = self._predict(positions, trees.where(torch.from_numpy(takes).to(self.activations.labels.device), adapted, received))
+        probabilities = self._predict(
+            positions, trees.where(torch.from_numpy(takes).to(self.activations.labels.device), adapted, received)
+        )
         reasons = np.where(finite, "", "its adapted parameters have numbers that are not finite").tolist()
         return [_Result(*each) for each in zip(probabilities, takes.tolist(), reasons, strict=True)]
 

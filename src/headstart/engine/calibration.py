@@ -56,7 +56,18 @@ def _key(job: Job) -> str:
     model, shape = job.model, list(job.team.activations.at(job.model).shape[1:])
     weights = [[name, list(value.shape)] for name, value in model.network.named_parameters()]
     machine = [platform.machine(), platform.processor(), _cpu(), num_cores(), torch.__version__, headstart.__version__]
-    return hash_json([machine, model.network.name, weights, model.cut, shape, str(job.dtype), str(job.team.activations.labels.device), job.batch_size])
+    return hash_json(
+        [
+            machine,
+            model.network.name,
+            weights,
+            model.cut,
+            shape,
+            str(job.dtype),
+            str(job.team.activations.labels.device),
+            job.batch_size,
+        ]
+    )
 
 
 def _cpu() -> str:
@@ -105,7 +116,9 @@ def _stacked(model: Model, params: Params, batch: Batch) -> float | None:
     """Time a stack's step per client; None where it cannot pay, or the network's modules cannot be stacked."""
     if model.num_trainable > MOST_STACKED_WEIGHTS:
         return None
-    many = Batch(*(value.expand(STACKED, *value.shape) for value in (batch.inputs, batch.labels, batch.weights)), full=True)
+    many = Batch(
+        *(value.expand(STACKED, *value.shape) for value in (batch.inputs, batch.labels, batch.weights)), full=True
+    )
     try:
         return seconds_of(_step(model, trees.broadcast(params, STACKED), many)) / STACKED
     except (RuntimeError, NotImplementedError, ValueError, HeadstartError):

@@ -46,7 +46,9 @@ class Grams:
         if clients * widest**2 * self.dtype.itemsize > MOST_BYTES:
             return None
         # Memory that nobody writes to is never given out by the system.
-        return torch.empty(clients, widest, widest, dtype=self.dtype, device=self.rows.device), np.zeros(clients, dtype=bool)
+        return torch.empty(clients, widest, widest, dtype=self.dtype, device=self.rows.device), np.zeros(
+            clients, dtype=bool
+        )
 
     def pay(self, positions: Array, passes: Passes, num_classes: int) -> bool:
         """Say whether training in dual form is cheaper than with batches, in multiplications per client."""
@@ -65,7 +67,9 @@ class Grams:
         kept, done = self._kept
         if not done[positions].all():
             self._fill(model, kept, done, positions)
-        found = kept if np.array_equal(positions, np.arange(len(kept))) else kept.index_select(0, as_index(positions, kept))
+        found = (
+            kept if np.array_equal(positions, np.arange(len(kept))) else kept.index_select(0, as_index(positions, kept))
+        )
         widest = int(self.rows.sizes(positions).max(initial=1))
         return found[:, :widest, :widest]
 

@@ -19,9 +19,7 @@ PADDING = -1
 class Order(Protocol):
     """Says in which order clients meet their examples."""
 
-    def __call__(
-        self, ids: Sequence[str], labels: Sequence[Array], passes: Passes, key: tuple[Key, ...]
-    ) -> Array:
+    def __call__(self, ids: Sequence[str], labels: Sequence[Array], passes: Passes, key: tuple[Key, ...]) -> Array:
         """Return positions in each client's examples, ``(clients, steps, batch)`` int64, -1 where padded.
 
         Args:

@@ -77,7 +77,9 @@ def _rows_of(value: torch.Tensor, population: int) -> Array:
     with tempfile.TemporaryFile(prefix="headstart-privates-") as file:
         file.truncate(max(1, population * array.nbytes))
         shape = (population, *array.shape)
-        return np.memmap(file, dtype=array.dtype, mode="r+", shape=shape) if array.nbytes else np.empty(shape, array.dtype)
+        return (
+            np.memmap(file, dtype=array.dtype, mode="r+", shape=shape) if array.nbytes else np.empty(shape, array.dtype)
+        )
 
 
 class ByClient(Mapping[str, Tree]):

@@ -10,13 +10,13 @@ import torch
 
 from headstart.core import trees
 from headstart.core.errors import ClientError, SettingError
-from headstart.core.seeds import Key, numpy_generator
+from headstart.core.seeds import Key, derive, numpy_generator
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.data.roster import Roster
 from headstart.engine.activations import Activations
-from headstart.engine.order import Order, keyed_order
+from headstart.engine.order import Order, keyed_order, mix
 from headstart.engine.privates import ByClient, PrivateStore
 from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
 from headstart.engine.team import Team
@@ -171,9 +171,8 @@ def sample_cohort(population: int, schedule: Schedule, seed: int, round_number: 
     chosen = np.sort(generator.choice(population, size=size, replace=False)) if size < population else np.arange(size)
     if not schedule.client_dropout:
         return chosen
-    # Drawn for places in the cohort, which the seed and the round have fixed.
-    answers = numpy_generator(seed, "dropout", round_number).random(size) >= schedule.client_dropout
-    return chosen[answers]
+    draws = mix(mix(chosen.astype(np.uint64)) ^ np.uint64(derive(seed, "dropout", round_number)))
+    return chosen[draws / np.float64(2**64) >= schedule.client_dropout]
 
 
 @dataclass

@@ -91,7 +91,9 @@ def cheapest(timings: Timings, *, clients: int, steps: float, cores: int, can_fo
     """
     ways = {Strategy("loop", 1, 1, last): timings.loop[name_of(1, channels_last=last)] for last in (False, True)}
     if cores > 1:
-        ways |= {Strategy("loop", 1, cores, last): timings.loop[name_of(cores, channels_last=last)] for last in (False, True)}
+        ways |= {
+            Strategy("loop", 1, cores, last): timings.loop[name_of(cores, channels_last=last)] for last in (False, True)
+        }
     alone = min(ways[Strategy("loop", 1, 1, last)] for last in (False, True))
     workers = min(cores, clients)
     if can_fork and workers > 1 and alone * steps * clients > WORTH_FORKING:

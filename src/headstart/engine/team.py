@@ -82,7 +82,9 @@ class OneClient:
         """Return all examples as one batch."""
         inputs = self.activations.at(model)
         rows = torch.from_numpy(self.indices).to(inputs.device)
-        return Batch(inputs[rows], self.activations.labels[rows], inputs.new_ones(len(rows), dtype=torch.float32), full=True)
+        return Batch(
+            inputs[rows], self.activations.labels[rows], inputs.new_ones(len(rows), dtype=torch.float32), full=True
+        )
 
     def walk(self, model: Model, params: Params, passes: Passes) -> None:
         """Return nothing: the specification trains with batches."""

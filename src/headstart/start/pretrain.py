@@ -18,10 +18,10 @@ from pydantic import NonNegativeInt, PositiveInt
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params
 from headstart.models.batches import ClientData, Passes
+from headstart.models.descent import descend
 from headstart.models.model import Model, Trainable, cut_at, weighted_loss
 from headstart.models.network import Network
 from headstart.models.registry import new_head
-from headstart.models.descent import descend
 from headstart.models.training import LocalTraining
 from headstart.start.protocol import Build, Pool, Tell, silent
 

@@ -19,6 +19,7 @@ from headstart.evidence.verdict import Verdict
 from headstart.models.network import Network
 from headstart.models.spec import ModelSpec, is_checkpoint
 from headstart.study.arms import ArmSpec, parse_arm, with_defaults
+from headstart.study.cache import cache_folder, calibrations
 from headstart.study.lab import Lab
 from headstart.study.load import load_study
 from headstart.study.nodes import NodeStore
@@ -115,7 +116,9 @@ def run(
     spec, model = arm.spec, ModelSpec(backbone=backbone)
     check_starts([spec], checkpoint=is_checkpoint(model), central=federation.central is not None)
     with tempfile.TemporaryDirectory() as folder:
-        pipeline = Pipeline(Lab(federation, model, Fleet()), NodeStore(Path(folder)), seed, metric)
+        pipeline = Pipeline(
+            Lab(federation, model, Fleet(folder=calibrations(cache_folder()))), NodeStore(Path(folder)), seed, metric
+        )
         with threads(suitable_threads(pipeline.lab.num_weights)):
             trunk = pipeline.trunk(spec)
             leaf = pipeline.leaf(trunk, spec.adapt, ("val", "test"))
@@ -189,7 +192,7 @@ class Study:
             )
         arms = tuple(with_defaults(arm, self.training, self.trainable) for arm in slate.arms)
         devices = tuple(parse_device(name, table) for name, table in self.devices.items())
-        lab = Lab(self.federation, settings.model.spec(), Fleet())
+        lab = Lab(self.federation, settings.model.spec(), Fleet(folder=calibrations(cache_folder())))
         return Plan(settings, lab, arms, slate.ruled_out, devices, f'name = "{self.name}"\n')
 
     def _slate(self) -> Slate:

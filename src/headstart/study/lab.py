@@ -16,6 +16,7 @@ from headstart.data import resplit
 from headstart.data.examples import Array, Examples
 from headstart.data.federation import Client, Federation
 from headstart.engine.activations import Activations, Progress
+from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
 from headstart.engine.team import OneClient
 from headstart.models.network import Network
@@ -101,9 +102,9 @@ class Lab:
         train, val = split_pool(central, seed)
         if not len(train):
             return None
-        key = (seed, "central")
         same = central.classes == self.federation.examples.classes
-        return Pool(OneClient(activations, train, key), OneClient(activations, val, key), len(central.classes), same)
+        parts = [OneClient(activations, "central", rows, keyed_order, (seed, "central")) for rows in (train, val)]
+        return Pool(parts[0], parts[1], len(central.classes), same)
 
     def views(self, federation: Federation) -> Mapping[str, list[Array]]:
         """Return the examples that each client is evaluated on, by view."""

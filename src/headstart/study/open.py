@@ -12,12 +12,13 @@ from headstart.engine.fleet import Fleet
 from headstart.engine.protocol import Engine
 from headstart.engine.serial import Serial
 from headstart.study.arms import ArmSpec, with_defaults
+from headstart.study.cache import calibrations
 from headstart.study.lab import Lab
 from headstart.study.load import StudyFile
 from headstart.study.plan import Plan
+from headstart.study.schema import EngineSettings
 from headstart.study.slate import Slate, slate_for
 
-ENGINES: dict[str, type[Engine]] = {"fleet": Fleet, "serial": Serial}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -36,7 +37,7 @@ def open_plan(file: StudyFile, *, cache: Path | None = None, passes: Passes | No
     lab = Lab(
         open_federation(file.data, file.folder),
         file.model,
-        ENGINES[settings.engine.name](),
+        engine_of(settings.engine, cache),
         DTYPES[settings.engine.dtype],
         cache,
         passes,
@@ -44,6 +45,14 @@ def open_plan(file: StudyFile, *, cache: Path | None = None, passes: Passes | No
     )
     slate = chosen_arms(file, lab)
     return Plan(settings, lab, slate.arms, slate.ruled_out, file.devices, file.text)
+
+
+def engine_of(settings: EngineSettings, cache: Path | None) -> Engine:
+    """Return the engine that the settings ask for."""
+    if settings.name == "serial":
+        return Serial()
+    way = None if settings.way == "auto" else settings.way
+    return Fleet(way, settings.workers, folder=calibrations(cache) if cache else None)
 
 
 def chosen_arms(file: StudyFile, lab: Lab) -> Slate:

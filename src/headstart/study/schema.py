@@ -95,13 +95,18 @@ class EngineSettings(_Table):
     """``[engine]``: how the work is done.
 
     Attributes:
-        name: ``fleet`` (stacks of clients where that pays) or ``serial`` (one by one); the numbers agree.
+        name: ``fleet`` (the fastest way on this machine) or ``serial`` (one client by one); the numbers agree.
+        way: how the fleet trains below the head: ``stack`` (all clients at once), ``loop`` (one by one),
+            ``workers`` (in processes), or ``auto`` (by a short calibration, kept for this machine).
+        workers: processes at most; None takes the number of cores.
         dtype: of weights and features.
         threads: of PyTorch; None takes one for networks of less than a million weights, PyTorch's choice for others.
         max_bad_clients: share of a cohort that may fail before the run stops.
     """
 
     name: Literal["fleet", "serial"] = "fleet"
+    way: Literal["auto", "stack", "loop", "workers"] = "auto"
+    workers: PositiveInt | None = None
     dtype: Literal["float32", "float64"] = "float32"
     threads: PositiveInt | None = None
     max_bad_clients: Share = 0.5

@@ -14,9 +14,9 @@ from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict
+from headstart.engine.privates import PrivateStore
 from headstart.engine.protocol import Engine, Failure, Job
 from headstart.engine.serial import Serial
-from headstart.engine.privates import PrivateStore
 from headstart.engine.team import Team
 from headstart.models.batches import ClientData
 from headstart.models.model import Model
