@@ -11,9 +11,10 @@ import torch
 
 from headstart.core import trees
 from headstart.core.trees import Tree
+from headstart.data.federation import Client
 from headstart.engine.calibration import can_fork
 from headstart.engine.fleet import Fleet
-from headstart.engine.privates import PrivateStore
+from headstart.engine.privates import ByClient, PrivateStore
 from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.engine.rounds import run_rounds
 from headstart.engine.serial import Serial
@@ -91,9 +92,8 @@ def test_a_chunk_that_fails_is_done_again_to_find_the_culprit(world: World, size
 @FORKS
 def test_workers_answer_longest_client_first_whoever_is_done_first(world: World) -> None:
     job = job_of(world)
-    sizes = [
-        len(job.team.clients[r.positions[0]].train) for r in results_of(WORKERS, world, job) if isinstance(r, Chunk)
-    ]
+    done = [result.positions[0] for result in results_of(WORKERS, world, job)]  # type: ignore[union-attr]
+    sizes = [len(job.team.clients[position].train) for position in done]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -169,3 +169,15 @@ def test_a_calibration_is_done_once_and_kept(tmp_path: Path) -> None:
     before = path.stat().st_mtime_ns
     assert Fleet(folder=tmp_path).strategy(job) == first
     assert path.stat().st_mtime_ns == before
+
+
+def test_private_trees_are_seen_by_who_looks_between_rounds() -> None:
+    """The mapping of a stage grows with the clients who take part, although it was looked at when empty."""
+    store = PrivateStore({"head": torch.zeros(2)}, 3)
+    clients = [Client(f"c{i}", *[np.empty(0, dtype=np.int64)] * 3) for i in range(3)]
+    privates = ByClient(store, clients)
+    assert dict(privates) == {}
+    store.put(np.array([2]), {"head": torch.ones(1, 2)})
+    assert list(privates) == ["c2"]
+    assert privates["c2"]["head"].tolist() == [1, 1]
+    assert store.some(np.array([0, 2]))["head"].tolist() == [[0, 0], [1, 1]]

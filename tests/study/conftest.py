@@ -27,7 +27,7 @@ class Watch:
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     """Watch the node store and the engine."""
-    watch, put, work = Watch(), NodeStore.put, Fleet.map
+    watch, put, work = Watch(), NodeStore.put, Fleet.crew
 
     def watched_put(store: NodeStore, key: str, facts: Mapping[str, Any], tree: Tree | None = None) -> Node:
         watch.nodes[facts["kind"]] += 1
@@ -38,7 +38,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
         return work(*arguments)
 
     monkeypatch.setattr(NodeStore, "put", watched_put)
-    monkeypatch.setattr(Fleet, "map", watched_work)
+    monkeypatch.setattr(Fleet, "crew", watched_work)
     return watch
 
 

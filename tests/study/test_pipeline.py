@@ -156,8 +156,7 @@ def hurt_first_client(monkeypatch: pytest.MonkeyPatch, rounds: set[int]) -> None
     update = FedAvg.client_update
 
     def hurting(method: FedAvg, model: object, shared: object, private: object, data: object) -> object:
-        key = getattr(data, "key", ())
-        if key[-1:] == ("site-0",) and key[2] in rounds:
+        if getattr(data, "ids", []) == ["site-0"] and data.key[2] in rounds:  # type: ignore[attr-defined]
             raise RuntimeError("its disk is full")
         return update(method, model, shared, private, data)  # type: ignore[arg-type]
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from headstart.core.trees import Params
 from headstart.costs.memory import LiveBytes
 from headstart.models.batches import Batch, Passes
 from headstart.models.model import Model

@@ -125,7 +125,7 @@ def adapt_and_predict(
     desk = _Desk(method, model, received, clients, activations, views, better)
 
     def work(model: Model, params: Tree, private: Tree, data: ClientData) -> tuple[Tree]:
-        return (method(model, private, data),)
+        return (method(model, {**params, **private}, data),)
 
     dtype = next(iter(received.one(0).values())).dtype
     team, size = Team(clients, activations), len(clients)
@@ -182,9 +182,8 @@ class _Desk:
         received = self.received.some(np.asarray(positions))
         finite = trees.finite_clients(adapted).cpu().numpy()
         takes = finite & self._is_better(positions, received, adapted)
-        probabilities = self._predict(
-            positions, trees.where(torch.from_numpy(takes).to(self.activations.labels.device), adapted, received)
-        )
+        mask = torch.from_numpy(takes).to(self.activations.labels.device)
+        probabilities = self._predict(positions, trees.where(mask, adapted, received))
         reasons = np.where(finite, "", "its adapted parameters have numbers that are not finite").tolist()
         return [_Result(*each) for each in zip(probabilities, takes.tolist(), reasons, strict=True)]
 

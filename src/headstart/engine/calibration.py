@@ -64,7 +64,7 @@ def _key(job: Job) -> str:
             model.cut,
             shape,
             str(job.dtype),
-            str(job.team.activations.labels.device),
+            str(job.team.rows.device),
             job.batch_size,
         ]
     )
@@ -116,9 +116,8 @@ def _stacked(model: Model, params: Params, batch: Batch) -> float | None:
     """Time a stack's step per client; None where it cannot pay, or the network's modules cannot be stacked."""
     if model.num_trainable > MOST_STACKED_WEIGHTS:
         return None
-    many = Batch(
-        *(value.expand(STACKED, *value.shape) for value in (batch.inputs, batch.labels, batch.weights)), full=True
-    )
+    inputs, labels, weights = (v.expand(STACKED, *v.shape) for v in (batch.inputs, batch.labels, batch.weights))
+    many = Batch(inputs, labels, weights, full=True)
     try:
         return seconds_of(_step(model, trees.broadcast(params, STACKED), many)) / STACKED
     except (RuntimeError, NotImplementedError, ValueError, HeadstartError):

@@ -69,15 +69,15 @@ class Fleet:
         return self._chosen[key]
 
     def _calibrated(self, job: Job) -> Strategy:
-        on_cpu = job.team.activations.labels.device.type == "cpu"
+        on_cpu = job.team.rows.device.type == "cpu"
         sample = np.arange(min(len(job.team.clients), 100))
         steps = float(np.ceil(job.team.rows.sizes(sample) / job.batch_size).mean()) if len(sample) else 0.0
         return cheapest(
             timings_of(job, self.folder),
             clients=job.cohort_size,
             steps=steps,
-            cores=self._processes(job),
-            can_fork=on_cpu and can_fork(),
+            cores=num_cores(),
+            workers=self._processes(job) if on_cpu and can_fork() else 1,
         )
 
     def _processes(self, job: Job) -> int:

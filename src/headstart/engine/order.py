@@ -43,7 +43,7 @@ def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key
     order = np.full((len(ids), max(steps, default=0), passes.batch_size), PADDING, dtype=np.int64)
     for size in np.unique(sizes[sizes > 0]):
         members = np.flatnonzero(sizes == size)
-        drawn = _draw(seeds[members], [labels[i] for i in members], passes)
+        drawn = _draw(seeds[members], [labels[int(i)] for i in members], passes)
         order[members, : drawn.shape[1]] = drawn
     return order
 
@@ -71,7 +71,8 @@ def _sampled(draws: Array, labels: Sequence[Array]) -> Array:
     uniform = draws / np.float64(2**64)
     ends = [np.cumsum(class_weights(own)) / len(own) for own in labels]
     found = [np.searchsorted(end, each, side="right") for end, each in zip(ends, uniform, strict=True)]
-    return np.minimum(np.stack(found), len(labels[0]) - 1)
+    positions: Array = np.minimum(np.stack(found), len(labels[0]) - 1)
+    return positions
 
 
 def class_weights(labels: Array) -> Array:
@@ -95,7 +96,8 @@ def mix(values: Array) -> Array:
     """
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    mixed: Array = values ^ (values >> np.uint64(31))
+    return mixed
 
 
 @lru_cache(maxsize=2**16)

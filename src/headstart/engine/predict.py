@@ -24,7 +24,7 @@ def predict(model: Model, params: Params, activations: Activations, indices: Arr
     inputs = activations.at(model)
     params = model.arranged(params)
     rows = torch.from_numpy(indices).to(inputs.device)
-    parts = [_probabilities(model.logits(params, inputs[some])) for some in rows.split(BATCH)]
+    parts = [_probabilities(model.logits(params, inputs[some])) for some in torch.split(rows, BATCH)]
     return np.concatenate(parts) if len(indices) else np.zeros((0, model.network.num_classes))
 
 
@@ -51,9 +51,9 @@ def _predict_heads(stack: Tree, features: Tensor, indices: Sequence[Array]) -> l
     weights, biases = stack["head.weight"], stack["head.bias"]
     sizes = [len(rows) for rows in indices]
     rows = torch.from_numpy(np.concatenate(indices)).to(features.device)
-    parts = features.index_select(0, rows).to(weights.dtype).split(sizes)
-    logits = [torch.addmm(bias, part, weight.mT) for weight, bias, part in zip(weights, biases, parts, strict=True)]
-    found = _probabilities(torch.cat(logits))
+    parts = features.index_select(0, rows).to(weights.dtype)
+    heads = zip(weights, biases, torch.split(parts, sizes), strict=True)
+    found = _probabilities(torch.cat([torch.addmm(bias, part, weight.mT) for weight, bias, part in heads]))
     return np.split(found, np.cumsum(sizes)[:-1])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -77,9 +76,7 @@ def _rows_of(value: torch.Tensor, population: int) -> Array:
     with tempfile.TemporaryFile(prefix="headstart-privates-") as file:
         file.truncate(max(1, population * array.nbytes))
         shape = (population, *array.shape)
-        return (
-            np.memmap(file, dtype=array.dtype, mode="r+", shape=shape) if array.nbytes else np.empty(shape, array.dtype)
-        )
+        return np.memmap(file, array.dtype, "r+", shape=shape) if array.nbytes else np.empty(shape, array.dtype)
 
 
 class ByClient(Mapping[str, Tree]):
@@ -92,10 +89,15 @@ class ByClient(Mapping[str, Tree]):
 
     def __init__(self, store: PrivateStore, clients: Sequence[Client]) -> None:
         self._store, self._clients = store, clients
+        self._known: dict[str, int] = {}
 
-    @cached_property
+    @property
     def _positions(self) -> dict[str, int]:
-        return {self._clients[int(position)].id: int(position) for position in self._store.members}
+        """Positions by id; clients come to it from round to round."""
+        members = self._store.members
+        if len(members) != len(self._known):
+            self._known = {self._clients[position].id: position for position in members.tolist()}
+        return self._known
 
     def __getitem__(self, client: str) -> Tree:
         return self._store.one(self._positions[client])

@@ -68,7 +68,7 @@ class RowTable:
         return self._table[1][positions]
 
     def take(self, model: Model, positions: Array) -> Tensor:
-        """Return activations at the model's cut, ``(clients, widest, …)``; the last ones are kept for the next round."""
+        """Return activations at the model's cut, ``(clients, widest, …)``; the last ones are kept."""
         if self._taken and self._taken[0] == model.frozen_key and np.array_equal(self._taken[1], positions):
             return self._taken[2]
         values, rows = self.activations.at(model), self.at(positions)

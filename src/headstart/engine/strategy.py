@@ -79,7 +79,7 @@ def name_of(threads: int, *, channels_last: bool) -> str:
     return f"{threads}{', channels last' if channels_last else ''}"
 
 
-def cheapest(timings: Timings, *, clients: int, steps: float, cores: int, can_fork: bool) -> Strategy:
+def cheapest(timings: Timings, *, clients: int, steps: float, cores: int, workers: int) -> Strategy:
     """Return the cheapest way to do one step of each of so many clients.
 
     Args:
@@ -87,16 +87,15 @@ def cheapest(timings: Timings, *, clients: int, steps: float, cores: int, can_fo
         clients: per round.
         steps: of one client in one epoch.
         cores: of this machine.
-        can_fork: whether processes can be had.
+        workers: processes that can be had; 1 means none but this one.
     """
-    ways = {Strategy("loop", 1, 1, last): timings.loop[name_of(1, channels_last=last)] for last in (False, True)}
-    if cores > 1:
-        ways |= {
-            Strategy("loop", 1, cores, last): timings.loop[name_of(cores, channels_last=last)] for last in (False, True)
-        }
+    ways = {
+        Strategy("loop", 1, threads, last): timings.loop[name_of(threads, channels_last=last)]
+        for threads in sorted({1, cores})
+        for last in (False, True)
+    }
     alone = min(ways[Strategy("loop", 1, 1, last)] for last in (False, True))
-    workers = min(cores, clients)
-    if can_fork and workers > 1 and alone * steps * clients > WORTH_FORKING:
+    if workers > 1 and alone * steps * clients > WORTH_FORKING:
         last = ways[Strategy("loop", 1, 1, True)] <= ways[Strategy("loop", 1, 1, False)]
         ways[Strategy("workers", workers, 1, last)] = alone * timings.slowdown / workers
     if timings.stack is not None:

@@ -82,9 +82,8 @@ class OneClient:
         """Return all examples as one batch."""
         inputs = self.activations.at(model)
         rows = torch.from_numpy(self.indices).to(inputs.device)
-        return Batch(
-            inputs[rows], self.activations.labels[rows], inputs.new_ones(len(rows), dtype=torch.float32), full=True
-        )
+        weights = torch.ones(len(rows), device=inputs.device)
+        return Batch(inputs[rows], self.activations.labels[rows], weights, full=True)
 
     def walk(self, model: Model, params: Params, passes: Passes) -> None:
         """Return nothing: the specification trains with batches."""

@@ -92,5 +92,5 @@ class ClientData(Protocol):
         ...
 
     def walk(self, model: Model, params: Params, passes: Passes) -> Walk | None:
-        """Return the passes as positions, where training the head ``params`` in dual form is cheaper than in batches."""
+        """Return the passes as positions, where training the head ``params`` in dual form is cheaper."""
         ...

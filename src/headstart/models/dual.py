@@ -69,12 +69,13 @@ def descend_dual(params: Params, examples: Batch, walk: Walk, optimizer: Optimiz
 
 
 def logits_of(weight: Tensor, bias: Tensor, features: Tensor) -> Tensor:
-    """Return ``(clients, classes, n)``, classes outermost in memory; one product for all when all clients have the same head."""
+    """Return ``(clients, classes, n)``, classes outermost in memory; one product if all clients have one head."""
     if weight.stride(0) == 0:
-        scores = (weight[0] @ features.flatten(0, 1).mT).unflatten(1, features.shape[:2])
+        scores = (weight[0] @ features.flatten(0, 1).mT).view(-1, *features.shape[:2])
     else:
         scores = products(weight, features.mT).transpose(0, 1).contiguous()
-    return scores.transpose(0, 1).add_(bias.unsqueeze(-1))
+    logits: Tensor = scores.transpose(0, 1).add_(bias.unsqueeze(-1))
+    return logits
 
 
 def dual_batches(examples: Batch, walk: Walk) -> Iterator[DualBatch]:

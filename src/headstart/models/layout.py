@@ -16,7 +16,7 @@ def channels_last(tensor: Tensor) -> Tensor:
     """
     if tensor.dim() != 4:
         return tensor
-    count, channels, height, width = tensor.shape
+    _, channels, height, width = tensor.shape
     strides = (channels * height * width, 1, width * channels, channels)
     if tensor.stride() == strides:
         return tensor

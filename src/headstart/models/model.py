@@ -117,7 +117,8 @@ class Model:
         if self.is_head_only:
             return head_gradient(params, batch)
         if batch.is_stack:
-            return vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights)
+            stacked: Params = vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights)
+            return stacked
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         loss = weighted_loss(self.logits(leaves, batch.inputs), batch)
         # A weight that this input never reaches has gradient zero.

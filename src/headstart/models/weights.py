@@ -35,8 +35,9 @@ def load(path: Path) -> tuple[Params, dict[str, str]]:
     if not path.is_file():
         raise ModelError(f"weights: there is no file '{path}'; give a .safetensors file")
     try:
+        # Copied: products of numbers that lie elsewhere in a cache line may round differently.
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except SafetensorError as error:
         raise ModelError(
             f"weights: '{path}' is not a whole safetensors file ({error}); pickled weights (.bin, .pt) "

@@ -116,9 +116,8 @@ def run(
     spec, model = arm.spec, ModelSpec(backbone=backbone)
     check_starts([spec], checkpoint=is_checkpoint(model), central=federation.central is not None)
     with tempfile.TemporaryDirectory() as folder:
-        pipeline = Pipeline(
-            Lab(federation, model, Fleet(folder=calibrations(cache_folder()))), NodeStore(Path(folder)), seed, metric
-        )
+        lab = Lab(federation, model, Fleet(folder=calibrations(cache_folder())))
+        pipeline = Pipeline(lab, NodeStore(Path(folder)), seed, metric)
         with threads(suitable_threads(pipeline.lab.num_weights)):
             trunk = pipeline.trunk(spec)
             leaf = pipeline.leaf(trunk, spec.adapt, ("val", "test"))
