@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
-from speeds import Speeds
-from tasks import build_network
 from torch.utils.flop_counter import FlopCounterMode
-from works import Work, example_bytes
 
 from headstart.models.network import Network
+from speeds import Speeds
+from tasks import build_network
+from works import Work, example_bytes
 
 COUNTED = 2
 """Examples in the step that is counted."""

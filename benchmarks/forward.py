@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from sources import Array, Peers, Seeded, Source
-from tasks import prepare
 from torch import nn
-from works import WORKS
 
 from headstart.models.network import Network
+from sources import Array, Peers, Seeded, Source
+from tasks import prepare
+from works import WORKS
 
 BATCHES = (64, 128, 256)
 TRIED = 512

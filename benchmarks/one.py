@@ -7,17 +7,16 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from sources import Peers, Seeded, Source
-from table import OURS, Row
-from tasks import Timing, activations_of, prepare, train
-from works import WORKS, Work
-
 import headstart
 from headstart.core import trees
 from headstart.engine.fleet import Fleet
 from headstart.engine.protocol import Engine
 from headstart.engine.serial import Serial
 from headstart.engine.threads import suitable_threads, threads
+from sources import Peers, Seeded, Source
+from table import OURS, Row
+from tasks import Timing, activations_of, prepare, train
+from works import WORKS, Work
 
 ENGINES = {"serial": Serial, "fleet": Fleet}
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, overload
 
-import networks
 import numpy as np
 from numpy.lib.format import open_memmap
-from sources import Array
 
+import networks
 from headstart.core import trees
 from headstart.core.seeds import numpy_generator
 from headstart.core.trees import Params, Tree
@@ -26,6 +25,7 @@ from headstart.models.network import Network
 from headstart.models.networks.mlp import build_mlp
 from headstart.models.spec import ModelSpec
 from headstart.models.training import LocalTraining
+from sources import Array
 
 EXAMPLES, FEATURES, CLASSES, HIDDEN = 20, 64, 10, 32
 """Of each client; of an example; of the labels; units of the shared layer."""

@@ -18,12 +18,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import population
 import processes
-import torch
-from measure import MB
-from table import markdown, number
-
 from headstart.engine.activations import Activations
 from headstart.engine.fleet import Fleet
 from headstart.engine.rounds import run_rounds
@@ -33,6 +31,8 @@ from headstart.federate.protocol import Schedule
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.models.training import LocalTraining
+from measure import MB
+from table import markdown, number
 
 SMALLEST = 10_000
 """The smallest population; each further one is ten times as large."""

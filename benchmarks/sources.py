@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from works import Work
 
 from headstart.core.seeds import numpy_generator
+from works import Work
 
 Array = np.ndarray[Any, Any]
 
@@ -59,33 +59,34 @@ class Peers:
 
     def load(self, work: Work) -> Data:
         """Return a work's data."""
-        common = self._common()
+        common = self.common()
         inputs, labels, _, _ = common.load_data(work.name)
         cohorts, orders = common.load_plan(work.name)
         return Data(inputs, labels, cohorts, orders, self._weights(work, common))
 
     def maxdiff(self, work: Work, weights: Mapping[str, Array]) -> float | None:
         """Return the largest difference from the plain loop's final weights; None without a reference."""
-        difference: float | None = self._common().check(work.name, weights)[0]
+        difference: float | None = self.common().check(work.name, weights)[0]
         return difference
 
     def has_reference(self, work: Work) -> bool:
         """Return whether the plain loop's final weights are on disk."""
-        return os.path.exists(self._common().ref_path(work.name))
+        return os.path.exists(self.common().ref_path(work.name))
 
-    def _weights(self, work: Work, common: Any) -> dict[str, Tensor]:
-        found = {name: torch.from_numpy(value) for name, value in common.load_init(work.name).items()}
-        if work.network == "frozen":
-            found |= {f"body.{name}": torch.from_numpy(value) for name, value in common.load_backbone().items()}
-        return found
-
-    def _common(self) -> Any:
+    def common(self) -> Any:
+        """Import the peers' module of specifications, data and checks."""
         spec = importlib.util.spec_from_file_location("peers_common", self.folder / "common.py")
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
+
+    def _weights(self, work: Work, common: Any) -> dict[str, Tensor]:
+        found = {name: torch.from_numpy(value) for name, value in common.load_init(work.name).items()}
+        if work.network == "frozen":
+            found |= {f"body.{name}": torch.from_numpy(value) for name, value in common.load_backbone().items()}
+        return found
 
 
 @dataclass(frozen=True)

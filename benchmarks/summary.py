@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
 from bounds import bound, extraction_cost, round_cost
 from speeds import Speeds
 from table import Row, best, markdown, number, ratios, results_table

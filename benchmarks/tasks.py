@@ -9,13 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import networks
 import numpy as np
 import torch
-from measure import cpu_seconds
-from sources import Array, Data
-from works import Work
 
+import networks
 from headstart.core.trees import Params
 from headstart.data.examples import Examples
 from headstart.data.federation import Client
@@ -27,6 +24,9 @@ from headstart.federate.protocol import Schedule
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.models.training import LocalTraining
+from measure import cpu_seconds
+from sources import Array, Data
+from works import Work
 
 
 @dataclass(frozen=True, eq=False)
