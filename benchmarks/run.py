@@ -20,11 +20,9 @@ import peers
 import processes
 import summary
 from sources import Peers
-from table import OURS, Row, as_json, merge, with_pairs, write_between
+from table import OURS, PAGE, Row, as_json, merge, with_pairs, write_between
 from works import PAIRS, TITLES, WORKS, Work, groups
 
-HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs" / "performance.md"
 ENGINES = ("serial", "fleet")
 NO_PEERS = (
     "no --peers DIR: Headstart runs alone, on seeded data of the same shapes; peers, reference weights and differences "
@@ -143,7 +141,7 @@ def main() -> None:
     if chosen.json:
         chosen.json.write_text(json.dumps(as_json(rows), indent=1) + "\n")
     if chosen.docs:
-        write_between(PAGE, report.page(f"python benchmarks/run.py {' '.join(sys.argv[1:])}"))
+        write_between(PAGE, "works", report.page(f"python benchmarks/run.py {' '.join(sys.argv[1:])}"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Train on populations of ten thousand to a million clients: time and memory of a round depend on the cohort alone.
 
-python benchmarks/scale.py [--population 1000000] [--cohort 1000] [--rounds 20] [--folder DIR] [--json FILE]
+python benchmarks/scale.py [--population 1000000] [--cohort 1000] [--rounds 20] [--folder DIR] [--json FILE] [--docs]
 
 Every client has 20 examples of 64 features, 5 KB in a memory-mapped file (5 GB for a million). Each run is a fresh
 process: FedAvg of a head on all features, and FedAvg of a hidden layer under heads that the clients keep to themselves.
@@ -32,7 +32,8 @@ from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.models.training import LocalTraining
 from measure import MB
-from table import markdown, number
+from summary import machine
+from table import PAGE, markdown, number, write_between
 
 SMALLEST = 10_000
 """The smallest population; each further one is ten times as large."""
@@ -116,6 +117,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, default=20, help="rounds (20)")
     made.add_argument("--folder", type=Path, metavar="DIR", help="keep the examples here between runs")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
+    made.add_argument("--docs", action="store_true", help=f"rewrite the table in docs/{PAGE.name}")
     made.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     return made
 
@@ -135,6 +137,9 @@ def main() -> None:
     print(report(rows))
     if chosen.json:
         chosen.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if chosen.docs:
+        measured = f"Cohorts of {chosen.cohort:,}, {chosen.rounds} rounds, on {machine(processes.speeds())}."
+        write_between(PAGE, "populations", f"{measured}\n\n{report(rows)}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from typing import Any
 from works import PAIRS
 
 OURS = "headstart"
-BEGIN, END = "<!-- begin measured -->", "<!-- end measured -->"
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+"""Where measured tables stand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,14 +171,15 @@ def as_json(rows: Iterable[Row]) -> list[Mapping[str, Any]]:
     return [asdict(row) for row in rows]
 
 
-def write_between(page: Path, text: str) -> None:
-    """Replace what a page has between its marks.
+def write_between(page: Path, part: str, text: str) -> None:
+    """Replace what a page has between the marks of one part.
 
     Raises:
         ValueError: the page lacks the marks.
     """
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = f"<!-- begin {part} -->", f"<!-- end {part} -->"
+    before, begin, rest = page.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{page}: needs the lines '{BEGIN}' and '{END}'")
-    page.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")
+        raise ValueError(f"{page}: needs the lines '{first}' and '{last}'")
+    page.write_text(f"{before}{first}\n\n{text.strip()}\n\n{last}{after}")

@@ -116,12 +116,12 @@ def test_summary_states_every_bound_and_the_plain_pass() -> None:
 
 def test_a_page_keeps_what_lies_around_its_table(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("before\n\n<!-- begin measured -->\nold\n<!-- end measured -->\n\nafter\n")
-    write_between(page, "new")
-    assert page.read_text() == "before\n\n<!-- begin measured -->\n\nnew\n\n<!-- end measured -->\n\nafter\n"
+    page.write_text("before\n\n<!-- begin works -->\nold\n<!-- end works -->\n\nafter\n")
+    write_between(page, "works", "new")
+    assert page.read_text() == "before\n\n<!-- begin works -->\n\nnew\n\n<!-- end works -->\n\nafter\n"
     page.write_text("no marks")
     with pytest.raises(ValueError, match="needs the lines"):
-        write_between(page, "new")
+        write_between(page, "works", "new")
 
 
 def test_a_long_run_is_worked_out_from_two_short_ones() -> None:
