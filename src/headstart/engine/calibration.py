@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-import headstart
 from headstart.core import trees
 from headstart.core.content import hash_json
 from headstart.core.errors import HeadstartError
@@ -55,7 +54,7 @@ def timings_of(job: Job, folder: Path | None) -> Timings:
 def _key(job: Job) -> str:
     model, shape = job.model, list(job.team.activations.at(job.model).shape[1:])
     weights = [[name, list(value.shape)] for name, value in model.network.named_parameters()]
-    machine = [platform.machine(), platform.processor(), _cpu(), num_cores(), torch.__version__, headstart.__version__]
+    machine = [platform.machine(), platform.processor(), _cpu(), num_cores(), torch.__version__]
     return hash_json(
         [
             machine,
