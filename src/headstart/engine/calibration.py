@@ -30,6 +30,9 @@ SECONDS = 0.1
 MOST_STACKED_WEIGHTS = 500_000
 """Weights of a network above which stacking has nothing to gain: its products are large enough."""
 
+MOST_SLOWDOWN = 1.5
+"""What a step may cost beside others like it; more is somebody else's work, which must not rule processes out."""
+
 STACKED = 16
 """Clients of a stack that is tried."""
 
@@ -88,7 +91,7 @@ def measure(job: Job) -> Timings:
     alone = {last: loop[name_of(1, channels_last=last)] for last in models}
     best = min(alone, key=alone.__getitem__)
     with threads(1):
-        slowdown = _contended(_step(models[best], params, batch)) / alone[best]
+        slowdown = min(_contended(_step(models[best], params, batch)) / alone[best], MOST_SLOWDOWN)
         return Timings(loop, _stacked(job.model, params, batch), slowdown)
 
 
