@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.core.files import evict
+from headstart.core.files import evict, write_json
 from headstart.core.trees import Params
-from headstart.data.examples import Array
-from headstart.engine import activations as module
-from headstart.engine.activations import Activations
+from headstart.engine import extraction, partial
+from headstart.engine.activations import Activations, Progress
+from headstart.engine.extraction import Pass
 from headstart.engine.fleet import Fleet
 from headstart.engine.rounds import run_rounds
 from headstart.federate import FedAvg, Schedule
@@ -29,16 +29,26 @@ def world() -> World:
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sizes of all forward passes through frozen parts."""
+    """Sizes of all batches that passes computed."""
     sizes: list[int] = []
-    original = Model.activations
+    original = Pass._compute
 
-    def counting(self: Model, inputs: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(inputs))
-        return original(self, inputs)
+    def counting(self: Pass, batch: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(batch))
+        return original(self, batch)
 
-    monkeypatch.setattr(Model, "activations", counting)
+    monkeypatch.setattr(Pass, "_compute", counting)
     return sizes
+
+
+def dying_after(rows: int) -> Progress:
+    """Let a pass die once so many rows are done."""
+
+    def told(_: str, done: int, total: int) -> None:
+        if done > rows:
+            raise KeyboardInterrupt
+
+    return told
 
 
 def recut(world: World, trainable: Trainable, change: Callable[[Params], Params] = lambda p: p) -> Model:
@@ -55,7 +65,7 @@ def test_rounds_and_clients_share_one_forward_pass(world: World, passes: list[in
 
 
 def test_they_are_what_the_frozen_part_gives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BATCH", 7)
+    monkeypatch.setattr(extraction, "LARGEST_BATCH", 7)
     inputs = torch.from_numpy(world.federation.examples.inputs)
     expected = world.model.activations(inputs)
     torch.testing.assert_close(Activations(world.federation.examples).at(world.model), expected)
@@ -107,29 +117,64 @@ def test_labels_do_not_matter(world: World) -> None:
 
 
 def test_progress_is_told_to_the_last_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BATCH", 40)
+    monkeypatch.setattr(extraction, "LARGEST_BATCH", 40)
     told: list[tuple[str, int, int]] = []
     Activations(world.federation.examples, progress=lambda *facts: told.append(facts)).at(world.model)
     count = len(world.federation.examples)
     assert told == [("features", min(n, count), count) for n in range(40, count + 40, 40)]
 
 
-def test_a_death_while_writing_leaves_nothing_to_be_found(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kept", [True, False], ids=["noted", "killed before the first note"])
+def test_a_killed_pass_goes_on_where_it_was(
+    world: World, passes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:
-    def die_halfway(path: Path, array: Array) -> None:
-        with path.open("wb") as file:
-            file.write(array.tobytes()[:100])
-        raise KeyboardInterrupt
+    monkeypatch.setattr(extraction, "LARGEST_BATCH", 10)
+    monkeypatch.setattr(partial, "SECONDS", 0 if kept else 1000)
+    examples = world.federation.examples
+    with pytest.raises(KeyboardInterrupt):
+        Activations(examples, tmp_path, progress=dying_after(30)).at(world.model)
+    assert sum(passes) == 40, "the fourth batch was computed, and its note was never written"
+    passes.clear()
+    found = Activations(examples, tmp_path).at(world.model)
+    assert sum(passes) == len(examples) - 30 * kept
+    torch.testing.assert_close(found, Activations(examples).at(world.model))
+    assert [path.name for path in tmp_path.iterdir()] == [f"{world.activations.key(world.model)}.npy"]
 
-    activations = Activations(world.federation.examples, tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "_save_array", die_halfway)
-        with pytest.raises(KeyboardInterrupt):
-            activations.at(world.model)
-    assert list(tmp_path.iterdir()) == []
-    expected = world.model.activations(torch.from_numpy(world.federation.examples.inputs))
-    torch.testing.assert_close(activations.at(world.model), expected)
+
+def test_rows_that_a_note_does_not_count_are_computed_again(world: World, tmp_path: Path) -> None:
+    """A note without its rows, as when the array was deleted to make room, is no start to go on from."""
+    examples, key = world.federation.examples, world.activations.key(world.model)
+    note = {"contents": len(examples), "recipe": {}, "done": 50}
+    write_json(tmp_path / f"{key}.partial.json", note)
+    found = Activations(examples, tmp_path).at(world.model)
+    torch.testing.assert_close(found, Activations(examples).at(world.model))
+
+
+def test_equal_pictures_are_computed_once(world: World, passes: list[int], tmp_path: Path) -> None:
+    examples = world.federation.examples
+    rows = np.concatenate([np.arange(10), np.arange(20), np.arange(5)])
+    twins = examples.take(rows)
+    twins = replace(twins, ids=[str(i) for i in range(len(rows))])
+    told: list[int] = []
+    expected = world.model.activations(torch.from_numpy(twins.inputs))
+    for folder in (None, tmp_path):
+        passes.clear()
+        found = Activations(twins, folder, progress=lambda _, done, __: told.append(done)).at(world.model)
+        assert sum(passes) == 20
+        torch.testing.assert_close(found, expected)
+    assert told == [35, 35]
+
+
+def test_some_rows_are_as_all_rows_give(world: World) -> None:
+    rows = torch.tensor([5, 3, 3, 50])
+    everything = world.activations.at(world.model)
+    torch.testing.assert_close(world.activations.compute(world.model, rows), everything[rows], rtol=0, atol=1e-6)
+    assert world.activations.compute(world.model, rows[:0]).shape == (0, *everything.shape[1:])
+
+
+def test_raw_inputs_are_as_stored(world: World) -> None:
+    found = world.activations.raw(slice(3, 5))
+    assert torch.equal(found, torch.from_numpy(world.federation.examples.inputs[3:5]))
 
 
 def test_what_is_read_from_disk_can_be_written_in_memory_without_harm(world: World, tmp_path: Path) -> None:

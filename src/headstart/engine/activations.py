@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,16 @@ import torch
 from torch import Tensor
 
 from headstart.core.content import hash_json
-from headstart.core.files import CACHE_BYTES, evict, write_atomically
+from headstart.core.files import CACHE_BYTES, evict
 from headstart.data.examples import Array, Examples
+from headstart.engine.distinct import Distinct, distinct_rows, every_row
+from headstart.engine.extraction import CPU, Pass, Recipe, all_cores, build, choose
+from headstart.engine.partial import PartialArray
+from headstart.engine.threads import threads
 from headstart.models.model import Model
 
-BATCH = 256
-"""Examples per forward pass of the frozen part."""
+MOST_IN_MEMORY = 4
+"""Cuts whose activations are kept: one study looks at few at a time; older ones would only fill the memory."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much is done, and how much there is."""
@@ -30,6 +36,7 @@ class Activations:
         folder: where arrays are kept between runs; None to keep nothing on disk.
         capacity: bytes on disk above which the arrays unused for longest are deleted.
         progress: told how far a forward pass is.
+        device: where activations, labels and raw inputs are wanted, and the frozen part runs.
     """
 
     def __init__(
@@ -38,60 +45,89 @@ class Activations:
         folder: Path | None = None,
         capacity: int = CACHE_BYTES,
         progress: Progress | None = None,
+        device: torch.device = CPU,
     ) -> None:
         self.examples = examples
-        self.labels = torch.from_numpy(examples.labels)
+        self.labels = torch.from_numpy(examples.labels).to(device)
         self._inputs = torch.from_numpy(np.asarray(examples.inputs))
-        self._folder, self._capacity, self._progress = folder, capacity, progress
+        self._folder, self._capacity, self._progress, self._device = folder, capacity, progress, device
         self._memory: dict[str, Tensor] = {}
 
     def at(self, model: Model) -> Tensor:
         """Return the activations of every example at the model's cut, ``(examples, …)``."""
         if model.cut == 0:
-            return self._inputs
+            return self._raw
         key = self.key(model)
         if key not in self._memory:
-            # One study looks at few cuts at a time; older ones would only fill the memory.
-            while len(self._memory) >= 4:
+            while len(self._memory) >= MOST_IN_MEMORY:
                 self._memory.pop(next(iter(self._memory)))
-            self._memory[key] = self._load_or_compute(key, model)
+            self._memory[key] = self._load_or_compute(key, model).to(self._device)
         return self._memory[key]
 
     def raw(self, rows: slice) -> Tensor:
         """Return raw inputs."""
-        return self._inputs[rows]
+        return self._inputs[rows].to(self._device)
 
     def key(self, model: Model) -> str:
-        """Return the name of these activations: same name, same numbers."""
-        return hash_json([model.frozen_key, self.examples.inputs_key])
+        """Return the name of these activations: same name, same numbers up to rounding."""
+        precision = "bfloat16" if self._device.type == "cuda" else "as weights"
+        return hash_json([model.frozen_key, self.examples.inputs_key, "folded", precision])
 
     def compute(self, model: Model, rows: Tensor | None = None) -> Tensor:
         """Run the frozen part on some rows, or on all."""
-        inputs = self._inputs if rows is None else self._inputs[rows]
-        parts = []
-        for start in range(0, len(inputs), BATCH):
-            parts.append(model.activations(inputs[start : start + BATCH]))
-            if self._progress and rows is None:
-                self._progress("features", min(start + BATCH, len(inputs)), len(inputs))
-        return torch.cat(parts) if parts else model.activations(inputs)
+        inputs = self._inputs if rows is None else self._inputs[rows.cpu()]
+        if model.cut == 0 or not len(inputs):
+            return model.activations(inputs).to(self._device)
+        with threads(all_cores()):
+            recipe = choose(model, inputs, self._device)
+            one = self._pass(model, recipe) if rows is None else self._few(model, recipe, inputs)
+            target = np.empty(one.shape, one.numpy_dtype)
+            for _ in one.write(target):
+                pass
+        return torch.from_numpy(target).to(self._device)
 
-    def _path(self, key: str) -> Path:
-        assert self._folder is not None
-        return self._folder / f"{key}.npy"
+    @cached_property
+    def _raw(self) -> Tensor:
+        return self._inputs.to(self._device)
+
+    @cached_property
+    def _distinct(self) -> Distinct:
+        """Rows to compute: a table's row costs less to compute than to compare."""
+        is_image = self.examples.kind == "image"
+        return distinct_rows(np.asarray(self.examples.inputs)) if is_image else every_row(len(self._inputs))
+
+    def _pass(self, model: Model, recipe: Recipe) -> Pass:
+        """Return a pass of all rows, the same contents once."""
+        part = build(model, recipe, self._inputs[:1])
+        return Pass(part, self._inputs, self._distinct, self._device, self._tell)
+
+    def _few(self, model: Model, recipe: Recipe, inputs: Tensor) -> Pass:
+        return Pass(build(model, recipe, inputs[:1]), inputs, every_row(len(inputs)), self._device)
+
+    def _tell(self, rows: int) -> None:
+        if self._progress:
+            self._progress("features", rows, len(self._inputs))
 
     def _load_or_compute(self, key: str, model: Model) -> Tensor:
-        if self._folder is None:
+        if self._folder is None or not len(self._inputs):
             return self.compute(model)
-        path = self._path(key)
+        path = self._folder / f"{key}.npy"
         if not path.exists():
-            computed = self.compute(model).numpy()
-            write_atomically(path, lambda temporary: _save_array(temporary, computed))
-            evict(self._folder, "*.npy", self._capacity)
-            return torch.from_numpy(computed)
+            with PartialArray(path) as file, threads(all_cores()):
+                # Another process may have finished it while this one waited.
+                if not path.exists():
+                    found = self._fill(file, model)
+                    evict(self._folder, "*.npy", self._capacity)
+                    return torch.from_numpy(found)
         os.utime(path)
         return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
 
-
-def _save_array(path: Path, array: Array) -> None:
-    with path.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+    def _fill(self, file: PartialArray, model: Model) -> Array:
+        """Compute the array on disk, from where a killed process left it, and in the same way."""
+        before = file.resume({"contents": len(self._distinct)})
+        recipe = Recipe(**before[1]["recipe"]) if before else choose(model, self._inputs, self._device)
+        one = self._pass(model, recipe)
+        array, start = (before[0], before[1]["done"]) if before else (file.create(one.shape, one.numpy_dtype), 0)
+        for done in one.write(array, start):
+            file.keep(array, {"contents": len(self._distinct), "recipe": asdict(recipe), "done": done})
+        return file.finish(array)

@@ -1,0 +1,58 @@
+"""Rows of equal content, found once, so that none is computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.data.examples import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Distinct:
+    """Which rows to compute, and where each result belongs.
+
+    Attributes:
+        first: the first row of each content, in order ``(contents,)``.
+        rows: all rows, those of equal content side by side ``(rows,)``.
+        starts: where each content's rows begin in ``rows``, and the end of the last ``(contents + 1,)``.
+    """
+
+    first: Array
+    rows: Array
+    starts: Array
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def places(self, start: int, stop: int) -> tuple[Array, Array]:
+        """Return the rows of contents ``start`` to ``stop``, and which of these contents each of them has."""
+        copies = np.diff(self.starts[start : stop + 1])
+        return self.rows[self.starts[start] : self.starts[stop]], np.repeat(np.arange(stop - start), copies)
+
+
+def every_row(count: int) -> Distinct:
+    """Take each row as a content of its own."""
+    return Distinct(np.arange(count), np.arange(count), np.arange(count + 1))
+
+
+def distinct_rows(inputs: Array) -> Distinct:
+    """Find the rows whose bytes are equal.
+
+    >>> found = distinct_rows(np.array([[7], [8], [7]]))
+    >>> found.first, found.places(0, 2)
+    (array([0, 1]), (array([0, 2, 1]), array([0, 0, 1])))
+    """
+    seen: dict[bytes, int] = {}
+    contents = np.fromiter((seen.setdefault(_digest(row), len(seen)) for row in inputs), np.int64, len(inputs))
+    if len(seen) == len(inputs):
+        return every_row(len(inputs))
+    rows = np.argsort(contents, kind="stable")
+    starts = np.searchsorted(contents[rows], np.arange(len(seen) + 1))
+    return Distinct(rows[starts[:-1]], rows, starts)
+
+
+def _digest(row: Array) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()

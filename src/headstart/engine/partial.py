@@ -1,0 +1,97 @@
+"""An array on disk that is filled block by block: killed in the middle, it goes on after the last finished block.
+
+``<name>.partial.npy`` holds the rows so far, ``<name>.partial.json`` says how many count; the finished array is
+renamed to ``<name>.npy``. A process that wants the same array meanwhile waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from headstart.core.files import read_json, write_json
+
+Memmap = np.memmap[Any, Any]
+
+SECONDS = 5.0
+"""Work that a kill may lose: how often rows are synced to the disk."""
+
+
+class PartialArray:
+    """The unfinished array of ``path``; one process at a time holds it, in a ``with`` block.
+
+    Args:
+        path: of the finished array, ``<name>.npy``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._data, self._note = path.with_suffix(".partial.npy"), path.with_suffix(".partial.json")
+
+    def __enter__(self) -> PartialArray:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(self._data)
+        self._synced = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    def resume(self, facts: dict[str, Any]) -> tuple[Memmap, dict[str, Any]] | None:
+        """Return the array and the note of a process that was killed.
+
+        Args:
+            facts: what its note must say; another note, or none, is no start to go on from.
+        """
+        note = read_json(self._note) if self._data.stat().st_size else None
+        if note is None or {name: note.get(name) for name in facts} != facts:
+            return None
+        return np.lib.format.open_memmap(self._data, mode="r+"), note
+
+    def create(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Memmap:
+        """Begin the array anew.
+
+        Raises:
+            OSError: the disk has no room for it.
+        """
+        self._note.unlink(missing_ok=True)
+        array: Memmap = np.lib.format.open_memmap(self._data, mode="w+", dtype=dtype, shape=shape)
+        # Without room, a write to mapped memory would be the end of the process.
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(self._lock.fileno(), 0, self._data.stat().st_size)
+        return array
+
+    def keep(self, array: Memmap, note: dict[str, Any]) -> None:
+        """Note how far the array is, if the last note is some seconds old; the rows reach the disk before it."""
+        if time.monotonic() - self._synced >= SECONDS:
+            array.flush()
+            write_json(self._note, note)
+            self._synced = time.monotonic()
+
+    def finish(self, array: Memmap) -> Memmap:
+        """Give the array its name, and return it: what is written to it from now on stays in memory."""
+        array.flush()
+        # A process short of room may have deleted the file; while it is open here, it can be read.
+        with suppress(FileNotFoundError):
+            self._data.replace(self.path)
+        self._note.unlink(missing_ok=True)
+        return np.memmap(self._lock, array.dtype, "c", array.offset, array.shape)
+
+
+def _locked(path: Path) -> BinaryIO:
+    """Open a file and hold its lock; the system frees it when the process ends, however it ends."""
+    import fcntl
+
+    while True:
+        file = path.open("ab+")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Whoever held the lock before may have renamed or deleted the file.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
