@@ -40,6 +40,10 @@ class PartialArray:
         return self
 
     def __exit__(self, *_: object) -> None:
+        import fcntl
+
+        # The finished array keeps the file open for as long as it is used; the lock need not last that long.
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
         self._lock.close()
 
     def resume(self, facts: dict[str, Any]) -> tuple[Memmap, dict[str, Any]] | None:
