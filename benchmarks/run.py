@@ -112,6 +112,14 @@ def forward_rows(chosen: argparse.Namespace) -> list[summary.Pass]:
     return [processes.forward(runtime, chosen.peers) for runtime in here]
 
 
+def command(chosen: argparse.Namespace) -> str:
+    """Return the command that measures the same elsewhere: without the paths of this machine."""
+    words = ["python benchmarks/run.py", *(["--peers DIR"] if chosen.peers else []), "--works", *chosen.works]
+    words += ["--systems", *chosen.systems] if chosen.systems else []
+    words += ["--repeats", str(chosen.repeats)] if chosen.repeats > 1 else []
+    return " ".join([*words, *(["--full"] if chosen.full else [])])
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -141,7 +149,7 @@ def main() -> None:
     if chosen.json:
         chosen.json.write_text(json.dumps(as_json(rows), indent=1) + "\n")
     if chosen.docs:
-        write_between(PAGE, "works", report.page(f"python benchmarks/run.py {' '.join(sys.argv[1:])}"))
+        write_between(PAGE, "works", report.page(command(chosen)))
 
 
 if __name__ == "__main__":

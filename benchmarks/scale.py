@@ -1,4 +1,4 @@
-"""Train on populations of ten thousand to a million clients: time and memory of a round depend on the cohort alone.
+"""Train on populations of ten thousand to a million clients: what time and memory of a round depend on.
 
 python benchmarks/scale.py [--population 1000000] [--cohort 1000] [--rounds 20] [--folder DIR] [--json FILE] [--docs]
 

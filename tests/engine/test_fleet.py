@@ -12,8 +12,8 @@ import torch
 from headstart.core import trees
 from headstart.core.trees import Tree
 from headstart.data.federation import Client
-from headstart.engine.calibration import can_fork
 from headstart.engine.fleet import Fleet
+from headstart.engine.machine import can_fork
 from headstart.engine.privates import ByClient, PrivateStore
 from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.engine.rounds import run_rounds

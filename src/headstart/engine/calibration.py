@@ -18,8 +18,9 @@ from headstart.core.content import hash_json
 from headstart.core.errors import HeadstartError
 from headstart.core.files import read_json, write_json
 from headstart.core.trees import Params
+from headstart.engine.machine import can_fork, num_cores
 from headstart.engine.protocol import Job
-from headstart.engine.strategy import Timings, name_of, num_cores
+from headstart.engine.strategy import Timings, name_of
 from headstart.engine.threads import threads
 from headstart.models.batches import Batch
 from headstart.models.model import Model
@@ -37,14 +38,15 @@ STACKED = 16
 """Clients of a stack that is tried."""
 
 
-def timings_of(job: Job, folder: Path | None) -> Timings:
+def timings_of(job: Job, name: str, folder: Path | None) -> Timings:
     """Return what steps cost, from the folder if they have been measured before.
 
     Args:
         job: whose model and batch size.
+        name: of these timings, see :func:`name_of_timings`.
         folder: where timings are kept; None to measure anew.
     """
-    path = folder / f"{_key(job)}.json" if folder else None
+    path = folder / f"{name}.json" if folder else None
     known = read_json(path) if path and path.exists() else None
     if known:
         return Timings(**known)
@@ -54,22 +56,13 @@ def timings_of(job: Job, folder: Path | None) -> Timings:
     return found
 
 
-def _key(job: Job) -> str:
+def name_of_timings(job: Job) -> str:
+    """Name the timings of a job by all they depend on: the machine, the model, the examples' shape, the batch size."""
     model, shape = job.model, list(job.team.activations.at(job.model).shape[1:])
     weights = [[name, list(value.shape)] for name, value in model.network.named_parameters()]
     machine = [platform.machine(), platform.processor(), _cpu(), num_cores(), torch.__version__]
-    return hash_json(
-        [
-            machine,
-            model.network.name,
-            weights,
-            model.cut,
-            shape,
-            str(job.dtype),
-            str(job.team.rows.device),
-            job.batch_size,
-        ]
-    )
+    kinds = [str(job.dtype), str(job.team.rows.device)]
+    return hash_json([machine, model.network.name, weights, model.cut, shape, *kinds, job.batch_size])
 
 
 def _cpu() -> str:
@@ -147,11 +140,6 @@ def _repeat(step: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         step()
-
-
-def can_fork() -> bool:
-    """Say whether this system can clone a process with what it has in memory."""
-    return "fork" in multiprocessing.get_all_start_methods() and platform.system() == "Linux"
 
 
 def seconds_of(work: Callable[[], Any]) -> float:

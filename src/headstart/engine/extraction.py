@@ -23,7 +23,7 @@ from torch import Tensor
 
 from headstart.data.examples import Array
 from headstart.engine.distinct import Distinct
-from headstart.engine.strategy import num_cores
+from headstart.engine.machine import num_cores
 from headstart.models.folding import find_pairs, fold, frozen_part, largest_map, lay_channels_last
 from headstart.models.model import Model
 from headstart.models.network import Network

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from headstart.engine.calibration import can_fork, timings_of, tuned
+from headstart.engine.calibration import name_of_timings, timings_of, tuned
+from headstart.engine.machine import can_fork, num_cores
 from headstart.engine.protocol import Crew, Job
 from headstart.engine.serial import OneByOne
 from headstart.engine.stacks import Stacked
-from headstart.engine.strategy import HEADS, Strategy, Way, cheapest, num_cores
+from headstart.engine.strategy import HEADS, Strategy, Timings, Way, cheapest
 from headstart.engine.threads import threads
 from headstart.engine.workers import Workers
 
@@ -37,7 +38,7 @@ class Fleet:
     workers: int | None = None
     chunk_bytes: int = 256 * 2**20
     folder: Path | None = None
-    _chosen: dict[str, Strategy] = field(default_factory=dict)
+    _known: dict[str, Timings] = field(default_factory=dict)
 
     @contextmanager
     def crew(self, job: Job) -> Iterator[Crew]:
@@ -63,22 +64,25 @@ class Fleet:
             return Strategy("workers", self._processes(job))
         if self.way is not None:
             return Strategy(self.way, threads=torch.get_num_threads())
-        key = f"{job.model.network.name} {job.model.cut} {job.batch_size} {job.cohort_size} {job.dtype}"
-        if key not in self._chosen:
-            self._chosen[key] = self._calibrated(job)
-        return self._chosen[key]
+        return self._calibrated(job)
 
     def _calibrated(self, job: Job) -> Strategy:
         on_cpu = job.team.rows.device.type == "cpu"
         sample = np.arange(min(len(job.team.clients), 100))
         steps = float(np.ceil(job.team.rows.sizes(sample) / job.batch_size).mean()) if len(sample) else 0.0
         return cheapest(
-            timings_of(job, self.folder),
+            self._timings(job),
             clients=job.cohort_size,
             steps=steps,
             cores=num_cores(),
             workers=self._processes(job) if on_cpu and can_fork() else 1,
         )
+
+    def _timings(self, job: Job) -> Timings:
+        name = name_of_timings(job)
+        if name not in self._known:
+            self._known[name] = timings_of(job, name, self.folder)
+        return self._known[name]
 
     def _processes(self, job: Job) -> int:
         return min(self.workers or num_cores(), max(1, job.cohort_size))

@@ -19,7 +19,6 @@ MOST_BYTES = 256 * 2**20
 TRAFFIC, GEMM = 8, 1 / 8
 """What moving a number costs, and what a multiplication inside a large product costs, in single multiplications."""
 
-
 LITTLE = 2**28
 """Multiplications, a few milliseconds' worth, that are not worth waiting for who takes part."""
 
@@ -42,17 +41,16 @@ class Grams:
         clients = len(self.rows.clients)
         if clients > MANY:
             return None
-        widest = int(self.rows.sizes(np.arange(clients)).max(initial=1))
+        widest = self.rows.widest(np.arange(clients))
         if clients * widest**2 * self.dtype.itemsize > MOST_BYTES:
             return None
         # Memory that nobody writes to is never given out by the system.
-        return torch.empty(clients, widest, widest, dtype=self.dtype, device=self.rows.device), np.zeros(
-            clients, dtype=bool
-        )
+        room = torch.empty(clients, widest, widest, dtype=self.dtype, device=self.rows.device)
+        return room, np.zeros(clients, dtype=bool)
 
     def pay(self, positions: Array, passes: Passes, num_classes: int) -> bool:
         """Say whether training in dual form is cheaper than with batches, in multiplications per client."""
-        size = int(self.rows.sizes(positions).max(initial=1))
+        size = self.rows.widest(positions)
         if len(positions) * size**2 * self.dtype.itemsize > MOST_BYTES:
             return False
         met = passes.steps * passes.batch_size if passes.steps is not None else passes.epochs * size
@@ -67,10 +65,8 @@ class Grams:
         kept, done = self._kept
         if not done[positions].all():
             self._fill(model, kept, done, positions)
-        found = (
-            kept if np.array_equal(positions, np.arange(len(kept))) else kept.index_select(0, as_index(positions, kept))
-        )
-        widest = int(self.rows.sizes(positions).max(initial=1))
+        widest, everyone = self.rows.widest(positions), np.array_equal(positions, np.arange(len(kept)))
+        found = kept if everyone else kept.index_select(0, as_index(positions, kept))
         return found[:, :widest, :widest]
 
     def _fill(self, model: Model, kept: Tensor, done: Array, positions: Array) -> None:

@@ -68,9 +68,8 @@ def _draw(seeds: Array, labels: Sequence[Array], passes: Passes) -> Array:
 
 def _sampled(draws: Array, labels: Sequence[Array]) -> Array:
     """Turn draws into positions such that each class present is equally likely."""
-    uniform = draws / np.float64(2**64)
     ends = [np.cumsum(class_weights(own)) / len(own) for own in labels]
-    found = [np.searchsorted(end, each, side="right") for end, each in zip(ends, uniform, strict=True)]
+    found = [np.searchsorted(end, each, side="right") for end, each in zip(ends, uniform(draws), strict=True)]
     positions: Array = np.minimum(np.stack(found), len(labels[0]) - 1)
     return positions
 
@@ -98,6 +97,12 @@ def mix(values: Array) -> Array:
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: Array = values ^ (values >> np.uint64(31))
     return mixed
+
+
+def uniform(values: Array) -> Array:
+    """Turn mixed 64-bit integers into numbers from 0 to 1."""
+    numbers: Array = values / np.float64(2**64)
+    return numbers
 
 
 @lru_cache(maxsize=2**16)

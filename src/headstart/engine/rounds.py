@@ -16,7 +16,7 @@ from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.data.roster import Roster
 from headstart.engine.activations import Activations
-from headstart.engine.order import Order, keyed_order, mix
+from headstart.engine.order import Order, keyed_order, mix, uniform
 from headstart.engine.privates import ByClient, PrivateStore
 from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
 from headstart.engine.team import Team
@@ -172,7 +172,7 @@ def sample_cohort(population: int, schedule: Schedule, seed: int, round_number: 
     if not schedule.client_dropout:
         return chosen
     draws = mix(mix(chosen.astype(np.uint64)) ^ np.uint64(derive(seed, "dropout", round_number)))
-    return chosen[draws / np.float64(2**64) >= schedule.client_dropout]
+    return chosen[uniform(draws) >= schedule.client_dropout]
 
 
 @dataclass

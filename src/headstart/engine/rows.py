@@ -32,6 +32,7 @@ class RowTable:
     def __init__(self, clients: Sequence[Client], activations: Activations) -> None:
         self.clients, self.activations = clients, activations
         self._taken: tuple[str, Array, Tensor] | None = None
+        self._last: tuple[Array, tuple[Tensor, Array]] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -53,19 +54,26 @@ class RowTable:
         padded[np.arange(padded.shape[1]) < sizes[:, None]] = np.concatenate(rows) if rows else []
         return torch.from_numpy(padded).to(self.device), sizes
 
+    def _few(self, positions: Array) -> tuple[Tensor, Array]:
+        """Return rows and sizes of some of many clients; the last ones are kept: a round asks for the same again."""
+        if self._last is None or not np.array_equal(self._last[0], positions):
+            self._last = (positions, self._tabled(positions))
+        return self._last[1]
+
     def at(self, positions: Array) -> Tensor:
         """Return rows of some clients, ``(clients, widest of them)`` int64."""
         if self._table is None:
-            return self._tabled(positions)[0]
-        rows, sizes = self._table
-        widest = max(1, int(sizes[positions].max(initial=1)))
-        return rows.index_select(0, torch.from_numpy(positions).to(rows.device))[:, :widest]
+            return self._few(positions)[0]
+        rows = self._table[0]
+        return rows.index_select(0, torch.from_numpy(positions).to(rows.device))[:, : self.widest(positions)]
 
     def sizes(self, positions: Array) -> Array:
         """Return how many examples each client has."""
-        if self._table is None:
-            return np.array([len(self.clients[int(p)].train) for p in positions], dtype=np.int64)
-        return self._table[1][positions]
+        return self._few(positions)[1] if self._table is None else self._table[1][positions]
+
+    def widest(self, positions: Array) -> int:
+        """Return how many examples the largest of some clients has, at least 1."""
+        return int(self.sizes(positions).max(initial=1))
 
     def take(self, model: Model, positions: Array) -> Tensor:
         """Return activations at the model's cut, ``(clients, widest, …)``; the last ones are kept."""
@@ -77,10 +85,13 @@ class RowTable:
 
 
 def gather(values: Tensor, rows: Tensor) -> Tensor:
-    """Gather rows for a stack, without a copy where they lie one after another."""
+    """Take rows for a stack, without a copy where they lie one after another."""
     flat = rows.reshape(-1)
     if len(flat) and torch.equal(flat, torch.arange(len(flat), device=flat.device) + flat[0]):
-        found = values[int(flat[0]) : int(flat[0]) + len(flat)]
-    else:
-        found = values.index_select(0, flat)
-    return found.view(*rows.shape, *values.shape[1:])
+        return values[int(flat[0]) : int(flat[0]) + len(flat)].view(*rows.shape, *values.shape[1:])
+    return take(values, rows)
+
+
+def take(values: Tensor, rows: Tensor) -> Tensor:
+    """Take rows for a stack: ``(clients, width, …)``."""
+    return values.index_select(0, rows.reshape(-1)).view(*rows.shape, *values.shape[1:])

@@ -45,7 +45,7 @@ class Stacked:
 
     def chunks(self, positions: Array) -> Iterator[Array]:
         """Split positions into runs of clients whose padded activations and parameters fit."""
-        widest = int(self.job.team.rows.sizes(positions).max(initial=1))
+        widest = self.job.team.rows.widest(positions)
         # Parameters, their gradient and an optimiser's state; activations and what is made of them.
         per_client = 4 * self.job.num_bytes + 4 * self._bytes_of_examples(widest)
         size = max(1, self.chunk_bytes // max(1, per_client))

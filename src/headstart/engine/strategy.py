@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 Way = Literal["stack", "loop", "workers"]
 """All clients as one stack; one client after another; clients spread over processes."""
@@ -30,33 +29,9 @@ class Strategy:
     threads: int = 1
     channels_last: bool = False
 
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        layout = ", channels last" if self.channels_last else ""
-        match self.way:
-            case "stack":
-                return "all clients as one stack"
-            case "loop":
-                return f"one client after another, {_count(self.threads, 'thread')}{layout}"
-            case _:
-                return f"{_count(self.workers, 'process')} of one thread{layout}"
-
 
 HEADS = Strategy("stack")
 """Heads are always trained as stacks: a few products for all clients."""
-
-
-def _count(number: int, noun: str) -> str:
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{number} {noun if number == 1 else plural}"
-
-
-def num_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

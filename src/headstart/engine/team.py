@@ -17,7 +17,7 @@ from headstart.data.federation import Client
 from headstart.engine.activations import Activations
 from headstart.engine.grams import Grams
 from headstart.engine.order import PADDING, Order, class_weights, keyed_order
-from headstart.engine.rows import RowTable
+from headstart.engine.rows import RowTable, take
 from headstart.models.batches import Balance, Batch, Passes, Walk
 from headstart.models.model import Model
 
@@ -173,8 +173,3 @@ class ManyClients:
 def example_weights(labels: Array, balance: Balance) -> Array:
     """Return the weight of each example of one client, float32."""
     return (class_weights(labels) if balance == "loss" else np.ones(len(labels))).astype(np.float32)
-
-
-def take(values: Tensor, index: Tensor) -> Tensor:
-    """Gather rows for a stack: ``(clients, width, …)``."""
-    return values.index_select(0, index.reshape(-1)).view(*index.shape, *values.shape[1:])

@@ -49,12 +49,13 @@ class Workers:
         job: what is to be done.
         count: number of processes.
         slots: results that may wait for their turn.
+        processes: those that live; none before the first round.
     """
 
     job: Job
     count: int
     slots: int
-    _workers: list[Worker] = field(default_factory=list)
+    processes: list[Worker] = field(default_factory=list, init=False)
     _shared: Slots | None = None
     _results: tuple[Slots, ...] = ()
 
@@ -62,9 +63,9 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
+        for worker in self.processes:
             worker.pipe.close()
-        for worker in self._workers:
+        for worker in self.processes:
             worker.process.join(timeout=1)
             worker.process.kill()
 
@@ -95,8 +96,8 @@ class Workers:
                 self._results = tuple(Slots(tree, self.slots) for tree in results)
             self._shared = Slots(shared, 1)
         self._shared.write(0, shared)
-        while len(self._workers) < self.count:
-            self._workers.append(self._fork())
+        while len(self.processes) < self.count:
+            self.processes.append(self._fork())
         return True
 
     def _try_out(self, shared: Tree, position: int, key: tuple[Key, ...]) -> tuple[Tree, ...]:
@@ -106,7 +107,7 @@ class Workers:
 
     def _fork(self) -> Worker:
         ours, theirs = multiprocessing.Pipe()
-        others = [ours, *(worker.pipe for worker in self._workers)]
+        others = [ours, *(worker.pipe for worker in self.processes)]
         process = multiprocessing.get_context("fork").Process(target=self._serve, args=(theirs, others), daemon=True)
         with warnings.catch_warnings():
             # Newer Pythons warn of any fork beside threads; PyTorch's idle ones hold no lock.
@@ -119,10 +120,10 @@ class Workers:
         """Put a new process in a dead one's place."""
         worker.pipe.close()
         worker.process.join()
-        index = self._workers.index(worker)
-        del self._workers[index]
+        index = self.processes.index(worker)
+        del self.processes[index]
         fresh = self._fork()
-        self._workers.insert(index, fresh)
+        self.processes.insert(index, fresh)
         return fresh
 
     def _serve(self, pipe: Connection, others: list[Connection]) -> None:
@@ -159,11 +160,6 @@ class Workers:
         """Return a client's results where they lie."""
         return Chunk([position], tuple(slots.stacked(slot) for slots in self._results), finished)
 
-    @property
-    def crew(self) -> list[Worker]:
-        """All workers."""
-        return self._workers
-
 
 @dataclass(eq=False)
 class _Round:
@@ -177,7 +173,7 @@ class _Round:
 
     def results(self) -> Iterator[Chunk | Failure]:
         """Yield results in the order of the queue."""
-        self._ready, self._todo = 0, deque(range(len(self.queue)))
+        self._todo = deque(range(len(self.queue)))
         for turn, position in enumerate(self.queue):
             self._taken = turn
             while turn not in self._answers:
@@ -191,7 +187,7 @@ class _Round:
 
     def _give(self) -> None:
         """Give free workers the next clients whose slots are free."""
-        for worker in list(self.workers.crew):
+        for worker in list(self.workers.processes):
             if worker.task is None and self._todo and self._todo[0] < self._taken + self.workers.slots:
                 worker.task = self._todo.popleft()
                 self._send(worker, worker.task)
@@ -204,7 +200,7 @@ class _Round:
 
     def _collect(self) -> None:
         """Wait until a worker answers or dies."""
-        busy = {worker.pipe: worker for worker in self.workers.crew if worker.task is not None}
+        busy = {worker.pipe: worker for worker in self.workers.processes if worker.task is not None}
         for pipe in wait(list(busy)):
             worker = busy[pipe]  # type: ignore[index]
             try:

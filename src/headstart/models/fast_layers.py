@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.models.layout import channels_last
+from headstart.models.modules import calls_of, replace_module
 from headstart.models.network import Network
 
 TINY = 2
@@ -32,9 +33,9 @@ def with_fast_layers(network: Network, inputs: Tensor, start: int) -> tuple[Netw
     tiny = set(_convolutions_of_tiny_maps(fast, inputs, start))
     for name, module in list(fast.named_modules()):
         if name in tiny:
-            _replace(fast, name, TapConvolution(module))
+            replace_module(fast, name, TapConvolution(module))
         elif type(module) is nn.MaxPool2d and not module.return_indices:
-            _replace(fast, name, ChannelsLastPool(module))
+            replace_module(fast, name, ChannelsLastPool(module))
     return fast.eval(), frozenset(f"{name}.weight" for name in tiny)
 
 
@@ -122,27 +123,12 @@ def _rows(pixels: Tensor) -> Tensor:
 @torch.no_grad()
 def _convolutions_of_tiny_maps(network: Network, inputs: Tensor, start: int) -> list[str]:
     """Name the plain 3 x 3 convolutions that see maps of at most 2 x 2 pixels."""
-    found: list[str] = []
-
-    def look(name: str, module: nn.Conv2d) -> Any:
-        def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            if _is_plain(module) and max(arguments[0].shape[-2:]) <= TINY:
-                found.append(name)
-
-        return module.register_forward_pre_hook(hook)
-
-    hooks = [look(name, module) for name, module in network.named_modules() if type(module) is nn.Conv2d]
-    network(inputs[:2].to(torch.float32) if inputs.is_floating_point() else inputs[:2], start)
-    for hook in hooks:
-        hook.remove()
-    return found
+    with calls_of(network) as calls:
+        network(inputs[:2].to(torch.float32) if inputs.is_floating_point() else inputs[:2], start)
+    plain = [call for call in calls if type(call.module) is nn.Conv2d and _is_plain(call.module)]
+    return [call.name for call in plain if max(call.read.shape[-2:]) <= TINY]
 
 
 def _is_plain(module: nn.Conv2d) -> bool:
     settings = (module.kernel_size, module.stride, module.padding, module.dilation, module.groups, module.padding_mode)
     return settings == ((3, 3), (1, 1), (1, 1), (1, 1), 1, "zeros")
-
-
-def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(network.get_submodule(parent), child, module)

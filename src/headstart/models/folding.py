@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from headstart.models.layout import channels_last
 from headstart.models.model import Model
+from headstart.models.modules import calls_of, replace_module
 from headstart.models.network import Network
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -53,7 +53,7 @@ def find_pairs(part: Network, inputs: Tensor) -> list[Pair]:
     """
     if not any(_is_fixed(module) for module in part.modules()):
         return []
-    with _calls(part) as calls:
+    with calls_of(part) as calls:
         part(inputs, 0, len(part.blocks))
     times, readers = Counter(call.name for call in calls), Counter(id(call.read) for call in calls)
     made = {id(call.made): call.name for call in calls if type(call.module) in CONVOLUTIONS}
@@ -69,8 +69,8 @@ def fold(part: Network, pairs: list[Pair]) -> Network:
         before: Any = part.get_submodule(convolution)
         after: Any = part.get_submodule(norm)
         merged = fuse_conv_bn_eval(before, after)
-        _replace(part, convolution, merged)
-        _replace(part, norm, nn.Identity())
+        replace_module(part, convolution, merged)
+        replace_module(part, norm, nn.Identity())
     return part
 
 
@@ -83,7 +83,7 @@ def lay_channels_last(part: Network) -> Network:
 @torch.no_grad()
 def largest_map(part: Network, inputs: Tensor) -> int:
     """Return the bytes of the largest tensor that a module gives for one row, computed on the first of ``inputs``."""
-    with _calls(part) as calls:
+    with calls_of(part) as calls:
         part(inputs[:1], 0, len(part.blocks))
     return max((call.made.nbytes for call in calls), default=1)
 
@@ -99,42 +99,6 @@ class _ChannelsLast:
         return channels_last(self.prepare(inputs))
 
 
-@dataclass(frozen=True, eq=False)
-class _Call:
-    """One module's call: what it read first and what it made. It keeps both alive, so that no id is given twice."""
-
-    name: str
-    module: nn.Module
-    read: Any
-    made: Tensor
-
-
-@contextmanager
-def _calls(part: Network) -> Iterator[list[_Call]]:
-    """Write down the calls of all modules that hold no others."""
-    calls: list[_Call] = []
-
-    def look(name: str, module: nn.Module) -> Any:
-        def hook(_: nn.Module, arguments: tuple[Any, ...], made: Any) -> None:
-            if isinstance(made, Tensor):
-                calls.append(_Call(name, module, arguments[0] if arguments else None, made))
-
-        return module.register_forward_hook(hook)
-
-    leaves = [(name, module) for name, module in part.named_modules() if not list(module.children())]
-    hooks = [look(name, module) for name, module in leaves]
-    try:
-        yield calls
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
 def _is_fixed(module: nn.Module) -> bool:
     """Say whether this is a BatchNorm that uses the statistics it has stored."""
     return type(module) in NORMS and not module.training and module.running_mean is not None
-
-
-def _replace(part: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(part.get_submodule(parent), child, module)

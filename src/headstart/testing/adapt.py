@@ -25,7 +25,6 @@ from headstart.testing.compare import (
     Breaking,
     assert_same,
     check_is_frozen,
-    copied,
     fleets,
     label,
     own_fields,
@@ -97,7 +96,7 @@ def evaluate(method: Adapt, world: World, engine: Engine, *, accepts: bool) -> E
 def check_arguments_unchanged(method: Adapt, world: World) -> None:
     """Adapting changes neither what was received nor what is frozen."""
     check_is_frozen(method)
-    received, frozen = copied(world.params), copied(world.model.frozen)
+    received, frozen = trees.clone(world.params), trees.clone(world.model.frozen)
     adapted(method, world)
     assert_same(f"{label(method)} changed the parameters received", received, world.params)
     assert_same(f"{label(method)} changed frozen weights", frozen, world.model.frozen)

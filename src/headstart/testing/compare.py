@@ -15,8 +15,8 @@ from headstart.core import trees
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.data.examples import Array
-from headstart.engine.calibration import can_fork
 from headstart.engine.fleet import Fleet
+from headstart.engine.machine import can_fork
 from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
 from headstart.engine.team import ManyClients
 from headstart.models.model import Model
@@ -109,11 +109,6 @@ def assert_same(what: str, left: Mapping[str, Tensor], right: Mapping[str, Tenso
             size = max(1.0, float(value.abs().max()))
             far = float((value - other).abs().max())
             assert far <= tolerance * size, f"{what}: '{name}' differs by {far:.3g}, allowed {tolerance * size:.3g}"
-
-
-def copied(tree: Mapping[str, Tensor]) -> Tree:
-    """Copy a tree, to see later whether it changed."""
-    return {name: value.clone() for name, value in tree.items()}
 
 
 @dataclass

@@ -22,7 +22,6 @@ from headstart.testing.compare import (
     Counting,
     assert_same,
     check_is_frozen,
-    copied,
     fleets,
     label,
     quick,
@@ -75,12 +74,12 @@ def run(
 def check_arguments_unchanged(method: Federate, world: World) -> None:
     """No function changes an argument, and the same arguments give the same result: state in, state out."""
     check_is_frozen(method)
-    params = copied(world.params)
+    params = trees.clone(world.params)
     shared, private, state = method.init(world.model, world.params)
-    kept = [copied(tree) for tree in (shared, private, state)]
+    kept = [trees.clone(tree) for tree in (shared, private, state)]
     data = _data(world, LARGEST)
     update, new_private = method.client_update(world.model, shared, private, data)
-    sent = copied(update)
+    sent = trees.clone(update)
     served = method.server_update(world.model, shared, state, update)
     method.personal_params(world.model, shared, new_private)
     for name, before, after in zip(
