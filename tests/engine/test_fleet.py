@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from headstart.engine.rounds import run_rounds
 from headstart.engine.serial import Serial
 from headstart.engine.team import Team
 from headstart.federate import FedAvg, Schedule
-from headstart.models.batches import ClientData
+from headstart.models.batches import ClientData, Passes
 from headstart.models.model import Model
 from headstart.models.training import LocalTraining
 from headstart.testing import World, open_world
@@ -181,3 +183,24 @@ def test_private_trees_are_seen_by_who_looks_between_rounds() -> None:
     assert list(privates) == ["c2"]
     assert privates["c2"]["head"].tolist() == [1, 1]
     assert store.some(np.array([0, 2]))["head"].tolist() == [[0, 0], [1, 1]]
+
+
+@FORKS
+def test_workers_follow_an_order_that_was_fixed_for_whole_clients(world: World) -> None:
+    """Nobody may ask such an order about a part of a client; and it is processes that follow it."""
+    sizes = {client.id: len(client.train) for client in world.federation.clients}
+
+    def fixed(ids: Sequence[str], labels: Sequence[np.ndarray], passes: Passes, key: object) -> np.ndarray:
+        assert [len(own) for own in labels] == [sizes[name] for name in ids]
+        return np.arange(len(labels[0])).reshape(1, 1, -1)
+
+    def who(model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
+        list(data.batches(model, Passes(batch_size=16)))
+        return {"process": torch.tensor(os.getpid())}, {}
+
+    job = job_of(world, who)
+    job = replace(job, team=Team(job.team.clients, world.activations, fixed))
+    results = results_of(WORKERS, world, job)
+    assert all(isinstance(result, Chunk) for result in results)
+    pids = [int(result.results[0]["process"]) for result in results]  # type: ignore[union-attr]
+    assert os.getpid() not in pids[:-1]

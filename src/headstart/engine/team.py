@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -92,10 +92,6 @@ class OneClient:
     def ids(self) -> list[str]:
         """The client's id alone."""
         return [self.id]
-
-    def first(self) -> OneClient:
-        """Return the same client with its first example alone."""
-        return replace(self, indices=self.indices[:1])
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from headstart.core import trees
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.data.examples import Array
 from headstart.engine.protocol import Chunk, Failure, Job, failure_of
 from headstart.engine.serial import OneByOne
 from headstart.engine.shared_memory import Slots
+from headstart.engine.threads import threads
 
 MOST_DEATHS = 3
 """Workers that may die over one client before it is given up."""
@@ -71,39 +73,34 @@ class Workers:
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
         """Do the work, longest client first."""
-        queue = self._longest_first(positions)
-        if not queue:
-            return
-        if self._prepare(shared, queue[0], key):
+        queue, here = self._longest_first(positions), []
+        while queue and self._shared is None:
+            here.append(self._first(shared, queue.pop(), key))
+        if queue:
+            self._start(shared)
             yield from _Round(self, queue, key).results()
-        else:
-            yield from OneByOne(self.job).map(shared, np.array(queue), key)
+        yield from reversed(here)
 
     def _longest_first(self, positions: Array) -> list[int]:
         sizes = self.job.team.rows.sizes(positions)
         order = np.lexsort((positions, -sizes))
         return [int(position) for position in positions[order]]
 
-    def _prepare(self, shared: Tree, position: int, key: tuple[Key, ...]) -> bool:
-        """Share the server's tree; the first time, find out what results look like, and fork; say whether that went."""
-        if self._shared is None:
-            try:
-                results = self._try_out(shared, position, key)
-            except Exception:
-                # Whatever is wrong, doing the clients here one by one will find and name it.
-                return False
-            if self.job.finish is None:
-                self._results = tuple(Slots(tree, self.slots) for tree in results)
+    def _first(self, shared: Tree, position: int, key: tuple[Key, ...]) -> Chunk | Failure:
+        """Do a short client here: it shows what results look like, and what it computes once, workers then have."""
+        with threads(1):
+            found = OneByOne(self.job).one(shared, position, key)
+        if isinstance(found, Chunk):
+            self._results = tuple(Slots(trees.unstack(tree, 0), self.slots) for tree in found.results)
             self._shared = Slots(shared, 1)
+        return found
+
+    def _start(self, shared: Tree) -> None:
+        """Share the server's tree, and fork what is missing."""
+        assert self._shared is not None
         self._shared.write(0, shared)
         while len(self.processes) < self.count:
             self.processes.append(self._fork())
-        return True
-
-    def _try_out(self, shared: Tree, position: int, key: tuple[Key, ...]) -> tuple[Tree, ...]:
-        """Do the work on one example; what it finds out once, such as features, workers then have."""
-        job = self.job
-        return job.work(job.model, shared, job.privates.one(position), job.team.one(position, key).first())
 
     def _fork(self) -> Worker:
         ours, theirs = multiprocessing.Pipe()
