@@ -34,8 +34,8 @@ MOST_STACKED_WEIGHTS = 500_000
 MOST_SLOWDOWN = 1.5
 """What a step may cost beside others like it; more is somebody else's work, which must not rule processes out."""
 
-STACKED = 16
-"""Clients of a stack that is tried."""
+STACKED_WEIGHTS, FEWEST_STACKED = 2**21, 16
+"""Size of a stack that is tried: small networks pay only in large ones."""
 
 
 def timings_of(job: Job, name: str, folder: Path | None) -> Timings:
@@ -61,8 +61,13 @@ def name_of_timings(job: Job) -> str:
     model, shape = job.model, list(job.team.activations.at(job.model).shape[1:])
     weights = [[name, list(value.shape)] for name, value in model.network.named_parameters()]
     machine = [platform.machine(), platform.processor(), _cpu(), num_cores(), torch.__version__]
-    kinds = [str(job.dtype), str(job.team.rows.device)]
+    kinds = [str(job.dtype), str(job.team.rows.device), num_stacked(job)]
     return hash_json([machine, model.network.name, weights, model.cut, shape, *kinds, job.batch_size])
+
+
+def num_stacked(job: Job) -> int:
+    """Return the clients of a stack that is tried: the cohort, if that is few."""
+    return min(job.cohort_size, max(FEWEST_STACKED, STACKED_WEIGHTS // max(1, job.model.num_trainable)))
 
 
 def _cpu() -> str:
@@ -85,7 +90,7 @@ def measure(job: Job) -> Timings:
     best = min(alone, key=alone.__getitem__)
     with threads(1):
         slowdown = min(_contended(_step(models[best], params, batch)) / alone[best], MOST_SLOWDOWN)
-        return Timings(loop, _stacked(job.model, params, batch), slowdown)
+        return Timings(loop, _stacked(job.model, params, batch, num_stacked(job)), slowdown)
 
 
 def tuned(job: Job, *, channels_last: bool) -> Model:
@@ -107,14 +112,14 @@ def _step(model: Model, params: Params, batch: Batch) -> Callable[[], Any]:
     return lambda: model.gradient(arranged, batch)
 
 
-def _stacked(model: Model, params: Params, batch: Batch) -> float | None:
+def _stacked(model: Model, params: Params, batch: Batch, clients: int) -> float | None:
     """Time a stack's step per client; None where it cannot pay, or the network's modules cannot be stacked."""
     if model.num_trainable > MOST_STACKED_WEIGHTS:
         return None
-    inputs, labels, weights = (v.expand(STACKED, *v.shape) for v in (batch.inputs, batch.labels, batch.weights))
+    inputs, labels, weights = (v.expand(clients, *v.shape) for v in (batch.inputs, batch.labels, batch.weights))
     many = Batch(inputs, labels, weights, full=True)
     try:
-        return seconds_of(_step(model, trees.broadcast(params, STACKED), many)) / STACKED
+        return seconds_of(_step(model, trees.broadcast(params, clients), many)) / clients
     except (RuntimeError, NotImplementedError, ValueError, HeadstartError):
         return None
 

@@ -12,6 +12,9 @@ Way = Literal["stack", "loop", "workers"]
 WORTH_FORKING = 0.05
 """Seconds of work per round below which processes are not worth their start."""
 
+PER_CLIENT = 0.001
+"""Seconds that a client takes beside its steps where it is served alone: its batches drawn, its result stored."""
+
 
 @dataclass(frozen=True)
 class Strategy:
@@ -55,7 +58,7 @@ def name_of(threads: int, *, channels_last: bool) -> str:
 
 
 def cheapest(timings: Timings, *, clients: int, steps: float, cores: int, workers: int) -> Strategy:
-    """Return the cheapest way to do one step of each of so many clients.
+    """Return the cheapest way to do a round of so many clients.
 
     Args:
         timings: measured.
@@ -64,15 +67,15 @@ def cheapest(timings: Timings, *, clients: int, steps: float, cores: int, worker
         cores: of this machine.
         workers: processes that can be had; 1 means none but this one.
     """
+    alone = {last: timings.loop[name_of(1, channels_last=last)] for last in (False, True)}
     ways = {
-        Strategy("loop", 1, threads, last): timings.loop[name_of(threads, channels_last=last)]
+        Strategy("loop", 1, threads, last): steps * timings.loop[name_of(threads, channels_last=last)] + PER_CLIENT
         for threads in sorted({1, cores})
-        for last in (False, True)
+        for last in alone
     }
-    alone = min(ways[Strategy("loop", 1, 1, last)] for last in (False, True))
-    if workers > 1 and alone * steps * clients > WORTH_FORKING:
-        last = ways[Strategy("loop", 1, 1, True)] <= ways[Strategy("loop", 1, 1, False)]
-        ways[Strategy("workers", workers, 1, last)] = alone * timings.slowdown / workers
+    last = min(alone, key=alone.__getitem__)
+    if workers > 1 and alone[last] * steps * clients > WORTH_FORKING:
+        ways[Strategy("workers", workers, 1, last)] = (steps * alone[last] * timings.slowdown + PER_CLIENT) / workers
     if timings.stack is not None:
-        ways[Strategy("stack")] = timings.stack
+        ways[Strategy("stack")] = steps * timings.stack
     return min(ways, key=ways.__getitem__)

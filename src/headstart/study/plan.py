@@ -83,6 +83,8 @@ class Plan:
 
     def gated(self) -> Plan:
         """Take out the arms that a device cannot run."""
+        if not self.devices:
+            return self
         reasons = rule_out(self.costs, self.devices, self.oracles)
         arms = tuple(arm for arm in self.arms if arm.name not in reasons)
         refused = tuple(arm for arm in self.arms if arm.name in reasons)

@@ -105,7 +105,6 @@ class _Run:
             (self.out / "diagnosis.json").unlink(missing_ok=True)
         self.records.keep_only([key for arm in self.plan.arms for key in self._records_of(arm)])
         write_text(self.out / "study.toml", self.plan.text)
-        write_json(self.out / "costs.json", {key: cost.as_json() for key, cost in self.plan.known_costs.items()})
         write_json(self.out / "federation.json", facts)
 
     def _records_of(self, arm: ArmSpec) -> list[tuple[str, int]]:
@@ -217,7 +216,11 @@ class _Run:
         write_clients(self.out / "clients.parquet", parts)
         verdict = judge(self.plan, parts, {**self.plan.ruled_out, **stopped}, self.out)
         self.store.prune({key for line in lines for key in line["nodes"]})
+        self._keep_costs()
         return verdict
+
+    def _keep_costs(self) -> None:
+        write_json(self.out / "costs.json", {key: cost.as_json() for key, cost in self.plan.known_costs.items()})
 
 
 def load_costs(plan: Plan, path: Path) -> None:
