@@ -99,6 +99,7 @@ def plan_tree(plan: Plan, branches: list[Branch]) -> Tree:
     for branch in branches:
         parent = grown[branch.path[:-1]]
         state = "[green]finished[/]" if branch.seconds == 0 else f"about {show_seconds(branch.seconds)}"
+        state += f" ({branch.way})" if branch.way else ""
         arms = f"  [dim]{', '.join(branch.arms)}[/]" if branch.arms else ""
         grown[branch.path] = parent.add(f"{escape(branch.path[-1])}  {state}{arms}")
     for name, reason in plan.ruled_out.items():

@@ -64,6 +64,11 @@ class Activations:
             self._memory[key] = self._load_or_compute(key, model).to(self._device)
         return self._memory[key]
 
+    def few(self, model: Model, count: int) -> Tensor:
+        """Return the activations of the first ``count`` examples, without computing the others."""
+        key = self.key(model)
+        return self._memory[key][:count] if key in self._memory else self.compute(model, torch.arange(count))
+
     def raw(self, rows: slice) -> Tensor:
         """Return raw inputs."""
         return self._inputs[rows].to(self._device)

@@ -56,6 +56,10 @@ class Fleet:
                 with Workers(job, strategy.workers, self._slots(job, strategy.workers)) as workers:
                     yield workers
 
+    def describe(self, job: Job) -> str:
+        """Say in a few words how a job would be done."""
+        return str(self.strategy(job))
+
     def strategy(self, job: Job) -> Strategy:
         """Choose how to do a job."""
         if job.model.is_head_only and self.way in (None, "stack"):

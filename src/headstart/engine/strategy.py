@@ -32,6 +32,14 @@ class Strategy:
     threads: int = 1
     channels_last: bool = False
 
+    def __str__(self) -> str:
+        """Say it in words."""
+        if self.way == "stack":
+            return "all clients at once"
+        if self.way == "workers":
+            return f"clients in {self.workers} processes"
+        return f"one client after another, {self.threads} thread{'s' * (self.threads > 1)}"
+
 
 HEADS = Strategy("stack")
 """Heads are always trained as stacks: a few products for all clients."""

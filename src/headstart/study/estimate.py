@@ -14,12 +14,13 @@ import torch
 from headstart.costs.compute import count_flops, flops_per_example
 from headstart.models.batches import Batch
 from headstart.models.model import cut_at
-from headstart.study.arms import ArmSpec, StageSpec, build_stage
+from headstart.study.arms import ArmSpec, Kind, StageSpec, build_stage
 from headstart.study.nodes import NodeStore
 from headstart.study.pipeline import Pipeline
 from headstart.study.plan import Plan
 from headstart.study.progress import Silent
 from headstart.study.run import FINAL_VIEWS
+from headstart.study.ways import way_of
 
 KEEP = StageSpec("keep")
 
@@ -32,11 +33,13 @@ class Branch:
         path: the stages from the start to this one, in words.
         seconds: still to go, roughly; 0 when every seed is finished.
         arms: that end here.
+        way: how the engine trains the clients; empty where none is trained.
     """
 
     path: tuple[str, ...]
     seconds: float
     arms: tuple[str, ...]
+    way: str = ""
 
 
 def estimate(plan: Plan, out: Path) -> list[Branch]:
@@ -47,11 +50,9 @@ def estimate(plan: Plan, out: Path) -> list[Branch]:
     clock = _Clock(plan, out)
     branches: dict[tuple[str, ...], Branch] = {}
     for arm in plan.arms:
-        for path, seconds in clock.arm(arm):
-            before = branches.get(path, Branch(path, seconds, ()))
-            branches[path] = before
-        last = branches[path]
-        branches[path] = replace(last, arms=(*last.arms, arm.name))
+        for branch in clock.arm(arm):
+            last = branches.setdefault(branch.path, branch)
+        branches[last.path] = replace(last, arms=(*last.arms, arm.name))
     return list(branches.values())
 
 
@@ -61,19 +62,25 @@ class _Clock:
         self.pipelines = [plan.pipeline(self.store, seed, Silent()) for seed in plan.settings.seeds]
         self.clients = len(plan.lab.federation.clients)
 
-    def arm(self, arm: ArmSpec) -> Iterator[tuple[tuple[str, ...], float]]:
-        """Yield each stage's path and the seconds it still takes."""
+    def arm(self, arm: ArmSpec) -> Iterator[Branch]:
+        """Yield each stage's branch."""
         trials = len(self.plan.trials(arm)) - 1
         path: tuple[str, ...] = (f"start {self._words(arm.start)}",)
-        yield path, self._left("start", arm, 0) * self._start_seconds(arm.start)
+        yield Branch(path, self._left("start", arm, 0) * self._start_seconds(arm.start), ())
         done = self._flops(replace(arm, federate=(), adapt=KEEP))
         for index, stage in enumerate(arm.federate):
             path = (*path, f"federate {self._words(stage)}")
             flops = self._flops(replace(arm, federate=arm.federate[: index + 1], adapt=KEEP))
-            yield path, (self._left("federate", arm, index + 1) + trials) * self._seconds(flops - done)
+            seconds = (self._left("federate", arm, index + 1) + trials) * self._seconds(flops - done)
+            yield Branch(path, seconds, (), self._way("federate", arm, stage) if seconds else "")
             done = flops
         path = (*path, f"adapt {self._words(arm.adapt)}")
-        yield path, (self._left("adapt", arm, 0) + trials) * self._seconds(self._flops(arm) - done)
+        seconds = (self._left("adapt", arm, 0) + trials) * self._seconds(self._flops(arm) - done)
+        yield Branch(path, seconds, (), self._way("adapt", arm, arm.adapt) if seconds else "")
+
+    def _way(self, kind: Kind, arm: ArmSpec, stage: StageSpec) -> str:
+        start = build_stage("start", arm.start)
+        return way_of(self.plan.lab, build_stage(kind, stage), from_scratch=start.from_scratch)
 
     def _words(self, stage: StageSpec) -> str:
         return words(stage, self.plan.settings.training)
