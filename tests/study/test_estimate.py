@@ -25,6 +25,10 @@ def test_shared_stages_are_one_branch_and_parents_come_first(tmp_path: Path) -> 
     assert [branch.arms for branch in found] == [(), (), ("fedavg",), ("fedavg-finetune",)]
 
 
+def test_branches_that_train_clients_say_how(tmp_path: Path) -> None:
+    assert [bool(branch.way) for branch in branches(tmp_path)] == [False, True, False, True]
+
+
 def test_nothing_is_written_or_trained(tmp_path: Path) -> None:
     branches(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"clients.csv", "study.toml"}

@@ -98,10 +98,6 @@ class Engine(Protocol):
         """Return who does a job, for as long as its stage lasts."""
         ...
 
-    def describe(self, job: Job) -> str:
-        """Say in a few words how a job would be done."""
-        ...
-
 
 def chunk_of(job: Job, positions: Sequence[int], results: tuple[Tree, ...]) -> Chunk:
     """Finish results, if the job says how."""

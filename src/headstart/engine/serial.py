@@ -20,10 +20,6 @@ class Serial:
         """Return who does the job."""
         return nullcontext(OneByOne(job))
 
-    def describe(self, job: Job) -> str:
-        """Say how a job would be done."""
-        return "one client after another"
-
 
 @dataclass(frozen=True)
 class OneByOne:
