@@ -185,6 +185,12 @@ def test_private_trees_are_seen_by_who_looks_between_rounds() -> None:
     assert store.some(np.array([0, 2]))["head"].tolist() == [[0, 0], [1, 1]]
 
 
+def test_a_batch_larger_than_the_data_can_be_calibrated() -> None:
+    world = open_world("all")
+    job = replace(job_of(world), batch_size=len(world.federation.examples) + 5)
+    assert Fleet().strategy(job).way in ("stack", "loop", "workers")
+
+
 @FORKS
 def test_workers_follow_an_order_that_was_fixed_for_whole_clients(world: World) -> None:
     """Nobody may ask such an order about a part of a client; and it is processes that follow it."""

@@ -132,7 +132,7 @@ def _federate(method: Federated, network: Network, weights: Params, population: 
     model, params = cut_at(network, weights, method.trainable)
     if method.pooled:
         return _pool(population)
-    cohort = min(method.schedule.cohort_size or population.num_clients, population.num_clients)
+    cohort = method.schedule.cohort_of(population.num_clients)
     # The server's own state is made here, outside the dry run: it takes no memory of a client.
     shared, private, _ = method.init(model, params)
     work = _watch(

@@ -65,9 +65,10 @@ class Activations:
         return self._memory[key]
 
     def few(self, model: Model, count: int) -> Tensor:
-        """Return the activations of the first ``count`` examples, without computing the others."""
-        key = self.key(model)
-        return self._memory[key][:count] if key in self._memory else self.compute(model, torch.arange(count))
+        """Return the activations of the first ``count`` examples, or of all if they are fewer, computing no others."""
+        if model.cut == 0 or self.key(model) in self._memory:
+            return self.at(model)[:count]
+        return self.compute(model, torch.arange(min(count, len(self._inputs))))
 
     def raw(self, rows: slice) -> Tensor:
         """Return raw inputs."""

@@ -43,6 +43,8 @@ class Fleet:
     @contextmanager
     def crew(self, job: Job) -> Iterator[Crew]:
         """Choose a way and yield who goes it."""
+        # The frozen part is computed before anything is timed or forked.
+        job.team.activations.at(job.model)
         strategy = self.strategy(job)
         if strategy.way != "stack" and not job.model.is_head_only:
             job = replace(job, model=tuned(job, channels_last=strategy.channels_last))
@@ -55,10 +57,6 @@ class Fleet:
             case "workers":
                 with Workers(job, strategy.workers, self._slots(job, strategy.workers)) as workers:
                     yield workers
-
-    def describe(self, job: Job) -> str:
-        """Say in a few words how a job would be done."""
-        return str(self.strategy(job))
 
     def strategy(self, job: Job) -> Strategy:
         """Choose how to do a job."""

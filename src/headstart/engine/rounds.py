@@ -153,7 +153,7 @@ def _job(method: Federate, model: Model, params: Params, team: Team, privates: P
     def work(model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         return method.client_update(model, shared, private, data)
 
-    size = min(method.schedule.cohort_size or len(team.clients), len(team.clients))
+    size = method.schedule.cohort_of(len(team.clients))
     dtype = next(iter(params.values())).dtype
     return Job(work, model, team, privates, batch_size=batch_size_of(method), cohort_size=size, dtype=dtype)
 
@@ -167,7 +167,7 @@ def batch_size_of(method: object) -> int:
 def sample_cohort(population: int, schedule: Schedule, seed: int, round_number: int) -> Array:
     """Draw the clients of one round, without replacement; those that drop out are not among them."""
     generator = numpy_generator(seed, "cohort", round_number)
-    size = min(schedule.cohort_size or population, population)
+    size = schedule.cohort_of(population)
     chosen = np.sort(generator.choice(population, size=size, replace=False)) if size < population else np.arange(size)
     if not schedule.client_dropout:
         return chosen

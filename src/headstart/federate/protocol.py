@@ -43,6 +43,14 @@ class Schedule:
     cohort_size: PositiveInt | None = None
     client_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
+    def cohort_of(self, population: int) -> int:
+        """Return how many of so many clients are sampled each round.
+
+        >>> Schedule(cohort_size=20).cohort_of(50), Schedule(cohort_size=20).cohort_of(8), Schedule().cohort_of(8)
+        (20, 8, 8)
+        """
+        return min(self.cohort_size or population, population)
+
 
 class Federate(Protocol):
     """A federated method: a frozen dataclass of hyper-parameters with four pure functions.

@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 
+from headstart.core.trees import Params
 from headstart.costs.compute import count_flops, flops_per_example
 from headstart.models.batches import Batch
-from headstart.models.model import cut_at
+from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.network import Network
 from headstart.study.arms import ArmSpec, Kind, StageSpec, build_stage
 from headstart.study.nodes import NodeStore
 from headstart.study.pipeline import Pipeline
@@ -61,6 +63,7 @@ class _Clock:
         self.plan, self.store = plan, NodeStore(out)
         self.pipelines = [plan.pipeline(self.store, seed, Silent()) for seed in plan.settings.seeds]
         self.clients = len(plan.lab.federation.clients)
+        self._built: dict[bool, tuple[Network, Params]] = {}
 
     def arm(self, arm: ArmSpec) -> Iterator[Branch]:
         """Yield each stage's branch."""
@@ -79,8 +82,8 @@ class _Clock:
         yield Branch(path, seconds, (), self._way("adapt", arm, arm.adapt) if seconds else "")
 
     def _way(self, kind: Kind, arm: ArmSpec, stage: StageSpec) -> str:
-        start = build_stage("start", arm.start)
-        return way_of(self.plan.lab, build_stage(kind, stage), from_scratch=start.from_scratch)
+        method, start = build_stage(kind, stage), build_stage("start", arm.start)
+        return way_of(self.plan.lab, self._cut(method.trainable, from_scratch=start.from_scratch)[0], method)
 
     def _words(self, stage: StageSpec) -> str:
         return words(stage, self.plan.settings.training)
@@ -105,22 +108,22 @@ class _Clock:
         method, central = build_stage("start", stage), self.plan.lab.federation.central
         if central is None or not hasattr(method, "epochs"):
             return 0.1
-        model, params = self._model(method)
+        model, params = self._cut(getattr(method, "trainable", "head"), from_scratch=method.from_scratch)
         flops = flops_per_example(model, params, self.plan.lab.activations.raw(slice(0, 1)))
         return float(len(central) * method.epochs * flops.training / self.rate)
 
-    def _model(self, method: Any) -> Any:
-        lab = self.plan.lab
-        network, weights = lab.build(0, from_scratch=method.from_scratch, num_classes=lab.federation.num_classes)
-        return cut_at(network, weights, getattr(method, "trainable", "head"))
+    def _cut(self, trainable: Trainable, *, from_scratch: bool) -> tuple[Model, Params]:
+        """Return a model with first weights, built once of each kind."""
+        if from_scratch not in self._built:
+            lab = self.plan.lab
+            self._built[from_scratch] = lab.build(0, from_scratch=from_scratch, num_classes=lab.federation.num_classes)
+        return cut_at(*self._built[from_scratch], trainable)
 
     @cached_property
     def rate(self) -> float:
         """Floating-point operations per second of a training step of the whole network."""
-        lab = self.plan.lab
-        network, weights = lab.build(0, from_scratch=True, num_classes=lab.federation.num_classes)
-        model, params = cut_at(network, weights, "all")
-        inputs = model.activations(lab.activations.raw(slice(0, 32)))
+        model, params = self._cut("all", from_scratch=True)
+        inputs = model.activations(self.plan.lab.activations.raw(slice(0, 32)))
         batch = Batch(inputs, torch.zeros(len(inputs), dtype=torch.int64), torch.ones(len(inputs)))
         flops = count_flops(lambda: model.gradient(params, batch))
         return max(flops, 1) / min(_seconds_of(lambda: model.gradient(params, batch)) for _ in range(3))

@@ -216,17 +216,19 @@ class _Run:
         write_clients(self.out / "clients.parquet", parts)
         verdict = judge(self.plan, parts, {**self.plan.ruled_out, **stopped}, self.out)
         self.store.prune({key for line in lines for key in line["nodes"]})
-        self._keep_costs()
+        keep_costs(self.plan, self.out / "costs.json")
         return verdict
-
-    def _keep_costs(self) -> None:
-        write_json(self.out / "costs.json", {key: cost.as_json() for key, cost in self.plan.known_costs.items()})
 
 
 def load_costs(plan: Plan, path: Path) -> None:
     """Take over costs that an earlier run of the study measured."""
     known = read_json(path) or {}
     plan.known_costs.update({key: ArmCosts(**values) for key, values in known.items()})
+
+
+def keep_costs(plan: Plan, path: Path) -> None:
+    """Keep the costs that were measured for the next run of the study."""
+    write_json(path, {key: cost.as_json() for key, cost in plan.known_costs.items()})
 
 
 def changes(written: ArmSpec, tried: ArmSpec) -> dict[str, Any]:
