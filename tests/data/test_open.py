@@ -88,7 +88,7 @@ ERRORS = {
     "label is a number": (
         _people,
         {"settings": {"label": "age"}},
-        r"data\.label: 'age'.*40 different values",
+        r"data\.label: must be a column of classes, received .* in row 0 of column 'age'",
     ),
     "NaN input": (
         _people,

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from headstart.core.content import hash_array, hash_json
+from headstart.core.ragged import Ragged
 
-InputKind = Literal["image", "table"]
+InputKind = Literal["image", "table", "text"]
 Array = np.ndarray[Any, Any]
 
 
@@ -20,17 +21,17 @@ class Examples:
     """Rows that clients index into; nobody copies them.
 
     Attributes:
-        kind: ``image`` or ``table``.
+        kind: ``image``, ``table`` or ``text``.
         inputs: images as bytes ``(examples, channels, height, width)`` uint8; tables ``(examples, columns)``
-            float32.
+            float32; texts as rows of UTF-8 bytes, or of the tokens (int32) that a study's backbone reads.
         labels: class indices ``(examples,)`` int64; -1 where unlabelled (central pools only).
         ids: a unique name per example, stable over runs.
         classes: class names; ``labels`` index into it.
-        columns: names of a table's input columns; empty for images.
+        columns: names of a table's input columns; else empty.
     """
 
     kind: InputKind
-    inputs: Array
+    inputs: Any
     labels: Array
     ids: Sequence[str]
     classes: tuple[str, ...]
@@ -46,12 +47,14 @@ class Examples:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input."""
-        return tuple(self.inputs.shape[1:])
+        """Shape of one input; ``()`` of a text, which has any length."""
+        return () if isinstance(self.inputs, Ragged) else tuple(self.inputs.shape[1:])
 
     @cached_property
     def inputs_key(self) -> str:
         """Content hash of the inputs, which names cached activations."""
+        if isinstance(self.inputs, Ragged):
+            return hash_json([hash_array(self.inputs.values), hash_array(self.inputs.starts)])
         return hash_array(self.inputs)
 
     @cached_property

@@ -39,7 +39,8 @@ def column_names(
             raise DataError(f"data.one_hot: '{name}' is not an input column; {nearest(name, columns)}")
     if not columns:
         raise DataError(
-            f"data.columns: '{source.name}' has no numeric column left to learn from; name the input columns"
+            f"data.columns: '{source.name}' has no numeric column left to learn from; name the input columns, "
+            "or the column of texts with data.text"
         )
     names: list[str] = []
     for name in columns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from headstart.core.errors import DataError, nearest
 from headstart.data.examples import Array
@@ -13,6 +14,25 @@ from headstart.data.sources import Source
 UNLABELLED = -1
 MOST_CLASSES = 0.5
 """More classes than this share of the examples means that the column holds no classes."""
+
+
+def check_classes(source: Source, column: str, setting: str) -> None:
+    """Check that a column of numbers holds class numbers.
+
+    Raises:
+        DataError: a number has a fraction.
+    """
+    values = source.column(column, setting)
+    if not pa.types.is_floating(values.type):
+        return
+    numbers = values.to_numpy().astype(np.float64)
+    fractions = np.flatnonzero(np.isfinite(numbers) & (numbers != np.round(numbers)))
+    if len(fractions):
+        raise DataError(
+            f"{setting}: must be a column of classes, received {numbers[fractions[0]]:g} in row "
+            f"{source.row_numbers[fractions[0]]} of column '{column}' in '{source.name}'; name the column "
+            "of classes, or turn the measurements into classes first"
+        )
 
 
 def class_names(

@@ -87,6 +87,7 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
         setting="data",
         label=settings.label,
         image=settings.image,
+        text=settings.text,
         id=settings.id,
         columns=settings.columns,
         one_hot=settings.one_hot,

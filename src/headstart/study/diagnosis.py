@@ -12,6 +12,7 @@ import numpy as np
 from headstart.data.diagnosis import Diagnosis, diagnose
 from headstart.data.examples import Array
 from headstart.data.federation import Client
+from headstart.engine.predict import features_of
 from headstart.models.spec import is_checkpoint
 from headstart.study.arms import ArmSpec, StageSpec
 
@@ -51,7 +52,7 @@ def frozen_features(lab: Lab, pipeline: Pipeline, start: StageSpec | None) -> Ar
         return inputs.reshape(len(inputs), -1)
     shared = pipeline.start(start).shared
     model, _ = shared.model.recut(shared.params, "head")
-    features: Array = lab.activations.at(model).numpy()
+    features: Array = features_of(lab.activations, model).numpy()
     return features
 
 

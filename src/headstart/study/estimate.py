@@ -109,7 +109,7 @@ class _Clock:
         if central is None or not hasattr(method, "epochs"):
             return 0.1
         model, params = self._cut(getattr(method, "trainable", "head"), from_scratch=method.from_scratch)
-        flops = flops_per_example(model, params, self.plan.lab.activations.raw(slice(0, 1)))
+        flops = flops_per_example(model, params, self.plan.lab.activations.typical())
         return float(len(central) * method.epochs * flops.training / self.rate)
 
     def _cut(self, trainable: Trainable, *, from_scratch: bool) -> tuple[Model, Params]:

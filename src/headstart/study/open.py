@@ -18,6 +18,7 @@ from headstart.study.load import StudyFile
 from headstart.study.plan import Plan
 from headstart.study.schema import EngineSettings
 from headstart.study.slate import Slate, slate_for
+from headstart.study.texts import with_tokens
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -35,7 +36,7 @@ def open_plan(file: StudyFile, *, cache: Path | None = None, passes: Passes | No
     """
     settings = file.settings
     lab = Lab(
-        open_federation(file.data, file.folder),
+        with_tokens(open_federation(file.data, file.folder), file.model),
         file.model,
         engine_of(settings.engine, cache),
         DTYPES[settings.engine.dtype],

