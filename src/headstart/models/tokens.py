@@ -90,12 +90,15 @@ def read_tokenizer(spec: ModelSpec) -> tuple[Any, int]:
 def _load(auto: Any, name: str) -> Any:
     try:
         tokenizer = auto.from_pretrained(name, **source(name))
+        # Without its files Transformers makes up a tokenizer of special tokens alone.
+        if len(tokenizer) <= len(tokenizer.all_special_tokens):
+            raise ValueError("its vocabulary is empty")
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise ModelError(
             f"backbone: texts need a tokenizer, and '{name}' has none that can be read ({first_line(error)}); save it "
             f"beside the weights: tokenizer.save_pretrained(…)"
         ) from error
-    if not tokenizer.is_fast or not len(tokenizer):
+    if not tokenizer.is_fast:
         raise ModelError(
             f"backbone: texts need a tokenizer of the kind 'fast', received another from '{name}'; save its "
             "tokenizer.json"
