@@ -7,6 +7,7 @@ from headstart.adapt.keep import Keep
 from headstart.adapt.lp_ft import LpFt
 from headstart.adapt.personal_ridge import PersonalRidge
 from headstart.adapt.protocol import Adapt
+from headstart.adapt.unfreeze import Unfreeze
 from headstart.core.registry import Entry
 
 METHODS: dict[str, Entry] = {
@@ -14,8 +15,9 @@ METHODS: dict[str, Entry] = {
     "linear_probe": Entry(LinearProbe),
     "full_finetune": Entry(FullFinetune),
     "last_blocks": Entry(LastBlocks),
+    "unfreeze": Entry(Unfreeze),
     "lp_ft": Entry(LpFt),
     "personal_ridge": Entry(PersonalRidge),
 }
 
-__all__ = ["METHODS", "Adapt", "FullFinetune", "Keep", "LastBlocks", "LinearProbe", "LpFt", "PersonalRidge"]
+__all__ = ["METHODS", "Adapt", "FullFinetune", "Keep", "LastBlocks", "LinearProbe", "LpFt", "PersonalRidge", "Unfreeze"]

@@ -24,12 +24,23 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class UpTo:
+    """A tuning range of whole numbers: from 0 to what the method's setting ``most`` says."""
+
+    most: str
+
+
+Search = Scale | UpTo
+"""What tuning may try."""
+
+
+@dataclass(frozen=True)
 class Setting:
     """One flat setting of a method: its type, its default and, if it may be tuned, its range."""
 
     type: Any
     default: Any
-    search: Scale | None
+    search: Search | None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class LocalTraining:
     batch_size: PositiveInt = 32
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    weight_decay: NonNegativeFloat = 0.0
+    weight_decay: NonNegativeFloat = field(default=0.0, metadata={"search": Scale(10)})
     balance: Balance = "none"
     local_steps: PositiveInt | None = None
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from headstart.report import findings, units, views
+from headstart.report.depth import depths
 from headstart.report.figures import NARROW, WIDE, figures
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows, client_means, client_rows, local_arm, recommended
@@ -83,6 +84,7 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "excluded": findings.excluded(run),
         "notes": findings.data_notes(run),
         "tuning": findings.tuning(run),
+        "depths": depths(run),
         "versions": findings.versions(run),
         "hashes": findings.hashes(run),
     }

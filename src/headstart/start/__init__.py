@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headstart.core.registry import Entry
+from headstart.start.domain_pretrain import DomainPretrain
 from headstart.start.pretrain import Pretrain
 from headstart.start.pretrained import Pretrained
 from headstart.start.protocol import Build, Pool, Start
@@ -12,6 +13,7 @@ METHODS: dict[str, Entry] = {
     "random": Entry(Random),
     "pretrained": Entry(Pretrained),
     "pretrain": Entry(Pretrain),
+    "domain_pretrain": Entry(DomainPretrain),
 }
 
-__all__ = ["METHODS", "Build", "Pool", "Pretrain", "Pretrained", "Random", "Start"]
+__all__ = ["METHODS", "Build", "DomainPretrain", "Pool", "Pretrain", "Pretrained", "Random", "Start"]

@@ -55,8 +55,10 @@ class Pretrain:
         self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
         """Return the pre-trained weights; the head is new where the pool has other classes."""
-        if pool is None:
-            raise SettingError("start: 'pretrain' needs a central pool, received none; add a [data.central] table")
+        if pool is None or not pool.labelled:
+            raise SettingError(
+                "start: 'pretrain' needs a labelled central pool, received none; add a [data.central] table"
+            )
         network, weights = build(from_scratch=self.from_scratch, num_classes=pool.num_classes)
         model, params = cut_at(network, weights, self.trainable)
         best = train_until_stale(model, params, pool, self.local, self.epochs, self.patience, tell)

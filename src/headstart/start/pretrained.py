@@ -42,9 +42,13 @@ class Pretrained:
     ) -> tuple[Network, Params]:
         """Return the checkpoint's weights with a head for the clients' classes."""
         network, weights = build(from_scratch=False, num_classes=num_classes)
-        if pool is None or not pool.same_classes:
-            return network, weights
-        model, head = cut_at(network, weights, "head")
-        return network, model.weights(
-            train_until_stale(model, head, pool, self.local, self.epochs, self.patience, tell)
-        )
+        return network, weights if pool is None else fit_head(network, weights, pool, tell, self)
+
+
+def fit_head(network: Network, weights: Params, pool: Pool, tell: Tell, settings: Pretrained = Pretrained()) -> Params:
+    """Return the weights with a head that is fitted on the pool, if that has the clients' classes."""
+    if not pool.same_classes:
+        return weights
+    model, head = cut_at(network, weights, "head")
+    fitted = train_until_stale(model, head, pool, settings.local, settings.epochs, settings.patience, tell)
+    return model.weights(fitted)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from headstart.core.trees import Params
 from headstart.models.batches import ClientData
+from headstart.models.masked import Texts
 from headstart.models.network import Network
 
 
@@ -29,19 +30,26 @@ def silent(text: str) -> None:
 
 @dataclass(frozen=True)
 class Pool:
-    """The server's own labelled data.
+    """The server's own data.
 
     Attributes:
-        train: what to train on.
-        val: what decides when to stop.
-        num_classes: classes of the pool.
+        train: labelled, what to train on.
+        val: labelled, what decides when to stop.
+        num_classes: classes of the pool; 0 if nothing is labelled.
         same_classes: whether they are the clients' classes, in the clients' order.
+        texts: all texts, labelled or not; None if the pool holds no texts, or the backbone no checkpoint.
     """
 
     train: ClientData
     val: ClientData
     num_classes: int
     same_classes: bool
+    texts: Texts | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether anything is labelled."""
+        return self.num_classes > 0
 
 
 class Start(Protocol):

@@ -19,6 +19,7 @@ from headstart.engine.activations import Activations, Progress
 from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
 from headstart.engine.team import OneClient
+from headstart.models.masked import Texts
 from headstart.models.network import Network
 from headstart.models.registry import build
 from headstart.models.spec import ModelSpec
@@ -95,16 +96,17 @@ class Lab:
         return sum(parameter.numel() for parameter in self.skeleton(from_scratch=True).parameters())
 
     def pool(self, seed: int) -> Pool | None:
-        """Return the labelled part of the central pool, split for early stopping."""
+        """Return the central pool, its labelled part split for early stopping; None if there is nothing to learn."""
         activations, central = self.central_activations, self.federation.central
         if activations is None or central is None:
             return None
         train, val = split_pool(central, seed)
-        if not len(train):
+        texts = Texts(central.inputs, self.spec) if central.kind == "text" else None
+        if not len(train) and texts is None:
             return None
-        same = central.classes == self.federation.examples.classes
         parts = [OneClient(activations, "central", rows, keyed_order, (seed, "central")) for rows in (train, val)]
-        return Pool(parts[0], parts[1], len(central.classes), same)
+        same = bool(len(train)) and central.classes == self.federation.examples.classes
+        return Pool(parts[0], parts[1], len(central.classes) if len(train) else 0, same, texts)
 
     def views(self, federation: Federation) -> Mapping[str, list[Array]]:
         """Return the examples that each client is evaluated on, by view."""

@@ -74,6 +74,11 @@ def check_starts(arms: Iterable[ArmSpec], *, checkpoint: bool, central: bool) ->
                 f"{path}: needs a backbone with trained weights, received 'pretrained'; set model.backbone "
                 "to a checkpoint (local directory or Hub name), or start with 'pretrain' or 'random'"
             )
+        if method == "domain_pretrain" and not checkpoint:
+            raise SettingError(
+                f"{path}: needs a text checkpoint, received 'domain_pretrain'; set model.backbone to one (local "
+                "directory, Hub name or 'minilm')"
+            )
         if method == "pretrain" and not central:
             raise SettingError(
                 f"{path}: needs a labelled central pool, received 'pretrain'; add a [data.central] table, or "

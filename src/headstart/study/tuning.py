@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headstart.core.content import hash_json
-from headstart.core.registry import Entry, Setting
+from headstart.core.registry import Entry, Search, UpTo
 from headstart.core.seeds import derive
 from headstart.study.arms import METHODS, ArmSpec, Kind, StageSpec
 
@@ -45,20 +45,23 @@ def trial_stages(kind: Kind, stage: StageSpec, trials: int, seed: int) -> list[S
 
 
 def ranges(entry: Entry, stage: StageSpec) -> dict[str, BaseDistribution]:
-    """Return the tuning range of each setting that has one, around the written value."""
-    found = {}
-    for name, setting in entry.settings().items():
-        centre = stage.settings.get(name, setting.default)
-        if setting.search is not None and centre:
-            found[name] = _range(setting, centre)
-    return found
+    """Return the tuning range of each setting that has one."""
+    settings = entry.settings()
+    values = {name: stage.settings.get(name, setting.default) for name, setting in settings.items()}
+    found = {name: _range(setting.search, values, name) for name, setting in settings.items() if setting.search}
+    return {name: distribution for name, distribution in found.items() if distribution}
 
 
-def _range(setting: Setting, centre: float) -> BaseDistribution:
+def _range(search: Search, values: Mapping[str, Any], name: str) -> BaseDistribution | None:
+    """Return what may be tried; nothing around a value of 0."""
     from optuna.distributions import FloatDistribution, IntDistribution
 
-    assert setting.search is not None
-    low, high = centre / setting.search.factor, centre * setting.search.factor
+    if isinstance(search, UpTo):
+        return IntDistribution(0, values[search.most])
+    centre = values[name]
+    if not centre:
+        return None
+    low, high = centre / search.factor, centre * search.factor
     if isinstance(centre, int):
         return IntDistribution(max(1, round(low)), max(1, round(high)), log=True)
     return FloatDistribution(low, high, log=True)
