@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel
 
-from headstart.core.registry import Entry, Setting
+from headstart.core.registry import Entry, Setting, UpTo
 from headstart.data import CentralSettings, DataSettings, PartitionSettings, SplitSettings
 from headstart.study import schema
 from headstart.study.arms import METHODS
@@ -201,6 +201,8 @@ def default_words(default: Any) -> str:
 def _range(setting: Setting, tuned: bool) -> str:
     if not tuned or setting.search is None:
         return ""
+    if isinstance(setting.search, UpTo):
+        return f" (tuned: 0 to `{setting.search.most}`)"
     return f" (tuned: up to {setting.search.factor:g} times less or more)"
 
 

@@ -17,7 +17,7 @@ from headstart.models.training import LocalTraining
 from headstart.start import DomainPretrain
 from headstart.study.lab import Lab
 from headstart.study.texts import with_tokens
-from tiny_texts import draw_texts, save_encoder
+from tiny_texts import save_encoder
 
 pytest.importorskip("transformers")
 
@@ -29,7 +29,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
 
 def _lab(spec: ModelSpec, *, labelled: bool) -> Lab:
     labels = np.arange(120) % 2
-    texts = Ragged.of_texts(draw_texts(labels))
+    texts = Ragged.of_texts(f"the {what} was very very good . a {what} was not" for what in ("film", "book") * 60)
     every = Examples("text", texts, labels, [f"t{i}" for i in range(120)], ("good", "bad"))
     clients = [Client("c", *np.split(np.arange(20), [10, 14]))]
     pool = every.take(np.arange(20, 120))

@@ -93,7 +93,9 @@ def pool_loss(network: Network, weights: Params, pool: Pool) -> float:
 
 
 def test_pretrain_needs_a_pool() -> None:
-    with pytest.raises(SettingError, match=r"'pretrain' needs a central pool, received none; add a \[data.central\]"):
+    with pytest.raises(
+        SettingError, match=r"'pretrain' needs a labelled central pool, received none; add a \[data.central\]"
+    ):
         Pretrain()(Build(lab_with()), 3, None, 0)
 
 

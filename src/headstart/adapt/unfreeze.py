@@ -3,7 +3,8 @@
 Howard, Ruder: Universal Language Model Fine-tuning for Text Classification. ACL 2018. https://arxiv.org/abs/1801.06146
 (section 3.3: the last layers first).
 
-Differs from the paper: the blocks train together from the first step; how many is a setting, searched on validation data.
+Differs from the paper: the blocks train together from the first step; how many is a setting, searched on validation
+data.
 """
 
 from __future__ import annotations

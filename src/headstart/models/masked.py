@@ -76,8 +76,9 @@ class Guess(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        tables = [module for module in network.blocks.modules() if isinstance(module, nn.Embedding)]
-        self.table = max(tables, key=lambda table: table.num_embeddings)
+        tables = {name: part for name, part in network.named_modules() if isinstance(part, nn.Embedding)}
+        # By name: one module in two places would be given its weights twice.
+        self.table = max(tables, key=lambda name: tables[name].num_embeddings)
 
     def forward(self, batch: MaskedBatch) -> Tensor:
         """Return the mean cross-entropy over hidden tokens, 0 if there are none."""
@@ -87,7 +88,8 @@ class Guess(nn.Module):
         for block in (*blocks, last_layer[0]):
             states = block(states)
         hidden = batch.labels != NOT_HIDDEN
-        scores = states[..., :-1][hidden] @ self.table.weight.mT
+        table: Any = self.network.get_submodule(self.table)
+        scores = states[..., :-1][hidden] @ table.weight.mT
         return functional.cross_entropy(scores, batch.labels[hidden], reduction="sum") / hidden.sum().clamp_min(1)
 
 
