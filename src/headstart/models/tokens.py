@@ -14,7 +14,7 @@ from headstart.models.encoders import EXTRA, check_reads_texts
 from headstart.models.hub import explained, first_line, located, quiet, read_config, source
 from headstart.models.spec import ModelSpec
 
-CHARACTERS_PER_TOKEN = 64
+CHARACTERS_PER_TOKEN = 16
 """A text is read no further than so many characters for each token that may be kept: 10 MB of text need not be."""
 
 CHUNK = 1000
@@ -60,10 +60,14 @@ def tokenize(texts: Ragged, spec: ModelSpec) -> Tokens:
     ids: list[np.ndarray[Any, Any]] = []
     truncated = words = 0
     for first in range(0, len(texts), CHUNK):
-        some = [text[: CHARACTERS_PER_TOKEN * most] for text in texts[first : first + CHUNK].texts()]
-        found = tokenizer(some, truncation=True, max_length=most, verbose=False)
+        some = list(texts[first : first + CHUNK].texts())
+        read = [text[: CHARACTERS_PER_TOKEN * most] for text in some]
+        found = tokenizer(read, truncation=True, max_length=most, verbose=False)
         ids += [np.array(row, dtype=np.int32) for row in found["input_ids"]]
-        truncated += sum(bool(encoding.overflowing) for encoding in found.encodings)
+        truncated += sum(
+            len(text) > len(start) or bool(encoding.overflowing)
+            for text, start, encoding in zip(some, read, found.encodings, strict=True)
+        )
         words += sum(len({word for word in encoding.word_ids if word is not None}) for encoding in found.encodings)
     rows = Ragged.of(ids)
     return Tokens(rows, most, truncated, words, int((rows.values == tokenizer.unk_token_id).sum()))
