@@ -5,7 +5,7 @@ import json
 import pytest
 from torch import Tensor
 
-from headstart.adapt import FullFinetune, Keep, LinearProbe, LpFt
+from headstart.adapt import FullFinetune, Keep, Knn, LinearProbe, LpFt
 from headstart.core.trees import Params
 from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.federate import FedAvg, Pooled, Ridge, Schedule
@@ -136,3 +136,15 @@ def test_as_json_is_plain(network: Network, weights: Params, clients: Population
         "peak_memory_bytes",
         "rounds",
     } <= set(values)
+
+
+def test_knn_remembers_features_and_labels(network: Network, weights: Params, clients: Population) -> None:
+    """128 features and 3 classes per example, kept and held; no training, nothing sent; the frozen part once."""
+    costs = arm_costs(network, weights, [], Knn(), clients, sends_weights=True)
+    keeps = arm_costs(network, weights, [], Keep(), clients, sends_weights=True)
+    memory = 50 * (128 + 3) * FLOAT
+    assert costs.storage_bytes == keeps.storage_bytes + memory
+    assert costs.peak_memory_bytes >= keeps.peak_memory_bytes + memory
+    assert costs.client_flops == 50 * CONV_FLOPS
+    assert costs.total_bytes == keeps.total_bytes
+    assert costs.upload_bytes == costs.rounds == 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from headstart.adapt.gradient import FullFinetune, LastBlocks, LinearProbe
 from headstart.adapt.keep import Keep
+from headstart.adapt.knn import Knn
 from headstart.adapt.lp_ft import LpFt
 from headstart.adapt.personal_ridge import PersonalRidge
-from headstart.adapt.protocol import Adapt
+from headstart.adapt.protocol import Adapt, Remembers, remembers
 from headstart.adapt.unfreeze import Unfreeze
 from headstart.core.registry import Entry
 
@@ -18,6 +19,20 @@ METHODS: dict[str, Entry] = {
     "unfreeze": Entry(Unfreeze),
     "lp_ft": Entry(LpFt),
     "personal_ridge": Entry(PersonalRidge),
+    "knn": Entry(Knn),
 }
 
-__all__ = ["METHODS", "Adapt", "FullFinetune", "Keep", "LastBlocks", "LinearProbe", "LpFt", "PersonalRidge", "Unfreeze"]
+__all__ = [
+    "METHODS",
+    "Adapt",
+    "FullFinetune",
+    "Keep",
+    "Knn",
+    "LastBlocks",
+    "LinearProbe",
+    "LpFt",
+    "PersonalRidge",
+    "Remembers",
+    "Unfreeze",
+    "remembers",
+]

@@ -1,10 +1,16 @@
-"""What an adaptation says: one function from the parameters a client received to its own."""
+"""What an adaptation says: one function from the parameters a client received to its own.
+
+An adaptation that predicts from more than parameters says so with a memory, see :class:`Remembers`.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, TypeGuard
 
-from headstart.core.trees import Params
+from torch import Tensor
+
+from headstart.core.trees import Params, Tree
 from headstart.models.batches import ClientData
 from headstart.models.model import Model, Trainable
 
@@ -30,3 +36,30 @@ class Adapt(Protocol):
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
         """Return the client's own parameters; works on one client and, for heads, on a stack."""
         ...
+
+
+class Remembers(Adapt, Protocol):
+    """An adaptation whose client predicts from its parameters and from what it keeps of its training data."""
+
+    @property
+    def options(self) -> Sequence[Remembers]:
+        """Ways to predict, among which validation data decide; a client without any takes the first."""
+        ...
+
+    def memory(self, model: Model, data: ClientData) -> Tree:
+        """Return what a client keeps; for a stack every tensor has the client axis."""
+        ...
+
+    def probabilities(self, model: Model, params: Params, memory: Tree, inputs: Tensor) -> Tensor:
+        """Return class probabilities ``([clients,] batch, classes)`` from activations at the cut, float64."""
+        ...
+
+
+def remembers(method: Adapt) -> TypeGuard[Remembers]:
+    """Say whether an adaptation has a memory.
+
+    >>> from headstart.adapt import Keep, Knn
+    >>> remembers(Keep()), remembers(Knn())
+    (False, True)
+    """
+    return hasattr(method, "memory")

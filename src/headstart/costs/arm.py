@@ -2,7 +2,7 @@
 
 Expected values of one client that takes part as often as the others: with cohorts, in
 ``cohort_size / num_clients`` of the rounds. Evaluation, and the check on validation data whether to accept an
-adaptation, do not count.
+adaptation, do not count; what a client remembers for its predictions counts as memory and as storage.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from headstart.core.trees import Params, num_bytes
+from headstart.core.trees import Params, Tree, num_bytes
 from headstart.costs.communication import Communication, Federated, communication
 from headstart.costs.dry_run import DummyClient, Work, dry_run
 from headstart.models.model import Model, cut_at
@@ -33,7 +33,7 @@ class ArmCosts:
         peak_memory_bytes: all weights, and the most bytes alive beside them during training.
         rounds: exchanges between the server and a cohort.
         weights_bytes: the part of ``download_bytes`` that can be installed beforehand: what no round sends.
-        storage_bytes: all weights on disk.
+        storage_bytes: all weights on disk, and what an adaptation keeps of the client's data.
     """
 
     download_bytes: int
@@ -99,7 +99,7 @@ def arm_costs(
     """
     stages = [_federate(method, network, weights, population) for method in federate]
     model, params = cut_at(network, weights, adapt.trainable)
-    adapted = _watch(lambda client: adapt(model, params, client), population, weights)
+    adapted = _watch(lambda client: _adapt(adapt, model, params, client), population, weights)
     once = _weights_once(network, weights, federate) if sends_weights else 0
     final = _final_download(network, weights, federate, stages)
     traffic, clients = [stage.traffic for stage in stages], population.num_clients
@@ -115,7 +115,7 @@ def arm_costs(
         peak_memory_bytes=num_bytes(weights) + max(work.peak_bytes for work in works),
         rounds=sum(t.rounds for t in traffic),
         weights_bytes=once,
-        storage_bytes=num_bytes(weights),
+        storage_bytes=num_bytes(weights) + num_bytes(adapted.result),
     )
 
 
@@ -143,6 +143,13 @@ def _federate(method: Federated, network: Network, weights: Params, population: 
     )
     traffic = communication(method, shared, work.result[0], cohort)
     return _Stage(traffic, work, traffic.rounds * cohort / population.num_clients)
+
+
+def _adapt(adapt: Adapts, model: Model, params: Params, client: DummyClient) -> Tree:
+    """Adapt, and return what the client keeps of its data, if the adaptation has a memory."""
+    adapt(model, params, client)
+    memory: Tree = adapt.memory(model, client) if hasattr(adapt, "memory") else {}
+    return memory
 
 
 def _pool(population: Population) -> _Stage:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.adapt.protocol import Adapt
+from headstart.adapt.protocol import Adapt, remembers
 from headstart.core import trees
 from headstart.core.errors import SettingError
 from headstart.core.seeds import Key
@@ -17,7 +17,7 @@ from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.engine.activations import Activations
-from headstart.engine.predict import predict, predict_stack
+from headstart.engine.predict import Predictor, predict, predict_stack
 from headstart.engine.protocol import Engine, Failure, Job
 from headstart.engine.rounds import Exclusion, Federated, batch_size_of
 from headstart.engine.team import Team
@@ -122,20 +122,20 @@ def adapt_and_predict(
     if keeps:
         return predict_received(shared, clients, activations, views)
     model, received = _recut(shared, method, clients)
-    desk = _Desk(method, model, received, clients, activations, views, better)
+    team, size = Team(clients, activations), len(clients)
+    desk = _Desk(method, model, received, team, views, better)
 
     def work(model: Model, params: Tree, private: Tree, data: ClientData) -> tuple[Tree]:
         return (method(model, {**params, **private}, data),)
 
     dtype = next(iter(received.one(0).values())).dtype
-    team, size = Team(clients, activations), len(clients)
     job = Job(work, model, team, received, desk.finish, batch_size_of(method), size, dtype)
     return gather(desk, engine, job, (seed, "adapt"))
 
 
 def gather(desk: _Desk, engine: Engine, job: Job, key: tuple[Key, ...]) -> Evaluation:
     """Have every client adapt, and put its predictions in its place."""
-    everyone = np.arange(len(desk.clients))
+    everyone = np.arange(len(desk.team.clients))
     found: dict[int, _Result] = {}
     with engine.crew(job) as crew:
         for result in crew.map({}, everyone, key):
@@ -149,7 +149,7 @@ def gather(desk: _Desk, engine: Engine, job: Job, key: tuple[Key, ...]) -> Evalu
         np.array([result.accepted for result in results], dtype=bool),
         tuple(
             Exclusion(client.id, 0, result.reason)
-            for client, result in zip(desk.clients, results, strict=True)
+            for client, result in zip(desk.team.clients, results, strict=True)
             if result.reason
         ),
     )
@@ -171,45 +171,63 @@ class _Desk:
     method: Adapt
     model: Model
     received: Received
-    clients: Sequence[Client]
-    activations: Activations
+    team: Team
     views: Mapping[View, list[Array]]
     better: Better
 
     def finish(self, positions: Sequence[int], results: tuple[Tree, ...]) -> list[_Result]:
-        """Take the adapted parameters of the clients for whom they are better, and predict."""
+        """Have each client take what is better for it, and predict."""
         (adapted,) = results
-        received = self.received.some(np.asarray(positions))
         finite = trees.finite_clients(adapted).cpu().numpy()
-        takes = finite & self._is_better(positions, received, adapted)
-        mask = torch.from_numpy(takes).to(self.activations.labels.device)
-        probabilities = self._predict(positions, trees.where(mask, adapted, received))
+        options = [self._as_received(positions), *self._as_adapted(positions, adapted)]
+        choice = np.where(finite, self._choose(positions, options), 0)
         reasons = np.where(finite, "", "its adapted parameters have numbers that are not finite").tolist()
-        return [_Result(*each) for each in zip(probabilities, takes.tolist(), reasons, strict=True)]
+        found = self._predict(positions, options, choice)
+        return [_Result(*each) for each in zip(found, (choice > 0).tolist(), reasons, strict=True)]
 
     def keep_received(self, failure: Failure) -> _Result:
         """Evaluate a client whose adaptation raised an error with what it received."""
         positions = [failure.position]
-        return _Result(self._predict(positions, self.received.some(np.array(positions)))[0], False, failure.reason)
+        (found,) = self._predict(positions, [self._as_received(positions)], np.zeros(1, dtype=np.int64))
+        return _Result(found, False, failure.reason)
 
-    def _is_better(self, positions: Sequence[int], received: Tree, adapted: Tree) -> Array:
-        if not self.method.accept:
-            return np.ones(len(positions), dtype=bool)
-        rows = [self.views["val"][p] for p in positions]
-        before = predict_stack(self.model, received, self.activations, rows)
-        after = predict_stack(self.model, adapted, self.activations, rows)
-        labels = self.activations.examples.labels
+    def _as_received(self, positions: Sequence[int]) -> Predictor:
+        return Predictor(self.model, self.received.some(np.asarray(positions)), self.team.activations)
+
+    def _as_adapted(self, positions: Sequence[int], adapted: Tree) -> list[Predictor]:
+        """Return the ways to predict that the adaptation offers."""
+        if not remembers(self.method):
+            return [Predictor(self.model, adapted, self.team.activations)]
+        memory = self.method.memory(self.model, self.team.some(np.asarray(positions), ()))
+        return [Predictor(self.model, adapted, self.team.activations, option, memory) for option in self.method.options]
+
+    def _choose(self, positions: Sequence[int], options: Sequence[Predictor]) -> Array:
+        """Return the number of each client's best option on its validation data; 0 is what it received."""
+        first, everyone = (0 if self.method.accept else 1), np.arange(len(positions))
+        rows, labels = [self.views["val"][p] for p in positions], self.team.activations.examples.labels
         # Without validation examples nothing speaks against the adapted parameters.
-        return np.array(
-            [not len(r) or self.better(labels[r], old, new) for r, old, new in zip(rows, before, after, strict=True)]
-        )
+        choice = np.array([first if len(own) else 1 for own in rows])
+        if first + 1 == len(options):
+            return choice
+        best = options[first].predict(everyone, rows)
+        for number, option in enumerate(options[first + 1 :], first + 1):
+            for i, found in enumerate(option.predict(everyone, rows)):
+                if len(rows[i]) and self.better(labels[rows[i]], best[i], found):
+                    choice[i], best[i] = number, found
+        return choice
 
-    def _predict(self, positions: Sequence[int], stack: Tree) -> list[dict[View, Array]]:
-        found = {
-            view: predict_stack(self.model, stack, self.activations, [rows[p] for p in positions])
-            for view, rows in self.views.items()
-        }
-        return [{view: each[i] for view, each in found.items()} for i in range(len(positions))]
+    def _predict(
+        self, positions: Sequence[int], options: Sequence[Predictor], choice: Array
+    ) -> list[dict[View, Array]]:
+        """Predict with each client's choice, the clients of one choice together."""
+        results: list[dict[View, Array]] = [{} for _ in positions]
+        for number in np.unique(choice).tolist():
+            members = np.flatnonzero(choice == number)
+            for view, rows in self.views.items():
+                found = options[number].predict(members, [rows[positions[i]] for i in members.tolist()])
+                for i, each in zip(members.tolist(), found, strict=True):
+                    results[i][view] = each
+        return results
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.adapt.protocol import Remembers
 from headstart.core import trees
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.engine.activations import Activations
 from headstart.engine.padding import split
+from headstart.engine.rows import take
 from headstart.models.model import Model, head_logits
 
 BATCH = 512
 """Examples per forward pass."""
+
+MOST_NUMBERS = 2**24
+"""Numbers that predictions from memories may hold at once: features of examples and distances to the remembered."""
 
 
 @torch.no_grad()
@@ -70,3 +76,47 @@ def _predict_heads(stack: Tree, features: Tensor, indices: Sequence[Array]) -> l
 def _probabilities(logits: Tensor) -> Array:
     probabilities: Array = torch.softmax(logits.double(), dim=-1).cpu().numpy()
     return probabilities
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """Several clients, ready to predict.
+
+    Attributes:
+        model: where the parameters belong.
+        stack: their parameters.
+        activations: of the federation's examples.
+        method: how they predict; None predicts with the parameters alone.
+        memory: what they keep of their data, stacked; empty without a ``method``.
+    """
+
+    model: Model
+    stack: Tree
+    activations: Activations
+    method: Remembers | None = None
+    memory: Tree = field(default_factory=dict)
+
+    def predict(self, members: Array, indices: Sequence[Array]) -> list[Array]:
+        """Return class probabilities of some of the clients, each on its own list of examples."""
+        labels = self.activations.labels
+        some = torch.from_numpy(members).to(labels.device)
+        everyone = len(members) == len(next(iter(self.stack.values())))
+        stack, memory = (tree if everyone else trees.take(tree, some) for tree in (self.stack, self.memory))
+        if self.method is None:
+            return predict_stack(self.model, stack, self.activations, indices)
+        return _predict_remembering(self.method, self.model, stack, memory, features_of(self.activations, self.model), indices)
+
+
+@torch.no_grad()
+def _predict_remembering(
+    method: Remembers, model: Model, stack: Tree, memory: Tree, inputs: Tensor, indices: Sequence[Array]
+) -> list[Array]:
+    """Predict on padded examples, as many columns at a time as fit."""
+    sizes = np.array([len(rows) for rows in indices])
+    padded = np.zeros((len(sizes), max(1, sizes.max())), dtype=np.int64)
+    padded[np.arange(padded.shape[1]) < sizes[:, None]] = np.concatenate(indices)
+    per_column = len(sizes) * (inputs[0].numel() + max(value.shape[1] for value in memory.values()))
+    columns = torch.split(torch.from_numpy(padded).to(inputs.device), max(1, MOST_NUMBERS // per_column), dim=1)
+    parts = [method.probabilities(model, stack, memory, take(inputs, some)) for some in columns]
+    found = torch.cat(parts, dim=1).cpu().numpy()
+    return [own[:size] for own, size in zip(found, sizes, strict=True)]

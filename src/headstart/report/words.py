@@ -54,6 +54,7 @@ _ADAPT = {
     "lp_ft": "each client trains its last layer, then all weights",
     "last_blocks": "each client trains the last blocks",
     "personal_ridge": "each client solves its own last layer",
+    "knn": "each client asks its own nearest examples beside the shared model",
 }
 
 

@@ -133,6 +133,17 @@ def check_engines_agree(method: Adapt, world: World) -> None:
                 assert_same(what, serial[client], found[client], world.tolerance)
 
 
+def check_predictions_agree(method: Adapt, world: World) -> None:
+    """What clients choose and predict is the same on every engine."""
+    method = quick(method)
+    serial = evaluate(method, world, Serial(), accepts=True)
+    for fleet in fleets(world, forks=True):
+        found = evaluate(method, world, fleet, accepts=True)
+        for position, client in enumerate(world.federation.clients):
+            what = f"{label(method)}: serial and {fleet}, client '{client.id}'"
+            _assert_same_predictions(what, serial, found, position, world.tolerance)
+
+
 def check_client_order(method: Adapt, world: World) -> None:
     """The order of the clients does not matter (within the tolerance of the number type: stacks differ)."""
     clients = list(world.federation.clients)
@@ -177,6 +188,7 @@ ADAPT_CHECKS: tuple[AdaptCheck, ...] = (
     check_empty_client,
     check_deterministic,
     check_engines_agree,
+    check_predictions_agree,
     check_client_order,
     check_bad_clients,
     check_accept_rule,
