@@ -42,7 +42,8 @@ def test_every_page_is_in_the_navigation() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=names)
 def test_study_files_are_valid(page: Path, tmp_path: Path) -> None:
-    (tmp_path / "examples.parquet").touch()
+    for name in ("examples.parquet", "guidelines.parquet"):
+        (tmp_path / name).touch()
     for block in blocks(page, "toml"):
         assert parse_study(study_of(tomllib.loads(block)), tmp_path).settings.name
 

@@ -1,11 +1,10 @@
 """kNN-Per: the received model and the client's own nearest examples vote together.
 
 Marfoq, Neglia, Kameni, Vidal: Personalized Federated Learning through Local Memorization. ICML 2022.
-https://arxiv.org/abs/2111.09360 (section 3, equations 7 and 8).
+https://arxiv.org/abs/2111.09360.
 
-Differs from the paper: the kernel is that of the authors' code, ``exp(-d² / (features * scale))``, where the text has
-``exp(-d)``; every example as near as the ``k``-th votes; a client tries five weights instead of a finer grid, and the
-received model alone.
+Differs from the paper: the distance in the kernel is squared, averaged over the features and scaled; every example as
+near as the ``k``-th votes; a client tries five weights, and the received model alone.
 """
 
 from __future__ import annotations

@@ -104,7 +104,8 @@ class Predictor:
         stack, memory = (tree if everyone else trees.take(tree, some) for tree in (self.stack, self.memory))
         if self.method is None:
             return predict_stack(self.model, stack, self.activations, indices)
-        return _predict_remembering(self.method, self.model, stack, memory, features_of(self.activations, self.model), indices)
+        features = features_of(self.activations, self.model)
+        return _predict_remembering(self.method, self.model, stack, memory, features, indices)
 
 
 @torch.no_grad()
