@@ -5,16 +5,21 @@ import torch
 
 from headstart.engine.fleet import Fleet
 from headstart.engine.serial import Serial
+from headstart.models.lora import Lora
 from headstart.models.model import Trainable
 
 ENGINES = {"serial": Serial(), "fleet": Fleet(way="stack")}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
+def _words(cut: Trainable) -> str:
+    return "adapters" if isinstance(cut, Lora) else str(cut)
+
+
 def cases(cuts: dict[str, tuple[Trainable, ...]]) -> list[object]:
     """Return a parameter ``name, cut, engine, dtype`` for every method, with an id that says so."""
     return [
-        pytest.param(name, cut, engine, dtype, id=f"{name}-{cut}-{engine_name}-{dtype_name}")
+        pytest.param(name, cut, engine, dtype, id=f"{name}-{_words(cut)}-{engine_name}-{dtype_name}")
         for name, some in cuts.items()
         for cut in some
         for engine_name, engine in ENGINES.items()

@@ -10,7 +10,8 @@ from headstart.testing.federate import FederateCheck
 from .cases import cases
 
 CUTS: dict[str, tuple[Trainable, ...]] = {
-    name: ("head", "all") if "trainable" in entry.settings() else ("head",) for name, entry in METHODS.items()
+    name: ("head", "all") if "trainable" in entry.settings() else (entry.build({}).trainable,)
+    for name, entry in METHODS.items()
 }
 
 

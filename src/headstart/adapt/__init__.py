@@ -5,6 +5,8 @@ from __future__ import annotations
 from headstart.adapt.gradient import FullFinetune, LastBlocks, LinearProbe
 from headstart.adapt.keep import Keep
 from headstart.adapt.knn import Knn
+from headstart.adapt.lora import LoraFinetune
+from headstart.adapt.lora_mix import LoraMix
 from headstart.adapt.lp_ft import LpFt
 from headstart.adapt.personal_ridge import PersonalRidge
 from headstart.adapt.protocol import Adapt, Remembers, remembers
@@ -18,6 +20,8 @@ METHODS: dict[str, Entry] = {
     "last_blocks": Entry(LastBlocks),
     "unfreeze": Entry(Unfreeze),
     "lp_ft": Entry(LpFt),
+    "lora": Entry(LoraFinetune),
+    "lora_mix": Entry(LoraMix),
     "personal_ridge": Entry(PersonalRidge),
     "knn": Entry(Knn),
 }
@@ -30,6 +34,8 @@ __all__ = [
     "Knn",
     "LastBlocks",
     "LinearProbe",
+    "LoraFinetune",
+    "LoraMix",
     "LpFt",
     "PersonalRidge",
     "Remembers",

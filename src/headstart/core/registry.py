@@ -118,16 +118,14 @@ def _default_parts(factory: type, overrides: Mapping[str, type]) -> dict[str, An
 def _flatten(factory: type, overrides: Mapping[str, type]) -> Iterator[tuple[str, str, Setting]]:
     parts = _default_parts(factory, overrides)
     for f in dataclasses.fields(factory):
-        if f.name not in parts:
+        if f.name not in parts and f.metadata.get("setting", True):
             yield f.name, "", Setting(_hints(factory)[f.name], f.default, f.metadata.get("search"))
     for part, instance in parts.items():
         cls: Any = type(instance)
         for f in dataclasses.fields(cls):
-            yield (
-                f.name,
-                part,
-                Setting(_hints(cls)[f.name], getattr(instance, f.name), f.metadata.get("search")),
-            )
+            if f.metadata.get("setting", True):
+                setting = Setting(_hints(cls)[f.name], getattr(instance, f.name), f.metadata.get("search"))
+                yield f.name, part, setting
 
 
 @cache

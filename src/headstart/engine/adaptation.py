@@ -269,7 +269,8 @@ def _recut(shared: Shared, method: Adapt, clients: Sequence[Client]) -> tuple[Mo
                 f"'{method.trainable}' after a federated method that leaves clients their own weights below that "
                 f"cut; take an adaptation that trains more blocks"
             )
-        return trees.select(weights, params)
+        # Fresh adapters are the same for all.
+        return {name: weights.get(name, value) for name, value in params.items()}
 
     return model, Received(None, received, clients)
 

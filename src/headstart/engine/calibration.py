@@ -62,7 +62,7 @@ def name_of_timings(job: Job) -> str:
     model, shape = job.model, list(job.team.activations.few(job.model, 1).shape[1:])
     weights = [[name, list(value.shape)] for name, value in model.network.named_parameters()]
     machine = [platform.machine(), platform.processor(), _cpu(), num_cores(), torch.__version__]
-    kinds = [str(job.dtype), str(job.team.rows.device), num_stacked(job)]
+    kinds = [str(job.dtype), str(job.team.rows.device), num_stacked(job), job.model.num_trainable]
     return hash_json([machine, model.network.name, weights, model.cut, shape, *kinds, job.batch_size])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -18,10 +18,11 @@ from headstart.core.trees import Params
 from headstart.models.batches import Batch
 from headstart.models.fast_layers import taps_outermost, with_fast_layers
 from headstart.models.layout import channels_last
+from headstart.models.lora import Lora, adapted_layers, merged, new_adapters
 from headstart.models.network import Network
 
-Trainable = Literal["head", "all"] | int
-"""What trains: the head, everything, or the last k blocks and the head."""
+Trainable = Literal["head", "all"] | int | Lora
+"""What trains: the head, everything, the last k blocks and the head, or adapters and the head."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class Model:
         frozen: every weight and buffer that does not train, whether below the cut or above it.
         channels_last: whether pictures are laid out channel by channel within a pixel while they train.
         taps_outermost: weights of convolutions that are laid out tap by tap while they train.
+        adapters: the first adapters, where these and the head train; else empty.
+        scale: of the adapters.
     """
 
     network: Network
@@ -45,6 +48,8 @@ class Model:
     frozen: Params
     channels_last: bool = False
     taps_outermost: frozenset[str] = frozenset()
+    adapters: Params = field(default_factory=dict)
+    scale: float = 1.0
 
     @property
     def is_head_only(self) -> bool:
@@ -63,8 +68,8 @@ class Model:
         return hash_json([self.network.name, self.cut, hash_tree(below)])
 
     def weights(self, params: Params) -> Params:
-        """Return all weights: the frozen ones and ``params``."""
-        return {**self.frozen, **params}
+        """Return all weights of the network: the frozen ones and ``params``, adapters merged."""
+        return merged({**self.frozen, **params}, self.scale)
 
     def recut(self, params: Params, trainable: Trainable) -> tuple[Model, Params]:
         """Cut the same weights elsewhere."""
@@ -82,7 +87,8 @@ class Model:
     @property
     def trainable(self) -> Params:
         """Weights of the names and shapes that train; their values mean nothing."""
-        return {name: value.detach() for name, value in self.network.named_parameters() if name not in self.frozen}
+        tree = {**dict(self.network.named_parameters()), **self.adapters}
+        return {name: value.detach() for name, value in tree.items() if name not in self.frozen}
 
     @cached_property
     def num_trainable(self) -> int:
@@ -108,7 +114,7 @@ class Model:
         return self._logits(params, channels_last(inputs) if self.channels_last else inputs)
 
     def _logits(self, params: Params, inputs: Tensor) -> Tensor:
-        weights = {**self.above, **params}
+        weights = merged({**self.above, **params}, self.scale)
         result: Tensor = functional_call(self.network, weights, (inputs, self.cut), tie_weights=False)
         return result
 
@@ -135,11 +141,27 @@ def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Mod
     Raises:
         ModelError: more blocks are asked for than the network has.
     """
+    if isinstance(trainable, Lora):
+        return _with_adapters(network, weights, trainable)
     cut = cut_index(network, trainable)
     parameters = {name for name, _ in network.named_parameters()}
     names = [name for name in weights if name in parameters and _block_of(name) >= cut]
     frozen = {name: value for name, value in weights.items() if name not in set(names)}
     return Model(network, cut, frozen), trees.select(weights, names)
+
+
+def _with_adapters(network: Network, weights: Params, lora: Lora) -> tuple[Model, Params]:
+    """Cut below the first adapted layer; adapters and the head train."""
+    adapters = new_adapters(network, weights, lora)
+    cut = cut_index(network, lora)
+    tree = {**weights, **adapters}
+    names = [name for name in tree if name.startswith("head.") or (name in adapters and _trains(name, lora))]
+    frozen = {name: value for name, value in tree.items() if name not in set(names)}
+    return Model(network, cut, frozen, adapters=adapters, scale=lora.scale), trees.select(tree, names)
+
+
+def _trains(name: str, lora: Lora) -> bool:
+    return lora.train_a or name.endswith(".B")
 
 
 def weighted_loss(logits: Tensor, batch: Batch) -> Tensor:
@@ -173,6 +195,8 @@ def cut_index(network: Network, trainable: Trainable) -> int:
     Raises:
         ModelError: more blocks are asked for than the network has.
     """
+    if isinstance(trainable, Lora):
+        return int(min(_block_of(name) for name in adapted_layers(network, trainable)))
     if trainable == "head":
         return network.depth
     if trainable == "all":

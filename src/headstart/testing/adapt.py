@@ -40,7 +40,7 @@ def check_adapt(
     method: Adapt,
     *,
     dtype: torch.dtype = torch.float32,
-    backbone: str = "small-cnn",
+    backbone: str | None = None,
     engine: Engine | None = None,
 ) -> None:
     """Run every check on an adaptation.

@@ -39,7 +39,7 @@ def check_federate(
     method: Federate,
     *,
     dtype: torch.dtype = torch.float32,
-    backbone: str = "small-cnn",
+    backbone: str | None = None,
     engine: Engine | None = None,
 ) -> None:
     """Run every check on a federated method.

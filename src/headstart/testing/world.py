@@ -13,6 +13,7 @@ from headstart.data.federation import Client, Federation
 from headstart.engine.activations import Activations
 from headstart.engine.protocol import Engine
 from headstart.engine.serial import Serial
+from headstart.models.lora import Lora
 from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.spec import ModelSpec
 from headstart.study.lab import Lab
@@ -53,7 +54,7 @@ def open_world(
     trainable: Trainable,
     *,
     dtype: torch.dtype = torch.float32,
-    backbone: str = "small-cnn",
+    backbone: str | None = None,
     engine: Engine | None = None,
     seed: int = 0,
 ) -> World:
@@ -62,10 +63,12 @@ def open_world(
     Args:
         trainable: where the model is cut; a method's own ``trainable``.
         dtype: of weights and arithmetic.
-        backbone: a built-in network that reads 8 x 8 grey images.
+        backbone: a built-in network that reads 8 x 8 grey images; None takes one with layers to adapt where adapters
+            train, else a CNN.
         engine: where client work runs; None means the serial one.
         seed: of the examples and the weights.
     """
+    backbone = backbone or ("mlp" if isinstance(trainable, Lora) else "small-cnn")
     lab = Lab(small_federation(seed), ModelSpec(backbone=backbone), engine or Serial(), dtype)
     network, weights = lab.build(seed, from_scratch=True, num_classes=lab.federation.num_classes)
     model, params = cut_at(network, weights, trainable)

@@ -1,0 +1,23 @@
+import torch
+
+from headstart.adapt import LoraFinetune, LoraMix
+from headstart.engine.order import keyed_order
+from headstart.engine.team import OneClient
+from headstart.models.lora import Lora
+from headstart.models.training import LocalTraining
+from headstart.testing.world import open_world
+
+LOCAL = LocalTraining(client_lr=0.3)
+
+
+def test_a_mixture_lies_on_the_way_from_what_was_received_to_what_was_trained() -> None:
+    world = open_world(Lora(), dtype=torch.float64)
+    client = world.federation.clients[3]
+    data = OneClient(world.activations, client.id, client.train, keyed_order, (0, "adapt"))
+    own = world.model.weights(LoraFinetune(epochs=3, local=LOCAL)(world.model, world.params, data))
+    for weight in (0.25, 1.0):
+        mix = LoraMix(epochs=3, local=LOCAL, weight=weight)(world.model, world.params, data)
+        received, found = world.model.weights(world.params), world.model.weights(mix)
+        assert any(not torch.equal(own[name], received[name]) for name in own)
+        for name, before in received.items():
+            torch.testing.assert_close(found[name], before + weight * (own[name] - before))
