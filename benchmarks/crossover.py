@@ -129,12 +129,9 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw accuracy against texts per client."""
     import altair as alt
 
-    x = alt.X(
-        "texts:Q", scale=alt.Scale(type="log"), title="Training texts per client", axis=alt.Axis(values=list(SIZES))
-    )
-    y = alt.Y(
-        "accuracy:Q", scale=alt.Scale(zero=False), axis=alt.Axis(format="%"), title="Accuracy, mean over 16 clients"
-    )
+    scale = alt.Scale(type="log", domain=[min(SIZES), max(SIZES)], nice=False)
+    x = alt.X("texts:Q", scale=scale, title="Training texts per client", axis=alt.Axis(values=list(SIZES)))
+    y = alt.Y("accuracy:Q", scale=alt.Scale(zero=False), axis=alt.Axis(format="%"), title="Accuracy, mean over clients")
     chart = (
         alt.Chart(alt.Data(values=rows)).mark_line(point=True).encode(x=x, y=y, color=alt.Color("arm:N", title=None))
     )

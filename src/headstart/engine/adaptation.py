@@ -79,6 +79,9 @@ class Evaluation:
     excluded: tuple[Exclusion, ...] = ()
 
 
+Watch = Callable[[int, Mapping[View, Array]], None]
+"""Shown a client's position and its predictions by view."""
+
 Better = Callable[[Array, Array, Array], bool]
 """``better(labels, received, adapted)``: whether the adapted parameters' probabilities are better."""
 
@@ -105,6 +108,7 @@ def adapt_and_predict(
     seed: int,
     better: Better,
     keeps: bool = False,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Let every client adapt and predict.
 
@@ -118,6 +122,7 @@ def adapt_and_predict(
         seed: with a client's id it fixes the batch order.
         better: decides between received and adapted parameters.
         keeps: True when the method changes nothing.
+        watch: shown every client's predictions, in the clients' order; what it raises ends the stage.
     """
     if keeps:
         return predict_received(shared, clients, activations, views)
@@ -130,19 +135,23 @@ def adapt_and_predict(
 
     dtype = next(iter(received.one(0).values())).dtype
     job = Job(work, model, team, received, desk.finish, batch_size_of(method), size, dtype)
-    return gather(desk, engine, job, (seed, "adapt"))
+    return gather(desk, engine, job, (seed, "adapt"), watch)
 
 
-def gather(desk: _Desk, engine: Engine, job: Job, key: tuple[Key, ...]) -> Evaluation:
+def gather(desk: _Desk, engine: Engine, job: Job, key: tuple[Key, ...], watch: Watch | None = None) -> Evaluation:
     """Have every client adapt, and put its predictions in its place."""
     everyone = np.arange(len(desk.team.clients))
     found: dict[int, _Result] = {}
+    shown = 0
     with engine.crew(job) as crew:
         for result in crew.map({}, everyone, key):
             if isinstance(result, Failure):
                 found[result.position] = desk.keep_received(result)
             else:
                 found |= dict(zip(result.positions, result.finished, strict=True))
+            while watch and shown in found:
+                watch(shown, found[shown].probabilities)
+                shown += 1
     results = [found[position] for position in everyone.tolist()]
     return Evaluation(
         {view: [result.probabilities[view] for result in results] for view in desk.views},

@@ -23,6 +23,7 @@ from headstart.study.arms import ArmSpec, StageSpec, build_stage
 from headstart.study.facts import evaluation_facts, pack, unpack
 from headstart.study.lab import Lab
 from headstart.study.nodes import Node, NodeStore
+from headstart.study.pruning import Pruned, Watch, sees_clients
 
 Tell = Callable[[str], None]
 """Told in a few words what is being done."""
@@ -236,24 +237,37 @@ class Pipeline:
         views = [*views, str(self.lab.global_test_examples)]
         return hash_json(["adapt", trunk_key, self.federation.key, clients, stage.as_json(), self.metric, views])
 
-    def leaf(self, trunk: Trunk, stage: StageSpec, views: Sequence[str]) -> Node:
-        """Let every client adapt; evaluate on the named views."""
+    def leaf(self, trunk: Trunk, stage: StageSpec, views: Sequence[str], watch: Watch | None = None) -> Node:
+        """Let every client adapt; evaluate on the named views.
+
+        Raises:
+            Pruned: the watch ends the trial, now or when it was run before.
+        """
         key = self.leaf_key(trunk.key, stage, views)
         found = self.store.get(key)
         if found is None:
             self.tell(f"adapt {stage.method}")
-            found = self._run_adapt(key, trunk, stage, views)
-        return found
+            found = self._watched(key, trunk, stage, views, watch)
+        return _whole(found)
 
-    def result(self, arm: ArmSpec, views: Sequence[str]) -> Node:
+    def result(self, arm: ArmSpec, views: Sequence[str], watch: Watch | None = None) -> Node:
         """Run a whole arm, unless its last node is there: then its first ones need not be."""
         found = self.store.get(self.leaf_key(self.trunk_key(arm), arm.adapt, views))
-        return found or self.leaf(self.trunk(arm), arm.adapt, views)
+        return _whole(found) if found else self.leaf(self.trunk(arm), arm.adapt, views, watch)
 
-    def _run_adapt(self, key: str, trunk: Trunk, stage: StageSpec, views: Sequence[str]) -> Node:
+    def _watched(self, key: str, trunk: Trunk, stage: StageSpec, views: Sequence[str], watch: Watch | None) -> Node:
+        """Run an adaptation, or note where its watch ended it."""
+        try:
+            return self._run_adapt(key, trunk, stage, views, watch)
+        except Pruned as stop:
+            return self.store.put(key, {"kind": "pruned", "values": list(stop.values)})
+
+    def _run_adapt(
+        self, key: str, trunk: Trunk, stage: StageSpec, views: Sequence[str], watch: Watch | None = None
+    ) -> Node:
         begin = time.monotonic()
         all_views = self.lab.views(self.federation)
-        rows = {view: all_views[view] for view in views}
+        rows, labels = {view: all_views[view] for view in views}, self.lab.activations.examples.labels
         evaluation = adapt_and_predict(
             build_stage("adapt", stage),
             trunk.shared,
@@ -264,7 +278,15 @@ class Pipeline:
             seed=self.seed,
             better=is_better(self.metric),
             keeps=stage.method == "keep",
+            watch=sees_clients(watch, self.federation, labels, self.metric) if watch else None,
         )
-        facts = evaluation_facts(evaluation, rows, self.federation, self.lab.activations.examples.labels)
+        facts = evaluation_facts(evaluation, rows, self.federation, labels)
         facts["accepted"] = None if stage.method == "keep" else float(evaluation.accepted.mean())
         return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin})
+
+
+def _whole(found: Node) -> Node:
+    """Return a finished node, or say that it was ended early."""
+    if found.facts["kind"] == "pruned":
+        raise Pruned(found.facts["values"])
+    return found

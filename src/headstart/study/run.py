@@ -27,6 +27,7 @@ from headstart.study.nodes import Node, NodeStore
 from headstart.study.pipeline import Pipeline, Trunk
 from headstart.study.plan import Plan
 from headstart.study.progress import Progress, Silent
+from headstart.study.pruning import Pruned, Pruner, Watch, scores_of
 from headstart.study.records import Records, client_rows, record, to_array, write_clients
 
 FINAL_VIEWS = ("val", "test", "global_test")
@@ -145,7 +146,8 @@ class _Run:
         if len(trials) == 1:
             return arm, []
         pipeline = self.plan.pipeline(self.store, self.plan.settings.seeds[0], self.progress)
-        scores = [self._trial(pipeline, trial, number) for number, trial in enumerate(trials)]
+        pruner = Pruner()
+        scores = [self._trial(pipeline, trial, number, pruner.begin()) for number, trial in enumerate(trials)]
         best = int(np.argmax([-np.inf if score is None else score for score in scores]))
         if scores[best] is None:
             raise SettingError(f"arms.{arm.name}: every one of {len(trials)} tuning trials failed; lower client_lr")
@@ -155,15 +157,20 @@ class _Run:
         ]
         return trials[best], table
 
-    def _trial(self, pipeline: Pipeline, arm: ArmSpec, number: int) -> float | None:
-        """Score one configuration on validation data; None if it failed."""
+    def _trial(self, pipeline: Pipeline, arm: ArmSpec, number: int, watch: Watch) -> float | None:
+        """Score one configuration on validation data; None if it failed, or was ended early."""
         try:
-            leaf = pipeline.result(arm, TRIAL_VIEWS)
+            leaf = pipeline.result(arm, TRIAL_VIEWS, watch)
+        except Pruned as stop:
+            watch.end(stop.values, pruned=True)
+            score, shown = None, str(stop)
         except HeadstartError:
-            score = None
+            watch.end((), pruned=True)
+            score, shown = None, "failed"
         else:
+            watch.end(scores_of(leaf.facts, pipeline.federation, pipeline.metric))
             score = validation_score(leaf, pipeline)
-        shown = "failed" if score is None else f"{abs(score):.3f} on validation"
+            shown = "failed" if score is None else f"{abs(score):.3f} on validation"
         self.progress.finish(f"{arm.name}, trial {number}: {shown}")
         return score
 
