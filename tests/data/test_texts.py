@@ -7,7 +7,7 @@ import pytest
 
 from headstart.core.errors import DataError
 from headstart.core.ragged import Ragged
-from headstart.data import CentralSettings, DataSettings, open_federation
+from headstart.data import CentralSettings, DataSettings, from_arrays, open_federation
 from headstart.data.near_duplicates import near_duplicates
 
 
@@ -119,3 +119,12 @@ def test_near_duplicates_are_found_among_many() -> None:
 
 def test_texts_too_short_to_compare() -> None:
     assert near_duplicates(Ragged.of([np.arange(2), np.arange(2)])).shape == (0, 2)
+
+
+def test_texts_in_python() -> None:
+    texts = [f"note {i}" for i in range(20)]
+    federation = from_arrays(texts, np.arange(20) % 2, clients=["a", "b"] * 10, central=(["another"], [0]))
+    assert federation.examples.kind == "text"
+    assert sorted(federation.examples.inputs.texts()) == sorted(texts)
+    assert federation.central is not None
+    assert list(federation.central.inputs.texts()) == ["another"]

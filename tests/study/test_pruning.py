@@ -71,6 +71,6 @@ def test_a_study_ends_bad_trials_early_and_a_second_run_ends_the_same(tmp_path: 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "first" / "nodes").iterdir()}
     (tmp_path / "first" / "records.jsonl").unlink()
     _study((DEEP,), 8).run(tmp_path / "first")
-    assert _tuning(tmp_path / "first") and [t["score"] for t in _tuning(tmp_path / "first")] == scores
+    assert [t["score"] for t in _tuning(tmp_path / "first")] == scores
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "first" / "nodes").iterdir()}
     assert {path: time for path, time in after.items() if path in before} == before

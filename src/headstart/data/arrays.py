@@ -14,7 +14,7 @@ from headstart.data.settings import (
     SplitSettings,
     Standardize,
 )
-from headstart.data.sources.arrays import array_source
+from headstart.data.sources.arrays import array_source, holds_texts
 
 
 def from_arrays(
@@ -36,7 +36,7 @@ def from_arrays(
 
     Args:
         inputs: a table ``(examples, columns)`` of numbers, or images ``(examples, height, width)``,
-            ``(examples, channels, height, width)`` or ``(examples, height, width, channels)`` of uint8.
+            ``(examples, channels, height, width)`` or ``(examples, height, width, channels)`` of uint8, or texts.
         labels: class numbers or names, one per example.
         clients: whose each example is; None needs ``partition``.
         ids: a unique name per example; None numbers them.
@@ -68,6 +68,7 @@ def from_arrays(
     settings = DataSettings(
         source=source.name,
         classes=names,
+        text="text" if holds_texts(inputs) else None,
         columns=tuple(columns) if columns is not None else None,
         partition=partition,
         split=split or SplitSettings(),

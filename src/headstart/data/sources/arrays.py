@@ -28,7 +28,8 @@ def array_source(
     Raises:
         DataError: the arrays' lengths, shapes or types do not fit.
     """
-    inputs = np.asarray(inputs)
+    texts = [str(text) for text in inputs] if holds_texts(inputs) else None
+    inputs = np.arange(len(texts)) if texts is not None else np.asarray(inputs)
     fields: dict[str, list[Any]] = {} if labels is None else {"label": np.asarray(labels).tolist()}
     fields |= {key: list(values) for key, values in (("client", clients), ("id", ids)) if values is not None}
     for key, values in fields.items():
@@ -37,13 +38,24 @@ def array_source(
     is_indexed = classes is not None and all(isinstance(label, int) for label in fields.get("label", []))
     names = {"label": tuple(classes)} if classes and is_indexed else {}
     pixels = None
-    if inputs.ndim == 2:
+    if texts is not None:
+        fields["text"] = texts
+    elif inputs.ndim == 2:
         fields |= _input_columns(inputs, columns, name)
     else:
         pixels = _pixels(inputs, name)
     fields = fields or {"row": list(range(len(inputs)))}
     client, identity = ("client" if clients is not None else None), ("id" if ids is not None else None)
     return Source(name, pa.table(fields), names, id_column=identity, client_column=client, pixels=pixels)
+
+
+def holds_texts(inputs: Any) -> bool:
+    """Say whether inputs are a row of texts.
+
+    >>> holds_texts(["a note"]), holds_texts([[1.0]])
+    (True, False)
+    """
+    return len(inputs) > 0 and isinstance(inputs[0], str)
 
 
 def _input_columns(inputs: Array, columns: Sequence[str] | None, name: str) -> dict[str, Any]:
