@@ -123,8 +123,8 @@ def test_texts_too_short_to_compare() -> None:
 
 def test_texts_in_python() -> None:
     texts = [f"note {i}" for i in range(20)]
-    federation = from_arrays(texts, np.arange(20) % 2, clients=["a", "b"] * 10, central=(["another"], [0]))
+    federation = from_arrays(texts, np.arange(20) % 2, clients=["a", "b"] * 10, central=(["another", "more"], [0, 1]))
     assert federation.examples.kind == "text"
     assert sorted(federation.examples.inputs.texts()) == sorted(texts)
     assert federation.central is not None
-    assert list(federation.central.inputs.texts()) == ["another"]
+    assert list(federation.central.inputs.texts()) == ["another", "more"]
