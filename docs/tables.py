@@ -130,7 +130,8 @@ def meanings(entry: Entry) -> dict[str, str]:
     defaults = {f.name: type(f.default) for f in dataclasses.fields(entry.factory)}
     parts = [cls for cls in {**defaults, **entry.parts}.values() if dataclasses.is_dataclass(cls)]
     for cls in (*parts, entry.factory):
-        found |= attributes(cls)
+        for one in reversed(cls.__mro__):
+            found |= attributes(one)
     return found
 
 

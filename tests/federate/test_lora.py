@@ -1,5 +1,7 @@
 """What averaging adapters does, and what it sends."""
 
+from dataclasses import asdict
+
 import pytest
 import torch
 
@@ -71,5 +73,5 @@ def test_what_is_sent() -> None:
 
 def test_settings_are_flat() -> None:
     method = METHODS["fedit"].build({"rank": 2, "alpha": 4.0, "last": 1, "targets": ("query",)})
-    assert method.trainable == Lora(rank=2, alpha=4.0, last=1, targets=("query",))
+    assert asdict(method.trainable) == asdict(Lora(rank=2, alpha=4.0, last=1, targets=("query",)))
     assert "train_a" not in METHODS["fedit"].settings()

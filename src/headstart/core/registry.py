@@ -49,7 +49,7 @@ class Entry:
 
     Attributes:
         factory: the method's frozen dataclass.
-        parts: which dataclass fills a part, where it is not the field's own default.
+        parts: which dataclass fills a field as a part, where it is not the field's own default.
     """
 
     factory: type
@@ -112,7 +112,7 @@ def lookup(table: Mapping[str, Entry], name: str, kind: str) -> Entry:
 def _default_parts(factory: type, overrides: Mapping[str, type]) -> dict[str, Any]:
     """Return each part's default instance: the field's own, or that of the class which fills it instead."""
     own = {f.name: f.default for f in dataclasses.fields(factory) if dataclasses.is_dataclass(f.default)}
-    return {name: overrides[name]() if name in overrides else default for name, default in own.items()}
+    return {**own, **{name: part() for name, part in overrides.items()}}
 
 
 def _flatten(factory: type, overrides: Mapping[str, type]) -> Iterator[tuple[str, str, Setting]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from headstart.core.registry import Entry
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.fedavgm import Momentum
-from headstart.federate.fedit import FedIT
+from headstart.federate.fedit import BothMatrices
 from headstart.federate.fedopt import Adagrad, Adam, Yogi
 from headstart.federate.fedprox import FedProx
 from headstart.federate.fedsa_lora import FedSALora
-from headstart.federate.ffa_lora import FFALora
+from headstart.federate.ffa_lora import FrozenA
 from headstart.federate.lda import LinearDiscriminant
 from headstart.federate.ncm import NearestClassMean
 from headstart.federate.pooled import Pooled
@@ -23,8 +23,8 @@ METHODS: dict[str, Entry] = {
     "fedadam": Entry(FedAvg, {"server": Adam}),
     "fedyogi": Entry(FedAvg, {"server": Yogi}),
     "fedprox": Entry(FedProx),
-    "fedit": Entry(FedIT),
-    "ffa_lora": Entry(FFALora),
+    "fedit": Entry(FedAvg, {"trainable": BothMatrices}),
+    "ffa_lora": Entry(FedAvg, {"trainable": FrozenA}),
     "fedsa_lora": Entry(FedSALora),
     "ridge": Entry(Ridge),
     "ncm": Entry(NearestClassMean),
@@ -35,9 +35,7 @@ METHODS: dict[str, Entry] = {
 __all__ = [
     "METHODS",
     "Begin",
-    "FFALora",
     "FedAvg",
-    "FedIT",
     "FedProx",
     "FedSALora",
     "Federate",

@@ -8,55 +8,16 @@ Differs from the paper: a classification head trains and is averaged too; no noi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from dataclasses import dataclass, field
 
-from pydantic import PositiveInt
-
-from headstart.core.registry import Scale
-from headstart.core.trees import Params, Tree
-from headstart.federate.fedavg import Average, local_update
-from headstart.federate.protocol import Begin, Reduction, Schedule
-from headstart.federate.server import ServerOptimizer
-from headstart.models.batches import ClientData
 from headstart.models.lora import Lora
-from headstart.models.model import Model, Trainable
-from headstart.models.training import LocalTraining
 
 
 @dataclass(frozen=True, kw_only=True)
-class FFALora:
-    """FedAvg over low-rank adapters whose A keeps its random values: averaging is then exact, for half the bytes.
+class FrozenA(Lora):
+    """What trains are the B of low-rank adapters and the head: averaging is then exact, for half the bytes.
 
-    Every client has the same A without being sent it.
+    A keeps its random values, the same at every client without being sent.
     """
 
-    schedule: Schedule = Schedule()
-    local: LocalTraining = LocalTraining()
-    local_epochs: PositiveInt = field(default=1, metadata={"search": Scale(3)})
-    adapter: Lora = Lora()
-    server: ServerOptimizer = Average()
-
-    reduce: ClassVar[Reduction] = "mean"
-    pooled: ClassVar[bool] = False
-
-    @property
-    def trainable(self) -> Trainable:
-        """B of the adapters, and the head."""
-        return replace(self.adapter, train_a=False)
-
-    def init(self, model: Model, params: Params) -> Begin:
-        """Share B and the head."""
-        return Begin(params, {}, self.server.init(params))
-
-    def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
-        """Train locally; send ``local - shared``."""
-        return local_update(model, shared, data, self.local, self.local_epochs), private
-
-    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
-        """Let the server's optimiser take the mean update."""
-        return self.server.update(shared, state, update)
-
-    def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
-        """Every client is evaluated with the shared B."""
-        return shared
+    train_a: bool = field(default=False, metadata={"setting": False})
