@@ -1,0 +1,151 @@
+"""The device's own examples, one at a time: arrays in files, or pictures where Pillow is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart_edge.bundle import Bundle
+from headstart_edge.errors import EdgeError
+from headstart_edge.tensors import Array
+
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"})
+
+
+@dataclass(frozen=True)
+class Data:
+    """Examples that are read when they are needed.
+
+    Attributes:
+        inputs: files, one per example; or one array, memory-mapped.
+        labels: class numbers ``(examples,)`` int64, -1 where unknown.
+        spec: what the bundle says of an input.
+    """
+
+    inputs: Sequence[Path] | Array
+    labels: Array
+    spec: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, start: int, stop: int) -> Array:
+        """Read examples as the backbone wants them: ``(batch, channels, height, width)`` uint8, or rows float32.
+
+        Raises:
+            EdgeError: an example has the wrong size, mode or type.
+        """
+        return np.stack(
+            [as_input(_read(item), self.spec, _name(item, start + i)) for i, item in enumerate(self.inputs[start:stop])]
+        )
+
+
+def open_data(path: Path | str, bundle: Bundle) -> Data:
+    """Open a folder of class folders, a folder of files without labels, or an ``inputs.npy`` with its ``labels.npy``.
+
+    Raises:
+        EdgeError: there is nothing, or a class that the head does not know.
+    """
+    path, spec = Path(path), dict(bundle.settings["input"])
+    if (path / "inputs.npy").is_file():
+        return _open_arrays(path, bundle.labels, spec)
+    if not path.is_dir():
+        raise EdgeError(f"data: must be a folder of examples, received '{path}'; check the path")
+    folders = sorted(item for item in path.iterdir() if item.is_dir())
+    files: list[tuple[Path, str | None]] = [(file, folder.name) for folder in folders for file in _files(folder)]
+    files = files or [(file, None) for file in _files(path)]
+    if not files:
+        raise EdgeError(f"data: must hold examples (.npy or pictures), received the empty folder '{path}'; add some")
+    numbers = {name: number for number, name in enumerate(bundle.labels)}
+    for _, name in files:
+        if name is not None and name not in numbers:
+            raise EdgeError(
+                f"data: folders must be named like classes ({', '.join(numbers)}), received '{name}'; rename it"
+            )
+    labels = [-1 if name is None else numbers[name] for _, name in files]
+    return Data([file for file, _ in files], np.array(labels, dtype=np.int64), spec)
+
+
+def as_input(value: Array, spec: dict[str, Any], name: str) -> Array:
+    """Bring one example into the backbone's shape.
+
+    Raises:
+        EdgeError: it does not fit.
+
+    >>> as_input(np.zeros((2, 3), np.uint8), {"kind": "image", "channels": 1, "height": 2, "width": 3}, "a").shape
+    (1, 2, 3)
+    """
+    if spec["kind"] == "table":
+        row = np.asarray(value, dtype=np.float32)
+        if row.shape != (len(spec["columns"]),) or not np.isfinite(row).all():
+            raise EdgeError(
+                f"{name}: must be {len(spec['columns'])} finite numbers, received shape {row.shape}; mend it"
+            )
+        return row
+    wanted = (spec["channels"], spec["height"], spec["width"])
+    image = value[None] if value.ndim == 2 else value
+    if image.ndim == 3 and image.shape != wanted and image.shape[2] in (1, 3, 4):
+        image = image.transpose(2, 0, 1)[: 3 if image.shape[2] > 1 else 1]
+    if image.ndim == 3 and image.shape[0] == 1 and wanted[0] == 3:
+        image = np.repeat(image, 3, axis=0)
+    if value.dtype != np.uint8 or image.shape != wanted:
+        raise EdgeError(
+            f"{name}: must be a picture of {wanted[2]} x {wanted[1]} pixels and {wanted[0]} channels in bytes, "
+            f"received {value.dtype} of shape {value.shape}; bring it to that size first"
+        )
+    return image
+
+
+def _open_arrays(path: Path, names: list[str], spec: dict[str, Any]) -> Data:
+    inputs = _load(path / "inputs.npy", mapped=True)
+    has_labels = (path / "labels.npy").is_file()
+    labels = _load(path / "labels.npy") if has_labels else np.full(len(inputs), -1)
+    if len(labels) != len(inputs) or not len(inputs):
+        raise EdgeError(
+            f"labels.npy: must have one label for each of {len(inputs)} inputs, received {len(labels)}; mend it"
+        )
+    if labels.dtype.kind not in "iu" or labels.max() >= len(names) or (has_labels and labels.min() < 0):
+        raise EdgeError(f"labels.npy: must hold class numbers from 0 to {len(names) - 1}, received others; mend it")
+    return Data(inputs, labels.astype(np.int64), spec)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES | {".npy"})
+
+
+def _read(item: Path | Array) -> Array:
+    if isinstance(item, Path):
+        return _load(item) if item.suffix == ".npy" else _picture(item)
+    return np.asarray(item)
+
+
+def _load(path: Path, *, mapped: bool = False) -> Array:
+    try:
+        found: Array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise EdgeError(
+            f"{path.name}: must be an array that NumPy saved, received another file ({error}); replace it"
+        ) from None
+    return found
+
+
+def _picture(path: Path) -> Array:
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise EdgeError(f"{path.name}: picture files need Pillow; pip install 'headstart-edge[images]'") from None
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA", "I;16") else "RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise EdgeError(
+            f"{path.name}: must be a picture, received a file that cannot be read ({error}); remove it"
+        ) from None
+
+
+def _name(item: Path | Array, row: int) -> str:
+    return item.name if isinstance(item, Path) else f"inputs.npy, row {row}"

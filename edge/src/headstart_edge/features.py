@@ -1,0 +1,121 @@
+"""Features of all examples: a few through the backbone at a time, kept in a file where they would fill the memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from headstart_edge.bundle import Bundle
+from headstart_edge.data import Data
+from headstart_edge.errors import EdgeError
+from headstart_edge.tensors import Array
+
+BATCH = 4
+"""Examples through the backbone at once: more take more memory, and on a small device little less time."""
+
+IN_MEMORY = 2**21
+"""Bytes of features up to which no file is needed."""
+
+Run = Callable[[Array], Array]
+"""From a batch of inputs to features ``(batch, features)`` float32."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of the examples, by row.
+
+    Attributes:
+        count: number of examples.
+        width: features of one.
+        memory: all of them, or None where they lie in a file.
+        file: raw float32, row by row; read, not mapped, so that no page of it stays in memory.
+    """
+
+    count: int
+    width: int
+    memory: Array | None = None
+    file: IO[bytes] | None = None
+
+    def __enter__(self) -> Features:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.file is not None:
+            self.file.close()
+
+    def rows(self, indices: Array) -> Array:
+        """Return features of some examples, ``(rows, width)`` float32."""
+        if self.memory is not None:
+            return self.memory[indices]
+        assert self.file is not None
+        size, handle = 4 * self.width, self.file.fileno()
+        return np.stack([np.frombuffer(os.pread(handle, size, size * int(i)), np.float32) for i in indices])
+
+
+def open_backbone(bundle: Bundle) -> Run:
+    """Open the backbone in ONNX Runtime, with as little memory as it needs.
+
+    Raises:
+        EdgeError: the network cannot be read.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(bundle.backbone), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises its own kinds
+        reason = str(error).splitlines()[0]
+        raise EdgeError(f"{bundle.backbone.name}: cannot be opened ({reason}); export the bundle again") from None
+
+    def run(batch: Array) -> Array:
+        found: Array = session.run(["features"], {"inputs": batch})[0]
+        return found
+
+    return run
+
+
+def extract(bundle: Bundle, data: Data, folder: Path, run: Run | None = None) -> Features:
+    """Compute the features of all examples.
+
+    Args:
+        bundle: with the backbone.
+        data: read a few at a time.
+        folder: where a temporary file may be made; it has no name, and is gone when the process ends.
+        run: the backbone; None opens it.
+
+    Raises:
+        EdgeError: an example does not fit, or there is no room.
+    """
+    run, width = run or open_backbone(bundle), int(bundle.settings["num_features"])
+    if 4 * width * len(data) <= IN_MEMORY:
+        memory = np.empty((len(data), width), np.float32)
+        for start in range(0, len(data), BATCH):
+            memory[start : start + BATCH] = run(data.batch(start, min(start + BATCH, len(data))))
+        return Features(len(data), width, memory)
+    return Features(len(data), width, file=_spilled(data, folder, run))
+
+
+def _spilled(data: Data, folder: Path, run: Run) -> Any:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        for start in range(0, len(data), BATCH):
+            file.write(run(data.batch(start, min(start + BATCH, len(data)))).astype(np.float32).tobytes())
+        file.flush()
+    except OSError as error:
+        raise EdgeError(
+            f"state: must be a folder with room for {len(data)} rows of features, received '{folder}' "
+            f"({error.strerror}); free some, or name another folder with --state"
+        ) from None
+    return file

@@ -1,0 +1,71 @@
+"""Personal ridge in closed form: sums of all examples ever seen, and a head pulled towards the pre-trained one.
+
+Cheng, Chadha, Duchi: Federated Asymptotics: a model to compare federated learning algorithms. 2021.
+https://arxiv.org/abs/2108.07313. ``W = argmin ||Z W - Y||² + penalty ||W - W_0||²`` with ``Z = [features, 1]``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart_edge.features import Features
+from headstart_edge.tensors import Array, Tensors
+
+PENALTIES = tuple(10.0**power for power in range(-3, 7))
+CHUNK = 64
+
+
+def add_sums(sums: Tensors, features: Features, rows: Array, labels: Array, classes: int) -> Tensors:
+    """Return ``Z'Z`` and ``Z'Y`` with more examples in them, a few rows at a time."""
+    width = features.width + 1
+    gram = sums["gram"].copy() if sums else np.zeros((width, width))
+    moment = sums["moment"].copy() if sums else np.zeros((width, classes))
+    for some in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
+        design = _design(features, some)
+        gram += design.T @ design
+        moment += design.T @ np.eye(classes)[labels[some]]
+    return {"gram": gram, "moment": moment}
+
+
+def solve(
+    sums: Tensors, start: Tensors, features: Features, rows: Array, labels: Array, penalty: float | None
+) -> Tensors:
+    """Return the personal head.
+
+    Args:
+        sums: of all examples.
+        start: the pre-trained head.
+        features: of the examples at hand, by which the penalty is chosen.
+        rows: which of them.
+        labels: class numbers.
+        penalty: None for the candidate of least leave-one-out error on the examples at hand.
+    """
+    received = np.concatenate([start["head.weight"].T, start["head.bias"][None]]).astype(np.float64)
+    values, vectors = np.linalg.eigh(sums["gram"])
+    values = np.clip(values, 0, None)
+    projected = vectors.T @ (sums["moment"] - sums["gram"] @ received)
+    if penalty is None:
+        penalty = _best_penalty(values, vectors, projected, received, features, rows, labels)
+    head = received + vectors @ (projected / (values + penalty)[:, None])
+    return {"head.weight": head[:-1].T.astype(np.float32).copy(), "head.bias": head[-1].astype(np.float32)}
+
+
+def _best_penalty(
+    values: Array, vectors: Array, projected: Array, received: Array, features: Features, rows: Array, labels: Array
+) -> float:
+    """Try every candidate; without example j the error is ``(r_j - fit_j) / (1 - h_jj)``."""
+    errors = np.zeros(len(PENALTIES))
+    for some in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
+        design = _design(features, some)
+        residual = np.eye(received.shape[1])[labels[some]] - design @ received
+        turned = design @ vectors
+        for number, penalty in enumerate(PENALTIES):
+            shrunk = turned / (values + penalty)
+            leverage = np.clip((shrunk * turned).sum(1, keepdims=True), None, 1 - 1e-9)
+            errors[number] += float((((residual - shrunk @ projected) / (1 - leverage)) ** 2).sum())
+    return PENALTIES[int(errors.argmin())]
+
+
+def _design(features: Features, rows: Array) -> Array:
+    found = features.rows(rows).astype(np.float64)
+    return np.concatenate([found, np.ones((len(found), 1))], axis=1)
