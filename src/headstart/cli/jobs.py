@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -127,3 +128,21 @@ def write_page(out: Path) -> Path:
 def default_out(file: StudyFile) -> Path:
     """Return the run folder of a study that names none."""
     return Path("runs") / file.settings.name
+
+
+def write_bundle(run: Path, arm: str, out: Path, **options: Any) -> None:
+    """Export an arm, and say what was verified."""
+    from headstart.export import export_arm
+
+    done = export_arm(run, arm, out, **options)
+    for network in done.networks:
+        used = " *" if network.name == done.backbone else ""
+        size, words = f"{network.num_bytes / 1e6:.2f} MB", f"accuracy {network.accuracy:.3f} ({network.change:+.3f})"
+        console.print(
+            f"  {network.name + used:<22}{size:>10}   features off by {network.difference:.1e}   {words}",
+            highlight=False,
+        )
+    console.print(f"verified on {done.examples} validation examples; * is what devices use", highlight=False)
+    if done.public_key:
+        console.print(f"signed; public key {done.public_key}", highlight=False)
+    console.print(f"bundle  {out}", highlight=False)

@@ -98,6 +98,25 @@ def report(
     write_formats(run, format)
 
 
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder of a finished study.", show_default=False)],
+    arm: Annotated[str, typer.Option(help="The arm to export.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write; it must be new.", show_default=False)],
+    seed: Annotated[int | None, typer.Option(help="Of the run; the first if not given.", show_default=False)] = None,
+    study: Annotated[
+        Path | None, typer.Option(help="The study file, if the run's copy lies elsewhere than it did.")
+    ] = None,
+    int8: Annotated[bool, typer.Option(help="Devices use 8-bit integers, where these keep the accuracy.")] = True,
+    limit: Annotated[float, typer.Option(help="Accuracy that 8-bit integers may cost.")] = 0.01,
+    sign: Annotated[Path | None, typer.Option(help="File of an Ed25519 private key (PEM).", show_default=False)] = None,
+) -> None:
+    """Write an arm as a bundle that small devices fine-tune with headstart-edge; verified at once."""
+    from headstart.cli.jobs import write_bundle
+
+    write_bundle(run, arm, out, seed=seed, study=study, integers=int8, limit=limit, sign=sign)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; turn our errors into one line and an exit code."""
     errors = Console(stderr=True, soft_wrap=True)

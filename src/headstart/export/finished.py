@@ -1,0 +1,129 @@
+"""What a finished run of an arm would send to a device."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.core.errors import SettingError, nearest
+from headstart.core.trees import Params
+from headstart.data.examples import Array
+from headstart.engine.predict import features_of
+from headstart.models.model import Model
+from headstart.models.training import LocalTraining
+from headstart.study.arms import ArmSpec, build_stage, parse_arm
+from headstart.study.cache import cache_folder
+from headstart.study.lab import Lab
+from headstart.study.load import load_study
+from headstart.study.nodes import NodeStore
+from headstart.study.open import open_plan
+from headstart.study.pipeline import Pipeline
+from headstart.study.progress import Silent
+from headstart.study.records import Records
+
+ON_A_DEVICE = ("keep", "linear_probe", "personal_ridge")
+"""Adaptations that need nothing but features."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A finished arm, ready to leave.
+
+    Attributes:
+        study: the study's name.
+        arm: with the settings that tuning chose.
+        seed: of the run.
+        metric: that decides whether a device keeps its adapted head.
+        lab: data and network.
+        pipeline: of the seed.
+        model: cut at the head.
+        head: what clients receive.
+    """
+
+    study: str
+    arm: ArmSpec
+    seed: int
+    metric: str
+    lab: Lab
+    pipeline: Pipeline
+    model: Model
+    head: Params
+
+    @property
+    def adapt(self) -> dict[str, Any]:
+        """The adaptation's settings, flat, defaults filled in."""
+        method = build_stage("adapt", self.arm.adapt)
+        local = getattr(method, "local", None)
+        own = {f.name: getattr(method, f.name) for f in dataclasses.fields(method) if f.name != "local"}
+        steps = dataclasses.asdict(local) if isinstance(local, LocalTraining) else {}
+        return {"method": self.arm.adapt.method, **own, **steps}
+
+    def raw(self, rows: Array) -> Tensor:
+        """Return stored inputs of the clients' examples, as a device would hold them."""
+        return torch.from_numpy(np.ascontiguousarray(self.lab.federation.examples.inputs[rows]))
+
+    def features(self, rows: Array) -> Tensor:
+        """Return what the study itself computed for these examples."""
+        return features_of(self.lab.activations, self.model)[torch.from_numpy(rows)]
+
+    @property
+    def validation(self) -> Array:
+        """Rows of the seen clients' validation data; of their training data where they have none."""
+        clients = self.pipeline.federation.seen_clients
+        rows = np.concatenate([client.val for client in clients])
+        return rows if len(rows) else np.concatenate([client.train for client in clients])
+
+    @property
+    def training(self) -> Array:
+        """Rows of the seen clients' training data."""
+        return np.concatenate([client.train for client in self.pipeline.federation.seen_clients])
+
+
+def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | None = None) -> Finished:
+    """Read what an arm of a run folder came to.
+
+    Args:
+        run: folder that ``headstart study`` wrote.
+        arm: its name.
+        seed: of the run; None takes the study's first.
+        study: the study file; None takes the run folder's copy, whose relative paths start there.
+
+    Raises:
+        SettingError: the arm is not there, not finished, or nothing that a device can have.
+    """
+    file = load_study(study or run / "study.toml")
+    records = Records(run / "records.jsonl")
+    lines = [line for line in records.all() if line["arm"] == arm]
+    names = sorted({line["arm"] for line in records.all()})
+    if not lines:
+        raise SettingError(f"arm: must be a finished arm of '{run}', received {arm!r}; {nearest(arm, names)}")
+    seeds = [line["seed"] for line in lines]
+    if seed is not None and seed not in seeds:
+        raise SettingError(f"seed: must be one that '{arm}' has run with, received {seed}; valid: {seeds}")
+    line = next(line for line in lines if seed is None or line["seed"] == seed)
+    spec = parse_arm(arm, line["settings"])
+    _check_adapt(spec)
+    plan = open_plan(file, cache=cache_folder())
+    pipeline = plan.pipeline(NodeStore(run), line["seed"], Silent())
+    shared = pipeline.trunk(spec).shared
+    if shared.is_personal:
+        raise SettingError(
+            f"arm: must leave all clients the same weights to start from, received {arm!r}; export another"
+        )
+    model, head = shared.model.recut(shared.received_by_all(), "head")
+    metric = file.settings.decision.metric
+    return Finished(file.settings.name, spec, line["seed"], metric, plan.lab, pipeline, model, head)
+
+
+def _check_adapt(arm: ArmSpec) -> None:
+    if arm.adapt.method not in ON_A_DEVICE:
+        raise SettingError(
+            f"arm: a device fine-tunes the head alone ({', '.join(ON_A_DEVICE)}), received '{arm.name}' with "
+            f"'{arm.adapt.method}'; export an arm with one of these"
+        )

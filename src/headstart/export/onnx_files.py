@@ -1,0 +1,119 @@
+"""The frozen part as ONNX, in float32 and in 8-bit integers, and what ONNX Runtime makes of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.core.errors import require
+from headstart.data.examples import Array
+from headstart.models.folding import find_pairs, fold, frozen_part
+from headstart.models.model import Model
+
+EXTRA, OPSET = "export", 17
+INPUT, OUTPUT = "inputs", "features"
+CALIBRATION = 128
+"""Examples from which the ranges of 8-bit integers are taken."""
+
+Run = Callable[[Array], Array]
+
+
+class Features(nn.Module):
+    """From stored inputs to features, the preparation of the inputs among it."""
+
+    def __init__(self, part: nn.Module, depth: int) -> None:
+        super().__init__()
+        self.part, self.depth = part, depth
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Run a batch."""
+        found: Tensor = self.part(inputs, 0, self.depth)
+        return found
+
+
+def write_float(model: Model, example: Tensor, path: Path) -> None:
+    """Write the frozen part in float32; the number of examples stays free.
+
+    Args:
+        model: cut at the head.
+        example: one stored input, ``(1, …)``.
+        path: of the file.
+    """
+    require("onnx", EXTRA)
+    part = frozen_part(model)
+    fold(part, find_pairs(part, example))
+    with _quiet():
+        torch.onnx.export(
+            Features(part, model.cut).eval(),
+            (example,),
+            str(path),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def write_integers(source: Path, target: Path, examples: Array) -> None:
+    """Quantise to 8-bit integers: static, per channel, ranges from real examples.
+
+    Args:
+        source: the network in float32.
+        target: of the file.
+        examples: stored inputs, ``(examples, …)``.
+    """
+    quantization = require("onnxruntime.quantization", EXTRA)
+    with _quiet():
+        prepared = target.with_suffix(".prepared.onnx")
+        shape_inference = require("onnxruntime.quantization.shape_inference", EXTRA)
+        shape_inference.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        quantization.quantize_static(
+            str(prepared), str(target), _Reader(examples), per_channel=True, quant_format=quantization.QuantFormat.QDQ
+        )
+        prepared.unlink()
+
+
+class _Reader:
+    """Serves examples to ONNX Runtime's calibration, one at a time."""
+
+    def __init__(self, examples: Array) -> None:
+        self._rows: Iterator[Array] = iter(examples[:CALIBRATION])
+
+    def get_next(self) -> dict[str, Array] | None:
+        row = next(self._rows, None)
+        return None if row is None else {INPUT: row[None]}
+
+
+def open_network(path: Path) -> Run:
+    """Open a network in ONNX Runtime."""
+    session = require("onnxruntime", EXTRA).InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def run(inputs: Array) -> Array:
+        parts = [session.run([OUTPUT], {INPUT: some})[0] for some in np.array_split(inputs, max(1, len(inputs) // 32))]
+        return np.concatenate(parts)
+
+    return run
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what the exporters print of themselves: deprecations, and advice that the verification answers."""
+    import logging
+
+    root: Any = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)
