@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from headstart_edge import tensors
 from headstart_edge.errors import EdgeError
+from headstart_edge.hashing import sha256
 from headstart_edge.tensors import Array
 
 FORMAT, VERSION = "headstart-bundle", 1
@@ -72,7 +72,7 @@ def open_bundle(folder: Path | str, public_key: bytes | None = None) -> Bundle:
         _check_file(folder, name, entry)
     settings = _settings(_json(_read_small(folder / "settings.json"), "settings.json"), manifest["files"])
     weight, bias = _head(folder, settings)
-    return Bundle(folder, hashlib.sha256(raw).hexdigest(), settings, weight, bias)
+    return Bundle(folder, sha256(raw).hexdigest(), settings, weight, bias)
 
 
 def _entries(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -93,7 +93,7 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
     path = folder / name
     if path.is_symlink() or not path.is_file():
         raise EdgeError(f"{name}: must be a file of the bundle, received none; copy the bundle again")
-    digest, size = hashlib.sha256(), path.stat().st_size
+    digest, size = sha256(), path.stat().st_size
     wanted = (entry.get("sha256"), entry.get("bytes")) if isinstance(entry, dict) else (None, None)
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart_edge.bundle import Bundle, open_bundle
-from headstart_edge.data import open_data
+from headstart_edge.data import ArrayFile, open_data
 from headstart_edge.errors import EdgeError
 from headstart_edge.finetune import Budget, finetune
 from headstart_edge.predict import evaluate, predict
@@ -98,7 +98,7 @@ def _info(bundle: Bundle, options: Any) -> list[str]:
 def _predict(bundle: Bundle, options: Any) -> list[str]:
     data = open_data(options.data, bundle)
     rows = (row for batch in predict(bundle, data, options.state) for row in batch)
-    names = [item.name if isinstance(item, Path) else str(i) for i, item in enumerate(data.inputs)]
+    names = [str(i) for i in range(len(data))] if isinstance(data.inputs, ArrayFile) else [p.name for p in data.inputs]
     return [
         f"{name}\t{bundle.labels[int(row.argmax())]}\t{row.max():.3f}" for name, row in zip(names, rows, strict=True)
     ]

@@ -17,16 +17,69 @@ PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"})
 
 
 @dataclass(frozen=True)
+class ArrayFile:
+    """The rows of a ``.npy`` file, read when they are asked for; mapped pages would stay in memory.
+
+    Attributes:
+        path: of the file.
+        shape: of the whole array.
+        dtype: of its numbers.
+        offset: bytes before the first row.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+    @classmethod
+    def of(cls, path: Path) -> ArrayFile:
+        """Read a file's header.
+
+        Raises:
+            EdgeError: it is no array of numbers that NumPy saved, row by row.
+        """
+        try:
+            with path.open("rb") as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, by_columns, dtype = read(file)
+                found = cls(path, shape, dtype, file.tell())
+            if (
+                by_columns
+                or dtype.hasobject
+                or path.stat().st_size != found.offset + int(np.prod(shape)) * dtype.itemsize
+            ):
+                raise ValueError("it is not whole, or not row by row")
+        except (ValueError, EOFError, OSError) as error:
+            raise EdgeError(
+                f"{path.name}: must be an array that NumPy saved, received another file ({error}); replace it"
+            ) from None
+        return found
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, rows: slice) -> list[Array]:
+        start, stop, _ = rows.indices(len(self))
+        each = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        with self.path.open("rb") as file:
+            file.seek(self.offset + start * each)
+            raw = file.read((stop - start) * each)
+        return list(np.frombuffer(raw, self.dtype).reshape(stop - start, *self.shape[1:]))
+
+
+@dataclass(frozen=True)
 class Data:
     """Examples that are read when they are needed.
 
     Attributes:
-        inputs: files, one per example; or one array, memory-mapped.
+        inputs: files, one per example; or the rows of one array file.
         labels: class numbers ``(examples,)`` int64, -1 where unknown.
         spec: what the bundle says of an input.
     """
 
-    inputs: Sequence[Path] | Array
+    inputs: Sequence[Path] | ArrayFile
     labels: Array
     spec: dict[str, Any]
 
@@ -101,7 +154,7 @@ def as_input(value: Array, spec: dict[str, Any], name: str) -> Array:
 
 
 def _open_arrays(path: Path, names: list[str], spec: dict[str, Any]) -> Data:
-    inputs = _load(path / "inputs.npy", mapped=True)
+    inputs = ArrayFile.of(path / "inputs.npy")
     has_labels = (path / "labels.npy").is_file()
     labels = _load(path / "labels.npy") if has_labels else np.full(len(inputs), -1)
     if len(labels) != len(inputs) or not len(inputs):
@@ -117,15 +170,15 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES | {".npy"})
 
 
-def _read(item: Path | Array) -> Array:
+def _read(item: object) -> Array:
     if isinstance(item, Path):
         return _load(item) if item.suffix == ".npy" else _picture(item)
     return np.asarray(item)
 
 
-def _load(path: Path, *, mapped: bool = False) -> Array:
+def _load(path: Path) -> Array:
     try:
-        found: Array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        found: Array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise EdgeError(
             f"{path.name}: must be an array that NumPy saved, received another file ({error}); replace it"
@@ -147,5 +200,5 @@ def _picture(path: Path) -> Array:
         ) from None
 
 
-def _name(item: Path | Array, row: int) -> str:
+def _name(item: object, row: int) -> str:
     return item.name if isinstance(item, Path) else f"inputs.npy, row {row}"

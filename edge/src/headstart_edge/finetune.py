@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from headstart_edge.bundle import Bundle
 from headstart_edge.data import Data
 from headstart_edge.errors import EdgeError
 from headstart_edge.features import Features, Run, extract
+from headstart_edge.hashing import sha256
 from headstart_edge.head import Optimizer, gradient, probabilities
 from headstart_edge.scores import is_better, scores
 from headstart_edge.state import UNFINISHED, State, folder_of, load_state, pretrained, save_state
@@ -165,7 +165,7 @@ def _progress(key: str, optimizer: Optimizer, epoch: int) -> dict[str, str]:
 
 def _key(features: Features, train: Array, labels: Array, settings: Mapping[str, Any]) -> str:
     few = features.rows(train[:: max(1, len(train) // 16)])
-    return hashlib.sha256(
+    return sha256(
         few.tobytes() + train.tobytes() + labels.tobytes() + repr(sorted(settings.items())).encode()
     ).hexdigest()
 

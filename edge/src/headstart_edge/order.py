@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from headstart_edge.hashing import blake2b, sha256
 from headstart_edge.tensors import Array
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -54,8 +54,8 @@ def shuffled(size: int, seed: int, client: str) -> Array:
 
 def _stream(seed: int, client: str) -> Any:
     """Return the 64 bits from which a client's numbers are drawn."""
-    name = int.from_bytes(hashlib.blake2b(client.encode(), digest_size=8).digest(), "little")
-    digest = hashlib.sha256(json.dumps([seed, "adapt", "adapt"]).encode()).digest()
+    name = int.from_bytes(blake2b(client.encode(), digest_size=8).digest(), "little")
+    digest = sha256(json.dumps([seed, "adapt", "adapt"]).encode()).digest()
     purpose = int.from_bytes(digest[:8], "little") >> 1
     return _mix(np.array([name ^ purpose], dtype=np.uint64))[0]
 
