@@ -39,6 +39,7 @@ _START = {
     "random": "starts from random weights",
     "pretrained": "starts from a pre-trained model",
     "pretrain": "starts from a model trained on the central pool",
+    "domain_pretrain": "starts from a language model that went on reading the central pool",
 }
 _FEDERATE = {
     NOTHING: "clients share nothing",
@@ -53,6 +54,9 @@ _ADAPT = {
     "full_finetune": "each client trains all weights on its own data",
     "lp_ft": "each client trains its last layer, then all weights",
     "last_blocks": "each client trains the last blocks",
+    "unfreeze": "each client trains its own last layer, and the last blocks if validation data ask for it",
+    "lora": "each client trains its own narrow adapters and last layer",
+    "lora_mix": "each client goes part of the way to narrow adapters of its own",
     "personal_ridge": "each client solves its own last layer",
     "knn": "each client asks its own nearest examples beside the shared model",
 }
