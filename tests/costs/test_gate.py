@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
-
-from headstart.costs import ArmCosts, DeviceProfile, rule_out, transfer_seconds
+from headstart.costs import ArmCosts, DeviceProfile, rule_out
 
 FINETUNE = ArmCosts(4000, 0, 40_000, 10, 9_000_000, rounds=0, weights_bytes=4000, storage_bytes=4000)
 FEDAVG = ArmCosts(8000, 6000, 140_000, 10, 20_000_000, rounds=5, weights_bytes=0, storage_bytes=4000)
@@ -45,9 +43,3 @@ def test_every_device_and_every_reason_is_named() -> None:
     reason = rule_out({"fedavg": FEDAVG}, devices)["fedavg"]
     assert "'clinic'" in reason
     assert "'phone'" in reason
-
-
-def test_transfers_take_bytes_over_rates() -> None:
-    assert transfer_seconds(FEDAVG, DeviceProfile("clinic", uplink=1000.0, downlink=4000.0)) == 8.0
-    free = dataclasses.replace(FEDAVG, upload_bytes=0)
-    assert transfer_seconds(free, DeviceProfile("clinic", uplink=0.0)) == 0.0

@@ -1,17 +1,18 @@
-"""Device profiles: what a client's machine can hold and send."""
+"""Device profiles: what a client's machine can hold, compute and send."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headstart.core.errors import SettingError, nearest
-from headstart.costs.units import parse_bytes, parse_rate
+from headstart.costs.device_classes import CLASSES
+from headstart.costs.units import parse_bytes, parse_energy, parse_rate, parse_speed
 
 
 @dataclass(frozen=True)
 class DeviceProfile:
-    """One kind of device; None means without limit.
+    """One kind of device; None means without limit, or unknown.
 
     Attributes:
         name: as in the study file.
@@ -19,6 +20,9 @@ class DeviceProfile:
         storage: bytes free on disk for the model's weights.
         uplink: bytes per second towards the server; 0 when nothing may be sent.
         downlink: bytes per second from the server; 0 when the model is installed by hand.
+        compute: floating-point operations per second.
+        energy_per_flop: joules per floating-point operation.
+        energy_per_byte: joules per byte sent or received.
     """
 
     name: str
@@ -26,28 +30,57 @@ class DeviceProfile:
     storage: int | None = None
     uplink: float | None = None
     downlink: float | None = None
-
-
-def parse_device(name: str, table: Mapping[str, str]) -> DeviceProfile:
-    """Read one ``[devices.NAME]`` table of quantities with units.
-
-    Raises:
-        SettingError: a key is unknown or a quantity cannot be read.
-
-    >>> parse_device("clinic", {"memory": "2 GB", "uplink": "none"})
-    DeviceProfile(name='clinic', memory=2000000000, storage=None, uplink=0.0, downlink=None)
-    """
-    readers = {"memory": parse_bytes, "storage": parse_bytes, "uplink": _parse_link, "downlink": _parse_link}
-    values = {}
-    for key, text in table.items():
-        setting = f"devices.{name}.{key}"
-        if key not in readers:
-            raise SettingError(f"{setting}: unknown setting, received {text!r}; {nearest(key, readers)}")
-        if not isinstance(text, str):
-            raise SettingError(f'{setting}: must be text with a unit, received {text!r}; write it as "{text} MB"')
-        values[key] = readers[key](setting, text)
-    return DeviceProfile(name, **values)  # type: ignore[arg-type]
+    compute: float | None = None
+    energy_per_flop: float | None = None
+    energy_per_byte: float | None = None
 
 
 def _parse_link(setting: str, text: str) -> float:
     return 0.0 if text.strip().lower() == "none" else parse_rate(setting, text)
+
+
+READERS: Mapping[str, Callable[[str, str], float]] = {
+    "memory": parse_bytes,
+    "storage": parse_bytes,
+    "uplink": _parse_link,
+    "downlink": _parse_link,
+    "compute": parse_speed,
+    "energy_per_flop": parse_energy,
+    "energy_per_byte": parse_energy,
+}
+"""How each quantity of a device is read."""
+
+
+def parse_device(name: str, table: Mapping[str, str]) -> DeviceProfile:
+    """Read one ``[devices.NAME]`` table of quantities with units; its own go before those of its class.
+
+    Raises:
+        SettingError: a key or the class is unknown, or a quantity cannot be read.
+
+    >>> parse_device("clinic", {"memory": "2 GB", "uplink": "none"}).memory
+    2000000000
+    >>> parse_device("pi", {"class": "raspberry-pi-4", "memory": "1 GB"}).compute
+    11900000000.0
+    """
+    values = {}
+    for key, text in {**_of_class(name, table), **table}.items():
+        setting = f"devices.{name}.{key}"
+        if key == "class":
+            continue
+        if key not in READERS:
+            valid = ("class", *READERS)
+            raise SettingError(f"{setting}: unknown setting, received {text!r}; {nearest(key, valid)}")
+        if not isinstance(text, str):
+            raise SettingError(f'{setting}: must be text with a unit, received {text!r}; write it as "{text} MB"')
+        values[key] = READERS[key](setting, text)
+    return DeviceProfile(name, **values)  # type: ignore[arg-type]
+
+
+def _of_class(name: str, table: Mapping[str, str]) -> Mapping[str, str]:
+    wanted = table.get("class")
+    if wanted is None:
+        return {}
+    if wanted not in CLASSES:
+        hint = nearest(str(wanted), CLASSES)
+        raise SettingError(f"devices.{name}.class: must be a known class, received {wanted!r}; {hint}")
+    return CLASSES[wanted].settings

@@ -27,20 +27,14 @@ def rule_out(
     """
     reasons = {}
     for arm, cost in costs.items():
-        found = [reason for device in devices for reason in _reasons(cost, device)]
+        found = [reason for device in devices for reason in misfits(cost, device)]
         if found and arm not in oracle:
             reasons[arm] = "; and ".join(found)
     return reasons
 
 
-def transfer_seconds(cost: ArmCosts, device: DeviceProfile) -> float:
-    """Return how long a client's transfers take, one after another, at the device's rates."""
-    up = cost.upload_bytes / device.uplink if device.uplink else 0.0
-    down = cost.download_bytes / device.downlink if device.downlink else 0.0
-    return up + down
-
-
-def _reasons(cost: ArmCosts, device: DeviceProfile) -> list[str]:
+def misfits(cost: ArmCosts, device: DeviceProfile) -> list[str]:
+    """Return why a device cannot run an arm, and what would make it fit; empty where it can."""
     in_rounds = cost.download_bytes - cost.weights_bytes
     found = []
     if device.uplink == 0 and cost.upload_bytes:

@@ -1,4 +1,4 @@
-"""Sizes and rates with units, read and written.
+"""Sizes, rates, speeds and energies with units, read and written.
 
 Units are decimal, as data sheets and networks give them: 1 kB = 1000 bytes, 1 Mbit/s = 10^6 bits a second.
 Binary units (KiB, MiB, GiB) are read too.
@@ -23,6 +23,8 @@ _SIZES = {
 }
 _BITS = {"bit": 1 / 8, "kbit": 1e3 / 8, "Mbit": 1e6 / 8, "Gbit": 1e9 / 8}
 _RATES = {f"{unit}/s": factor for unit, factor in {**_SIZES, **_BITS}.items()}
+_SPEEDS = {"FLOP/s": 1.0, "kFLOP/s": 1e3, "MFLOP/s": 1e6, "GFLOP/s": 1e9, "TFLOP/s": 1e12}
+_ENERGIES = {"pJ": 1e-12, "nJ": 1e-9, "uJ": 1e-6, "mJ": 1e-3, "J": 1.0}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+(?:/s)?)")
 
 
@@ -48,6 +50,30 @@ def parse_rate(setting: str, text: str) -> float:
     125000.0
     """
     return float(_parse(setting, text, _RATES, "a rate", "'1 Mbit/s', '250 kB/s' or 'none'"))
+
+
+def parse_speed(setting: str, text: str) -> float:
+    """Read a speed such as ``12 GFLOP/s`` as floating-point operations per second.
+
+    Raises:
+        SettingError: not a positive number with a unit of speed; ``setting`` is named.
+
+    >>> parse_speed("compute", "0.5 GFLOP/s")
+    500000000.0
+    """
+    return float(_parse(setting, text, _SPEEDS, "a speed", "'12 GFLOP/s' or '500 MFLOP/s'"))
+
+
+def parse_energy(setting: str, text: str) -> float:
+    """Read an energy such as ``0.6 nJ`` as joules.
+
+    Raises:
+        SettingError: not a positive number with a unit of energy; ``setting`` is named.
+
+    >>> parse_energy("energy_per_byte", "2 uJ")
+    2e-06
+    """
+    return float(_parse(setting, text, _ENERGIES, "an energy", "'0.6 nJ', '20 pJ' or '2 uJ'"))
 
 
 def show_bytes(size: float) -> str:

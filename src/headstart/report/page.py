@@ -9,6 +9,7 @@ from typing import Any
 
 from headstart.report import findings, units, views
 from headstart.report.depth import depths
+from headstart.report.devices import device_tables
 from headstart.report.figures import NARROW, WIDE, figures
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows, client_means, client_rows, local_arm, recommended
@@ -42,6 +43,7 @@ def _environment() -> Any:
     environment.filters |= {"size": units.size, "operations": units.operations, "share": units.share}
     environment.filters |= {
         "duration": units.duration,
+        "energy": units.energy,
         "slug": slug,
         "number": units.number,
         "finite": units.finite,
@@ -65,6 +67,7 @@ def _context(run: Run) -> dict[str, Any]:
         "recommended": recommended(run),
         "glossary": GLOSSARY,
         "figures": drawings(run),
+        "devices": device_tables(run),
         "few": views.is_few(run, len(clients)),
         "matrix": _matrix(run) if 0 < len(clients) <= views.FEW_CLIENTS else (),
         "worst_hit": views.worst_hit(clients),

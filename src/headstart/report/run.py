@@ -1,7 +1,7 @@
 """A run folder, read: what was asked, what every run measured, and what was decided.
 
 The folder holds ``records.jsonl`` (needed), and ``study.toml``, ``federation.json``, ``diagnosis.json``,
-``clients.parquet`` and ``verdict.json``. Any of these may be missing, as in an unfinished study.
+``clients.parquet``, ``devices.json`` and ``verdict.json``. Any of these may be missing, as in an unfinished study.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Run:
         verdict: ``verdict.json``; empty while the study is unfinished.
         diagnosis: ``diagnosis.json``, or the verdict's own copy; empty when none was made.
         federation: ``federation.json``: what the data are; empty when it is missing.
+        devices: ``devices.json``: every arm on every device, modelled; empty when the study names no device.
         notes: What a reader should know about the folder itself, in plain sentences.
     """
 
@@ -50,6 +51,7 @@ class Run:
     verdict: Json = field(default_factory=dict)
     diagnosis: Json = field(default_factory=dict)
     federation: Json = field(default_factory=dict)
+    devices: Json = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -110,6 +112,7 @@ def load_run(folder: str | Path) -> Run:
         verdict=verdict,
         diagnosis=_read_json(folder / "diagnosis.json") or verdict.get("diagnosis") or {},
         federation=_read_json(folder / "federation.json"),
+        devices=_read_json(folder / "devices.json"),
         notes=(*notes, *_missing(folder, verdict)),
     )
 

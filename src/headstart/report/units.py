@@ -150,16 +150,28 @@ def share(x: Any) -> str:
 def duration(seconds: Any) -> str:
     """Write a time.
 
-    >>> duration(4.2), duration(150), duration(7300)
-    ('4.2 s', '2.5 min', '2.0 h')
+    >>> duration(0.0042), duration(4.2), duration(150), duration(7300)
+    ('4.2 ms', '4.2 s', '2.5 min', '2.0 h')
     """
     number = finite(seconds)
     if number is None:
         return MISSING
+    if 0 < number < 0.05:
+        return f"{1000 * number:.2g} ms"
     for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min")):
         if number < limit:
             return f"{number / divisor:.1f} {unit}"
     return f"{number / 3600:.1f} h"
+
+
+def energy(joules: Any) -> str:
+    """Write an energy.
+
+    >>> energy(0.0042).split(), energy(0), energy(130).split()
+    (['4.2', 'mJ'], '0', ['130', 'J'])
+    """
+    value = finite(joules)
+    return MISSING if value is None else _scaled(value * 1e6, ("µJ", "mJ", "J", "kJ", "MJ"))
 
 
 def number(x: Any, digits: int = 3) -> str:

@@ -12,10 +12,11 @@ from typing import Any
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import write_text
 from headstart.report import findings, views
+from headstart.report.devices import DeviceArm, device_tables
 from headstart.report.page import to_html
 from headstart.report.run import Run, load_run
 from headstart.report.summary import ArmRow, ClientRow, arm_rows, client_rows, recommended
-from headstart.report.units import Metric, number, operations, share, size
+from headstart.report.units import Metric, duration, energy, number, operations, share, size
 
 
 def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> list[Path]:
@@ -54,6 +55,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "clients": [asdict(row) for row in client_rows(run)],
         "diagnosis": dict(run.diagnosis),
         "prediction": findings.prediction(run),
+        "devices": [asdict(device) for device in device_tables(run)],
         "excluded": findings.excluded(run),
         "notes": findings.data_notes(run),
         "tuning": findings.tuning(run),
@@ -74,6 +76,7 @@ def to_markdown(run: Run) -> str:
         views.sentence(run, rows),
         _numbers(run, rows),
         _arms(run, rows),
+        *_devices(run),
         *_clients(run),
         *_reasons(run),
     ]
@@ -105,6 +108,26 @@ def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
         "Rounds": lambda row: number(row.rounds, 0),
     }
     return "## Arms\n\n" + table(tuple(columns), [[write(row) for write in columns.values()] for row in rows])
+
+
+def _devices(run: Run) -> list[str]:
+    titles = ("Arm", "Fits", "Memory", "Down", "Up", "Computing", "Transfer", "Energy")
+    return [
+        f"## On the device {device.name}, modelled\n\n" + table(titles, [_device_arm(arm) for arm in device.arms])
+        for device in device_tables(run)
+    ]
+
+
+def _device_arm(arm: DeviceArm) -> list[str]:
+    sizes = [size(value) for value in (arm.memory, arm.down, arm.up)]
+    return [
+        arm.name,
+        "yes" if arm.fits else "no",
+        *sizes,
+        duration(arm.seconds),
+        duration(arm.transfer),
+        energy(arm.joules),
+    ]
 
 
 def _clients(run: Run) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from headstart.core.errors import HeadstartError, SettingError
 from headstart.core.files import read_json, remove_leftovers, write_json, write_text
 from headstart.costs.arm import ArmCosts
+from headstart.costs.on_device import on_device
 from headstart.data.diagnosis import Diagnosis
 from headstart.engine.threads import threads
 from headstart.evidence.decision import check_decision
@@ -224,6 +225,7 @@ class _Run:
         verdict = judge(self.plan, parts, {**self.plan.ruled_out, **stopped}, self.out)
         self.store.prune({key for line in lines for key in line["nodes"]})
         keep_costs(self.plan, self.out / "costs.json")
+        write_json(self.out / "devices.json", device_facts(self.plan))
         return verdict
 
 
@@ -236,6 +238,14 @@ def load_costs(plan: Plan, path: Path) -> None:
 def keep_costs(plan: Plan, path: Path) -> None:
     """Keep the costs that were measured for the next run of the study."""
     write_json(path, {key: cost.as_json() for key, cost in plan.known_costs.items()})
+
+
+def device_facts(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Model every arm on every device, arms that a device rules out too; oracles are for no device."""
+    costs = {arm: cost for arm, cost in plan.costs.items() if arm not in plan.oracles}
+    return {
+        device.name: {arm: on_device(cost, device).as_json() for arm, cost in costs.items()} for device in plan.devices
+    }
 
 
 def changes(written: ArmSpec, tried: ArmSpec) -> dict[str, Any]:
