@@ -318,7 +318,7 @@ def test_ctrl_c_keeps_finished_work(study: Path) -> None:
     ) as process:
         wait_for(lambda: Path("here/records.jsonl").exists() and len(keys(Path("here"))) == 2)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert err == "interrupted; finished work is kept: run the same command to go on\n"
     told = [line.split(":")[0].strip() for line in out.splitlines()]
