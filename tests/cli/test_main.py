@@ -313,12 +313,14 @@ def test_ctrl_c_keeps_finished_work(study: Path) -> None:
     write_study(study.parent, arms=arms)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [COMMAND, "study", str(study), "--out", "here"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    # A shell's background job ignores the signal, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    signal.signal(signal.SIGINT, before)
+    with process:
         wait_for(lambda: Path("here/records.jsonl").exists() and len(keys(Path("here"))) == 2)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "interrupted; finished work is kept: run the same command to go on\n"
     told = [line.split(":")[0].strip() for line in out.splitlines()]

@@ -45,24 +45,20 @@ CLASSES: Mapping[str, DeviceClass] = {
         },
     ),
     "jetson-nano": DeviceClass(
-        {"memory": "4 GB", "storage": "16 GB", "compute": "472 GFLOP/s", "energy_per_flop": "21 pJ"},
+        {"memory": "4 GB", "storage": "16 GB"},
         {
             "memory": "data sheet, https://developer.nvidia.com/embedded/jetson-nano",
             "storage": "eMMC of the module, https://developer.nvidia.com/embedded/jetson-nano",
-            "compute": "peak of the GPU in half precision, https://developer.nvidia.com/embedded/jetson-nano",
-            "energy_per_flop": "10 W mode, divided by that peak, https://developer.nvidia.com/embedded/jetson-nano",
         },
     ),
     "phone": DeviceClass(
-        {"memory": "4 GB", "storage": "64 GB", "compute": "47.6 GFLOP/s", "energy_per_byte": "2.3 uJ"},
+        {"memory": "4 GB", "storage": "64 GB", "compute": "47.6 GFLOP/s"},
         {
             "memory": "Pixel 3, https://support.google.com/pixelphone/answer/7158570",
             "storage": "Pixel 3, https://support.google.com/pixelphone/answer/7158570",
             "compute": "MobileNetV1 in 23.9 ms on four cores of a Pixel 3, "
             "https://github.com/tensorflow/tensorflow/blob/v2.10.0/tensorflow/lite/g3doc/performance/measurement.md, "
             "at 569 million multiply-adds, https://arxiv.org/abs/1704.04861",
-            "energy_per_byte": "upload over Wi-Fi, 283 mW per Mbit/s (a download takes half), "
-            "https://doi.org/10.1145/2307636.2307658",
         },
     ),
     "esp32": DeviceClass(
