@@ -20,7 +20,7 @@ from headstart.core.trees import Params, Tree
 from headstart.federate.protocol import Begin, Reduction, Schedule
 from headstart.federate.server import ServerOptimizer
 from headstart.models.batches import ClientData
-from headstart.models.model import Model, Cut
+from headstart.models.model import Model, Trainable
 from headstart.models.training import LocalTraining, Regularizer
 
 
@@ -56,7 +56,7 @@ class FedAvg:
     schedule: Schedule = Schedule()
     local: LocalTraining = LocalTraining()
     local_epochs: PositiveInt = field(default=1, metadata={"search": Scale(3)})
-    trainable: Cut = "all"
+    trainable: Trainable = "all"
     server: ServerOptimizer = Average()
 
     reduce: ClassVar[Reduction] = "mean"

@@ -20,7 +20,7 @@ from headstart.federate.fedavg import Average, local_update
 from headstart.federate.protocol import Begin, Reduction, Schedule
 from headstart.federate.server import ServerOptimizer
 from headstart.models.batches import ClientData
-from headstart.models.model import Model, Cut
+from headstart.models.model import Model, Trainable
 from headstart.models.training import LocalTraining
 
 
@@ -32,7 +32,7 @@ class FedProx:
     local: LocalTraining = LocalTraining()
     local_epochs: PositiveInt = field(default=1, metadata={"search": Scale(3)})
     proximal_mu: NonNegativeFloat = field(default=0.01, metadata={"search": Scale(10)})
-    trainable: Cut = "all"
+    trainable: Trainable = "all"
     server: ServerOptimizer = Average()
 
     reduce: ClassVar[Reduction] = "mean"

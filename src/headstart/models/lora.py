@@ -1,183 +1,114 @@
-"""Low-rank adapters, as another way to write the tree of weights: the network's modules stay as they are.
+"""LoRA: the change of a linear layer as a product of two narrow matrices, and no other weight of the backbone trains.
 
-Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang, Chen: *LoRA: Low-Rank Adaptation of Large Language Models*, ICLR 2022,
-https://arxiv.org/abs/2106.09685 (section 4.1). A linear layer's weights are ``W + alpha / rank * B A``; ``W`` is frozen.
+Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang, Chen: LoRA: Low-Rank Adaptation of Large Language Models. ICLR 2022.
+https://arxiv.org/abs/2106.09685 (section 4).
+
+The network stays as it is: where it runs, a layer's weight is ``W + alpha / rank * B A``. So an adapter is a few more
+tensors in the tree of what trains, ``lora.<layer>.A`` ``(rank, inputs)`` and ``lora.<layer>.B`` ``(outputs, rank)``,
+and merging is a sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
 
 import torch
-from pydantic import BeforeValidator, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from headstart.core.content import hash_tree
 from headstart.core.errors import ModelError
-from headstart.core.seeds import torch_generator
-from headstart.core.trees import Params, select
+from headstart.core.seeds import derive
+from headstart.core.trees import Params
 from headstart.models.network import Network
 
-PREFIX = "lora."
-USUAL = (("query", "value"), ("q_lin", "v_lin"), ("q_proj", "v_proj"), ("q", "v"))
-"""Queries and values of attention, under the names of common transformers."""
-
-MOST_NAMES = 12
-"""Names of layers that an error lists."""
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+ATTENTION = frozenset({"query", "value", "q_lin", "v_lin", "q_proj", "v_proj"})
+"""Layers that are adapted in transformers, as the paper's section 7.1 advises: queries and values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """What trains: adapters of linear layers in the last blocks, and the head.
+    """Which layers have adapters, and of which size; the head trains too.
 
     Attributes:
-        rank: of the adapters.
-        alpha: an adapter counts ``alpha / rank`` times.
-        last: number of blocks, from the head down, that are adapted; without it all of them.
-        targets: names (or ends of dotted names) of the linear layers to adapt; without it queries and values of
-            attention, or every linear layer of a network that has none.
+        rank: width of the adapters.
+        alpha: adapters are scaled by ``alpha / rank``.
+        last: blocks from the top that have adapters; None means all.
+        targets: last part of the adapted layers' names; None means queries and values in a transformer, and every
+            linear layer in another network.
+        train_a: whether A trains; else it keeps its first, random values.
     """
 
     rank: PositiveInt = 8
     alpha: PositiveFloat = 16.0
     last: PositiveInt | None = None
-    targets: Names | None = None
+    targets: tuple[str, ...] | None = None
+    train_a: bool = field(default=True, metadata={"setting": False})
 
     @property
-    def scaling(self) -> float:
-        """How many times an adapter counts."""
+    def scale(self) -> float:
+        """What ``B A`` is multiplied by."""
         return self.alpha / self.rank
 
 
-@dataclass(frozen=True, eq=False)
-class Adapters:
-    """Adapters of a tree of weights; by default there are none.
-
-    Attributes:
-        scaling: how many times an adapter counts.
-        first: the first values, ``lora.<layer>.A`` ``(rank, in)`` and ``lora.<layer>.B`` ``(out, rank)``; they stand for
-            every factor that a tree of parameters leaves out.
-    """
-
-    scaling: float = 1.0
-    first: Params = field(default_factory=dict)
-
-    def merge(self, weights: Params) -> Params:
-        """Return plain weights: every adapter of ``weights`` added to the layer that it belongs to.
-
-        >>> adapters = Adapters(2.0, {"lora.layer.A": torch.ones(1, 2), "lora.layer.B": torch.zeros(3, 1)})
-        >>> adapters.merge({"layer.weight": torch.zeros(3, 2), "lora.layer.B": torch.ones(3, 1)})["layer.weight"]
-        tensor([[2., 2.], [2., 2.], [2., 2.]])
-        """
-        if not self.first:
-            return weights
-        plain = {name: value for name, value in weights.items() if not name.startswith(PREFIX)}
-        factors = self.first | weights
-        for layer in layers_of(self.first):
-            below, above = factors[f"{PREFIX}{layer}.A"], factors[f"{PREFIX}{layer}.B"]
-            plain[f"{layer}.weight"] = plain[f"{layer}.weight"] + self.scaling * (above @ below)
-        return plain
-
-
-def layers_of(params: Params) -> list[str]:
-    """Name the adapted layers.
-
-    >>> layers_of({"lora.blocks.0.A": torch.zeros(1), "lora.blocks.0.B": torch.zeros(1), "head.bias": torch.zeros(1)})
-    ['blocks.0']
-    """
-    return [name[len(PREFIX) : -2] for name in factors_of(params, "B")]
-
-
-def factors_of(params: Params, factor: str) -> Params:
-    """Return all adapters' ``A`` or all their ``B``.
-
-    >>> list(factors_of({"lora.blocks.0.A": torch.zeros(1), "lora.blocks.0.B": torch.zeros(1)}, "A"))
-    ['lora.blocks.0.A']
-    """
-    return select(params, [name for name in params if name.startswith(PREFIX) and name.endswith(f".{factor}")])
-
-
-def new_adapters(network: Network, weights: Params, lora: Lora) -> Adapters:
-    """Begin adapters that change nothing yet: ``A`` uniform in ±1/√in, as PEFT draws it, and ``B`` zero.
-
-    ``A`` is keyed by the head's weights and the layer's name, so that who has these weights has this ``A`` too.
+def adapted_layers(network: Network, lora: Lora) -> dict[str, nn.Linear]:
+    """Return the layers that have adapters, by name.
 
     Raises:
-        ModelError: more blocks are asked for than the network has, or no linear layer has such a name.
+        ModelError: more blocks are asked for than the network has, or no layer has such a name.
     """
-    key = hash_tree({name: value for name, value in weights.items() if name.startswith("head.")})
-    first: Params = {}
-    for layer in find_layers(network, lora):
-        weight = weights[f"{layer}.weight"]
-        first[f"{PREFIX}{layer}.A"] = _first_factor(weight, lora.rank, key, layer)
-        first[f"{PREFIX}{layer}.B"] = weight.new_zeros(len(weight), lora.rank)
-    return Adapters(lora.scaling, first)
-
-
-def find_layers(network: Network, lora: Lora) -> list[str]:
-    """Name the linear layers that are adapted, from the input up.
-
-    Raises:
-        ModelError: more blocks are asked for than the network has, or no linear layer has such a name.
-    """
-    _check_last(network, lora.last)
-    start = network.depth - (lora.last or network.depth)
-    found = [
-        f"blocks.{index}.{name}".rstrip(".")
-        for index, block in list(enumerate(network.blocks))[start:]
-        for name, module in block.named_modules()
-        if isinstance(module, nn.Linear)
-    ]
+    if (lora.last or 1) > network.depth:
+        raise ModelError(
+            f"last: '{network.name}' has {network.depth} blocks, received {lora.last}; give 1 to {network.depth}"
+        )
+    first = network.depth - (lora.last or network.depth)
+    layers = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and name.startswith("blocks.") and int(name.split(".")[1]) >= first
+    }
+    kinds = {name.rpartition(".")[2] for name in layers}
+    wanted = set(lora.targets) if lora.targets is not None else kinds & ATTENTION or kinds
+    found = {name: module for name, module in layers.items() if name.rpartition(".")[2] in wanted}
     if not found:
         raise ModelError(
-            f"lora: adapts linear layers, received '{network.name}' whose {_blocks(lora)} hold none; "
-            f"take 'last_blocks', 'full_finetune' or 'fedavg' instead, or a transformer as backbone"
+            f"targets: '{network.name}' must have a linear layer of that name, received {sorted(wanted)}; "
+            f"valid: {', '.join(sorted(kinds)) or 'none: this network has no linear layer below its head'}"
         )
-    return _named(found, lora, network.name)
+    return found
 
 
-def _named(layers: Sequence[str], lora: Lora, network: str) -> list[str]:
-    """Pick the layers with the names wanted."""
-    if lora.targets is None:
-        usual = (ends for ends in USUAL if all(any(_ends(layer, end) for layer in layers) for end in ends))
-        wanted = next(usual, None)
-        return [layer for layer in layers if wanted is None or any(_ends(layer, end) for end in wanted)]
-    missing = [end for end in lora.targets if not any(_ends(layer, end) for layer in layers)]
-    if missing or not lora.targets:
-        known = list(dict.fromkeys(layer.split(".", 2)[-1] for layer in layers))
-        raise ModelError(
-            f"targets: must name linear layers in the {_blocks(lora)} of '{network}', received "
-            f"{missing or list(lora.targets)}; they hold: {', '.join(known[:MOST_NAMES])}"
-        )
-    return [layer for layer in layers if any(_ends(layer, end) for end in lora.targets)]
+def new_adapters(network: Network, weights: Params, lora: Lora) -> Params:
+    """Return fresh adapters, which change nothing yet: A as PEFT draws it, B zero.
+
+    A is keyed by the head's content: whoever holds the same weights has the same A, and nobody need send it.
+    """
+    key = hash_tree({name: value for name, value in weights.items() if name.startswith("head.")})
+    adapters = {}
+    for name, layer in adapted_layers(network, lora).items():
+        like = weights[f"{name}.weight"]
+        adapters[f"lora.{name}.A"] = _uniform((lora.rank, layer.in_features), derive("lora", key, name)).to(like)
+        adapters[f"lora.{name}.B"] = like.new_zeros(layer.out_features, lora.rank)
+    return adapters
 
 
-def _ends(layer: str, end: str) -> bool:
-    return f".{layer}".endswith(f".{end}")
+def merged(weights: Params, scale: float) -> Params:
+    """Add adapters to the weights that they change, and leave none."""
+    found = {name: value for name, value in weights.items() if not name.startswith("lora.")}
+    for layer, a, b in pairs(weights):
+        found[f"{layer}.weight"] = found[f"{layer}.weight"] + scale * (b @ a)
+    return found
 
 
-def _blocks(lora: Lora) -> str:
-    return f"last {lora.last} blocks" if lora.last else "blocks"
+def pairs(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Yield each adapted layer's name with its A and its B."""
+    for name in [name for name in weights if name.startswith("lora.") and name.endswith(".A")]:
+        layer = name.removeprefix("lora.").removesuffix(".A")
+        yield layer, weights[name], weights[f"lora.{layer}.B"]
 
 
-def _check_last(network: Network, last: int | None) -> None:
-    if last is not None and not 1 <= last <= network.depth:
-        raise ModelError(
-            f"last: '{network.name}' has {network.depth} blocks, received {last}; "
-            f"give 1 to {network.depth}, or leave it out to adapt all of them"
-        )
-
-
-def _first_factor(weight: Tensor, rank: int, *keys: str) -> Tensor:
-    bound = weight.shape[1] ** -0.5
-    drawn = torch.empty(rank, weight.shape[1]).uniform_(-bound, bound, generator=torch_generator("lora", *keys))
-    return drawn.to(weight)
+def _uniform(shape: tuple[int, int], seed: int) -> Tensor:
+    bound = 1 / math.sqrt(shape[1])
+    return torch.empty(shape).uniform_(-bound, bound, generator=torch.Generator().manual_seed(seed % 2**63))

@@ -189,7 +189,7 @@ def head_gradient(params: Params, batch: Batch) -> Params:
     return {"head.weight": residual.mT @ features, "head.bias": residual.sum(-2)}
 
 
-def cut_index(network: Network, trainable: Cut) -> int:
+def cut_index(network: Network, trainable: Trainable) -> int:
     """Return how many blocks are frozen.
 
     Raises:

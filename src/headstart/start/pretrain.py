@@ -19,7 +19,7 @@ from headstart.core.errors import SettingError
 from headstart.core.trees import Params
 from headstart.models.batches import ClientData, Passes
 from headstart.models.descent import descend
-from headstart.models.model import Model, Cut, cut_at, weighted_loss
+from headstart.models.model import Model, Trainable, cut_at, weighted_loss
 from headstart.models.network import Network
 from headstart.models.registry import new_head
 from headstart.models.training import LocalTraining
@@ -42,7 +42,7 @@ class Pretrain:
     origin: Literal["random", "checkpoint"] = "random"
     epochs: PositiveInt = 20
     patience: PositiveInt = 5
-    trainable: Cut = "all"
+    trainable: Trainable = "all"
     local: LocalTraining = field(default=LocalTraining(client_lr=0.01, momentum=0.9))
     seed: NonNegativeInt | None = None
 
