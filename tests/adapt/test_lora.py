@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from headstart.adapt import LoraFinetune, LoraMix
@@ -5,6 +6,8 @@ from headstart.engine.order import keyed_order
 from headstart.engine.team import OneClient
 from headstart.models.lora import Lora
 from headstart.models.training import LocalTraining
+from headstart.study.arms import StageSpec, build_stage
+from headstart.study.tuning import trial_stages
 from headstart.testing.world import open_world
 
 LOCAL = LocalTraining(client_lr=0.3)
@@ -21,3 +24,12 @@ def test_a_mixture_lies_on_the_way_from_what_was_received_to_what_was_trained() 
         assert any(not torch.equal(own[name], received[name]) for name in own)
         for name, before in received.items():
             torch.testing.assert_close(found[name], before + weight * (own[name] - before))
+
+
+@pytest.mark.parametrize("weight", [0.5, 0.8, 1.0])
+def test_tuning_never_leaves_the_way(weight: float) -> None:
+    stages = trial_stages("adapt", StageSpec("lora_mix", {"weight": weight}), 32, 0)
+    drawn = [float(build_stage("adapt", stage).weight) for stage in stages]
+    assert min(drawn) >= weight / 2
+    assert max(drawn) <= 1
+    assert len(set(drawn)) == 32

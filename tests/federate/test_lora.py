@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from headstart.core import trees
+from headstart.core.errors import SettingError
 from headstart.core.trees import Params
 from headstart.engine.rounds import run_rounds
 from headstart.engine.serial import Serial
 from headstart.federate import METHODS
 from headstart.models.lora import Lora
 from headstart.models.model import Model
+from headstart.study.arms import build_stage, parse_arm
 from headstart.testing.world import World, open_world
 
 SETTINGS = {"rounds": 2, "rank": 3, "client_lr": 0.3}
@@ -75,3 +77,14 @@ def test_settings_are_flat() -> None:
     method = METHODS["fedit"].build({"rank": 2, "alpha": 4.0, "last": 1, "targets": ("query",)})
     assert asdict(method.trainable) == asdict(Lora(rank=2, alpha=4.0, last=1, targets=("query",)))
     assert "train_a" not in METHODS["fedit"].settings()
+
+
+def test_a_study_file_may_list_the_layers() -> None:
+    arm = parse_arm("a", {"start": "random", "federate": {"method": "fedit", "targets": ["query", "key"]}})
+    assert build_stage("federate", arm.federate[0]).trainable.targets == ("query", "key")
+
+
+@pytest.mark.parametrize("targets", ["query", [1], [["query"]]])
+def test_layers_are_named_in_a_list_of_texts(targets: object) -> None:
+    with pytest.raises(SettingError, match=r"arms\.a\.federate\.targets"):
+        parse_arm("a", {"start": "random", "federate": {"method": "fedit", "targets": targets}})

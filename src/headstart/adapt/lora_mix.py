@@ -34,7 +34,7 @@ class LoraMix:
         accept: keep the result only if it is better on the client's validation data.
     """
 
-    weight: Annotated[float, Field(gt=0, le=1)] = field(default=0.5, metadata={"search": Scale(2)})
+    weight: Annotated[float, Field(gt=0, le=1)] = field(default=0.5, metadata={"search": Scale(2, most=1)})
     epochs: PositiveInt = field(default=5, metadata={"search": Scale(4)})
     local: LocalTraining = LocalTraining()
     adapter: Lora = Lora()

@@ -18,9 +18,15 @@ from headstart.core.errors import SettingError, nearest
 
 @dataclass(frozen=True)
 class Scale:
-    """A tuning range: from the written value divided by ``factor`` to the value times ``factor``, log-uniform."""
+    """A tuning range: from the written value divided by ``factor`` to the value times ``factor``, log-uniform.
+
+    Attributes:
+        factor: above 1.
+        most: what the setting may be at most; None for no limit.
+    """
 
     factor: float
+    most: float | None = None
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from headstart.core.content import hash_tree
@@ -26,6 +27,11 @@ from headstart.models.network import Network
 
 ATTENTION = frozenset({"query", "value", "q_lin", "v_lin", "q_proj", "v_proj"})
 """Layers that are adapted in transformers, as the paper's section 7.1 advises: queries and values."""
+
+
+def _as_tuple(value: Any) -> Any:
+    """Take a study file's list, which is never a tuple."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +50,7 @@ class Lora:
     rank: PositiveInt = 8
     alpha: PositiveFloat = 16.0
     last: PositiveInt | None = None
-    targets: tuple[str, ...] | None = None
+    targets: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] | None = None
     train_a: bool = field(default=True, metadata={"setting": False})
 
     @property

@@ -6,6 +6,7 @@ arms that share their first stages share those stages' trials too, and an interr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def _range(search: Search, values: Mapping[str, Any], name: str) -> BaseDistribu
     centre = values[name]
     if not centre:
         return None
-    low, high = centre / search.factor, centre * search.factor
+    low, high = centre / search.factor, min(centre * search.factor, search.most or math.inf)
     if isinstance(centre, int):
         return IntDistribution(max(1, round(low)), max(1, round(high)), log=True)
     return FloatDistribution(low, high, log=True)
