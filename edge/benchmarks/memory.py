@@ -1,4 +1,7 @@
-"""How much memory fine-tuning takes on a device, above Python with NumPy and ONNX Runtime alone.
+"""How much memory fine-tuning takes on a device, measured and as a study models it.
+
+Measured: the peak of a process above Python with NumPy and ONNX Runtime alone. Modelled: what ``headstart`` says of
+the same work, which is bytes of weights and tensors, runtime and scratch space aside.
 
 ``python edge/benchmarks/memory.py`` needs headstart with its extra ``export``; the device's processes need neither it
 nor PyTorch. Set HEADSTART_WEIGHTS to a folder with ``mobilenet_v2_imagenet`` for the rows of MobileNetV2.
@@ -19,13 +22,10 @@ import numpy as np
 
 SOURCE = Path(__file__).parents[1] / "src"
 PEAK = "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])"
-SETTINGS = {
-    "method": "linear_probe",
-    "epochs": 3,
-    "client_lr": 0.01,
-    "batch_size": 16,
-    "optimizer": "sgd",
-    "momentum": 0.9,
+STEPS = {"client_lr": 0.01, "batch_size": 16, "momentum": 0.9}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "linear_probe": {"method": "linear_probe", "epochs": 3, "optimizer": "sgd", **STEPS},
+    "personal_ridge": {"method": "personal_ridge", "accept": True},
 }
 
 
@@ -35,13 +35,16 @@ def main() -> None:
     print(f"bare python, numpy, onnxruntime: {bare:.1f} MB")
     for name, backbone, side in networks():
         for count in (100, 10_000 if side < 100 else 1_000):
-            with tempfile.TemporaryDirectory() as folder:
-                bundle, data = make(Path(folder), backbone, side, count)
-                code = (
-                    f"from headstart_edge import *\nb = open_bundle({str(bundle)!r})\n"
-                    f"finetune(b, open_data({str(data)!r}, b))\n"
-                )
-                print(f"{name}, {side} px, {count:>6} pictures: {peak(code) - bare:6.1f} MB above it", flush=True)
+            for method in SETTINGS:
+                with tempfile.TemporaryDirectory() as folder:
+                    bundle, data, modelled = make(Path(folder), backbone, side, count, method)
+                    code = (
+                        f"from headstart_edge import *\nb = open_bundle({str(bundle)!r})\n"
+                        f"finetune(b, open_data({str(data)!r}, b))\n"
+                    )
+                    measured = peak(code) - bare
+                row = f"{name}, {side} px, {count:>6} pictures, {method:<14}"
+                print(f"{row}: measured {measured:6.1f} MB, modelled {modelled:6.1f} MB", flush=True)
 
 
 def networks() -> list[tuple[str, str, int]]:
@@ -61,10 +64,12 @@ def peak(code: str) -> float:
     return int(done.stdout.split()[-1]) / 1024
 
 
-def make(folder: Path, backbone: str, side: int, count: int) -> tuple[Path, Path]:
-    """Write a bundle and pictures of noise; what they show takes no other memory."""
+def make(folder: Path, backbone: str, side: int, count: int, method: str) -> tuple[Path, Path, float]:
+    """Write a bundle and pictures of noise (what they show takes no other memory); model the work, in MB."""
     import torch
 
+    from headstart.adapt import METHODS
+    from headstart.costs.arm import Population, arm_costs
     from headstart.export.onnx_files import write_float
     from headstart.models.model import cut_at
     from headstart.models.registry import build
@@ -81,8 +86,9 @@ def make(folder: Path, backbone: str, side: int, count: int) -> tuple[Path, Path
     model, head = cut_at(network, weights, "head")
     write_float(model, torch.zeros(1, 3, side, side, dtype=torch.uint8), bundle / "backbone.onnx")
     save(bundle / "head.safetensors", head)
-    settings: dict[str, Any] = {"labels": ["cat", "dog"], "num_features": network.num_features, "adapt": SETTINGS}
+    settings: dict[str, Any] = {"labels": ["cat", "dog"], "num_features": network.num_features}
     settings |= {"input": {"kind": "image", "channels": 3, "height": side, "width": side}, "backbone": "backbone.onnx"}
+    settings["adapt"] = SETTINGS[method]
     (bundle / "settings.json").write_text(json.dumps(settings))
     files = {
         path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
@@ -95,7 +101,10 @@ def make(folder: Path, backbone: str, side: int, count: int) -> tuple[Path, Path
         inputs[start : start + 500] = rng.integers(0, 256, inputs[start : start + 500].shape, dtype=np.uint8)
     inputs.flush()
     np.save(data / "labels.npy", np.arange(count) % 2)
-    return bundle, data
+    given = {key: value for key, value in SETTINGS[method].items() if key != "method"}
+    population = Population(torch.zeros(1, 3, side, side, dtype=torch.uint8), 1, count)
+    cost = arm_costs(network, weights, (), METHODS[method].build(given), population, sends_weights=True)
+    return bundle, data, cost.peak_memory_bytes / 1e6
 
 
 if __name__ == "__main__":

@@ -16,14 +16,22 @@ CHUNK = 64
 
 
 def add_sums(sums: Tensors, features: Features, rows: Array, labels: Array, classes: int) -> Tensors:
-    """Return ``Z'Z`` and ``Z'Y`` with more examples in them, a few rows at a time."""
+    """Return what ridge needs of all examples, a few rows at a time: ``Z'Y``, and ``Z'Z`` or its root.
+
+    Up to as many examples as features, the rows of ``Z`` are a root of ``Z'Z``, and smaller.
+    """
     width = features.width + 1
-    gram = sums["gram"].copy() if sums else np.zeros((width, width))
     moment = sums["moment"].copy() if sums else np.zeros((width, classes))
-    for some in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
+    parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    for some in parts:
+        moment += _design(features, some).T @ np.eye(classes)[labels[some]]
+    root = sums.get("root", np.zeros((0, width)))
+    if "gram" not in sums and len(root) + len(rows) <= width:
+        return {"root": np.concatenate([root, *(_design(features, some) for some in parts)]), "moment": moment}
+    gram = sums["gram"].copy() if "gram" in sums else root.T @ root
+    for some in parts:
         design = _design(features, some)
         gram += design.T @ design
-        moment += design.T @ np.eye(classes)[labels[some]]
     return {"gram": gram, "moment": moment}
 
 
@@ -41,13 +49,21 @@ def solve(
         penalty: None for the candidate of least leave-one-out error on the examples at hand.
     """
     received = np.concatenate([start["head.weight"].T, start["head.bias"][None]]).astype(np.float64)
-    values, vectors = np.linalg.eigh(sums["gram"])
-    values = np.clip(values, 0, None)
-    projected = vectors.T @ (sums["moment"] - sums["gram"] @ received)
+    values, vectors = _spectrum(sums)
+    projected = vectors.T @ sums["moment"] - values[:, None] * (vectors.T @ received)
     if penalty is None:
         penalty = _best_penalty(values, vectors, projected, received, features, rows, labels)
     head = received + vectors @ (projected / (values + penalty)[:, None])
     return {"head.weight": head[:-1].T.astype(np.float32).copy(), "head.bias": head[-1].astype(np.float32)}
+
+
+def _spectrum(sums: Tensors) -> tuple[Array, Array]:
+    """Return eigenvalues of ``Z'Z`` and their vectors; of a root, only as many as it has rows."""
+    if "root" in sums:
+        _, singular, right = np.linalg.svd(sums["root"], full_matrices=False)
+        return singular**2, right.T
+    values, vectors = np.linalg.eigh(sums["gram"])
+    return np.clip(values, 0, None), vectors
 
 
 def _best_penalty(
