@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 import headstart
+from headstart.cli import federate
 from headstart.core.errors import ClientError, HeadstartError
 
 INTERRUPTED = 130
@@ -115,6 +116,9 @@ def export(
     from headstart.cli.jobs import write_bundle
 
     write_bundle(run, arm, out, seed=seed, study=study, integers=int8, limit=limit, sign=sign)
+
+
+app.add_typer(federate.app, name="federate")
 
 
 def main(arguments: list[str] | None = None) -> None:

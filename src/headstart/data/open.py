@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from headstart.core.errors import SettingError
 from headstart.data import partition, split
 from headstart.data.central import read_central, take_share
@@ -54,7 +56,36 @@ def federate(source: Source, settings: DataSettings, central_source: Source | No
     elif settings.central:
         kept, drawn = take_share(examples, settings.central, settings.seed)
         examples, source, central = examples.take(kept), source.take(kept), examples.take(drawn)
-    members = _members(examples, source, settings, client_column)
+    return _assemble(examples, source, settings, _members(examples, source, settings, client_column), central, notes)
+
+
+def open_client(settings: DataSettings, base: Path, name: str) -> Federation:
+    """Open one client's own file: its whole content is the client's, split as the whole federation would split it.
+
+    Args:
+        settings: how the data are read; ``client``, ``partition`` and ``central`` are not used.
+        base: the folder where relative paths start.
+        name: the client's id, which with ``data.seed`` fixes its split.
+
+    Raises:
+        DataError: a file, a column or an example breaks a rule.
+
+    >>> open_client(DataSettings(source="glyphs"), Path(), "site").clients[0].id
+    'site'
+    """
+    examples, source, notes = read_examples(open_source(settings.source, base), _reading(settings, None))
+    return _assemble(examples, source, settings, {name: np.arange(len(examples))}, None, notes)
+
+
+def _assemble(
+    examples: Examples,
+    source: Source,
+    settings: DataSettings,
+    members: Members,
+    central: Examples | None,
+    notes: tuple[str, ...],
+) -> Federation:
+    """Split every client's examples, check everything, scale columns."""
     clients, fixed_val = _clients(examples, source, settings, members)
     federation = without_unused(Federation(examples, clients, central, notes, fixed_val))
     check_federation(federation)

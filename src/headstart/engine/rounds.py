@@ -21,6 +21,7 @@ from headstart.engine.privates import ByClient, PrivateStore
 from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
 from headstart.engine.team import Team
 from headstart.federate.protocol import Federate, Schedule
+from headstart.federate.robust import AGGREGATES
 from headstart.models.batches import ClientData
 from headstart.models.model import Model
 from headstart.models.training import LocalTraining
@@ -79,6 +80,14 @@ class Federated:
         return replace(self, shared=shared, traffic=traffic, excluded=excluded, rounds=self.rounds + 1)
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """Where a server stands after a round: what the stage has come to, and the server's own state."""
+
+    federated: Federated
+    state: Tree
+
+
 OnRound = Callable[[int, Federated], None]
 """Told the number of finished rounds and what the stage has come to; private trees change from round to round."""
 
@@ -99,6 +108,8 @@ def run_rounds(
     on_round: OnRound | None = None,
     sample: Sample | None = None,
     order: Order = keyed_order,
+    begin: Snapshot | None = None,
+    keep: Callable[[Snapshot], None] | None = None,
 ) -> Federated:
     """Run a federated method to its last round.
 
@@ -114,6 +125,8 @@ def run_rounds(
         on_round: called after every round, and once before the first.
         sample: who takes part in a round; None draws by the seed.
         order: in which order clients meet their examples.
+        begin: where an earlier run stood, whose clients keep their private trees themselves; None begins anew.
+        keep: told where the server stands after every round.
 
     Raises:
         ClientError: more than the allowed share of a cohort failed.
@@ -128,8 +141,10 @@ def run_rounds(
     team = Team(members(clients), activations, order)
     privates = PrivateStore(newcomer, len(team.clients))
     now = Federated(shared, ByClient(privates, team.clients), newcomer)
+    if begin:
+        now, state = begin.federated, begin.state
     with engine.crew(_job(method, model, params, team, privates)) as crew:
-        for round_number in range(method.schedule.rounds):
+        for round_number in range(now.rounds, method.schedule.rounds):
             if on_round:
                 on_round(round_number, now)
             cohort = (sample or sample_cohort)(len(team.clients), method.schedule, seed, round_number)
@@ -137,6 +152,8 @@ def run_rounds(
             check_failures(answers.excluded, len(cohort), max_bad_clients, round_number)
             shared, state = answers.serve(method, model, now.shared, state)
             now = now.after(shared, answers, trees.num_bytes(now.shared) * len(cohort))
+            if keep:
+                keep(Snapshot(now, state))
     if on_round:
         on_round(now.rounds, now)
     return now
@@ -180,7 +197,10 @@ class Answers:
     """What a cohort sent, added up as it came in."""
 
     round: int
+    aggregate: str = "mean"
+    bad_share: float = 0.0
     total: Tree = field(default_factory=dict)
+    updates: list[Tree] = field(default_factory=list)
     weight: float = 0.0
     upload: int = 0
     excluded: list[Exclusion] = field(default_factory=list)
@@ -199,8 +219,16 @@ class Answers:
         """Let the server use what came; a round without answers changes nothing."""
         if not self.weight:
             return shared, state
-        update = self.total if method.reduce == "sum" else trees.scale(self.total, 1 / self.weight)
-        return method.server_update(model, shared, state, update)
+        return method.server_update(model, shared, state, self.combined(method))
+
+    def combined(self, method: Federate) -> Tree:
+        """Return the updates as one."""
+        if method.reduce == "sum":
+            return self.total
+        if self.aggregate == "mean":
+            return trees.scale(self.total, 1 / self.weight)
+        stack = {name: torch.cat([updates[name] for updates in self.updates]) for name in self.total}
+        return AGGREGATES[self.aggregate](stack, self.bad_share)
 
 
 def collect(
@@ -213,7 +241,7 @@ def collect(
     key: tuple[Key, ...],
 ) -> Answers:
     """Have a cohort do its client updates and add them up; bad answers are left out and named."""
-    answers = Answers(now.rounds)
+    answers = Answers(now.rounds, method.schedule.aggregate, method.schedule.bad_share)
     for result in crew.map(now.shared, cohort, key):
         if isinstance(result, Failure):
             answers.exclude([team.clients[result.position].id], result.reason)
@@ -239,6 +267,8 @@ def _take_chunk(answers: Answers, chunk: Chunk, method: Federate, team: Team) ->
         updates, privates = trees.take(updates, good), trees.take(privates, good)
         summed = trees.weighted_sum(updates, weights)
     if len(positions):
+        if answers.aggregate != "mean":
+            answers.updates.append(trees.clone(updates))
         answers.take(summed, float(weights.sum()), trees.num_bytes(updates))
     return positions, privates
 

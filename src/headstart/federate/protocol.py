@@ -15,6 +15,10 @@ Reduction = Literal["mean", "sum"]
 """How client updates become one: mean weighted by numbers of examples, or plain sum."""
 
 
+Aggregate = Literal["mean", "trimmed_mean", "median", "krum"]
+"""How an averaging server combines updates."""
+
+
 class Begin(NamedTuple):
     """Where a method begins.
 
@@ -37,11 +41,15 @@ class Schedule:
         rounds: exchanges between the server and a cohort.
         cohort_size: number of clients sampled each round, without replacement; None for all.
         client_dropout: probability that a sampled client does not answer.
+        aggregate: how updates become one: their mean weighted by examples, or a robust statistic of equal weights.
+        bad_share: share of clients that ``trimmed_mean`` and ``krum`` may take for faulty, in [0, 0.5).
     """
 
     rounds: PositiveInt = 20
     cohort_size: PositiveInt | None = None
     client_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    aggregate: Aggregate = "mean"
+    bad_share: Annotated[float, Field(ge=0, lt=0.5)] = 0.2
 
     def cohort_of(self, population: int) -> int:
         """Return how many of so many clients are sampled each round.

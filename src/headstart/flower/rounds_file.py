@@ -1,0 +1,71 @@
+"""The rounds of a stage on disk, so that a server that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from headstart.core.trees import Tree
+from headstart.engine.rounds import Exclusion, Federated, Snapshot, Traffic
+from headstart.models.weights import save
+
+
+@dataclass(frozen=True)
+class RoundsFile:
+    """One file per stage, written anew after every round; a cut leaves the last round's or this one's.
+
+    Attributes:
+        folder: where it lies.
+        name: of the stage.
+        key: content of the stage: rounds of another one are not taken.
+    """
+
+    folder: Path
+    name: str
+    key: str
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / f"{self.name}.safetensors"
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Keep where the server stands."""
+        now = snapshot.federated
+        facts = {
+            "key": self.key,
+            "rounds": now.rounds,
+            "traffic": asdict(now.traffic),
+            "excluded": [asdict(one) for one in now.excluded],
+        }
+        tree = {f"shared/{name}": value for name, value in now.shared.items()}
+        tree |= {f"state/{name}": value for name, value in snapshot.state.items()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save(self.path, {name: value.contiguous() for name, value in tree.items()}, {"facts": json.dumps(facts)})
+
+    def get(self, newcomer: Tree) -> Snapshot | None:
+        """Return where the server stood; None where this stage has no round yet."""
+        if not self.path.is_file():
+            return None
+        with safe_open(self.path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+        if facts.get("key") != self.key:
+            return None
+        tree = load_file(self.path)
+        excluded = tuple(Exclusion(**one) for one in facts["excluded"])
+        shared, state = (
+            {name.removeprefix(part): value for name, value in tree.items() if name.startswith(part)}
+            for part in ("shared/", "state/")
+        )
+        now = Federated(shared, {}, newcomer, Traffic(**facts["traffic"]), excluded, facts["rounds"])
+        return Snapshot(now, state)
+
+    def put_facts(self, facts: Mapping[str, Any]) -> None:
+        """Keep the stage's bytes beside it."""
+        self.path.with_suffix(".json").write_text(json.dumps(dict(facts)), encoding="utf-8")

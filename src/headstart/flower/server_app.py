@@ -1,0 +1,67 @@
+"""The app that Flower starts beside its SuperLink: it waits for the sites, then runs one arm or a probe."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from headstart.core.errors import ClientError, SettingError, nearest
+from headstart.flower.grid import GridAsk
+from headstart.flower.keys import signs_with
+from headstart.flower.report import run_probe, write_arm
+from headstart.flower.server import open_server, run_arm
+from headstart.study.arms import ArmSpec
+from headstart.study.load import load_study
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run what the run's settings say."""
+    said = context.run_config
+    file = load_study(Path(str(said["study"])))
+    ask = GridAsk(grid, timeout=float(said["timeout"]), enough=float(said["enough"]))
+    seed = int(said["seed"])
+    sign = signs_with(Path(str(said["sign"]))) if said["sign"] else None
+    addresses = wait_for(grid, int(said["sites"]), float(said["wait"]))
+    server = open_server(file, ask, addresses, Path(str(said["out"])), seed, sign, tell)
+    if said["arm"] == "probe":
+        run_probe(server)
+    else:
+        write_arm(server, run_arm(server, chosen(file.arms, str(said["arm"]))))
+
+
+def tell(text: str) -> None:
+    """Say what is being done, in the run's log."""
+    print(text, flush=True)
+
+
+def chosen(arms: tuple[ArmSpec, ...], name: str) -> ArmSpec:
+    """Return the arm of this name.
+
+    Raises:
+        SettingError: the study file has none.
+    """
+    known = {arm.name: arm for arm in arms}
+    if name not in known:
+        raise SettingError(f"--arm: must be written in the study file, received {name!r}; {nearest(name, known)}")
+    return known[name]
+
+
+def wait_for(grid: Any, sites: int, seconds: float) -> list[int]:
+    """Return the addresses of the sites, once so many are there.
+
+    Raises:
+        ClientError: the time is up.
+    """
+    end = time.monotonic() + seconds
+    while len(found := sorted(grid.get_node_ids())) < sites:
+        if time.monotonic() > end:
+            raise ClientError(f"federation: {sites} sites were to come within {seconds:g} s, received {len(found)}")
+        time.sleep(0.5)
+    return found
