@@ -184,3 +184,29 @@ def test_a_probe_is_the_simulations_closed_forms(folder: Path, file: StudyFile, 
     assert 0 <= found["skew"] < 0.5
     best = max(found["means"][name] for name in ("global", "personal"))
     np.testing.assert_allclose(found["ceiling"], best - found["means"]["local"])
+
+
+def test_masked_sums_give_the_same_answer(folder: Path, file: StudyFile, tmp_path: Path) -> None:
+    plain = run_probe(_open(file, InProcess(_sites(folder, tmp_path / "a")), tmp_path / "one"))
+    ask = InProcess(_sites(folder, tmp_path / "b", masked=True))
+    found = run_probe(_open(file, ask, tmp_path / "two"), secure=True)
+    assert found["penalty"] == plain["penalty"]
+    for name in NAMES:
+        assert found["scores"][name] == pytest.approx(plain["scores"][name], abs=1e-5)
+    with pytest.raises(ClientError, match="sends masked sums only"):
+        run_probe(_open(file, ask, tmp_path / "three"))
+
+
+def test_a_lost_client_leaves_masked_sums_unread(folder: Path, file: StudyFile, tmp_path: Path) -> None:
+    def lost(request: Any, said: Any, tree: Any) -> Any:
+        return _lost(said, tree) if request.kind == "sums" and request.site == 1 else (said, tree)
+
+    ask = InProcess(_sites(folder, tmp_path / "sites"), lost)
+    with pytest.raises(ClientError, match="sums of 3 of 4 clients came"):
+        run_probe(_open(file, ask, tmp_path / "out"), secure=True)
+
+
+def test_noise_is_said_with_its_promise(folder: Path, file: StudyFile, tmp_path: Path) -> None:
+    found = run_probe(_open(file, InProcess(_sites(folder, tmp_path / "a", noise=2.0)), tmp_path / "out"), noise=1.0)
+    assert found["epsilon"] == pytest.approx(1.99, abs=0.1)
+    assert set(found["scores"]) == set(NAMES)

@@ -87,7 +87,7 @@ def node(
 @app.command()
 def run(
     study: Study,
-    arm: Annotated[str, typer.Option(help="The arm to run, or 'probe'.", show_default=False)],
+    arm: Annotated[str, typer.Option(help="The arm to run.", show_default=False)],
     sites: Annotated[int, typer.Option(min=1, help="Clients to wait for.")] = 1,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-federated when not given.")] = None,
@@ -100,11 +100,34 @@ def run(
         int, typer.Option(min=0, help="Start everything here, with this many of the study's clients.")
     ] = 0,
 ) -> None:
-    """Run one arm over the clients, or the probe: the answer in two messages."""
+    """Run one arm over the clients."""
     from headstart.cli.jobs import run_federated
 
     options = {"sites": sites, "seed": seed, "timeout": timeout, "enough": enough}
     run_federated(study, arm, out, (address, keys, home), options, local)
+
+
+def probe(
+    study: Study,
+    sites: Annotated[int, typer.Option(min=1, help="Clients to wait for.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-federated when not given.")] = None,
+    address: Address = "127.0.0.1:8000",
+    keys: Keys = Path("keys"),
+    home: Home = Path("flower"),
+    timeout: Annotated[float, typer.Option(help="Seconds that clients have to answer a request.")] = 600.0,
+    secure: Annotated[bool, typer.Option(help="Hide each client's sums under masks; 3 clients or more.")] = False,
+    noise: Annotated[float, typer.Option(min=0, help="Noise on each client's sums, in sensitivities.")] = 0.0,
+    bound: Annotated[float, typer.Option(min=1.1, help="Length to which features are clipped, with noise.")] = 10.0,
+    local: Annotated[
+        int, typer.Option(min=0, help="Start everything here, with this many of the study's clients.")
+    ] = 0,
+) -> None:
+    """Ask real clients in two messages whether to fine-tune, to federate, or to do both; no example leaves them."""
+    from headstart.cli.jobs import run_federated
+
+    options = {"sites": sites, "seed": seed, "timeout": timeout, "secure": secure, "noise": noise, "bound": bound}
+    run_federated(study, "probe", out, (address, keys, home), options, local)
 
 
 @app.command()

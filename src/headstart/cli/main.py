@@ -118,6 +118,7 @@ def export(
     write_bundle(run, arm, out, seed=seed, study=study, integers=int8, limit=limit, sign=sign)
 
 
+app.command(name="probe")(federate.probe)
 app.add_typer(federate.app, name="federate")
 
 

@@ -28,6 +28,8 @@ def site_of(node: Any) -> Site:
         data=Path(str(node["data"])),
         state=Path(str(node["state"])),
         policy=str(node.get("policy", "updates")),
+        noise=float(node.get("noise", 0.0)),
+        masked=bool(node.get("masked", False)),
         signer=read_public_key(Path(str(signer))) if signer else None,
     )
 

@@ -7,8 +7,8 @@ fewer examples than features the span of the examples themselves: see ``docs/fed
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from headstart.core.trees import Params, Tree
 from headstart.evidence.metrics import pooled_metrics
 from headstart.federate.closed_form import class_sums, unpack_symmetric
 from headstart.federate.ridge import Ridge
-from headstart.models.batches import ClientData
+from headstart.flower.noise import clip_rows
+from headstart.models.batches import Batch, ClientData, Passes
 from headstart.models.model import Model, head_logits
 
 PENALTIES = tuple(10.0**power for power in range(-3, 7))
@@ -29,11 +30,37 @@ HEADS = ("local", "global", "personal")
 METRIC = "balanced_accuracy"
 
 
-def sums(model: Model, data: ClientData) -> Tree:
-    """Return what a client sends: ``Z'Z`` (its upper triangle), ``Z'Y``, and the numbers of examples per class."""
-    sent, _ = Ridge().client_update(model, {}, {}, data)
+def sums(model: Model, data: ClientData, bound: float | None = None) -> Tree:
+    """Return what a client sends: ``Z'Z`` (its upper triangle), ``Z'Y``, and the numbers of examples per class.
+
+    Args:
+        model: cut at the head.
+        data: the client's examples.
+        bound: length to which rows of ``Z`` are clipped; None leaves them.
+    """
     batch = data.everything(model)
+    if bound is not None:
+        batch = replace(batch, inputs=clip_rows(batch.inputs, bound))
+    sent, _ = Ridge().client_update(model, {}, {}, _Whole(batch))
     return {**sent, "counts": class_sums(batch, model.network.num_classes)["counts"]}
+
+
+@dataclass(frozen=True, eq=False)
+class _Whole:
+    """A client whose examples are one batch."""
+
+    batch: Batch
+
+    def everything(self, model: Model) -> Batch:
+        """Return it."""
+        return self.batch
+
+    def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
+        """Yield it once."""
+        yield self.batch
+
+    def walk(self, model: Model, params: Params, passes: Passes) -> None:
+        """Return nothing."""
 
 
 def compare(model: Model, head: Params, data: ClientData, val: ClientData) -> dict[str, Any]:
@@ -66,21 +93,18 @@ class Solved:
         head: the global one.
         penalty: that predicts the validation sums best.
         error: mean squared error of one-hot labels there.
-        counts: ``(clients, classes)`` training examples.
     """
 
     head: Params
     penalty: float
     error: float
-    counts: np.ndarray[Any, Any]
 
 
-def solve(clients: Sequence[Tree], dtype: torch.dtype = torch.float32) -> Solved:
-    """Solve for the global head; its penalty is chosen on the sums of validation data.
+def solve(total: Tree, dtype: torch.dtype = torch.float32) -> Solved:
+    """Solve for the global head from all clients' sums; its penalty is chosen on those of validation data.
 
     With ``G_v``, ``M_v`` of those, the squared error is ``tr(W'G_v W) - 2 tr(W'M_v) + n_v``: no example is needed.
     """
-    total = {name: torch.stack([client[name] for client in clients]).sum(0) for name in clients[0]}
     size = len(total["train/moment"])
     gram, val_gram = (unpack_symmetric(total[f"{part}/gram"], size) for part in ("train", "val"))
     values, vectors = torch.linalg.eigh(gram)
@@ -92,8 +116,7 @@ def solve(clients: Sequence[Tree], dtype: torch.dtype = torch.float32) -> Solved
     best = int(np.argmin(errors))
     weights = torch.linalg.solve(gram + PENALTIES[best] * torch.eye(size, dtype=gram.dtype), total["train/moment"])
     head = {"head.weight": weights[:-1].mT.to(dtype).contiguous(), "head.bias": weights[-1].to(dtype)}
-    counts = np.stack([client["train/counts"].numpy() for client in clients])
-    return Solved(head, PENALTIES[best], errors[best], counts)
+    return Solved(head, PENALTIES[best], errors[best])
 
 
 def _squared_error(weights: Tensor, gram: Tensor, moment: Tensor, counts: Tensor) -> float:

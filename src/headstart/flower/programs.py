@@ -29,6 +29,9 @@ RUN_SETTINGS: Mapping[str, str | int | float] = {
     "timeout": 600.0,
     "enough": 1.0,
     "sign": "",
+    "secure": False,
+    "noise": 0.0,
+    "bound": 10.0,
 }
 """What ``flwr run --run-config`` may set, with defaults."""
 

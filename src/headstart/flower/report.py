@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
+from headstart.core import trees
+from headstart.core.errors import ClientError
 from headstart.core.files import write_json
-from headstart.core.trees import num_bytes
+from headstart.core.trees import Tree, num_bytes
 from headstart.flower import probe
+from headstart.flower.masks import unmask
+from headstart.flower.messages import Reply
+from headstart.flower.noise import DELTA, epsilon
 from headstart.flower.server import Server, send_start
 
 
@@ -28,39 +34,74 @@ def write_arm(server: Server, found: Mapping[str, Any]) -> None:
     server.tell(f"{found['arm']}: mean client {metric} {mean}")
 
 
-def run_probe(server: Server) -> dict[str, Any]:
-    """Ask the question in two messages, and write ``probe.json``."""
-    begin, told = time.monotonic(), {}
-    values = send_start(server)
-    sums, up = {}, 0
-    for reply in server.send("sums", server.members, values, {}):
+def run_probe(server: Server, *, secure: bool = False, noise: float = 0.0, bound: float = 10.0) -> dict[str, Any]:
+    """Ask the question in two messages, and write ``probe.json``.
+
+    Args:
+        server: with the sites that are there.
+        secure: hide each client's sums under masks, so that only their total can be read.
+        noise: on each client's sums, in sensitivities; clients may add more.
+        bound: length to which rows are clipped where there is noise.
+
+    Raises:
+        ClientError: no client sends sums, or one was lost whose masks the others have used.
+    """
+    begin, told, scores = time.monotonic(), dict[str, str](), dict[str, Any]()
+    values = {**send_start(server), "noise": noise, "bound": bound}
+    who = [one for one in server.members if one.sends]
+    if secure:
+        values |= {"keys": {one.id: one.key for one in who}, "round_name": secrets.token_hex(16)}
+    found: dict[str, Reply] = {}
+    for reply in server.send("sums", who, values, {}):
         name = server.name_of(reply.site)
-        if reply.error:
-            told[name] = reply.error
-        else:
-            sums[name], up = reply.tree, max(up, reply.num_bytes)
-    solved = probe.solve(list(sums.values()), server.lab.dtype)
-    scores = {}
-    for reply in server.send("heads", [one for one in server.members if one.id in sums], values, solved.head):
+        found |= {} if reply.error else {name: reply}
+        told |= {name: reply.error} if reply.error else {}
+    _check_sums(found, told, len(who), secure)
+    total = _total([reply.tree for reply in found.values()], secure)
+    solved = probe.solve(total, server.lab.dtype)
+    for reply in server.send("heads", who, {k: v for k, v in values.items() if k != "keys"}, solved.head):
         name = server.name_of(reply.site)
-        if reply.error:
-            told[name] = reply.error
-        else:
-            scores[name] = dict(reply.values)
-    found = {
+        scores |= {} if reply.error else {name: dict(reply.values)}
+        told |= {name: reply.error} if reply.error else {}
+    result = {
         **probe.decide(scores, min_effect=server.file.settings.decision.min_effect),
         "scores": scores,
-        "skew": probe.skew(solved.counts),
+        "skew": None if secure else probe.skew(np.stack([r.tree["train/counts"].numpy() for r in found.values()])),
         "penalty": solved.penalty,
-        "bytes_up": up,
+        "bytes_up": max(reply.num_bytes for reply in found.values()),
         "bytes_down": num_bytes(solved.head),
+        "epsilon": _finite(epsilon(min(float(reply.values.get("noise", 0)) for reply in found.values()))),
+        "delta": DELTA,
         "left_out": told,
         "seconds": time.monotonic() - begin,
     }
     server.out.mkdir(parents=True, exist_ok=True)
-    write_json(server.out / "probe.json", found)
-    server.tell(probe_sentence(found))
-    return json.loads(json.dumps(found))
+    write_json(server.out / "probe.json", result)
+    server.tell(probe_sentence(result))
+    return result
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _check_sums(found: Mapping[str, Reply], told: Mapping[str, str], asked: int, secure: bool) -> None:
+    if not found or (secure and len(found) < asked):
+        lost = "; ".join(f"'{name}': {reason}" for name, reason in told.items()) or "none was asked"
+        raise ClientError(
+            f"probe: sums of {len(found)} of {asked} clients came ({lost}); run it again without those lost"
+        )
+    shapes = {tuple((name, tuple(v.shape)) for name, v in sorted(reply.tree.items())) for reply in found.values()}
+    if len(shapes) > 1 or not (secure or all(trees.is_finite(reply.tree) for reply in found.values())):
+        raise ClientError(
+            "probe: the clients' sums must be finite and of one shape, received others; nothing was solved"
+        )
+
+
+def _total(sums: list[Tree], secure: bool) -> Tree:
+    if secure:
+        return unmask(sums)
+    return {name: torch.stack([tree[name] for tree in sums]).sum(0) for name in sums[0]}
 
 
 def probe_sentence(found: Mapping[str, Any]) -> str:
@@ -71,6 +112,10 @@ def probe_sentence(found: Mapping[str, Any]) -> str:
         f"verdict: {found['verdict']}\n"
         f"mean balanced accuracy on the clients' own validation data: {scores}\n"
         f"federation adds {found['ceiling']:+.3f} at most (interval {low:+.3f} to {high:+.3f}, "
-        f"{found['clients']} clients); skew of classes {found['skew']:.2f}\n"
+        f"{found['clients']} clients); skew of classes {_told(found['skew'])}\n"
         f"{found['bytes_up']} bytes up and {found['bytes_down']} down per client, {found['seconds']:.1f} s"
     )
+
+
+def _told(value: float | None) -> str:
+    return "not told" if value is None else f"{value:.2f}"

@@ -56,12 +56,14 @@ class Member:
         id: the client's name.
         sends: whether its operator lets updates leave.
         sizes: numbers of examples, if its operator says them.
+        key: public key of its masks, in hex.
     """
 
     address: int
     id: str
     sends: bool
     sizes: Mapping[str, int]
+    key: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ class Server:
         data = {**dataclasses.asdict(self.file.data), "classes": list(self.lab.federation.examples.classes)}
         model = dataclasses.asdict(self.file.model)
         dtype = str(self.lab.dtype).removeprefix("torch.")
-        return json.loads(json.dumps({"data": data, "model": model, "dtype": dtype, "seed": self.seed}))
+        return dict(json.loads(json.dumps({"data": data, "model": model, "dtype": dtype, "seed": self.seed})))
 
     def name_of(self, address: int) -> str:
         """Return the id of the client at an address."""
@@ -135,7 +137,7 @@ def open_server(
     if not here:
         raise ClientError("federation: no site answered; start them with 'headstart federate node'")
     lab = _lab(file, [reply.values for reply in here])
-    found = [Member(r.site, r.values["client"], r.values["sends"], r.values["sizes"]) for r in here]
+    found = [Member(r.site, r.values["client"], r.values["sends"], r.values["sizes"], r.values["key"]) for r in here]
     _check_names(found)
     return Server(file, ask, tuple(sorted(found, key=lambda one: one.id)), lab, out, seed, sign, tell)
 

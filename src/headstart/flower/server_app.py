@@ -31,7 +31,7 @@ def main(grid: Grid, context: Context) -> None:
     addresses = wait_for(grid, int(said["sites"]), float(said["wait"]))
     server = open_server(file, ask, addresses, Path(str(said["out"])), seed, sign, tell)
     if said["arm"] == "probe":
-        run_probe(server)
+        run_probe(server, secure=bool(said["secure"]), noise=float(said["noise"]), bound=float(said["bound"]))
     else:
         write_arm(server, run_arm(server, chosen(file.arms, str(said["arm"]))))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from headstart.core.content import hash_json
 from headstart.core.errors import ClientError, SettingError, require
 from headstart.core.trees import Params, Tree
+from headstart.flower.masks import Secret, new_secret
 from headstart.flower.messages import digest
 from headstart.models.weights import save
 
@@ -72,6 +74,32 @@ class Shelf:
         tree = {f"before/{name}": value for name, value in before.items()}
         tree |= {f"after/{name}": value for name, value in after.items()}
         save(self._private(stage), {**tree, "round": torch.tensor(round_number)})
+
+    def new_secret(self) -> Secret:
+        """Make the key of this site's masks anew, and keep it for the sums that follow."""
+        secret = new_secret()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._secret.unlink(missing_ok=True)
+        with os.fdopen(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secret.private_bytes_raw())
+        return secret
+
+    def secret(self) -> Secret:
+        """Return the key of this site's masks, once: no two rounds are hidden by the same masks.
+
+        Raises:
+            ClientError: it was used already.
+        """
+        if not self._secret.is_file():
+            raise ClientError("the key of this site's masks was used already; begin the probe again")
+        x25519 = require("cryptography.hazmat.primitives.asymmetric.x25519", "flower")
+        found = x25519.X25519PrivateKey.from_private_bytes(self._secret.read_bytes())
+        self._secret.unlink()
+        return found
+
+    @property
+    def _secret(self) -> Path:
+        return self.folder / "masks.key"
 
     def put_own(self, weights: Params) -> None:
         """Keep what this site predicts with from now on."""

@@ -22,7 +22,9 @@ from headstart.engine.rounds import Federated
 from headstart.engine.serial import Serial
 from headstart.engine.team import OneClient
 from headstart.flower import probe
+from headstart.flower.masks import mask, public_of
 from headstart.flower.messages import Kind
+from headstart.flower.noise import add_noise
 from headstart.flower.shelf import Shelf
 from headstart.models.model import Model, cut_at
 from headstart.models.spec import ModelSpec
@@ -50,6 +52,8 @@ class Site:
         state: folder for what it receives and learns.
         policy: what may leave, one of ``POLICIES``.
         signer: the only public key (Ed25519, 32 bytes) whose models it takes; None takes any.
+        noise: least noise on the sums of a probe, in sensitivities.
+        masked: whether it sends sums under masks only.
     """
 
     name: str
@@ -57,6 +61,8 @@ class Site:
     state: Path
     policy: str = "updates"
     signer: bytes | None = None
+    noise: float = 0.0
+    masked: bool = False
 
     def __post_init__(self) -> None:
         """Check the policy."""
@@ -97,6 +103,7 @@ def hello(site: Site, values: Mapping[str, Any], tree: Tree) -> Answer:
         "columns": list(examples.columns),
         "shape": list(examples.shape),
         "sends": site.allows("updates"),
+        "key": public_of(site.shelf.new_secret()) if site.allows("updates") else "",
         "sizes": sizes if site.allows("counts") else {},
     }, {}
 
@@ -150,9 +157,17 @@ def sums(site: Site, values: Mapping[str, Any], tree: Tree) -> Answer:
     lab, client, weights = open_model(site, values)
     model, _ = cut_at(_network(lab, values), weights, "head")
     parts = {"train": _data(lab, client, ()), "val": _data(lab, replace(client, train=client.val), ())}
-    return {}, {
-        f"{part}/{name}": each for part, data in parts.items() for name, each in probe.sums(model, data).items()
-    }
+    level = max(site.noise, float(values.get("noise", 0.0)))
+    bound = float(values.get("bound", 0.0)) if level else None
+    found = {f"{p}/{name}": each for p, data in parts.items() for name, each in probe.sums(model, data, bound).items()}
+    if bound is not None:
+        found = add_noise(found, level, bound)
+    if "keys" in values:
+        keys = {str(name): str(key) for name, key in values["keys"].items()}
+        found = mask(found, site.name, site.shelf.secret(), keys, str(values["round_name"]))
+    elif site.masked:
+        raise ClientError(f"'{site.name}' sends masked sums only; run the probe with secure sums")
+    return {"noise": level}, found
 
 
 def heads(site: Site, values: Mapping[str, Any], tree: Tree) -> Answer:
