@@ -152,7 +152,7 @@ def run_federated(
     path: Path, arm: str, out: Path | None, where: tuple[str, Path, Path], options: dict[str, Any], local: int
 ) -> None:
     """Run an arm, or the probe, over a real federation; or over one that is started here for the purpose."""
-    from headstart.flower.local import finished, run_on, running, write_site_files
+    from headstart.flower.local import LAST, finished, run_on, running, write_site_files
     from headstart.flower.programs import Link, wait_for_port
 
     file = load_study(path)
@@ -162,11 +162,12 @@ def run_federated(
         )
     folder = (out or Path("runs") / f"{file.settings.name}-federated").resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / LAST).unlink(missing_ok=True)
     said = {"study": str(path.resolve()), "arm": arm, "out": str(folder), **options}
     if local:
         from headstart.data import open_federation
 
-        sites = write_site_files(open_federation(file.data, file.folder), folder / "sites", local)
+        sites = write_site_files(open_federation(file.data, file.folder), file.data, folder / "sites", local)
         with running(sites, folder / "local") as link:
             run_on(link, folder, {**said, "sites": local, "sign": str(link.keys / "signer.pem")})
     else:
@@ -174,5 +175,5 @@ def run_federated(
         wait_for_port(link.address)
         signer = link.keys / "signer.pem"
         run_on(link, folder, {**said, "sign": str(signer.resolve()) if signer.is_file() else ""})
-    finished(folder, arm, options["seed"])
+    finished(folder)
     console.print(f"results {folder}", highlight=False)

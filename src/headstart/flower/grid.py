@@ -89,9 +89,9 @@ class GridAsk:
         end = self.clock() + self.timeout
         while waiting and self.clock() < end:
             for message in self.grid.pull_messages(list(waiting)):
-                reply = self._read(message)
-                waiting.pop(message.metadata.reply_to_message_id, None)
-                found[reply.site] = reply
+                site = waiting.pop(message.metadata.reply_to_message_id, None)
+                if site is not None:
+                    found[site] = self._read(message, site)
             if len(found) >= self.enough * len(sites) and waiting:
                 end = min(end, self.clock() + self.grace)
             if waiting:
@@ -99,8 +99,7 @@ class GridAsk:
         missing = {site: Reply(site, error=f"it did not answer within {self.timeout:g} s") for site in waiting.values()}
         return [{**missing, **found}[site] for site in sites.values()]
 
-    def _read(self, message: Any) -> Reply:
-        site = message.metadata.src_node_id
+    def _read(self, message: Any, site: int) -> Reply:
         if message.has_error():
             return Reply(site, error=f"it failed: {message.error.reason or 'code ' + str(message.error.code)}")
         try:

@@ -15,7 +15,7 @@ EXTRA = "flower"
 
 
 def make_keys(folder: Path, hosts: Sequence[str], sites: Sequence[str], days: int = 365) -> None:
-    """Write ``ca.crt``, ``server.pem`` and ``server.key``, ``signer.pem`` and ``signer.pub``, ``sites/NAME`` and ``.pub``.
+    """Write ``ca.crt``, ``server.pem`` and ``.key``, ``signer.pem`` and ``.pub``, and ``sites/NAME`` with its ``.pub``.
 
     The CA's own key is not kept: new certificates mean a new CA, and there is no key that could make another server.
 

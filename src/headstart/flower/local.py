@@ -14,13 +14,25 @@ import numpy as np
 
 from headstart.core.errors import ClientError, SettingError
 from headstart.data.examples import Array, Examples
-from headstart.data.federation import Federation
+from headstart.data.federation import Client, Federation, Split
+from headstart.data.settings import DataSettings
 from headstart.flower.keys import make_keys
 from headstart.flower.programs import NAME, Link, follow, free_ports, program, run_config, wait_for_port, write_app
 
+LAST = "last.json"
+"""What the last run came to."""
 
-def write_site_files(federation: Federation, folder: Path, count: int) -> dict[str, Path]:
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+def write_site_files(federation: Federation, settings: DataSettings, folder: Path, count: int) -> dict[str, Path]:
     """Write the examples of the first clients as one Parquet file each: pictures as PNG, tables as columns.
+
+    Args:
+        federation: of the study.
+        settings: whose names the columns take.
+        folder: to write into.
+        count: how many clients.
 
     Raises:
         SettingError: there are fewer clients, or they hold texts.
@@ -33,20 +45,24 @@ def write_site_files(federation: Federation, folder: Path, count: int) -> dict[s
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
     for client in clients[:count]:
-        rows = np.sort(np.concatenate([client.train, client.val, client.test]))
         found[client.id] = folder / f"{client.id}.parquet"
-        _write_parquet(federation.examples, rows, found[client.id])
+        _write_parquet(federation.examples, client, settings, found[client.id])
     return found
 
 
-def _write_parquet(examples: Examples, rows: Array, path: Path) -> None:
+def _write_parquet(examples: Examples, client: Client, settings: DataSettings, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    rows = np.sort(np.concatenate([client.train, client.val, client.test]))
     inputs = examples.inputs[rows]
-    columns: dict[str, Any] = {"label": [examples.classes[label] for label in examples.labels[rows]]}
+    columns: dict[str, Any] = {settings.label: [examples.classes[label] for label in examples.labels[rows]]}
+    if settings.split.column:
+        columns[settings.split.column] = [next(part for part in SPLITS if row in client.indices(part)) for row in rows]
     if examples.kind == "image":
-        columns["image"] = [{"bytes": _png(one), "path": f"{row}.png"} for one, row in zip(inputs, rows, strict=True)]
+        columns[settings.image or "image"] = [
+            {"bytes": _png(one), "path": f"{row}.png"} for one, row in zip(inputs, rows, strict=True)
+        ]
     else:
         columns |= {name: inputs[:, number] for number, name in enumerate(examples.columns)}
     pq.write_table(pa.table(columns), path)
@@ -115,16 +131,13 @@ def run_on(link: Link, folder: Path, values: dict[str, str | int | float]) -> in
     )
 
 
-def finished(out: Path, arm: str, seed: int) -> dict[str, Any]:
-    """Return what a run wrote of an arm.
+def finished(out: Path) -> dict[str, Any]:
+    """Return what the last run wrote.
 
     Raises:
         ClientError: it wrote nothing.
     """
-    path = out / ("probe.json" if arm == "probe" else "federation.jsonl")
+    path = out / LAST
     if not path.is_file():
         raise ClientError(f"federate run: the run ended without a result in '{out}'; its log above says why")
-    if arm == "probe":
-        return dict(json.loads(path.read_text()))
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return dict([line for line in lines if (line["arm"], line["seed"]) == (arm, seed)][-1])
+    return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -35,12 +35,18 @@ RUN_SETTINGS: Mapping[str, str | int | float] = {
 }
 """What ``flwr run --run-config`` may set, with defaults."""
 
+HALF = """from headstart.flower.{name}_app import app
+
+__all__ = ["app"]
+"""
+
 APP = {
-    "headstart_app/__init__.py": '"""A Flower app that runs Headstart\'s arms."""\n',
-    "headstart_app/client.py": '"""The site\'s half."""\n\nfrom headstart.flower.client_app import app\n\n__all__ = ["app"]\n',
-    "headstart_app/server.py": '"""The server\'s half."""\n\nfrom headstart.flower.server_app import app\n\n__all__ = ["app"]\n',
+    "headstart_app/__init__.py": "",
+    "headstart_app/client.py": HALF.format(name="client"),
+    "headstart_app/server.py": HALF.format(name="server"),
     "LICENSE": "Apache-2.0, as Headstart itself.\n",
 }
+"""The files of the app that Flower sends around."""
 
 PROJECT = """[build-system]
 requires = ["hatchling"]

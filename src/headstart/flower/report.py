@@ -21,7 +21,7 @@ from headstart.flower.noise import DELTA, epsilon
 from headstart.flower.server import Server, send_start
 
 
-def write_arm(server: Server, found: Mapping[str, Any]) -> None:
+def say_arm(server: Server, found: Mapping[str, Any]) -> None:
     """Say each client's score, and who was left out."""
     metric, scores = server.file.settings.decision.metric, []
     for name, facts in sorted(found["clients"].items()):

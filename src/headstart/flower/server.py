@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -302,8 +303,11 @@ def _federate(server: Server, stage: Stage, spec: StageSpec, name: str) -> Stage
     expected = Expected.of(method.client_update(model, first.shared, first.private, dummy)[0], method.reduce)
     said = {"stage": {"method": spec.method, "settings": dict(spec.settings)}, "stage_key": key, **stage.values}
 
+    begin = time.monotonic()
+
     def keep(snapshot: Snapshot) -> None:
-        server.tell(f"federate {spec.method}, round {snapshot.federated.rounds} of {method.schedule.rounds}")
+        done, seconds = snapshot.federated.rounds, time.monotonic() - begin
+        server.tell(f"federate {spec.method}, round {done} of {method.schedule.rounds}, {seconds:.1f} s so far")
         file.put(snapshot)
 
     found = run_rounds(

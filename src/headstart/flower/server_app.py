@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from headstart.core.errors import ClientError, SettingError, nearest
+from headstart.core.errors import ClientError, HeadstartError, SettingError, nearest
+from headstart.core.files import write_json
 from headstart.flower.grid import GridAsk
 from headstart.flower.keys import signs_with
-from headstart.flower.report import run_probe, write_arm
+from headstart.flower.local import LAST
+from headstart.flower.report import run_probe, say_arm
 from headstart.flower.server import open_server, run_arm
 from headstart.study.arms import ArmSpec
 from headstart.study.load import load_study
@@ -22,18 +25,28 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Run what the run's settings say."""
-    said = context.run_config
+    """Run what the run's settings say; an error is one line of the run's log."""
+    try:
+        found = run(grid, context.run_config)
+    except HeadstartError as error:
+        tell(f"error: {error}")
+    else:
+        write_json(Path(str(context.run_config["out"])) / LAST, found)
+
+
+def run(grid: Any, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Run one arm, or the probe, and return what it came to."""
     file = load_study(Path(str(said["study"])))
     ask = GridAsk(grid, timeout=float(said["timeout"]), enough=float(said["enough"]))
-    seed = int(said["seed"])
     sign = signs_with(Path(str(said["sign"]))) if said["sign"] else None
     addresses = wait_for(grid, int(said["sites"]), float(said["wait"]))
-    server = open_server(file, ask, addresses, Path(str(said["out"])), seed, sign, tell)
+    server = open_server(file, ask, addresses, Path(str(said["out"])), int(said["seed"]), sign, tell)
     if said["arm"] == "probe":
-        run_probe(server, secure=bool(said["secure"]), noise=float(said["noise"]), bound=float(said["bound"]))
-    else:
-        write_arm(server, run_arm(server, chosen(file.arms, str(said["arm"]))))
+        options = {"noise": float(said["noise"]), "bound": float(said["bound"])}
+        return run_probe(server, secure=bool(said["secure"]), **options)
+    found = run_arm(server, chosen(file.arms, str(said["arm"])))
+    say_arm(server, found)
+    return found
 
 
 def tell(text: str) -> None:

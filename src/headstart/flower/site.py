@@ -191,7 +191,8 @@ ANSWERS: Mapping[Kind, Callable[[Site, Mapping[str, Any], Tree], Answer]] = {
 def data_settings(site: Site, values: Mapping[str, Any]) -> DataSettings:
     """Return how the study reads data, with this site's as its source."""
     said = TypeAdapter(DataSettings).validate_python({**values["data"], "source": str(site.data)})
-    return replace(said, client=None, partition=None, central=None, held_out_clients=0.0, max_examples=None)
+    # Which of its rows take part is the site's own choice, made with its file.
+    return replace(said, client=None, partition=None, central=None, held_out_clients=0.0, max_examples=None, where={})
 
 
 def open_model(site: Site, values: Mapping[str, Any]) -> tuple[Lab, Client, Params]:
