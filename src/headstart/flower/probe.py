@@ -28,6 +28,8 @@ from headstart.models.model import Model, head_logits
 PENALTIES = tuple(10.0**power for power in range(-3, 7))
 HEADS = ("local", "global", "personal")
 METRIC = "balanced_accuracy"
+FEW = 6
+"""With so many clients or fewer no significance is claimed."""
 
 
 def sums(model: Model, data: ClientData, bound: float | None = None) -> Tree:
@@ -159,6 +161,7 @@ def decide(scores: Mapping[str, Mapping[str, Any]], *, min_effect: float, confid
         "ceiling": gain,
         "interval": [low, high],
         "clients": len(table),
+        "claims_significance": len(table) > FEW,
     }
 
 

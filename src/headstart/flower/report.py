@@ -108,8 +108,9 @@ def probe_sentence(found: Mapping[str, Any]) -> str:
     """Say a probe's verdict in a few lines."""
     means, (low, high) = found["means"], found["interval"]
     scores = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+    claim = "" if found["claims_significance"] else " (so few clients: no significance is claimed)"
     return (
-        f"verdict: {found['verdict']}\n"
+        f"verdict: {found['verdict']}{claim}\n"
         f"mean balanced accuracy on the clients' own validation data: {scores}\n"
         f"federation adds {found['ceiling']:+.3f} at most (interval {low:+.3f} to {high:+.3f}, "
         f"{found['clients']} clients); skew of classes {_told(found['skew'])}\n"
