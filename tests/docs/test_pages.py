@@ -75,6 +75,7 @@ def test_the_client_table_is_read_as_shown(
 
 def test_commands_exist_and_all_are_told() -> None:
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    known |= {str(group.name) for group in app.registered_groups}
     told = re.findall(r"^\| `headstart (\w+)", (DOCS / "index.md").read_text(), re.MULTILINE)
     assert set(told) == known
     used = [name for page in PAGES for name in re.findall(r"(?:`|bin/)headstart ([a-z]+)", page.read_text())]
