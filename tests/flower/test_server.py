@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from headstart.core.errors import ClientError, SettingError
+from headstart.flower.arms import run_arm
 from headstart.flower.report import run_probe
-from headstart.flower.server import Server, open_server, run_arm
+from headstart.flower.server import Server, open_server
 from headstart.flower.site import Site
 from headstart.study.arms import ArmSpec
 from headstart.study.load import StudyFile, load_study

@@ -50,6 +50,13 @@ def from_content(content: Any, most_bytes: int = MOST_BYTES) -> tuple[dict[str, 
     return values, tree, size
 
 
+def to_message(request: Request, seconds: float) -> Any:
+    """Return a Flower message that lives so long."""
+    content = to_content(request.values, request.tree)
+    message = require("flwr.app", EXTRA).Message
+    return message(content, dst_node_id=request.site, message_type=f"query.{request.kind}", ttl=seconds)
+
+
 @dataclass(frozen=True)
 class GridAsk:
     """Asks sites through Flower's grid; a round closes when enough have answered, or the time is up.
@@ -71,16 +78,7 @@ class GridAsk:
 
     def __call__(self, requests: Sequence[Request]) -> Iterator[Reply]:
         """Send, wait, and yield a reply for each site."""
-        app = require("flwr.app", EXTRA)
-        messages = [
-            app.Message(
-                to_content(request.values, request.tree),
-                dst_node_id=request.site,
-                message_type=f"query.{request.kind}",
-                ttl=self.timeout,
-            )
-            for request in requests
-        ]
+        messages = [to_message(request, self.timeout) for request in requests]
         sites = dict(zip(self.grid.push_messages(messages), (request.site for request in requests), strict=True))
         return iter(self._wait(sites))
 

@@ -13,8 +13,12 @@ from headstart.core.errors import SettingError, require
 
 EXTRA = "flower"
 
+Valid = tuple[datetime.datetime, datetime.datetime]
 
-def make_keys(folder: Path, hosts: Sequence[str], sites: Sequence[str], days: int = 365) -> None:
+
+def make_keys(
+    folder: Path, hosts: Sequence[str], sites: Sequence[str], days: int = 365, begin: datetime.datetime | None = None
+) -> None:
     """Write ``ca.crt``, ``server.pem`` and ``.key``, ``signer.pem`` and ``.pub``, and ``sites/NAME`` with its ``.pub``.
 
     The CA's own key is not kept: new certificates mean a new CA, and there is no key that could make another server.
@@ -24,6 +28,7 @@ def make_keys(folder: Path, hosts: Sequence[str], sites: Sequence[str], days: in
         hosts: names or addresses under which sites reach the server.
         sites: names of the clients.
         days: that the certificate is valid.
+        begin: since when; None means now.
 
     Raises:
         SettingError: the folder is in use.
@@ -33,8 +38,10 @@ def make_keys(folder: Path, hosts: Sequence[str], sites: Sequence[str], days: in
     (folder / "sites").mkdir(parents=True, exist_ok=True)
     ec = require("cryptography.hazmat.primitives.asymmetric.ec", EXTRA)
     ca, server = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
-    authority = _certificate("Headstart CA", ca, ca, "Headstart CA", days, hosts=())
-    own = _certificate("Headstart server", server, ca, "Headstart CA", days, hosts=hosts)
+    begin = begin or datetime.datetime.now(datetime.UTC)
+    valid = (begin - datetime.timedelta(minutes=5), begin + datetime.timedelta(days=days))
+    authority = _certificate("Headstart CA", ca, ca, "Headstart CA", valid, hosts=())
+    own = _certificate("Headstart server", server, ca, "Headstart CA", valid, hosts=hosts)
     pem = _serialization().Encoding.PEM
     _write(folder / "ca.crt", authority.public_bytes(pem), secret=False)
     _write(folder / "server.pem", own.public_bytes(pem), secret=False)
@@ -65,21 +72,20 @@ def _site_key(path: Path, ec: Any) -> None:
     _write(path.with_name(f"{path.name}.pub"), key.public_key().public_bytes(*public) + b"\n", secret=False)
 
 
-def _certificate(name: str, key: Any, signer: Any, issuer: str, days: int, hosts: Sequence[str]) -> Any:
+def _certificate(name: str, key: Any, signer: Any, issuer: str, valid: Valid, hosts: Sequence[str]) -> Any:
     x509, hashes = require("cryptography.x509", EXTRA), require("cryptography.hazmat.primitives.hashes", EXTRA)
 
     def named(text: str) -> Any:
         return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
-    now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(named(name))
         .issuer_name(named(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(valid[0])
+        .not_valid_after(valid[1])
         .add_extension(x509.BasicConstraints(ca=not hosts, path_length=None), critical=True)
     )
     if hosts:

@@ -15,10 +15,11 @@ from headstart.core.errors import ClientError
 from headstart.core.files import write_json
 from headstart.core.trees import Tree, num_bytes
 from headstart.flower import probe
+from headstart.flower.arms import send_start
 from headstart.flower.masks import unmask
 from headstart.flower.messages import Reply
 from headstart.flower.noise import DELTA, epsilon
-from headstart.flower.server import Server, send_start
+from headstart.flower.server import Server
 
 
 def say_arm(server: Server, found: Mapping[str, Any]) -> None:

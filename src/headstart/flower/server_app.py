@@ -12,11 +12,12 @@ from flwr.serverapp import Grid, ServerApp
 
 from headstart.core.errors import ClientError, HeadstartError, SettingError, nearest
 from headstart.core.files import write_json
+from headstart.flower.arms import run_arm
 from headstart.flower.grid import GridAsk
 from headstart.flower.keys import signs_with
 from headstart.flower.local import LAST
 from headstart.flower.report import run_probe, say_arm
-from headstart.flower.server import open_server, run_arm
+from headstart.flower.server import open_server
 from headstart.study.arms import ArmSpec
 from headstart.study.load import load_study
 
