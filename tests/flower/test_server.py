@@ -165,6 +165,7 @@ def test_a_probe_is_the_simulations_closed_forms(folder: Path, file: StudyFile, 
     assert [kind for name, kind, _ in ask.asked if name == "north"] == ["hello", "start", "sums", "heads"]
     plan = open_plan(file)
     federation = plan.lab.at(0)
+    from headstart.data.diagnosis.transfer import logme
     from headstart.engine.order import keyed_order
     from headstart.engine.team import OneClient
     from headstart.federate.ridge import Ridge
@@ -180,8 +181,17 @@ def test_a_probe_is_the_simulations_closed_forms(folder: Path, file: StudyFile, 
     updates = [method.client_update(model, {}, {}, one)[0] for one in data.values()]
     total = {name: torch.stack([update[name] for update in updates]).sum(0) for name in updates[0]}
     head, _ = method.server_update(model, params, {}, total)
+    heads = {f"ridge/{name}": value for name, value in head.items()}
+    for kind, other in probe.OTHERS.items():
+        sent = [other.client_update(model, {}, {}, one)[0] for one in data.values()]
+        added = {name: torch.stack([update[name] for update in sent]).sum(0) for name in sent[0]}
+        heads |= {f"{kind}/{name}": value for name, value in other.server_update(model, params, {}, added)[0].items()}
     for name in NAMES:
-        assert probe.compare(model, head, data[name], val[name]) == pytest.approx(found["scores"][name], abs=1e-5)
+        assert probe.compare(model, heads, data[name], val[name]) == pytest.approx(found["scores"][name], abs=1e-5)
+    features = torch.cat([one.everything(model).inputs for one in data.values()]).numpy()
+    labels = torch.cat([one.everything(model).labels for one in data.values()]).numpy()
+    assert found["logme"] == pytest.approx(logme(features, labels, 10), rel=1e-5)
+    assert 0 <= found["shift"] < 0.5
     assert 0 <= found["skew"] < 0.5
     best = max(found["means"][name] for name in ("global", "personal"))
     np.testing.assert_allclose(found["ceiling"], best - found["means"]["local"])

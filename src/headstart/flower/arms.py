@@ -173,7 +173,7 @@ def _has_private(stage: Stage, spec: StageSpec) -> bool:
     return bool(method.init(model, params).private)
 
 
-def send_start(server: Server) -> dict[str, Any]:
+def send_start(server: Server) -> Stage:
     """Send every site the backbone that a probe goes through: the checkpoint, or what the central pool teaches."""
     arms = [arm for arm in server.file.arms if arm.start.method != "random"]
     if not arms:
@@ -181,4 +181,4 @@ def send_start(server: Server) -> dict[str, Any]:
             "arms: a probe goes through a pre-trained backbone, received no arm with such a start; add one with "
             "start = 'pretrained' or 'pretrain'"
         )
-    return _begin(server, arms[0]).values
+    return _begin(server, arms[0])

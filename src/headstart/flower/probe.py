@@ -7,7 +7,7 @@ fewer examples than features the span of the examples themselves: see ``docs/fed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +17,13 @@ from torch import Tensor
 
 from headstart.adapt.personal_ridge import PersonalRidge
 from headstart.core import trees
-from headstart.core.trees import Params, Tree
+from headstart.core.trees import Tree
+from headstart.data.diagnosis.transfer import logme_from_sums
+from headstart.data.examples import Array
 from headstart.evidence.metrics import pooled_metrics
-from headstart.federate.closed_form import class_sums, unpack_symmetric
+from headstart.federate.closed_form import class_sums, pack_symmetric, unpack_symmetric
+from headstart.federate.lda import LinearDiscriminant
+from headstart.federate.ncm import NearestClassMean
 from headstart.federate.ridge import Ridge
 from headstart.flower.noise import clip_rows
 from headstart.models.batches import Batch, ClientData, Passes
@@ -27,6 +31,11 @@ from headstart.models.model import Model, head_logits
 
 PENALTIES = tuple(10.0**power for power in range(-3, 7))
 HEADS = ("local", "global", "personal")
+"""Those that the verdict compares; the global one is ridge's."""
+
+OTHERS: Mapping[str, LinearDiscriminant | NearestClassMean] = {"lda": LinearDiscriminant(), "ncm": NearestClassMean()}
+"""Other global heads that the same sums give; they are shown, and decide nothing."""
+
 METRIC = "balanced_accuracy"
 FEW = 6
 """With so many clients or fewer no significance is claimed."""
@@ -65,21 +74,25 @@ class _Whole:
         """Return nothing."""
 
 
-def compare(model: Model, head: Params, data: ClientData, val: ClientData) -> dict[str, Any]:
-    """Return a client's scores of the local, the global and the personal head on its own validation data.
+def compare(model: Model, heads: Tree, data: ClientData, val: ClientData) -> dict[str, Any]:
+    """Return a client's scores of every head on its own validation data.
 
     Args:
         model: cut at the head.
-        head: the global one.
+        heads: the global ones, each tensor's name after its head's: ``ridge/head.weight``.
         data: the client's training examples.
         val: its validation examples.
     """
     batch = val.everything(model)
     if not len(batch.labels):
         return {"examples": 0}
-    nothing = trees.zeros_like(head)
-    adapt = PersonalRidge(accept=False)
-    options = {"local": adapt(model, nothing, data), "global": head, "personal": adapt(model, head, data)}
+    ridge, adapt = part(heads, "ridge/"), PersonalRidge(accept=False)
+    options = {
+        "local": adapt(model, trees.zeros_like(ridge), data),
+        "global": ridge,
+        "personal": adapt(model, ridge, data),
+    }
+    options |= {name: part(heads, f"{name}/") for name in OTHERS}
     labels, found = batch.labels.cpu().numpy(), {}
     for name, option in options.items():
         probabilities = head_logits(option, batch.inputs.to(option["head.weight"].dtype)).softmax(-1)
@@ -87,38 +100,53 @@ def compare(model: Model, head: Params, data: ClientData, val: ClientData) -> di
     return {"examples": len(labels), **found}
 
 
+def part(tree: Tree, prefix: str) -> Tree:
+    """Return the tensors whose names begin so, without that."""
+    return {name.removeprefix(prefix): value for name, value in tree.items() if name.startswith(prefix)}
+
+
 @dataclass(frozen=True)
 class Solved:
     """What the server makes of the sums.
 
     Attributes:
-        head: the global one.
-        penalty: that predicts the validation sums best.
+        heads: the global ones, each tensor's name after its head's.
+        penalty: of ridge, that predicts the validation sums best.
         error: mean squared error of one-hot labels there.
+        logme: log evidence of linear models on the features, per training example; greater is better.
     """
 
-    head: Params
+    heads: Tree
     penalty: float
     error: float
+    logme: float
 
 
-def solve(total: Tree, dtype: torch.dtype = torch.float32) -> Solved:
-    """Solve for the global head from all clients' sums; its penalty is chosen on those of validation data.
+def solve(model: Model, total: Tree, dtype: torch.dtype = torch.float32) -> Solved:
+    """Solve for the global heads from all clients' sums; ridge's penalty is chosen on those of validation data.
 
     With ``G_v``, ``M_v`` of those, the squared error is ``tr(W'G_v W) - 2 tr(W'M_v) + n_v``: no example is needed.
     """
     size = len(total["train/moment"])
-    gram, val_gram = (unpack_symmetric(total[f"{part}/gram"], size) for part in ("train", "val"))
+    gram, val_gram = (unpack_symmetric(total[f"{name}/gram"], size) for name in ("train", "val"))
+    moment, counts = total["train/moment"], total["train/counts"]
     values, vectors = torch.linalg.eigh(gram)
-    turned = vectors.mT @ total["train/moment"]
+    turned = vectors.mT @ moment
     errors = []
     for penalty in PENALTIES:
         weights = vectors @ (turned / (values.clamp_min(0) + penalty).unsqueeze(-1))
         errors.append(_squared_error(weights, val_gram, total["val/moment"], total["val/counts"]))
     best = int(np.argmin(errors))
-    weights = torch.linalg.solve(gram + PENALTIES[best] * torch.eye(size, dtype=gram.dtype), total["train/moment"])
-    head = {"head.weight": weights[:-1].mT.to(dtype).contiguous(), "head.bias": weights[-1].to(dtype)}
-    return Solved(head, PENALTIES[best], errors[best])
+    weights = torch.linalg.solve(gram + PENALTIES[best] * torch.eye(size, dtype=gram.dtype), moment)
+    ridge = {"head.weight": weights[:-1].mT.to(dtype).contiguous(), "head.bias": weights[-1].to(dtype)}
+    second, class_totals = gram[:-1, :-1], moment[:-1].mT.contiguous()
+    update = {"second_moment": pack_symmetric(second), "sums": class_totals, "counts": counts}
+    heads = {"ridge": ridge} | {
+        name: method.server_update(model, ridge, {}, update)[0] for name, method in OTHERS.items()
+    }
+    evidence = logme_from_sums(second.numpy(), moment[:-1].numpy(), counts.numpy())
+    named = {f"{name}/{key}": value.contiguous() for name, head in heads.items() for key, value in head.items()}
+    return Solved(named, PENALTIES[best], errors[best], evidence)
 
 
 def _squared_error(weights: Tensor, gram: Tensor, moment: Tensor, counts: Tensor) -> float:
@@ -126,7 +154,7 @@ def _squared_error(weights: Tensor, gram: Tensor, moment: Tensor, counts: Tensor
     return float(error / counts.sum().clamp_min(1))
 
 
-def skew(counts: np.ndarray[Any, Any]) -> float:
+def skew(counts: Array) -> float:
     """Return the mean total variation distance between clients' class shares and the pool's, in [0, 1].
 
     >>> skew(np.array([[4, 0], [0, 4]])), skew(np.array([[2, 2], [1, 1]]))
@@ -135,6 +163,20 @@ def skew(counts: np.ndarray[Any, Any]) -> float:
     shares = counts / counts.sum(1, keepdims=True).clip(1)
     pool = counts.sum(0) / max(counts.sum(), 1)
     return float(np.abs(shares - pool).sum(1).mean() / 2)
+
+
+def shift(clients: Sequence[Tree]) -> float:
+    """Return the share of the features' variance that lies between clients' means, in [0, 1]."""
+    moments = torch.stack([client["train/moment"] for client in clients])
+    sizes = torch.stack([client["train/counts"].sum() for client in clients])
+    squares = torch.stack(
+        [unpack_symmetric(client["train/gram"], moments.shape[1]).diagonal()[:-1] for client in clients]
+    )
+    sums, total = moments.sum(-1)[:, :-1], sizes.sum().clamp_min(1)
+    mean = sums.sum(0) / total
+    between = (sums.square() / sizes.clamp_min(1).unsqueeze(-1)).sum() / total - mean.square().sum()
+    whole = squares.sum() / total - mean.square().sum()
+    return float((between / whole.clamp_min(1e-12)).clamp(0, 1))
 
 
 def decide(scores: Mapping[str, Mapping[str, Any]], *, min_effect: float, confidence: float = 0.95) -> dict[str, Any]:
@@ -157,7 +199,7 @@ def decide(scores: Mapping[str, Mapping[str, Any]], *, min_effect: float, confid
     gain = means[best] - means["local"] if len(table) else float("nan")
     return {
         "verdict": _verdict(means, best, gain, low, high, min_effect, len(table)),
-        "means": means,
+        "means": means | {name: _mean([row[name] for row in used if name in row]) for name in OTHERS},
         "ceiling": gain,
         "interval": [low, high],
         "clients": len(table),
@@ -177,9 +219,13 @@ def _verdict(
     return "both" if best == "personal" and means["personal"] - means["global"] >= min_effect else "federate"
 
 
-def _interval(effect: np.ndarray[Any, Any], confidence: float) -> tuple[float, float]:
+def _interval(effect: Array, confidence: float) -> tuple[float, float]:
     if not len(effect):
         return float("nan"), float("nan")
     draws = np.random.default_rng(0).integers(0, len(effect), (10_000, len(effect)))
     low, high = np.quantile(effect[draws].mean(1), [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

@@ -20,6 +20,7 @@ from headstart.flower.masks import unmask
 from headstart.flower.messages import Reply
 from headstart.flower.noise import DELTA, epsilon
 from headstart.flower.server import Server
+from headstart.models.model import cut_at
 
 
 def say_arm(server: Server, found: Mapping[str, Any]) -> None:
@@ -48,7 +49,9 @@ def run_probe(server: Server, *, secure: bool = False, noise: float = 0.0, bound
         ClientError: no client sends sums, or one was lost whose masks the others have used.
     """
     begin, told, scores = time.monotonic(), dict[str, str](), dict[str, Any]()
-    values = {**send_start(server), "noise": noise, "bound": bound}
+    stage = send_start(server)
+    model, _ = cut_at(stage.network, stage.weights, "head")
+    values = {**stage.values, "noise": noise, "bound": bound}
     who = [one for one in server.members if one.sends]
     if secure:
         values |= {"keys": {one.id: one.key for one in who}, "round_name": secrets.token_hex(16)}
@@ -59,8 +62,8 @@ def run_probe(server: Server, *, secure: bool = False, noise: float = 0.0, bound
         told |= {name: reply.error} if reply.error else {}
     _check_sums(found, told, len(who), secure)
     total = _total([reply.tree for reply in found.values()], secure)
-    solved = probe.solve(total, server.lab.dtype)
-    for reply in server.send("heads", who, {k: v for k, v in values.items() if k != "keys"}, solved.head):
+    solved = probe.solve(model, total, server.lab.dtype)
+    for reply in server.send("heads", who, {k: v for k, v in values.items() if k != "keys"}, solved.heads):
         name = server.name_of(reply.site)
         scores |= {} if reply.error else {name: dict(reply.values)}
         told |= {name: reply.error} if reply.error else {}
@@ -68,9 +71,11 @@ def run_probe(server: Server, *, secure: bool = False, noise: float = 0.0, bound
         **probe.decide(scores, min_effect=server.file.settings.decision.min_effect),
         "scores": scores,
         "skew": None if secure else probe.skew(np.stack([r.tree["train/counts"].numpy() for r in found.values()])),
+        "shift": None if secure else probe.shift([reply.tree for reply in found.values()]),
+        "logme": _finite(solved.logme),
         "penalty": solved.penalty,
         "bytes_up": max(reply.num_bytes for reply in found.values()),
-        "bytes_down": num_bytes(solved.head),
+        "bytes_down": num_bytes(solved.heads),
         "epsilon": _finite(epsilon(min(float(reply.values.get("noise", 0)) for reply in found.values()))),
         "delta": DELTA,
         "left_out": told,
@@ -114,7 +119,8 @@ def probe_sentence(found: Mapping[str, Any]) -> str:
         f"verdict: {found['verdict']}{claim}\n"
         f"mean balanced accuracy on the clients' own validation data: {scores}\n"
         f"federation adds {found['ceiling']:+.3f} at most (interval {low:+.3f} to {high:+.3f}, "
-        f"{found['clients']} clients); skew of classes {_told(found['skew'])}\n"
+        f"{found['clients']} clients); skew of classes {_told(found['skew'])}, shift of features "
+        f"{_told(found['shift'])}, LogME {_told(found['logme'])}\n"
         f"{found['bytes_up']} bytes up and {found['bytes_down']} down per client, {found['seconds']:.1f} s"
     )
 
