@@ -27,8 +27,13 @@ def test_what_was_sent_is_read(dtype: torch.dtype) -> None:
 def _raw(data: bytes, stype: str = "numpy.ndarray") -> Any:
     array = app.Array("float32", (2,), stype, data)
     return app.RecordDict(
-        {"values": app.ConfigRecord({"json": "{}"}), "tree": app.ArrayRecord(array_dict={"w": array})}
+        {"values": app.ConfigRecord({"json": "{}"}), "tree": app.ArrayRecord(array_dict={"safetensors": array})}
     )
+
+
+def _array(packed: Any) -> Any:
+    tree = app.ArrayRecord(array_dict={"safetensors": app.Array(packed)})
+    return app.RecordDict({"values": app.ConfigRecord({"json": "{}"}), "tree": tree})
 
 
 PICKLED = np.array([{"a": 1}], dtype=object).dumps()
@@ -40,10 +45,12 @@ PICKLED = np.array([{"a": 1}], dtype=object).dumps()
         _raw(b"garbage"),
         _raw(PICKLED),
         _raw(b"", "torch.pickle"),
+        _array(np.frombuffer(PICKLED, np.uint8)),
+        _array(np.frombuffer((2**40).to_bytes(8, "little") + b"{}", np.uint8)),
         app.RecordDict({"values": app.ConfigRecord({"json": "[1]"}), "tree": app.ArrayRecord(array_dict={})}),
         app.RecordDict({"values": app.ConfigRecord({"json": "{"}), "tree": app.ArrayRecord(array_dict={})}),
     ],
-    ids=["garbage", "pickle", "other serialisation", "no table", "no JSON"],
+    ids=["garbage", "pickle", "other serialisation", "packed pickle", "long header", "no table", "no JSON"],
 )
 def test_what_cannot_be_read_is_refused(content: Any) -> None:
     with pytest.raises(ClientError, match="a message could not be read"):

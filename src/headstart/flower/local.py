@@ -92,7 +92,7 @@ def running(sites: dict[str, Path], folder: Path, policy: str = "updates") -> It
     link.configure()
     programs: list[subprocess.Popen[bytes]] = []
     try:
-        programs.append(_start(link, link.superlink(folder / "link.db"), folder / "link.log"))
+        programs.append(_start(link, link.superlink(), folder / "link.log"))
         wait_for_port(link.address)
         link.register()
         for (name, data), port in zip(sites.items(), ports[1:], strict=True):

@@ -106,15 +106,16 @@ class Link:
         text += f"address = {json.dumps(self.address)}\nroot-certificates = {certificate}\n"
         (self.home / "config.toml").write_text(text, encoding="utf-8")
 
-    def superlink(self, database: Path) -> list[str]:
-        """Return the command of the server's link."""
+    def superlink(self, database: Path | None = None) -> list[str]:
+        """Return the command of the server's link; without a database it forgets everything when it ends."""
         host, port = split_address(self.address)
         return [
             program("flower-superlink"),
             *("--ssl-ca-certfile", str(self.keys / "ca.crt")),
             *("--ssl-certfile", str(self.keys / "server.pem"), "--ssl-keyfile", str(self.keys / "server.key")),
             *("--enable-supernode-auth", "--disable-runtime-dependency-installation"),
-            *("--host", host, "--port", str(port), "--database", str(database)),
+            *("--host", host, "--port", str(port)),
+            *(("--database", str(database)) if database else ()),
         ]
 
     def supernode(self, name: str, settings: Mapping[str, str], port: int, key: Path | None = None) -> list[str]:

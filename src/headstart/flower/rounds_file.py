@@ -8,12 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-from safetensors.torch import load_file
-
 from headstart.core.trees import Tree
 from headstart.engine.rounds import Exclusion, Federated, Snapshot, Traffic
-from headstart.models.weights import save
+from headstart.models.weights import load, save
 
 
 @dataclass(frozen=True)
@@ -53,11 +50,10 @@ class RoundsFile:
         """Return where the server stood; None where this stage has no round yet."""
         if not self.path.is_file():
             return None
-        with safe_open(self.path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+        tree, metadata = load(self.path)
+        facts = json.loads(metadata.get("facts", "{}"))
         if facts.get("key") != self.key:
             return None
-        tree = load_file(self.path)
         excluded = tuple(Exclusion(**one) for one in facts["excluded"])
         shared, state = (
             {name.removeprefix(part): value for name, value in tree.items() if name.startswith(part)}

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from headstart.core.content import hash_json
 from headstart.core.errors import ClientError, SettingError, require
 from headstart.core.trees import Params, Tree
 from headstart.flower.masks import Secret, new_secret
 from headstart.flower.messages import digest
-from headstart.models.weights import save
+from headstart.models.weights import load, save
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Shelf:
         path = self._weights(key)
         if not path.is_file():
             raise ClientError(f"the model {key[:12]} was not received; send it first")
-        return load_file(path)
+        return load(path)[0]
 
     def put_weights(self, sent: Tree, key: str, base: str, signer: bytes | None, values: Mapping[str, Any]) -> None:
         """Keep a model, if it is what the digest says and the signature fits.
@@ -62,7 +61,7 @@ class Shelf:
         path = self._private(stage)
         if not first or not path.is_file():
             return first
-        found = load_file(path)
+        found = load(path)[0]
         last = int(found.pop("round"))
         part = "after/" if round_number > last else "before/"
         return {name.removeprefix(part): value for name, value in found.items() if name.startswith(part)}
