@@ -95,6 +95,8 @@ def test_two_hosts_federate_and_survive_a_cut(hosts: None, tmp_path: Path) -> No
     finally:
         for each in reversed(programs):
             each.terminate()
+        for each in programs:
+            each.wait(30)
     assert found["rounds"] == 6
     assert set(found["clients"]) == set(NAMES)
     assert found["excluded"] == [], json.dumps(found["excluded"])
