@@ -221,3 +221,16 @@ def test_noise_is_said_with_its_promise(folder: Path, file: StudyFile, tmp_path:
     found = run_probe(_open(file, InProcess(_sites(folder, tmp_path / "a", noise=2.0)), tmp_path / "out"), noise=1.0)
     assert found["epsilon"] == pytest.approx(1.99, abs=0.1)
     assert set(found["scores"]) == set(NAMES)
+
+
+def test_private_trees_stay_at_their_sites(folder: Path, tmp_path: Path) -> None:
+    text = (folder / "study.toml").read_text().replace('"small-cnn"', '"mlp"')
+    text = text[: text.index("[arms.fedavg]")].replace('baseline = "local"', 'baseline = "private"')
+    arm = 'start = "random"\nfederate = { method = "fedsa_lora", rounds = 3, local_epochs = 2, client_lr = 0.05 }\n'
+    (tmp_path / "study.toml").write_text(f"{text}[arms.private]\n{arm}")
+    file = load_study(tmp_path / "study.toml")
+    found = run_arm(_open(file, InProcess(_sites(folder, tmp_path / "sites")), tmp_path / "out"), _arm(file, "private"))
+    right = _simulated(file, "private", tmp_path / "simulation")
+    got = {client: facts["metrics"]["test"]["log_loss"][0] for client, facts in found["clients"].items()}
+    assert got == pytest.approx(right, abs=1e-4)
+    assert list((tmp_path / "sites" / "north").glob("private-*.safetensors"))
