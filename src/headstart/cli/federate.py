@@ -14,6 +14,12 @@ Address = Annotated[str, typer.Option(help="Where the server is: host:port.")]
 Home = Annotated[Path, typer.Option(help="Folder for Flower's own files.")]
 Study = Annotated[Path, typer.Argument(help="Study file (TOML).", show_default=False)]
 
+Sites = Annotated[int, typer.Option(min=1, help="Clients to wait for.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Out = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-federated when not given.")]
+Timeout = Annotated[float, typer.Option(help="Seconds that clients have to answer a request.")]
+Local = Annotated[int, typer.Option(min=0, help="Start everything here, with this many of the study's clients.")]
+
 
 @app.command()
 def keys(
@@ -88,17 +94,15 @@ def node(
 def run(
     study: Study,
     arm: Annotated[str, typer.Option(help="The arm to run.", show_default=False)],
-    sites: Annotated[int, typer.Option(min=1, help="Clients to wait for.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-federated when not given.")] = None,
+    sites: Sites = 1,
+    seed: Seed = 0,
+    out: Out = None,
     address: Address = "127.0.0.1:8000",
     keys: Keys = Path("keys"),
     home: Home = Path("flower"),
-    timeout: Annotated[float, typer.Option(help="Seconds that clients have to answer a request.")] = 600.0,
+    timeout: Timeout = 600.0,
     enough: Annotated[float, typer.Option(min=0, max=1, help="Share of clients whose answers close a round.")] = 1.0,
-    local: Annotated[
-        int, typer.Option(min=0, help="Start everything here, with this many of the study's clients.")
-    ] = 0,
+    local: Local = 0,
 ) -> None:
     """Run one arm over the clients."""
     from headstart.cli.jobs import run_federated
@@ -109,19 +113,17 @@ def run(
 
 def probe(
     study: Study,
-    sites: Annotated[int, typer.Option(min=1, help="Clients to wait for.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-federated when not given.")] = None,
+    sites: Sites = 1,
+    seed: Seed = 0,
+    out: Out = None,
     address: Address = "127.0.0.1:8000",
     keys: Keys = Path("keys"),
     home: Home = Path("flower"),
-    timeout: Annotated[float, typer.Option(help="Seconds that clients have to answer a request.")] = 600.0,
+    timeout: Timeout = 600.0,
     secure: Annotated[bool, typer.Option(help="Hide each client's sums under masks; 3 clients or more.")] = False,
     noise: Annotated[float, typer.Option(min=0, help="Noise on each client's sums, in sensitivities.")] = 0.0,
     bound: Annotated[float, typer.Option(min=1.1, help="Length to which features are clipped, with noise.")] = 10.0,
-    local: Annotated[
-        int, typer.Option(min=0, help="Start everything here, with this many of the study's clients.")
-    ] = 0,
+    local: Local = 0,
 ) -> None:
     """Ask real clients in two messages whether to fine-tune, to federate, or to do both; no example leaves them."""
     from headstart.cli.jobs import run_federated

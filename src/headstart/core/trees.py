@@ -121,6 +121,15 @@ def num_bytes(tree: Mapping[str, Tensor]) -> int:
     return sum(value.numel() * value.element_size() for value in tree.values())
 
 
+def part(tree: Mapping[str, Tensor], prefix: str) -> Tree:
+    """Return the tensors whose names begin with ``prefix``, named without it.
+
+    >>> part({"shared/w": torch.zeros(1), "state/w": torch.ones(1)}, "state/")
+    {'w': tensor([1.])}
+    """
+    return {name.removeprefix(prefix): value for name, value in tree.items() if name.startswith(prefix)}
+
+
 def select(tree: Mapping[str, Tensor], names: Iterable[str]) -> Tree:
     """Return the part of ``tree`` that ``names`` lists, in that order."""
     return {name: tree[name] for name in names}

@@ -17,7 +17,7 @@ from pydantic import PositiveFloat
 from headstart.core.registry import Scale
 from headstart.core.trees import Tree
 from headstart.federate.closed_form import OneShotHead, head, pack_symmetric, unpack_symmetric
-from headstart.models.batches import ClientData
+from headstart.models.batches import Batch, ClientData
 from headstart.models.design import one_hot, with_intercept
 from headstart.models.model import Model
 
@@ -36,10 +36,7 @@ class Ridge(OneShotHead):
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Send the two sums."""
-        batch = data.everything(model)
-        design = with_intercept(batch)
-        moment = design.mT @ one_hot(batch, model.network.num_classes)
-        return {"gram": pack_symmetric(design.mT @ design), "moment": moment}, private
+        return ridge_sums(data.everything(model), model.network.num_classes), private
 
     def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
         """Solve for the head."""
@@ -49,3 +46,9 @@ class Ridge(OneShotHead):
         if self.normalize:
             solution = solution / solution[:-1].norm(dim=0).clamp_min(1e-12)
         return head(solution[:-1].mT, solution[-1], shared), state
+
+
+def ridge_sums(batch: Batch, num_classes: int) -> Tree:
+    """Return ``gram``, the upper triangle of ``Z'Z``, and ``moment``, ``Z'Y``, of all examples in a batch."""
+    design = with_intercept(batch)
+    return {"gram": pack_symmetric(design.mT @ design), "moment": design.mT @ one_hot(batch, num_classes)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import torch
 import headstart
 from headstart.core.content import hash_json
 from headstart.core.errors import SettingError
+from headstart.core.files import append_json_line
 from headstart.core.trees import Params, Tree, num_bytes
 from headstart.costs.dry_run import DummyClient
 from headstart.engine.rounds import Federated, Snapshot, run_rounds
@@ -43,6 +43,7 @@ class Stage:
     last: StageSpec | None = None
     key: str = ""
     shared: Tree = field(default_factory=dict)
+    personal: bool = False
     rounds: int = 0
     digest: str = ""
     facts: tuple[Mapping[str, Any], ...] = ()
@@ -57,15 +58,13 @@ def run_arm(server: Server, arm: ArmSpec) -> dict[str, Any]:
     """Run one arm over the sites; a run that was killed goes on from its last round.
 
     Returns:
-        What stands in the run folder's ``federation.jsonl``: scores per client, exclusions, bytes.
+        What stands in the run folder's ``federation.jsonl``: scores per client, exclusions, rounds.
     """
     stage = _begin(server, arm)
     for number, spec in enumerate(arm.federate):
         stage = _federate(server, stage, spec, f"{arm.name}-{number}")
     found = _adapt(server, stage, arm)
-    server.out.mkdir(parents=True, exist_ok=True)
-    with (server.out / "federation.jsonl").open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(found) + "\n")
+    append_json_line(server.out / "federation.jsonl", found)
     return found
 
 
@@ -138,39 +137,39 @@ def _expected(server: Server, method: Any, model: Model, params: Params) -> Expe
 def _after(server: Server, before: Stage, spec: StageSpec, key: str, found: Federated, weights: Params) -> Stage:
     """Return where an arm stands after a stage; sites get its result, unless theirs differ by private trees."""
     facts = (*before.facts, *(dataclasses.asdict(one) for one in found.excluded))
+    personal = bool(found.newcomer)
     after = dataclasses.replace(
-        before, weights=weights, last=spec, key=key, shared=found.shared, rounds=found.rounds, facts=facts
+        before,
+        weights=weights,
+        last=spec,
+        key=key,
+        shared=found.shared if personal else {},
+        personal=personal,
+        rounds=found.rounds,
+        facts=facts,
     )
-    return after if found.newcomer else _send_model(server, after, before)
+    return after if personal else _send_model(server, after, before)
 
 
 def _adapt(server: Server, stage: Stage, arm: ArmSpec) -> dict[str, Any]:
     """Let every site adapt and evaluate; keep what their operators let them say."""
-    last = stage.last
-    # A site that holds the result needs no shared tree, except to put its own private one to it.
-    personal = last is not None and _has_private(stage, last)
     said: dict[str, Any] = {
         **stage.values,
         "adapt": {"method": arm.adapt.method, "settings": dict(arm.adapt.settings)},
         "metric": server.file.settings.decision.metric,
     }
-    if personal and last is not None:
-        said |= {"stage": {"method": last.method, "settings": dict(last.settings)}}
+    # A site that holds the result needs no shared tree, except to put its own private one to it.
+    if stage.personal and stage.last:
+        said |= {"stage": {"method": stage.last.method, "settings": dict(stage.last.settings)}}
         said |= {"stage_key": stage.key, "rounds": stage.rounds}
     clients, failed = {}, list(stage.facts)
-    for reply in server.send("adapt", server.members, said, stage.shared if personal else {}):
+    for reply in server.send("adapt", server.members, said, stage.shared):
         name = server.name_of(reply.site)
         if reply.error:
             failed.append({"client": name, "round": stage.rounds, "reason": reply.error})
         else:
             clients[name] = dict(reply.values)
     return {"arm": arm.name, "seed": server.seed, "clients": clients, "excluded": failed, "rounds": stage.rounds}
-
-
-def _has_private(stage: Stage, spec: StageSpec) -> bool:
-    method = build_stage("federate", spec)
-    model, params = cut_at(stage.network, stage.weights, method.trainable)
-    return bool(method.init(model, params).private)
 
 
 def send_start(server: Server) -> Stage:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from headstart.core.errors import ClientError, SettingError
+from headstart.core.files import read_json
 from headstart.data.examples import Array, Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.settings import DataSettings
@@ -137,7 +137,7 @@ def finished(out: Path) -> dict[str, Any]:
     Raises:
         ClientError: it wrote nothing.
     """
-    path = out / LAST
-    if not path.is_file():
+    found = read_json(out / LAST)
+    if found is None:
         raise ClientError(f"federate run: the run ended without a result in '{out}'; its log above says why")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return dict(found)

@@ -7,7 +7,7 @@ fewer examples than features the span of the examples themselves: see ``docs/fed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,21 +15,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.adapt.personal_ridge import PersonalRidge
+from headstart.adapt.personal_ridge import PENALTIES, PersonalRidge
 from headstart.core import trees
-from headstart.core.trees import Tree
+from headstart.core.trees import Tree, part
+from headstart.data.diagnosis.skew import total_variation
 from headstart.data.diagnosis.transfer import logme_from_sums
 from headstart.data.examples import Array
+from headstart.evidence.bootstrap import interval
+from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.metrics import pooled_metrics
 from headstart.federate.closed_form import class_sums, pack_symmetric, unpack_symmetric
 from headstart.federate.lda import LinearDiscriminant
 from headstart.federate.ncm import NearestClassMean
-from headstart.federate.ridge import Ridge
+from headstart.federate.ridge import ridge_sums
 from headstart.flower.noise import clip_rows
-from headstart.models.batches import Batch, ClientData, Passes
+from headstart.models.batches import ClientData
 from headstart.models.model import Model, head_logits
 
-PENALTIES = tuple(10.0**power for power in range(-3, 7))
 HEADS = ("local", "global", "personal")
 """Those that the verdict compares; the global one is ridge's."""
 
@@ -37,8 +39,6 @@ OTHERS: Mapping[str, LinearDiscriminant | NearestClassMean] = {"lda": LinearDisc
 """Other global heads that the same sums give; they are shown, and decide nothing."""
 
 METRIC = "balanced_accuracy"
-FEW = 6
-"""With so many clients or fewer no significance is claimed."""
 
 
 def sums(model: Model, data: ClientData, bound: float | None = None) -> Tree:
@@ -52,26 +52,8 @@ def sums(model: Model, data: ClientData, bound: float | None = None) -> Tree:
     batch = data.everything(model)
     if bound is not None:
         batch = replace(batch, inputs=clip_rows(batch.inputs, bound))
-    sent, _ = Ridge().client_update(model, {}, {}, _Whole(batch))
-    return {**sent, "counts": class_sums(batch, model.network.num_classes)["counts"]}
-
-
-@dataclass(frozen=True, eq=False)
-class _Whole:
-    """A client whose examples are one batch."""
-
-    batch: Batch
-
-    def everything(self, model: Model) -> Batch:
-        """Return it."""
-        return self.batch
-
-    def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
-        """Yield it once."""
-        yield self.batch
-
-    def walk(self, model: Model, params: Tree, passes: Passes) -> None:
-        """Return nothing."""
+    classes = model.network.num_classes
+    return {**ridge_sums(batch, classes), "counts": class_sums(batch, classes)["counts"]}
 
 
 def compare(model: Model, heads: Tree, data: ClientData, val: ClientData) -> dict[str, Any]:
@@ -98,11 +80,6 @@ def compare(model: Model, heads: Tree, data: ClientData, val: ClientData) -> dic
         probabilities = head_logits(option, batch.inputs.to(option["head.weight"].dtype)).softmax(-1)
         found[name] = pooled_metrics(labels, probabilities.double().cpu().numpy())[METRIC]
     return {"examples": len(labels), **found}
-
-
-def part(tree: Tree, prefix: str) -> Tree:
-    """Return the tensors whose names begin so, without that."""
-    return {name.removeprefix(prefix): value for name, value in tree.items() if name.startswith(prefix)}
 
 
 @dataclass(frozen=True)
@@ -162,9 +139,7 @@ def skew(counts: Array) -> float:
     >>> skew(np.array([[4, 0], [0, 4]])), skew(np.array([[2, 2], [1, 1]]))
     (0.5, 0.0)
     """
-    shares = counts / counts.sum(1, keepdims=True).clip(1)
-    pool = counts.sum(0) / max(counts.sum(), 1)
-    return float(np.abs(shares - pool).sum(1).mean() / 2)
+    return float(total_variation(counts).mean())
 
 
 def shift(clients: Sequence[Tree]) -> float:
@@ -205,7 +180,7 @@ def decide(scores: Mapping[str, Mapping[str, Any]], *, min_effect: float, confid
         "ceiling": gain,
         "interval": [low, high],
         "clients": len(table),
-        "claims_significance": len(table) > FEW,
+        "claims_significance": len(table) > FEW_CLIENTS,
     }
 
 
@@ -225,8 +200,7 @@ def _interval(effect: Array, confidence: float) -> tuple[float, float]:
     if not len(effect):
         return float("nan"), float("nan")
     draws = np.random.default_rng(0).integers(0, len(effect), (10_000, len(effect)))
-    low, high = np.quantile(effect[draws].mean(1), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    return interval(effect[draws].mean(1), confidence)
 
 
 def _mean(values: Sequence[float]) -> float:

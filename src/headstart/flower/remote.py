@@ -21,8 +21,8 @@ class Remote:
 
     Attributes:
         server: whom it speaks for.
-        stage: what the sites are to do.
         values: what every request of this stage says.
+        expected: what an update must look like.
     """
 
     server: Server

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,25 +48,19 @@ def run_probe(server: Server, *, secure: bool = False, noise: float = 0.0, bound
     Raises:
         ClientError: no client sends sums, or one was lost whose masks the others have used.
     """
-    begin, told, scores = time.monotonic(), dict[str, str](), dict[str, Any]()
+    begin, told = time.monotonic(), dict[str, str]()
     stage = send_start(server)
     model, _ = cut_at(stage.network, stage.weights, "head")
     values = {**stage.values, "noise": noise, "bound": bound}
     who = [one for one in server.members if one.sends]
     if secure:
         values |= {"keys": {one.id: one.key for one in who}, "round_name": secrets.token_hex(16)}
-    found: dict[str, Reply] = {}
-    for reply in server.send("sums", who, values, {}):
-        name = server.name_of(reply.site)
-        found |= {} if reply.error else {name: reply}
-        told |= {name: reply.error} if reply.error else {}
+    found = _answers(server, server.send("sums", who, values, {}), told)
     _check_sums(found, told, len(who), secure)
     total = _total([reply.tree for reply in found.values()], secure)
     solved = probe.solve(model, total, server.lab.dtype)
-    for reply in server.send("heads", who, {k: v for k, v in values.items() if k != "keys"}, solved.heads):
-        name = server.name_of(reply.site)
-        scores |= {} if reply.error else {name: dict(reply.values)}
-        told |= {name: reply.error} if reply.error else {}
+    replies = server.send("heads", who, {k: v for k, v in values.items() if k != "keys"}, solved.heads)
+    scores = {name: dict(reply.values) for name, reply in _answers(server, replies, told).items()}
     result = {
         **probe.decide(scores, min_effect=server.file.settings.decision.min_effect),
         "scores": scores,
@@ -81,10 +75,16 @@ def run_probe(server: Server, *, secure: bool = False, noise: float = 0.0, bound
         "left_out": told,
         "seconds": time.monotonic() - begin,
     }
-    server.out.mkdir(parents=True, exist_ok=True)
     write_json(server.out / "probe.json", result)
     server.tell(probe_sentence(result))
     return result
+
+
+def _answers(server: Server, replies: Iterable[Reply], told: dict[str, str]) -> dict[str, Reply]:
+    """Return answers by client; why there is none goes into ``told``."""
+    named = {server.name_of(reply.site): reply for reply in replies}
+    told |= {name: reply.error for name, reply in named.items() if reply.error}
+    return {name: reply for name, reply in named.items() if not reply.error}
 
 
 def _finite(value: float) -> float | None:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.core.trees import Tree
+from headstart.core.files import write_json
+from headstart.core.trees import Tree, part
 from headstart.engine.rounds import Exclusion, Federated, Snapshot, Traffic
 from headstart.models.weights import load, save
 
@@ -55,13 +56,9 @@ class RoundsFile:
         if facts.get("key") != self.key:
             return None
         excluded = tuple(Exclusion(**one) for one in facts["excluded"])
-        shared, state = (
-            {name.removeprefix(part): value for name, value in tree.items() if name.startswith(part)}
-            for part in ("shared/", "state/")
-        )
-        now = Federated(shared, {}, newcomer, Traffic(**facts["traffic"]), excluded, facts["rounds"])
-        return Snapshot(now, state)
+        now = Federated(part(tree, "shared/"), {}, newcomer, Traffic(**facts["traffic"]), excluded, facts["rounds"])
+        return Snapshot(now, part(tree, "state/"))
 
     def put_facts(self, facts: Mapping[str, Any]) -> None:
         """Keep the stage's bytes beside it."""
-        self.path.with_suffix(".json").write_text(json.dumps(dict(facts)), encoding="utf-8")
+        write_json(self.path.with_suffix(".json"), dict(facts))

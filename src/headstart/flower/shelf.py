@@ -12,7 +12,7 @@ import torch
 
 from headstart.core.content import hash_json
 from headstart.core.errors import ClientError, SettingError, require
-from headstart.core.trees import Params, Tree
+from headstart.core.trees import Params, Tree, part
 from headstart.flower.masks import Secret, new_secret
 from headstart.flower.messages import digest
 from headstart.models.weights import load, save
@@ -63,8 +63,7 @@ class Shelf:
             return first
         found = load(path)[0]
         last = int(found.pop("round"))
-        part = "after/" if round_number > last else "before/"
-        return {name.removeprefix(part): value for name, value in found.items() if name.startswith(part)}
+        return part(found, "after/" if round_number > last else "before/")
 
     def put_private(self, stage: str, round_number: int, before: Tree, after: Tree) -> None:
         """Keep the private tree of a round beside that of the round before, should the server ask again."""

@@ -148,7 +148,7 @@ def adapt(site: Site, values: Mapping[str, Any], tree: Tree) -> Answer:
     site.shelf.put_own(_own(method, shared, lab, client, seed) if accepted else _all_weights(shared, client))
     if not site.allows("metrics"):
         return {}, {}
-    facts = evaluation_facts(evaluation, rows, replace(lab.at(seed)), lab.activations.examples.labels)
+    facts = evaluation_facts(evaluation, rows, lab.at(seed), lab.activations.examples.labels)
     return {"accepted": accepted, **facts}, {}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.core.trees import Tree
+from headstart.core.trees import Tree, part
 from headstart.data.examples import Array
 from headstart.data.federation import Federation
 from headstart.engine.adaptation import Evaluation
@@ -64,13 +64,10 @@ def unpack(node: Node) -> Federated:
     """Undo :func:`pack`."""
     tree, facts = node.tree or {}, node.facts
 
-    def part(prefix: str) -> Tree:
-        return {name.removeprefix(prefix): value for name, value in tree.items() if name.startswith(prefix)}
-
     return Federated(
-        part("shared/"),
-        {client: part(f"private/{position}/") for position, client in enumerate(facts["members"])},
-        part("newcomer/"),
+        part(tree, "shared/"),
+        {client: part(tree, f"private/{position}/") for position, client in enumerate(facts["members"])},
+        part(tree, "newcomer/"),
         Traffic(**facts["traffic"]),
         tuple(Exclusion(**exclusion) for exclusion in facts["excluded"]),
         facts["rounds"],
