@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.cache import cache_folder, calibrations
 from headstart.data import DataSettings, open_federation
 from headstart.data.federation import Federation
-from headstart.engine.fleet import Fleet
+from headstart.engine.ways.fleet import Fleet
 from headstart.models.spec import ModelSpec
-from headstart.study.cache import cache_folder, calibrations
 from headstart.study.lab import Lab
-from headstart.study.load import parse_study
 from headstart.study.plan import Plan
-from headstart.study.run import run_study
+from headstart.study.study import run_study
 from headstart.study.texts import with_tokens
+from headstart.study.written.load import parse_study
 
 SIZES = (5, 10, 20, 30, 60, 120, 300, 1000)
 DRAWS, SEEDS, TRIALS, MOST_TESTS = 3, (0, 1), 4, 300

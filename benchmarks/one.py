@@ -9,10 +9,10 @@ from pathlib import Path
 
 import headstart
 from headstart.core import trees
-from headstart.engine.fleet import Fleet
+from headstart.core.machine import suitable_threads, threads
 from headstart.engine.protocol import Engine
-from headstart.engine.serial import Serial
-from headstart.engine.threads import suitable_threads, threads
+from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.serial import Serial
 from sources import Peers, Seeded, Source
 from table import OURS, Row
 from tasks import Timing, activations_of, prepare, train

@@ -19,12 +19,12 @@ from headstart.data.federation import Client
 from headstart.data.roster import Roster
 from headstart.federate.fedavg import Average
 from headstart.federate.protocol import Begin, Reduction, Schedule
-from headstart.models.batches import ClientData
 from headstart.models.model import Model
 from headstart.models.network import Network
 from headstart.models.networks.mlp import build_mlp
 from headstart.models.spec import ModelSpec
-from headstart.models.training import LocalTraining
+from headstart.training.client_data import ClientData
+from headstart.training.local import LocalTraining
 from sources import Array
 
 EXAMPLES, FEATURES, CLASSES, HIDDEN = 20, 64, 10, 32

@@ -22,15 +22,15 @@ import torch
 
 import population
 import processes
-from headstart.engine.activations import Activations
-from headstart.engine.fleet import Fleet
+from headstart.core.machine import threads
+from headstart.engine.features.activations import Activations
 from headstart.engine.rounds import run_rounds
-from headstart.engine.threads import threads
+from headstart.engine.ways.fleet import Fleet
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.protocol import Schedule
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
-from headstart.models.training import LocalTraining
+from headstart.training.local import LocalTraining
 from measure import MB
 from summary import machine
 from table import PAGE, markdown, number, write_between

@@ -16,14 +16,14 @@ import networks
 from headstart.core.trees import Params
 from headstart.data.examples import Examples
 from headstart.data.federation import Client
-from headstart.engine.activations import Activations
+from headstart.engine.features.activations import Activations
 from headstart.engine.protocol import Engine
 from headstart.engine.rounds import Federated, run_rounds
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.protocol import Schedule
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
-from headstart.models.training import LocalTraining
+from headstart.training.local import LocalTraining
 from measure import cpu_seconds
 from sources import Array, Data
 from works import Work

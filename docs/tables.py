@@ -19,8 +19,8 @@ from pydantic import BaseModel
 
 from headstart.core.registry import Entry, Setting, UpTo
 from headstart.data import CentralSettings, DataSettings, PartitionSettings, SplitSettings
-from headstart.study import schema
-from headstart.study.arms import METHODS
+from headstart.study.written import schema
+from headstart.study.written.arms import METHODS
 
 STUDY_TABLES: Mapping[str, type] = {
     "StudySettings": schema.StudySettings,

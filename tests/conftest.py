@@ -1,6 +1,12 @@
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import torch
+
+from headstart.models import ModelSpec, build
+from tiny_networks import CASES, CHECKPOINTS, Built, Case, look_trained, raw_inputs
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -9,3 +15,37 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    import transformers
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    transformers.logging.disable_progress_bar()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for name, (model, config, settings) in CHECKPOINTS.items():
+            saved = getattr(transformers, model)(getattr(transformers, config)(**settings))
+            look_trained(saved)
+            saved.save_pretrained(folder / name)
+    return {name: folder / name for name in CHECKPOINTS}
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.id)
+def built(request: pytest.FixtureRequest) -> Built:
+    case: Case = request.param
+    name = case.backbone
+    if name in CHECKPOINTS:
+        name = str(request.getfixturevalue("checkpoints")[name])
+    network, params = build(
+        ModelSpec(backbone=name), shape=case.shape, num_classes=3, from_scratch=case.from_scratch, seed=1
+    )
+    return Built(network, params, raw_inputs(case.shape), torch.tensor([0, 1, 2, 0]))
+
+
+@pytest.fixture
+def weights_folder() -> Path:
+    if "HEADSTART_WEIGHTS" not in os.environ:
+        pytest.skip("HEADSTART_WEIGHTS is unset: no folder of trained checkpoints")
+    return Path(os.environ["HEADSTART_WEIGHTS"])

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from pyarrow import parquet
 
-from headstart.study.load import load_study
 from headstart.study.open import open_plan
-from headstart.study.run import Outcome, Plan, run_study
+from headstart.study.study import Outcome, Plan, run_study
+from headstart.study.written.load import load_study
 
 FEDAVG = """
 start = "random"

@@ -11,11 +11,11 @@ import torch
 import networks
 from headstart.core import trees
 from headstart.data.examples import Examples
-from headstart.engine.activations import Activations
+from headstart.engine.features.activations import Activations
 from headstart.engine.order import keyed_order
 from headstart.engine.rows import gather
-from headstart.models.batches import Passes
 from headstart.models.model import cut_at
+from headstart.training.client_data import Passes
 
 CLIENTS, EXAMPLES = 200, 20
 

@@ -11,14 +11,14 @@ from torch import Tensor
 
 import networks
 from headstart.core import trees
-from headstart.core.optimizers import sgd
 from headstart.core.trees import Params
-from headstart.engine.fleet import Fleet
 from headstart.engine.rounds import run_rounds
-from headstart.engine.serial import Serial
-from headstart.models.batches import Batch
+from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.serial import Serial
+from headstart.models.batch import Batch
 from headstart.models.model import Model, cut_at, head_gradient
 from headstart.models.network import Network
+from headstart.training.optimizers import sgd
 from sources import Seeded
 from tasks import activations_of, prepare
 from works import WORKS

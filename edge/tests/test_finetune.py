@@ -40,9 +40,9 @@ def _simulated(settings: dict[str, Any], count: int) -> dict[str, np.ndarray[Any
 
     from headstart.adapt import METHODS
     from headstart.data.examples import Examples
-    from headstart.engine.activations import Activations
+    from headstart.engine.clients import OneClient
+    from headstart.engine.features.activations import Activations
     from headstart.engine.order import keyed_order
-    from headstart.engine.team import OneClient
     from headstart.models.model import cut_at
     from headstart.models.registry import build
 

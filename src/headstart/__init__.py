@@ -8,15 +8,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from headstart.core.version import __version__
+
 if TYPE_CHECKING:
     from headstart.core.errors import HeadstartError
     from headstart.data import from_arrays, open_federation
     from headstart.data.federation import Client, Federation
     from headstart.evidence.verdict import Verdict
     from headstart.study.api import Arm, Result, Study, run
-    from headstart.study.run import run_study
-
-__version__ = "0.1.0"
+    from headstart.study.study import run_study
 
 _HOMES = {
     "Arm": "headstart.study.api",
@@ -29,7 +29,7 @@ _HOMES = {
     "from_arrays": "headstart.data",
     "open_federation": "headstart.data",
     "run": "headstart.study.api",
-    "run_study": "headstart.study.run",
+    "run_study": "headstart.study.study",
 }
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Result",
     "Study",
     "Verdict",
+    "__version__",
     "from_arrays",
     "open_federation",
     "run",

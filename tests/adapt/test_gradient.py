@@ -12,16 +12,16 @@ from torch.nn import functional
 from headstart.adapt import FullFinetune, Keep, LastBlocks, LinearProbe, LpFt
 from headstart.core.trees import Params
 from headstart.data.federation import Client
-from headstart.engine.activations import Activations
+from headstart.engine.clients import OneClient
+from headstart.engine.features.activations import Activations
 from headstart.engine.order import PADDING, keyed_order
-from headstart.engine.team import OneClient
-from headstart.models.batches import Passes
 from headstart.models.model import cut_at
 from headstart.models.network import Network
-from headstart.models.training import LocalTraining
 from headstart.testing import World, open_world, small_federation
 from headstart.testing.adapt import adapted
 from headstart.testing.compare import assert_same
+from headstart.training.client_data import Passes
+from headstart.training.local import LocalTraining
 
 LOCAL = LocalTraining(batch_size=4, client_lr=0.05, momentum=0.9, weight_decay=0.01)
 CLIENT = "c3"

@@ -13,9 +13,9 @@ from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict, is_better
-from headstart.engine.fleet import Fleet
 from headstart.engine.rounds import run_rounds
-from headstart.engine.serial import Serial
+from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.serial import Serial
 from headstart.federate import FedAvg, Schedule
 from headstart.models.model import Model
 from headstart.testing import World, open_world
@@ -182,7 +182,7 @@ def test_examples_as_near_as_the_last_vote_too() -> None:
 
 
 def test_memory_is_features_and_labels(world: World) -> None:
-    from headstart.engine.team import Team
+    from headstart.engine.clients import Team
 
     team = Team(world.federation.clients, world.activations)
     alone, stack = (

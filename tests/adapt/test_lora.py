@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from headstart.adapt import LoraFinetune, LoraMix
+from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
-from headstart.engine.team import OneClient
 from headstart.models.lora import Lora
-from headstart.models.training import LocalTraining
-from headstart.study.arms import StageSpec, build_stage
-from headstart.study.tuning import trial_stages
+from headstart.study.run.tuning import trial_stages
+from headstart.study.written.arms import StageSpec, build_stage
 from headstart.testing.world import open_world
+from headstart.training.local import LocalTraining
 
 LOCAL = LocalTraining(client_lr=0.3)
 

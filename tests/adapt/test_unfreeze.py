@@ -3,10 +3,10 @@ import torch
 
 from headstart.adapt import FullFinetune, LinearProbe, Unfreeze
 from headstart.core.registry import Entry
-from headstart.engine.team import OneClient
+from headstart.engine.clients import OneClient
 from headstart.models.model import cut_at
-from headstart.study.arms import StageSpec
-from headstart.study.tuning import ranges, trial_stages
+from headstart.study.run.tuning import ranges, trial_stages
+from headstart.study.written.arms import StageSpec
 from headstart.testing.world import open_world
 
 

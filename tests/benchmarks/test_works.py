@@ -13,8 +13,8 @@ import networks
 import peers
 import scale
 from bounds import bound, extraction_cost, round_cost
-from headstart.engine.fleet import Fleet
-from headstart.engine.serial import Serial
+from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.serial import Serial
 from measure import descendants, memory
 from one import charged, run
 from sources import Peers, Seeded

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from headstart.engine.fleet import Fleet
-from headstart.engine.serial import Serial
+from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.serial import Serial
 from headstart.models.lora import Lora
 from headstart.models.model import Trainable
 

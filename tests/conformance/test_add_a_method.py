@@ -19,9 +19,9 @@ from headstart.core.errors import SettingError
 from headstart.core.files import read_json_lines
 from headstart.core.registry import Entry
 from headstart.engine.rounds import run_rounds
-from headstart.study.load import load_study
 from headstart.study.open import open_plan
-from headstart.study.run import run_study
+from headstart.study.study import run_study
+from headstart.study.written.load import load_study
 from headstart.testing import check_federate, open_world
 
 from .test_habits import code_lines

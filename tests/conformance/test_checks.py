@@ -10,12 +10,12 @@ import torch
 from headstart.adapt import LinearProbe, PersonalRidge
 from headstart.core import trees
 from headstart.core.trees import Params, Tree
-from headstart.engine.fleet import Fleet
+from headstart.engine.ways.fleet import Fleet
 from headstart.federate import Begin, FedAvg
-from headstart.models.batches import ClientData
 from headstart.models.model import Model
 from headstart.testing import check_adapt, check_federate, open_world, small_federation
 from headstart.testing.compare import assert_same
+from headstart.training.client_data import ClientData
 
 
 @dataclass(frozen=True, kw_only=True)

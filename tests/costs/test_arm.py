@@ -11,7 +11,7 @@ from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.federate import FedAvg, Pooled, Ridge, Schedule
 from headstart.federate.fedopt import Adam
 from headstart.models.network import Network
-from headstart.models.training import LocalTraining
+from headstart.training.local import LocalTraining
 
 PARAMETERS = 40 + 74 + 387
 HEAD = 387

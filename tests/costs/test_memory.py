@@ -6,7 +6,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from headstart.core.trees import Params, num_bytes
 from headstart.costs.memory import LiveBytes
-from headstart.models.batches import Batch
+from headstart.models.batch import Batch
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 

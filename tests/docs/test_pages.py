@@ -10,8 +10,8 @@ import pytest
 
 from docs.pages import DOCS, PAGES, ROOT, anchors, blocks, links
 from headstart.cli.main import app
-from headstart.study.load import parse_study
-from headstart.study.slate import STANDARD
+from headstart.study.written.load import parse_study
+from headstart.study.written.slate import STANDARD
 
 names = {page: page.name for page in PAGES}.get
 
@@ -63,7 +63,7 @@ def test_python_is_python(page: Path) -> None:
 def test_the_client_table_is_read_as_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from headstart.study.records import write_clients
+    from headstart.study.run.records import write_clients
 
     row = {"arm": "ridge", "seed": 0, "client": "a", "seen": True, "split": "test", "metric": "accuracy", "value": 0.75}
     write_clients(tmp_path / "runs" / "demo" / "clients.parquet", [{name: [value] for name, value in row.items()}])

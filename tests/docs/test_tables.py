@@ -8,7 +8,7 @@ import pytest
 
 from docs.pages import DOCS, load_tables
 from headstart.core.registry import Entry
-from headstart.study.arms import METHODS, Kind
+from headstart.study.written.arms import METHODS, Kind
 
 tables = load_tables()
 ENTRIES = [(kind, name, entry) for kind, table in METHODS.items() for name, entry in table.items()]

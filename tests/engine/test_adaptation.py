@@ -12,15 +12,15 @@ from headstart.core import trees
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
 from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict, is_better, predict_received
-from headstart.engine.fleet import Fleet
 from headstart.engine.predict import predict
 from headstart.engine.rounds import run_rounds
+from headstart.engine.ways.fleet import Fleet
 from headstart.federate import Begin, FedAvg, Schedule
-from headstart.models.batches import ClientData
 from headstart.models.model import Model
-from headstart.models.training import LocalTraining
 from headstart.testing import World, open_world
 from headstart.testing.adapt import adapted
+from headstart.training.client_data import ClientData
+from headstart.training.local import LocalTraining
 
 GOOD = LinearProbe(epochs=20, local=LocalTraining(batch_size=4, client_lr=0.2))
 

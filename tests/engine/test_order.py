@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.engine.order import PADDING, class_weights, keyed_order
-from headstart.models.batches import Passes
+from headstart.training.client_data import Passes
 
 labels_lists = st.lists(st.integers(0, 4), max_size=40)
 

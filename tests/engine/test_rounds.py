@@ -17,11 +17,11 @@ from headstart.core.trees import Tree
 from headstart.data.federation import Client
 from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.engine.rounds import Exclusion, Federated, Traffic, check_failures, run_rounds, sample_cohort
-from headstart.engine.serial import OneByOne, Serial
+from headstart.engine.ways.serial import OneByOne, Serial
 from headstart.federate import FedAvg, Schedule
-from headstart.models.training import LocalTraining
 from headstart.testing import World, open_world
 from headstart.testing.compare import Breaking, assert_same
+from headstart.training.local import LocalTraining
 
 NOTHING = np.empty(0, dtype=np.int64)
 MEMBERS = [Client(f"c{i:02}", np.arange(i + 1), NOTHING, NOTHING) for i in range(12)]

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from headstart.core.errors import SettingError
+from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
-from headstart.engine.team import OneClient
 from headstart.export import bundle as module
 from headstart.export import export_arm
 from headstart.export.finished import open_finished
-from headstart.study.arms import build_stage
-from headstart.study.load import load_study
 from headstart.study.open import open_plan
-from headstart.study.run import run_study
+from headstart.study.study import run_study
+from headstart.study.written.arms import build_stage
+from headstart.study.written.load import load_study
 
 pytest.importorskip("onnx")
 headstart_edge: Any = pytest.importorskip("headstart_edge")

@@ -10,9 +10,9 @@ import pytest
 from headstart.data.examples import Array
 from headstart.export import export_arm
 from headstart.export.finished import Finished, open_finished
-from headstart.study.load import load_study
 from headstart.study.open import open_plan
-from headstart.study.run import run_study
+from headstart.study.study import run_study
+from headstart.study.written.load import load_study
 
 pytest.importorskip("onnx")
 pytestmark = pytest.mark.slow

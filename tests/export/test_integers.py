@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from headstart.export import export_arm
-from headstart.study.load import load_study
 from headstart.study.open import open_plan
-from headstart.study.run import run_study
+from headstart.study.study import run_study
+from headstart.study.written.load import load_study
 
 pytest.importorskip("onnx")
 pytestmark = [

@@ -13,8 +13,8 @@ from headstart.data.federation import Client
 from headstart.engine.order import PADDING, keyed_order
 from headstart.engine.rounds import sample_cohort
 from headstart.federate import Schedule
-from headstart.models.training import LocalTraining
 from headstart.testing import World
+from headstart.training.local import LocalTraining
 
 
 class Nodes:

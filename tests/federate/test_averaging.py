@@ -9,12 +9,12 @@ import torch
 
 from headstart.core.trees import Params
 from headstart.engine.rounds import run_rounds
-from headstart.engine.serial import Serial
+from headstart.engine.ways.serial import Serial
 from headstart.federate import METHODS, FedAvg, FedProx, Schedule
 from headstart.federate.fedopt import Adam
-from headstart.models.training import LocalTraining
 from headstart.testing import World, open_world
 from headstart.testing.compare import assert_same
+from headstart.training.local import LocalTraining
 
 from .reference import run_flower
 

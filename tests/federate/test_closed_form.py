@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from headstart.core.trees import Params
 from headstart.data.examples import Examples
 from headstart.data.federation import Client
-from headstart.engine.activations import Activations
-from headstart.engine.fleet import Fleet
+from headstart.engine.features.activations import Activations
 from headstart.engine.rounds import run_rounds
-from headstart.engine.serial import Serial
+from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.serial import Serial
 from headstart.federate import LinearDiscriminant, NearestClassMean, Ridge
 from headstart.federate.closed_form import pack_symmetric, unpack_symmetric
 from headstart.models.model import cut_at

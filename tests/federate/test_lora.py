@@ -9,11 +9,11 @@ from headstart.core import trees
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params
 from headstart.engine.rounds import run_rounds
-from headstart.engine.serial import Serial
+from headstart.engine.ways.serial import Serial
 from headstart.federate import METHODS
 from headstart.models.lora import Lora
 from headstart.models.model import Model
-from headstart.study.arms import build_stage, parse_arm
+from headstart.study.written.arms import build_stage, parse_arm
 from headstart.testing.world import World, open_world
 
 SETTINGS = {"rounds": 2, "rank": 3, "client_lr": 0.3}

@@ -6,11 +6,11 @@ import torch
 
 from headstart.data.federation import pooled_client
 from headstart.engine.rounds import run_rounds
-from headstart.engine.serial import Serial
+from headstart.engine.ways.serial import Serial
 from headstart.federate import Pooled
-from headstart.models.training import LocalTraining
 from headstart.testing import World, open_world
 from headstart.testing.compare import assert_same
+from headstart.training.local import LocalTraining
 
 from .reference import batches_of, train_client
 

@@ -10,14 +10,14 @@ import torch
 from headstart.core import trees
 from headstart.core.errors import ModelError
 from headstart.core.trees import Params
-from headstart.models.batches import Batch
-from headstart.models.descent import descend
+from headstart.models.batch import Batch
 from headstart.models.lora import Lora, adapted_layers, new_adapters
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.models.registry import build
 from headstart.models.spec import ModelSpec
-from headstart.models.training import LocalTraining
+from headstart.training.descent import descend
+from headstart.training.local import LocalTraining
 from tiny_texts import save_encoder
 
 STEPS = 6

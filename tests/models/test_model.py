@@ -11,11 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from headstart.core import trees
 from headstart.core.errors import ModelError
 from headstart.models import ModelSpec, build
-from headstart.models.batches import Batch
+from headstart.models.batch import Batch
 from headstart.models.model import Model, Trainable, cut_at, head_gradient, weighted_loss
 from headstart.models.network import Network
-
-from .conftest import Built
+from tiny_networks import Built
 
 WEIGHTS = torch.tensor([1.0, 0.5, 2.0, 0.0])
 

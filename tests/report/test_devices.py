@@ -7,9 +7,9 @@ import pytest
 
 from headstart.report import load_run, write_report
 from headstart.report.devices import device_tables
-from headstart.study.load import load_study
 from headstart.study.open import open_plan
-from headstart.study.run import run_study
+from headstart.study.study import run_study
+from headstart.study.written.load import load_study
 
 STUDY = """
 name  = "devices"

@@ -9,14 +9,14 @@ from headstart.core.ragged import Ragged
 from headstart.core.trees import Params
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
-from headstart.engine.serial import Serial
-from headstart.models.masked import NOT_HIDDEN, Texts, masked_gradient, masked_loss, masker
+from headstart.engine.ways.serial import Serial
+from headstart.models.checkpoints.masked import NOT_HIDDEN, Texts, masked_gradient, masked_loss, masker
 from headstart.models.network import Network
 from headstart.models.spec import ModelSpec
-from headstart.models.training import LocalTraining
 from headstart.start import DomainPretrain
 from headstart.study.lab import Lab
 from headstart.study.texts import with_tokens
+from headstart.training.local import LocalTraining
 from tiny_texts import save_encoder
 
 pytest.importorskip("transformers")

@@ -10,17 +10,17 @@ from torch.nn import functional
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params
 from headstart.data.federation import Federation
-from headstart.engine.serial import Serial
+from headstart.engine.ways.serial import Serial
 from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.models.spec import ModelSpec
-from headstart.models.training import LocalTraining
 from headstart.start import Pool, Pretrain, Pretrained, Random
 from headstart.start.pretrain import mean_loss, train_until_stale
 from headstart.start.protocol import silent
 from headstart.study.lab import Lab
 from headstart.testing import small_federation
 from headstart.testing.compare import assert_same
+from headstart.training.local import LocalTraining
 
 LOCAL = LocalTraining(client_lr=0.05, batch_size=8, momentum=0.9)
 

@@ -1,27 +1,14 @@
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headstart.core.trees import Tree
-from headstart.engine.fleet import Fleet
-from headstart.study.nodes import Node, NodeStore
+from headstart.engine.ways.fleet import Fleet
+from headstart.study.run.nodes import Node, NodeStore
+from study.watch import Watch
 from tiny_study import run_tiny
-
-
-@dataclass
-class Watch:
-    """Counts what is computed: nodes by kind, and pieces of client work."""
-
-    nodes: Counter[str] = field(default_factory=Counter)
-    client_work: int = 0
-
-    def clear(self) -> None:
-        self.nodes.clear()
-        self.client_work = 0
 
 
 @pytest.fixture

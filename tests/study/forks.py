@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from headstart.study.load import load_study
 from headstart.study.open import open_plan
-from headstart.study.run import run_study
+from headstart.study.study import run_study
+from headstart.study.written.load import load_study
 
 
 def run(study: Path, out: Path) -> None:

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.core.progress import Silent
 from headstart.study.diagnosis import frozen_features, good_start, predicted_arm
-from headstart.study.nodes import NodeStore
-from headstart.study.progress import Silent
-from headstart.study.run import diagnose_study
+from headstart.study.run.nodes import NodeStore
+from headstart.study.study import diagnose_study
+from study.watch import Watch
 from tiny_study import ARMS, numbers, open_tiny, write_study, write_table
-
-from .conftest import Watch
 
 CENTRAL = 'central = { source = "pool.csv" }'
 
@@ -27,8 +26,8 @@ def test_with_a_pool_the_features_are_those_of_the_pretrained_network(tmp_path: 
     write_table(tmp_path / "pool.csv", seed=1)
     study = write_study(tmp_path, data=CENTRAL)
     study.write_text(study.read_text().replace('"linear"', '"mlp"\nhidden = [7]'))
-    from headstart.study.load import load_study
     from headstart.study.open import open_plan
+    from headstart.study.written.load import load_study
 
     plan = open_plan(load_study(study))
     start = good_start(plan.lab, plan.arms)

@@ -60,7 +60,7 @@ def test_more_work_takes_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_every_kind_of_network_can_be_timed(tmp_path: Path, backbone: str) -> None:
     study = write_study(tmp_path)
     study.write_text(study.read_text().replace('"linear"', f'"{backbone}"'))
-    from headstart.study.load import load_study
     from headstart.study.open import open_plan
+    from headstart.study.written.load import load_study
 
     assert len(estimate(open_plan(load_study(study)), tmp_path / "out")) == 4

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from headstart.evidence.verdict import prediction_held
-from headstart.study.arms import ArmSpec, StageSpec
 from headstart.study.judge import without_adaptation
+from headstart.study.written.arms import ArmSpec, StageSpec
 from tiny_study import FEDAVG, numbers, open_tiny, run_tiny
 
 RANDOM, AVERAGE = StageSpec("random"), (StageSpec("fedavg"),)

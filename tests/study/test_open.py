@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from headstart.core.errors import HeadstartError
-from headstart.engine.fleet import Fleet
-from headstart.engine.serial import Serial
+from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.serial import Serial
 from tiny_study import open_tiny
 
 

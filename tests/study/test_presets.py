@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from headstart.study.load import load_study, parse_study
 from headstart.study.open import open_plan
-from headstart.study.run import run_study
+from headstart.study.study import run_study
+from headstart.study.written.load import load_study, parse_study
 
 PRESETS = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from headstart.core.trees import Params
-from headstart.models.batches import ClientData
 from headstart.models.model import Model, Trainable
+from headstart.training.client_data import ClientData
 
 
 @dataclass(frozen=True, kw_only=True)

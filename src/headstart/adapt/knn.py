@@ -20,9 +20,9 @@ from torch.nn import functional
 
 from headstart.core.registry import Scale
 from headstart.core.trees import Params, Tree
-from headstart.models.batches import ClientData
-from headstart.models.design import one_hot
 from headstart.models.model import Model, Trainable
+from headstart.training.client_data import ClientData
+from headstart.training.design import one_hot
 
 WEIGHTS = (0.5, 0.1, 0.3, 0.7, 0.9)
 """Candidates; a client without validation data takes the first."""

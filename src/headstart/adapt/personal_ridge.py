@@ -16,9 +16,10 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from headstart.core.trees import Params
-from headstart.models.batches import Batch, ClientData
-from headstart.models.design import one_hot, present, with_intercept
+from headstart.models.batch import Batch
 from headstart.models.model import Model, Trainable, head_logits
+from headstart.training.client_data import ClientData
+from headstart.training.design import one_hot, present, with_intercept
 
 PENALTIES = tuple(10.0**power for power in range(-3, 7))
 """Candidates: the smallest is close to a local head, the largest to the head received."""

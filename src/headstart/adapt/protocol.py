@@ -11,8 +11,8 @@ from typing import Protocol, TypeGuard
 from torch import Tensor
 
 from headstart.core.trees import Params, Tree
-from headstart.models.batches import ClientData
 from headstart.models.model import Model, Trainable
+from headstart.training.client_data import ClientData
 
 
 class Adapt(Protocol):

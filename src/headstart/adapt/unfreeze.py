@@ -15,9 +15,9 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from headstart.core.registry import Scale, UpTo
 from headstart.core.trees import Params
-from headstart.models.batches import ClientData
 from headstart.models.model import Model, Trainable
-from headstart.models.training import LocalTraining
+from headstart.training.client_data import ClientData
+from headstart.training.local import LocalTraining
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ def keys(
     days: Annotated[int, typer.Option(min=1, help="Days that the certificate is valid.")] = 365,
 ) -> None:
     """Make a CA, the server's certificate, a key per client, and a key that signs models."""
-    from headstart.flower.keys import make_keys
+    from headstart.sites.flower.keys import make_keys
 
     make_keys(out, host, site, days)
     typer.echo(f"keys    {out}\nto each client: ca.crt, signer.pub, sites/NAME; all else stays with the server")
@@ -49,7 +49,7 @@ def up(
     """Start the server's link, with TLS and authentication of clients, and let the clients of the keys in."""
     import subprocess
 
-    from headstart.flower.programs import Link, wait_for_port
+    from headstart.sites.flower.programs import Link, wait_for_port
 
     link = Link(address, keys, home)
     link.configure()
@@ -78,9 +78,9 @@ def node(
     home: Home = Path("flower"),
 ) -> None:
     """Start one client beside its data; the server's requests are answered as the policy allows."""
-    from headstart.flower.programs import Link, follow
-    from headstart.flower.shelf import read_public_key
-    from headstart.flower.site import Site
+    from headstart.sites.flower.programs import Link, follow
+    from headstart.sites.shelf import read_public_key
+    from headstart.sites.site import Site
 
     signer = keys / "signer.pub"
     Site(name, data, state, policy, read_public_key(signer) if signed else None)
@@ -135,7 +135,7 @@ def probe(
 @app.command()
 def status(address: Address = "127.0.0.1:8000", keys: Keys = Path("keys"), home: Home = Path("flower")) -> None:
     """Show the clients and the runs of a link."""
-    from headstart.flower.programs import NAME, Link
+    from headstart.sites.flower.programs import NAME, Link
 
     link = Link(address, keys, home)
     for words in (("supernode", "list", NAME), ("list", NAME)):

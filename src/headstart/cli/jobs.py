@@ -13,7 +13,7 @@ from rich.console import Console
 from headstart.cli.progress import Bar
 from headstart.cli.tables import LEGEND, diagnosis_lines, plan_tree, prediction_line, ruled_out_lines, verdict_table
 from headstart.core.errors import SettingError, nearest
-from headstart.study.load import StudyFile, load_study
+from headstart.study.written.load import StudyFile, load_study
 
 PICTURES = ("png", "svg")
 """Formats in which a report is one file per figure."""
@@ -50,10 +50,10 @@ def run(
     tensorboard: Path | None = None,
 ) -> None:
     """Run a study, print the verdict, write the report."""
-    from headstart.study.cache import cache_folder
+    from headstart.core.cache import cache_folder
+    from headstart.report.tensorboard import check_installed, log_records
     from headstart.study.open import open_plan
-    from headstart.study.run import run_study
-    from headstart.study.tensorboard import check_installed, log_records
+    from headstart.study.study import run_study
 
     begin = time.monotonic()
     if tensorboard:
@@ -76,7 +76,7 @@ def run(
 
 def show_plan(path: Path, out: Path | None) -> None:
     """Print the prefix tree of a study."""
-    from headstart.study.cache import cache_folder
+    from headstart.core.cache import cache_folder
     from headstart.study.estimate import estimate
     from headstart.study.open import open_plan
 
@@ -90,9 +90,9 @@ def show_plan(path: Path, out: Path | None) -> None:
 
 def show_diagnosis(path: Path, out: Path | None) -> None:
     """Diagnose a study's data and print what was found."""
-    from headstart.study.cache import cache_folder
+    from headstart.core.cache import cache_folder
     from headstart.study.open import open_plan
-    from headstart.study.run import diagnose_study
+    from headstart.study.study import diagnose_study
 
     file = load_study(path)
     with Bar(console) as bar:
@@ -152,8 +152,8 @@ def run_federated(
     path: Path, arm: str, out: Path | None, where: tuple[str, Path, Path], options: dict[str, Any], local: int
 ) -> None:
     """Run an arm, or the probe, over a real federation; or over one that is started here for the purpose."""
-    from headstart.flower.local import LAST, finished, run_on, running, write_site_files
-    from headstart.flower.programs import Link, wait_for_port
+    from headstart.sites.flower.local import LAST, finished, run_on, running, write_site_files
+    from headstart.sites.flower.programs import Link, wait_for_port
 
     file = load_study(path)
     if arm != "probe" and arm not in (names := [one.name for one in file.arms]):

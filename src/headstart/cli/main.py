@@ -12,9 +12,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-import headstart
 from headstart.cli import federate
 from headstart.core.errors import ClientError, HeadstartError
+from headstart.core.version import __version__
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
@@ -37,7 +37,7 @@ BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for T
 def show_version(wanted: bool) -> None:
     """Print the version and stop, if wanted."""
     if wanted:
-        typer.echo(f"headstart {headstart.__version__}")
+        typer.echo(f"headstart {__version__}")
         raise typer.Exit
 
 

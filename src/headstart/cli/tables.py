@@ -15,7 +15,7 @@ from headstart.evidence.verdict import prediction_held
 
 if TYPE_CHECKING:
     from headstart.costs.arm import ArmCosts
-    from headstart.data.diagnosis import Diagnosis
+    from headstart.diagnosis import Diagnosis
     from headstart.evidence.verdict import ArmScore, Verdict
     from headstart.study.estimate import Branch
     from headstart.study.plan import Plan

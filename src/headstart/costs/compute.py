@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.core.trees import Params
-from headstart.models.batches import Batch
+from headstart.models.batch import Batch
 from headstart.models.model import Model
 
 

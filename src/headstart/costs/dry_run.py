@@ -16,8 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.core.trees import Params
 from headstart.costs.memory import LiveBytes
-from headstart.models.batches import Batch, Passes
+from headstart.models.batch import Batch
 from headstart.models.model import Model
+from headstart.training.client_data import Passes
 
 SERVED_STEPS = 2
 """Steps per phase that are really taken; the second has the optimiser's state in memory."""

@@ -16,15 +16,15 @@ from headstart.core.seeds import Key
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client
-from headstart.engine.activations import Activations
+from headstart.engine.clients import Team
+from headstart.engine.features.activations import Activations
 from headstart.engine.predict import Predictor, predict, predict_stack
 from headstart.engine.protocol import Engine, Failure, Job
 from headstart.engine.rounds import Exclusion, Federated, batch_size_of
-from headstart.engine.team import Team
 from headstart.evidence.metrics import LOWER_IS_BETTER, pooled_metrics
 from headstart.federate.protocol import Federate
-from headstart.models.batches import ClientData
 from headstart.models.model import Model
+from headstart.training.client_data import ClientData
 
 View = str
 """Which examples a client is evaluated on: ``val``, ``test`` or ``global_test``."""

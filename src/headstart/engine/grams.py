@@ -10,8 +10,8 @@ from torch import Tensor
 
 from headstart.data.examples import Array
 from headstart.engine.rows import MANY, RowTable
-from headstart.models.batches import Passes
 from headstart.models.model import Model
+from headstart.training.client_data import Passes
 
 MOST_BYTES = 256 * 2**20
 """Room that inner products of a whole team may take; a larger team's are computed when they are needed."""

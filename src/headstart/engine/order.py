@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.core.seeds import Key, derive
 from headstart.data.examples import Array
-from headstart.models.batches import Passes
+from headstart.training.client_data import Passes
 
 PADDING = -1
 

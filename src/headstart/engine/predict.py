@@ -13,8 +13,8 @@ from headstart.adapt.protocol import Remembers
 from headstart.core import trees
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
-from headstart.engine.activations import Activations
-from headstart.engine.padding import split
+from headstart.engine.features.activations import Activations
+from headstart.engine.features.padding import split
 from headstart.engine.rows import take
 from headstart.models.model import Model, head_logits
 

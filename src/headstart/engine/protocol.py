@@ -12,10 +12,10 @@ import torch
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.data.examples import Array
+from headstart.engine.clients import Team
 from headstart.engine.privates import Privates
-from headstart.engine.team import Team
-from headstart.models.batches import ClientData
 from headstart.models.model import Model
+from headstart.training.client_data import ClientData
 
 Work = Callable[[Model, Tree, Tree, ClientData], tuple[Tree, ...]]
 """One client's work: from the shared and the private tree and the data to result trees."""

@@ -15,16 +15,16 @@ from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.data.roster import Roster
-from headstart.engine.activations import Activations
+from headstart.engine.clients import Team
+from headstart.engine.features.activations import Activations
 from headstart.engine.order import Order, keyed_order, mix, uniform
 from headstart.engine.privates import ByClient, PrivateStore
 from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
-from headstart.engine.team import Team
 from headstart.federate.protocol import Federate, Schedule
 from headstart.federate.robust import AGGREGATES
-from headstart.models.batches import ClientData
 from headstart.models.model import Model
-from headstart.models.training import LocalTraining
+from headstart.training.client_data import ClientData
+from headstart.training.local import LocalTraining
 
 
 @dataclass(frozen=True)

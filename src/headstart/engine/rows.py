@@ -11,8 +11,8 @@ from torch import Tensor
 
 from headstart.data.examples import Array
 from headstart.data.federation import Client
-from headstart.engine.activations import Activations
-from headstart.engine.padding import Inputs
+from headstart.engine.features.activations import Activations
+from headstart.engine.features.padding import Inputs
 from headstart.models.model import Model
 
 MANY = 100_000

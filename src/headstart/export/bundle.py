@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-import headstart
 from headstart.core.errors import ModelError, SettingError, require
+from headstart.core.version import __version__
 from headstart.data.examples import Array
 from headstart.evidence.metrics import pooled_metrics
 from headstart.export.finished import Finished, open_finished
@@ -180,7 +180,7 @@ def _seal(folder: Path, key: Any) -> str | None:
         for path in sorted(folder.iterdir())
     }
     text = json.dumps(
-        {"format": FORMAT, "version": VERSION, "files": files, "created_by": f"headstart {headstart.__version__}"},
+        {"format": FORMAT, "version": VERSION, "files": files, "created_by": f"headstart {__version__}"},
         indent=1,
     )
     (folder / "manifest.json").write_text(text, encoding="utf-8")

@@ -11,21 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.cache import cache_folder
 from headstart.core.errors import SettingError, nearest
+from headstart.core.progress import Silent
 from headstart.core.trees import Params
 from headstart.data.examples import Array
 from headstart.engine.predict import features_of
 from headstart.models.model import Model
-from headstart.models.training import LocalTraining
-from headstart.study.arms import ArmSpec, build_stage, parse_arm
-from headstart.study.cache import cache_folder
 from headstart.study.lab import Lab
-from headstart.study.load import load_study
-from headstart.study.nodes import NodeStore
 from headstart.study.open import open_plan
-from headstart.study.pipeline import Pipeline
-from headstart.study.progress import Silent
-from headstart.study.records import Records
+from headstart.study.run.nodes import NodeStore
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.run.records import Records
+from headstart.study.written.arms import ArmSpec, build_stage, parse_arm
+from headstart.study.written.load import load_study
+from headstart.training.local import LocalTraining
 
 ON_A_DEVICE = ("keep", "linear_probe", "personal_ridge")
 """Adaptations that need nothing but features."""

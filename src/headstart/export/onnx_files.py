@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from headstart.core.errors import require
 from headstart.data.examples import Array
-from headstart.models.folding import find_pairs, fold, frozen_part
+from headstart.engine.features.folding import find_pairs, fold, frozen_part
 from headstart.models.model import Model
 
 EXTRA, OPSET = "export", 17

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from headstart.core.trees import Params, Tree
 from headstart.federate.protocol import Begin, Reduction, Schedule
-from headstart.models.batches import Batch
-from headstart.models.design import one_hot
+from headstart.models.batch import Batch
 from headstart.models.model import Model, Trainable
+from headstart.training.design import one_hot
 
 
 class OneShotHead:

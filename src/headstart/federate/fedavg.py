@@ -19,9 +19,9 @@ from headstart.core.registry import Scale
 from headstart.core.trees import Params, Tree
 from headstart.federate.protocol import Begin, Reduction, Schedule
 from headstart.federate.server import ServerOptimizer
-from headstart.models.batches import ClientData
 from headstart.models.model import Model, Trainable
-from headstart.models.training import LocalTraining, Regularizer
+from headstart.training.client_data import ClientData
+from headstart.training.local import LocalTraining, Regularizer
 
 
 @dataclass(frozen=True, kw_only=True)

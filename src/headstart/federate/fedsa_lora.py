@@ -20,10 +20,10 @@ from headstart.core.trees import Params, Tree
 from headstart.federate.fedavg import Average
 from headstart.federate.protocol import Begin, Reduction, Schedule
 from headstart.federate.server import ServerOptimizer
-from headstart.models.batches import ClientData
 from headstart.models.lora import Lora
 from headstart.models.model import Model, Trainable
-from headstart.models.training import LocalTraining
+from headstart.training.client_data import ClientData
+from headstart.training.local import LocalTraining
 
 
 @dataclass(frozen=True, kw_only=True)

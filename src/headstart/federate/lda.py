@@ -19,9 +19,9 @@ from torch import Tensor
 from headstart.core.registry import Scale
 from headstart.core.trees import Tree
 from headstart.federate.closed_form import OneShotHead, class_sums, head, pack_symmetric, unpack_symmetric
-from headstart.models.batches import ClientData
-from headstart.models.design import present
 from headstart.models.model import Model
+from headstart.training.client_data import ClientData
+from headstart.training.design import present
 
 ABSENT = -1e4
 """Bias of a class that no client has: never predicted, yet finite."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from headstart.core.trees import Tree
 from headstart.federate.closed_form import OneShotHead, class_sums, head
-from headstart.models.batches import ClientData
 from headstart.models.model import Model
+from headstart.training.client_data import ClientData
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 from pydantic import Field, PositiveInt
 
 from headstart.core.trees import Params, Tree
-from headstart.models.batches import ClientData
 from headstart.models.model import Model, Trainable
+from headstart.training.client_data import ClientData
 
 Reduction = Literal["mean", "sum"]
 """How client updates become one: mean weighted by numbers of examples, or plain sum."""

@@ -17,9 +17,10 @@ from pydantic import PositiveFloat
 from headstart.core.registry import Scale
 from headstart.core.trees import Tree
 from headstart.federate.closed_form import OneShotHead, head, pack_symmetric, unpack_symmetric
-from headstart.models.batches import Batch, ClientData
-from headstart.models.design import one_hot, with_intercept
+from headstart.models.batch import Batch
 from headstart.models.model import Model
+from headstart.training.client_data import ClientData
+from headstart.training.design import one_hot, with_intercept
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from headstart.core import trees
 from headstart.core.content import hash_json, hash_tree
 from headstart.core.errors import ModelError
 from headstart.core.trees import Params
-from headstart.models.batches import Batch
+from headstart.models.batch import Batch
 from headstart.models.fast_layers import taps_outermost, with_fast_layers
 from headstart.models.layout import channels_last
 from headstart.models.lora import Lora, adapted_layers, merged, new_adapters

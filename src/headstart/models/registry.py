@@ -10,8 +10,8 @@ import torch
 from headstart.core.errors import ModelError, nearest
 from headstart.core.seeds import Key, derive
 from headstart.core.trees import Params
-from headstart.models.checkpoints import TEXTS, build_checkpoint
-from headstart.models.encoders import build_encoder
+from headstart.models.checkpoints.encoders import build_encoder
+from headstart.models.checkpoints.images import TEXTS, build_checkpoint
 from headstart.models.network import Network
 from headstart.models.networks.linear import build_linear
 from headstart.models.networks.mlp import build_mlp

@@ -21,13 +21,13 @@ from headstart.core.errors import SettingError
 from headstart.core.ragged import Ragged
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.trees import Params
-from headstart.models.descent import descend
-from headstart.models.masked import MaskedBatch, Texts, masked_gradient, masked_loss, masker
+from headstart.models.checkpoints.masked import MaskedBatch, Texts, masked_gradient, masked_loss, masker
 from headstart.models.model import Trainable
 from headstart.models.network import Network
-from headstart.models.training import LocalTraining
 from headstart.start.pretrained import fit_head
 from headstart.start.protocol import Build, Pool, Tell, silent
+from headstart.training.descent import descend
+from headstart.training.local import LocalTraining
 
 HELD_BACK = 0.1
 """Share of the texts that say which pass to keep."""

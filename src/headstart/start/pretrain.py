@@ -17,13 +17,13 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params
-from headstart.models.batches import ClientData, Passes
-from headstart.models.descent import descend
 from headstart.models.model import Model, Trainable, cut_at, weighted_loss
 from headstart.models.network import Network
 from headstart.models.registry import new_head
-from headstart.models.training import LocalTraining
 from headstart.start.protocol import Build, Pool, Tell, silent
+from headstart.training.client_data import ClientData, Passes
+from headstart.training.descent import descend
+from headstart.training.local import LocalTraining
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,9 @@ from pydantic import PositiveInt
 from headstart.core.trees import Params
 from headstart.models.model import cut_at
 from headstart.models.network import Network
-from headstart.models.training import LocalTraining
 from headstart.start.pretrain import train_until_stale
 from headstart.start.protocol import Build, Pool, Tell, silent
+from headstart.training.local import LocalTraining
 
 
 @dataclass(frozen=True, kw_only=True)

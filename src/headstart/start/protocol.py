@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headstart.core.trees import Params
-from headstart.models.batches import ClientData
-from headstart.models.masked import Texts
+from headstart.models.checkpoints.masked import Texts
 from headstart.models.network import Network
+from headstart.training.client_data import ClientData
 
 
 class Build(Protocol):

@@ -8,29 +8,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
+from headstart.core.machine import suitable_threads, threads
+from headstart.core.progress import Progress
 from headstart.core.trees import Params
 from headstart.costs.devices import parse_device
 from headstart.data.federation import Federation
 from headstart.data.settings import DataSettings
-from headstart.engine.fleet import Fleet
-from headstart.engine.threads import suitable_threads, threads
+from headstart.engine.ways.fleet import Fleet
 from headstart.evidence.verdict import Verdict
 from headstart.models.network import Network
 from headstart.models.spec import ModelSpec, is_checkpoint
-from headstart.study.arms import ArmSpec, parse_arm, with_defaults
-from headstart.study.cache import cache_folder, calibrations
 from headstart.study.lab import Lab
-from headstart.study.load import load_study
-from headstart.study.nodes import NodeStore
 from headstart.study.open import open_plan
-from headstart.study.pipeline import Pipeline
 from headstart.study.plan import Plan
-from headstart.study.progress import Progress
-from headstart.study.run import run_study
-from headstart.study.schema import DecisionSettings, ModelSettings, StudySettings, TuningSettings
-from headstart.study.slate import Slate, check_starts, slate_for
+from headstart.study.run.nodes import NodeStore
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.study import run_study
 from headstart.study.texts import with_tokens
+from headstart.study.written.arms import ArmSpec, parse_arm, with_defaults
+from headstart.study.written.load import load_study
+from headstart.study.written.schema import DecisionSettings, ModelSettings, StudySettings, TuningSettings
+from headstart.study.written.slate import Slate, check_starts, slate_for
 
 Stage = str | Mapping[str, Any]
 """A method's name, or a mapping with ``method`` and its settings, as in a study file."""

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.data.diagnosis import Diagnosis, diagnose
 from headstart.data.examples import Array
 from headstart.data.federation import Client
+from headstart.diagnosis import Diagnosis, diagnose
 from headstart.engine.predict import features_of
 from headstart.models.spec import is_checkpoint
-from headstart.study.arms import ArmSpec, StageSpec
+from headstart.study.written.arms import ArmSpec, StageSpec
 
 if TYPE_CHECKING:
     from headstart.study.lab import Lab
-    from headstart.study.pipeline import Pipeline
+    from headstart.study.run.pipeline import Pipeline
 
 
 def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[ArmSpec]) -> Diagnosis:

@@ -11,18 +11,18 @@ from typing import Any
 
 import torch
 
+from headstart.core.progress import Silent
 from headstart.core.trees import Params
 from headstart.costs.compute import count_flops, flops_per_example
-from headstart.models.batches import Batch
+from headstart.models.batch import Batch
 from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.network import Network
-from headstart.study.arms import ArmSpec, Kind, StageSpec, build_stage
-from headstart.study.nodes import NodeStore
-from headstart.study.pipeline import Pipeline
 from headstart.study.plan import Plan
-from headstart.study.progress import Silent
-from headstart.study.run import FINAL_VIEWS
+from headstart.study.run.nodes import NodeStore
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.study import FINAL_VIEWS
 from headstart.study.ways import way_of
+from headstart.study.written.arms import ArmSpec, Kind, StageSpec, build_stage
 
 KEEP = StageSpec("keep")
 

@@ -15,16 +15,16 @@ from headstart.core.trees import Params, map_tree
 from headstart.data import resplit
 from headstart.data.examples import Array, Examples
 from headstart.data.federation import Client, Federation
-from headstart.engine.activations import Activations, Progress
+from headstart.engine.clients import OneClient
+from headstart.engine.features.activations import Activations, Progress
 from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
-from headstart.engine.team import OneClient
-from headstart.models.masked import Texts
+from headstart.models.checkpoints.masked import Texts
 from headstart.models.network import Network
 from headstart.models.registry import build
 from headstart.models.spec import ModelSpec
 from headstart.start.protocol import Pool
-from headstart.study.nodes import NodeStore
+from headstart.study.run.nodes import NodeStore
 
 POOL_VALIDATION = 0.15
 """Share of the central pool that decides when pre-training stops."""

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import torch
 
+from headstart.core.cache import calibrations
 from headstart.data import open_federation
-from headstart.engine.activations import Progress as Passes
-from headstart.engine.fleet import Fleet
+from headstart.engine.features.activations import Progress as Passes
 from headstart.engine.protocol import Engine
-from headstart.engine.serial import Serial
-from headstart.study.arms import ArmSpec, with_defaults
-from headstart.study.cache import calibrations
+from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.serial import Serial
 from headstart.study.lab import Lab
-from headstart.study.load import StudyFile
 from headstart.study.plan import Plan
-from headstart.study.schema import EngineSettings
-from headstart.study.slate import Slate, slate_for
 from headstart.study.texts import with_tokens
+from headstart.study.written.arms import ArmSpec, with_defaults
+from headstart.study.written.load import StudyFile
+from headstart.study.written.schema import EngineSettings
+from headstart.study.written.slate import Slate, slate_for
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

@@ -8,19 +8,19 @@ from functools import cached_property
 
 import numpy as np
 
-import headstart
 from headstart.core.content import hash_json
+from headstart.core.machine import suitable_threads
+from headstart.core.progress import Progress
+from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.costs.devices import DeviceProfile
 from headstart.costs.gate import rule_out
-from headstart.engine.threads import suitable_threads
-from headstart.study.arms import ArmSpec, build_stage
 from headstart.study.lab import Lab
-from headstart.study.nodes import NodeStore
-from headstart.study.pipeline import Pipeline
-from headstart.study.progress import Progress
-from headstart.study.schema import StudySettings, decision_hash, study_hash
-from headstart.study.tuning import trial_arms
+from headstart.study.run.nodes import NodeStore
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.run.tuning import trial_arms
+from headstart.study.written.arms import ArmSpec, build_stage
+from headstart.study.written.schema import StudySettings, decision_hash, study_hash
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Plan:
         """Return the costs of one arm, from a dry run of one client, done once."""
         population = self.population
         sizes = [population.num_clients, population.num_examples, list(population.raw.shape)]
-        key = hash_json([headstart.__version__, asdict(self.lab.spec), str(self.lab.dtype), sizes, arm.as_json()])
+        key = hash_json([__version__, asdict(self.lab.spec), str(self.lab.dtype), sizes, arm.as_json()])
         if key not in self.known_costs:
             self.known_costs[key] = self._measure(arm)
         return self.known_costs[key]

@@ -15,9 +15,9 @@ from headstart.core.ragged import Ragged
 from headstart.data.examples import Array, Examples
 from headstart.data.federation import Client, Federation
 from headstart.data.near_duplicates import near_duplicates
-from headstart.models.checkpoints import TEXTS
+from headstart.models.checkpoints.images import TEXTS
+from headstart.models.checkpoints.tokens import Tokens, tokenize
 from headstart.models.spec import ModelSpec, is_checkpoint
-from headstart.models.tokens import Tokens, tokenize
 
 MOST_TOKENS_PER_WORD, MOST_UNKNOWN = 1.5, 0.02
 """Above either a vocabulary does not know a language well.

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.data.federation import Client, pooled_client
-from headstart.engine.fleet import Fleet
+from headstart.engine.clients import Team
 from headstart.engine.privates import PrivateStore
 from headstart.engine.protocol import Job
 from headstart.engine.rounds import batch_size_of, members
-from headstart.engine.team import Team
+from headstart.engine.ways.fleet import Fleet
 from headstart.models.model import Model
 from headstart.study.lab import Lab
 

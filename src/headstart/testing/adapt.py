@@ -14,11 +14,10 @@ from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict
+from headstart.engine.clients import Team
 from headstart.engine.privates import PrivateStore
 from headstart.engine.protocol import Engine, Failure, Job
-from headstart.engine.serial import Serial
-from headstart.engine.team import Team
-from headstart.models.batches import ClientData
+from headstart.engine.ways.serial import Serial
 from headstart.models.model import Model
 from headstart.testing.compare import (
     FORKED,
@@ -32,6 +31,7 @@ from headstart.testing.compare import (
     variants,
 )
 from headstart.testing.world import World, open_world
+from headstart.training.client_data import ClientData
 
 AdaptCheck = Callable[[Adapt, World], None]
 

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from headstart.core import trees
+from headstart.core.machine import can_fork
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.data.examples import Array
-from headstart.engine.fleet import Fleet
-from headstart.engine.machine import can_fork
+from headstart.engine.clients import ManyClients
 from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
-from headstart.engine.team import ManyClients
+from headstart.engine.ways.fleet import Fleet
 from headstart.models.model import Model
-from headstart.models.training import LocalTraining
 from headstart.testing.world import World
+from headstart.training.local import LocalTraining
 
 SMALL: Mapping[str, Any] = {"batch_size": 4}
 LOCAL_VARIANTS: Mapping[str, Mapping[str, Any]] = {

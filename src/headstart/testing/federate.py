@@ -9,11 +9,11 @@ import torch
 from headstart.core import trees
 from headstart.core.trees import Params, Tree
 from headstart.data.federation import Client, pooled_client
+from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
 from headstart.engine.rounds import Federated, run_rounds
-from headstart.engine.serial import Serial
-from headstart.engine.team import OneClient
+from headstart.engine.ways.serial import Serial
 from headstart.federate.protocol import Federate
 from headstart.models.model import weighted_loss
 from headstart.testing.compare import (

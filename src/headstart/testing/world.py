@@ -10,9 +10,9 @@ import torch
 from headstart.core.trees import Params
 from headstart.data.examples import Array, Examples
 from headstart.data.federation import Client, Federation
-from headstart.engine.activations import Activations
+from headstart.engine.features.activations import Activations
 from headstart.engine.protocol import Engine
-from headstart.engine.serial import Serial
+from headstart.engine.ways.serial import Serial
 from headstart.models.lora import Lora
 from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.spec import ModelSpec

@@ -3,7 +3,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from headstart.models import ModelSpec, build
-from headstart.models.batches import Batch
+from headstart.models.batch import Batch
 from headstart.models.model import cut_at
 
 

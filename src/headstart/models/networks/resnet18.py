@@ -6,7 +6,7 @@ He, Zhang, Ren, Sun: *Deep Residual Learning for Image Recognition*, CVPR 2016, 
 from __future__ import annotations
 
 from headstart.core.errors import require
-from headstart.models.checkpoints import as_network, check_shape, random_backbone
+from headstart.models.checkpoints.images import as_network, check_shape, random_backbone
 from headstart.models.network import Network
 from headstart.models.preprocessing import PrepareImages, Shape
 from headstart.models.spec import ModelSpec

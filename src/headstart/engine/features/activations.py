@@ -1,0 +1,169 @@
+"""The frozen part, computed once: activations at a cut, for all examples, found again by content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.core.content import hash_json
+from headstart.core.files import CACHE_BYTES, evict
+from headstart.core.machine import threads
+from headstart.core.ragged import Ragged
+from headstart.data.examples import Array, Examples
+from headstart.engine.features.distinct import Distinct, distinct_rows, every_row
+from headstart.engine.features.extraction import CPU, Pass, Recipe, all_cores, build, choose
+from headstart.engine.features.padding import Inputs, RaggedTensor
+from headstart.engine.features.partial import PartialArray
+from headstart.engine.features.text_pass import TextPass
+from headstart.models.model import Model
+
+MOST_IN_MEMORY = 4
+"""Cuts whose activations are kept: one study looks at few at a time; older ones would only fill the memory."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much is done, and how much there is."""
+
+
+class Activations:
+    """Activations of one set of examples, kept in memory and, by content hash, on disk.
+
+    Args:
+        examples: the rows.
+        folder: where arrays are kept between runs; None to keep nothing on disk.
+        capacity: bytes on disk above which the arrays unused for longest are deleted.
+        progress: told how far a forward pass is.
+        device: where activations, labels and raw inputs are wanted, and the frozen part runs.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        folder: Path | None = None,
+        capacity: int = CACHE_BYTES,
+        progress: Progress | None = None,
+        device: torch.device = CPU,
+    ) -> None:
+        self.examples = examples
+        self.labels = torch.from_numpy(examples.labels).to(device)
+        self._inputs = _as_tensor(examples.inputs)
+        self._folder, self._capacity, self._progress, self._device = folder, capacity, progress, device
+        self._memory: dict[str, Inputs] = {}
+
+    def at(self, model: Model) -> Inputs:
+        """Return the activations of every example at the model's cut, ``(examples, …)``; texts' are ragged."""
+        if model.cut == 0:
+            return self._raw
+        key = self.key(model)
+        if key not in self._memory:
+            while len(self._memory) >= MOST_IN_MEMORY:
+                self._memory.pop(next(iter(self._memory)))
+            self._memory[key] = self._shaped(model, self._load_or_compute(key, model)).to(self._device)
+        return self._memory[key]
+
+    def few(self, model: Model, count: int) -> Tensor:
+        """Return the activations of the first ``count`` examples, or of all if they are fewer, computing no others."""
+        if model.cut == 0 or self.key(model) in self._memory:
+            return self.at(model)[:count]
+        return self.compute(model, torch.arange(min(count, len(self._inputs))))
+
+    def typical(self) -> Tensor:
+        """Return one raw example, ``(1, …)``; of texts one of mean length."""
+        if isinstance(self._inputs, Tensor):
+            return self._inputs[:1]
+        lengths = self._inputs.lengths
+        return self._inputs[[int(np.abs(lengths - lengths.mean()).argmin())]]
+
+    def raw(self, rows: slice) -> Tensor:
+        """Return raw inputs."""
+        return self._inputs[rows].to(self._device)
+
+    def key(self, model: Model) -> str:
+        """Return the name of these activations: same name, same numbers up to rounding."""
+        precision = "bfloat16" if self._device.type == "cuda" else "as weights"
+        return hash_json([model.frozen_key, self.examples.inputs_key, "folded", precision])
+
+    def compute(self, model: Model, rows: Tensor) -> Tensor:
+        """Run the frozen part on some rows."""
+        inputs = self._inputs[rows.cpu()]
+        if model.cut == 0 or not len(inputs) or isinstance(self._inputs, RaggedTensor):
+            return model.activations(inputs).to(self._device)
+        with threads(all_cores()):
+            recipe = choose(model, inputs, self._device)
+            target = _written(Pass(build(model, recipe, inputs[:1]), inputs, every_row(len(inputs)), self._device))
+        return torch.from_numpy(target).to(self._device)
+
+    @cached_property
+    def _raw(self) -> Inputs:
+        return self._inputs.to(self._device)
+
+    @cached_property
+    def _distinct(self) -> Distinct:
+        """Rows to compute: a table's row costs less to compute than to compare."""
+        is_table = self.examples.kind == "table"
+        return every_row(len(self._inputs)) if is_table else distinct_rows(self.examples.inputs)
+
+    def _recipe(self, model: Model) -> Recipe:
+        return Recipe() if isinstance(self._inputs, RaggedTensor) else choose(model, self._inputs, self._device)
+
+    def _pass(self, model: Model, recipe: Recipe) -> Pass | TextPass:
+        """Return a pass of all rows, the same contents once."""
+        part = build(model, recipe, self._inputs[:1])
+        if isinstance(self._inputs, RaggedTensor):
+            return TextPass(part, self._inputs, self._distinct, self._device, self._tell)
+        return Pass(part, self._inputs, self._distinct, self._device, self._tell)
+
+    def _shaped(self, model: Model, found: Tensor) -> Inputs:
+        """Return activations by rows: a text's states begin where its tokens do."""
+        if model.is_head_only or isinstance(self._inputs, Tensor):
+            return found
+        return RaggedTensor(found, self._inputs.starts)
+
+    def _tell(self, rows: int) -> None:
+        if self._progress:
+            self._progress("features", rows, len(self._inputs))
+
+    def _load_or_compute(self, key: str, model: Model) -> Tensor:
+        if not len(self._inputs):
+            return model.activations(self._inputs[:0])
+        if self._folder is None:
+            with threads(all_cores()):
+                return torch.from_numpy(_written(self._pass(model, self._recipe(model))))
+        path = self._folder / f"{key}.npy"
+        if not path.exists():
+            with PartialArray(path) as file, threads(all_cores()):
+                # Another process may have finished it while this one waited.
+                if not path.exists():
+                    found = self._fill(file, model)
+                    evict(self._folder, "*.npy", self._capacity)
+                    return torch.from_numpy(found)
+        os.utime(path)
+        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+
+    def _fill(self, file: PartialArray, model: Model) -> Array:
+        """Compute the array on disk, from where a killed process left it, and in the same way."""
+        before = file.resume({"contents": len(self._distinct)})
+        recipe = Recipe(**before[1]["recipe"]) if before else self._recipe(model)
+        one = self._pass(model, recipe)
+        array, start = (before[0], before[1]["done"]) if before else (file.create(one.shape, one.numpy_dtype), 0)
+        for done in one.write(array, start):
+            file.keep(array, {"contents": len(self._distinct), "recipe": asdict(recipe), "done": done})
+        return file.finish(array)
+
+
+def _as_tensor(inputs: Array | Ragged) -> Inputs:
+    return RaggedTensor.of(inputs) if isinstance(inputs, Ragged) else torch.from_numpy(inputs)
+
+
+def _written(one: Pass | TextPass) -> Array:
+    """Do a whole pass in memory."""
+    target = np.empty(one.shape, one.numpy_dtype)
+    for _ in one.write(target):
+        pass
+    return target

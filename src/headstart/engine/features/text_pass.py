@@ -1,0 +1,97 @@
+"""One pass of texts through the frozen part: texts of similar length together, so that little is padded."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.core.ragged import places
+from headstart.data.examples import Array
+from headstart.engine.features.distinct import Distinct
+from headstart.engine.features.padding import RaggedTensor, batch_of_texts
+from headstart.models.network import Network
+
+LARGEST_BATCH = 256
+"""Texts of a batch."""
+
+
+@dataclass(eq=False)
+class TextPass:
+    """A pass of texts through a frozen part.
+
+    Attributes:
+        part: the frozen part, see :func:`headstart.engine.features.extraction.build`.
+        inputs: tokens of all texts, on the CPU.
+        distinct: which texts to compute.
+        device: where.
+        told: called with the number of texts that are done.
+        shape: of all activations: of texts ``(texts, features)``, of tokens ``(tokens, width)``.
+        dtype: of the activations.
+    """
+
+    part: Network
+    inputs: RaggedTensor
+    distinct: Distinct
+    device: torch.device = torch.device("cpu")
+    told: Callable[[int], None] | None = None
+    shape: tuple[int, ...] = field(init=False)
+    dtype: torch.dtype = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.distinct = self.distinct.by(self.inputs.lengths)
+        one = self._run(self.inputs[:1])
+        self._of_tokens = one.dim() == 3
+        self.shape = (
+            (int(self.inputs.starts[-1]), one.shape[-1] - 1) if self._of_tokens else (len(self.inputs), *one.shape[1:])
+        )
+        self.dtype = one.dtype
+        if self.device.type != "cpu":
+            self.part = copy.deepcopy(self.part).to(self.device)
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """Type of the activations, as NumPy calls it."""
+        return torch.empty(0, dtype=self.dtype).numpy().dtype
+
+    def write(self, target: Array, start: int = 0) -> Iterator[int]:
+        """Write activations into ``target``, and yield how many contents are done after each batch.
+
+        Args:
+            target: array of ``shape`` and ``numpy_dtype``.
+            start: contents that an earlier pass has written.
+        """
+        lengths = self.inputs.lengths[self.distinct.first]
+        while start < len(self.distinct):
+            stop = start + batch_of_texts(lengths[start:], LARGEST_BATCH)
+            found = self._compute(torch.from_numpy(self.distinct.first[start:stop])).numpy()
+            rows, contents = self.distinct.places(start, stop)
+            if self._of_tokens:
+                self._put_tokens(target, found, rows, contents)
+            else:
+                target[rows] = found[contents]
+            if self.told:
+                self.told(int(self.distinct.starts[stop]))
+            yield stop
+            start = stop
+
+    def _put_tokens(self, target: Array, found: Array, rows: Array, contents: Array) -> None:
+        """Write the states of texts, without their padding."""
+        lengths = self.inputs.lengths[rows]
+        real = np.arange(found.shape[1]) < lengths[:, None]
+        target[places(self.inputs.starts[rows], lengths)] = found[contents][real][:, :-1]
+
+    def _compute(self, rows: Tensor) -> Tensor:
+        batch = self.inputs[rows].to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            return self._run(batch).cpu().to(self.dtype)
+
+    @torch.no_grad()
+    def _run(self, batch: Tensor) -> Tensor:
+        result: Tensor = self.part(batch, 0, len(self.part.blocks))
+        return result

@@ -1,0 +1,93 @@
+"""The fast engine: it does each job in the way that costs least on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headstart.core.machine import can_fork, num_cores, threads
+from headstart.engine.protocol import Crew, Job
+from headstart.engine.ways.calibration import name_of_timings, timings_of, tuned
+from headstart.engine.ways.placement import HEADS, Strategy, Timings, Way, cheapest
+from headstart.engine.ways.serial import OneByOne
+from headstart.engine.ways.stacks import Stacked
+from headstart.engine.ways.workers import Workers
+
+SLOT_BYTES = 2**30
+"""Memory that results of clients may take while they wait for their turn."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Stacks of heads and of small networks, or one client after another, in one process or in several.
+
+    Attributes:
+        way: always this one; None chooses by a short calibration.
+        workers: number of processes; None takes the number of cores.
+        chunk_bytes: memory that one stack may take.
+        folder: where calibrations are kept; None keeps them as long as the engine lives.
+    """
+
+    way: Way | None = None
+    workers: int | None = None
+    chunk_bytes: int = 256 * 2**20
+    folder: Path | None = None
+    _known: dict[str, Timings] = field(default_factory=dict)
+
+    @contextmanager
+    def crew(self, job: Job) -> Iterator[Crew]:
+        """Choose a way and yield who goes it."""
+        # The frozen part is computed before anything is timed or forked.
+        job.team.activations.at(job.model)
+        strategy = self.strategy(job)
+        if strategy.way != "stack" and not job.model.is_head_only:
+            job = replace(job, model=tuned(job, channels_last=strategy.channels_last))
+        match strategy.way:
+            case "stack":
+                yield Stacked(job, self.chunk_bytes)
+            case "loop":
+                with threads(strategy.threads):
+                    yield OneByOne(job)
+            case "workers":
+                with Workers(job, strategy.workers, self._slots(job, strategy.workers)) as workers:
+                    yield workers
+
+    def strategy(self, job: Job) -> Strategy:
+        """Choose how to do a job."""
+        if job.model.is_head_only and self.way in (None, "stack"):
+            return HEADS
+        if self.way == "workers":
+            return Strategy("workers", self._processes(job))
+        if self.way is not None:
+            return Strategy(self.way, threads=torch.get_num_threads())
+        return self._calibrated(job)
+
+    def _calibrated(self, job: Job) -> Strategy:
+        on_cpu = job.team.rows.device.type == "cpu"
+        sample = np.arange(min(len(job.team.clients), 100))
+        steps = float(np.ceil(job.team.rows.sizes(sample) / job.batch_size).mean()) if len(sample) else 0.0
+        return cheapest(
+            self._timings(job),
+            clients=job.cohort_size,
+            steps=steps,
+            cores=num_cores(),
+            workers=self._processes(job) if on_cpu and can_fork() else 1,
+        )
+
+    def _timings(self, job: Job) -> Timings:
+        name = name_of_timings(job)
+        if name not in self._known:
+            self._known[name] = timings_of(job, name, self.folder)
+        return self._known[name]
+
+    def _processes(self, job: Job) -> int:
+        return min(self.workers or num_cores(), max(1, job.cohort_size))
+
+    def _slots(self, job: Job, workers: int) -> int:
+        """Return how many results may wait: twice as many as there are processes, or more where they are small."""
+        return max(2 * workers, min(job.cohort_size, SLOT_BYTES // max(1, job.num_bytes)))

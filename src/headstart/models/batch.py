@@ -1,0 +1,34 @@
+"""One minibatch, as a model reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One minibatch of one client, or of a stack of clients.
+
+    Attributes:
+        inputs: activations at the model's cut, ``([clients,] batch, …)``.
+        labels: class indices, ``([clients,] batch)``, int64.
+        weights: importance of each example, ``([clients,] batch)``; 0 marks padding.
+        full: whether every client is known to have an example here.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    weights: Tensor
+    full: bool = False
+
+    @property
+    def active(self) -> Tensor:
+        """Whether a client has any example in this batch; shape ``()`` or ``(clients,)``."""
+        return self.weights.sum(-1) > 0
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether there is a client axis."""
+        return self.labels.dim() > 1

@@ -1,0 +1,1 @@
+"""Checkpoints of Transformers as networks: everything here that knows that library."""

@@ -1,0 +1,1 @@
+"""The question in two messages, over real sites."""

@@ -1,0 +1,134 @@
+"""What a site keeps on disk: the model as received, its private tree, its own adapted weights. Safetensors only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headstart.core.content import hash_json
+from headstart.core.errors import ClientError, SettingError, require
+from headstart.core.trees import Params, Tree, part
+from headstart.models.weights import load, save
+from headstart.sites.messages import digest
+from headstart.sites.probe.masks import Secret, new_secret
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A site's folder."""
+
+    folder: Path
+
+    def weights(self, key: str) -> Params:
+        """Return the model of this digest.
+
+        Raises:
+            ClientError: it was never received.
+        """
+        path = self._weights(key)
+        if not path.is_file():
+            raise ClientError(f"the model {key[:12]} was not received; send it first")
+        return load(path)[0]
+
+    def put_weights(self, sent: Tree, key: str, base: str, signer: bytes | None, values: Mapping[str, Any]) -> None:
+        """Keep a model, if it is what the digest says and the signature fits.
+
+        Args:
+            sent: the tensors that differ from ``base``, all of them without one.
+            key: digest of the whole.
+            base: digest of a model that the site has.
+            signer: public key, 32 bytes; None asks for no signature.
+            values: with the ``signature`` of the digest, in hex.
+
+        Raises:
+            ClientError: the model is another one than announced, or nobody known signed it.
+        """
+        if signer is not None:
+            _check_signature(signer, key, str(values.get("signature", "")))
+        whole = {**(self.weights(base) if base else {}), **sent}
+        if digest(whole) != key:
+            raise ClientError("the model received is not the one announced: its digest does not fit; nothing was kept")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save(self._weights(key), whole)
+
+    def private(self, stage: str, round_number: int, first: Tree) -> Tree:
+        """Return the private tree with which a round begins, however often it is asked for."""
+        path = self._private(stage)
+        if not first or not path.is_file():
+            return first
+        found = load(path)[0]
+        last = int(found.pop("round"))
+        return part(found, "after/" if round_number > last else "before/")
+
+    def put_private(self, stage: str, round_number: int, before: Tree, after: Tree) -> None:
+        """Keep the private tree of a round beside that of the round before, should the server ask again."""
+        if not after:
+            return
+        tree = {f"before/{name}": value for name, value in before.items()}
+        tree |= {f"after/{name}": value for name, value in after.items()}
+        save(self._private(stage), {**tree, "round": torch.tensor(round_number)})
+
+    def new_secret(self) -> Secret:
+        """Make the key of this site's masks anew, and keep it for the sums that follow."""
+        secret = new_secret()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._secret.unlink(missing_ok=True)
+        with os.fdopen(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secret.private_bytes_raw())
+        return secret
+
+    def secret(self) -> Secret:
+        """Return the key of this site's masks, once: no two rounds are hidden by the same masks.
+
+        Raises:
+            ClientError: it was used already.
+        """
+        if not self._secret.is_file():
+            raise ClientError("the key of this site's masks was used already; begin the probe again")
+        x25519 = require("cryptography.hazmat.primitives.asymmetric.x25519", "flower")
+        found = x25519.X25519PrivateKey.from_private_bytes(self._secret.read_bytes())
+        self._secret.unlink()
+        return found
+
+    @property
+    def _secret(self) -> Path:
+        return self.folder / "masks.key"
+
+    def put_own(self, weights: Params) -> None:
+        """Keep what this site predicts with from now on."""
+        save(self.folder / "own.safetensors", weights)
+
+    def _weights(self, key: str) -> Path:
+        return self.folder / f"model-{hash_json([key])[:32]}.safetensors"
+
+    def _private(self, stage: str) -> Path:
+        return self.folder / f"private-{hash_json([stage])[:32]}.safetensors"
+
+
+def read_public_key(path: Path) -> bytes:
+    """Read a public key: 64 hexadecimal digits.
+
+    Raises:
+        SettingError: the file holds something else.
+    """
+    try:
+        key = bytes.fromhex(path.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        key = b""
+    if len(key) != 32:
+        raise SettingError(f"signer: must be a file of 32 bytes in hex, received '{path}'; take signer.pub of the keys")
+    return key
+
+
+def _check_signature(signer: bytes, key: str, signature: str) -> None:
+    ed25519 = require("cryptography.hazmat.primitives.asymmetric.ed25519", "flower")
+    exceptions = require("cryptography.exceptions", "flower")
+    try:
+        ed25519.Ed25519PublicKey.from_public_bytes(signer).verify(bytes.fromhex(signature), key.encode())
+    except (exceptions.InvalidSignature, ValueError):
+        raise ClientError("the model is not signed by the key that this site trusts; nothing was kept") from None

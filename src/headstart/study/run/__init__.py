@@ -1,0 +1,1 @@
+"""Running arms: nodes found or computed, tuned, recorded."""

@@ -1,0 +1,292 @@
+"""The three stages of one arm and seed, each found in the store or computed and kept there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from headstart.core.content import hash_json
+from headstart.core.trees import Params
+from headstart.core.version import __version__
+from headstart.data.federation import Federation, pooled_client
+from headstart.engine.adaptation import Shared, adapt_and_predict, is_better, predict_received
+from headstart.engine.rounds import Exclusion, Federated, Traffic, run_rounds
+from headstart.evidence.metrics import client_metrics
+from headstart.models.model import cut_at
+from headstart.models.network import Network
+from headstart.study.lab import Lab
+from headstart.study.run.facts import evaluation_facts, pack, unpack
+from headstart.study.run.nodes import Node, NodeStore
+from headstart.study.run.pruning import Pruned, Watch, sees_clients
+from headstart.study.written.arms import ArmSpec, StageSpec, build_stage
+
+Tell = Callable[[str], None]
+"""Told in a few words what is being done."""
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """What the stages before adaptation have come to.
+
+    Attributes:
+        key: names the result by content.
+        network: the skeleton.
+        shared: what clients receive.
+        curve: validation over rounds, of all federated stages so far.
+        traffic: bytes of all rounds so far.
+        excluded: clients left out of rounds.
+        keys: of all nodes so far.
+        sends_weights: whether clients must be sent the start.
+    """
+
+    key: str
+    network: Network
+    shared: Shared
+    sends_weights: bool
+    curve: tuple[Mapping[str, Any], ...] = ()
+    traffic: Traffic = Traffic()
+    excluded: tuple[Exclusion, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> Params:
+        """All weights that a client which is no one in particular receives."""
+        return self.shared.model.weights(self.shared.received_by_all())
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Runs arms for one seed.
+
+    Attributes:
+        lab: data, network, engine.
+        store: finished nodes.
+        seed: of everything random.
+        metric: that decides whether a client accepts its adapted parameters.
+        max_bad_clients: share of a cohort that may fail.
+        eval_every: rounds between two points of a learning curve; None makes about ten points.
+        tell: told what is being done.
+    """
+
+    lab: Lab
+    store: NodeStore
+    seed: int
+    metric: str
+    max_bad_clients: float = 0.5
+    eval_every: int | None = None
+    tell: Tell = field(default=lambda _: None)
+
+    @cached_property
+    def federation(self) -> Federation:
+        """The federation with this seed's train and validation parts."""
+        return self.lab.at(self.seed)
+
+    def trunk(self, arm: ArmSpec) -> Trunk:
+        """Run start and federated stages."""
+        trunk = self.start(arm.start)
+        for stage in arm.federate:
+            trunk = self.federate(trunk, stage)
+        return trunk
+
+    def trunk_key(self, arm: ArmSpec) -> str:
+        """Name the result of an arm's first stages by content, without running them."""
+        key = self.start_key(arm.start)
+        for stage in arm.federate:
+            key = self.federate_key(key, stage)
+        return key
+
+    def federate_key(self, before: str, stage: StageSpec) -> str:
+        """Name the result of a federated stage by content."""
+        return hash_json(
+            ["federate", before, self.federation.key, stage.as_json(), self.max_bad_clients, self.eval_every]
+        )
+
+    def start_key(self, stage: StageSpec) -> str:
+        """Name the result of a start by content."""
+        lab = self.lab
+        # Random weights know nothing of the pool, so that another pool leaves them as they are.
+        central = lab.federation.central if stage.method != "random" else None
+        return hash_json(
+            [
+                *("start", __version__, asdict(lab.spec), str(lab.dtype), self.start_seed(stage)),
+                *(list(lab.federation.examples.shape), list(lab.federation.examples.classes)),
+                *(central.key if central else None, stage.as_json()),
+            ]
+        )
+
+    def start_seed(self, stage: StageSpec) -> int:
+        """Return the seed of a start: its own, if it has one, is shared by all seeds of the study."""
+        own = stage.settings.get("seed")
+        return self.seed if own is None else int(own)
+
+    def start(self, stage: StageSpec) -> Trunk:
+        """Return the first weights."""
+        key = self.start_key(stage)
+        method = build_stage("start", stage)
+        # Random weights are drawn faster than they are read: they need no place in the user's cache.
+        studies = self.lab.starts if stage.method != "random" else None
+        found = self.store.get(key) or self._start_of_another_study(key, studies)
+        if found is None:
+            self.tell(f"start {stage.method}")
+            found = self._run_start(key, stage, method, studies)
+        network = self.lab.skeleton(from_scratch=method.from_scratch)
+        model, params = cut_at(network, found.tree or {}, "all")
+        return Trunk(key, network, Shared(model, params), stage.method != "random", keys=(key,))
+
+    def _start_of_another_study(self, key: str, studies: NodeStore | None) -> Node | None:
+        """Return the same start from the user's cache, if any study has trained it."""
+        found = studies.get(key) if studies else None
+        return found and self.store.put(key, found.facts, found.tree)
+
+    def _run_start(self, key: str, stage: StageSpec, method: Any, studies: NodeStore | None) -> Node:
+        begin, seed = time.monotonic(), self.start_seed(stage)
+
+        def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
+            return self.lab.build(seed, from_scratch=from_scratch, num_classes=num_classes)
+
+        def tell(text: str) -> None:
+            self.tell(f"start {stage.method}, {text}")
+
+        _, weights = method(build, self.lab.federation.num_classes, self.lab.pool(seed), seed, tell)
+        facts = {"kind": "start", "seconds": time.monotonic() - begin}
+        if studies:
+            studies.put(key, facts, weights)
+            studies.evict()
+        return self.store.put(key, facts, weights)
+
+    def federate(self, before: Trunk, stage: StageSpec) -> Trunk:
+        """Run one federated stage."""
+        key = self.federate_key(before.key, stage)
+        method = build_stage("federate", stage)
+        model, params = cut_at(before.network, before.weights, method.trainable)
+        found = self.store.get(key)
+        if found is None:
+            self.tell(f"federate {stage.method}")
+            found = self._run_federate(key, stage, method, model, params, before.traffic.total)
+        federated = unpack(found)
+        return Trunk(
+            key,
+            before.network,
+            Shared(model, params, method, federated),
+            before.sends_weights,
+            (*before.curve, *found.facts["curve"]),
+            Traffic(
+                before.traffic.download + federated.traffic.download,
+                before.traffic.upload + federated.traffic.upload,
+            ),
+            (*before.excluded, *federated.excluded),
+            (*before.keys, key),
+        )
+
+    def _run_federate(
+        self, key: str, stage: StageSpec, method: Any, model: Any, params: Params, bytes_before: int
+    ) -> Node:
+        begin, curve = time.monotonic(), []
+
+        def on_round(done: int, now: Federated) -> None:
+            self.tell(f"federate {stage.method}, round {done} of {method.schedule.rounds}")
+            if self._is_curve_point(done, method.schedule.rounds):
+                point = self._validate(Shared(model, params, method, now))
+                curve.append({"round": done, "stage": stage.method, **point, "bytes": bytes_before + now.traffic.total})
+
+        federated = run_rounds(
+            method,
+            model,
+            params,
+            pooled_client(self.federation) if method.pooled else self.federation.seen_clients,
+            self.lab.activations,
+            engine=self.lab.engine,
+            seed=self.seed,
+            max_bad_clients=self.max_bad_clients,
+            on_round=on_round,
+        )
+        facts, tree = pack(federated)
+        seconds = time.monotonic() - begin
+        return self.store.put(key, {"kind": "federate", **facts, "curve": curve, "seconds": seconds}, tree)
+
+    def _is_curve_point(self, done: int, rounds: int) -> bool:
+        return done % (self.eval_every or max(1, rounds // 10)) == 0 or done == rounds
+
+    def _validate(self, shared: Shared) -> dict[str, float | None]:
+        """Evaluate what clients would receive now on the seen clients' validation data."""
+        clients = self.federation.seen_clients
+        rows = [client.val for client in clients]
+        together = np.concatenate(rows)
+        if not len(together):
+            return {"val_loss": None, "val_accuracy": None}
+        found = np.concatenate(
+            predict_received(shared, clients, self.lab.activations, {"val": rows}).probabilities["val"]
+        )
+        labels = self.lab.activations.examples.labels[together]
+        owner = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
+        each = client_metrics(labels, found, owner, len(rows))
+        return {
+            "val_loss": float(np.nanmean(each["log_loss"])),
+            "val_accuracy": float(np.nanmean(each["accuracy"])),
+        }
+
+    def leaf_key(self, trunk_key: str, stage: StageSpec, views: Sequence[str]) -> str:
+        """Name the result of an adaptation by content."""
+        # The facts list the clients in their order, which the federation's key does not depend on.
+        clients = [client.id for client in self.federation.clients]
+        views = [*views, str(self.lab.global_test_examples)]
+        return hash_json(["adapt", trunk_key, self.federation.key, clients, stage.as_json(), self.metric, views])
+
+    def leaf(self, trunk: Trunk, stage: StageSpec, views: Sequence[str], watch: Watch | None = None) -> Node:
+        """Let every client adapt; evaluate on the named views.
+
+        Raises:
+            Pruned: the watch ends the trial, now or when it was run before.
+        """
+        key = self.leaf_key(trunk.key, stage, views)
+        found = self.store.get(key)
+        if found is None:
+            self.tell(f"adapt {stage.method}")
+            found = self._watched(key, trunk, stage, views, watch)
+        return _whole(found)
+
+    def result(self, arm: ArmSpec, views: Sequence[str], watch: Watch | None = None) -> Node:
+        """Run a whole arm, unless its last node is there: then its first ones need not be."""
+        found = self.store.get(self.leaf_key(self.trunk_key(arm), arm.adapt, views))
+        return _whole(found) if found else self.leaf(self.trunk(arm), arm.adapt, views, watch)
+
+    def _watched(self, key: str, trunk: Trunk, stage: StageSpec, views: Sequence[str], watch: Watch | None) -> Node:
+        """Run an adaptation, or note where its watch ended it."""
+        try:
+            return self._run_adapt(key, trunk, stage, views, watch)
+        except Pruned as stop:
+            return self.store.put(key, {"kind": "pruned", "values": list(stop.values)})
+
+    def _run_adapt(
+        self, key: str, trunk: Trunk, stage: StageSpec, views: Sequence[str], watch: Watch | None = None
+    ) -> Node:
+        begin = time.monotonic()
+        all_views = self.lab.views(self.federation)
+        rows, labels = {view: all_views[view] for view in views}, self.lab.activations.examples.labels
+        evaluation = adapt_and_predict(
+            build_stage("adapt", stage),
+            trunk.shared,
+            self.federation.clients,
+            self.lab.activations,
+            rows,
+            engine=self.lab.engine,
+            seed=self.seed,
+            better=is_better(self.metric),
+            keeps=stage.method == "keep",
+            watch=sees_clients(watch, self.federation, labels, self.metric) if watch else None,
+        )
+        facts = evaluation_facts(evaluation, rows, self.federation, labels)
+        facts["accepted"] = None if stage.method == "keep" else float(evaluation.accepted.mean())
+        return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin})
+
+
+def _whole(found: Node) -> Node:
+    """Return a finished node, or say that it was ended early."""
+    if found.facts["kind"] == "pruned":
+        raise Pruned(found.facts["values"])
+    return found

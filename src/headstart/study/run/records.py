@@ -1,0 +1,142 @@
+"""Records: what a run folder says of every arm and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.core.files import append_json_line, read_json_lines, write_atomically, write_text
+from headstart.core.version import __version__
+from headstart.costs.arm import ArmCosts
+from headstart.data.federation import Federation
+from headstart.evidence.metrics import run_metrics
+from headstart.study.run.nodes import Node
+from headstart.study.run.pipeline import Trunk
+from headstart.study.written.arms import ArmSpec
+
+COLUMNS = ("arm", "seed", "client", "seen", "split", "metric", "value")
+"""Columns of ``clients.parquet``, in order."""
+
+METRICS_KEPT = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "num_examples")
+
+
+def record(
+    arm: ArmSpec,
+    seed: int,
+    trunk: Trunk,
+    leaf: Node,
+    leaf_key: str,
+    federation: Federation,
+    costs: ArmCosts,
+    *,
+    metric: str,
+    tuning: Sequence[Mapping[str, Any]],
+    hashes: Mapping[str, str],
+    seconds: float,
+) -> dict[str, Any]:
+    """Build one line of ``records.jsonl``."""
+    facts = leaf.facts
+    excluded = [*(asdict(exclusion) for exclusion in trunk.excluded), *facts["excluded"]]
+    return {
+        "arm": arm.name,
+        "seed": seed,
+        "key": leaf_key,
+        **hashes,
+        "nodes": [*trunk.keys, leaf_key],
+        "settings": arm.as_json(),
+        "tuning": list(tuning),
+        "metrics": summary(facts, federation, metric),
+        "curve": list(trunk.curve),
+        "traffic": asdict(trunk.traffic),
+        "costs": costs.as_json(),
+        "accepted": facts["accepted"],
+        "excluded": excluded,
+        "timing": {"seconds": seconds},
+        "versions": versions(),
+    }
+
+
+def summary(facts: Mapping[str, Any], federation: Federation, metric: str) -> dict[str, float | None]:
+    """Summarise a run's test metrics; all None when no client has test examples."""
+    clients = {name: to_array(values) for name, values in facts["metrics"].get("test", {}).items()}
+    if not clients:
+        return {}
+    seen = np.array([client.seen for client in federation.clients])
+    return run_metrics(clients, facts["pooled"].get("test", {}), seen, metric)
+
+
+def to_array(values: Iterable[float | None]) -> np.ndarray[Any, Any]:
+    """Undo the None for NaN of JSON."""
+    return np.array([np.nan if value is None else value for value in values])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that numbers may depend on."""
+    import torch
+
+    return {"headstart": __version__, "torch": torch.__version__, "numpy": np.__version__}
+
+
+def client_rows(arm: str, seed: int, federation: Federation, metrics: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return one run's rows of ``clients.parquet``, by column."""
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for view, found in metrics.items():
+        for name in METRICS_KEPT:
+            for client, value in zip(federation.clients, found[name], strict=True):
+                for column, cell in zip(columns, (arm, seed, client.id, client.seen, view, name, value), strict=True):
+                    columns[column].append(cell)
+    return columns
+
+
+def write_clients(path: Path, parts: Iterable[Mapping[str, list[Any]]]) -> None:
+    """Write ``clients.parquet``."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    types = (pa.string(), pa.int64(), pa.string(), pa.bool_(), pa.string(), pa.string(), pa.float64())
+    schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
+    tables = [pa.table(dict(part), schema=schema) for part in parts]
+    table = pa.concat_tables(tables) if tables else schema.empty_table()
+    write_atomically(path, lambda temporary: parquet.write_table(table, temporary))
+
+
+class Records:
+    """The file ``records.jsonl`` of a run folder: appended and synced, read back to resume."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines: dict[tuple[str, int], dict[str, Any]] = {}
+        for line in read_json_lines(path):
+            self._lines[line["arm"], line["seed"]] = line
+
+    def get(self, arm: str, seed: int) -> dict[str, Any] | None:
+        """Return a run's record."""
+        return self._lines.get((arm, seed))
+
+    def all(self) -> list[dict[str, Any]]:
+        """Return every record."""
+        return list(self._lines.values())
+
+    def put(self, line: dict[str, Any]) -> None:
+        """Append a record; one that it replaces is taken out of the file first."""
+        key = (line["arm"], line["seed"])
+        if self._lines.pop(key, None) is not None:
+            self._rewrite()
+        append_json_line(self.path, line)
+        self._lines[key] = line
+
+    def keep_only(self, wanted: Iterable[tuple[str, int]]) -> None:
+        """Take out records of arms and seeds that the study no longer has."""
+        kept = {key: self._lines[key] for key in wanted if key in self._lines}
+        if len(kept) < len(self._lines):
+            self._lines = kept
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        import json
+
+        write_text(self.path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in self._lines.values()))

@@ -1,0 +1,86 @@
+"""Tuning: every arm gets the same number of trials, chosen on validation data only.
+
+Trial 0 is the arm as written. The values of trial ``t`` in a stage depend on the seed, the stage and ``t`` alone, so
+arms that share their first stages share those stages' trials too, and an interrupted study draws the same again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from headstart.core.content import hash_json
+from headstart.core.registry import Entry, Search, UpTo
+from headstart.core.seeds import derive
+from headstart.study.written.arms import METHODS, ArmSpec, Kind, StageSpec
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+
+def trial_arms(arm: ArmSpec, trials: int, seed: int) -> list[ArmSpec]:
+    """Return the arm's configurations, the written one first.
+
+    The start is not tuned: it is the same for all arms, and pre-training stops early on its own validation data.
+    """
+    if trials == 1 or not is_tunable(arm):
+        return [arm]
+    federate = [trial_stages("federate", stage, trials, seed) for stage in arm.federate]
+    adapt = trial_stages("adapt", arm.adapt, trials, seed)
+    return [ArmSpec(arm.name, arm.start, tuple(stages[t] for stages in federate), adapt[t]) for t in range(trials)]
+
+
+def is_tunable(arm: ArmSpec) -> bool:
+    """Say whether any stage after the start has a setting with a range."""
+    return any(ranges(METHODS[kind][stage.method], stage) for kind, _, stage in arm.stages() if kind != "start")
+
+
+def trial_stages(kind: Kind, stage: StageSpec, trials: int, seed: int) -> list[StageSpec]:
+    """Return a stage's configurations: the written one, then quasi-random draws around it."""
+    found = ranges(METHODS[kind][stage.method], stage)
+    if not found:
+        return [stage] * trials
+    drawn = draw(found, trials - 1, derive(seed, "tuning", hash_json(stage.as_json())))
+    return [stage, *(StageSpec(stage.method, {**stage.settings, **values}) for values in drawn)]
+
+
+def ranges(entry: Entry, stage: StageSpec) -> dict[str, BaseDistribution]:
+    """Return the tuning range of each setting that has one."""
+    settings = entry.settings()
+    values = {name: stage.settings.get(name, setting.default) for name, setting in settings.items()}
+    found = {name: _range(setting.search, values, name) for name, setting in settings.items() if setting.search}
+    return {name: distribution for name, distribution in found.items() if distribution}
+
+
+def _range(search: Search, values: Mapping[str, Any], name: str) -> BaseDistribution | None:
+    """Return what may be tried; nothing around a value of 0."""
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    if isinstance(search, UpTo):
+        return IntDistribution(0, values[search.most])
+    centre = values[name]
+    if not centre:
+        return None
+    low, high = centre / search.factor, min(centre * search.factor, search.most or math.inf)
+    if isinstance(centre, int):
+        return IntDistribution(max(1, round(low)), max(1, round(high)), log=True)
+    return FloatDistribution(low, high, log=True)
+
+
+def draw(found: Mapping[str, BaseDistribution], count: int, seed: int) -> list[dict[str, Any]]:
+    """Draw ``count`` points from a scrambled Sobol sequence over the ranges."""
+    import warnings
+
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        # QMCSampler is marked experimental, and Sobol warns when the count is no power of two: neither matters here.
+        warnings.simplefilter("ignore")
+        sampler = optuna.samplers.QMCSampler(seed=seed % 2**32, scramble=True, warn_independent_sampling=False)
+        study = optuna.create_study(sampler=sampler)
+        # The sampler learns the search space from a first trial, which is not used.
+        study.tell(study.ask(dict(found)), 0.0)
+        trials = [study.ask(dict(found)) for _ in range(count)]
+    return [dict(trial.params) for trial in trials]

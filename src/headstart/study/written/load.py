@@ -1,0 +1,204 @@
+"""From a study file to settings: read, expand paths, check everything before anything is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from headstart.core.errors import SettingError, nearest
+from headstart.costs.devices import DeviceProfile, parse_device
+from headstart.data.settings import CentralSettings, DataSettings
+from headstart.models.spec import ModelSpec, is_checkpoint
+from headstart.study.written.arms import ArmSpec, check_training, parse_arm, with_defaults
+from headstart.study.written.messages import explain, join_path
+from headstart.study.written.schema import StudySettings
+from headstart.study.written.slate import STANDARD, check_starts
+
+DATA_VARIABLE = "HEADSTART_DATA"
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_EMBEDDED = ("digits", "glyphs")
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study file, checked.
+
+    Attributes:
+        settings: as written; hashes and reports use it, so neither depends on where the files lie.
+        data: with paths resolved.
+        model: with paths resolved.
+        arms: with the study's own defaults filled in; empty means the standard slate.
+        devices: every kind of device among the clients.
+        folder: relative paths start here.
+        text: the file itself; empty for settings made in Python.
+    """
+
+    settings: StudySettings
+    data: DataSettings
+    model: ModelSpec
+    arms: tuple[ArmSpec, ...]
+    devices: tuple[DeviceProfile, ...]
+    folder: Path
+    text: str = ""
+
+
+def load_study(path: Path | str) -> StudyFile:
+    """Read and check a study file (TOML).
+
+    Raises:
+        SettingError: the file cannot be read or a setting breaks a rule; one line per setting.
+    """
+    path = Path(path)
+    text = _read(path)
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"{path}: is not valid TOML, received: {error}; mend that line") from None
+    return parse_study(table, path.parent, text)
+
+
+def parse_study(table: Mapping[str, Any], folder: Path, text: str = "") -> StudyFile:
+    """Check a study file's tables.
+
+    Args:
+        table: plain values, as TOML gives them.
+        folder: relative paths start here.
+        text: the file they came from.
+
+    Raises:
+        SettingError: a setting breaks a rule; one line per setting.
+
+    >>> study = parse_study({"name": "demo", "data": {"source": "digits"}}, Path("."))
+    >>> study.settings.seeds
+    (0, 1, 2, 3, 4)
+    """
+    settings = _validate(table)
+    _check_seeds(settings)
+    check_training(settings.training)
+    arms = tuple(_arm(name, arm, settings) for name, arm in settings.arms.items())
+    _check_baseline(settings)
+    devices = tuple(parse_device(name, device) for name, device in settings.devices.items())
+    data, model = _resolve_data(settings.data, folder), _resolve_model(settings, folder)
+    check_starts(arms, checkpoint=is_checkpoint(model), central=_has_labels(data.central))
+    return StudyFile(settings, data, model, arms, devices, folder, text)
+
+
+def resolve_path(setting: str, value: str, folder: Path) -> str:
+    """Expand environment variables and ``~``, and make a path absolute.
+
+    Raises:
+        SettingError: a variable is not set, or nothing lies at the path.
+    """
+    path = folder / Path(_expand(setting, value)).expanduser()
+    if not path.exists():
+        raise SettingError(
+            f"{setting}: must be an existing file or folder, received {value!r} (that is {path}); correct "
+            "the path: relative ones start at the study file's folder"
+        )
+    return str(path.resolve())
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingError(f"study file: must exist, received '{path}'; check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(
+            f"study file: must be a readable text file in UTF-8, received '{path}' ({error}); check the path"
+        ) from None
+
+
+def _validate(table: Mapping[str, Any]) -> StudySettings:
+    for location, value in _leaves(table):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingError(f"{join_path('', location)}: must be a finite number, received {value}; give another")
+    try:
+        # JSON's strict rules are TOML's: a list may fill a tuple, but text is no number.
+        return StudySettings.model_validate_json(json.dumps(table, default=str), strict=True)
+    except ValidationError as error:
+        raise SettingError("\n".join(explain(error, StudySettings, table))) from None
+
+
+def _leaves(value: Any, location: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, (*location, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*location, index))
+    else:
+        yield location, value
+
+
+def _has_labels(central: CentralSettings | None) -> bool:
+    return central is not None and not central.unlabelled
+
+
+def _check_seeds(settings: StudySettings) -> None:
+    seeds = list(settings.seeds)
+    if not seeds:
+        raise SettingError("seeds: must hold at least one number, received []; write seeds = [0]")
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise SettingError(f"seeds: must be distinct, received {seeds}; leave out the second {twice[0]}")
+
+
+def _arm(name: str, table: Mapping[str, Any], settings: StudySettings) -> ArmSpec:
+    return with_defaults(parse_arm(name, table), settings.training, settings.model.trainable)
+
+
+def _check_baseline(settings: StudySettings) -> None:
+    baseline, names = settings.decision.baseline, list(settings.arms or STANDARD)
+    if baseline not in names:
+        raise SettingError(
+            f"decision.baseline: must be one of the arms, received {baseline!r}; {nearest(baseline, names)}"
+        )
+
+
+def _resolve_data(data: DataSettings, folder: Path) -> DataSettings:
+    central = data.central
+    if central is not None and central.source is not None:
+        source = _resolve_source("data.central.source", central.source, folder)
+        central = dataclasses.replace(central, source=source)
+    return dataclasses.replace(data, source=_resolve_source("data.source", data.source, folder), central=central)
+
+
+def _resolve_source(setting: str, source: str, folder: Path) -> str:
+    return source if source in _EMBEDDED or source.startswith("hub:") else resolve_path(setting, source, folder)
+
+
+def _resolve_model(settings: StudySettings, folder: Path) -> ModelSpec:
+    """Resolve a local checkpoint; other backbones are names, of a built-in network or on the Hub."""
+    backbone = settings.model.backbone
+    is_local = backbone.startswith((".", "/", "~", "$")) or ("/" in backbone and (folder / backbone).exists())
+    return settings.model.spec(resolve_path("model.backbone", backbone, folder) if is_local else None)
+
+
+def _expand(setting: str, value: str) -> str:
+    def expand(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in os.environ:
+            raise SettingError(f"{setting}: environment variable {name} is not set, received {value!r}; {_help(name)}")
+        return os.environ[name]
+
+    return _VARIABLE.sub(expand, value)
+
+
+def _help(variable: str) -> str:
+    if variable != DATA_VARIABLE:
+        return f"set it first: export {variable}=…"
+    return (
+        "the presets need the project's data sets: docs/data.md says where to get them; then set the "
+        f"variable to their folder: export {DATA_VARIABLE}=/path/to/data"
+    )

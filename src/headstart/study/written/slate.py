@@ -1,0 +1,118 @@
+"""The standard slate: the arms of a study that names none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.core.errors import SettingError
+from headstart.data.federation import Federation
+from headstart.diagnosis.predict import STANDARD_SLATE
+from headstart.models.spec import ModelSpec, is_checkpoint
+from headstart.study.written.arms import ArmSpec, StageSpec
+
+_PASSES = 20
+"""Passes over a client's training data in every arm's longest stage, so that none has more practice than another."""
+
+
+@dataclass(frozen=True)
+class Slate:
+    """Arms to run, and those that the data or the model rule out, each with its reason."""
+
+    arms: tuple[ArmSpec, ...]
+    ruled_out: dict[str, str]
+
+
+STANDARD = STANDARD_SLATE
+"""Names of the standard slate, in order."""
+
+
+def standard_slate(*, checkpoint: bool, central: bool, same_classes: bool) -> Slate:
+    """Return the standard slate for what a study has.
+
+    The good start is the checkpoint, or else pre-training on the central pool. Arms that are nothing without
+    one are ruled out when there is neither; ``pooled`` and ``fedavg-finetune`` then start at random.
+
+    Args:
+        checkpoint: whether the backbone comes with trained weights.
+        central: whether the server has a labelled pool.
+        same_classes: whether this pool has the clients' classes.
+
+    >>> slate = standard_slate(checkpoint=False, central=False, same_classes=False)
+    >>> [arm.name for arm in slate.arms]
+    ['local', 'pooled', 'fedavg', 'fedavg-finetune']
+    """
+    good = "pretrained" if checkpoint else "pretrain" if central else None
+    arms = [arm for arm in _arms(good or "random") if good or arm.name not in _NEED_GOOD_START]
+    ruled_out = {} if good else dict.fromkeys((name for name in STANDARD if name in _NEED_GOOD_START), _NO_START)
+    if good and not (central and same_classes):
+        arms = [arm for arm in arms if arm.name != "zero-shot"]
+        ruled_out["zero-shot"] = _NO_HEAD
+    return Slate(tuple(arms), ruled_out)
+
+
+def slate_for(model: ModelSpec, federation: Federation) -> Slate:
+    """Return the standard slate for a model and a federation."""
+    pool = federation.central
+    labelled = pool is not None and bool(np.any(pool.labels >= 0))
+    same = pool is not None and pool.classes == federation.examples.classes
+    return standard_slate(checkpoint=is_checkpoint(model), central=labelled, same_classes=same)
+
+
+def check_starts(arms: Iterable[ArmSpec], *, checkpoint: bool, central: bool) -> None:
+    """Check that every arm's start has what it starts from.
+
+    Raises:
+        SettingError: ``pretrained`` without a checkpoint, or ``pretrain`` without a central pool.
+    """
+    for arm in arms:
+        path, method = f"arms.{arm.name}.start", arm.start.method
+        if method == "pretrained" and not checkpoint:
+            raise SettingError(
+                f"{path}: needs a backbone with trained weights, received 'pretrained'; set model.backbone "
+                "to a checkpoint (local directory or Hub name), or start with 'pretrain' or 'random'"
+            )
+        if method == "domain_pretrain" and not checkpoint:
+            raise SettingError(
+                f"{path}: needs a text checkpoint, received 'domain_pretrain'; set model.backbone to one (local "
+                "directory, Hub name or 'minilm')"
+            )
+        if method == "pretrain" and not central:
+            raise SettingError(
+                f"{path}: needs a labelled central pool, received 'pretrain'; add a [data.central] table, or "
+                "start with 'pretrained' or 'random'"
+            )
+
+
+_NEED_GOOD_START = frozenset(STANDARD) - {"local", "pooled", "fedavg", "fedavg-finetune"}
+_NO_START = (
+    "needs a trained start: the backbone is no checkpoint and there is no labelled central pool; "
+    "set model.backbone to a checkpoint, or add [data.central]"
+)
+_NO_HEAD = "needs a labelled central pool with the clients' classes; add one as [data.central]"
+
+
+def _arms(good: str) -> list[ArmSpec]:
+    random, trained = StageSpec("random"), StageSpec(good)
+    ridge, pooled = StageSpec("ridge"), StageSpec("pooled", {"epochs": _PASSES})
+    fedavg, fedadam = (StageSpec(name, {"rounds": _PASSES, "local_epochs": 1}) for name in ("fedavg", "fedadam"))
+    full, probe = (StageSpec(name, {"epochs": _PASSES}) for name in ("full_finetune", "linear_probe"))
+    lp_ft = StageSpec("lp_ft", {"head_epochs": _PASSES // 2, "epochs": _PASSES // 2})
+    local = StageSpec("full_finetune", {"epochs": _PASSES, "accept": False})
+    return [
+        ArmSpec("zero-shot", trained),
+        ArmSpec("local", random, adapt=local),
+        ArmSpec("pooled", trained, (pooled,)),
+        ArmSpec("finetune-head", trained, adapt=probe),
+        ArmSpec("finetune-lp-ft", trained, adapt=lp_ft),
+        ArmSpec("finetune-full", trained, adapt=full),
+        ArmSpec("fedavg", random, (fedavg,)),
+        ArmSpec("fedavg-pretrained", trained, (fedavg,)),
+        ArmSpec("fedadam-pretrained", trained, (fedadam,)),
+        ArmSpec("fedavg-finetune", trained, (fedavg,), lp_ft),
+        ArmSpec("ridge", trained, (ridge,)),
+        ArmSpec("ridge-personal", trained, (ridge,), StageSpec("personal_ridge")),
+        ArmSpec("ridge-fedadam", trained, (ridge, fedadam)),
+    ]

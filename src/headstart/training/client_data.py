@@ -1,0 +1,68 @@
+"""What a method sees of a client's data: batches, in an order the engine has fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from headstart.core.trees import Params
+from headstart.models.batch import Batch
+from headstart.models.model import Model
+
+Balance = Literal["none", "loss", "sampling"]
+"""Care for imbalanced classes: none, a class-weighted loss, or class-balanced sampling."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """Shuffled passes of a client over its data.
+
+    Attributes:
+        batch_size: examples per step; the last batch of an epoch may be smaller (padded, in a stack).
+        epochs: passes over the data.
+        steps: number of minibatches, over as many passes as that takes; None counts epochs.
+        balance: care for imbalanced classes.
+        stream: names the random order, so that two phases of one method differ.
+    """
+
+    batch_size: int
+    epochs: int = 1
+    steps: int | None = None
+    balance: Balance = "none"
+    stream: str = ""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Passes of a stack of clients as positions in their examples, and what a walk in dual form needs.
+
+    Attributes:
+        positions: ``(clients, steps, batch)`` int64, 0 where padded.
+        weights: of the examples at these positions, 0 where padded; same shape.
+        full: for each step whether every client has an example.
+        gram: inner products of each client's examples, plus 1 for the intercept, ``(clients, n, n)``.
+    """
+
+    positions: Tensor
+    weights: Tensor
+    full: tuple[bool, ...]
+    gram: Tensor
+
+
+class ClientData(Protocol):
+    """The training data of one client, or of a stack of clients."""
+
+    def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
+        """Yield shuffled minibatches of the activations at the model's cut."""
+        ...
+
+    def everything(self, model: Model) -> Batch:
+        """Return all examples as one batch, unshuffled, weights 1 (0 for padding in a stack)."""
+        ...
+
+    def walk(self, model: Model, params: Params, passes: Passes) -> Walk | None:
+        """Return the passes as positions, where training the head ``params`` in dual form is cheaper."""
+        ...

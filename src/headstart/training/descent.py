@@ -1,0 +1,50 @@
+"""The loop that every gradient method shares: one step per batch, for one client or a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+from headstart.core import trees
+from headstart.core.trees import Tree
+from headstart.training.optimizers import Optimizer
+
+
+class Minibatch(Protocol):
+    """What the loop asks of a batch."""
+
+    @property
+    def full(self) -> bool:
+        """Whether every client is known to have an example in it."""
+        ...
+
+    @property
+    def active(self) -> Tensor:
+        """Which clients have an example in it."""
+        ...
+
+
+B = TypeVar("B", bound=Minibatch)
+
+
+def descend(
+    gradient: Callable[[Tree, B], Tree], params: Tree, state: Tree, batches: Iterable[B], optimizer: Optimizer
+) -> tuple[Tree, Tree]:
+    """Take one optimiser step per batch; return parameters and optimiser state, and leave the arguments alone.
+
+    A client of a stack that has no example in a batch is left as it was, its optimiser state too: weighting its loss
+    by zero would not do, since momentum, weight decay and a regulariser would still move it.
+    """
+    params, state = trees.clone(params), trees.clone(state)
+    for batch in batches:
+        slope = gradient(params, batch)
+        if batch.full:
+            optimizer.step(slope, state, params)
+        else:
+            before = trees.clone(params), trees.clone(state)
+            optimizer.step(slope, state, params)
+            trees.restore(~batch.active, params, before[0])
+            trees.restore(~batch.active, state, before[1])
+    return params, state

@@ -1,0 +1,26 @@
+"""Design matrices of closed-form heads, for one client or a stack."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from headstart.models.batch import Batch
+
+
+def with_intercept(batch: Batch) -> Tensor:
+    """Return ``[features, 1]`` in float64, padding all 0; shape ``(…, examples, features + 1)``."""
+    features = batch.inputs.double()
+    design = torch.cat([features, torch.ones_like(features[..., :1])], dim=-1)
+    return design * present(batch)
+
+
+def one_hot(batch: Batch, num_classes: int) -> Tensor:
+    """Return labels as rows of 0 and 1, float64, padding all 0; shape ``(…, examples, classes)``."""
+    return functional.one_hot(batch.labels, num_classes).double() * present(batch)
+
+
+def present(batch: Batch) -> Tensor:
+    """Return 1 for examples and 0 for padding, float64; shape ``(…, examples, 1)``."""
+    return (batch.weights > 0).double().unsqueeze(-1)

@@ -1,0 +1,81 @@
+"""How a client trains: settings that every gradient method shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from headstart.core import trees
+from headstart.core.registry import Scale
+from headstart.core.trees import Params
+from headstart.models.batch import Batch
+from headstart.models.model import Model
+from headstart.training.client_data import Balance, ClientData, Passes
+from headstart.training.descent import descend
+from headstart.training.dual import descend_dual
+from headstart.training.optimizers import Optimizer, build_optimizer
+
+Regularizer = Callable[[Params], Params]
+"""Gradient of a term added to the loss, as a function of the current parameters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalTraining:
+    """How a client takes its steps; shared by every method that trains with gradients.
+
+    Attributes:
+        client_lr: step size.
+        batch_size: examples per step.
+        optimizer: ``sgd``, ``adam`` or ``adamw``.
+        momentum: of SGD.
+        weight_decay: L2 (decoupled for ``adamw``).
+        balance: ``none``, ``loss`` (class-weighted) or ``sampling`` (class-balanced).
+        local_steps: take so many steps each time, whatever the number of epochs says; None counts epochs.
+    """
+
+    client_lr: PositiveFloat = field(default=0.05, metadata={"search": Scale(10)})
+    batch_size: PositiveInt = 32
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: NonNegativeFloat = field(default=0.0, metadata={"search": Scale(10)})
+    balance: Balance = "none"
+    local_steps: PositiveInt | None = None
+
+    def build(self, lr_factor: float = 1.0) -> Optimizer:
+        """Return the optimiser, its step size times ``lr_factor``."""
+        return build_optimizer(self.optimizer, self.client_lr * lr_factor, self.momentum, self.weight_decay)
+
+    def passes(self, epochs: int, stream: str = "") -> Passes:
+        """Return ``epochs`` shuffled passes, or ``local_steps``; ``stream`` names their random order."""
+        return Passes(
+            batch_size=self.batch_size, epochs=epochs, steps=self.local_steps, balance=self.balance, stream=stream
+        )
+
+    def fit(
+        self,
+        model: Model,
+        params: Params,
+        data: ClientData,
+        epochs: int,
+        *,
+        regularizer: Regularizer | None = None,
+        stream: str = "",
+    ) -> Params:
+        """Train ``params`` for ``epochs`` passes over ``data``."""
+        optimizer, passes = self.build(), self.passes(epochs, stream)
+        # Only SGD is linear in its gradients, which the dual form needs.
+        if self.optimizer == "sgd" and regularizer is None and (walk := data.walk(model, params, passes)):
+            return descend_dual(params, data.everything(model), walk, optimizer, decays=self.weight_decay > 0)
+        params = model.arranged(params)
+        slope = model.gradient if regularizer is None else _regularized(model, regularizer)
+        return descend(slope, params, optimizer.init(params), data.batches(model, passes), optimizer)[0]
+
+
+def _regularized(model: Model, regularizer: Regularizer) -> Callable[[Params, Batch], Params]:
+    def gradient(params: Params, batch: Batch) -> Params:
+        return trees.add(model.gradient(params, batch), regularizer(params))
+
+    return gradient

@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.core.errors import HeadstartError
+from headstart.core.ragged import Ragged
+from headstart.data.examples import Examples
+from headstart.engine.features import activations as module
+from headstart.engine.features.activations import Activations
+from headstart.engine.features.padding import PADDING, RaggedTensor
+from headstart.models.checkpoints.tokens import tokenize
+from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.registry import build
+from headstart.models.spec import ModelSpec
+from tiny_texts import draw_texts, save_encoder
+
+pytest.importorskip("transformers")
+CUTS = ("head", 1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
+    return ModelSpec(backbone=str(save_encoder(tmp_path_factory.mktemp("bert"))))
+
+
+@pytest.fixture(scope="module")
+def examples(spec: ModelSpec) -> Examples:
+    labels = np.arange(40) % 2
+    texts = draw_texts(labels)
+    texts[7] = texts[30]
+    tokens = tokenize(Ragged.of_texts(texts), spec).ids
+    return Examples("text", tokens, labels, [f"t{i}" for i in range(40)], ("good", "bad"))
+
+
+def _cut(spec: ModelSpec, trainable: Trainable) -> Model:
+    network, weights = build(spec, shape=(), num_classes=2, from_scratch=False, seed=0)
+    return cut_at(network, weights, trainable)[0]
+
+
+def _real(states: torch.Tensor) -> torch.Tensor:
+    """Clear what stands where a text is padded."""
+    return states if states.dim() == 2 else states * states[..., -1:]
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_kept_activations_are_what_the_model_gives(
+    spec: ModelSpec, examples: Examples, cut: Trainable, on_disk: bool, tmp_path: Path
+) -> None:
+    model, activations = _cut(spec, cut), Activations(examples, tmp_path if on_disk else None)
+    tokens = RaggedTensor.of(examples.inputs)
+    for rows in (torch.tensor([3, 0, 38]), torch.tensor([7])):
+        torch.testing.assert_close(_real(activations.at(model)[rows]), _real(model.activations(tokens[rows])))
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_second_look_reads_the_disk(spec: ModelSpec, examples: Examples, cut: Trainable, tmp_path: Path) -> None:
+    model = _cut(spec, cut)
+    first = Activations(examples, tmp_path).at(model)[:5].clone()
+    told: list[int] = []
+    again = Activations(examples, tmp_path, progress=lambda _, done, __: told.append(done))
+    assert torch.equal(again.at(model)[:5], first)
+    assert told == []
+
+
+def test_equal_texts_are_computed_once(spec: ModelSpec, examples: Examples) -> None:
+    assert len(Activations(examples)._distinct) == 39
+
+
+def test_a_killed_pass_goes_on(
+    spec: ModelSpec, examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.engine.features.text_pass.LARGEST_BATCH", 4)
+    monkeypatch.setattr("headstart.engine.features.partial.SECONDS", 0)
+    model = _cut(spec, 1)
+
+    class Killed(HeadstartError):
+        pass
+
+    def kill(_: str, done: int, __: int) -> None:
+        if done > 20:
+            raise Killed
+
+    with pytest.raises(Killed):
+        Activations(examples, tmp_path, progress=kill).at(model)
+    told: list[int] = []
+    found = Activations(examples, tmp_path, progress=lambda _, done, __: told.append(done)).at(model)
+    assert 20 <= told[0] <= 30
+    torch.testing.assert_close(found[:], Activations(examples).at(model)[:])
+
+
+def test_a_batch_is_padded_to_its_longest_text() -> None:
+    texts = RaggedTensor(torch.arange(6), np.array([0, 1, 4, 6]))
+    assert texts[torch.tensor([0, 2])].tolist() == [[0, PADDING], [4, 5]]
+    states = RaggedTensor(torch.arange(12.0).view(6, 2), texts.starts)
+    assert states[[2, 0]].tolist() == [[[8, 9, 1], [10, 11, 1]], [[0, 1, 1], [0, 0, 0]]]
+
+
+def test_a_typical_text_is_of_mean_length(examples: Examples) -> None:
+    mean = examples.inputs.lengths.mean()
+    assert abs(module.Activations(examples).typical().shape[1] - mean) <= 1

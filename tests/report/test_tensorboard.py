@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from headstart.core.errors import MissingExtra
+from headstart.report.tensorboard import check_installed, log_records
+from tiny_study import read_records
+
+
+@pytest.mark.filterwarnings("ignore")  # TensorBoard's own imports warn.
+def test_every_run_has_its_scalars(finished: Path, tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    log_records(finished / "records.jsonl", tmp_path)
+    lines = read_records(finished)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{line['arm']}-{line['seed']}" for line in lines}
+    for line in lines:
+        events = accumulator.EventAccumulator(str(tmp_path / f"{line['arm']}-{line['seed']}"))
+        events.Reload()
+        losses = [event.value for event in events.Scalars("curve/val_loss")]
+        assert losses == pytest.approx([point["val_loss"] for point in line["curve"]])
+        (accuracy,) = events.Scalars("test/client_balanced_accuracy")
+        assert accuracy.value == pytest.approx(line["metrics"]["client_balanced_accuracy"])
+
+
+def test_without_the_extra_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(MissingExtra, match=r"'tensorboard' is not installed.*pip install 'headstart\[tensorboard\]'"):
+        check_installed()

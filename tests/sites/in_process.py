@@ -1,0 +1,105 @@
+"""Sites in this process: the same answers as over the network, their messages turned into Flower's and back."""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from headstart.core.errors import HeadstartError
+from headstart.core.trees import Tree
+from headstart.sites.flower.grid import from_content, to_content
+from headstart.sites.messages import Reply, Request
+from headstart.sites.site import Site, answer
+
+STUDY = """
+name  = "sites"
+seeds = [0]
+[data]
+source = "{source}"
+client = "site"
+[data.central]
+source = "glyphs"
+max_examples = 300
+[model]
+backbone = "small-cnn"
+[training]
+batch_size = 8
+momentum   = 0.9
+client_lr  = 0.02
+[decision]
+baseline = "local"
+metric   = "balanced_accuracy"
+[engine]
+name = "serial"
+[arms.fedavg]
+start    = {{ method = "pretrain", epochs = 2 }}
+federate = {{ method = "fedavg", rounds = 3, local_epochs = 1 }}
+[arms.ridge]
+start    = {{ method = "pretrain", epochs = 2 }}
+federate = "ridge"
+[arms.finetune]
+start = {{ method = "pretrain", epochs = 2 }}
+adapt = {{ method = "linear_probe", epochs = 3 }}
+[arms.local]
+start = "random"
+adapt = {{ method = "full_finetune", epochs = 2, accept = false }}
+[arms.both]
+start    = {{ method = "pretrain", epochs = 2 }}
+federate = [{{ method = "ridge" }}, {{ method = "fedadam", rounds = 2, local_epochs = 1, trainable = "head" }}]
+adapt    = "personal_ridge"
+"""
+
+Spoil = Callable[[Request, dict[str, Any], Tree], tuple[dict[str, Any], Tree]]
+
+
+def write_sites(folder: Path, names: Sequence[str] = ("north", "east", "south", "west"), each: int = 60) -> Path:
+    """Write handwritten digits: one file of all, and one per site."""
+    digits = load_digits()
+    order = np.random.default_rng(0).permutation(len(digits.target))[: each * len(names)]
+    images = [{"bytes": _png(digits.images[i]), "path": f"{i}.png"} for i in order]
+    owner = [names[i % len(names)] for i in range(len(order))]
+    table = pa.table({"image": images, "label": digits.target[order], "site": owner})
+    pq.write_table(table, folder / "all.parquet")
+    for name in names:
+        pq.write_table(table.filter(pa.compute.equal(table["site"], name)), folder / f"{name}.parquet")
+    (folder / "study.toml").write_text(STUDY.format(source=folder / "all.parquet"))
+    return folder
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray((pixels * 15).astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class InProcess:
+    """A transport without a network; ``spoil`` may change or lose what a site answers."""
+
+    def __init__(self, sites: Sequence[Site], spoil: Spoil | None = None) -> None:
+        self.sites, self.spoil, self.asked = list(sites), spoil, []
+
+    @property
+    def addresses(self) -> list[int]:
+        return list(range(len(self.sites)))
+
+    def __call__(self, requests: Sequence[Request]) -> Iterator[Reply]:
+        for request in requests:
+            self.asked.append((self.sites[request.site].name, request.kind, request.values.get("round")))
+            yield self.one(request)
+
+    def one(self, request: Request) -> Reply:
+        values, tree, _ = from_content(to_content(request.values, request.tree))
+        try:
+            said, sent = answer(self.sites[request.site], request.kind, values, tree)
+            if self.spoil:
+                said, sent = self.spoil(request, said, sent)
+            said, sent, size = from_content(to_content(said, sent))
+        except (HeadstartError, TimeoutError) as error:
+            return Reply(request.site, error=str(error))
+        return Reply(request.site, said, sent, "", size)

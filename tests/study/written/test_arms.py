@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headstart.adapt import Keep, LpFt
+from headstart.core.errors import SettingError
+from headstart.federate import FedAvg
+from headstart.study.written.arms import (
+    METHODS,
+    ArmSpec,
+    StageSpec,
+    build_stage,
+    check_arm,
+    check_training,
+    parse_arm,
+    with_defaults,
+)
+
+
+def test_names_alone_are_stages() -> None:
+    arm = parse_arm("a", {"start": "random", "federate": "fedavg", "adapt": "lp_ft"})
+    assert arm == ArmSpec("a", StageSpec("random"), (StageSpec("fedavg"),), StageSpec("lp_ft"))
+
+
+def test_without_federate_and_adapt() -> None:
+    arm = parse_arm("a", {"start": "random"})
+    assert (arm.federate, arm.adapt) == ((), StageSpec("keep"))
+
+
+def test_federate_may_be_a_list_in_order() -> None:
+    arm = parse_arm("a", {"start": "random", "federate": ["ridge", {"method": "fedadam", "rounds": 3}]})
+    assert arm.federate == (StageSpec("ridge"), StageSpec("fedadam", {"rounds": 3}))
+
+
+def test_settings_reach_the_method() -> None:
+    spec = StageSpec("fedavg", {"rounds": 3, "cohort_size": 2, "client_lr": 0.5, "trainable": "head"})
+    method = build_stage("federate", spec)
+    assert isinstance(method, FedAvg)
+    assert (method.schedule.rounds, method.schedule.cohort_size) == (3, 2)
+    assert (method.local.client_lr, method.trainable) == (0.5, "head")
+    assert isinstance(build_stage("adapt", StageSpec("keep")), Keep)
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_every_method_is_built_by_its_name_alone(kind: Any) -> None:
+    for name, entry in METHODS[kind].items():
+        assert isinstance(build_stage(kind, StageSpec(name)), entry.factory)
+
+
+def test_as_json_is_read_back() -> None:
+    table = {
+        "start": {"method": "random"},
+        "federate": [{"method": "ridge"}, {"method": "fedavg", "rounds": 3}],
+        "adapt": {"method": "lp_ft", "epochs": 2},
+    }
+    assert parse_arm("a", table).as_json() == table
+
+
+def test_what_an_arm_does_is_told_apart_from_its_name() -> None:
+    first = parse_arm("a", {"start": "random", "federate": {"method": "fedavg", "rounds": 3, "client_lr": 0.1}})
+    same = parse_arm("b", {"start": "random", "federate": [{"method": "fedavg", "client_lr": 0.1, "rounds": 3}]})
+    other = parse_arm("a", {"start": "random", "federate": {"method": "fedavg", "rounds": 4, "client_lr": 0.1}})
+    assert first.as_json() == same.as_json() != other.as_json()
+
+
+def test_a_bad_value_in_an_arm_made_in_python_has_its_path() -> None:
+    arm = ArmSpec("mine", StageSpec("random"), (StageSpec("fedavg", {"rounds": 0}),))
+    with pytest.raises(SettingError, match=r"^arms\.mine\.federate\.rounds: must be greater than 0, received 0; "):
+        check_arm(arm)
+
+
+class TestDefaults:
+    arm = ArmSpec(
+        "a",
+        StageSpec("pretrained"),
+        (StageSpec("ridge"), StageSpec("fedavg", {"batch_size": 8})),
+        StageSpec("lp_ft"),
+    )
+
+    def test_fill_in_what_the_arm_leaves_open(self) -> None:
+        filled = with_defaults(self.arm, {"batch_size": 64, "balance": "loss"})
+        assert filled.federate[1].settings == {"batch_size": 8, "balance": "loss"}
+        assert isinstance(method := build_stage("adapt", filled.adapt), LpFt)
+        assert (method.local.batch_size, method.local.balance) == (64, "loss")
+
+    def test_leave_alone_what_does_not_know_them(self) -> None:
+        filled = with_defaults(self.arm, {"batch_size": 64}, trainable="head")
+        assert filled.federate[0] == StageSpec("ridge")
+        assert filled.start == StageSpec("pretrained")
+
+    def test_the_cut_is_for_federated_stages_of_a_trained_start(self) -> None:
+        filled = with_defaults(self.arm, {}, trainable="head")
+        assert filled.federate[1].settings["trainable"] == "head"
+        assert "trainable" not in filled.adapt.settings
+        random = ArmSpec("b", StageSpec("random"), (StageSpec("fedavg"),))
+        assert with_defaults(random, {}, trainable="head") == random
+
+    def test_the_arm_itself_is_not_changed(self) -> None:
+        before = self.arm.as_json()
+        with_defaults(self.arm, {"batch_size": 64}, trainable="head")
+        assert self.arm.as_json() == before
+
+    def test_are_checked(self) -> None:
+        check_training({"batch_size": 8, "rounds": 3, "optimizer": "adam"})
+        with pytest.raises(SettingError, match=r"^training\.batch_size: must be greater than 0, received 0; "):
+            check_training({"batch_size": 0})
