@@ -18,7 +18,7 @@ from headstart.data.examples import Examples
 from headstart.data.federation import Client
 from headstart.engine.features.activations import Activations
 from headstart.engine.protocol import Engine
-from headstart.engine.rounds import Federated, run_rounds
+from headstart.engine.rounds import run_rounds
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.protocol import Schedule
 from headstart.models.model import Model, cut_at
@@ -145,9 +145,6 @@ def train(task: Task, activations: Activations, engine: Engine) -> Timing:
     marks: list[float] = []
     sample, order = planned_cohorts(task.data), planned_orders(task.data, task.work.batch_size)
 
-    def on_round(done: int, federated: Federated) -> None:  # noqa: ARG001
-        marks.append(time.perf_counter())
-
     begin, cpu = time.perf_counter(), cpu_seconds()
     if task.model.cut:
         activations.at(task.model)
@@ -160,7 +157,7 @@ def train(task: Task, activations: Activations, engine: Engine) -> Timing:
         activations,
         engine=engine,
         seed=0,
-        on_round=on_round,
+        on_round=lambda _: marks.append(time.perf_counter()),
         sample=sample,
         order=order,
     )

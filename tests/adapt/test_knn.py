@@ -12,7 +12,8 @@ from headstart.core import trees
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
-from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict, is_better
+from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
+from headstart.engine.received import Received
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
@@ -28,10 +29,12 @@ def world(request: pytest.FixtureRequest) -> World:
     return open_world("head", dtype=request.param)
 
 
-def evaluate(world: World, method: Any, engine: Any = None, shared: Shared | None = None, **views: list[Array]) -> Any:
+def evaluate(
+    world: World, method: Any, engine: Any = None, shared: Received | None = None, **views: list[Array]
+) -> Any:
     clients = world.federation.clients
     views = {"val": [c.val for c in clients], "test": [c.test for c in clients], **views}
-    shared = shared or Shared(world.model, world.params)
+    shared = shared or Received(world.model, world.params)
     better = is_better("accuracy")
     return adapt_and_predict(
         method, shared, clients, world.activations, views, engine=engine or Serial(), seed=0, better=better
@@ -134,7 +137,7 @@ def test_personal_heads_are_mixed_with_the_vote(world: World) -> None:
     method = OwnBias(trainable="head", schedule=Schedule(rounds=1))
     seen = world.federation.seen_clients
     federated = run_rounds(method, world.model, world.params, seen, world.activations, engine=Serial(), seed=0)
-    shared = Shared(world.model, world.params, method, federated)
+    shared = Received(world.model, world.params, method, federated)
     assert shared.is_personal
     serial = evaluate(world, Knn(accept=False, weight=0.6), shared=shared).probabilities["test"]
     stack = evaluate(world, Knn(accept=False, weight=0.6), Fleet(way="stack"), shared=shared).probabilities["test"]
@@ -182,9 +185,9 @@ def test_examples_as_near_as_the_last_vote_too() -> None:
 
 
 def test_memory_is_features_and_labels(world: World) -> None:
-    from headstart.engine.clients import Team
+    from headstart.engine.clients import Clients
 
-    team = Team(world.federation.clients, world.activations)
+    team = Clients(world.federation.clients, world.activations)
     alone, stack = (
         Knn().memory(world.model, d) for d in (team.one(LARGE, ()), team.some(np.array([LARGE, EMPTY]), ()))
     )

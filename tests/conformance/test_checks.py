@@ -121,6 +121,7 @@ def test_check_federate_finds(method: Any, complaint: str) -> None:
 class Probe:
     change: Callable[[Params, Params, ClientData], Params]
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
     trainable: ClassVar[str] = "head"
 
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:

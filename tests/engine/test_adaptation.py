@@ -1,7 +1,7 @@
 """Deciding whether to keep what was adapted, and evaluating what was kept."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,8 +11,9 @@ from headstart.adapt import FullFinetune, Keep, LastBlocks, LinearProbe
 from headstart.core import trees
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
-from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict, is_better, predict_received
+from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better, predict_received
 from headstart.engine.predict import predict
+from headstart.engine.received import Received
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.federate import Begin, FedAvg, Schedule
@@ -30,12 +31,12 @@ def world() -> World:
     return open_world("head")
 
 
-def evaluate(world: World, method: Any, shared: Shared | None = None, metric: str = "accuracy") -> Evaluation:
+def evaluate(world: World, method: Any, shared: Received | None = None, metric: str = "accuracy") -> Evaluation:
     clients = world.federation.clients
     views = {"val": [c.val for c in clients], "test": [c.test for c in clients]}
     return adapt_and_predict(
         method,
-        shared or Shared(world.model, world.params),
+        shared or Received(world.model, world.params),
         clients,
         world.activations,
         views,
@@ -50,6 +51,7 @@ class Harmful:
     """An adaptation that predicts a class at random, for sure."""
 
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
     trainable: Any = field(default="head")
 
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
@@ -59,7 +61,7 @@ class Harmful:
 def test_a_client_keeps_what_is_better_on_its_own_validation_data(world: World) -> None:
     found, labels = evaluate(world, GOOD), world.federation.examples.labels
     received = predict_received(
-        Shared(world.model, world.params), world.federation.clients, world.activations, val(world)
+        Received(world.model, world.params), world.federation.clients, world.activations, val(world)
     )
     own = adapted(GOOD, world)
     for position, client in enumerate(world.federation.clients):
@@ -86,7 +88,7 @@ def test_a_harmful_adaptation_is_refused_unless_the_rule_is_off(world: World) ->
     assert forced.accepted.all()
     assert all((found.argmax(1) == 2).all() for found in forced.probabilities["test"])
     received = predict_received(
-        Shared(world.model, world.params),
+        Received(world.model, world.params),
         world.federation.clients,
         world.activations,
         {"test": [c.test for c in world.federation.clients]},
@@ -124,7 +126,7 @@ def test_of_a_loss_less_is_better(metric: str) -> None:
 
 
 def test_what_is_kept_is_one_pass_for_all(world: World) -> None:
-    shared, clients = Shared(world.model, world.params), world.federation.clients
+    shared, clients = Received(world.model, world.params), world.federation.clients
     found = predict_received(shared, clients, world.activations, {"test": [c.test for c in clients]})
     assert not found.accepted.any()
     for client, part in zip(clients, found.probabilities["test"], strict=True):
@@ -160,11 +162,11 @@ class PrivateBlock(FedAvg):
         return {**shared, **private}
 
 
-def federated_privately(method: FedAvg) -> tuple[World, Shared]:
+def federated_privately(method: FedAvg) -> tuple[World, Received]:
     world = open_world("all")
     clients = world.federation.seen_clients
     run = run_rounds(method, world.model, world.params, clients, world.activations, engine=world.engine, seed=0)
-    return world, Shared(world.model, world.params, method, run)
+    return world, Received(world.model, world.params, method, run)
 
 
 def test_clients_with_a_head_of_their_own_can_probe_it() -> None:

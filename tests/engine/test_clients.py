@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.engine.clients import Team, example_weights
+from headstart.engine.clients import Clients, example_weights
 from headstart.engine.order import PADDING
 from headstart.testing import World, open_world
 from headstart.training.client_data import Passes
@@ -19,13 +19,15 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def team(world: World) -> Team:
-    return Team(world.federation.clients, world.activations)
+def team(world: World) -> Clients:
+    return Clients(world.federation.clients, world.activations)
 
 
 @pytest.mark.parametrize("balance", ["none", "loss", "sampling"])
 @pytest.mark.parametrize("settings", [{"epochs": 2}, {"epochs": 1, "steps": 5}], ids=str)
-def test_stacked_batches_are_the_members_own(world: World, team: Team, balance: str, settings: dict[str, int]) -> None:
+def test_stacked_batches_are_the_members_own(
+    world: World, team: Clients, balance: str, settings: dict[str, int]
+) -> None:
     passes = Passes(batch_size=4, balance=balance, stream="phase", **settings)  # type: ignore[arg-type]
     stacked = list(team.some(EVERYONE, KEY).batches(world.model, passes))
     for i in EVERYONE:
@@ -45,9 +47,9 @@ def test_stacked_batches_are_the_members_own(world: World, team: Team, balance: 
 
 
 @pytest.mark.parametrize("positions", [[3, 5], [5, 3], [4, 0, 3]], ids=str)
-def test_a_walk_meets_the_examples_that_batches_meet(world: World, team: Team, positions: list[int]) -> None:
+def test_a_walk_meets_the_examples_that_batches_meet(world: World, team: Clients, positions: list[int]) -> None:
     passes, some = Passes(batch_size=4, epochs=3, balance="loss"), team.some(np.array(positions), KEY)
-    walk, everything = some.walk(world.model, world.params, passes), some.everything(world.model)
+    walk, everything = some.dual_passes(world.model, world.params, passes), some.everything(world.model)
     assert walk is not None
     for step, batch in enumerate(some.batches(world.model, passes)):
         assert walk.full[step] == batch.full == bool(batch.active.all())
@@ -58,7 +60,7 @@ def test_a_walk_meets_the_examples_that_batches_meet(world: World, team: Team, p
     torch.testing.assert_close(walk.gram, products)
 
 
-def test_everything_is_every_example_once(world: World, team: Team) -> None:
+def test_everything_is_every_example_once(world: World, team: Clients) -> None:
     stacked = team.some(np.arange(2, 5), KEY).everything(world.model)
     assert stacked.inputs.shape == (3, 16, 128)
     assert stacked.weights.sum(1).tolist() == [0, 16, 1]
@@ -67,7 +69,7 @@ def test_everything_is_every_example_once(world: World, team: Team) -> None:
     assert torch.equal(stacked.labels[1], world.activations.labels[rows])
 
 
-def test_a_stack_of_empty_clients(world: World, team: Team) -> None:
+def test_a_stack_of_empty_clients(world: World, team: Clients) -> None:
     nobody = team.some(np.array([2, 2]), KEY)
     assert list(nobody.batches(world.model, Passes(batch_size=4, epochs=3))) == []
     everything = nobody.everything(world.model)
@@ -75,7 +77,7 @@ def test_a_stack_of_empty_clients(world: World, team: Team) -> None:
     assert not everything.weights.any()
 
 
-def test_class_weights_are_of_the_client_not_of_the_batch(world: World, team: Team) -> None:
+def test_class_weights_are_of_the_client_not_of_the_batch(world: World, team: Clients) -> None:
     labels = world.federation.examples.labels[world.federation.clients[3].train]
     totals = [example_weights(labels, "loss")[labels == label].sum() for label in np.unique(labels)]
     np.testing.assert_allclose(totals, totals[0], rtol=1e-5)
@@ -89,7 +91,7 @@ def test_an_order_of_ones_own(world: World) -> None:
             order[i, 0, : len(own)] = np.arange(len(own))[::-1]
         return order
 
-    team = Team(world.federation.clients, world.activations, backwards)  # type: ignore[arg-type]
+    team = Clients(world.federation.clients, world.activations, backwards)  # type: ignore[arg-type]
     (batch,) = team.one(0, KEY).batches(world.model, Passes(batch_size=16))
     rows = torch.from_numpy(world.federation.clients[0].train[::-1].copy())
     assert torch.equal(batch.labels, world.activations.labels[rows])

@@ -15,8 +15,10 @@ from headstart.core import trees
 from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
 from headstart.data.federation import Client
+from headstart.engine.cohort import check_failures, sample_cohort
 from headstart.engine.protocol import Chunk, Failure, Job
-from headstart.engine.rounds import Exclusion, Federated, Traffic, check_failures, run_rounds, sample_cohort
+from headstart.engine.received import Exclusion, Federated, Traffic
+from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.serial import OneByOne, Serial
 from headstart.federate import FedAvg, Schedule
 from headstart.testing import World, open_world
@@ -100,7 +102,7 @@ class Recording:
             yield self
 
     def map(self, shared: Tree, positions: Any, key: Any) -> Iterator[Any]:
-        self.cohorts.append([self.job.team.clients[position].id for position in positions])
+        self.cohorts.append([self.job.clients.members[position].id for position in positions])
         return self.inner.map(shared, positions, key)
 
 
@@ -156,7 +158,7 @@ def test_a_round_in_which_nobody_answers_changes_nothing(world: World) -> None:
 
 def test_rounds_are_told_before_the_first_and_after_each(world: World) -> None:
     told: list[tuple[int, int]] = []
-    run = federate(world, Schedule(rounds=3), on_round=lambda done, now: told.append((done, now.traffic.total)))
+    run = federate(world, Schedule(rounds=3), on_round=lambda now: told.append((now.rounds, now.traffic.total)))
     each = 2 * 5 * trees.num_bytes(world.params)
     assert told == [(0, 0), (1, each), (2, 2 * each), (3, 3 * each)]
     assert run.traffic.total == 3 * each
@@ -215,10 +217,10 @@ def test_robust_aggregates_are_the_same_on_every_engine_and_not_the_mean(world: 
     assert not all(torch.allclose(found.shared[name], mean[name], atol=1e-7) for name in mean)
 
 
-def test_a_stage_goes_on_from_a_snapshot(world: World) -> None:
+def test_a_stage_goes_on_from_any_round(world: World) -> None:
     seen: list[Any] = []
-    whole = federate(world, Schedule(rounds=3), keep=seen.append)
-    assert [snapshot.federated.rounds for snapshot in seen] == [1, 2, 3]
-    again = federate(world, Schedule(rounds=3), begin=seen[1])
+    whole = federate(world, Schedule(rounds=3), on_round=seen.append)
+    assert [now.rounds for now in seen] == [0, 1, 2, 3]
+    again = federate(world, Schedule(rounds=3), begin=seen[2])
     assert_same("resumed", again.shared, whole.shared)
     assert again.traffic == whole.traffic

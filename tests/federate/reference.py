@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from headstart.core.trees import Params
 from headstart.data.federation import Client
+from headstart.engine.cohort import sample_cohort
 from headstart.engine.order import PADDING, keyed_order
-from headstart.engine.rounds import sample_cohort
 from headstart.federate import Schedule
 from headstart.testing import World
 from headstart.training.local import LocalTraining

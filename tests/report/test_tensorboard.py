@@ -7,17 +7,24 @@ import pytest
 
 from headstart.core.errors import MissingExtra
 from headstart.report.tensorboard import check_installed, log_records
-from tiny_study import read_records
+from tiny_study import read_records, run_tiny
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    run_tiny(tmp_path)
+    return tmp_path / "out"
 
 
 @pytest.mark.filterwarnings("ignore")  # TensorBoard's own imports warn.
 def test_every_run_has_its_scalars(finished: Path, tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    log_records(finished / "records.jsonl", tmp_path)
+    board = tmp_path / "board"
+    log_records(finished / "records.jsonl", board)
     lines = read_records(finished)
-    assert {path.name for path in tmp_path.iterdir()} == {f"{line['arm']}-{line['seed']}" for line in lines}
+    assert {path.name for path in board.iterdir()} == {f"{line['arm']}-{line['seed']}" for line in lines}
     for line in lines:
-        events = accumulator.EventAccumulator(str(tmp_path / f"{line['arm']}-{line['seed']}"))
+        events = accumulator.EventAccumulator(str(board / f"{line['arm']}-{line['seed']}"))
         events.Reload()
         losses = [event.value for event in events.Scalars("curve/val_loss")]
         assert losses == pytest.approx([point["val_loss"] for point in line["curve"]])

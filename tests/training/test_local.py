@@ -35,7 +35,7 @@ class Rows:
     def everything(self, model: Model) -> Batch:
         return next(self.batches(model, Passes(batch_size=len(self.labels))))
 
-    def walk(self, model: Model, params: Params, passes: Passes) -> None:
+    def dual_passes(self, model: Model, params: Params, passes: Passes) -> None:
         return None
 
 

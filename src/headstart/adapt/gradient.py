@@ -33,6 +33,7 @@ class LinearProbe:
     epochs: PositiveInt = field(default=10, metadata={"search": Scale(4)})
     local: LocalTraining = LocalTraining()
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
 
     trainable: ClassVar[Trainable] = "head"
 
@@ -48,6 +49,7 @@ class FullFinetune:
     epochs: PositiveInt = field(default=5, metadata={"search": Scale(4)})
     local: LocalTraining = LocalTraining()
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
 
     trainable: ClassVar[Trainable] = "all"
 
@@ -64,6 +66,7 @@ class LastBlocks:
     epochs: PositiveInt = field(default=5, metadata={"search": Scale(4)})
     local: LocalTraining = LocalTraining()
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
 
     @property
     def trainable(self) -> Trainable:

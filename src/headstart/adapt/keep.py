@@ -22,6 +22,7 @@ class Keep:
 
     trainable: ClassVar[Trainable] = "head"
     accept: ClassVar[bool] = False
+    changes_nothing: ClassVar[bool] = True
 
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
         """Return ``params``."""

@@ -43,6 +43,7 @@ class Knn:
     weight: Annotated[float, Field(ge=0, le=1)] | None = None
     scale: PositiveFloat = field(default=1.0, metadata={"search": Scale(10)})
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
 
     trainable: ClassVar[Trainable] = "head"
 

@@ -9,6 +9,7 @@ Differs from the paper: a classification head trains too; no dropout in the adap
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from pydantic import PositiveInt
 
@@ -35,6 +36,7 @@ class LoraFinetune:
     local: LocalTraining = LocalTraining()
     adapter: Lora = Lora()
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
 
     @property
     def trainable(self) -> Trainable:

@@ -10,7 +10,7 @@ shared model; the weight of the mixture is a setting, searched on validation dat
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, PositiveInt
 
@@ -39,6 +39,7 @@ class LoraMix:
     local: LocalTraining = LocalTraining()
     adapter: Lora = Lora()
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
 
     @property
     def trainable(self) -> Trainable:

@@ -38,6 +38,7 @@ class LpFt:
     local: LocalTraining = LocalTraining()
     finetune_lr_factor: PositiveFloat = field(default=0.1, metadata={"search": Scale(10)})
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
 
     trainable: ClassVar[Trainable] = "all"
 

@@ -36,6 +36,7 @@ class PersonalRidge:
 
     penalty: PositiveFloat | None = None
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
 
     trainable: ClassVar[Trainable] = "head"
 

@@ -6,7 +6,7 @@ An adaptation that predicts from more than parameters says so with a memory, see
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeGuard
+from typing import ClassVar, Protocol, TypeGuard
 
 from torch import Tensor
 
@@ -21,7 +21,10 @@ class Adapt(Protocol):
     Attributes:
         trainable: where the model is cut.
         accept: keep the adapted parameters only if they are better on the client's validation data.
+        changes_nothing: whether clients use what they received as it is.
     """
+
+    changes_nothing: ClassVar[bool]
 
     @property
     def trainable(self) -> Trainable:

@@ -10,6 +10,7 @@ data.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -37,6 +38,7 @@ class Unfreeze:
     epochs: PositiveInt = field(default=5, metadata={"search": Scale(4)})
     local: LocalTraining = LocalTraining()
     accept: bool = True
+    changes_nothing: ClassVar[bool] = False
 
     @property
     def trainable(self) -> Trainable:

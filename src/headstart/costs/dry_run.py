@@ -74,7 +74,7 @@ class DummyClient:
         # Negative where the last step that was served is larger than a client's last step really is.
         self.skipped_flops += step_flops / size * (due - served)
 
-    def walk(self, model: Model, params: Params, passes: Passes) -> None:
+    def dual_passes(self, model: Model, params: Params, passes: Passes) -> None:
         """Return nothing: a real client trains with batches."""
 
     def everything(self, model: Model) -> Batch:

@@ -16,52 +16,18 @@ from headstart.core.seeds import Key
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client
-from headstart.engine.clients import Team
+from headstart.engine.clients import Clients
 from headstart.engine.features.activations import Activations
 from headstart.engine.predict import Predictor, predict, predict_stack
 from headstart.engine.protocol import Engine, Failure, Job
-from headstart.engine.rounds import Exclusion, Federated, batch_size_of
+from headstart.engine.received import Exclusion, Received
+from headstart.engine.rounds import batch_size_of
 from headstart.evidence.metrics import LOWER_IS_BETTER, pooled_metrics
-from headstart.federate.protocol import Federate
 from headstart.models.model import Model
 from headstart.training.client_data import ClientData
 
 View = str
 """Which examples a client is evaluated on: ``val``, ``test`` or ``global_test``."""
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What the clients received: parameters, and where the model is cut.
-
-    Attributes:
-        model: cut where the federated stage cut it.
-        params: the shared parameters.
-        method: the federated method; None when nothing was federated.
-        federated: what its rounds left; None when nothing was federated.
-    """
-
-    model: Model
-    params: Params
-    method: Federate | None = None
-    federated: Federated | None = None
-
-    def received(self, client: Client) -> Params:
-        """Return the parameters with which a client starts to adapt."""
-        if self.method is None or self.federated is None:
-            return self.params
-        return self.method.personal_params(self.model, self.federated.shared, self.federated.private(client))
-
-    def received_by_all(self) -> Params:
-        """Return the parameters with which every client starts, where they are the same."""
-        if self.method is None or self.federated is None:
-            return self.params
-        return self.method.personal_params(self.model, self.federated.shared, self.federated.newcomer)
-
-    @property
-    def is_personal(self) -> bool:
-        """Whether clients received different parameters."""
-        return self.federated is not None and bool(self.federated.newcomer)
 
 
 @dataclass(frozen=True)
@@ -99,7 +65,7 @@ def is_better(metric: str) -> Better:
 
 def adapt_and_predict(
     method: Adapt,
-    shared: Shared,
+    before: Received,
     clients: Sequence[Client],
     activations: Activations,
     views: Mapping[View, list[Array]],
@@ -107,40 +73,49 @@ def adapt_and_predict(
     engine: Engine,
     seed: int,
     better: Better,
-    keeps: bool = False,
+    keep: Callable[[int, Params], None] | None = None,
     watch: Watch | None = None,
 ) -> Evaluation:
     """Let every client adapt and predict.
 
     Args:
         method: what a client does alone.
-        shared: what the clients received.
+        before: what the clients received.
         clients: all of them, seen or not.
         activations: of the federation's examples.
         views: for each view the examples of each client; ``val`` must be among them.
         engine: where client work runs.
         seed: with a client's id it fixes the batch order.
         better: decides between received and adapted parameters.
-        keeps: True when the method changes nothing.
+        keep: given the position and all weights of each client that takes its adapted ones, where it computed them.
         watch: shown every client's predictions, in the clients' order; what it raises ends the stage.
     """
-    if keeps:
-        return predict_received(shared, clients, activations, views)
-    model, received = _recut(shared, method, clients)
-    team, size = Team(clients, activations), len(clients)
-    desk = _Desk(method, model, received, team, views, better)
+    if method.changes_nothing:
+        return predict_received(before, clients, activations, views)
+    model, received = _recut(before, method, clients)
+    everyone = Clients(clients, activations)
+    desk = _Desk(method, model, received, everyone, views, better, keep)
 
     def work(model: Model, params: Tree, private: Tree, data: ClientData) -> tuple[Tree]:
         return (method(model, {**params, **private}, data),)
 
     dtype = next(iter(received.one(0).values())).dtype
-    job = Job(work, model, team, received, desk.finish, batch_size_of(method), size, dtype)
-    return gather(desk, engine, job, (seed, "adapt"), watch)
+    job = Job(
+        work,
+        model,
+        everyone,
+        received,
+        finish=desk.finish,
+        batch_size=batch_size_of(method),
+        cohort_size=len(clients),
+        dtype=dtype,
+    )
+    return _gather(desk, engine, job, (seed, "adapt"), watch)
 
 
-def gather(desk: _Desk, engine: Engine, job: Job, key: tuple[Key, ...], watch: Watch | None = None) -> Evaluation:
+def _gather(desk: _Desk, engine: Engine, job: Job, key: tuple[Key, ...], watch: Watch | None = None) -> Evaluation:
     """Have every client adapt, and put its predictions in its place."""
-    everyone = np.arange(len(desk.team.clients))
+    everyone = np.arange(len(desk.clients.members))
     found: dict[int, _Result] = {}
     shown = 0
     with engine.crew(job) as crew:
@@ -158,7 +133,7 @@ def gather(desk: _Desk, engine: Engine, job: Job, key: tuple[Key, ...], watch: W
         np.array([result.accepted for result in results], dtype=bool),
         tuple(
             Exclusion(client.id, 0, result.reason)
-            for client, result in zip(desk.team.clients, results, strict=True)
+            for client, result in zip(desk.clients.members, results, strict=True)
             if result.reason
         ),
     )
@@ -179,10 +154,11 @@ class _Desk:
 
     method: Adapt
     model: Model
-    received: Received
-    team: Team
+    received: _Start
+    clients: Clients
     views: Mapping[View, list[Array]]
     better: Better
+    keep: Callable[[int, Params], None] | None
 
     def finish(self, positions: Sequence[int], results: tuple[Tree, ...]) -> list[_Result]:
         """Have each client take what is better for it, and predict."""
@@ -192,7 +168,15 @@ class _Desk:
         choice = np.where(finite, self._choose(positions, options), 0)
         reasons = np.where(finite, "", "its adapted parameters have numbers that are not finite").tolist()
         found = self._predict(positions, options, choice)
+        self._hand_over(positions, adapted, choice)
         return [_Result(*each) for each in zip(found, (choice > 0).tolist(), reasons, strict=True)]
+
+    def _hand_over(self, positions: Sequence[int], adapted: Tree, choice: Array) -> None:
+        """Give away the weights of clients that take their adapted ones."""
+        if self.keep is None:
+            return
+        for i in np.flatnonzero(choice).tolist():
+            self.keep(positions[i], self.model.weights(trees.unstack(adapted, i)))
 
     def keep_received(self, failure: Failure) -> _Result:
         """Evaluate a client whose adaptation raised an error with what it received."""
@@ -201,19 +185,21 @@ class _Desk:
         return _Result(found, False, failure.reason)
 
     def _as_received(self, positions: Sequence[int]) -> Predictor:
-        return Predictor(self.model, self.received.some(np.asarray(positions)), self.team.activations)
+        return Predictor(self.model, self.received.some(np.asarray(positions)), self.clients.activations)
 
     def _as_adapted(self, positions: Sequence[int], adapted: Tree) -> list[Predictor]:
         """Return the ways to predict that the adaptation offers."""
         if not remembers(self.method):
-            return [Predictor(self.model, adapted, self.team.activations)]
-        memory = self.method.memory(self.model, self.team.some(np.asarray(positions), ()))
-        return [Predictor(self.model, adapted, self.team.activations, option, memory) for option in self.method.options]
+            return [Predictor(self.model, adapted, self.clients.activations)]
+        memory = self.method.memory(self.model, self.clients.some(np.asarray(positions), ()))
+        return [
+            Predictor(self.model, adapted, self.clients.activations, option, memory) for option in self.method.options
+        ]
 
     def _choose(self, positions: Sequence[int], options: Sequence[Predictor]) -> Array:
         """Return the number of each client's best option on its validation data; 0 is what it received."""
         first, everyone = (0 if self.method.accept else 1), np.arange(len(positions))
-        rows, labels = [self.views["val"][p] for p in positions], self.team.activations.examples.labels
+        rows, labels = [self.views["val"][p] for p in positions], self.clients.activations.examples.labels
         # Without validation examples nothing speaks against the adapted parameters.
         choice = np.array([first if len(own) else 1 for own in rows])
         if first + 1 == len(options):
@@ -240,7 +226,7 @@ class _Desk:
 
 
 @dataclass(frozen=True, eq=False)
-class Received:
+class _Start:
     """What each client starts to adapt with, by its position.
 
     Attributes:
@@ -264,14 +250,14 @@ class Received:
         return trees.stack([self.one(int(position)) for position in positions])
 
 
-def _recut(shared: Shared, method: Adapt, clients: Sequence[Client]) -> tuple[Model, Received]:
+def _recut(before: Received, method: Adapt, clients: Sequence[Client]) -> tuple[Model, _Start]:
     """Cut the received weights where the adaptation wants it; clients may differ above that cut only."""
-    model, params = shared.model.recut(shared.received_by_all(), method.trainable)
-    if not shared.is_personal:
-        return model, Received(params, lambda _: params, clients)
+    model, params = before.model.recut(before.common, method.trainable)
+    if not before.is_personal:
+        return model, _Start(params, lambda _: params, clients)
 
     def received(client: Client) -> Params:
-        weights = shared.model.weights(shared.received(client))
+        weights = before.model.weights(before.of(client))
         if not all(_equal(weights[name], value) for name, value in model.frozen.items()):
             raise SettingError(
                 f"adapt.trainable: must reach down to every weight that differs between clients, received "
@@ -281,7 +267,7 @@ def _recut(shared: Shared, method: Adapt, clients: Sequence[Client]) -> tuple[Mo
         # Fresh adapters are the same for all.
         return {name: weights.get(name, value) for name, value in params.items()}
 
-    return model, Received(None, received, clients)
+    return model, _Start(None, received, clients)
 
 
 def _equal(left: Tensor, right: Tensor) -> bool:
@@ -289,22 +275,22 @@ def _equal(left: Tensor, right: Tensor) -> bool:
 
 
 def predict_received(
-    shared: Shared, clients: Sequence[Client], activations: Activations, views: Mapping[View, list[Array]]
+    before: Received, clients: Sequence[Client], activations: Activations, views: Mapping[View, list[Array]]
 ) -> Evaluation:
     """Let clients predict with what they received: one pass over the examples when that is the same for all.
 
     Args:
-        shared: what the clients received.
+        before: what the clients received.
         clients: who predicts.
         activations: of the federation's examples.
         views: for each view the examples of each client.
     """
     accepted = np.zeros(len(clients), dtype=bool)
-    if shared.is_personal:
-        stack = trees.stack([shared.received(client) for client in clients])
-        found = {view: predict_stack(shared.model, stack, activations, rows) for view, rows in views.items()}
+    if before.is_personal:
+        stack = trees.stack([before.of(client) for client in clients])
+        found = {view: predict_stack(before.model, stack, activations, rows) for view, rows in views.items()}
         return Evaluation(found, accepted)
     wanted = np.unique(np.concatenate([part for rows in views.values() for part in rows]))
-    table = predict(shared.model, shared.received_by_all(), activations, wanted)
+    table = predict(before.model, before.common, activations, wanted)
     lookup = {view: [table[np.searchsorted(wanted, part)] for part in rows] for view, rows in views.items()}
     return Evaluation(lookup, accepted)

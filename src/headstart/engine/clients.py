@@ -1,4 +1,4 @@
-"""A team: the clients of a stage, and their training data as methods see it."""
+"""The clients of a stage, and their training data as methods see it."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from headstart.engine.order import PADDING, Order, class_weights, keyed_order
 from headstart.engine.rows import RowTable, take
 from headstart.models.batch import Batch
 from headstart.models.model import Model
-from headstart.training.client_data import Balance, Passes, Walk
+from headstart.training.client_data import Balance, DualPasses, Passes
 
 
 @dataclass(frozen=True, eq=False)
-class Team:
+class Clients:
     """Clients who do a piece of work, and what fixes the order of their examples.
 
     Attributes:
-        clients: all that may take part in the stage; a position in it names a client to an engine.
+        members: all that may take part in the stage; a position in it names a client to an engine.
         activations: of all the federation's examples.
         order: in which order clients meet their examples.
     """
 
-    clients: Sequence[Client]
+    members: Sequence[Client]
     activations: Activations
     order: Order = keyed_order
     _grams: dict[str, Grams] = field(default_factory=dict)
 
     def one(self, position: int, key: tuple[Key, ...]) -> OneClient:
         """Return one client's training data; ``key`` is the seed and the round."""
-        client = self.clients[position]
+        client = self.members[position]
         return OneClient(self.activations, client.id, client.train, self.order, key)
 
     def some(self, positions: Array, key: tuple[Key, ...]) -> ManyClients:
@@ -50,7 +50,7 @@ class Team:
     @cached_property
     def rows(self) -> RowTable:
         """The clients' examples."""
-        return RowTable(self.clients, self.activations)
+        return RowTable(self.members, self.activations)
 
     def grams(self, model: Model, dtype: torch.dtype) -> Grams:
         """Return the inner products of every client's features."""
@@ -86,7 +86,7 @@ class OneClient:
         weights = torch.ones(len(rows), device=inputs.device)
         return Batch(inputs[rows], self.activations.labels[rows], weights, full=True)
 
-    def walk(self, model: Model, params: Params, passes: Passes) -> None:
+    def dual_passes(self, model: Model, params: Params, passes: Passes) -> None:
         """Return nothing: the specification trains with batches."""
 
     @property
@@ -99,54 +99,54 @@ class OneClient:
 class ManyClients:
     """Training data of a stack of clients; ragged sizes are padded with weight 0."""
 
-    team: Team
+    clients: Clients
     positions: Array
     key: tuple[Key, ...]
 
     def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield stacked minibatches; see :class:`headstart.training.client_data.ClientData`."""
-        order, inputs = self._order(passes), self.team.activations.at(model)
+        order, inputs = self._order(passes), self.clients.activations.at(model)
         places, weights, full = self._place(order, passes.balance, inputs.device)
         rows = self._rows.gather(1, places.flatten(1)).view_as(places)
         for step in range(order.shape[1]):
             index = rows[:, step]
-            labels = self.team.activations.labels[index]
+            labels = self.clients.activations.labels[index]
             yield Batch(take(inputs, index), labels, weights[:, step], full[step])
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one padded batch."""
-        rows = self.team.rows
+        rows = self.clients.rows
         weights = self._example_weights("none")
         inputs = rows.take(model, self.positions)
         full = bool((rows.sizes(self.positions) > 0).all())
-        return Batch(inputs, self.team.activations.labels[self._rows], weights, full)
+        return Batch(inputs, self.clients.activations.labels[self._rows], weights, full)
 
-    def walk(self, model: Model, params: Params, passes: Passes) -> Walk | None:
+    def dual_passes(self, model: Model, params: Params, passes: Passes) -> DualPasses | None:
         """Return the passes as positions; None where batches are cheaper, or the inner products take too much room."""
         if not model.is_head_only:
             return None
-        grams = self.team.grams(model, params["head.weight"].dtype)
+        grams = self.clients.grams(model, params["head.weight"].dtype)
         if not grams.pay(self.positions, passes, model.network.num_classes):
             return None
         places, weights, full = self._place(self._order(passes), passes.balance, self._rows.device)
-        return Walk(places, weights, full, grams.at(model, self.positions))
+        return DualPasses(places, weights, full, grams.at(model, self.positions))
 
     @property
     def ids(self) -> list[str]:
         """The clients' ids."""
-        return [self.team.clients[position].id for position in self.positions.tolist()]
+        return [self.clients.members[position].id for position in self.positions.tolist()]
 
     @cached_property
     def _rows(self) -> Tensor:
-        return self.team.rows.at(self.positions)
+        return self.clients.rows.at(self.positions)
 
     def _order(self, passes: Passes) -> Array:
-        return self.team.order(self.ids, self._labels, passes, self.key)
+        return self.clients.order(self.ids, self._labels, passes, self.key)
 
     @property
     def _labels(self) -> list[Array]:
-        labels = self.team.activations.examples.labels[self._rows.cpu().numpy()]
-        return [own[:size] for own, size in zip(labels, self.team.rows.sizes(self.positions), strict=True)]
+        labels = self.clients.activations.examples.labels[self._rows.cpu().numpy()]
+        return [own[:size] for own, size in zip(labels, self.clients.rows.sizes(self.positions), strict=True)]
 
     def _place(self, order: Array, balance: Balance, device: torch.device) -> tuple[Tensor, Tensor, tuple[bool, ...]]:
         """Return places in the padded examples, their weights, and for each step whether all clients take it."""
@@ -159,7 +159,7 @@ class ManyClients:
         return places, weights, tuple(real[..., 0].all(0).tolist())
 
     def _example_weights(self, balance: Balance) -> Tensor:
-        sizes = self.team.rows.sizes(self.positions)
+        sizes = self.clients.rows.sizes(self.positions)
         weights = (np.arange(self._rows.shape[1]) < sizes[:, None]).astype(np.float32)
         if balance == "loss":
             for i, labels in enumerate(self._labels):

@@ -14,7 +14,7 @@ from headstart.models.model import Model
 from headstart.training.client_data import Passes
 
 MOST_BYTES = 256 * 2**20
-"""Room that inner products of a whole team may take; a larger team's are computed when they are needed."""
+"""Room that inner products of all clients may take; those of more clients are computed when they are needed."""
 
 TRAFFIC, GEMM = 8, 1 / 8
 """What moving a number costs, and what a multiplication inside a large product costs, in single multiplications."""

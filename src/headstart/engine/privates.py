@@ -17,7 +17,7 @@ from headstart.data.federation import Client
 
 
 class Privates(Protocol):
-    """Private trees by a client's position in its team."""
+    """Private trees by a client's position."""
 
     def one(self, position: int) -> Tree:
         """Return one client's tree."""

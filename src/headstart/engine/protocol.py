@@ -12,7 +12,7 @@ import torch
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.data.examples import Array
-from headstart.engine.clients import Team
+from headstart.engine.clients import Clients
 from headstart.engine.privates import Privates
 from headstart.models.model import Model
 from headstart.training.client_data import ClientData
@@ -31,7 +31,7 @@ class Job:
     Attributes:
         work: what each client does.
         model: for which model.
-        team: the clients and their data.
+        clients: who works, and their data.
         privates: each client's private tree.
         finish: what is made of the results; None hands on the trees themselves.
         batch_size: of the clients' steps; by this and what follows an engine judges how to do them.
@@ -41,7 +41,7 @@ class Job:
 
     work: Work
     model: Model
-    team: Team
+    clients: Clients
     privates: Privates
     finish: Finish | None = None
     batch_size: int = 32
@@ -56,10 +56,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Results of some clients of a team; to be used before the next ones are asked for.
+    """Results of some clients; to be used before the next ones are asked for.
 
     Attributes:
-        positions: which clients of the team.
+        positions: which clients.
         results: result trees, stacked over these clients; empty if the job has a ``finish``.
         finished: what ``finish`` made of each client's results.
     """
@@ -81,7 +81,7 @@ class Crew(Protocol):
     """Whoever does a job."""
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
-        """Do the work for the clients at ``positions`` of the team, in an order that depends on nothing but these.
+        """Do the work for the clients at ``positions``, in an order that depends on nothing but these.
 
         Args:
             shared: the tree that the server sends.

@@ -116,7 +116,7 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
         raise SettingError(
             f"arm: must leave all clients the same weights to start from, received {arm!r}; export another"
         )
-    model, head = shared.model.recut(shared.received_by_all(), "head")
+    model, head = shared.model.recut(shared.common, "head")
     metric = file.settings.decision.metric
     return Finished(file.settings.name, spec, line["seed"], metric, plan.lab, pipeline, model, head)
 

@@ -17,7 +17,8 @@ from headstart.core.files import append_json_line
 from headstart.core.trees import Params, Tree, num_bytes
 from headstart.core.version import __version__
 from headstart.costs.dry_run import DummyClient
-from headstart.engine.rounds import Federated, Snapshot, run_rounds
+from headstart.engine.received import Federated
+from headstart.engine.rounds import run_rounds
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.sites.checks import Expected
@@ -103,10 +104,10 @@ def _federate(server: Server, stage: Stage, spec: StageSpec, name: str) -> Stage
     file = RoundsFile(server.out / "rounds", f"{name}-{server.seed}", key)
     begin = time.monotonic()
 
-    def keep(snapshot: Snapshot) -> None:
-        done, seconds = snapshot.federated.rounds, time.monotonic() - begin
+    def on_round(now: Federated) -> None:
+        done, seconds = now.rounds, time.monotonic() - begin
         server.tell(f"federate {spec.method}, round {done} of {method.schedule.rounds}, {seconds:.1f} s so far")
-        file.put(snapshot)
+        file.put(now)
 
     found = run_rounds(
         method,
@@ -118,7 +119,7 @@ def _federate(server: Server, stage: Stage, spec: StageSpec, name: str) -> Stage
         seed=server.seed,
         max_bad_clients=server.file.settings.engine.max_bad_clients,
         begin=file.get(method.init(model, params).private),
-        keep=keep,
+        on_round=on_round,
     )
     file.put_facts({"stage": spec.method, **dataclasses.asdict(found.traffic)})
     return _after(

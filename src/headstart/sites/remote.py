@@ -32,7 +32,7 @@ class Remote:
     @contextmanager
     def crew(self, job: Job) -> Iterator[RemoteCrew]:
         """Return who does a job."""
-        yield RemoteCrew(self, [client.id for client in job.team.clients])
+        yield RemoteCrew(self, [client.id for client in job.clients.members])
 
 
 @dataclass(frozen=True, eq=False)

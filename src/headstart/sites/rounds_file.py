@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.core.files import write_json
 from headstart.core.trees import Tree, part
-from headstart.engine.rounds import Exclusion, Federated, Snapshot, Traffic
+from headstart.engine.received import Exclusion, Federated, Traffic
 from headstart.models.weights import load, save
 
 
@@ -33,9 +33,8 @@ class RoundsFile:
         """The file."""
         return self.folder / f"{self.name}.safetensors"
 
-    def put(self, snapshot: Snapshot) -> None:
+    def put(self, now: Federated) -> None:
         """Keep where the server stands."""
-        now = snapshot.federated
         facts = {
             "key": self.key,
             "rounds": now.rounds,
@@ -43,11 +42,11 @@ class RoundsFile:
             "excluded": [asdict(one) for one in now.excluded],
         }
         tree = {f"shared/{name}": value for name, value in now.shared.items()}
-        tree |= {f"state/{name}": value for name, value in snapshot.state.items()}
+        tree |= {f"state/{name}": value for name, value in now.state.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
         save(self.path, {name: value.contiguous() for name, value in tree.items()}, {"facts": json.dumps(facts)})
 
-    def get(self, newcomer: Tree) -> Snapshot | None:
+    def get(self, newcomer: Tree) -> Federated | None:
         """Return where the server stood; None where this stage has no round yet."""
         if not self.path.is_file():
             return None
@@ -56,8 +55,8 @@ class RoundsFile:
         if facts.get("key") != self.key:
             return None
         excluded = tuple(Exclusion(**one) for one in facts["excluded"])
-        now = Federated(part(tree, "shared/"), {}, newcomer, Traffic(**facts["traffic"]), excluded, facts["rounds"])
-        return Snapshot(now, part(tree, "state/"))
+        traffic = Traffic(**facts["traffic"])
+        return Federated(part(tree, "shared/"), {}, newcomer, traffic, excluded, facts["rounds"], part(tree, "state/"))
 
     def put_facts(self, facts: Mapping[str, Any]) -> None:
         """Keep the stage's bytes beside it."""

@@ -16,12 +16,12 @@ from headstart.core.version import __version__
 from headstart.data.federation import Client
 from headstart.data.open import open_client
 from headstart.data.settings import DataSettings
-from headstart.engine.adaptation import Shared, adapt_and_predict, is_better
+from headstart.engine.adaptation import adapt_and_predict, is_better
 from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
-from headstart.engine.rounds import Federated
+from headstart.engine.received import Federated, Received
 from headstart.engine.ways.serial import Serial
-from headstart.models.model import Model, cut_at
+from headstart.models.model import cut_at
 from headstart.models.spec import ModelSpec
 from headstart.sites.messages import Kind
 from headstart.sites.probe import heads as probe
@@ -130,7 +130,7 @@ def update(site: Site, values: Mapping[str, Any], tree: Tree) -> Answer:
 def adapt(site: Site, values: Mapping[str, Any], tree: Tree) -> Answer:
     """Adapt what was received, keep it here, and say what the operator allows of how good it is."""
     lab, client, weights = open_model(site, values)
-    seed, stage = int(values["seed"]), StageSpec(**values["adapt"])
+    seed = int(values["seed"])
     method, shared = _stage("adapt", values["adapt"]), _received(site, lab, weights, values, tree)
     rows = {"val": [client.val], "test": [client.test]}
     evaluation = adapt_and_predict(
@@ -142,10 +142,11 @@ def adapt(site: Site, values: Mapping[str, Any], tree: Tree) -> Answer:
         engine=Serial(),
         seed=seed,
         better=is_better(str(values["metric"])),
-        keeps=stage.method == "keep",
+        keep=lambda _, weights: site.shelf.put_own(weights),
     )
     accepted = bool(evaluation.accepted[0])
-    site.shelf.put_own(_own(method, shared, lab, client, seed) if accepted else _all_weights(shared, client))
+    if not accepted:
+        site.shelf.put_own(shared.model.weights(shared.of(client)))
     if not site.allows("metrics"):
         return {}, {}
     facts = evaluation_facts(evaluation, rows, lab.at(seed), lab.activations.examples.labels)
@@ -215,26 +216,12 @@ def _stage(kind: Any, said: Mapping[str, Any]) -> Any:
     return build_stage(kind, StageSpec(said["method"], said["settings"]))
 
 
-def _received(site: Site, lab: Lab, weights: Params, values: Mapping[str, Any], tree: Tree) -> Shared:
+def _received(site: Site, lab: Lab, weights: Params, values: Mapping[str, Any], tree: Tree) -> Received:
     network = _network(lab, values)
     if values.get("stage") is None:
-        return Shared(*cut_at(network, weights, "all"))
+        return Received(*cut_at(network, weights, "all"))
     method = _stage("federate", values["stage"])
     model, params = cut_at(network, weights, method.trainable)
     first = method.init(model, params).private
     private = site.shelf.private(values["stage_key"], int(values["rounds"]), first)
-    return Shared(model, params, method, Federated(tree, {site.name: private} if private else {}, first))
-
-
-def _own(method: Any, shared: Shared, lab: Lab, client: Client, seed: int) -> Params:
-    """Return all weights after adaptation."""
-    model, params = shared.model.recut(shared.received(client), method.trainable)
-    return _weights(model, method(model, params, _data(lab, client, (seed, "adapt"))))
-
-
-def _all_weights(shared: Shared, client: Client) -> Params:
-    return _weights(shared.model, shared.received(client))
-
-
-def _weights(model: Model, params: Params) -> Params:
-    return dict(model.weights(params))
+    return Received(model, params, method, Federated(tree, {site.name: private} if private else {}, first))

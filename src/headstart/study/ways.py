@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.data.federation import Client, pooled_client
-from headstart.engine.clients import Team
+from headstart.engine.clients import Clients
 from headstart.engine.privates import PrivateStore
 from headstart.engine.protocol import Job
 from headstart.engine.rounds import batch_size_of, members
@@ -26,9 +26,9 @@ def way_of(lab: Lab, model: Model, method: Any) -> str:
     if not isinstance(lab.engine, Fleet):
         return "one client after another"
     clients, cohort_size = _who(lab, method)
-    team, privates = Team(clients, lab.activations), PrivateStore({}, len(clients))
+    team, privates = Clients(clients, lab.activations), PrivateStore({}, len(clients))
     job = Job(lambda *_: (), model, team, privates, None, batch_size_of(method), cohort_size, lab.dtype)
-    return str(lab.engine.strategy(job))
+    return str(lab.engine.placement(job))
 
 
 def _who(lab: Lab, method: Any) -> tuple[Sequence[Client], int]:

@@ -13,10 +13,11 @@ from headstart.core import trees
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import Array
 from headstart.data.federation import Client
-from headstart.engine.adaptation import Evaluation, Shared, adapt_and_predict
-from headstart.engine.clients import Team
+from headstart.engine.adaptation import Evaluation, adapt_and_predict
+from headstart.engine.clients import Clients
 from headstart.engine.privates import PrivateStore
 from headstart.engine.protocol import Engine, Failure, Job
+from headstart.engine.received import Received
 from headstart.engine.ways.serial import Serial
 from headstart.models.model import Model
 from headstart.testing.compare import (
@@ -70,7 +71,7 @@ def adapted(
         return (method(model, {**params, **private}, data),)
 
     clients = clients or world.federation.clients
-    team, found = Team(clients, world.activations), {}
+    team, found = Clients(clients, world.activations), {}
     job = Job(work, world.model, team, PrivateStore({}, len(clients)), dtype=world.params["head.weight"].dtype)
     with (engine or world.engine).crew(job) as crew:
         for result in crew.map(world.params, np.arange(len(clients)), (0, "adapt")):
@@ -89,7 +90,7 @@ def evaluate(method: Adapt, world: World, engine: Engine, *, accepts: bool) -> E
 
     clients = world.federation.clients
     views = {"val": [client.val for client in clients], "test": [client.test for client in clients]}
-    shared = Shared(world.model, world.params)
+    shared = Received(world.model, world.params)
     return adapt_and_predict(method, shared, clients, world.activations, views, engine=engine, seed=0, better=better)
 
 
@@ -108,6 +109,13 @@ def check_names(method: Adapt, world: World) -> None:
         what = f"{label(method)}, client '{client}'"
         assert_same(f"{what}: adapted and received", trees.zeros_like(params), trees.zeros_like(world.params))
         assert all(value.isfinite().all() for value in params.values()), f"{what}: numbers are not finite"
+
+
+def check_changes_nothing(method: Adapt, world: World) -> None:
+    """What says that it changes nothing changes nothing: it is not even run."""
+    if method.changes_nothing:
+        for client, params in adapted(method, world).items():
+            assert_same(f"{label(method)} says that it changes nothing, client '{client}'", params, world.params)
 
 
 def check_empty_client(method: Adapt, world: World) -> None:
@@ -156,6 +164,8 @@ def check_client_order(method: Adapt, world: World) -> None:
 
 def check_bad_clients(method: Adapt, world: World) -> None:
     """Clients that raise or give NaN are named and keep what they received; the others are as before."""
+    if method.changes_nothing:
+        return
     method = quick(method)
     good = evaluate(method, world, world.engine, accepts=True)
     broken = evaluate(method, world, Breaking(world.engine, raises="c1", diverges="c3"), accepts=True)
@@ -169,6 +179,8 @@ def check_bad_clients(method: Adapt, world: World) -> None:
 
 def check_accept_rule(method: Adapt, world: World) -> None:
     """A client that finds the result worse keeps what it received, unless the rule is switched off."""
+    if method.changes_nothing:
+        return
     method = quick(method)
     received = evaluate(_keep(), world, world.engine, accepts=True)
     refused = evaluate(method, world, world.engine, accepts=False)
@@ -185,6 +197,7 @@ def check_accept_rule(method: Adapt, world: World) -> None:
 ADAPT_CHECKS: tuple[AdaptCheck, ...] = (
     check_arguments_unchanged,
     check_names,
+    check_changes_nothing,
     check_empty_client,
     check_deterministic,
     check_engines_agree,

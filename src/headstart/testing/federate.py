@@ -12,7 +12,8 @@ from headstart.data.federation import Client, pooled_client
 from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
-from headstart.engine.rounds import Federated, run_rounds
+from headstart.engine.received import Federated
+from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.serial import Serial
 from headstart.federate.protocol import Federate
 from headstart.models.model import weighted_loss

@@ -36,7 +36,7 @@ class Passes:
 
 
 @dataclass(frozen=True)
-class Walk:
+class DualPasses:
     """Passes of a stack of clients as positions in their examples, and what a walk in dual form needs.
 
     Attributes:
@@ -63,6 +63,6 @@ class ClientData(Protocol):
         """Return all examples as one batch, unshuffled, weights 1 (0 for padding in a stack)."""
         ...
 
-    def walk(self, model: Model, params: Params, passes: Passes) -> Walk | None:
+    def dual_passes(self, model: Model, params: Params, passes: Passes) -> DualPasses | None:
         """Return the passes as positions, where training the head ``params`` in dual form is cheaper."""
         ...

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from headstart.core.trees import Params, Tree
 from headstart.models.batch import Batch
-from headstart.training.client_data import Walk
+from headstart.training.client_data import DualPasses
 from headstart.training.descent import descend
 from headstart.training.optimizers import Optimizer
 from headstart.training.products import products
@@ -45,13 +45,15 @@ class DualBatch:
     full: bool
 
 
-def descend_dual(params: Params, examples: Batch, walk: Walk, optimizer: Optimizer, *, decays: bool = False) -> Params:
+def descend_dual(
+    params: Params, examples: Batch, passes: DualPasses, optimizer: Optimizer, *, decays: bool = False
+) -> Params:
     """Train a stack of heads; equal to the same steps on the weights, but for rounding.
 
     Args:
         params: ``head.weight`` ``(clients, classes, features)`` and ``head.bias`` ``(clients, classes)``.
         examples: every client's, features ``(clients, n, features)``.
-        walk: in which order they are met.
+        passes: in which order they are met.
         optimizer: SGD, with or without momentum and weight decay.
         decays: whether it has weight decay, which shrinks the first weights too.
     """
@@ -62,7 +64,7 @@ def descend_dual(params: Params, examples: Batch, walk: Walk, optimizer: Optimiz
     state = {"logits": logits, "coefficients": torch.zeros_like(logits)}
     if decays:
         state["scale"] = logits.new_ones(len(weight))
-    trained, _ = descend(dual_gradient, state, optimizer.init(state), dual_batches(examples, walk), optimizer)
+    trained, _ = descend(dual_gradient, state, optimizer.init(state), dual_batches(examples, passes), optimizer)
     if decays:
         weight, bias = trained["scale"].view(-1, 1, 1) * weight, trained["scale"].view(-1, 1) * bias
     change = products(trained["coefficients"], features)
@@ -79,18 +81,18 @@ def logits_of(weight: Tensor, bias: Tensor, features: Tensor) -> Tensor:
     return logits
 
 
-def dual_batches(examples: Batch, walk: Walk) -> Iterator[DualBatch]:
-    """Yield the walk's minibatches."""
-    clients, steps, batch = walk.positions.shape
-    labels = examples.labels.gather(1, walk.positions.view(clients, -1)).view_as(walk.positions)
-    totals = walk.weights.sum(-1, keepdim=True)
-    weights = walk.weights / totals.clamp_min(torch.finfo(totals.dtype).tiny)
-    first = torch.arange(clients, device=walk.positions.device).mul_(examples.labels.shape[1]).view(-1, 1, 1)
-    places, table = walk.positions + first, walk.gram.flatten(0, 1)
+def dual_batches(examples: Batch, passes: DualPasses) -> Iterator[DualBatch]:
+    """Yield the passes' minibatches."""
+    clients, steps, batch = passes.positions.shape
+    labels = examples.labels.gather(1, passes.positions.view(clients, -1)).view_as(passes.positions)
+    totals = passes.weights.sum(-1, keepdim=True)
+    weights = passes.weights / totals.clamp_min(torch.finfo(totals.dtype).tiny)
+    first = torch.arange(clients, device=passes.positions.device).mul_(examples.labels.shape[1]).view(-1, 1, 1)
+    places, table = passes.positions + first, passes.gram.flatten(0, 1)
     for step in range(steps):
         rows = table.index_select(0, places[:, step].reshape(-1)).view(clients, batch, -1)
         active = totals[:, step, 0] > 0
-        yield DualBatch(walk.positions[:, step], labels[:, step], weights[:, step], rows, active, walk.full[step])
+        yield DualBatch(passes.positions[:, step], labels[:, step], weights[:, step], rows, active, passes.full[step])
 
 
 def dual_gradient(state: Tree, batch: DualBatch) -> Tree:

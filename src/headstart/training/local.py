@@ -67,7 +67,7 @@ class LocalTraining:
         """Train ``params`` for ``epochs`` passes over ``data``."""
         optimizer, passes = self.build(), self.passes(epochs, stream)
         # Only SGD is linear in its gradients, which the dual form needs.
-        if self.optimizer == "sgd" and regularizer is None and (walk := data.walk(model, params, passes)):
+        if self.optimizer == "sgd" and regularizer is None and (walk := data.dual_passes(model, params, passes)):
             return descend_dual(params, data.everything(model), walk, optimizer, decays=self.weight_decay > 0)
         params = model.arranged(params)
         slope = model.gradient if regularizer is None else _regularized(model, regularizer)

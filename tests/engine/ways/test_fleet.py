@@ -15,7 +15,7 @@ from headstart.core import trees
 from headstart.core.machine import can_fork
 from headstart.core.trees import Tree
 from headstart.data.federation import Client
-from headstart.engine.clients import Team
+from headstart.engine.clients import Clients
 from headstart.engine.privates import ByClient, PrivateStore
 from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.engine.rounds import run_rounds
@@ -53,12 +53,12 @@ def job_of(world: World, work: Any = count) -> Job:
     clients = [client for client in world.federation.clients if len(client.train)]
     privates = PrivateStore({"position": torch.tensor(0.0)}, len(clients))
     privates.put(np.arange(len(clients)), {"position": torch.arange(len(clients), dtype=torch.float32)})
-    return Job(work, world.model, Team(clients, world.activations), privates, cohort_size=len(clients))
+    return Job(work, world.model, Clients(clients, world.activations), privates, cohort_size=len(clients))
 
 
 def results_of(engine: Any, world: World, job: Job, positions: Any = None) -> list[Chunk | Failure]:
     """Results, copied out of memory that is used again."""
-    everyone = np.arange(len(job.team.clients)) if positions is None else np.array(positions, dtype=np.int64)
+    everyone = np.arange(len(job.clients.members)) if positions is None else np.array(positions, dtype=np.int64)
     with engine.crew(job) as crew:
         return [
             Chunk(r.positions, tuple(trees.clone(tree) for tree in r.results)) if isinstance(r, Chunk) else r
@@ -78,7 +78,7 @@ def test_every_client_is_done_once_with_its_own_private_tree(world: World, size:
         updates, privates = result.results
         for i, position in enumerate(result.positions):
             found[position] = (float(updates["examples"][i]), float(privates["position"][i]))
-    assert found == {i: (len(c.train), i + 1) for i, c in enumerate(job.team.clients)}
+    assert found == {i: (len(c.train), i + 1) for i, c in enumerate(job.clients.members)}
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 100, pytest.param("workers", marks=FORKS)])
@@ -86,16 +86,16 @@ def test_a_chunk_that_fails_is_done_again_to_find_the_culprit(world: World, size
     job, engine = job_of(world), per_chunk(world, size) if isinstance(size, int) else WORKERS
     results = results_of(Breaking(engine, raises="c4", diverges=""), world, job)
     failures = [result for result in results if isinstance(result, Failure)]
-    assert [(job.team.clients[f.position].id, f.reason) for f in failures] == [("c4", "OSError: the disk is full")]
+    assert [(job.clients.members[f.position].id, f.reason) for f in failures] == [("c4", "OSError: the disk is full")]
     done = sorted(p for r in results if isinstance(r, Chunk) for p in r.positions)
-    assert [job.team.clients[p].id for p in done] == ["c0", "c1", "c3", "c5", "c6"]
+    assert [job.clients.members[p].id for p in done] == ["c0", "c1", "c3", "c5", "c6"]
 
 
 @FORKS
 def test_workers_answer_longest_client_first_whoever_is_done_first(world: World) -> None:
     job = job_of(world)
     done = [result.positions[0] for result in results_of(WORKERS, world, job)]  # type: ignore[union-attr]
-    sizes = [len(job.team.clients[position].train) for position in done]
+    sizes = [len(job.clients.members[position].train) for position in done]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -166,10 +166,10 @@ def test_what_ends_the_program_is_not_a_clients_failure(world: World) -> None:
 def test_a_calibration_is_done_once_and_kept(tmp_path: Path) -> None:
     world = open_world("all")
     job = job_of(world)
-    first = Fleet(folder=tmp_path).strategy(job)
+    first = Fleet(folder=tmp_path).placement(job)
     (path,) = tmp_path.glob("*.json")
     before = path.stat().st_mtime_ns
-    assert Fleet(folder=tmp_path).strategy(job) == first
+    assert Fleet(folder=tmp_path).placement(job) == first
     assert path.stat().st_mtime_ns == before
 
 
@@ -188,7 +188,7 @@ def test_private_trees_are_seen_by_who_looks_between_rounds() -> None:
 def test_a_batch_larger_than_the_data_can_be_calibrated() -> None:
     world = open_world("all")
     job = replace(job_of(world), batch_size=len(world.federation.examples) + 5)
-    assert Fleet().strategy(job).way in ("stack", "loop", "workers")
+    assert Fleet().placement(job).way in ("stack", "loop", "workers")
 
 
 @FORKS
@@ -205,7 +205,7 @@ def test_workers_follow_an_order_that_was_fixed_for_whole_clients(world: World) 
         return {"process": torch.tensor(os.getpid())}, {}
 
     job = job_of(world, who)
-    job = replace(job, team=Team(job.team.clients, world.activations, fixed))
+    job = replace(job, clients=Clients(job.clients.members, world.activations, fixed))
     results = results_of(WORKERS, world, job)
     assert all(isinstance(result, Chunk) for result in results)
     pids = [int(result.results[0]["process"]) for result in results]  # type: ignore[union-attr]

@@ -58,10 +58,10 @@ def timings_of(job: Job, name: str, folder: Path | None) -> Timings:
 
 def name_of_timings(job: Job) -> str:
     """Name the timings of a job by all they depend on: the machine, the model, the examples' shape, the batch size."""
-    model, shape = job.model, list(job.team.activations.few(job.model, 1).shape[1:])
+    model, shape = job.model, list(job.clients.activations.few(job.model, 1).shape[1:])
     weights = [[name, list(value.shape)] for name, value in model.network.named_parameters()]
     machine = [platform.machine(), platform.processor(), _cpu(), num_cores(), torch.__version__]
-    kinds = [str(job.dtype), str(job.team.rows.device), num_stacked(job), job.model.num_trainable]
+    kinds = [str(job.dtype), str(job.clients.rows.device), num_stacked(job), job.model.num_trainable]
     return hash_json([machine, model.network.name, weights, model.cut, shape, *kinds, job.batch_size])
 
 
@@ -95,12 +95,12 @@ def measure(job: Job) -> Timings:
 
 def tuned(job: Job, *, channels_last: bool) -> Model:
     """Return the job's model with faster layers."""
-    return job.model.tuned(job.team.activations.few(job.model, 2), channels_last=channels_last)
+    return job.model.tuned(job.clients.activations.few(job.model, 2), channels_last=channels_last)
 
 
 def _try_batch(job: Job) -> tuple[Params, Batch]:
     """Return weights and a batch that cost what real ones do."""
-    inputs = job.team.activations.few(job.model, job.batch_size)
+    inputs = job.clients.activations.few(job.model, job.batch_size)
     rows = torch.arange(job.batch_size, device=inputs.device) % len(inputs)
     labels = torch.zeros(job.batch_size, dtype=torch.int64, device=inputs.device)
     params = {name: value.to(inputs.device, job.dtype) for name, value in job.model.trainable.items()}

@@ -13,7 +13,7 @@ import torch
 from headstart.core.machine import can_fork, num_cores, threads
 from headstart.engine.protocol import Crew, Job
 from headstart.engine.ways.calibration import name_of_timings, timings_of, tuned
-from headstart.engine.ways.placement import HEADS, Strategy, Timings, Way, cheapest
+from headstart.engine.ways.placement import HEADS, Placement, Timings, Way, cheapest
 from headstart.engine.ways.serial import OneByOne
 from headstart.engine.ways.stacks import Stacked
 from headstart.engine.ways.workers import Workers
@@ -43,34 +43,34 @@ class Fleet:
     def crew(self, job: Job) -> Iterator[Crew]:
         """Choose a way and yield who goes it."""
         # The frozen part is computed before anything is timed or forked.
-        job.team.activations.at(job.model)
-        strategy = self.strategy(job)
-        if strategy.way != "stack" and not job.model.is_head_only:
-            job = replace(job, model=tuned(job, channels_last=strategy.channels_last))
-        match strategy.way:
+        job.clients.activations.at(job.model)
+        placement = self.placement(job)
+        if placement.way != "stack" and not job.model.is_head_only:
+            job = replace(job, model=tuned(job, channels_last=placement.channels_last))
+        match placement.way:
             case "stack":
                 yield Stacked(job, self.chunk_bytes)
             case "loop":
-                with threads(strategy.threads):
+                with threads(placement.threads):
                     yield OneByOne(job)
             case "workers":
-                with Workers(job, strategy.workers, self._slots(job, strategy.workers)) as workers:
+                with Workers(job, placement.workers, self._slots(job, placement.workers)) as workers:
                     yield workers
 
-    def strategy(self, job: Job) -> Strategy:
+    def placement(self, job: Job) -> Placement:
         """Choose how to do a job."""
         if job.model.is_head_only and self.way in (None, "stack"):
             return HEADS
         if self.way == "workers":
-            return Strategy("workers", self._processes(job))
+            return Placement("workers", self._processes(job))
         if self.way is not None:
-            return Strategy(self.way, threads=torch.get_num_threads())
+            return Placement(self.way, threads=torch.get_num_threads())
         return self._calibrated(job)
 
-    def _calibrated(self, job: Job) -> Strategy:
-        on_cpu = job.team.rows.device.type == "cpu"
-        sample = np.arange(min(len(job.team.clients), 100))
-        steps = float(np.ceil(job.team.rows.sizes(sample) / job.batch_size).mean()) if len(sample) else 0.0
+    def _calibrated(self, job: Job) -> Placement:
+        on_cpu = job.clients.rows.device.type == "cpu"
+        sample = np.arange(min(len(job.clients.members), 100))
+        steps = float(np.ceil(job.clients.rows.sizes(sample) / job.batch_size).mean()) if len(sample) else 0.0
         return cheapest(
             self._timings(job),
             clients=job.cohort_size,

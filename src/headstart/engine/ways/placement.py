@@ -17,7 +17,7 @@ PER_CLIENT = 0.001
 
 
 @dataclass(frozen=True)
-class Strategy:
+class Placement:
     """How client work is done.
 
     Attributes:
@@ -41,7 +41,7 @@ class Strategy:
         return f"one client after another, {self.threads} thread{'s' * (self.threads > 1)}"
 
 
-HEADS = Strategy("stack")
+HEADS = Placement("stack")
 """Heads are always trained as stacks: a few products for all clients."""
 
 
@@ -65,7 +65,7 @@ def name_of(threads: int, *, channels_last: bool) -> str:
     return f"{threads}{', channels last' if channels_last else ''}"
 
 
-def cheapest(timings: Timings, *, clients: int, steps: float, cores: int, workers: int) -> Strategy:
+def cheapest(timings: Timings, *, clients: int, steps: float, cores: int, workers: int) -> Placement:
     """Return the cheapest way to do a round of so many clients.
 
     Args:
@@ -77,13 +77,13 @@ def cheapest(timings: Timings, *, clients: int, steps: float, cores: int, worker
     """
     alone = {last: timings.loop[name_of(1, channels_last=last)] for last in (False, True)}
     ways = {
-        Strategy("loop", 1, threads, last): steps * timings.loop[name_of(threads, channels_last=last)] + PER_CLIENT
+        Placement("loop", 1, threads, last): steps * timings.loop[name_of(threads, channels_last=last)] + PER_CLIENT
         for threads in sorted({1, cores})
         for last in alone
     }
     last = min(alone, key=alone.__getitem__)
     if workers > 1 and alone[last] * steps * clients > WORTH_FORKING:
-        ways[Strategy("workers", workers, 1, last)] = (steps * alone[last] * timings.slowdown + PER_CLIENT) / workers
+        ways[Placement("workers", workers, 1, last)] = (steps * alone[last] * timings.slowdown + PER_CLIENT) / workers
     if timings.stack is not None:
-        ways[Strategy("stack")] = steps * timings.stack
+        ways[Placement("stack")] = steps * timings.stack
     return min(ways, key=ways.__getitem__)

@@ -36,7 +36,7 @@ class OneByOne:
         """Do one client's work; its failure, whatever it is, must not end the others' work."""
         job = self.job
         try:
-            results = job.work(job.model, shared, job.privates.one(position), job.team.one(position, key))
+            results = job.work(job.model, shared, job.privates.one(position), job.clients.one(position, key))
             return chunk_of(job, [position], tuple(trees.stack([result]) for result in results))
         except Exception as error:
             return failure_of(position, error)

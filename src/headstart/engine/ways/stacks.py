@@ -40,12 +40,12 @@ class Stacked:
     def _chunk(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Chunk:
         job = self.job
         stack, privates = trees.broadcast(shared, len(positions)), job.privates.some(positions)
-        results = job.work(job.model, stack, privates, job.team.some(positions, key))
+        results = job.work(job.model, stack, privates, job.clients.some(positions, key))
         return chunk_of(job, positions.tolist(), results)
 
     def chunks(self, positions: Array) -> Iterator[Array]:
         """Split positions into runs of clients whose padded activations and parameters fit."""
-        widest = self.job.team.rows.widest(positions)
+        widest = self.job.clients.rows.widest(positions)
         # Parameters, their gradient and an optimiser's state; activations and what is made of them.
         per_client = 4 * self.job.num_bytes + 4 * self._bytes_of_examples(widest)
         size = max(1, self.chunk_bytes // max(1, per_client))
@@ -55,6 +55,6 @@ class Stacked:
         model = self.job.model
         if model.is_head_only:
             return widest * model.network.num_features * 4
-        one = self.job.team.activations.few(model, 1)
+        one = self.job.clients.activations.few(model, 1)
         # Without the frozen part, hidden activations of a step outweigh the inputs many times.
         return int(self.job.batch_size * one.numel() * 4 * 32)

@@ -82,7 +82,7 @@ class Workers:
         yield from reversed(here)
 
     def _longest_first(self, positions: Array) -> list[int]:
-        sizes = self.job.team.rows.sizes(positions)
+        sizes = self.job.clients.rows.sizes(positions)
         order = np.lexsort((positions, -sizes))
         return [int(position) for position in positions[order]]
 

@@ -25,11 +25,11 @@ class Family:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-class Pool(nn.Module):
+class MeanPool(nn.Module):
     """Mean over height and width: ``(batch, channels, height, width)`` to ``(batch, channels)``."""
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Pool a batch."""
+        """MeanPool a batch."""
         return hidden.mean((-2, -1))
 
 
@@ -78,7 +78,7 @@ def family_of(model_type: str) -> Family:
 
 def _residual(model: Any) -> list[nn.Module]:
     *stages, last = model.encoder.stages
-    return [model.embedder, *stages, nn.Sequential(last, Pool())]
+    return [model.embedder, *stages, nn.Sequential(last, MeanPool())]
 
 
 def _residual_stride(config: Any) -> int:
@@ -91,11 +91,11 @@ def _regnet_stride(config: Any) -> int:
 
 
 def _mobilenet_v1(model: Any) -> list[nn.Module]:
-    return _by_resolution([model.conv_stem, *model.layer, Pool()])
+    return _by_resolution([model.conv_stem, *model.layer, MeanPool()])
 
 
 def _mobilenet_v2(model: Any) -> list[nn.Module]:
-    return _by_resolution([model.conv_stem, *model.layer, model.conv_1x1, Pool()])
+    return _by_resolution([model.conv_stem, *model.layer, model.conv_1x1, MeanPool()])
 
 
 def _by_resolution(layers: Iterable[nn.Module]) -> list[nn.Module]:

@@ -12,7 +12,7 @@ from headstart.core.trees import Tree, part
 from headstart.data.examples import Array
 from headstart.data.federation import Federation
 from headstart.engine.adaptation import Evaluation
-from headstart.engine.rounds import Exclusion, Federated, Traffic
+from headstart.engine.received import Exclusion, Federated, Traffic
 from headstart.evidence.metrics import client_metrics, pooled_metrics
 from headstart.study.run.nodes import Node
 

@@ -14,8 +14,9 @@ from headstart.core.content import hash_json
 from headstart.core.trees import Params
 from headstart.core.version import __version__
 from headstart.data.federation import Federation, pooled_client
-from headstart.engine.adaptation import Shared, adapt_and_predict, is_better, predict_received
-from headstart.engine.rounds import Exclusion, Federated, Traffic, run_rounds
+from headstart.engine.adaptation import adapt_and_predict, is_better, predict_received
+from headstart.engine.received import Exclusion, Federated, Received, Traffic
+from headstart.engine.rounds import run_rounds
 from headstart.evidence.metrics import client_metrics
 from headstart.models.model import cut_at
 from headstart.models.network import Network
@@ -46,7 +47,7 @@ class Trunk:
 
     key: str
     network: Network
-    shared: Shared
+    shared: Received
     sends_weights: bool
     curve: tuple[Mapping[str, Any], ...] = ()
     traffic: Traffic = Traffic()
@@ -56,7 +57,7 @@ class Trunk:
     @property
     def weights(self) -> Params:
         """All weights that a client which is no one in particular receives."""
-        return self.shared.model.weights(self.shared.received_by_all())
+        return self.shared.model.weights(self.shared.common)
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Pipeline:
             found = self._run_start(key, stage, method, studies)
         network = self.lab.skeleton(from_scratch=method.from_scratch)
         model, params = cut_at(network, found.tree or {}, "all")
-        return Trunk(key, network, Shared(model, params), stage.method != "random", keys=(key,))
+        return Trunk(key, network, Received(model, params), stage.method != "random", keys=(key,))
 
     def _start_of_another_study(self, key: str, studies: NodeStore | None) -> Node | None:
         """Return the same start from the user's cache, if any study has trained it."""
@@ -172,7 +173,7 @@ class Pipeline:
         return Trunk(
             key,
             before.network,
-            Shared(model, params, method, federated),
+            Received(model, params, method, federated),
             before.sends_weights,
             (*before.curve, *found.facts["curve"]),
             Traffic(
@@ -188,10 +189,11 @@ class Pipeline:
     ) -> Node:
         begin, curve = time.monotonic(), []
 
-        def on_round(done: int, now: Federated) -> None:
+        def on_round(now: Federated) -> None:
+            done = now.rounds
             self.tell(f"federate {stage.method}, round {done} of {method.schedule.rounds}")
             if self._is_curve_point(done, method.schedule.rounds):
-                point = self._validate(Shared(model, params, method, now))
+                point = self._validate(Received(model, params, method, now))
                 curve.append({"round": done, "stage": stage.method, **point, "bytes": bytes_before + now.traffic.total})
 
         federated = run_rounds(
@@ -212,7 +214,7 @@ class Pipeline:
     def _is_curve_point(self, done: int, rounds: int) -> bool:
         return done % (self.eval_every or max(1, rounds // 10)) == 0 or done == rounds
 
-    def _validate(self, shared: Shared) -> dict[str, float | None]:
+    def _validate(self, shared: Received) -> dict[str, float | None]:
         """Evaluate what clients would receive now on the seen clients' validation data."""
         clients = self.federation.seen_clients
         rows = [client.val for client in clients]
@@ -277,7 +279,6 @@ class Pipeline:
             engine=self.lab.engine,
             seed=self.seed,
             better=is_better(self.metric),
-            keeps=stage.method == "keep",
             watch=sees_clients(watch, self.federation, labels, self.metric) if watch else None,
         )
         facts = evaluation_facts(evaluation, rows, self.federation, labels)
