@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, overload
+from typing import overload
 
 import numpy as np
 from numpy.lib.format import open_memmap
 
 import networks
-from headstart.core import trees
 from headstart.core.seeds import numpy_generator
-from headstart.core.trees import Params, Tree
 from headstart.data.examples import Examples
 from headstart.data.federation import Client
 from headstart.data.roster import Roster
-from headstart.federate.fedavg import Average
-from headstart.federate.protocol import Begin, Reduction, Schedule
-from headstart.models.model import Model
 from headstart.models.network import Network
 from headstart.models.networks.mlp import build_mlp
 from headstart.models.spec import ModelSpec
-from headstart.training.client_data import ClientData
-from headstart.training.local import LocalTraining
 from sources import Array
 
 EXAMPLES, FEATURES, CLASSES, HIDDEN = 20, 64, 10, 32
@@ -103,40 +95,3 @@ def head_network() -> Network:
 def body_network() -> Network:
     """Build a body of one hidden layer below a head."""
     return build_mlp(ModelSpec(backbone="mlp", hidden=(HIDDEN,)), (FEATURES,), CLASSES)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrivateHeads:
-    """FedAvg of the body; each client keeps a head of its own."""
-
-    schedule: Schedule = Schedule()
-    local: LocalTraining = LocalTraining()
-    local_epochs: int = 1
-    trainable: Literal["all"] = "all"
-    server: Average = Average()
-
-    reduce: ClassVar[Reduction] = "mean"
-    pooled: ClassVar[bool] = False
-
-    def init(self, model: Model, params: Params) -> Begin:  # noqa: ARG002
-        """Share the body; every client begins with the same head."""
-        body, head = _split(params)
-        return Begin(body, head, self.server.init(body))
-
-    def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
-        """Train both; send the body's update, keep the head."""
-        body, head = _split(self.local.fit(model, {**shared, **private}, data, self.local_epochs))
-        return trees.subtract(body, shared), head
-
-    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:  # noqa: ARG002
-        """Add the mean update of the bodies."""
-        return self.server.update(shared, state, update)
-
-    def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:  # noqa: ARG002
-        """Return the shared body under the client's own head."""
-        return {**shared, **private}
-
-
-def _split(params: Params) -> tuple[Tree, Tree]:
-    head = [name for name in params if name.startswith("head.")]
-    return trees.select(params, [name for name in params if name not in head]), trees.select(params, head)

@@ -28,6 +28,7 @@ from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.protocol import Schedule
+from headstart.federate.sharing import OwnHead, Sharing
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.training.local import LocalTraining
@@ -65,7 +66,7 @@ def cut(stage: str) -> tuple[Model, dict[str, torch.Tensor]]:
 def train(stage: str, folder: Path, clients: int, schedule: Schedule) -> dict[str, float]:
     """Train a stage and return seconds of its rounds."""
     examples, roster = population.read(folder, clients)
-    method = (FedAvg if stage == "head" else population.PrivateHeads)(schedule=schedule, local=LOCAL)
+    method = FedAvg(schedule=schedule, local=LOCAL, sharing=Sharing() if stage == "head" else OwnHead())
     model, params = cut(stage)
     marks: list[float] = []
     with threads(1):

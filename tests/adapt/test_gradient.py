@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from headstart.adapt import FullFinetune, Keep, LastBlocks, LinearProbe, LpFt
+from headstart.adapt import Everything, Finetune, Keep, LastBlocks, LpFt
 from headstart.core.trees import Params
 from headstart.data.federation import Client
 from headstart.engine.clients import OneClient
@@ -64,7 +64,7 @@ def test_a_linear_probe_equals_training_a_linear_layer_on_features() -> None:
     world = open_world("head", dtype=torch.float64)
     head, features = head_of(world.params), world.activations.at(world.model)
     train(world, head, features, rows_of(world, client_of(world), 3, "adapt"), 0.05)
-    found = adapted(LinearProbe(epochs=3, local=LOCAL), world)[CLIENT]
+    found = adapted(Finetune(epochs=3, local=LOCAL), world)[CLIENT]
     assert_same("probe", found, as_tree(head, found), 1e-10)
 
 
@@ -73,7 +73,7 @@ def test_full_finetuning_equals_training_the_network() -> None:
     network = whole(world)
     inputs = torch.from_numpy(world.federation.examples.inputs)
     train(world, network, inputs, rows_of(world, client_of(world), 2, "adapt"), 0.05)
-    found = adapted(FullFinetune(epochs=2, local=LOCAL), world)[CLIENT]
+    found = adapted(Finetune(depth=Everything(), epochs=2, local=LOCAL), world)[CLIENT]
     assert_same("full", found, as_tree(network, found), 1e-10)
 
 
@@ -83,7 +83,7 @@ def test_last_blocks_equals_training_them_alone() -> None:
     network.blocks[0].requires_grad_(False)
     inputs = torch.from_numpy(world.federation.examples.inputs)
     train(world, network, inputs, rows_of(world, client_of(world), 2, "adapt"), 0.05)
-    found = adapted(LastBlocks(k=1, epochs=2, local=LOCAL), world)[CLIENT]
+    found = adapted(Finetune(depth=LastBlocks(k=1), epochs=2, local=LOCAL), world)[CLIENT]
     assert not any(name.startswith("blocks.0") for name in found)
     expected = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
     assert_same("last block", found, expected, 1e-10)
@@ -125,10 +125,10 @@ class Normalized(Network):
 @pytest.mark.parametrize(
     ("method", "moves"),
     [
-        (LinearProbe(epochs=2), {"head"}),
-        (LastBlocks(k=1, epochs=2), {"blocks.1", "head"}),
-        (LastBlocks(k=2, epochs=2), {"blocks.0", "blocks.1", "head"}),
-        (FullFinetune(epochs=2), {"blocks.0", "blocks.1", "head"}),
+        (Finetune(epochs=2), {"head"}),
+        (Finetune(depth=LastBlocks(k=1), epochs=2), {"blocks.1", "head"}),
+        (Finetune(depth=LastBlocks(k=2), epochs=2), {"blocks.0", "blocks.1", "head"}),
+        (Finetune(depth=Everything(), epochs=2), {"blocks.0", "blocks.1", "head"}),
         (LpFt(head_epochs=1, epochs=2), {"blocks.0", "blocks.1", "head"}),
         (Keep(), set()),
     ],
@@ -159,10 +159,10 @@ def test_frozen_means_frozen(method: Any, moves: set[str]) -> None:
 def test_a_class_balanced_probe_sees_rare_classes_as_often() -> None:
     """With balanced sampling the same steps reach another head, which errs less on the rare class."""
     world = open_world("head", dtype=torch.float64)
-    plain = adapted(LinearProbe(epochs=20, local=LOCAL), world)[CLIENT]
+    plain = adapted(Finetune(epochs=20, local=LOCAL), world)[CLIENT]
     for balance in ("loss", "sampling"):
         local = replace(LOCAL, balance=balance)
-        balanced = adapted(LinearProbe(epochs=20, local=local), world)[CLIENT]
+        balanced = adapted(Finetune(epochs=20, local=local), world)[CLIENT]
         assert rare_class_loss(world, balanced) < rare_class_loss(world, plain)
 
 

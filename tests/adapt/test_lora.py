@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from headstart.adapt import LoraFinetune, LoraMix
+from headstart.adapt import Finetune, LoraMix
 from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
 from headstart.models.lora import Lora
@@ -17,7 +17,7 @@ def test_a_mixture_lies_on_the_way_from_what_was_received_to_what_was_trained() 
     world = open_world(Lora(), dtype=torch.float64)
     client = world.federation.clients[3]
     data = OneClient(world.activations, client.id, client.train, keyed_order, (0, "adapt"))
-    own = world.model.weights(LoraFinetune(epochs=3, local=LOCAL)(world.model, world.params, data))
+    own = world.model.weights(Finetune(depth=Lora(), epochs=3, local=LOCAL)(world.model, world.params, data))
     for weight in (0.25, 1.0):
         mix = LoraMix(epochs=3, local=LOCAL, weight=weight)(world.model, world.params, data)
         received, found = world.model.weights(world.params), world.model.weights(mix)

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from headstart.adapt import FullFinetune, LinearProbe, Unfreeze
-from headstart.core.registry import Entry
+from headstart.adapt import METHODS, Everything, Finetune, Unfreeze
 from headstart.engine.clients import OneClient
 from headstart.models.model import cut_at
 from headstart.study.run.tuning import ranges, trial_stages
@@ -26,13 +25,16 @@ def _deepest() -> int:
 
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_depth_0_is_the_linear_probe(epochs: int) -> None:
-    found, right = _adapted(Unfreeze(depth=0, epochs=epochs)), _adapted(LinearProbe(epochs=epochs))
+    found, right = _adapted(Finetune(depth=Unfreeze(depth=0), epochs=epochs)), _adapted(Finetune(epochs=epochs))
     assert all(torch.equal(found[name], right[name]) for name in right)
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_every_block_is_full_fine_tuning(epochs: int) -> None:
-    found, right = _adapted(Unfreeze(depth=_deepest(), epochs=epochs)), _adapted(FullFinetune(epochs=epochs))
+    found, right = (
+        _adapted(Finetune(depth=Unfreeze(depth=_deepest()), epochs=epochs)),
+        _adapted(Finetune(depth=Everything(), epochs=epochs)),
+    )
     assert all(torch.equal(found[name], right[name]) for name in right)
     assert cut_at(open_world("head").model.network, right, _deepest())[0].cut == 0
 
@@ -40,5 +42,5 @@ def test_every_block_is_full_fine_tuning(epochs: int) -> None:
 def test_tuning_tries_every_depth_up_to_the_deepest() -> None:
     stages = trial_stages("adapt", StageSpec("unfreeze", {"deepest": 3}), 40, 0)
     assert {stage.settings.get("depth", 0) for stage in stages} == {0, 1, 2, 3}
-    found = ranges(Entry(Unfreeze), StageSpec("unfreeze", {"weight_decay": 0.01}))
+    found = ranges(METHODS["unfreeze"], StageSpec("unfreeze", {"weight_decay": 0.01}))
     assert set(found) == {"depth", "epochs", "client_lr", "weight_decay"}

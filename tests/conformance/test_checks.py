@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from headstart.adapt import LinearProbe, PersonalRidge
+from headstart.adapt import Finetune, PersonalRidge
 from headstart.core import trees
 from headstart.core.trees import Params, Tree
 from headstart.engine.ways.fleet import Fleet
@@ -93,7 +93,7 @@ class LosesPrivateState(Head):
         return Begin(params, {"count": torch.zeros(())}, {})
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
-        return FedAvg.client_update(self, model, shared, private, data)[0], {}
+        return FedAvg.client_update(self, model, shared, {}, data)[0], {}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ class Probe:
     trainable: ClassVar[str] = "head"
 
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
-        return self.change(params, LinearProbe(epochs=1)(model, params, data), data)
+        return self.change(params, Finetune(epochs=1)(model, params, data), data)
 
 
 def changes_received(received: Params, adapted: Params, data: ClientData) -> Params:

@@ -5,7 +5,7 @@ import json
 import pytest
 from torch import Tensor
 
-from headstart.adapt import FullFinetune, Keep, Knn, LinearProbe, LpFt
+from headstart.adapt import Everything, Finetune, Keep, Knn, LpFt
 from headstart.core.trees import Params
 from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.federate import FedAvg, Pooled, Ridge, Schedule
@@ -59,7 +59,7 @@ def test_ridge_sends_a_triangle_and_a_moment_in_double(network: Network, weights
 
 
 def test_fine_tuning_uploads_nothing(network: Network, weights: Params, clients: Population) -> None:
-    probe = LinearProbe(epochs=10, local=LocalTraining(batch_size=16))
+    probe = Finetune(epochs=10, local=LocalTraining(batch_size=16))
     costs = arm_costs(network, weights, [], probe, clients, sends_weights=True)
     assert (costs.upload_bytes, costs.rounds) == (0, 0)
     assert costs.download_bytes == costs.weights_bytes == PARAMETERS * FLOAT
@@ -74,7 +74,7 @@ def test_two_phases_add_up(network: Network, weights: Params, clients: Populatio
 
 
 def test_local_training_costs_no_bytes(network: Network, weights: Params, clients: Population) -> None:
-    costs = arm_costs(network, weights, [], FullFinetune(), clients, sends_weights=False)
+    costs = arm_costs(network, weights, [], Finetune(depth=Everything()), clients, sends_weights=False)
     assert costs.total_bytes == costs.download_bytes == 0
 
 
@@ -101,7 +101,7 @@ def test_memory_holds_weights_update_gradient_and_optimiser(
 ) -> None:
     def peak(**settings: object) -> int:
         local = LocalTraining(batch_size=1, **settings)  # type: ignore[arg-type]
-        tuned = FullFinetune(local=local)
+        tuned = Finetune(depth=Everything(), local=local)
         return arm_costs(network, weights, [], tuned, clients, sends_weights=True).peak_memory_bytes
 
     model = PARAMETERS * FLOAT
@@ -118,7 +118,7 @@ def test_the_servers_moments_take_no_memory_of_a_client(network: Network, weight
 
 def test_the_last_small_batch_counts_by_its_size(network: Network, weights: Params, raw: Tensor) -> None:
     def flops(num_examples: int) -> int:
-        tuned = FullFinetune(epochs=1, local=LocalTraining(batch_size=32))
+        tuned = Finetune(depth=Everything(), epochs=1, local=LocalTraining(batch_size=32))
         population = Population(raw, num_clients=2, num_examples=num_examples)
         return arm_costs(network, weights, [], tuned, population, sends_weights=True).client_flops
 

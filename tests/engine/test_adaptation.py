@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.adapt import FullFinetune, Keep, LastBlocks, LinearProbe
+from headstart.adapt import Everything, Finetune, Keep, LastBlocks
 from headstart.core import trees
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
@@ -23,7 +23,7 @@ from headstart.testing.adapt import adapted
 from headstart.training.client_data import ClientData
 from headstart.training.local import LocalTraining
 
-GOOD = LinearProbe(epochs=20, local=LocalTraining(batch_size=4, client_lr=0.2))
+GOOD = Finetune(epochs=20, local=LocalTraining(batch_size=4, client_lr=0.2))
 
 
 @pytest.fixture(scope="module")
@@ -173,19 +173,19 @@ def test_clients_with_a_head_of_their_own_can_probe_it() -> None:
     """The cut of the adaptation lies above that of the federated stage; below it all clients agree."""
     world, shared = federated_privately(PrivateBlock(private_from="head", schedule=Schedule(rounds=2)))
     assert shared.is_personal
-    found = evaluate(world, LinearProbe(epochs=1, local=LocalTraining(client_lr=1e-9), accept=False), shared)
+    found = evaluate(world, Finetune(epochs=1, local=LocalTraining(client_lr=1e-9), accept=False), shared)
     assert not found.excluded
     kept = predict_received(shared, world.federation.clients, world.activations, val(world))
     assert_equal_predictions(kept, found, "val")
-    for method in (LastBlocks(k=2, epochs=1), FullFinetune(epochs=1)):
+    for method in (Finetune(depth=LastBlocks(k=2), epochs=1), Finetune(depth=Everything(), epochs=1)):
         assert not evaluate(world, method, shared).excluded
 
 
 def test_an_adaptation_cannot_freeze_what_differs_between_clients() -> None:
     world, shared = federated_privately(PrivateBlock(schedule=Schedule(rounds=1)))
     with pytest.raises(SettingError, match=r"adapt\.trainable: .*received 'head'.*trains more blocks"):
-        evaluate(world, LinearProbe(), shared)
-    assert not evaluate(world, LastBlocks(k=1, epochs=1), shared).excluded
+        evaluate(world, Finetune(), shared)
+    assert not evaluate(world, Finetune(depth=LastBlocks(k=1), epochs=1), shared).excluded
 
 
 def test_private_numbers_that_are_not_finite_leave_a_client_out() -> None:

@@ -10,8 +10,9 @@ import torch
 from headstart.core.trees import Params
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.serial import Serial
-from headstart.federate import METHODS, FedAvg, FedProx, Schedule
+from headstart.federate import METHODS, FedAvg, Schedule
 from headstart.federate.fedopt import Adam
+from headstart.federate.fedprox import Proximal
 from headstart.testing import World, open_world
 from headstart.testing.compare import assert_same
 from headstart.training.local import LocalTraining
@@ -76,16 +77,16 @@ def test_a_server_equals_flowers(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("mu", [0.0, 0.1, 3.0])
 def test_fedprox_equals_flowers_with_the_term_in_the_loss(world: World, mu: float) -> None:
-    method = FedProx(proximal_mu=mu, local=LocalTraining(**LOCAL, momentum=0.9), schedule=Schedule(**ROUNDS))
+    method = FedAvg(local=Proximal(proximal_mu=mu, **LOCAL, momentum=0.9), schedule=Schedule(**ROUNDS))
     strategy = flower("FedProx", proximal_mu=mu)
     assert_same("fedprox", run(method, world), run_flower(world, strategy, method.local, method.schedule, mu), 1e-10)
 
 
 def test_fedprox_without_the_term_is_fedavg_and_with_much_of_it_stays(world: World) -> None:
-    local, schedule = LocalTraining(**LOCAL), Schedule(rounds=2)
-    plain = run(FedAvg(local=local, schedule=schedule), world)
-    assert_same("mu = 0", run(FedProx(local=local, schedule=schedule, proximal_mu=0), world), plain)
-    stays = run(FedProx(local=local, schedule=schedule, proximal_mu=10), world)
+    schedule = Schedule(rounds=2)
+    plain = run(FedAvg(local=LocalTraining(**LOCAL), schedule=schedule), world)
+    without, stays = (run(FedAvg(local=Proximal(proximal_mu=mu, **LOCAL), schedule=schedule), world) for mu in (0, 10))
+    assert_same("mu = 0", without, plain)
     distance = [sum(float(((p[n] - world.params[n]) ** 2).sum()) for n in p) for p in (stays, plain)]
     assert distance[0] < 0.5 * distance[1]
 

@@ -14,7 +14,7 @@ from headstart.engine.ways.serial import Serial
 from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.models.spec import ModelSpec
-from headstart.start import Pool, Pretrain, Pretrained, Random
+from headstart.start import Central, Pretrain, Pretrained, Random
 from headstart.start.pretrain import mean_loss, train_until_stale
 from headstart.start.protocol import silent
 from headstart.study.lab import Lab
@@ -87,7 +87,7 @@ def test_pretrained_leaves_a_pool_of_other_classes_alone() -> None:
     assert_same("other classes", weights, build(from_scratch=False, num_classes=3)[1])
 
 
-def pool_loss(network: Network, weights: Params, pool: Pool) -> float:
+def pool_loss(network: Network, weights: Params, pool: Central) -> float:
     model, params = cut_at(network, weights, "all")
     return mean_loss(model, params, pool.val)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from headstart.adapt.gradient import FullFinetune, LastBlocks, LinearProbe
+from headstart.adapt.gradient import Everything, Finetune, Head, LastBlocks
 from headstart.adapt.keep import Keep
 from headstart.adapt.knn import Knn
-from headstart.adapt.lora import LoraFinetune
+from headstart.adapt.lora import Adapters
 from headstart.adapt.lora_mix import LoraMix
 from headstart.adapt.lp_ft import LpFt
 from headstart.adapt.personal_ridge import PersonalRidge
@@ -14,27 +14,31 @@ from headstart.adapt.unfreeze import Unfreeze
 from headstart.core.registry import Entry
 
 METHODS: dict[str, Entry] = {
-    "keep": Entry(Keep),
-    "linear_probe": Entry(LinearProbe),
-    "full_finetune": Entry(FullFinetune),
-    "last_blocks": Entry(LastBlocks),
-    "unfreeze": Entry(Unfreeze),
-    "lp_ft": Entry(LpFt),
-    "lora": Entry(LoraFinetune),
-    "lora_mix": Entry(LoraMix),
-    "personal_ridge": Entry(PersonalRidge),
-    "knn": Entry(Knn),
+    "keep": Entry(Keep, says="each client uses the shared model as it is"),
+    "linear_probe": Entry(Finetune, {"depth": Head}, {"epochs": 10}, says="each client trains its own last layer"),
+    "full_finetune": Entry(Finetune, {"depth": Everything}, says="each client trains all weights on its own data"),
+    "last_blocks": Entry(Finetune, {"depth": LastBlocks}, says="each client trains the last blocks"),
+    "unfreeze": Entry(
+        Finetune,
+        {"depth": Unfreeze},
+        says="each client trains its own last layer, and the last blocks if validation data ask for it",
+    ),
+    "lp_ft": Entry(LpFt, says="each client trains its last layer, then all weights"),
+    "lora": Entry(Finetune, {"depth": Adapters}, says="each client trains its own narrow adapters and last layer"),
+    "lora_mix": Entry(LoraMix, says="each client goes part of the way to narrow adapters of its own"),
+    "personal_ridge": Entry(PersonalRidge, says="each client solves its own last layer"),
+    "knn": Entry(Knn, says="each client asks its own nearest examples beside the shared model"),
 }
 
 __all__ = [
     "METHODS",
     "Adapt",
-    "FullFinetune",
+    "Everything",
+    "Finetune",
+    "Head",
     "Keep",
     "Knn",
     "LastBlocks",
-    "LinearProbe",
-    "LoraFinetune",
     "LoraMix",
     "LpFt",
     "PersonalRidge",

@@ -8,71 +8,75 @@ Differs from the paper: normalisation statistics stay frozen; the client may ref
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Protocol
 
 from pydantic import PositiveInt
 
-from headstart.core.registry import Scale
-from headstart.core.trees import Params
-from headstart.models.model import Model, Trainable
-from headstart.training.client_data import ClientData
-from headstart.training.local import LocalTraining
+from headstart.adapt.protocol import Adapt
+from headstart.training import ClientData, LocalTraining, Model, Params, Scale, Trainable
+
+
+class Depth(Protocol):
+    """Says where the model is cut; what lies above trains."""
+
+    @property
+    def trainable(self) -> Trainable:
+        """Where the model is cut."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearProbe:
-    """Train the head on frozen features.
-
-    Attributes:
-        epochs: passes over the client's training data.
-        local: how steps are taken.
-        accept: keep the result only if it is better on the client's validation data.
-    """
-
-    epochs: PositiveInt = field(default=10, metadata={"search": Scale(4)})
-    local: LocalTraining = LocalTraining()
-    accept: bool = True
-    changes_nothing: ClassVar[bool] = False
+class Head:
+    """The head trains, on frozen features."""
 
     trainable: ClassVar[Trainable] = "head"
 
-    def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
-        """Train the head."""
-        return self.local.fit(model, params, data, self.epochs, stream="adapt")
-
 
 @dataclass(frozen=True, kw_only=True)
-class FullFinetune:
-    """Train all parameters. Attributes as :class:`LinearProbe`."""
-
-    epochs: PositiveInt = field(default=5, metadata={"search": Scale(4)})
-    local: LocalTraining = LocalTraining()
-    accept: bool = True
-    changes_nothing: ClassVar[bool] = False
+class Everything:
+    """All parameters train."""
 
     trainable: ClassVar[Trainable] = "all"
-
-    def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
-        """Train everything."""
-        return self.local.fit(model, params, data, self.epochs, stream="adapt")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LastBlocks:
-    """Train the last ``k`` blocks and the head. Other attributes as :class:`LinearProbe`."""
+    """The last ``k`` blocks and the head train.
+
+    Attributes:
+        k: number of blocks, from the head down.
+    """
 
     k: PositiveInt = 1
-    epochs: PositiveInt = field(default=5, metadata={"search": Scale(4)})
-    local: LocalTraining = LocalTraining()
-    accept: bool = True
-    changes_nothing: ClassVar[bool] = False
 
     @property
     def trainable(self) -> Trainable:
         """The last ``k`` blocks."""
         return self.k
 
+
+@dataclass(frozen=True, kw_only=True)
+class Finetune(Adapt):
+    """Train on the client's own data.
+
+    Attributes:
+        epochs: passes over the client's training data.
+        local: how steps are taken.
+        depth: what trains.
+        accept: keep the result only if it is better on the client's validation data.
+    """
+
+    epochs: Annotated[PositiveInt, Scale(4)] = 5
+    local: LocalTraining = LocalTraining()
+    depth: Depth = Head()
+    accept: bool = True
+
+    @property
+    def trainable(self) -> Trainable:
+        """What lies above the cut."""
+        return self.depth.trainable
+
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
-        """Train what lies above the cut."""
+        """Train it."""
         return self.local.fit(model, params, data, self.epochs, stream="adapt")

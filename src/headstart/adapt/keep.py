@@ -11,13 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from headstart.core.trees import Params
-from headstart.models.model import Model, Trainable
-from headstart.training.client_data import ClientData
+from headstart.adapt.protocol import Adapt
+from headstart.training import ClientData, Model, Params, Trainable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keep:
+class Keep(Adapt):
     """Return the parameters unchanged."""
 
     trainable: ClassVar[Trainable] = "head"

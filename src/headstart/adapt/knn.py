@@ -10,26 +10,21 @@ near as the ``k``-th votes; a client tries five weights, and the received model 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
-from torch import Tensor
-from torch.nn import functional
 
-from headstart.core.registry import Scale
-from headstart.core.trees import Params, Tree
-from headstart.models.model import Model, Trainable
-from headstart.training.client_data import ClientData
-from headstart.training.design import one_hot
+from headstart.adapt.protocol import Remembers
+from headstart.training import ClientData, Model, Params, Scale, Tensor, Trainable, Tree, one_hot
 
 WEIGHTS = (0.5, 0.1, 0.3, 0.7, 0.9)
 """Candidates; a client without validation data takes the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Knn:
+class Knn(Remembers):
     """Mix the received model's probabilities with a vote of the client's nearest training examples; nothing trains.
 
     Attributes:
@@ -39,11 +34,10 @@ class Knn:
         accept: keep the mixture only if it is better on the client's validation data.
     """
 
-    k: PositiveInt = field(default=10, metadata={"search": Scale(4)})
+    k: Annotated[PositiveInt, Scale(4)] = 10
     weight: Annotated[float, Field(ge=0, le=1)] | None = None
-    scale: PositiveFloat = field(default=1.0, metadata={"search": Scale(10)})
+    scale: Annotated[PositiveFloat, Scale(10)] = 1.0
     accept: bool = True
-    changes_nothing: ClassVar[bool] = False
 
     trainable: ClassVar[Trainable] = "head"
 
@@ -90,7 +84,7 @@ def neighbour_votes(queries: Tensor, features: Tensor, labels: Tensor, k: int, s
     distances = torch.cdist(queries, features, compute_mode="donot_use_mm_for_euclid_dist").square()
     distances = distances.masked_fill(labels.sum(-1).unsqueeze(-2) == 0, torch.inf)
     # Clients may have fewer than k examples, or none.
-    enough = functional.pad(distances, (0, k), value=torch.inf)
+    enough = torch.nn.functional.pad(distances, (0, k), value=torch.inf)
     farthest, nearest = enough.kthvalue(k, keepdim=True).values, enough.amin(-1, keepdim=True)
     closeness = torch.exp((nearest.clamp_max(torch.finfo(distances.dtype).max) - distances) / spread)
     return (closeness * (distances <= farthest)).double() @ labels.double()

@@ -9,20 +9,17 @@ Differs from the paper: fixed numbers of epochs in both phases; the second phase
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
 from pydantic import PositiveFloat, PositiveInt
 
-from headstart.core.registry import Scale
-from headstart.core.trees import Params
-from headstart.models.model import Model, Trainable
-from headstart.training.client_data import ClientData
-from headstart.training.local import LocalTraining
+from headstart.adapt.protocol import Adapt
+from headstart.training import ClientData, LocalTraining, Model, Params, Scale, Trainable
 
 
 @dataclass(frozen=True, kw_only=True)
-class LpFt:
+class LpFt(Adapt):
     """First the head on frozen features, then everything with a smaller step.
 
     Attributes:
@@ -33,12 +30,11 @@ class LpFt:
         accept: keep the result only if it is better on the client's validation data.
     """
 
-    head_epochs: PositiveInt = field(default=10, metadata={"search": Scale(4)})
-    epochs: PositiveInt = field(default=3, metadata={"search": Scale(3)})
+    head_epochs: Annotated[PositiveInt, Scale(4)] = 10
+    epochs: Annotated[PositiveInt, Scale(3)] = 3
     local: LocalTraining = LocalTraining()
-    finetune_lr_factor: PositiveFloat = field(default=0.1, metadata={"search": Scale(10)})
+    finetune_lr_factor: Annotated[PositiveFloat, Scale(10)] = 0.1
     accept: bool = True
-    changes_nothing: ClassVar[bool] = False
 
     trainable: ClassVar[Trainable] = "all"
 

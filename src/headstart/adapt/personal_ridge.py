@@ -13,20 +13,27 @@ from typing import ClassVar
 
 import torch
 from pydantic import PositiveFloat
-from torch import Tensor
 
-from headstart.core.trees import Params
-from headstart.models.batch import Batch
-from headstart.models.model import Model, Trainable, head_logits
-from headstart.training.client_data import ClientData
-from headstart.training.design import one_hot, present, with_intercept
+from headstart.adapt.protocol import Adapt
+from headstart.training import (
+    Batch,
+    ClientData,
+    Model,
+    Params,
+    Tensor,
+    Trainable,
+    head_logits,
+    one_hot,
+    present,
+    with_intercept,
+)
 
 PENALTIES = tuple(10.0**power for power in range(-3, 7))
 """Candidates: the smallest is close to a local head, the largest to the head received."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PersonalRidge:
+class PersonalRidge(Adapt):
     """``W_i = argmin ||Z W - Y||² + penalty ||W - W_received||²``, with ``Z = [features, 1]``.
 
     Attributes:
@@ -36,7 +43,6 @@ class PersonalRidge:
 
     penalty: PositiveFloat | None = None
     accept: bool = True
-    changes_nothing: ClassVar[bool] = False
 
     trainable: ClassVar[Trainable] = "head"
 

@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol, TypeGuard
 
-from torch import Tensor
-
-from headstart.core.trees import Params, Tree
-from headstart.models.model import Model, Trainable
-from headstart.training.client_data import ClientData
+from headstart.training import ClientData, Model, Params, Tensor, Trainable, Tree
 
 
 class Adapt(Protocol):
@@ -24,7 +20,7 @@ class Adapt(Protocol):
         changes_nothing: whether clients use what they received as it is.
     """
 
-    changes_nothing: ClassVar[bool]
+    changes_nothing: ClassVar[bool] = False
 
     @property
     def trainable(self) -> Trainable:

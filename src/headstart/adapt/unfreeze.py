@@ -9,42 +9,27 @@ data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from headstart.core.registry import Scale, UpTo
-from headstart.core.trees import Params
-from headstart.models.model import Model, Trainable
-from headstart.training.client_data import ClientData
-from headstart.training.local import LocalTraining
+from headstart.training import Trainable, UpTo
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unfreeze:
-    """Train the head and the last ``depth`` blocks.
+    """The head and the last ``depth`` blocks train.
 
     Attributes:
         depth: blocks that train; 0 leaves the head alone. Tuning tries 0 to ``deepest``.
         deepest: most blocks that tuning tries.
-        epochs: passes over the client's training data.
-        local: how steps are taken.
-        accept: keep the result only if it is better on the client's validation data.
     """
 
-    depth: NonNegativeInt = field(default=0, metadata={"search": UpTo("deepest")})
+    depth: Annotated[NonNegativeInt, UpTo("deepest")] = 0
     deepest: PositiveInt = 2
-    epochs: PositiveInt = field(default=5, metadata={"search": Scale(4)})
-    local: LocalTraining = LocalTraining()
-    accept: bool = True
-    changes_nothing: ClassVar[bool] = False
 
     @property
     def trainable(self) -> Trainable:
         """The head, or the last ``depth`` blocks too."""
         return self.depth or "head"
-
-    def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
-        """Train what lies above the cut."""
-        return self.local.fit(model, params, data, self.epochs, stream="adapt")

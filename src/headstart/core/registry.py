@@ -56,14 +56,18 @@ class Entry:
     Attributes:
         factory: the method's frozen dataclass.
         parts: which dataclass fills a field as a part, where it is not the field's own default.
+        defaults: settings that begin with another value than the dataclass gives them.
+        says: what the method does, as a clause of a report's sentence; ``{words}`` is the stage as it was written.
     """
 
     factory: type
     parts: Mapping[str, type] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    says: str = ""
 
     def settings(self) -> dict[str, Setting]:
         """Return the flat settings by name."""
-        return {name: setting for name, _, setting in _flatten(self.factory, self.parts)}
+        return {name: setting for name, _, setting in self._flatten()}
 
     def build(self, values: Mapping[str, Any]) -> Any:
         """Build the method from flat values.
@@ -71,17 +75,36 @@ class Entry:
         Raises:
             SettingError: a key is unknown or a value breaks its rule.
         """
-        known = {name: (path, setting) for name, path, setting in _flatten(self.factory, self.parts)}
-        own: dict[str, Any] = {}
-        nested: dict[str, dict[str, Any]] = {part: {} for part in _default_parts(self.factory, self.parts)}
-        for name, value in values.items():
+        known = {name: (path, setting) for name, path, setting in self._flatten()}
+        parts = self._parts()
+        given: dict[str, dict[str, Any]] = {path: {} for path in ("", *parts)}
+        for name, value in {**self.defaults, **values}.items():
             if name not in known:
                 raise SettingError(f"{name}: unknown setting; {nearest(name, known)}")
             path, setting = known[name]
-            target = nested[path] if path else own
-            target[name] = validate(name, value, setting.type)
-        parts = _default_parts(self.factory, self.parts)
-        return self.factory(**own, **{part: dataclasses.replace(parts[part], **nested[part]) for part in parts})
+            given[path][name] = validate(name, value, setting.type)
+        filled = {name: dataclasses.replace(part, **given[name]) for name, part in parts.items()}
+        return self.factory(**given[""], **filled)
+
+    def _parts(self) -> dict[str, Any]:
+        """Return each part's default instance: the field's own, or that of the class which fills it instead."""
+        own = {f.name: f.default for f in dataclasses.fields(self.factory) if dataclasses.is_dataclass(f.default)}
+        return {**own, **{name: part() for name, part in self.parts.items()}}
+
+    def _flatten(self) -> Iterator[tuple[str, str, Setting]]:
+        """Yield each setting's name, the part that it belongs to, and the setting; the method's own come first."""
+        parts = self._parts()
+        for f in dataclasses.fields(self.factory):
+            if f.name not in parts:
+                yield f.name, "", self._setting(self.factory, f.name, f.default)
+        for name, part in parts.items():
+            for f in dataclasses.fields(part):
+                yield f.name, name, self._setting(type(part), f.name, getattr(part, f.name))
+
+    def _setting(self, cls: type, name: str, default: Any) -> Setting:
+        kind = _hints(cls)[name]
+        search = next((one for one in getattr(kind, "__metadata__", ()) if isinstance(one, Search)), None)
+        return Setting(kind, self.defaults.get(name, default), search)
 
 
 def validate(name: str, value: Any, kind: Any) -> Any:
@@ -102,36 +125,6 @@ def validate(name: str, value: Any, kind: Any) -> Any:
     except ValidationError as error:
         rule = error.errors()[0]["msg"]
         raise SettingError(f"{name}: {rule[0].lower()}{rule[1:]}, received {value!r}") from None
-
-
-def lookup(table: Mapping[str, Entry], name: str, kind: str) -> Entry:
-    """Return the entry called ``name``.
-
-    Raises:
-        SettingError: no such entry; the message names the nearest.
-    """
-    if name not in table:
-        raise SettingError(f"{kind}: unknown method {name!r}; {nearest(name, table)}")
-    return table[name]
-
-
-def _default_parts(factory: type, overrides: Mapping[str, type]) -> dict[str, Any]:
-    """Return each part's default instance: the field's own, or that of the class which fills it instead."""
-    own = {f.name: f.default for f in dataclasses.fields(factory) if dataclasses.is_dataclass(f.default)}
-    return {**own, **{name: part() for name, part in overrides.items()}}
-
-
-def _flatten(factory: type, overrides: Mapping[str, type]) -> Iterator[tuple[str, str, Setting]]:
-    parts = _default_parts(factory, overrides)
-    for f in dataclasses.fields(factory):
-        if f.name not in parts and f.metadata.get("setting", True):
-            yield f.name, "", Setting(_hints(factory)[f.name], f.default, f.metadata.get("search"))
-    for part, instance in parts.items():
-        cls: Any = type(instance)
-        for f in dataclasses.fields(cls):
-            if f.metadata.get("setting", True):
-                setting = Setting(_hints(cls)[f.name], getattr(instance, f.name), f.metadata.get("search"))
-                yield f.name, part, setting
 
 
 @cache

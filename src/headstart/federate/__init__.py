@@ -7,37 +7,38 @@ from headstart.federate.fedavg import FedAvg
 from headstart.federate.fedavgm import Momentum
 from headstart.federate.fedit import BothMatrices
 from headstart.federate.fedopt import Adagrad, Adam, Yogi
-from headstart.federate.fedprox import FedProx
-from headstart.federate.fedsa_lora import FedSALora
+from headstart.federate.fedprox import Proximal
+from headstart.federate.fedsa_lora import OwnB
 from headstart.federate.ffa_lora import FrozenA
 from headstart.federate.lda import LinearDiscriminant
 from headstart.federate.ncm import NearestClassMean
 from headstart.federate.pooled import Pooled
 from headstart.federate.protocol import Begin, Federate, Schedule
 from headstart.federate.ridge import Ridge
+from headstart.training import Lora
+
+_TOGETHER = "clients train together with {words}"
 
 METHODS: dict[str, Entry] = {
-    "fedavg": Entry(FedAvg),
-    "fedavgm": Entry(FedAvg, {"server": Momentum}),
-    "fedadagrad": Entry(FedAvg, {"server": Adagrad}),
-    "fedadam": Entry(FedAvg, {"server": Adam}),
-    "fedyogi": Entry(FedAvg, {"server": Yogi}),
-    "fedprox": Entry(FedProx),
-    "fedit": Entry(FedAvg, {"trainable": BothMatrices}),
-    "ffa_lora": Entry(FedAvg, {"trainable": FrozenA}),
-    "fedsa_lora": Entry(FedSALora),
-    "ridge": Entry(Ridge),
-    "ncm": Entry(NearestClassMean),
-    "lda": Entry(LinearDiscriminant),
-    "pooled": Entry(Pooled),
+    "fedavg": Entry(FedAvg, says=_TOGETHER),
+    "fedavgm": Entry(FedAvg, {"server": Momentum}, says=_TOGETHER),
+    "fedadagrad": Entry(FedAvg, {"server": Adagrad}, says=_TOGETHER),
+    "fedadam": Entry(FedAvg, {"server": Adam}, says=_TOGETHER),
+    "fedyogi": Entry(FedAvg, {"server": Yogi}, says=_TOGETHER),
+    "fedprox": Entry(FedAvg, {"local": Proximal}, says=_TOGETHER),
+    "fedit": Entry(FedAvg, {"trainable": BothMatrices}, says=_TOGETHER),
+    "ffa_lora": Entry(FedAvg, {"trainable": FrozenA}, says=_TOGETHER),
+    "fedsa_lora": Entry(FedAvg, {"trainable": Lora, "sharing": OwnB}, says=_TOGETHER),
+    "ridge": Entry(Ridge, says="clients solve one shared ridge regression in a single round"),
+    "ncm": Entry(NearestClassMean, says="clients share class means once"),
+    "lda": Entry(LinearDiscriminant, says="clients share class means and one covariance once"),
+    "pooled": Entry(Pooled, says="all data is pooled in one place"),
 }
 
 __all__ = [
     "METHODS",
     "Begin",
     "FedAvg",
-    "FedProx",
-    "FedSALora",
     "Federate",
     "LinearDiscriminant",
     "NearestClassMean",

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
-from torch import Tensor
 
-from headstart.core.trees import Params, Tree
-from headstart.federate.protocol import Begin, Reduction, Schedule
-from headstart.models.batch import Batch
-from headstart.models.model import Model, Trainable
-from headstart.training.design import one_hot
+from headstart.federate.protocol import Begin, Federate, Reduction, Schedule
+from headstart.training import Batch, Model, Params, Tensor, Trainable, Tree, one_hot
 
 
-class OneShotHead:
-    """Half of the protocol for methods of one round in which only a head changes; a mix-in without state.
+class OneShotHead(Federate, Protocol):
+    """Half of the protocol for methods of one round in which only a head changes.
 
     The shared tree is the head. Clients need nothing but the frozen backbone, so what they send does not depend on it.
     """
 
     reduce: ClassVar[Reduction] = "sum"
-    pooled: ClassVar[bool] = False
     schedule: ClassVar[Schedule] = Schedule(rounds=1)
     trainable: ClassVar[Trainable] = "head"
 

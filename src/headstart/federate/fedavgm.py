@@ -8,21 +8,19 @@ Differs from the paper: nothing; a server learning rate is added, 1 by default.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field, PositiveFloat
 
-from headstart.core import trees
-from headstart.core.registry import Scale
-from headstart.core.trees import Tree
+from headstart.training import Scale, Tree, trees
 
 
 @dataclass(frozen=True, kw_only=True)
 class Momentum:
     """Velocity ``v = beta v + update``, then ``shared + server_lr v``."""
 
-    server_lr: PositiveFloat = field(default=1.0, metadata={"search": Scale(3)})
+    server_lr: Annotated[PositiveFloat, Scale(3)] = 1.0
     server_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
 
     def init(self, shared: Tree) -> Tree:

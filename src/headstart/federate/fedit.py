@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.models.lora import Lora
+from headstart.training import Lora
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,10 @@ Differs from the paper: a classification head trains and is averaged too; no noi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
-from headstart.models.lora import Lora
+from headstart.training import Lora
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,4 +21,4 @@ class FrozenA(Lora):
     A keeps its random values, the same at every client without being sent.
     """
 
-    train_a: bool = field(default=False, metadata={"setting": False})
+    train_a: ClassVar[bool] = False

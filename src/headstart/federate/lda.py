@@ -9,19 +9,14 @@ shrinkage towards a multiple of the identity; the paper's is the total covarianc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
-from headstart.core.registry import Scale
-from headstart.core.trees import Tree
 from headstart.federate.closed_form import OneShotHead, class_sums, head, pack_symmetric, unpack_symmetric
-from headstart.models.model import Model
-from headstart.training.client_data import ClientData
-from headstart.training.design import present
+from headstart.training import ClientData, Model, Scale, Tensor, Tree, present
 
 ABSENT = -1e4
 """Bias of a class that no client has: never predicted, yet finite."""
@@ -35,7 +30,7 @@ class LinearDiscriminant(OneShotHead):
         shrinkage: share of the covariance replaced by its mean variance times the identity, in [0, 1].
     """
 
-    shrinkage: Annotated[float, Field(ge=0, le=1)] = field(default=0.05, metadata={"search": Scale(10)})
+    shrinkage: Annotated[float, Field(ge=0, le=1), Scale(10)] = 0.05
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Send second moments, class sums and counts."""

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.core.trees import Tree
 from headstart.federate.closed_form import OneShotHead, class_sums, head
-from headstart.models.model import Model
-from headstart.training.client_data import ClientData
+from headstart.training import ClientData, Model, Tree
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,22 +8,17 @@ Differs from the paper: nothing; plain minibatch training.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from pydantic import PositiveInt
 
-from headstart.core import trees
-from headstart.core.registry import Scale
-from headstart.core.trees import Params, Tree
-from headstart.federate.protocol import Begin, Reduction, Schedule
-from headstart.models.model import Model, Trainable
-from headstart.training.client_data import ClientData
-from headstart.training.local import LocalTraining
+from headstart.federate.protocol import Begin, Federate, Schedule
+from headstart.training import ClientData, LocalTraining, Model, Params, Scale, Trainable, Tree, trees
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pooled:
+class Pooled(Federate):
     """Train on the union of the clients' training data.
 
     Attributes:
@@ -32,11 +27,10 @@ class Pooled:
         trainable: where the model is cut.
     """
 
-    epochs: PositiveInt = field(default=20, metadata={"search": Scale(3)})
+    epochs: Annotated[PositiveInt, Scale(3)] = 20
     local: LocalTraining = LocalTraining()
     trainable: Trainable = "all"
 
-    reduce: ClassVar[Reduction] = "mean"
     pooled: ClassVar[bool] = True
 
     @property

@@ -7,9 +7,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 
 from pydantic import Field, PositiveInt
 
-from headstart.core.trees import Params, Tree
-from headstart.models.model import Model, Trainable
-from headstart.training.client_data import ClientData
+from headstart.training import ClientData, Model, Params, Trainable, Tree
 
 Reduction = Literal["mean", "sum"]
 """How client updates become one: mean weighted by numbers of examples, or plain sum."""
@@ -71,11 +69,11 @@ class Federate(Protocol):
         schedule: rounds and cohorts.
         trainable: where the model is cut.
         reduce: how updates are combined.
-        pooled: True for an oracle that sees all clients' training data as one client's.
+        pooled: True for a reference that sees all clients' training data as one client's.
     """
 
-    reduce: ClassVar[Reduction]
-    pooled: ClassVar[bool]
+    reduce: ClassVar[Reduction] = "mean"
+    pooled: ClassVar[bool] = False
 
     @property
     def schedule(self) -> Schedule:

@@ -9,18 +9,14 @@ symmetric matrix travels as its upper triangle; dividing each class's weights by
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from pydantic import PositiveFloat
 
-from headstart.core.registry import Scale
-from headstart.core.trees import Tree
 from headstart.federate.closed_form import OneShotHead, head, pack_symmetric, unpack_symmetric
-from headstart.models.batch import Batch
-from headstart.models.model import Model
-from headstart.training.client_data import ClientData
-from headstart.training.design import one_hot, with_intercept
+from headstart.training import Batch, ClientData, Model, Scale, Tree, one_hot, with_intercept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +28,7 @@ class Ridge(OneShotHead):
         normalize: divide each class's weights and bias by the norm of its weights.
     """
 
-    penalty: PositiveFloat = field(default=1.0, metadata={"search": Scale(100)})
+    penalty: Annotated[PositiveFloat, Scale(100)] = 1.0
     normalize: bool = False
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:

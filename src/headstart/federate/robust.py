@@ -11,9 +11,8 @@ import math
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
 
-from headstart.core.trees import Tree, map_tree, unstack
+from headstart.training import Tensor, Tree, trees
 
 Robust = Callable[[Tree, float], Tree]
 """From a stack of updates and the share of clients that may be bad to one update."""
@@ -25,7 +24,7 @@ def median(updates: Tree, bad_share: float) -> Tree:
     >>> median({"w": torch.tensor([[1.0], [2.0], [90.0]])}, 0.2)
     {'w': tensor([2.])}
     """
-    return map_tree(_median, updates)
+    return trees.map_tree(_median, updates)
 
 
 def trimmed_mean(updates: Tree, bad_share: float) -> Tree:
@@ -36,7 +35,7 @@ def trimmed_mean(updates: Tree, bad_share: float) -> Tree:
     """
     clients = len(next(iter(updates.values())))
     cut = min(math.ceil(bad_share * clients), (clients - 1) // 2)
-    return map_tree(lambda value: value.sort(dim=0).values[cut : clients - cut].mean(0), updates)
+    return trees.map_tree(lambda value: value.sort(dim=0).values[cut : clients - cut].mean(0), updates)
 
 
 def krum(updates: Tree, bad_share: float) -> Tree:
@@ -50,7 +49,7 @@ def krum(updates: Tree, bad_share: float) -> Tree:
     near = max(1, clients - math.ceil(bad_share * clients) - 2)
     # The nearest is the update itself, at distance 0.
     scores = torch.cdist(flat, flat).square().sort(dim=1).values[:, 1 : near + 1].sum(1)
-    return unstack(updates, int(scores.argmin()))
+    return trees.unstack(updates, int(scores.argmin()))
 
 
 def _median(value: Tensor) -> Tensor:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from headstart.core.trees import Tree
+from pydantic import PositiveFloat
+
+from headstart.training import Tree, trees
 
 
 class ServerOptimizer(Protocol):
@@ -20,3 +23,18 @@ class ServerOptimizer(Protocol):
     def update(self, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
         """Return the new shared parameters and the new state."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Average:
+    """The server adds the mean update, times ``server_lr``."""
+
+    server_lr: PositiveFloat = 1.0
+
+    def init(self, shared: Tree) -> Tree:
+        """Return no state."""
+        return {}
+
+    def update(self, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+        """Return ``shared + server_lr * update``."""
+        return trees.add(shared, trees.scale(update, self.server_lr)), state

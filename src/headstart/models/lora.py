@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import BeforeValidator, PositiveFloat, PositiveInt
@@ -51,7 +51,12 @@ class Lora:
     alpha: PositiveFloat = 16.0
     last: PositiveInt | None = None
     targets: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] | None = None
-    train_a: bool = field(default=True, metadata={"setting": False})
+    train_a: ClassVar[bool] = True
+
+    @property
+    def trainable(self) -> Lora:
+        """What trains: the adapters, and the head."""
+        return self
 
     @property
     def scale(self) -> float:

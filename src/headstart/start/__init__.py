@@ -6,14 +6,14 @@ from headstart.core.registry import Entry
 from headstart.start.domain_pretrain import DomainPretrain
 from headstart.start.pretrain import Pretrain
 from headstart.start.pretrained import Pretrained
-from headstart.start.protocol import Build, Pool, Start
+from headstart.start.protocol import Build, Central, Need, Start
 from headstart.start.random import Random
 
 METHODS: dict[str, Entry] = {
-    "random": Entry(Random),
-    "pretrained": Entry(Pretrained),
-    "pretrain": Entry(Pretrain),
-    "domain_pretrain": Entry(DomainPretrain),
+    "random": Entry(Random, says="starts from random weights"),
+    "pretrained": Entry(Pretrained, says="starts from a pre-trained model"),
+    "pretrain": Entry(Pretrain, says="starts from a model trained on the central pool"),
+    "domain_pretrain": Entry(DomainPretrain, says="starts from a language model that went on reading the central pool"),
 }
 
-__all__ = ["METHODS", "Build", "DomainPretrain", "Pool", "Pretrain", "Pretrained", "Random", "Start"]
+__all__ = ["METHODS", "Build", "Central", "DomainPretrain", "Need", "Pretrain", "Pretrained", "Random", "Start"]

@@ -10,24 +10,30 @@ size follows half a cosine.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from headstart.core.errors import SettingError
-from headstart.core.trees import Params
-from headstart.models.model import Model, Trainable, cut_at, weighted_loss
-from headstart.models.network import Network
-from headstart.models.registry import new_head
-from headstart.start.protocol import Build, Pool, Tell, silent
-from headstart.training.client_data import ClientData, Passes
-from headstart.training.descent import descend
-from headstart.training.local import LocalTraining
+from headstart.start.protocol import Build, Central, Need, Start, Tell, silent
+from headstart.training import (
+    ClientData,
+    LocalTraining,
+    Model,
+    Network,
+    Params,
+    Passes,
+    SettingError,
+    Trainable,
+    cut_at,
+    descend,
+    new_head,
+    weighted_loss,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pretrain:
+class Pretrain(Start):
     """Train on the central pool and keep the epoch of least validation loss.
 
     Attributes:
@@ -43,8 +49,10 @@ class Pretrain:
     epochs: PositiveInt = 20
     patience: PositiveInt = 5
     trainable: Trainable = "all"
-    local: LocalTraining = field(default=LocalTraining(client_lr=0.01, momentum=0.9))
+    local: LocalTraining = LocalTraining(client_lr=0.01, momentum=0.9)
     seed: NonNegativeInt | None = None
+
+    needs: ClassVar[tuple[Need, ...]] = ("labels",)
 
     @property
     def from_scratch(self) -> bool:
@@ -52,36 +60,36 @@ class Pretrain:
         return self.origin == "random"
 
     def __call__(
-        self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent
+        self, build: Build, num_classes: int, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
         """Return the pre-trained weights; the head is new where the pool has other classes."""
-        if pool is None or not pool.labelled:
+        if central is None or not central.labelled:
             raise SettingError(
                 "start: 'pretrain' needs a labelled central pool, received none; add a [data.central] table"
             )
-        network, weights = build(from_scratch=self.from_scratch, num_classes=pool.num_classes)
+        network, weights = build(from_scratch=self.from_scratch, num_classes=central.num_classes)
         model, params = cut_at(network, weights, self.trainable)
-        best = train_until_stale(model, params, pool, self.local, self.epochs, self.patience, tell)
+        best = train_until_stale(model, params, central, self.local, self.epochs, self.patience, tell)
         if best is params:
             raise SettingError(
                 f"start.client_lr: pre-training must lower the pool's validation loss, and {self.local.client_lr:g} "
                 f"did not in {self.epochs} epochs; give a smaller client_lr, or a larger pool"
             )
         trained = model.weights(best)
-        return (network, trained) if pool.same_classes else new_head(network, trained, num_classes, seed)
+        return (network, trained) if central.same_classes else new_head(network, trained, num_classes, seed)
 
 
 def train_until_stale(
-    model: Model, params: Params, pool: Pool, local: LocalTraining, epochs: int, patience: int, tell: Tell
+    model: Model, params: Params, central: Central, local: LocalTraining, epochs: int, patience: int, tell: Tell
 ) -> Params:
     """Train with half a cosine of step sizes; return the parameters of least validation loss, perhaps the first."""
     state = local.build().init(params)
-    best, best_loss, stale = params, mean_loss(model, params, pool.val), 0
+    best, best_loss, stale = params, mean_loss(model, params, central.val), 0
     for epoch in range(epochs):
         optimizer = local.build(lr_factor=(1 + math.cos(math.pi * epoch / epochs)) / 2)
-        batches = pool.train.batches(model, local.passes(1, stream=f"pretrain-{epoch}"))
+        batches = central.train.batches(model, local.passes(1, stream=f"pretrain-{epoch}"))
         params, state = descend(model.gradient, params, state, batches, optimizer)
-        loss = mean_loss(model, params, pool.val)
+        loss = mean_loss(model, params, central.val)
         tell(f"epoch {epoch + 1} of {epochs}, validation loss {loss:.3f}")
         best, best_loss, stale = (params, loss, 0) if loss < best_loss else (best, best_loss, stale + 1)
         if stale >= patience:

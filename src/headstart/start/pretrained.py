@@ -8,21 +8,18 @@ Differs from the paper: the head is fitted on the server's central pool, if it h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import PositiveInt
 
-from headstart.core.trees import Params
-from headstart.models.model import cut_at
-from headstart.models.network import Network
 from headstart.start.pretrain import train_until_stale
-from headstart.start.protocol import Build, Pool, Tell, silent
-from headstart.training.local import LocalTraining
+from headstart.start.protocol import Build, Central, Need, Start, Tell, silent
+from headstart.training import LocalTraining, Network, Params, cut_at
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pretrained:
+class Pretrained(Start):
     """Load the checkpoint, freeze the backbone, fit the head on the central pool.
 
     Attributes:
@@ -33,22 +30,25 @@ class Pretrained:
 
     epochs: PositiveInt = 200
     patience: PositiveInt = 20
-    local: LocalTraining = field(default=LocalTraining(client_lr=0.005, momentum=0.9))
+    local: LocalTraining = LocalTraining(client_lr=0.005, momentum=0.9)
 
     from_scratch: ClassVar[bool] = False
+    needs: ClassVar[tuple[Need, ...]] = ("checkpoint",)
 
     def __call__(
-        self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent
+        self, build: Build, num_classes: int, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
         """Return the checkpoint's weights with a head for the clients' classes."""
         network, weights = build(from_scratch=False, num_classes=num_classes)
-        return network, weights if pool is None else fit_head(network, weights, pool, tell, self)
+        return network, weights if central is None else fit_head(network, weights, central, tell, self)
 
 
-def fit_head(network: Network, weights: Params, pool: Pool, tell: Tell, settings: Pretrained = Pretrained()) -> Params:
+def fit_head(
+    network: Network, weights: Params, central: Central, tell: Tell, settings: Pretrained = Pretrained()
+) -> Params:
     """Return the weights with a head that is fitted on the pool, if that has the clients' classes."""
-    if not pool.same_classes:
+    if not central.same_classes:
         return weights
     model, head = cut_at(network, weights, "head")
-    fitted = train_until_stale(model, head, pool, settings.local, settings.epochs, settings.patience, tell)
+    fitted = train_until_stale(model, head, central, settings.local, settings.epochs, settings.patience, tell)
     return model.weights(fitted)

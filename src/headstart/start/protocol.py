@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
-from headstart.core.trees import Params
-from headstart.models.checkpoints.masked import Texts
-from headstart.models.network import Network
-from headstart.training.client_data import ClientData
+from headstart.training import ClientData, Network, Params, Texts
 
 
 class Build(Protocol):
@@ -29,7 +26,7 @@ def silent(text: str) -> None:
 
 
 @dataclass(frozen=True)
-class Pool:
+class Central:
     """The server's own data.
 
     Attributes:
@@ -52,8 +49,20 @@ class Pool:
         return self.num_classes > 0
 
 
+Need = Literal["checkpoint", "text checkpoint", "labels", "texts"]
+"""What a start may need: a backbone with trained weights, one of texts; a central pool with labels, or of texts."""
+
+
 class Start(Protocol):
-    """Where the shared weights come from."""
+    """Where the shared weights come from.
+
+    Attributes:
+        is_trained: whether the weights know anything; if not, they follow from the seed and need not be sent.
+        needs: what a study must have for it.
+    """
+
+    is_trained: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = ()
 
     @property
     def from_scratch(self) -> bool:
@@ -61,7 +70,7 @@ class Start(Protocol):
         ...
 
     def __call__(
-        self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent
+        self, build: Build, num_classes: int, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
         """Return a network for the clients' ``num_classes`` and its first weights.
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from headstart.core.seeds import torch_generator
-from headstart.core.trees import Params
-from headstart.models.network import Network
-from headstart.start.protocol import Build, Pool, Tell, silent
+from headstart.start.protocol import Build, Central, Start, Tell, silent
+from headstart.training import Network, Params, torch_generator
 
 
 @dataclass(frozen=True, kw_only=True)
-class Random:
+class Random(Start):
     """Build the network from scratch.
 
     Attributes:
@@ -28,9 +26,10 @@ class Random:
     head: Literal["small", "default"] = "small"
 
     from_scratch: ClassVar[bool] = True
+    is_trained: ClassVar[bool] = False
 
     def __call__(
-        self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent
+        self, build: Build, num_classes: int, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
         """Return random weights."""
         network, weights = build(from_scratch=True, num_classes=num_classes)

@@ -23,7 +23,7 @@ from headstart.models.checkpoints.masked import Texts
 from headstart.models.network import Network
 from headstart.models.registry import build
 from headstart.models.spec import ModelSpec
-from headstart.start.protocol import Pool
+from headstart.start.protocol import Central
 from headstart.study.run.nodes import NodeStore
 
 POOL_VALIDATION = 0.15
@@ -95,7 +95,7 @@ class Lab:
         """Number of the network's parameters."""
         return sum(parameter.numel() for parameter in self.skeleton(from_scratch=True).parameters())
 
-    def pool(self, seed: int) -> Pool | None:
+    def pool(self, seed: int) -> Central | None:
         """Return the central pool, its labelled part split for early stopping; None if there is nothing to learn."""
         activations, central = self.central_activations, self.federation.central
         if activations is None or central is None:
@@ -106,7 +106,7 @@ class Lab:
             return None
         parts = [OneClient(activations, "central", rows, keyed_order, (seed, "central")) for rows in (train, val)]
         same = bool(len(train)) and central.classes == self.federation.examples.classes
-        return Pool(parts[0], parts[1], len(central.classes) if len(train) else 0, same, texts)
+        return Central(parts[0], parts[1], len(central.classes) if len(train) else 0, same, texts)
 
     def views(self, federation: Federation) -> Mapping[str, list[Array]]:
         """Return the examples that each client is evaluated on, by view."""

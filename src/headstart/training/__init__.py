@@ -1,1 +1,54 @@
-"""How a client trains: what a method sees of its data, the loop of steps, optimisers; the method writer's one door."""
+"""How a client trains, and all that a method's file needs: its one door.
+
+A method imports from here and from its own package alone.
+"""
+
+from torch import Tensor
+
+from headstart.core import trees
+from headstart.core.errors import SettingError
+from headstart.core.registry import Scale, UpTo
+from headstart.core.seeds import derive, numpy_generator, torch_generator
+from headstart.core.trees import Params, Tree
+from headstart.models.batch import Batch
+from headstart.models.checkpoints.masked import Texts
+from headstart.models.lora import Lora
+from headstart.models.model import Model, Trainable, cut_at, head_logits, weighted_loss
+from headstart.models.network import Network
+from headstart.models.registry import new_head
+from headstart.training.client_data import ClientData, Passes
+from headstart.training.descent import descend
+from headstart.training.design import one_hot, present, with_intercept
+from headstart.training.local import LocalTraining
+from headstart.training.masked_words import guess_masked_words
+
+__all__ = [
+    "Batch",
+    "ClientData",
+    "LocalTraining",
+    "Lora",
+    "Model",
+    "Network",
+    "Params",
+    "Passes",
+    "Scale",
+    "SettingError",
+    "Tensor",
+    "Texts",
+    "Trainable",
+    "Tree",
+    "UpTo",
+    "cut_at",
+    "derive",
+    "descend",
+    "guess_masked_words",
+    "head_logits",
+    "new_head",
+    "numpy_generator",
+    "one_hot",
+    "present",
+    "torch_generator",
+    "trees",
+    "weighted_loss",
+    "with_intercept",
+]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from headstart.core import trees
 from headstart.core.registry import Scale
 from headstart.core.trees import Params
 from headstart.models.batch import Batch
@@ -17,9 +16,6 @@ from headstart.training.client_data import Balance, ClientData, Passes
 from headstart.training.descent import descend
 from headstart.training.dual import descend_dual
 from headstart.training.optimizers import Optimizer, build_optimizer
-
-Regularizer = Callable[[Params], Params]
-"""Gradient of a term added to the loss, as a function of the current parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +32,16 @@ class LocalTraining:
         local_steps: take so many steps each time, whatever the number of epochs says; None counts epochs.
     """
 
-    client_lr: PositiveFloat = field(default=0.05, metadata={"search": Scale(10)})
+    client_lr: Annotated[PositiveFloat, Scale(10)] = 0.05
     batch_size: PositiveInt = 32
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    weight_decay: NonNegativeFloat = field(default=0.0, metadata={"search": Scale(10)})
+    weight_decay: Annotated[NonNegativeFloat, Scale(10)] = 0.0
     balance: Balance = "none"
     local_steps: PositiveInt | None = None
+
+    is_plain: ClassVar[bool] = True
+    """Whether the slope is that of the loss alone, so that a head may train in dual form."""
 
     def build(self, lr_factor: float = 1.0) -> Optimizer:
         """Return the optimiser, its step size times ``lr_factor``."""
@@ -54,28 +53,16 @@ class LocalTraining:
             batch_size=self.batch_size, epochs=epochs, steps=self.local_steps, balance=self.balance, stream=stream
         )
 
-    def fit(
-        self,
-        model: Model,
-        params: Params,
-        data: ClientData,
-        epochs: int,
-        *,
-        regularizer: Regularizer | None = None,
-        stream: str = "",
-    ) -> Params:
+    def fit(self, model: Model, params: Params, data: ClientData, epochs: int, *, stream: str = "") -> Params:
         """Train ``params`` for ``epochs`` passes over ``data``."""
         optimizer, passes = self.build(), self.passes(epochs, stream)
         # Only SGD is linear in its gradients, which the dual form needs.
-        if self.optimizer == "sgd" and regularizer is None and (walk := data.dual_passes(model, params, passes)):
-            return descend_dual(params, data.everything(model), walk, optimizer, decays=self.weight_decay > 0)
+        if self.optimizer == "sgd" and self.is_plain and (dual := data.dual_passes(model, params, passes)):
+            return descend_dual(params, data.everything(model), dual, optimizer, decays=self.weight_decay > 0)
+        slope = partial(self.slope, model, params)
         params = model.arranged(params)
-        slope = model.gradient if regularizer is None else _regularized(model, regularizer)
         return descend(slope, params, optimizer.init(params), data.batches(model, passes), optimizer)[0]
 
-
-def _regularized(model: Model, regularizer: Regularizer) -> Callable[[Params, Batch], Params]:
-    def gradient(params: Params, batch: Batch) -> Params:
-        return trees.add(model.gradient(params, batch), regularizer(params))
-
-    return gradient
+    def slope(self, model: Model, start: Params, params: Params, batch: Batch) -> Params:
+        """Return the gradient at ``params`` of a client that began at ``start``, for one client or a stack."""
+        return model.gradient(params, batch)
