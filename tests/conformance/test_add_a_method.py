@@ -1,4 +1,4 @@
-"""The page "Add a method in 40 lines": its code runs as printed."""
+"""The page "Add a method": its code runs as printed, and what it adds is everywhere."""
 
 import re
 import sys
@@ -14,15 +14,18 @@ import pytest
 import torch
 
 import headstart
-from headstart import federate
+from headstart import adapt, federate
 from headstart.core.errors import SettingError
 from headstart.core.files import read_json_lines
 from headstart.core.registry import Entry
 from headstart.engine.rounds import run_rounds
+from headstart.federate import FedAvg
+from headstart.federate.sharing import OwnHead
 from headstart.study.open import open_plan
 from headstart.study.study import run_study
 from headstart.study.written.load import load_study
-from headstart.testing import check_federate, open_world
+from headstart.testing import FEDERATE_CHECKS, check_federate, open_world
+from headstart.testing.federate import FederateCheck
 
 from .test_habits import code_lines
 
@@ -57,35 +60,44 @@ metric   = "accuracy"
 @pytest.fixture(scope="module")
 def blocks() -> list[str]:
     found = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(found) == 4
+    assert len(found) == 7
     return found
 
 
 @pytest.fixture
-def fedper(blocks: list[str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The page's file, imported, and its line, in the table."""
-    module = ModuleType("headstart_fedper")
+def page(blocks: list[str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The page's parts, imported, and its lines, in the tables."""
+    module = ModuleType("headstart_page")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(compile(blocks[0], str(PAGE), "exec"), vars(module))
-    line = eval("{" + blocks[1] + "}", {"Entry": Entry, "FedPer": module.FedPer})
-    for name, entry in line.items():
-        monkeypatch.setitem(federate.METHODS, name, entry)
+    vars(module).update(Entry=Entry, FedAvg=FedAvg, OwnHead=OwnHead)
+    for code in (blocks[1], blocks[3]):
+        exec(compile(code, str(PAGE), "exec"), vars(module))
+    for table, line in ((federate.METHODS, blocks[0]), (federate.METHODS, blocks[2]), (adapt.METHODS, blocks[4])):
+        for name, entry in eval("{" + line + "}", vars(module)).items():
+            monkeypatch.setitem(table, name, entry)
     return module
 
 
-def test_it_is_40_lines(blocks: list[str]) -> None:
-    assert len(code_lines(blocks[0])) <= 40
+@pytest.mark.parametrize("block", [1, 3], ids=["fedmom", "bitfit"])
+def test_a_part_is_ten_lines(blocks: list[str], block: int) -> None:
+    assert len(code_lines(blocks[block])) <= 10
 
 
-def test_the_checks_run(blocks: list[str], fedper: ModuleType) -> None:
-    exec(compile(blocks[2], str(PAGE), "exec"), {"FedPer": fedper.FedPer})
+def test_the_checks_run(blocks: list[str], page: ModuleType) -> None:
+    exec(compile(blocks[5], str(PAGE), "exec"), vars(page))
 
 
-def test_the_study_runs(blocks: list[str], fedper: ModuleType) -> None:
-    exec(compile(blocks[3], str(PAGE), "exec"), {})
+def test_the_study_runs(blocks: list[str], page: ModuleType) -> None:
+    exec(compile(blocks[6], str(PAGE), "exec"), {})
 
 
-def test_only_the_body_crosses_the_network(fedper: ModuleType) -> None:
+@pytest.mark.parametrize("name", ["fedper", "fedmom"])
+@pytest.mark.parametrize("check", FEDERATE_CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_new_entries_are_in_the_conformance_suite(check: FederateCheck, name: str, page: ModuleType) -> None:
+    check(federate.METHODS[name].build({}), open_world("all"))
+
+
+def test_only_the_body_crosses_the_network(page: ModuleType) -> None:
     world = open_world("all")
     method = federate.METHODS["fedper"].build({"rounds": 1})
     clients = [client for client in world.federation.seen_clients if len(client.train)]
@@ -96,11 +108,11 @@ def test_only_the_body_crosses_the_network(fedper: ModuleType) -> None:
     assert not any(torch.equal(heads[0], other) for other in heads[1:])
 
 
-def test_a_cut_that_leaves_nothing_to_share_is_refused(fedper: ModuleType) -> None:
-    world = open_world("head")
+def test_a_cut_that_leaves_nothing_to_share_is_refused() -> None:
+    world, fedper = open_world("head"), FedAvg(sharing=OwnHead())
     with pytest.raises(SettingError, match=r"federate\.trainable: must leave the clients something to share"):
         run_rounds(
-            fedper.FedPer(),
+            fedper,
             world.model,
             world.params,
             world.federation.seen_clients,
@@ -109,7 +121,7 @@ def test_a_cut_that_leaves_nothing_to_share_is_refused(fedper: ModuleType) -> No
             seed=0,
         )
     with pytest.raises(AssertionError):
-        check_federate(fedper.FedPer(), backbone="small-cnn", engine=NoPrivateState(world.engine))
+        check_federate(fedper, backbone="small-cnn", engine=NoPrivateState(world.engine))
 
 
 class NoPrivateState:
@@ -125,7 +137,7 @@ class NoPrivateState:
         return self.engine.crew(replace(job, work=forgetful))
 
 
-def test_private_state_survives_a_whole_study(tmp_path: Path, fedper: ModuleType) -> None:
+def test_private_state_survives_a_whole_study(tmp_path: Path, page: ModuleType) -> None:
     """Tuned, gated, run, stored, resumed: the second time nothing is computed, and held-out clients are evaluated."""
     rng = np.random.default_rng(0)
     rows = {f"x{i}": rng.normal(size=160) for i in range(4)}

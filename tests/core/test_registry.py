@@ -35,7 +35,7 @@ TABLE = {"method": Entry(Method), "other": Entry(Method, {"local": OtherSteps})}
 
 def test_settings_are_flat_and_know_type_default_and_range() -> None:
     settings = TABLE["method"].settings()
-    assert list(settings) == ["rounds", "note", "client_lr", "name"]
+    assert list(settings) == ["rounds", "client_lr", "name", "note"]
     assert settings["client_lr"].default == 0.1
     assert settings["client_lr"].search == Scale(10)
     assert settings["rounds"].search is None
@@ -48,7 +48,7 @@ def test_build_puts_flat_values_where_they_belong() -> None:
 
 
 def test_another_class_fills_a_part() -> None:
-    assert list(TABLE["other"].settings()) == ["rounds", "note", "client_lr", "beta"]
+    assert list(TABLE["other"].settings()) == ["rounds", "client_lr", "beta", "note"]
     assert TABLE["other"].build({"beta": 0.5}).local == OtherSteps(beta=0.5)
 
 

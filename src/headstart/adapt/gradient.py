@@ -61,15 +61,15 @@ class Finetune(Adapt):
     """Train on the client's own data.
 
     Attributes:
+        depth: what trains.
         epochs: passes over the client's training data.
         local: how steps are taken.
-        depth: what trains.
         accept: keep the result only if it is better on the client's validation data.
     """
 
+    depth: Depth = Head()
     epochs: Annotated[PositiveInt, Scale(4)] = 5
     local: LocalTraining = LocalTraining()
-    depth: Depth = Head()
     accept: bool = True
 
     @property

@@ -25,15 +25,15 @@ class LpFt(Adapt):
     Attributes:
         head_epochs: passes of the first phase.
         epochs: passes of the second phase.
-        local: how steps are taken; ``client_lr`` is the first phase's.
         finetune_lr_factor: step size of the second phase relative to the first.
+        local: how steps are taken; ``client_lr`` is the first phase's.
         accept: keep the result only if it is better on the client's validation data.
     """
 
     head_epochs: Annotated[PositiveInt, Scale(4)] = 10
     epochs: Annotated[PositiveInt, Scale(3)] = 3
-    local: LocalTraining = LocalTraining()
     finetune_lr_factor: Annotated[PositiveFloat, Scale(10)] = 0.1
+    local: LocalTraining = LocalTraining()
     accept: bool = True
 
     trainable: ClassVar[Trainable] = "all"

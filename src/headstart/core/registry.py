@@ -7,6 +7,7 @@ A method is a frozen dataclass. Fields that are dataclasses themselves (how a cl
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -92,14 +93,15 @@ class Entry:
         return {**own, **{name: part() for name, part in self.parts.items()}}
 
     def _flatten(self) -> Iterator[tuple[str, str, Setting]]:
-        """Yield each setting's name, the part that it belongs to, and the setting; the method's own come first."""
+        """Yield each setting's name, the part that it belongs to, and the setting, in the order of the fields."""
         parts = self._parts()
-        for f in dataclasses.fields(self.factory):
+        for f in _own_first(self.factory):
             if f.name not in parts:
                 yield f.name, "", self._setting(self.factory, f.name, f.default)
-        for name, part in parts.items():
-            for f in dataclasses.fields(part):
-                yield f.name, name, self._setting(type(part), f.name, getattr(part, f.name))
+                continue
+            part = parts[f.name]
+            for own in _own_first(type(part)):
+                yield own.name, f.name, self._setting(type(part), own.name, getattr(part, own.name))
 
     def _setting(self, cls: type, name: str, default: Any) -> Setting:
         kind = _hints(cls)[name]
@@ -125,6 +127,12 @@ def validate(name: str, value: Any, kind: Any) -> Any:
     except ValidationError as error:
         rule = error.errors()[0]["msg"]
         raise SettingError(f"{name}: {rule[0].lower()}{rule[1:]}, received {value!r}") from None
+
+
+def _own_first(cls: Any) -> list[dataclasses.Field[Any]]:
+    """Return a dataclass's fields, those that a variant adds before those of what it varies."""
+    own = inspect.get_annotations(cls)
+    return sorted(dataclasses.fields(cls), key=lambda f: f.name not in own)
 
 
 @cache

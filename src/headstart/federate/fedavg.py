@@ -28,16 +28,16 @@ class FedAvg(Federate):
 
     Attributes:
         schedule: rounds and cohorts.
-        local: how a client takes its steps.
         local_epochs: passes of a client over its data, each round.
+        local: how a client takes its steps.
         trainable: where the model is cut.
         sharing: what stays with its client.
         server: what the server does with the mean update.
     """
 
     schedule: Schedule = Schedule()
-    local: LocalTraining = LocalTraining()
     local_epochs: Annotated[PositiveInt, Scale(3)] = 1
+    local: LocalTraining = LocalTraining()
     trainable: Trainable = "all"
     sharing: Sharing = Sharing()
     server: ServerOptimizer = Average()
