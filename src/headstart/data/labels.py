@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
-from headstart.data.examples import Array
 from headstart.data.sources import Source
 
 UNLABELLED = -1

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from headstart.core.ragged import Array, Ragged, places
+from headstart.core.arrays import Array
+from headstart.core.ragged import Ragged, places
 
 SHINGLE = 5
 """Tokens in a row that are compared as one."""

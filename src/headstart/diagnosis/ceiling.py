@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 from headstart.diagnosis.ridge import Ridge, fit_ridge, scale, scale_of
 
 Part = tuple[Array, Array]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError
-from headstart.data.examples import Array
 from headstart.diagnosis import skew
 from headstart.diagnosis.ceiling import Ceiling, Part, measure_ceiling
 from headstart.diagnosis.predict import STANDARD_SLATE, Prediction, predict

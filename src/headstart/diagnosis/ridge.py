@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 
 # Relative to features of mean squared length one.
 PENALTIES = tuple(float(penalty) for penalty in np.logspace(-4, 2, 13))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.core import seeds
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 
 MAX_DIMENSIONS = 64
 MAX_CLIENTS = 100

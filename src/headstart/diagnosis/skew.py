@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.core import seeds
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 
 SHUFFLES = 20
 

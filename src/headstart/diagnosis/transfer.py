@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.core import seeds
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 from headstart.diagnosis.ridge import class_sums
 
 CHUNK = 1024

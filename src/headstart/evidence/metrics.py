@@ -7,13 +7,11 @@ accuracy, balanced accuracy and F1 need no more.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError, SettingError, nearest
-
-Array = np.ndarray[Any, Any]
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error")
 LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})

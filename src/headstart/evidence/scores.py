@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
-from headstart.evidence.metrics import Array, low_quantile, nan_mean, nan_means
+from headstart.evidence.metrics import low_quantile, nan_mean, nan_means
 
 Name = TypeVar("Name", bound=Hashable)
 
