@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.errors import ClientError
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.trees import Tree
-from headstart.data.examples import Array
 from headstart.engine.clients import Clients
 from headstart.engine.order import mix, uniform
 from headstart.engine.privates import PrivateStore

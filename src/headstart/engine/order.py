@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.seeds import Key, derive
-from headstart.data.examples import Array
 from headstart.training.client_data import Passes
 
 PADDING = -1

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, DataError, SettingError
 from headstart.core.trees import Tree
 from headstart.data.central import read_central
-from headstart.data.examples import Array, Examples
+from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.data.sources import open_source
 from headstart.engine.ways.serial import Serial

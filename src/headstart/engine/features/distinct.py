@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.ragged import places as positions
-from headstart.data.examples import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.trees import Tree, part
-from headstart.data.examples import Array
 from headstart.data.federation import Federation
 from headstart.engine.adaptation import Evaluation
 from headstart.engine.received import Exclusion, Federated, Traffic
