@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from headstart.core.arrays import Array
+from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
 from headstart.data.image_cache import ImageCache
 
@@ -156,7 +157,7 @@ def _fingerprint(image: Encoded) -> bytes:
         content = image.read_bytes() if isinstance(image, Path) else image or b""
     except OSError:
         content = b""
-    return hashlib.blake2b(content, digest_size=16).digest()
+    return fingerprint(content)
 
 
 def _in_threads(function: Callable[[Any], Result], items: Sequence[Any]) -> list[Result]:
