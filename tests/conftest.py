@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from headstart.models import ModelSpec, build
 from tiny_networks import CASES, CHECKPOINTS, Built, Case, look_trained, raw_inputs
+
+# How long an example takes says more about what else runs on the machine than about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

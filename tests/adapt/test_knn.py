@@ -9,9 +9,9 @@ import torch
 from headstart.adapt import METHODS, Keep, Knn
 from headstart.adapt.knn import WEIGHTS, neighbour_votes
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
-from headstart.data.examples import Array
 from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
 from headstart.engine.received import Received
 from headstart.engine.rounds import run_rounds

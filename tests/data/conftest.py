@@ -4,12 +4,11 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def image_cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep the user's own cache out of the tests."""
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(folder / name))
-    return folder / "headstart" / "images"
+@pytest.fixture
+def image_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of decoded images, in a cache of this test's own."""
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "images"
 
 
 @pytest.fixture(scope="session")

@@ -36,8 +36,8 @@ def write_people(folder: Path, rows: int = 40, **changes: Any) -> str:
 
 
 def write_pictures(folder: Path, rows: int = 40, broken: tuple[int, ...] = (), **changes: Any) -> str:
-    """Grey pictures, every one of another shade (``rows`` up to 250), two classes, two sites."""
-    cells = [{"bytes": b"broken" if i in broken else png(i), "path": None} for i in range(rows)]
+    """Grey pictures, every one of another shade (of 256), two classes, two sites."""
+    cells = [{"bytes": b"broken" if i in broken else png(i % 256), "path": None} for i in range(rows)]
     columns = {
         "image": cells,
         "label": [i % 2 for i in range(rows)],

@@ -1,45 +1,74 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from data.makers import png
-from headstart.data import image_cache, images
+from headstart.data.image_cache import ImageCache
+from headstart.data.images import decode_images
+
+ONE_IMAGE = 64 + 128
+"""Bytes of an array of one image of 8x8 pixels, and of its header."""
 
 
 @pytest.fixture
-def small_sets_too(monkeypatch):
-    monkeypatch.setattr(image_cache, "SMALLEST", 1)
+def cache(tmp_path: Path) -> ImageCache:
+    """A cache that keeps small sets too."""
+    return ImageCache(tmp_path / "images", smallest=1)
 
 
-def test_a_second_decoding_reads_the_first(small_sets_too, image_cache_folder, monkeypatch):
+def test_a_second_decoding_reads_the_first(cache: ImageCache) -> None:
     encoded = [png(i) for i in range(5)]
-    first, _, _ = images.decode_images(encoded, (8, 8), 1)
-    assert len(list(image_cache_folder.glob("*.npy"))) == 1
-    monkeypatch.setattr(images, "_decode_all", lambda *_: pytest.fail("decoded again"))
-    again, readable, errors = images.decode_images(encoded, (8, 8), 1)
-    assert np.array_equal(first, again)
+    changed = 100 + decode_images(encoded, (8, 8), 1, cache)[0]
+    (entry,) = cache.folder.iterdir()
+    np.save(entry, changed)
+    again, readable, errors = decode_images(encoded, (8, 8), 1, cache)
+    assert np.array_equal(again, changed)
     assert readable.tolist() == [0, 1, 2, 3, 4]
     assert not errors
 
 
-def test_other_content_or_size_is_another_entry(small_sets_too, image_cache_folder):
-    for encoded, size in (([png(1)], (8, 8)), ([png(2)], (8, 8)), ([png(1)], (4, 4))):
-        images.decode_images(encoded, size, 1)
-    assert len(list(image_cache_folder.glob("*.npy"))) == 3
+@pytest.mark.parametrize(("value", "size"), [(2, (8, 8)), (1, (4, 4))])
+def test_other_content_or_size_is_another_entry(cache: ImageCache, value: int, size: tuple[int, int]) -> None:
+    decode_images([png(1)], (8, 8), 1, cache)
+    decode_images([png(value)], size, 1, cache)
+    assert len(list(cache.folder.iterdir())) == 2
 
 
-def test_a_broken_entry_is_decoded_again(small_sets_too, image_cache_folder):
-    images.decode_images([png(9)], (8, 8), 1)
-    (entry,) = image_cache_folder.glob("*.npy")
+def test_a_broken_entry_is_decoded_again(cache: ImageCache) -> None:
+    decode_images([png(9)], (8, 8), 1, cache)
+    (entry,) = cache.folder.iterdir()
     entry.write_bytes(entry.read_bytes()[:100])
-    assert (images.decode_images([png(9)], (8, 8), 1)[0] == 9).all()
+    assert (decode_images([png(9)], (8, 8), 1, cache)[0] == 9).all()
 
 
-def test_a_set_with_broken_images_is_not_kept(small_sets_too, image_cache_folder):
-    images.decode_images([png(1), b"x"], (8, 8), 1)
-    assert not image_cache_folder.exists()
+def test_a_set_with_broken_images_is_not_kept(cache: ImageCache) -> None:
+    decode_images([png(1), b"x"], (8, 8), 1, cache)
+    assert not cache.folder.exists()
 
 
-def test_a_disk_that_refuses_is_no_error(small_sets_too, image_cache_folder):
-    image_cache_folder.parent.parent.mkdir(parents=True, exist_ok=True)
-    image_cache_folder.parent.write_text("a file where the folder should be")
-    assert images.decode_images([png(4)], (8, 8), 1)[0].shape == (1, 1, 8, 8)
+def test_a_small_set_is_not_kept(tmp_path: Path) -> None:
+    decode_images([png(1)], (8, 8), 1, ImageCache(tmp_path / "images"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_refuses_is_no_error(cache: ImageCache) -> None:
+    cache.folder.write_text("a file where the folder should be")
+    assert decode_images([png(4)], (8, 8), 1, cache)[0].shape == (1, 1, 8, 8)
+
+
+def test_what_was_unused_for_longest_is_evicted(tmp_path: Path) -> None:
+    cache = ImageCache(tmp_path, smallest=1, capacity=2 * ONE_IMAGE)
+    cache.keep("old", np.zeros((1, 1, 8, 8), np.uint8))
+    cache.keep("used", np.zeros((1, 1, 8, 8), np.uint8))
+    os.utime(tmp_path / "old.npy", (1, 1))
+    os.utime(tmp_path / "used.npy", (0, 0))
+    assert cache.find("used", (1, 1, 8, 8)) is not None
+    kept = cache.keep("new", np.full((1, 1, 8, 8), 3, np.uint8))
+    assert {path.stem for path in tmp_path.iterdir()} == {"new", "used"}
+    assert (kept == 3).all()
+
+
+def test_the_cache_lies_where_the_user_says(image_cache_folder: Path) -> None:
+    assert ImageCache().folder == image_cache_folder

@@ -300,9 +300,8 @@ def test_whatever_is_asked_no_test_example_is_ever_trained_on(tmp_path_factory, 
         assert not set(federation.central.ids) & set(federation.examples.ids)
 
 
-def test_opening_again_reads_the_decoded_images(tmp_path, monkeypatch, image_cache_folder):
-    monkeypatch.setattr("headstart.data.image_cache.SMALLEST", 10)
-    first = _pictures(tmp_path)
-    monkeypatch.setattr("headstart.data.images._decode_all", lambda *_: pytest.fail("decoded again"))
-    assert _pictures(tmp_path).key == first.key
-    assert len(list(image_cache_folder.iterdir())) == 1
+def test_opening_again_reads_the_decoded_images(tmp_path, image_cache_folder):
+    changed = 255 - _pictures(tmp_path, rows=500).examples.inputs
+    (entry,) = image_cache_folder.iterdir()
+    np.save(entry, changed)
+    assert np.array_equal(_pictures(tmp_path, rows=500).examples.inputs, changed)

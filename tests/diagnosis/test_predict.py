@@ -5,30 +5,11 @@ from typing import Any
 
 import pytest
 
-from headstart.diagnosis.ceiling import Ceiling
+from diagnosis.makers import PLAIN, ceiling
+from headstart.diagnosis.ceiling import UNMEASURED
 from headstart.diagnosis.predict import DECIDING, EXPLAINING, STANDARD_SLATE, predict
-from headstart.diagnosis.signals import Signals
 
 NAN = float("nan")
-
-
-def ceiling(pooled: float, local: float, personal: float, noise: float = 0.01) -> Ceiling:
-    sharing = max(pooled, personal) - local
-    return Ceiling(pooled, local, personal, pooled - local, noise, sharing, noise, personal - pooled, noise)
-
-
-PLAIN = Signals(
-    num_examples=2000,
-    median_examples=100,
-    num_classes=10,
-    majority=0.1,
-    ridge_accuracy=0.8,
-    label_skew=0.1,
-    label_skew_expected=0.1,
-    class_shift=0.05,
-    class_shift_expected=0.05,
-    ceiling=ceiling(0.8, 0.6, 0.8),
-)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +17,7 @@ PLAIN = Signals(
     [
         ({"num_examples": 30}, "zero-shot", "ridge"),
         ({"ridge_accuracy": 0.11}, "fedavg-finetune", "fedavg-finetune"),
-        ({"ceiling": Ceiling(*[NAN] * 9)}, "fedavg-finetune", "fedavg-finetune"),
+        ({"ceiling": UNMEASURED}, "fedavg-finetune", "fedavg-finetune"),
         ({"ceiling": ceiling(0.6, 0.8, 0.8)}, "finetune-lp-ft", "local"),
         ({"ceiling": ceiling(0.6, 0.8, 0.8), "median_examples": 12}, "finetune-head", "local"),
         ({"ceiling": ceiling(0.8, 0.7, 0.9)}, "fedavg-finetune", "fedavg-finetune"),
@@ -77,10 +58,14 @@ def test_skew_that_chance_explains_is_no_reason():
     )
 
 
-def test_rules_name_arms_of_the_slate_and_a_year():
-    for rule in DECIDING:
-        assert set(rule.pretrained) | set(rule.scratch) <= set(STANDARD_SLATE)
-        assert rule.pretrained
-        assert rule.scratch
-    for rule in (*DECIDING, *EXPLAINING):
-        assert "20" in rule.source or "repository" in rule.source
+@pytest.mark.parametrize("position", range(len(DECIDING)))
+@pytest.mark.parametrize("start", ["pretrained", "scratch"])
+def test_deciding_rules_name_arms_of_the_slate(position: int, start: str):
+    expected = getattr(DECIDING[position], start)
+    assert expected
+    assert set(expected) <= set(STANDARD_SLATE)
+
+
+@pytest.mark.parametrize("source", [rule.source for rule in (*DECIDING, *EXPLAINING)])
+def test_rules_rest_on_a_paper_or_a_repository(source: str):
+    assert "20" in source or "repository" in source

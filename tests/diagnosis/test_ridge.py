@@ -55,11 +55,9 @@ def test_agrees_with_scikit_learn_on_the_same_design():
     assert (found.predict(features) == reference.predict(rows).argmax(axis=1)).all()
 
 
-def test_chunks_change_nothing(monkeypatch):
+def test_chunks_change_nothing():
     features, labels = data(0, 100, 6)
-    whole = fit_ridge(features, labels, 3)
-    monkeypatch.setattr(ridge, "CHUNK", 7)
-    assert fit_ridge(features, labels, 3).accuracy == whole.accuracy
+    assert fit_ridge(features, labels, 3, chunk=7).accuracy == fit_ridge(features, labels, 3).accuracy
 
 
 def test_a_client_that_agrees_with_the_shared_head_keeps_it():

@@ -8,7 +8,6 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 from sklearn.neighbors import KNeighborsClassifier
 
-from headstart.diagnosis import transfer
 from headstart.diagnosis.transfer import knn_accuracy, logme, logme_from_sums
 
 
@@ -19,15 +18,14 @@ def data(seed: int, rows: int, dimensions: int, classes: int = 3, noise: float =
 
 
 @pytest.mark.parametrize("chunk", [7, 1024])
-def test_neighbours_agree_with_scikit_learn(monkeypatch, chunk):
-    monkeypatch.setattr(transfer, "CHUNK", chunk)
+def test_neighbours_agree_with_scikit_learn(chunk):
     # Two classes and an odd k leave no ties.
     features, labels = data(0, 60, 5, classes=2)
     hits = 0
     for i in range(60):
         reference = KNeighborsClassifier(7, metric="cosine").fit(np.delete(features, i, 0), np.delete(labels, i))
         hits += int(reference.predict(features[i : i + 1])[0] == labels[i])
-    assert knn_accuracy(features, labels, neighbours=7) == pytest.approx(hits / 60)
+    assert knn_accuracy(features, labels, neighbours=7, chunk=chunk) == pytest.approx(hits / 60)
 
 
 def test_a_tied_vote_goes_to_the_closer_class():

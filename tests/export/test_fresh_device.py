@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 from headstart.export import export_arm
 from headstart.export.finished import Finished, open_finished
 from headstart.study.open import open_plan

@@ -93,7 +93,10 @@ class Data:
             EdgeError: an example has the wrong size, mode or type.
         """
         return np.stack(
-            [as_input(_read(item), self.spec, _name(item, start + i)) for i, item in enumerate(self.inputs[start:stop])]
+            [
+                _as_input(_read(item), self.spec, _name(item, start + i))
+                for i, item in enumerate(self.inputs[start:stop])
+            ]
         )
 
 
@@ -123,13 +126,13 @@ def open_data(path: Path | str, bundle: Bundle) -> Data:
     return Data([file for file, _ in files], np.array(labels, dtype=np.int64), spec)
 
 
-def as_input(value: Array, spec: dict[str, Any], name: str) -> Array:
+def _as_input(value: Array, spec: dict[str, Any], name: str) -> Array:
     """Bring one example into the backbone's shape.
 
     Raises:
         EdgeError: it does not fit.
 
-    >>> as_input(np.zeros((2, 3), np.uint8), {"kind": "image", "channels": 1, "height": 2, "width": 3}, "a").shape
+    >>> _as_input(np.zeros((2, 3), np.uint8), {"kind": "image", "channels": 1, "height": 2, "width": 3}, "a").shape
     (1, 2, 3)
     """
     if spec["kind"] == "table":

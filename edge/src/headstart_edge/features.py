@@ -18,9 +18,6 @@ from headstart_edge.tensors import Array
 BATCH = 1
 """Examples through the backbone at once: more take more memory, and on a small device little less time."""
 
-IN_MEMORY = 2**21
-"""Bytes of features up to which no file is needed."""
-
 Run = Callable[[Array], Array]
 """From a batch of inputs to features ``(batch, features)`` float32."""
 
@@ -86,7 +83,7 @@ def open_backbone(bundle: Bundle) -> Run:
     return run
 
 
-def extract(bundle: Bundle, data: Data, folder: Path, run: Run | None = None) -> Features:
+def extract(bundle: Bundle, data: Data, folder: Path, run: Run | None = None, memory: int = 2**21) -> Features:
     """Compute the features of all examples.
 
     Args:
@@ -94,16 +91,17 @@ def extract(bundle: Bundle, data: Data, folder: Path, run: Run | None = None) ->
         data: read a few at a time.
         folder: where a temporary file may be made; it has no name, and is gone when the process ends.
         run: the backbone; None opens it.
+        memory: bytes of features up to which no file is needed.
 
     Raises:
         EdgeError: an example does not fit, or there is no room.
     """
     run, width = run or open_backbone(bundle), int(bundle.settings["num_features"])
-    if 4 * width * len(data) <= IN_MEMORY:
-        memory = np.empty((len(data), width), np.float32)
+    if 4 * width * len(data) <= memory:
+        found = np.empty((len(data), width), np.float32)
         for start in range(0, len(data), BATCH):
-            memory[start : start + BATCH] = run(data.batch(start, min(start + BATCH, len(data))))
-        return Features(len(data), width, memory)
+            found[start : start + BATCH] = run(data.batch(start, min(start + BATCH, len(data))))
+        return Features(len(data), width, found)
     return Features(len(data), width, file=_spilled(data, folder, run))
 
 

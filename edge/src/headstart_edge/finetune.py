@@ -30,11 +30,13 @@ class Budget:
         seconds: after which no further step is begun; None for no limit.
         steps: most steps; None for as many as the settings say.
         patience: epochs without a lower loss on held-back examples after which it stops; None never stops.
+        memory: bytes of features up to which they stay in memory; more lie in a file.
     """
 
     seconds: float | None = None
     steps: int | None = None
     patience: int | None = None
+    memory: int = 2**21
 
 
 def finetune(
@@ -55,7 +57,7 @@ def finetune(
         state: folder for what is learnt; None lies beside the bundle.
         client: the device's name, which fixes the order of its examples.
         hold_back: share of examples that decide; 0 keeps the new head in any case.
-        budget: time and steps.
+        budget: time, steps and memory.
         run: the backbone; None opens it.
 
     Returns:
@@ -68,11 +70,13 @@ def finetune(
     before = load_state(bundle, state) or State(pretrained(bundle))
     seed, method = int(bundle.settings.get("seed", 0)), bundle.settings["adapt"]["method"]
     train, held = _split(data.labels, hold_back, seed, client)
-    with extract(bundle, data, folder_of(bundle, state), run) as features:
+    with extract(bundle, data, folder_of(bundle, state), run, budget.memory) as features:
         if method == "personal_ridge":
             after = _ridge(bundle, before, features, train, data.labels)
         else:
-            after = _descend(bundle, before, features, train, held, data.labels, (state, client), budget)
+            after = _descend(
+                bundle, before, features, train, held, data.labels, state=state, client=client, budget=budget
+            )
         result = _keep_better(bundle, before, after, features, held, data.labels)
     save_state(bundle, result, state)
     (folder_of(bundle, state) / UNFINISHED).unlink(missing_ok=True)
@@ -122,15 +126,17 @@ def _descend(
     train: Array,
     held: Array,
     labels: Array,
-    where: tuple[Path | str | None, str],
+    *,
+    state: Path | str | None,
+    client: str,
     budget: Budget,
 ) -> State:
     """Take the simulation's steps, from where a process that was killed left off."""
     settings, begin, own = bundle.settings["adapt"], time.monotonic(), labels[train]
-    optimizer, head, done = _resume(bundle, before, where[0], data_key := _key(features, train, own, settings))
+    optimizer, head, done = _resume(bundle, before, state, data_key := _key(features, train, own, settings))
     weights = order.class_weights(own) if settings.get("balance") == "loss" else np.ones(len(own))
     best, stale, last = np.inf, 0, 0
-    for epoch, batch in order.batches(own, settings, int(bundle.settings.get("seed", 0)), where[1]):
+    for epoch, batch in order.batches(own, settings, int(bundle.settings.get("seed", 0)), client):
         if optimizer.steps >= (np.inf if budget.steps is None else budget.steps):
             break
         if budget.seconds is not None and time.monotonic() - begin > budget.seconds:
@@ -139,7 +145,7 @@ def _descend(
             last = epoch
             if epoch > done:
                 save_state(
-                    bundle, State(head, optimizer.moments, _progress(data_key, optimizer, epoch)), where[0], UNFINISHED
+                    bundle, State(head, optimizer.moments, _progress(data_key, optimizer, epoch)), state, UNFINISHED
                 )
             loss = _loss(head, features, held, labels)
             best, stale = (loss, 0) if loss < best else (best, stale + 1)

@@ -52,7 +52,8 @@ def solve(
     values, vectors = _spectrum(sums)
     projected = vectors.T @ sums["moment"] - values[:, None] * (vectors.T @ received)
     if penalty is None:
-        penalty = _best_penalty(values, vectors, projected, received, features, rows, labels)
+        fits = values, vectors, projected
+        penalty = _best_penalty(fits, received, features, rows, labels)
     head = received + vectors @ (projected / (values + penalty)[:, None])
     return {"head.weight": head[:-1].T.astype(np.float32).copy(), "head.bias": head[-1].astype(np.float32)}
 
@@ -67,10 +68,10 @@ def _spectrum(sums: Tensors) -> tuple[Array, Array]:
 
 
 def _best_penalty(
-    values: Array, vectors: Array, projected: Array, received: Array, features: Features, rows: Array, labels: Array
+    fits: tuple[Array, Array, Array], received: Array, features: Features, rows: Array, labels: Array
 ) -> float:
     """Try every candidate; without example j the error is ``(r_j - fit_j) / (1 - h_jj)``."""
-    errors = np.zeros(len(PENALTIES))
+    (values, vectors, projected), errors = fits, np.zeros(len(PENALTIES))
     for some in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
         design = _design(features, some)
         residual = np.eye(received.shape[1])[labels[some]] - design @ received

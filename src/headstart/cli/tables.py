@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
+from headstart.core.units import duration
 from headstart.costs.units import show_bytes
 from headstart.evidence.verdict import prediction_held
 
@@ -93,27 +94,18 @@ def plan_tree(plan: Plan, branches: list[Branch]) -> Tree:
     seeds, trials = len(plan.settings.seeds), plan.settings.tuning.trials
     tree = Tree(
         f"[bold]{plan.settings.name}[/]: {len(plan.arms)} arms × {seeds} seeds, {trials} trials an arm; "
-        f"about {show_seconds(seconds)} to go; {show_bytes(sent)} would cross the network per seed"
+        f"about {duration(seconds, digits=0)} to go; {show_bytes(sent)} would cross the network per seed"
     )
     grown: dict[tuple[str, ...], Tree] = {(): tree}
     for branch in branches:
         parent = grown[branch.path[:-1]]
-        state = "[green]finished[/]" if branch.seconds == 0 else f"about {show_seconds(branch.seconds)}"
+        state = "[green]finished[/]" if branch.seconds == 0 else f"about {duration(branch.seconds, digits=0)}"
         state += f" ({branch.way})" if branch.way else ""
         arms = f"  [dim]{', '.join(branch.arms)}[/]" if branch.arms else ""
         grown[branch.path] = parent.add(f"{escape(branch.path[-1])}  {state}{arms}")
     for name, reason in plan.ruled_out.items():
         tree.add(f"[dim]{name}: ruled out: {escape(reason)}[/]")
     return tree
-
-
-def show_seconds(seconds: float) -> str:
-    """Say a duration.
-
-    >>> show_seconds(42.3), show_seconds(1000)
-    ('42 s', '17 min')
-    """
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def diagnosis_lines(found: Diagnosis) -> Iterator[str]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from headstart.core.arrays import Array
+
 
 def hash_json(value: Any) -> str:
     """Hash a value that JSON can say; key order does not matter.
@@ -21,7 +23,12 @@ def hash_json(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def hash_array(array: np.ndarray[Any, Any]) -> str:
+def fingerprint(content: bytes | memoryview) -> bytes:
+    """Hash bytes to 16 bytes: equal content, equal fingerprint."""
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def hash_array(array: Array) -> str:
     """Hash an array's type, shape and bytes."""
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     digest.update(np.ascontiguousarray(array).data)

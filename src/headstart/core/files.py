@@ -72,12 +72,20 @@ def read_json_lines(path: Path) -> list[Any]:
 
 def evict(folder: Path, pattern: str, capacity: int = CACHE_BYTES) -> None:
     """Delete the files unused for longest until those that match take at most ``capacity`` bytes."""
-    files = sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime, reverse=True)
+    # A process beside this one may delete a file first.
+    found = [(status, file) for file in folder.glob(pattern) if (status := _status(file))]
     total = 0
-    for file in files:
-        total += file.stat().st_size
+    for status, file in sorted(found, key=lambda each: each[0].st_mtime, reverse=True):
+        total += status.st_size
         if total > capacity:
             file.unlink(missing_ok=True)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _cut_torn_line(file: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from headstart.core.errors import SettingError
+from headstart.core.units import BYTES, scaled
 
 _SIZES = {
     "B": 1,
@@ -82,11 +83,8 @@ def show_bytes(size: float) -> str:
     >>> show_bytes(44_700_000), show_bytes(999)
     ('44.7 MB', '999 B')
     """
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"
+    number, unit = scaled(size, BYTES)
+    return f"{number:.3g} {unit}"
 
 
 def _parse(setting: str, text: str, units: dict[str, float], rule: str, examples: str) -> float:

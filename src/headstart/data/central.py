@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from headstart.core import seeds
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError
 from headstart.data.checks import content_hashes
-from headstart.data.examples import Array, Examples
+from headstart.data.examples import Examples
 from headstart.data.labels import keep_classes
 from headstart.data.read import read_examples
 from headstart.data.reading import Reading

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
@@ -15,7 +15,7 @@ from headstart.data.federation import Client, Federation, Split
 
 def content_hashes(examples: Examples) -> list[bytes]:
     """Hash each example's input: equal inputs, equal hashes."""
-    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in examples.inputs]
+    return [fingerprint(row.tobytes()) for row in examples.inputs]
 
 
 def check_federation(federation: Federation) -> None:

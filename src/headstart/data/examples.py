@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-import numpy as np
-
+from headstart.core.arrays import Array
 from headstart.core.content import hash_array, hash_json
 from headstart.core.ragged import Ragged
 
 InputKind = Literal["image", "table", "text"]
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
-from headstart.data.examples import Array
 from headstart.data.sources import Source
 
 

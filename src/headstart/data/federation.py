@@ -9,8 +9,9 @@ from typing import Literal
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.content import hash_array, hash_json
-from headstart.data.examples import Array, Examples
+from headstart.data.examples import Examples
 
 Split = Literal["train", "val", "test"]
 

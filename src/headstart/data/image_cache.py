@@ -1,45 +1,60 @@
-"""Decoded images on disk, named by content: a study that runs again reads them in a moment.
-
-The folder is ``images`` in the user's cache folder; it may be deleted at any time.
-"""
+"""Decoded images on disk, named by content: a study that runs again reads them in a moment."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
-from headstart.core.files import write_atomically
-from headstart.data.examples import Array
-
-SMALLEST = 500
-"""Fewer images than this are decoded again each time."""
+from headstart.core import cache
+from headstart.core.arrays import Array
+from headstart.core.files import CACHE_BYTES, evict, write_atomically
 
 
-def find(key: str, shape: tuple[int, ...]) -> Array | None:
-    """Return the cached array, mapped from disk; None when it is not there or broken."""
-    try:
-        found: Array = np.load(_path(key), mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError):
-        return None
-    return found if found.shape == shape and found.dtype == np.uint8 else None
+def _folder() -> Path:
+    return cache.images(cache.cache_folder())
 
 
-def keep(key: str, pixels: Array) -> Array:
-    """Store an array and return it mapped from disk, or as it is where the disk does not take it."""
-    if len(pixels) < SMALLEST:
-        return pixels
-    try:
-        write_atomically(_path(key), lambda temporary: _write(temporary, pixels))
-    except OSError:
-        return pixels
-    mapped = find(key, pixels.shape)
-    return pixels if mapped is None else mapped
+@dataclass(frozen=True)
+class ImageCache:
+    """Arrays of pixels by key.
 
+    Attributes:
+        folder: where they lie.
+        smallest: fewer images than this are not kept: they are decoded again each time.
+        capacity: bytes on disk; what has been unused for longest goes first.
+    """
 
-def _path(key: str) -> Path:
-    return Path(platformdirs.user_cache_dir("headstart")) / "images" / f"{key}.npy"
+    folder: Path = field(default_factory=_folder)
+    smallest: int = 500
+    capacity: int = CACHE_BYTES
+
+    def find(self, key: str, shape: tuple[int, ...]) -> Array | None:
+        """Return the cached array, mapped from disk; None when it is not there or broken."""
+        path = self._path(key)
+        try:
+            found: Array = np.load(path, mmap_mode="c", allow_pickle=False)
+            os.utime(path)
+        except (OSError, ValueError):
+            return None
+        return found if found.shape == shape and found.dtype == np.uint8 else None
+
+    def keep(self, key: str, pixels: Array) -> Array:
+        """Store an array and return it mapped from disk, or as it is where the disk does not take it."""
+        if len(pixels) < self.smallest:
+            return pixels
+        try:
+            write_atomically(self._path(key), lambda temporary: _write(temporary, pixels))
+        except OSError:
+            return pixels
+        mapped = self.find(key, pixels.shape)
+        evict(self.folder, "*.npy", self.capacity)
+        return pixels if mapped is None else mapped
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.npy"
 
 
 def _write(path: Path, pixels: Array) -> None:

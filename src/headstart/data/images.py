@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from headstart.core.arrays import Array
+from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
-from headstart.data import image_cache
-from headstart.data.examples import Array
+from headstart.data.image_cache import ImageCache
 
 Encoded = bytes | Path | None
 """A PNG, JPEG, … as bytes or as the path of a file; None where there is none."""
@@ -29,7 +30,7 @@ _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F
 
 
 def decode_images(
-    images: Sequence[Encoded], size: Size | None, channels: int | None
+    images: Sequence[Encoded], size: Size | None, channels: int | None, cache: ImageCache | None = None
 ) -> tuple[Array, Array, dict[int, str]]:
     """Decode images to bytes of pixels.
 
@@ -40,6 +41,7 @@ def decode_images(
         images: encoded images.
         size: height and width; None when all have the same.
         channels: 1 or 3; None means 1 if all images are grey, else 3.
+        cache: of decoded images; the user's when None.
 
     Returns:
         pixels ``(readable, channels, height, width)`` uint8; the indices of the readable images; and the
@@ -51,12 +53,13 @@ def decode_images(
     if size is None or channels is None:
         size, channels = _common_format(images, size, channels)
     shape = (len(images), channels, *size)
-    decoded = image_cache.find(key := _key(images, shape), shape)
+    cache = cache or ImageCache()
+    decoded = cache.find(key := _key(images, shape), shape)
     if decoded is not None:
         return decoded, np.arange(len(images)), {}
     pixels, errors = _decode_all(images, shape)
     if not errors:
-        return image_cache.keep(key, pixels), np.arange(len(images)), {}
+        return cache.keep(key, pixels), np.arange(len(images)), {}
     readable = np.setdiff1d(np.arange(len(images)), list(errors))
     return pixels[readable], readable, errors
 
@@ -154,7 +157,7 @@ def _fingerprint(image: Encoded) -> bytes:
         content = image.read_bytes() if isinstance(image, Path) else image or b""
     except OSError:
         content = b""
-    return hashlib.blake2b(content, digest_size=16).digest()
+    return fingerprint(content)
 
 
 def _in_threads(function: Callable[[Any], Result], items: Sequence[Any]) -> list[Result]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
-from headstart.data.examples import Array
 from headstart.data.sources import Source
 
 UNLABELLED = -1
@@ -47,7 +47,7 @@ def class_names(
         DataError: there are fewer than two classes, or almost as many as examples.
     """
     found = {value for value in values if value is not None}
-    names = classes or source.class_names.get(column) or tuple(sorted(found, key=_sort_key))
+    names = classes or source.class_names.get(column) or tuple(sorted(found, key=class_order))
     if len(names) < 2:
         raise DataError(
             f"data.label: '{column}' of '{source.name}' has {len(names)} class "
@@ -97,7 +97,12 @@ def keep_classes(
     return kept
 
 
-def _sort_key(name: str) -> tuple[int, float, str]:
+def class_order(name: str) -> tuple[int, float, str]:
+    """Return the key that sorts names of classes: numbers by value, then text by alphabet.
+
+    >>> sorted(["b", "10", "9", "a"], key=class_order)
+    ['9', '10', 'a', 'b']
+    """
     try:
         return (0, float(name), name)
     except ValueError:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from headstart.core.ragged import Array, Ragged, places
+from headstart.core.arrays import Array
+from headstart.core.ragged import Ragged, places
+from headstart.core.seeds import mix
 
 SHINGLE = 5
 """Tokens in a row that are compared as one."""
@@ -43,15 +45,14 @@ def near_duplicates(texts: Ragged) -> Array:
 
 def shingled(texts: Ragged) -> tuple[Ragged, Array]:
     """Return a hash of every shingle, by text, and which texts are long enough to have one."""
-    with np.errstate(over="ignore"):
-        hashed = _mixed(texts.values.astype(np.uint64))
-        total = np.zeros(max(0, len(hashed) - SHINGLE + 1), dtype=np.uint64)
-        for step in range(SHINGLE):
-            total = total * np.uint64(0x100000001B3) + hashed[step : step + len(total)]
+    hashed = mix(texts.values.astype(np.uint64))
+    total = np.zeros(max(0, len(hashed) - SHINGLE + 1), dtype=np.uint64)
+    for step in range(SHINGLE):
+        total = total * np.uint64(0x100000001B3) + hashed[step : step + len(total)]
     long = np.flatnonzero(texts.lengths >= SHINGLE)
     counts = texts.lengths[long] - SHINGLE + 1
     starts = np.cumsum([0, *counts], dtype=np.int64)
-    return Ragged(_mixed(total)[places(texts.starts[long], counts)], starts), long
+    return Ragged(mix(total)[places(texts.starts[long], counts)], starts), long
 
 
 def resemblance(left: Array, right: Array) -> float:
@@ -70,8 +71,8 @@ def _bands(shingles: Ragged) -> Iterator[Array]:
     for band in factors:
         key = np.zeros(len(shingles), dtype=np.uint64)
         for factor in band:
-            smallest = np.minimum.reduceat(_mixed(shingles.values * factor), shingles.starts[:-1])
-            key = _mixed(key ^ smallest)
+            smallest = np.minimum.reduceat(mix(shingles.values * factor), shingles.starts[:-1])
+            key = mix(key ^ smallest)
         yield key
 
 
@@ -82,12 +83,3 @@ def _meeting(keys: Array) -> Iterator[tuple[int, int]]:
     first = np.maximum.accumulate(np.where(np.concatenate([[True], ~same]), np.arange(len(order)), 0))
     for position in np.flatnonzero(same) + 1:
         yield int(order[first[position]]), int(order[position])
-
-
-def _mixed(values: Array) -> Array:
-    """Hash 64-bit integers: the finaliser of MurmurHash3 (Appleby, public domain)."""
-    with np.errstate(over="ignore"):
-        values = (values ^ (values >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-        values = (values ^ (values >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    mixed: Array = values ^ (values >> np.uint64(33))
-    return mixed

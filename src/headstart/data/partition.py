@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from headstart.core import seeds
+from headstart.core.arrays import Array
 from headstart.core.errors import SettingError, require
-from headstart.data.examples import Array
 from headstart.data.settings import PartitionSettings
 
 Members = dict[str, Array]

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError
 from headstart.data import features, images, labels, rows, texts
-from headstart.data.examples import Array, Examples, InputKind
+from headstart.data.examples import Examples, InputKind
 from headstart.data.reading import Reading
 from headstart.data.rows import Notes
 from headstart.data.sources import Source

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from headstart.core import seeds
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError
-from headstart.data.examples import Array
 from headstart.data.reading import Reading
 from headstart.data.sources import Source
 from headstart.data.split_names import split_of

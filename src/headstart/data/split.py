@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 
 from headstart.core import seeds
+from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
-from headstart.data.examples import Array
 from headstart.data.federation import Client, Federation
 from headstart.data.partition import Members
 from headstart.data.settings import SplitSettings

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from headstart.data.examples import Array, Examples
+from headstart.core.arrays import Array
+from headstart.data.examples import Examples
 from headstart.data.federation import Client
 from headstart.data.settings import Standardize
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 
 
 def stratified(labels: Array, count: int, rng: np.random.Generator) -> Array:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError
 from headstart.core.ragged import Ragged
 from headstart.data import rows
-from headstart.data.examples import Array
 from headstart.data.reading import Reading
 from headstart.data.sources import Source
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 from headstart.diagnosis.ridge import Ridge, fit_ridge, scale, scale_of
 
 Part = tuple[Array, Array]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ceiling:
     """Mean validation accuracies over clients, all ridge heads on the same frozen features, in [0, 1].
 
@@ -38,6 +38,10 @@ class Ceiling:
     sharing_noise: float
     personalization: float
     personalization_noise: float
+
+
+UNMEASURED = Ceiling(**{field.name: float("nan") for field in fields(Ceiling)})
+"""Of a federation in which no client has validation examples."""
 
 
 def measure_ceiling(train: Sequence[Part], val: Sequence[Part], num_classes: int) -> tuple[Ceiling, Ridge]:
@@ -77,16 +81,22 @@ def _accuracies(train: Part, val: Part, pooled: Ridge, num_classes: int) -> tupl
 
 def _summarize(accuracies: Array) -> Ceiling:
     if not len(accuracies):
-        return Ceiling(*[float("nan")] * 9)
+        return UNMEASURED
     pooled, local, personal = accuracies.T
     shared = personal if personal.mean() > pooled.mean() else pooled
+    gap, noise = _paired(pooled - local)
+    sharing, sharing_noise = _paired(shared - local)
+    personalization, personalization_noise = _paired(personal - pooled)
     return Ceiling(
-        float(pooled.mean()),
-        float(local.mean()),
-        float(personal.mean()),
-        *_paired(pooled - local),
-        *_paired(shared - local),
-        *_paired(personal - pooled),
+        pooled=float(pooled.mean()),
+        local=float(local.mean()),
+        personal=float(personal.mean()),
+        gap=gap,
+        noise=noise,
+        sharing=sharing,
+        sharing_noise=sharing_noise,
+        personalization=personalization,
+        personalization_noise=personalization_noise,
     )
 
 

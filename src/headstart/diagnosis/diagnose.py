@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError
-from headstart.data.examples import Array
+from headstart.core.plain import plain
 from headstart.diagnosis import skew
 from headstart.diagnosis.ceiling import Ceiling, Part, measure_ceiling
 from headstart.diagnosis.predict import STANDARD_SLATE, Prediction, predict
@@ -49,15 +49,9 @@ class Diagnosis:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say; None where nothing could be measured."""
-        return {
-            "label_skew": _plain(self.label_skew),
-            "quantity_skew": _plain(self.quantity_skew),
-            "missing_classes": self.missing_classes,
-            "feature_shift": _plain(self.feature_shift._asdict()),
-            "backbone": _plain(self.backbone),
-            "ceiling": _plain(asdict(self.ceiling)),
-            "prediction": _plain(asdict(self.prediction)),
-        }
+        values = {**asdict(self), "feature_shift": self.feature_shift._asdict()}
+        found: dict[str, Any] = plain(values)
+        return found
 
 
 def diagnose(
@@ -174,12 +168,3 @@ def _check_part(where: str, features: Array, labels: Array, num_classes: int) ->
             f"diagnose: labels must lie in 0 … {num_classes - 1}, got {labels.min()} … {labels.max()} for "
             f"{where}; drop unlabelled examples"
         )
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    def plain(value: Any) -> Any:
-        if isinstance(value, float) and not math.isfinite(value):
-            return None
-        return list(value) if isinstance(value, tuple) else value
-
-    return {name: plain(value) for name, value in values.items()}

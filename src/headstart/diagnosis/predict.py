@@ -26,7 +26,7 @@ STANDARD_SLATE = (
 
 
 @dataclass(frozen=True)
-class Rule:
+class _Rule:
     """When it applies, it says why and which arms to expect, the likeliest first.
 
     Attributes:
@@ -84,14 +84,14 @@ _MOTLEY = (
 
 # The first that applies decides; the last always applies.
 DECIDING = (
-    Rule(
+    _Rule(
         "pFedMoAP (ICLR 2025), table 1: with few examples zero-shot beats local prompt tuning on 2 of 5 data sets",
         lambda signals: signals.too_few,
         reasons.too_few,
         pretrained=("zero-shot", "ridge", "ridge-personal", "finetune-head"),
         scratch=("ridge", "ridge-personal", "local"),
     ),
-    Rule(
+    _Rule(
         "Sorkhei et al. (2025): accuracy on frozen features is the best single predictor of a backbone's "
         "use; Nguyen et al. (ICLR 2023): federated training of the whole network from a pre-trained start",
         lambda signals: signals.no_signal,
@@ -99,49 +99,49 @@ DECIDING = (
         pretrained=("fedavg-finetune", "fedadam-pretrained", "fedavg-pretrained", "finetune-full"),
         scratch=("fedavg-finetune", "fedavg", "local"),
     ),
-    Rule(
+    _Rule(
         _MOTLEY,
         lambda signals: signals.no_validation,
         reasons.no_validation,
         pretrained=("fedavg-finetune", "ridge-personal", "finetune-lp-ft", "finetune-head"),
         scratch=("fedavg-finetune", "ridge-personal", "fedavg", "local"),
     ),
-    Rule(
+    _Rule(
         _FLAMBY,
         lambda signals: not signals.sharing_pays and signals.small,
         reasons.alone,
         pretrained=("finetune-head", "finetune-lp-ft", "finetune-full"),
         scratch=("local", "ridge-personal"),
     ),
-    Rule(
+    _Rule(
         f"{_FLAMBY}; Kumar et al. (ICLR 2022): train the head first, then the network",
         lambda signals: not signals.sharing_pays,
         reasons.alone,
         pretrained=("finetune-lp-ft", "finetune-full", "finetune-head"),
         scratch=("local", "ridge-personal"),
     ),
-    Rule(
+    _Rule(
         f"{_FED3R}; RTFA (Cheng et al. 2021): pull each client's head towards the shared one",
         lambda signals: signals.personalization_pays and signals.small,
         reasons.both,
         pretrained=("ridge-personal", "fedavg-finetune", "finetune-head"),
         scratch=("ridge-personal", "fedavg-finetune", "local"),
     ),
-    Rule(
+    _Rule(
         f"{_MOTLEY}; FedFN's repository: in 6 of 6 settings of CIFAR-100",
         lambda signals: signals.personalization_pays,
         reasons.both,
         pretrained=("fedavg-finetune", "ridge-personal", "finetune-lp-ft"),
         scratch=("fedavg-finetune", "ridge-personal", "local"),
     ),
-    Rule(
+    _Rule(
         _FED3R,
         lambda signals: signals.small,
         reasons.shared,
         pretrained=("ridge", "ridge-personal", "ridge-fedadam", "fedadam-pretrained"),
         scratch=("ridge", "ridge-personal", "fedavg", "local"),
     ),
-    Rule(
+    _Rule(
         "FedCOF (Goswami et al., NeurIPS 2025): a closed-form head before FedAdam gains 2.5 to 9.3 points",
         lambda _signals: True,
         reasons.shared,
@@ -151,19 +151,19 @@ DECIDING = (
 )
 
 EXPLAINING = (
-    Rule(
+    _Rule(
         "FedFN's repository: local training beats plain FedAvg only under strong label skew (58.6 to 36.6 "
         "with 10 of 100 classes per client)",
         lambda signals: signals.skewed,
         reasons.skewed,
     ),
-    Rule(
+    _Rule(
         "pFedMoAP (ICLR 2025), table 3: under feature and label shift local tuning beats FedAvg, 37.0 to "
         "24.5 on DomainNet",
         lambda signals: signals.shifted,
         reasons.shifted,
     ),
-    Rule(
+    _Rule(
         "FedCOF (Goswami et al., NeurIPS 2025): FedAvg reaches 84.7 pre-trained and 37.3 from random "
         "weights (CIFAR-10)",
         lambda signals: signals.pretrained and signals.ridge_accuracy > signals.majority + 0.1,

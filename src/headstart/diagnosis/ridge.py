@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 
 # Relative to features of mean squared length one.
 PENALTIES = tuple(float(penalty) for penalty in np.logspace(-4, 2, 13))
-CHUNK = 4096
 
 
 class Ridge(NamedTuple):
@@ -32,7 +31,9 @@ class Ridge(NamedTuple):
         return classes
 
 
-def fit_ridge(features: Array, labels: Array, num_classes: int, *, towards: Array | None = None) -> Ridge:
+def fit_ridge(
+    features: Array, labels: Array, num_classes: int, *, towards: Array | None = None, chunk: int = 4096
+) -> Ridge:
     """Fit a head, the intercept penalised as the rest.
 
     ``W = (Z'Z + penalty I)^-1 (Z'Y + penalty W0)`` with ``Z = [features, 1]``. Leaving row i out changes its
@@ -45,6 +46,7 @@ def fit_ridge(features: Array, labels: Array, num_classes: int, *, towards: Arra
         towards: ``W0`` ``(d + 1, classes)``, the weights that the penalty pulls to; zero when None. With it,
             an endless penalty is among the choices, and its leave-one-out ignores that ``W0`` may have seen
             the rows.
+        chunk: rows whose residuals are in memory at once.
 
     >>> features = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
     >>> fit_ridge(features, np.array([0, 0, 1, 1]), 2).accuracy
@@ -55,7 +57,9 @@ def fit_ridge(features: Array, labels: Array, num_classes: int, *, towards: Arra
     penalties = PENALTIES if towards is None else (*PENALTIES, float("inf"))
     values, vectors = _decompose(rows)
     turned = vectors.T @ (class_sums(rows, labels, num_classes) - rows.T @ (rows @ start))
-    errors, hits = _leave_one_out(rows, labels, start, values, vectors, turned, penalties)
+    errors, hits = _leave_one_out(
+        rows, labels, start, values=values, vectors=vectors, turned=turned, penalties=penalties, chunk=chunk
+    )
     chosen = int(np.argmin(errors))
     weights = start + vectors @ (turned / (values[:, None] + penalties[chosen]))
     return Ridge(weights, penalties[chosen], float(hits[chosen] / len(labels)))
@@ -95,15 +99,17 @@ def _leave_one_out(
     rows: Array,
     labels: Array,
     start: Array,
+    *,
     values: Array,
     vectors: Array,
     turned: Array,
     penalties: tuple[float, ...],
+    chunk: int,
 ) -> tuple[Array, Array]:
     """Leave-one-out squared errors and right predictions of every penalty, in chunks of rows."""
     errors, hits = np.zeros(len(penalties)), np.zeros(len(penalties))
-    for begin in range(0, len(rows), CHUNK):
-        part, answers = rows[begin : begin + CHUNK], labels[begin : begin + CHUNK]
+    for begin in range(0, len(rows), chunk):
+        part, answers = rows[begin : begin + chunk], labels[begin : begin + chunk]
         basis, base = part @ vectors, part @ start
         targets = np.eye(start.shape[1])[answers]
         for position, penalty in enumerate(penalties):

@@ -11,10 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.core import seeds
-from headstart.data.examples import Array
-
-MAX_DIMENSIONS = 64
-MAX_CLIENTS = 100
+from headstart.core.arrays import Array
 
 
 class Shift(NamedTuple):
@@ -33,23 +30,25 @@ class Shift(NamedTuple):
     class_conditional_expected: float
 
 
-def measure_shift(features: Array, labels: Array, client_of: Array, *, seed: int = 0) -> Shift:
+def measure_shift(features: Array, labels: Array, client_of: Array, *, seed: int = 0, max_clients: int = 100) -> Shift:
     """Measure how the clients' features differ.
 
     Features of more than 64 dimensions are projected on the pool's 64 leading principal components: a
     client's covariance in more dimensions than it has examples says little, and the cost is cubic. Of more
-    than 100 clients, 100 drawn at random are compared with the pool of all.
+    than ``max_clients``, as many drawn at random are compared with the pool of all.
 
     Args:
         features: ``(n, d)`` float.
         labels: ``(n,)`` int.
         client_of: client index of each row ``(n,)`` int.
-        seed: of the random deal behind the expected values.
+        seed: of the random deal behind the expected values, and of the clients drawn.
+        max_clients: most clients to compare.
     """
     projected = project(features)
     generator = seeds.numpy_generator(seed, "diagnosis", "shift")
     one_class = np.zeros_like(labels)
-    some = _some_clients(client_of, generator)
+    present = np.unique(client_of)
+    some = generator.choice(present, min(max_clients, len(present)), replace=False)
     dealt, dealt_within = generator.permutation(client_of), _deal_within(labels, client_of, generator)
     return Shift(
         frechet=_mean_distance(projected, one_class, client_of, some),
@@ -59,7 +58,7 @@ def measure_shift(features: Array, labels: Array, client_of: Array, *, seed: int
     )
 
 
-def project(features: Array, dimensions: int = MAX_DIMENSIONS) -> Array:
+def project(features: Array, dimensions: int = 64) -> Array:
     """Centre features and keep their leading principal components: ``(n, min(d, dimensions))`` float64."""
     centred: Array = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     if centred.shape[1] <= dimensions:
@@ -105,7 +104,6 @@ def _mean_distance(features: Array, labels: Array, client_of: Array, some: Array
         totals[clients] += sizes * distances
         weights[clients] += sizes
     variance = features.var(axis=0).sum()
-    """Mean over clients of the distance from the pool, averaged over classes by their size."""
     measured = weights > 0
     return float((totals[measured] / weights[measured]).mean() / variance) if variance and measured.any() else 0.0
 
@@ -135,11 +133,6 @@ def _shrink(covariance: Array, size: int, pooled: Array) -> Array:
     dimensions = len(pooled)
     shrunk: Array = (size * covariance + dimensions * pooled) / (size + dimensions)
     return shrunk
-
-
-def _some_clients(client_of: Array, generator: np.random.Generator) -> Array:
-    present = np.unique(client_of)
-    return generator.choice(present, min(MAX_CLIENTS, len(present)), replace=False)
 
 
 def _deal_within(labels: Array, client_of: Array, generator: np.random.Generator) -> Array:

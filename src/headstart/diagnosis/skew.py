@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import rel_entr
 
 from headstart.core import seeds
-from headstart.data.examples import Array
-
-SHUFFLES = 20
+from headstart.core.arrays import Array
 
 
 def class_counts(labels: Sequence[Array], num_classes: int) -> Array:
@@ -50,24 +49,27 @@ def jensen_shannon(counts: Array) -> Array:
     >>> jensen_shannon(np.array([[2, 2], [4, 4]])).tolist()
     [0.0, 0.0]
     """
-    shares, pool = _shares(counts), np.broadcast_to(_pool(counts), counts.shape)
+    shares, pool = _shares(counts), _pool(counts)
     middle = (shares + pool) / 2
-    divergence: Array = 0.5 * (_relative_entropy(shares, middle) + _relative_entropy(pool, middle))
-    return np.where(np.isfinite(shares).all(axis=1), np.maximum(divergence, 0.0), np.nan)
+    nats = (rel_entr(shares, middle) + rel_entr(pool, middle)).sum(axis=1) / 2
+    # Rounding leaves shares that are nearly the pool's below zero, where SciPy's own distance is NaN.
+    bits: Array = np.maximum(nats, 0.0) / np.log(2)
+    return bits
 
 
-def chance_variation(counts: Array, *, seed: int = 0) -> float:
+def chance_variation(counts: Array, *, seed: int = 0, shuffles: int = 20) -> float:
     """Mean total variation that clients of these sizes would show if examples were dealt at random.
 
     Small clients look skewed by chance alone: ten examples of ten classes can hardly match the pool.
 
     Args:
         counts: ``(clients, classes)``.
-        seed: of the 20 random deals.
+        seed: of the random deals.
+        shuffles: how many of them.
     """
     sizes, pool = counts.sum(axis=1), counts.sum(axis=0)
     generator = seeds.numpy_generator(seed, "diagnosis", "labels")
-    dealt = [_deal(sizes[sizes > 0], pool, generator) for _ in range(SHUFFLES)]
+    dealt = [_deal(sizes[sizes > 0], pool, generator) for _ in range(shuffles)]
     return float(np.mean([total_variation(counts).mean() for counts in dealt]))
 
 
@@ -103,12 +105,6 @@ def _shares(counts: Array) -> Array:
 def _pool(counts: Array) -> Array:
     pool: Array = counts.sum(axis=0) / max(counts.sum(), 1)
     return pool
-
-
-def _relative_entropy(shares: Array, other: Array) -> Array:
-    ratio = np.divide(shares, other, out=np.ones(shares.shape), where=shares > 0)
-    bits: Array = (np.nan_to_num(shares) * np.log2(ratio)).sum(axis=1)
-    return bits
 
 
 def _deal(sizes: Array, pool: Array, generator: np.random.Generator) -> Array:

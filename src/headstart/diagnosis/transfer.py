@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.core import seeds
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 from headstart.diagnosis.ridge import class_sums
-
-CHUNK = 1024
 
 
 def knn_accuracy(
-    features: Array, labels: Array, *, neighbours: int = 10, max_examples: int = 6000, seed: int = 0
+    features: Array,
+    labels: Array,
+    *,
+    neighbours: int = 10,
+    max_examples: int = 6000,
+    seed: int = 0,
+    chunk: int = 1024,
 ) -> float:
     """Leave-one-out accuracy of the k nearest neighbours by cosine similarity, majority vote.
 
@@ -26,6 +30,7 @@ def knn_accuracy(
         neighbours: k; fewer where there are fewer examples.
         max_examples: largest number of examples compared.
         seed: of that part.
+        chunk: examples whose similarities are in memory at once.
 
     Returns:
         In [0, 1]; NaN for fewer than two examples.
@@ -42,9 +47,8 @@ def knn_accuracy(
     unit = features.astype(np.float32)
     unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     neighbours = min(neighbours, len(unit) - 1)
-    chunks = range(0, len(unit), CHUNK)
-    hits = sum(_knn_hits(unit, labels, np.arange(begin, min(begin + CHUNK, len(unit))), neighbours) for begin in chunks)
-    return hits / len(unit)
+    parts = np.split(np.arange(len(unit)), range(chunk, len(unit), chunk))
+    return sum(_knn_hits(unit, labels, part, neighbours) for part in parts) / len(unit)
 
 
 def logme(features: Array, labels: Array, num_classes: int) -> float:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from headstart.adapt.protocol import Adapt, remembers
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
 from headstart.core.seeds import Key
 from headstart.core.trees import Params, Tree
-from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.engine.clients import Clients
 from headstart.engine.features.activations import Activations

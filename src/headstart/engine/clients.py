@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.arrays import Array
 from headstart.core.seeds import Key
 from headstart.core.trees import Params
-from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.engine.features.activations import Activations
 from headstart.engine.grams import Grams

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.errors import ClientError
-from headstart.core.seeds import derive, numpy_generator
+from headstart.core.seeds import derive, mix, numpy_generator, uniform
 from headstart.core.trees import Tree
-from headstart.data.examples import Array
 from headstart.engine.clients import Clients
-from headstart.engine.order import mix, uniform
 from headstart.engine.privates import PrivateStore
 from headstart.engine.protocol import Chunk, Failure
 from headstart.engine.received import Exclusion, Federated, Traffic

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 from headstart.engine.rows import MANY, RowTable
 from headstart.models.model import Model
 from headstart.training.client_data import Passes

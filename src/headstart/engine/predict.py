@@ -11,8 +11,8 @@ from torch import Tensor
 
 from headstart.adapt.protocol import Remembers
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.trees import Params, Tree
-from headstart.data.examples import Array
 from headstart.engine.features.activations import Activations
 from headstart.engine.features.padding import split
 from headstart.engine.rows import take

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.trees import Tree
-from headstart.data.examples import Array
 from headstart.data.federation import Client
 
 

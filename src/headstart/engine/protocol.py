@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import torch
 
+from headstart.core.arrays import Array
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
-from headstart.data.examples import Array
 from headstart.engine.clients import Clients
 from headstart.engine.privates import Privates
 from headstart.models.model import Model

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
-from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.data.roster import Roster
 from headstart.engine.clients import Clients

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 from headstart.data.federation import Client
 from headstart.engine.features.activations import Activations
 from headstart.engine.features.padding import Inputs

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.evidence.metrics import Array
+from headstart.core.arrays import Array
 
 
 class Resample(NamedTuple):

@@ -9,8 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.evidence.bootstrap import Resample, interval, mean_draws, resample
-from headstart.evidence.metrics import LOWER_IS_BETTER, Array
+from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.scores import Scores, Summary, share_hurt, summarize
 
 Status = Literal["candidate", "oracle", "ruled out", "incomplete", "not run"]

@@ -7,13 +7,12 @@ accuracy, balanced accuracy and F1 need no more.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError, SettingError, nearest
-
-Array = np.ndarray[Any, Any]
+from headstart.core.plain import finite
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error")
 LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})
@@ -112,7 +111,7 @@ def run_metrics(
         "worst_decile": sign * low_quantile(worst, 0.1),
         "worst_client": sign * low_quantile(worst, 0.0),
     }
-    return {name: value if np.isfinite(value) else None for name, value in found.items()}
+    return {name: finite(value) for name, value in found.items()}
 
 
 def nan_mean(values: Array) -> float:

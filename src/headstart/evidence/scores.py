@@ -8,8 +8,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
-from headstart.evidence.metrics import Array, low_quantile, nan_mean, nan_means
+from headstart.evidence.metrics import low_quantile, nan_mean, nan_means
+
+COLUMNS = ("arm", "seed", "client", "seen", "split", "metric", "value")
+"""Columns of ``clients.parquet``, one row per score, in order."""
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -84,8 +88,7 @@ def from_rows(
     """Gather one metric from long-format rows.
 
     Args:
-        rows: mappings with keys arm, seed, client, seen, split, metric, value, as ``clients.parquet`` has
-            them.
+        rows: mappings with the keys ``COLUMNS``, as ``clients.parquet`` has them.
         metric: which metric to keep.
         split: which split to keep.
         arms: arms to keep, in this order; all, in order of appearance, when None. A name without rows is all

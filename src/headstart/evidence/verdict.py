@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from headstart.core.errors import DataError
+from headstart.core.plain import finite, plain
 from headstart.evidence import wording
 from headstart.evidence.bootstrap import interval
 from headstart.evidence.contest import Contest, Effect
@@ -101,7 +102,8 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say, without NaN."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        found: dict[str, Any] = plain(asdict(self))
+        return found
 
 
 def decide(
@@ -173,7 +175,7 @@ def decide(
         min_effect=min_effect,
         confidence=confidence,
         baseline=baseline,
-        effect=_or_none(effect.gap),
+        effect=finite(effect.gap),
         interval=_pair(effect.low, effect.high),
         probability_best=contest.probability_best(),
         nearest=_nearest(contest, recommended),
@@ -217,14 +219,14 @@ def _nearest(contest: Contest, recommended: str | None) -> dict[str, Any] | None
 def _hurt(contest: Contest, local: str, keep: Mapping[str, str]) -> dict[str, dict[str, float | None]]:
     def shares(arm: str) -> dict[str, float | None]:
         references = {"local": local, "keep": keep.get(arm, "zero-shot")}
-        return {name: _or_none(contest.hurt(arm, reference)) for name, reference in references.items()}
+        return {name: finite(contest.hurt(arm, reference)) for name, reference in references.items()}
 
     return {arm: shares(arm) for arm in contest.scores.arms}
 
 
 def _every_client(scores: Scores) -> dict[str, dict[str, float | None]]:
     def means(client: int) -> dict[str, float | None]:
-        return {arm: _or_none(nan_mean(scores.of(arm)[:, client])) for arm in scores.arms}
+        return {arm: finite(nan_mean(scores.of(arm)[:, client])) for arm in scores.arms}
 
     return {name: means(position) for position, name in enumerate(scores.clients)}
 
@@ -234,27 +236,15 @@ def _table(contest: Contest, baseline: str, unseen: Scores) -> dict[str, ArmScor
         effect = _effect(contest, arm, baseline)
         return ArmScore(
             status=contest.status(arm),
-            **{name: _or_none(value) for name, value in contest.summaries[arm]._asdict().items()},
+            **{name: finite(value) for name, value in contest.summaries[arm]._asdict().items()},
             interval=_pair(*interval(contest.draws[arm], contest.confidence)),
-            unseen_mean=_or_none(nan_mean(unseen.of(arm))),
-            effect=_or_none(effect.gap),
+            unseen_mean=finite(nan_mean(unseen.of(arm))),
+            effect=finite(effect.gap),
             effect_interval=_pair(effect.low, effect.high),
         )
 
     return {arm: row(arm) for arm in contest.scores.arms}
 
 
-def _or_none(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
 def _pair(low: float, high: float) -> Pair | None:
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.evidence.contest import Contest, Effect
-from headstart.evidence.metrics import Array, nan_mean
+from headstart.evidence.metrics import nan_mean
 from headstart.evidence.scores import Scores
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from headstart.core.arrays import Array
 from headstart.core.errors import ModelError, SettingError, require
 from headstart.core.version import __version__
-from headstart.data.examples import Array
 from headstart.evidence.metrics import pooled_metrics
 from headstart.export.finished import Finished, open_finished
 from headstart.export.onnx_files import EXTRA, open_network, write_float, write_integers

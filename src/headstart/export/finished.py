@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.arrays import Array
 from headstart.core.cache import cache_folder
 from headstart.core.errors import SettingError, nearest
 from headstart.core.progress import Silent
 from headstart.core.trees import Params
-from headstart.data.examples import Array
 from headstart.engine.predict import features_of
 from headstart.models.model import Model
 from headstart.study.lab import Lab

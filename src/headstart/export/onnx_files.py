@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.core.arrays import Array
 from headstart.core.errors import require
-from headstart.data.examples import Array
 from headstart.engine.features.folding import find_pairs, fold, frozen_part
 from headstart.models.model import Model
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headstart.core.plain import finite
 from headstart.report.run import Json, Run
-from headstart.report.units import finite
 
 
 @dataclass(frozen=True)

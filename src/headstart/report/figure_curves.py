@@ -7,11 +7,11 @@ from typing import Any
 
 import altair as alt
 
+from headstart.core.plain import finite
 from headstart.report.charts import at, colour, finish, inline, label_width, spread
 from headstart.report.palette import OTHERS, ROLE_COLOUR
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows
-from headstart.report.units import finite
 
 DASHES = ([1, 0], [1, 0], [5, 3], [2, 2], [7, 3, 2, 3], [5, 3])
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.plain import finite
 from headstart.report.run import Json, Run
 from headstart.report.summary import recommended
-from headstart.report.units import DASH, MISSING, Metric, finite, number
+from headstart.report.units import DASH, MISSING, Metric, number
 from headstart.report.views import KeyNumber
 
 

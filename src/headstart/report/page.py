@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from headstart.core.plain import finite
+from headstart.evidence.contest import FEW_CLIENTS
 from headstart.report import findings, units, views
 from headstart.report.depth import depths
 from headstart.report.devices import device_tables
@@ -46,7 +48,7 @@ def _environment() -> Any:
         "energy": units.energy,
         "slug": slug,
         "number": units.number,
-        "finite": units.finite,
+        "finite": finite,
     }
     environment.tests["match_start"] = str.startswith
     return environment
@@ -69,7 +71,7 @@ def _context(run: Run) -> dict[str, Any]:
         "figures": drawings(run),
         "devices": device_tables(run),
         "few": views.is_few(run, len(clients)),
-        "matrix": _matrix(run) if 0 < len(clients) <= views.FEW_CLIENTS else (),
+        "matrix": _matrix(run) if 0 < len(clients) <= FEW_CLIENTS else (),
         "worst_hit": views.worst_hit(clients),
         "show": _shown(rows),
         **_sections(run, rows),

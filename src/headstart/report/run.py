@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 
 from headstart.core.errors import DataError
 from headstart.core.files import read_json_lines
-from headstart.evidence.scores import Scores, from_rows
+from headstart.evidence.scores import COLUMNS, Scores, from_rows
 
 Json = Mapping[str, Any]
-
-COLUMNS = ("arm", "seed", "client", "seen", "split", "metric", "value")
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.core.plain import finite
 from headstart.evidence.metrics import nan_means
 from headstart.evidence.scores import Scores
 from headstart.report.run import Json, Run
-from headstart.report.units import Metric, finite
+from headstart.report.units import Metric
 
 NOTHING = "nothing"
 

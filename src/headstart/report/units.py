@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.core import units
+from headstart.core.plain import finite
 from headstart.evidence.metrics import LOWER_IS_BETTER
 
 DASH = "\N{EN DASH}"
@@ -104,24 +105,13 @@ class Metric:
         return f"{self.value(low).rstrip('%')}{DASH}{self.value(high).rstrip('%')}"
 
 
-def finite(x: Any) -> float | None:
-    """The number, or None where it is missing, NaN or infinite.
-
-    >>> finite(2), finite(float("nan")), finite("many")
-    (2.0, None, None)
-    """
-    if isinstance(x, bool) or not isinstance(x, (int, float)) or not math.isfinite(x):
-        return None
-    return float(x)
-
-
 def size(x: Any) -> str:
     """Write bytes, decimal units.
 
     >>> size(0), size(44_700_000).split()
     ('0', ['44.7', 'MB'])
     """
-    return _scaled(x, ("B", "kB", "MB", "GB", "TB", "PB"))
+    return _scaled(x, units.BYTES)
 
 
 def operations(x: Any) -> str:
@@ -150,18 +140,11 @@ def share(x: Any) -> str:
 def duration(seconds: Any) -> str:
     """Write a time.
 
-    >>> duration(0.0042), duration(4.2), duration(150), duration(7300)
-    ('4.2 ms', '4.2 s', '2.5 min', '2.0 h')
+    >>> duration(4.2), duration(None) == MISSING
+    ('4.2 s', True)
     """
     number = finite(seconds)
-    if number is None:
-        return MISSING
-    if 0 < number < 0.05:
-        return f"{1000 * number:.2g} ms"
-    for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min")):
-        if number < limit:
-            return f"{number / divisor:.1f} {unit}"
-    return f"{number / 3600:.1f} h"
+    return MISSING if number is None else units.duration(number)
 
 
 def energy(joules: Any) -> str:
@@ -186,13 +169,12 @@ def number(x: Any, digits: int = 3) -> str:
     return MISSING if value is None else f"{value:.{digits}f}".replace("-", MINUS)
 
 
-def _scaled(x: Any, units: tuple[str, ...]) -> str:
+def _scaled(x: Any, names: tuple[str, ...]) -> str:
     value = finite(x)
     if value is None:
         return MISSING
     if value == 0:
         return "0"
-    step = min(int(math.log10(max(value, 1)) / 3 + 1e-9), len(units) - 1)
-    scaled = value / 1000**step
-    digits = 0 if step == 0 or scaled >= 99.95 else 1
-    return f"{scaled:.{digits}f}\N{NO-BREAK SPACE}{units[step]}"
+    number, unit = units.scaled(value, names)
+    digits = 0 if unit == names[0] or number >= 99.95 else 1
+    return f"{number:.{digits}f}\N{NO-BREAK SPACE}{unit}"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headstart.evidence.contest import FEW_CLIENTS
 from headstart.report.run import Run
 from headstart.report.summary import ArmRow, ClientRow, pair, recommended
 from headstart.report.units import MISSING, Metric, share, size
-
-FEW_CLIENTS = 6
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import write_text
+from headstart.core.plain import plain
 from headstart.report import findings, views
 from headstart.report.devices import DeviceArm, device_tables
 from headstart.report.page import to_html
@@ -64,8 +64,8 @@ def to_json(run: Run) -> dict[str, Any]:
         "hashes": dict(findings.hashes(run)),
         "settings": run.study_text,
     }
-    plain: dict[str, Any] = _plain(value)
-    return plain
+    said: dict[str, Any] = plain(value)
+    return said
 
 
 def to_markdown(run: Run) -> str:
@@ -179,14 +179,6 @@ def table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _json_text(run: Run) -> str:

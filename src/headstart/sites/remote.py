@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.core.arrays import Array
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree, stack
-from headstart.data.examples import Array
 from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.sites.checks import Expected, refused
 from headstart.sites.server import Server

@@ -13,6 +13,7 @@ import torch
 from headstart.core import trees
 from headstart.core.errors import ClientError
 from headstart.core.files import write_json
+from headstart.core.plain import finite
 from headstart.core.trees import Tree, num_bytes
 from headstart.models.model import cut_at
 from headstart.sites.arms import send_start
@@ -66,11 +67,11 @@ def run_probe(server: Server, *, secure: bool = False, noise: float = 0.0, bound
         "scores": scores,
         "skew": None if secure else probe.skew(np.stack([r.tree["train/counts"].numpy() for r in found.values()])),
         "shift": None if secure else probe.shift([reply.tree for reply in found.values()]),
-        "logme": _finite(solved.logme),
+        "logme": finite(solved.logme),
         "penalty": solved.penalty,
         "bytes_up": max(reply.num_bytes for reply in found.values()),
         "bytes_down": num_bytes(solved.heads),
-        "epsilon": _finite(epsilon(min(float(reply.values.get("noise", 0)) for reply in found.values()))),
+        "epsilon": finite(epsilon(min(float(reply.values.get("noise", 0)) for reply in found.values()))),
         "delta": DELTA,
         "left_out": told,
         "seconds": time.monotonic() - begin,
@@ -85,10 +86,6 @@ def _answers(server: Server, replies: Iterable[Reply], told: dict[str, str]) -> 
     named = {server.name_of(reply.site): reply for reply in replies}
     told |= {name: reply.error for name, reply in named.items() if reply.error}
     return {name: reply for name, reply in named.items() if not reply.error}
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def _check_sums(found: Mapping[str, Reply], told: Mapping[str, str], asked: int, secure: bool) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, DataError, SettingError
 from headstart.core.trees import Tree
 from headstart.data.central import read_central
-from headstart.data.examples import Array, Examples
+from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
+from headstart.data.labels import class_order
 from headstart.data.sources import open_source
 from headstart.engine.ways.serial import Serial
 from headstart.sites.messages import Ask, Kind, Reply, Request
@@ -139,7 +141,7 @@ def _lab(file: StudyFile, said: Sequence[Mapping[str, Any]]) -> Lab:
     ((kind, shape, columns),) = kinds
     if kind == "text":
         raise SettingError("data.text: texts are not served by a real federation yet; run the study in a simulation")
-    classes = file.data.classes or tuple(sorted({name for one in said for name in one["classes"]}, key=_natural))
+    classes = file.data.classes or tuple(sorted({name for one in said for name in one["classes"]}, key=class_order))
     inputs = np.zeros((0, *shape), np.uint8 if kind == "image" else np.float32)
     empty = Examples(kind, inputs, np.zeros(0, np.int64), [], classes, columns)
     central = None
@@ -148,10 +150,6 @@ def _lab(file: StudyFile, said: Sequence[Mapping[str, Any]]) -> Lab:
         central, _ = read_central(source, file.data, file.data.central, empty)
     federation = with_tokens(Federation(empty, _clients(said), central), file.model)
     return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype])
-
-
-def _natural(name: str) -> tuple[int, int | str]:
-    return (0, int(name)) if name.isdigit() else (1, name)
 
 
 def _clients(said: Sequence[Mapping[str, Any]]) -> list[Client]:

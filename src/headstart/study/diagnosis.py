@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 from headstart.data.federation import Client
 from headstart.diagnosis import Diagnosis, diagnose
 from headstart.engine.predict import features_of

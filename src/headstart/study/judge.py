@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.core.content import hash_json
 from headstart.core.files import write_json
-from headstart.evidence.scores import Scores, from_rows
+from headstart.evidence.scores import COLUMNS, Scores, from_rows
 from headstart.evidence.verdict import Verdict, decide, prediction_held
 from headstart.study.diagnosis import predicted_arm
-from headstart.study.run.records import COLUMNS
 from headstart.study.written.arms import ArmSpec
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from headstart.core.arrays import Array
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.trees import Params, map_tree
 from headstart.data import resplit
-from headstart.data.examples import Array, Examples
+from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.engine.clients import OneClient
 from headstart.engine.features.activations import Activations, Progress

@@ -16,14 +16,17 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises:
         SettingError: another process holds it.
     """
-    import fcntl
+    from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SettingError(
-                f"--out: another process is running a study in '{folder}'; wait for it, or give another folder"
-            ) from None
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SettingError(
+            f"--out: another process is running a study in '{folder}'; wait for it, or give another folder"
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()

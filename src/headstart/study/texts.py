@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import ModelError
 from headstart.core.ragged import Ragged
-from headstart.data.examples import Array, Examples
+from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.data.near_duplicates import near_duplicates
 from headstart.models.checkpoints.images import TEXTS

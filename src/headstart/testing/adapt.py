@@ -10,8 +10,8 @@ import torch
 
 from headstart.adapt.protocol import Adapt
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.trees import Params, Tree
-from headstart.data.examples import Array
 from headstart.data.federation import Client
 from headstart.engine.adaptation import Evaluation, adapt_and_predict
 from headstart.engine.clients import Clients

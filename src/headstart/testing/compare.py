@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.machine import can_fork
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
-from headstart.data.examples import Array
 from headstart.engine.clients import ManyClients
 from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
 from headstart.engine.ways.fleet import Fleet

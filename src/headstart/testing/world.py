@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from headstart.core.arrays import Array
 from headstart.core.trees import Params
-from headstart.data.examples import Array, Examples
+from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.engine.features.activations import Activations
 from headstart.engine.protocol import Engine

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 from headstart.engine.features.distinct import Distinct, distinct_rows, every_row
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError
-from headstart.data.examples import Array
 from headstart.data.sources.source import Source
 
 

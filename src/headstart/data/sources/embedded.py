@@ -12,7 +12,7 @@ import pyarrow as pa
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from headstart.core import seeds
-from headstart.data.examples import Array
+from headstart.core.arrays import Array
 from headstart.data.sources.source import Source
 
 FORM_STARTS = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 1667)

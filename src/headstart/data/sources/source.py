@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
-from headstart.data.examples import Array
 
 
 @dataclass(frozen=True, eq=False)

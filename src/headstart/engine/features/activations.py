@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.arrays import Array
 from headstart.core.content import hash_json
 from headstart.core.files import CACHE_BYTES, evict
 from headstart.core.machine import threads
 from headstart.core.ragged import Ragged
-from headstart.data.examples import Array, Examples
+from headstart.data.examples import Examples
 from headstart.engine.features.distinct import Distinct, distinct_rows, every_row
 from headstart.engine.features.extraction import CPU, Pass, Recipe, all_cores, build, choose
 from headstart.engine.features.padding import Inputs, RaggedTensor

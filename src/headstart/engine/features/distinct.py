@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.core.arrays import Array
+from headstart.core.content import fingerprint
 from headstart.core.ragged import places as positions
-from headstart.data.examples import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +55,10 @@ def distinct_rows(inputs: Iterable[Array]) -> Distinct:
     (array([0, 1]), (array([0, 2, 1]), array([0, 0, 1])))
     """
     seen: dict[bytes, int] = {}
-    contents = np.array([seen.setdefault(_digest(row), len(seen)) for row in inputs], dtype=np.int64)
+    hashes = (fingerprint(np.ascontiguousarray(row).data) for row in inputs)
+    contents = np.array([seen.setdefault(content, len(seen)) for content in hashes], dtype=np.int64)
     if len(seen) == len(contents):
         return every_row(len(contents))
     rows = np.argsort(contents, kind="stable")
     starts = np.searchsorted(contents[rows], np.arange(len(seen) + 1))
     return Distinct(rows[starts[:-1]], rows, starts)
-
-
-def _digest(row: Array) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.arrays import Array
 from headstart.core.machine import num_cores
-from headstart.data.examples import Array
 from headstart.engine.features.distinct import Distinct
 from headstart.engine.features.folding import find_pairs, fold, frozen_part, largest_map, lay_channels_last
 from headstart.models.model import Model

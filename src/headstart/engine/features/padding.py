@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.core.ragged import Array, Ragged
+from headstart.core.arrays import Array
+from headstart.core.ragged import Ragged
 
 PADDING = -1
 """Stands in the place of a token where there is none."""

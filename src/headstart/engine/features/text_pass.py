@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.arrays import Array
 from headstart.core.ragged import places
-from headstart.data.examples import Array
 from headstart.engine.features.distinct import Distinct
 from headstart.engine.features.padding import RaggedTensor, batch_of_texts
 from headstart.models.network import Network

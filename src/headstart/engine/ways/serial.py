@@ -7,9 +7,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
-from headstart.data.examples import Array
 from headstart.engine.protocol import Chunk, Failure, Job, chunk_of, failure_of
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
-from headstart.data.examples import Array
 from headstart.engine.protocol import Chunk, Failure, Job, chunk_of
 from headstart.engine.ways.serial import OneByOne
 

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.machine import threads
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
-from headstart.data.examples import Array
 from headstart.engine.protocol import Chunk, Failure, Job, failure_of
 from headstart.engine.ways.serial import OneByOne
 from headstart.engine.ways.shared_memory import Slots

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, SettingError
 from headstart.core.files import read_json
-from headstart.data.examples import Array, Examples
+from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.settings import DataSettings
 from headstart.sites.flower.keys import make_keys

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from headstart.adapt.personal_ridge import PENALTIES, PersonalRidge
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.trees import Tree, part
-from headstart.data.examples import Array
 from headstart.diagnosis.transfer import logme_from_sums
 from headstart.evidence.bootstrap import interval
 from headstart.evidence.contest import FEW_CLIENTS

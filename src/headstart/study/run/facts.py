@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
+from headstart.core.plain import finite
 from headstart.core.trees import Tree, part
-from headstart.data.examples import Array
 from headstart.data.federation import Federation
 from headstart.engine.adaptation import Evaluation
 from headstart.engine.received import Exclusion, Federated, Traffic
@@ -31,18 +32,13 @@ def evaluation_facts(
         if not len(owner):
             continue
         each = client_metrics(labels[np.concatenate(parts)], np.concatenate(found), owner, len(parts))
-        metrics[view] = {name: [plain(v) for v in values] for name, values in each.items()}
+        metrics[view] = {name: [finite(v) for v in values] for name, values in each.items()}
         some = [i for i in seen if len(parts[i])]
         if some:
             together = labels[np.concatenate([parts[i] for i in some])]
             pooled[view] = pooled_metrics(together, np.concatenate([found[i] for i in some]))
     excluded = [asdict(exclusion) for exclusion in evaluation.excluded]
     return {"metrics": metrics, "pooled": pooled, "excluded": excluded}
-
-
-def plain(value: float) -> float | None:
-    """Return a float that JSON can say; None for NaN."""
-    return float(value) if np.isfinite(value) else None
 
 
 def pack(federated: Federated) -> tuple[dict[str, Any], Tree]:

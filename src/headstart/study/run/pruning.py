@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import HeadstartError
-from headstart.data.examples import Array
 from headstart.data.federation import Federation
 from headstart.evidence.metrics import LOWER_IS_BETTER, pooled_metrics
 

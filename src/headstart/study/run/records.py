@@ -14,12 +14,10 @@ from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts
 from headstart.data.federation import Federation
 from headstart.evidence.metrics import run_metrics
+from headstart.evidence.scores import COLUMNS
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import Trunk
 from headstart.study.written.arms import ArmSpec
-
-COLUMNS = ("arm", "seed", "client", "seen", "split", "metric", "value")
-"""Columns of ``clients.parquet``, in order."""
 
 METRICS_KEPT = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "num_examples")
 
