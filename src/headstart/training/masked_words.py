@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from headstart.core.ragged import Array, Ragged
+from headstart.core.arrays import Array
+from headstart.core.ragged import Ragged
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.trees import Params
 from headstart.models.checkpoints.masked import MaskedBatch, Texts, masked_gradient, masked_loss, masker
