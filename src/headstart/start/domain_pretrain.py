@@ -18,6 +18,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from headstart.core.errors import SettingError
+from headstart.core.progress import Tell
 from headstart.core.ragged import Ragged
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.trees import Params
@@ -25,7 +26,7 @@ from headstart.models.checkpoints.masked import MaskedBatch, Texts, masked_gradi
 from headstart.models.model import Trainable
 from headstart.models.network import Network
 from headstart.start.pretrained import fit_head
-from headstart.start.protocol import Build, Pool, Tell, silent
+from headstart.start.protocol import Build, Pool, silent
 from headstart.training.descent import descend
 from headstart.training.local import LocalTraining
 

@@ -16,11 +16,12 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from headstart.core.errors import SettingError
+from headstart.core.progress import Tell
 from headstart.core.trees import Params
 from headstart.models.model import Model, Trainable, cut_at, weighted_loss
 from headstart.models.network import Network
 from headstart.models.registry import new_head
-from headstart.start.protocol import Build, Pool, Tell, silent
+from headstart.start.protocol import Build, Pool, silent
 from headstart.training.client_data import ClientData, Passes
 from headstart.training.descent import descend
 from headstart.training.local import LocalTraining

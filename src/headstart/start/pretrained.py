@@ -13,11 +13,12 @@ from typing import ClassVar
 
 from pydantic import PositiveInt
 
+from headstart.core.progress import Tell
 from headstart.core.trees import Params
 from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.start.pretrain import train_until_stale
-from headstart.start.protocol import Build, Pool, Tell, silent
+from headstart.start.protocol import Build, Pool, silent
 from headstart.training.local import LocalTraining
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from headstart.core.progress import Tell
 from headstart.core.trees import Params
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.network import Network
@@ -18,10 +18,6 @@ class Build(Protocol):
     def __call__(self, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
         """Return a skeleton and first weights: random, or a checkpoint's with a new head."""
         ...
-
-
-Tell = Callable[[str], None]
-"""Told in a few words how far a start is."""
 
 
 def silent(text: str) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from headstart.core.progress import Tell
 from headstart.core.seeds import torch_generator
 from headstart.core.trees import Params
 from headstart.models.network import Network
-from headstart.start.protocol import Build, Pool, Tell, silent
+from headstart.start.protocol import Build, Pool, silent
 
 
 @dataclass(frozen=True, kw_only=True)
