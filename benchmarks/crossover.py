@@ -25,8 +25,7 @@ from headstart.data.federation import Federation
 from headstart.engine.ways.fleet import Fleet
 from headstart.models.spec import ModelSpec
 from headstart.study.lab import Lab
-from headstart.study.plan import Plan
-from headstart.study.study import run_study
+from headstart.study.study import Study
 from headstart.study.texts import with_tokens
 from headstart.study.written.load import parse_study
 
@@ -112,7 +111,7 @@ def scores_of(lab: Lab, federation: Federation, draw: int) -> dict[str, np.ndarr
     small = Lab(federation, lab.spec, lab.engine, cache=lab.cache, global_test_examples=0)
     small.__dict__["activations"] = lab.activations
     with tempfile.TemporaryDirectory() as folder:
-        run_study(Plan(file.settings, small, file.arms, {}, ()), Path(folder))
+        Study.open(file, lab=small).run(folder)
         return _read(Path(folder) / "clients.parquet")
 
 

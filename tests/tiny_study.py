@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from pyarrow import parquet
 
-from headstart.study.open import open_plan
-from headstart.study.study import Outcome, Plan, run_study
-from headstart.study.written.load import load_study
+from headstart.study.study import Outcome, Study
 
 FEDAVG = """
 start = "random"
@@ -86,9 +84,9 @@ def write_study(folder: Path, **changes: object) -> Path:
     return path
 
 
-def open_tiny(folder: Path, **changes: object) -> Plan:
+def open_tiny(folder: Path, **changes: object) -> Study:
     """Open the study; arguments as ``study_text``."""
-    return open_plan(load_study(write_study(folder, **changes)))
+    return Study.load(write_study(folder, **changes))
 
 
 def run_tiny(
@@ -99,7 +97,7 @@ def run_tiny(
     **changes: object,
 ) -> Outcome:
     """Run the study into ``folder/out``."""
-    return run_study(open_tiny(folder, **changes), folder / "out", only_arms=only_arms, only_seeds=only_seeds)
+    return open_tiny(folder, **changes).run(folder / "out", arms=only_arms, seeds=only_seeds)
 
 
 def read_records(out: Path) -> list[dict[str, Any]]:

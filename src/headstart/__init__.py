@@ -15,21 +15,22 @@ if TYPE_CHECKING:
     from headstart.data import from_arrays, open_federation
     from headstart.data.federation import Client, Federation
     from headstart.evidence.verdict import Verdict
-    from headstart.study.api import Arm, Result, Study, run
-    from headstart.study.study import run_study
+    from headstart.study.api import Result, run
+    from headstart.study.study import Outcome, Study
+    from headstart.study.written.arms import Arm
 
 _HOMES = {
-    "Arm": "headstart.study.api",
+    "Arm": "headstart.study.written.arms",
     "Client": "headstart.data.federation",
     "Federation": "headstart.data.federation",
     "HeadstartError": "headstart.core.errors",
+    "Outcome": "headstart.study.study",
     "Result": "headstart.study.api",
-    "Study": "headstart.study.api",
+    "Study": "headstart.study.study",
     "Verdict": "headstart.evidence.verdict",
     "from_arrays": "headstart.data",
     "open_federation": "headstart.data",
     "run": "headstart.study.api",
-    "run_study": "headstart.study.study",
 }
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Client",
     "Federation",
     "HeadstartError",
+    "Outcome",
     "Result",
     "Study",
     "Verdict",
@@ -44,7 +46,6 @@ __all__ = [
     "from_arrays",
     "open_federation",
     "run",
-    "run_study",
 ]
 
 

@@ -6,7 +6,7 @@ from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
 from headstart.models.lora import Lora
 from headstart.study.run.tuning import trial_stages
-from headstart.study.written.arms import StageSpec, build_stage
+from headstart.study.written.arms import Stage
 from headstart.testing.world import open_world
 from headstart.training.local import LocalTraining
 
@@ -28,8 +28,8 @@ def test_a_mixture_lies_on_the_way_from_what_was_received_to_what_was_trained() 
 
 @pytest.mark.parametrize("weight", [0.5, 0.8, 1.0])
 def test_tuning_never_leaves_the_way(weight: float) -> None:
-    stages = trial_stages("adapt", StageSpec("lora_mix", {"weight": weight}), 32, 0)
-    drawn = [float(build_stage("adapt", stage).weight) for stage in stages]
+    stages = trial_stages(Stage("adapt", "lora_mix", {"weight": weight}), 32, 0)
+    drawn = [float(stage.build().weight) for stage in stages]
     assert min(drawn) >= weight / 2
     assert max(drawn) <= 1
     assert len(set(drawn)) == 32

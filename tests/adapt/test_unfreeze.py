@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from headstart.adapt import METHODS, Everything, Finetune, Unfreeze
+from headstart.adapt import Everything, Finetune, Unfreeze
 from headstart.engine.clients import OneClient
 from headstart.models.model import cut_at
 from headstart.study.run.tuning import ranges, trial_stages
-from headstart.study.written.arms import StageSpec
+from headstart.study.written.arms import Stage
 from headstart.testing.world import open_world
 
 
@@ -40,7 +40,7 @@ def test_every_block_is_full_fine_tuning(epochs: int) -> None:
 
 
 def test_tuning_tries_every_depth_up_to_the_deepest() -> None:
-    stages = trial_stages("adapt", StageSpec("unfreeze", {"deepest": 3}), 40, 0)
+    stages = trial_stages(Stage("adapt", "unfreeze", {"deepest": 3}), 40, 0)
     assert {stage.settings.get("depth", 0) for stage in stages} == {0, 1, 2, 3}
-    found = ranges(METHODS["unfreeze"], StageSpec("unfreeze", {"weight_decay": 0.01}))
+    found = ranges(Stage("adapt", "unfreeze", {"weight_decay": 0.01}))
     assert set(found) == {"depth", "epochs", "client_lr", "weight_decay"}

@@ -21,9 +21,7 @@ from headstart.core.registry import Entry
 from headstart.engine.rounds import run_rounds
 from headstart.federate import FedAvg
 from headstart.federate.sharing import OwnHead
-from headstart.study.open import open_plan
-from headstart.study.study import run_study
-from headstart.study.written.load import load_study
+from headstart.study.study import Study
 from headstart.testing import FEDERATE_CHECKS, check_federate, open_world
 from headstart.testing.federate import FederateCheck
 
@@ -147,7 +145,7 @@ def test_private_state_survives_a_whole_study(tmp_path: Path, page: ModuleType) 
     (tmp_path / "fedper.toml").write_text(STUDY)
 
     def run() -> list[dict[str, Any]]:
-        outcome = run_study(open_plan(load_study(tmp_path / "fedper.toml")), tmp_path / "out")
+        outcome = Study.load(tmp_path / "fedper.toml").run(tmp_path / "out")
         assert not outcome.stopped
         return read_json_lines(tmp_path / "out" / "records.jsonl")
 

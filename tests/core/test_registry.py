@@ -62,7 +62,7 @@ def test_integers_count_as_floats_but_nothing_else_is_converted() -> None:
         ({"round": 3}, "round: unknown setting; did you mean 'rounds'"),
         ({"local": Steps()}, "local: unknown setting"),
         ({"beta": 0.5}, "beta: unknown setting"),
-        ({"rounds": 0}, "rounds: input should be greater than 0, received 0"),
+        ({"rounds": 0}, "rounds: must be greater than 0, received 0"),
         ({"rounds": "3"}, "rounds: .*, received '3'"),
         ({"rounds": True}, "rounds: .*, received True"),
         ({"rounds": 2.0}, r"rounds: .*, received 2\.0"),

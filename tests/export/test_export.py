@@ -14,10 +14,7 @@ from headstart.engine.order import keyed_order
 from headstart.export import bundle as module
 from headstart.export import export_arm
 from headstart.export.finished import open_finished
-from headstart.study.open import open_plan
-from headstart.study.study import run_study
-from headstart.study.written.arms import build_stage
-from headstart.study.written.load import load_study
+from headstart.study.study import Study
 
 pytest.importorskip("onnx")
 headstart_edge: Any = pytest.importorskip("headstart_edge")
@@ -56,7 +53,7 @@ adapt = { method = "full_finetune", epochs = 1 }
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
     (folder / "tiny.toml").write_text(STUDY)
-    run_study(open_plan(load_study(folder / "tiny.toml")), folder / "run")
+    Study.load(folder / "tiny.toml").run(folder / "run")
     return folder / "run"
 
 
@@ -75,7 +72,7 @@ def test_a_device_comes_to_the_simulations_head(run: Path, arm: str, tmp_path: P
     data = headstart_edge.open_data(tmp_path / "data", bundle)
     found = headstart_edge.finetune(bundle, data, client=client.id, hold_back=0).head
     own = OneClient(finished.lab.activations, client.id, client.train, keyed_order, (0, "adapt"))
-    right = build_stage("adapt", finished.arm.adapt)(finished.model, finished.head, own)
+    right = finished.arm.adapt.build()(finished.model, finished.head, own)
     for name, value in right.items():
         np.testing.assert_allclose(found[name], value.numpy(), atol=1e-4)
 

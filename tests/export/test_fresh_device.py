@@ -10,9 +10,7 @@ import pytest
 from headstart.core.arrays import Array
 from headstart.export import export_arm
 from headstart.export.finished import Finished, open_finished
-from headstart.study.open import open_plan
-from headstart.study.study import run_study
-from headstart.study.written.load import load_study
+from headstart.study.study import Study
 
 pytest.importorskip("onnx")
 pytestmark = pytest.mark.slow
@@ -51,7 +49,7 @@ def _write(folder: Path, finished: Finished, rows: Array) -> Path:
 
 def test_a_device_with_nothing_but_its_runtime(tmp_path: Path) -> None:
     (tmp_path / "fresh.toml").write_text(STUDY)
-    run_study(open_plan(load_study(tmp_path / "fresh.toml")), tmp_path / "run")
+    Study.load(tmp_path / "fresh.toml").run(tmp_path / "run")
     export_arm(tmp_path / "run", "probe", tmp_path / "bundle")
     finished = open_finished(tmp_path / "run", "probe")
     client = max(finished.pipeline.federation.clients, key=lambda one: len(one.train))

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from headstart.export import export_arm
-from headstart.study.open import open_plan
-from headstart.study.study import run_study
-from headstart.study.written.load import load_study
+from headstart.study.study import Study
 
 pytest.importorskip("onnx")
 pytestmark = [
@@ -53,7 +51,7 @@ SETS = {
 def test_accuracy_stays_within_one_point(name: str, tmp_path: Path) -> None:
     more, start = SETS[name]
     (tmp_path / "study.toml").write_text(STUDY.format(file=f"{name}.parquet", more=more, start=start))
-    run_study(open_plan(load_study(tmp_path / "study.toml")), tmp_path / "run")
+    Study.load(tmp_path / "study.toml").run(tmp_path / "run")
     done = export_arm(tmp_path / "run", "ridge", tmp_path / "bundle", study=tmp_path / "study.toml")
     plain, integers = done.networks
     print(f"{name}: {plain.accuracy:.4f} -> {integers.accuracy:.4f} on {done.examples} examples")

@@ -13,7 +13,7 @@ from headstart.engine.ways.serial import Serial
 from headstart.federate import METHODS
 from headstart.models.lora import Lora
 from headstart.models.model import Model
-from headstart.study.written.arms import build_stage, parse_arm
+from headstart.study.written.arms import parse_arm
 from headstart.testing.world import World, open_world
 
 SETTINGS = {"rounds": 2, "rank": 3, "client_lr": 0.3}
@@ -81,7 +81,7 @@ def test_settings_are_flat() -> None:
 
 def test_a_study_file_may_list_the_layers() -> None:
     arm = parse_arm("a", {"start": "random", "federate": {"method": "fedit", "targets": ["query", "key"]}})
-    assert build_stage("federate", arm.federate[0]).trainable.targets == ("query", "key")
+    assert arm.federate[0].build().trainable.targets == ("query", "key")
 
 
 @pytest.mark.parametrize("targets", ["query", [1], [["query"]]])

@@ -7,9 +7,7 @@ import pytest
 
 from headstart.report import load_run, write_report
 from headstart.report.devices import device_tables
-from headstart.study.open import open_plan
-from headstart.study.study import run_study
-from headstart.study.written.load import load_study
+from headstart.study.study import Study
 
 STUDY = """
 name  = "devices"
@@ -43,7 +41,7 @@ adapt = { method = "full_finetune", epochs = 1 }
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("devices")
     (folder / "study.toml").write_text(STUDY)
-    run_study(open_plan(load_study(folder / "study.toml")), folder / "run")
+    Study.load(folder / "study.toml").run(folder / "run")
     return folder / "run"
 
 

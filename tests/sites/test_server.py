@@ -13,10 +13,10 @@ from headstart.sites.arms import run_arm
 from headstart.sites.report import run_probe
 from headstart.sites.server import Server, open_server
 from headstart.sites.site import Site
-from headstart.study.open import open_plan
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
-from headstart.study.written.arms import ArmSpec
+from headstart.study.study import Study
+from headstart.study.written.arms import Arm
 from headstart.study.written.load import StudyFile, load_study
 from sites.in_process import InProcess, write_sites
 
@@ -42,12 +42,12 @@ def _open(file: StudyFile, ask: InProcess, out: Path, **options: Any) -> Server:
     return open_server(file, ask, ask.addresses, out, seed=0, **options)
 
 
-def _arm(file: StudyFile, name: str) -> ArmSpec:
+def _arm(file: StudyFile, name: str) -> Arm:
     return next(arm for arm in file.arms if arm.name == name)
 
 
 def _simulated(file: StudyFile, name: str, out: Path) -> dict[str, float]:
-    plan = open_plan(file)
+    plan = Study.open(file)
     pipeline = Pipeline(plan.lab, NodeStore(out), 0, file.settings.decision.metric)
     facts = pipeline.result(_arm(file, name), ["val", "test"]).facts
     ids = [client.id for client in pipeline.federation.clients]
@@ -162,7 +162,7 @@ def test_a_probe_is_the_simulations_closed_forms(folder: Path, file: StudyFile, 
     found = run_probe(_open(file, ask, tmp_path / "out"))
     assert found["verdict"] in ("fine-tune", "federate", "both", "unsure")
     assert [kind for name, kind, _ in ask.asked if name == "north"] == ["hello", "start", "sums", "heads"]
-    plan = open_plan(file)
+    plan = Study.open(file)
     federation = plan.lab.at(0)
     from headstart.diagnosis.transfer import logme
     from headstart.engine.clients import OneClient

@@ -14,14 +14,12 @@ import sys
 import time
 from pathlib import Path
 
-from headstart.study.open import open_plan
-from headstart.study.study import run_study
-from headstart.study.written.load import load_study
+from headstart.study.study import Study
 
 
 def run(study: Path, out: Path) -> None:
     """Run the study as the command does, data and all."""
-    run_study(open_plan(load_study(study)), out)
+    Study.load(study).run(out)
 
 
 def kill_at(write: int) -> None:

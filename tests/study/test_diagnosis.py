@@ -8,7 +8,7 @@ import numpy as np
 from headstart.core.progress import Silent
 from headstart.study.diagnosis import frozen_features, good_start, predicted_arm
 from headstart.study.run.nodes import NodeStore
-from headstart.study.study import diagnose_study
+from headstart.study.study import Study
 from study.watch import Watch
 from tiny_study import ARMS, numbers, open_tiny, write_study, write_table
 
@@ -17,7 +17,7 @@ CENTRAL = 'central = { source = "pool.csv" }'
 
 def test_without_a_good_start_the_raw_inputs_are_the_features(tmp_path: Path) -> None:
     plan = open_tiny(tmp_path)
-    assert good_start(plan.lab, plan.arms) is None
+    assert good_start(plan.lab, plan.slate.arms) is None
     pipeline = plan.pipeline(NodeStore(tmp_path / "out"), 0, Silent())
     assert np.array_equal(frozen_features(plan.lab, pipeline, None), plan.lab.federation.examples.inputs)
 
@@ -26,11 +26,8 @@ def test_with_a_pool_the_features_are_those_of_the_pretrained_network(tmp_path: 
     write_table(tmp_path / "pool.csv", seed=1)
     study = write_study(tmp_path, data=CENTRAL)
     study.write_text(study.read_text().replace('"linear"', '"mlp"\nhidden = [7]'))
-    from headstart.study.open import open_plan
-    from headstart.study.written.load import load_study
-
-    plan = open_plan(load_study(study))
-    start = good_start(plan.lab, plan.arms)
+    plan = Study.load(study)
+    start = good_start(plan.lab, plan.slate.arms)
     assert start is not None
     assert start.method == "pretrain"
     pipeline = plan.pipeline(NodeStore(tmp_path / "out"), 0, Silent())
@@ -38,7 +35,7 @@ def test_with_a_pool_the_features_are_those_of_the_pretrained_network(tmp_path: 
 
 
 def test_a_diagnosis_is_written_and_trains_no_client(tmp_path: Path, watch: Watch) -> None:
-    found = diagnose_study(open_tiny(tmp_path), tmp_path / "out", Silent())
+    found = open_tiny(tmp_path).diagnose(tmp_path / "out")
     written = json.loads((tmp_path / "out" / "diagnosis.json").read_text())
     assert written == json.loads(json.dumps(found.as_json()))
     assert {"label_skew", "quantity_skew", "missing_classes", "feature_shift", "backbone", "ceiling"} <= set(written)
@@ -64,12 +61,12 @@ def test_test_labels_do_not_reach_the_diagnosis(tmp_path: Path) -> None:
     import dataclasses
 
     plan = open_tiny(tmp_path)
-    before = diagnose_study(plan, tmp_path / "out", Silent())
+    before = plan.diagnose(tmp_path / "out")
     federation = plan.lab.federation
     labels = federation.examples.labels.copy()
     tests = np.concatenate([client.test for client in federation.clients])
     labels[tests] = (labels[tests] + 1) % federation.num_classes
     examples = dataclasses.replace(federation.examples, labels=labels)
     lab = dataclasses.replace(plan.lab, federation=dataclasses.replace(federation, examples=examples))
-    after = diagnose_study(dataclasses.replace(plan, lab=lab), tmp_path / "poisoned", Silent())
+    after = Study.open(plan.file, lab=lab).diagnose(tmp_path / "poisoned")
     assert before.as_json() == after.as_json()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from headstart.study.estimate import Branch, estimate
+from headstart.study.estimate import Branch
+from headstart.study.study import Study
 from tiny_study import ARMS, FEDAVG, open_tiny, run_tiny, write_study
 
 TREE = [
@@ -16,7 +17,11 @@ TREE = [
 
 
 def branches(folder: Path, **changes: object) -> list[Branch]:
-    return estimate(open_tiny(folder, **changes), folder / "out")
+    return tree(open_tiny(folder, **changes), folder / "out")
+
+
+def tree(study: Study, out: Path) -> list[Branch]:
+    return study.branches(study.plan(out), out)
 
 
 def test_shared_stages_are_one_branch_and_parents_come_first(tmp_path: Path) -> None:
@@ -60,7 +65,4 @@ def test_more_work_takes_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_every_kind_of_network_can_be_timed(tmp_path: Path, backbone: str) -> None:
     study = write_study(tmp_path)
     study.write_text(study.read_text().replace('"linear"', f'"{backbone}"'))
-    from headstart.study.open import open_plan
-    from headstart.study.written.load import load_study
-
-    assert len(estimate(open_plan(load_study(study)), tmp_path / "out")) == 4
+    assert len(tree(Study.load(study), tmp_path / "out")) == 4

@@ -8,10 +8,11 @@ import pytest
 
 from headstart.evidence.verdict import prediction_held
 from headstart.study.judge import without_adaptation
-from headstart.study.written.arms import ArmSpec, StageSpec
+from headstart.study.plan import oracles
+from headstart.study.written.arms import Arm, Stage
 from tiny_study import FEDAVG, numbers, open_tiny, run_tiny
 
-RANDOM, AVERAGE = StageSpec("random"), (StageSpec("fedavg"),)
+RANDOM, AVERAGE = Stage("start", "random"), (Stage("federate", "fedavg"),)
 
 
 def verdict(predicted: str | None, recommended: str | None = "a", **effects: float | None) -> SimpleNamespace:
@@ -37,9 +38,9 @@ def test_a_prediction_holds_within_what_matters(found: SimpleNamespace, held: bo
 
 def test_an_arm_is_paired_with_itself_without_adaptation() -> None:
     arms = [
-        ArmSpec("shared", RANDOM, AVERAGE),
-        ArmSpec("tuned", RANDOM, AVERAGE, StageSpec("linear_probe")),
-        ArmSpec("alone", RANDOM, (), StageSpec("full_finetune")),
+        Arm("shared", RANDOM, AVERAGE),
+        Arm("tuned", RANDOM, AVERAGE, Stage("adapt", "linear_probe")),
+        Arm("alone", RANDOM, (), Stage("adapt", "full_finetune")),
     ]
     assert without_adaptation(arms) == {"tuned": "shared"}
 
@@ -66,7 +67,7 @@ def test_an_oracle_is_shown_and_never_recommended(tmp_path: Path) -> None:
         "pooled": 'start = "random"\nfederate = { method = "pooled", epochs = 20, client_lr = 0.2 }',
     }
     outcome = run_tiny(tmp_path, arms=arms)
-    assert open_tiny(tmp_path, arms=arms).oracles == {"pooled"}
+    assert oracles(open_tiny(tmp_path, arms=arms).slate.arms) == {"pooled"}
     assert outcome.verdict.recommended == "fedavg"
     assert outcome.verdict.arms["pooled"].status == "oracle"
     assert "pooled" not in outcome.verdict.probability_best

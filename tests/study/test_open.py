@@ -8,14 +8,15 @@ import torch
 from headstart.core.errors import HeadstartError
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
+from headstart.study.plan import oracles
 from tiny_study import open_tiny
 
 
 def test_the_plan_is_what_the_file_says(tmp_path: Path) -> None:
     plan = open_tiny(tmp_path)
-    assert [arm.name for arm in plan.arms] == ["fedavg", "fedavg-finetune"]
-    assert plan.text == (tmp_path / "study.toml").read_text()
-    assert (plan.lab.dtype, type(plan.lab.engine), plan.ruled_out) == (torch.float32, Fleet, {})
+    assert [arm.name for arm in plan.slate.arms] == ["fedavg", "fedavg-finetune"]
+    assert plan.file.text == (tmp_path / "study.toml").read_text()
+    assert (plan.lab.dtype, type(plan.lab.engine), plan.slate.ruled_out) == (torch.float32, Fleet, {})
 
 
 def test_the_engine_is_chosen(tmp_path: Path) -> None:
@@ -25,10 +26,10 @@ def test_the_engine_is_chosen(tmp_path: Path) -> None:
 
 def test_without_arms_the_slate_takes_the_studys_defaults(tmp_path: Path) -> None:
     plan = open_tiny(tmp_path, arms={})
-    assert [arm.name for arm in plan.arms] == ["local", "pooled", "fedavg", "fedavg-finetune"]
-    assert plan.arms[0].adapt.settings["batch_size"] == 8
-    assert "ridge" in plan.ruled_out
-    assert plan.oracles == {"pooled"}
+    assert [arm.name for arm in plan.slate.arms] == ["local", "pooled", "fedavg", "fedavg-finetune"]
+    assert plan.slate.arms[0].adapt.settings["batch_size"] == 8
+    assert "ridge" in plan.slate.ruled_out
+    assert oracles(plan.slate.arms) == {"pooled"}
 
 
 def test_opening_writes_nothing(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.study.open import open_plan
-from headstart.study.study import run_study
+from headstart.study.study import Study
 from headstart.study.written.load import load_study, parse_study
 
 PRESETS = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
@@ -39,8 +38,8 @@ def test_a_small_twin_of_the_resnet18_case_reaches_its_verdict(tmp_path: Path) -
     table["data"]["central"] |= {"source": "$HEADSTART_DATA/images/cifar10_test.parquet", "max_examples": 480}
     for arm in table["arms"].values():
         _shorten(arm)
-    plan = open_plan(parse_study(table, tmp_path))
-    verdict = run_study(plan, tmp_path / "run").verdict
+    plan = Study.open(parse_study(table, tmp_path))
+    verdict = plan.run(tmp_path / "run").verdict
 
     assert set(verdict.arms) == set(table["arms"])
     assert verdict.recommended in table["arms"]

@@ -14,7 +14,6 @@ from headstart.core.errors import ClientError, DataError, SettingError
 from headstart.models import weights
 from headstart.study.lock import only_one
 from headstart.study.run.pipeline import Pipeline
-from headstart.study.study import run_study
 from study.watch import Watch
 from tiny_study import (
     ARMS,
@@ -191,8 +190,8 @@ def test_another_decision_is_refused_and_changes_nothing(tmp_path: Path) -> None
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     plan = open_tiny(tmp_path)
     with only_one(tmp_path / "out"), pytest.raises(SettingError, match="another process"):
-        run_study(plan, tmp_path / "out")
-    run_study(plan, tmp_path / "out")
+        plan.run(tmp_path / "out")
+    plan.run(tmp_path / "out")
 
 
 def test_records_of_an_arm_that_left_the_study_go(tmp_path: Path) -> None:
@@ -327,7 +326,7 @@ def test_progress_says_what_is_kept(tmp_path: Path) -> None:
     plan = open_tiny(tmp_path)
     for suffix in ("", "  (kept)"):
         said = Said()
-        run_study(plan, tmp_path / "out", progress=said)
+        plan.run(tmp_path / "out", progress=said)
         assert said.runs == len(said.finished) == 4
         assert said.finished[0].startswith("fedavg, seed 0: 0.")
         assert all(line.endswith(suffix or line[-1]) and ("kept" in line) == bool(suffix) for line in said.finished)

@@ -52,52 +52,48 @@ def run(
     """Run a study, print the verdict, write the report."""
     from headstart.core.cache import cache_folder
     from headstart.report.tensorboard import check_installed, log_records
-    from headstart.study.open import open_plan
-    from headstart.study.study import run_study
+    from headstart.study.study import Study
 
     begin = time.monotonic()
     if tensorboard:
         check_installed()
     with Bar(console) as bar:
-        plan = open_plan(file, cache=cache_folder(), passes=bar.passes)
-        outcome = run_study(plan, out, only_arms=arms, only_seeds=seeds, progress=bar)
-        bar.tell("report")
-        page = write_page(out)
+        study = Study.open(file, cache=cache_folder(), progress=bar)
+        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=write_page)
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
-    console.print(verdict_table(outcome.verdict, plan.costs, file.settings.name, wide=console.width >= 100))
+    console.print(verdict_table(outcome.verdict, outcome.slate.costs, file.settings.name, wide=console.width >= 100))
     console.print(LEGEND, style="dim", soft_wrap=False)
     for line in ruled_out_lines(outcome.verdict):
         console.print(line)
     console.print(f"\n[bold]{outcome.verdict.sentence}[/]\n")
     console.print(prediction_line(outcome.verdict))
-    console.print(f"report  {page}\nrecords {out}   ({time.monotonic() - begin:.0f} s)")
+    console.print(f"report  {out / 'report.html'}\nrecords {out}   ({time.monotonic() - begin:.0f} s)")
 
 
 def show_plan(path: Path, out: Path | None) -> None:
     """Print the prefix tree of a study."""
     from headstart.core.cache import cache_folder
-    from headstart.study.estimate import estimate
-    from headstart.study.open import open_plan
+    from headstart.study.study import Study
 
     file = load_study(path)
+    out = out or default_out(file)
     with Bar(console) as bar:
-        plan = open_plan(file, cache=cache_folder(), passes=bar.passes).gated()
-        found = estimate(plan, out or default_out(file))
+        study = Study.open(file, cache=cache_folder(), progress=bar)
+        slate = study.plan(out)
+        branches = study.branches(slate, out)
     # Long lines are folded inside the tree; the console's own soft wrap would crop them.
-    console.print(plan_tree(plan, found), soft_wrap=False)
+    console.print(plan_tree(file.settings, slate, branches), soft_wrap=False)
 
 
 def show_diagnosis(path: Path, out: Path | None) -> None:
     """Diagnose a study's data and print what was found."""
     from headstart.core.cache import cache_folder
-    from headstart.study.open import open_plan
-    from headstart.study.study import diagnose_study
+    from headstart.study.study import Study
 
     file = load_study(path)
     with Bar(console) as bar:
-        plan = open_plan(file, cache=cache_folder(), passes=bar.passes)
-        found = diagnose_study(plan, out or default_out(file), bar)
+        found = Study.open(file, cache=cache_folder(), progress=bar).diagnose(out or default_out(file), bar)
     for line in diagnosis_lines(found):
         console.print(line)
 

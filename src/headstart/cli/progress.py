@@ -47,6 +47,6 @@ class Bar:
         self._bar.advance(self._task)
         self._console.print(f"  {escape(text)}", highlight=False)
 
-    def passes(self, what: str, done: int, total: int) -> None:
+    def count(self, what: str, done: int, total: int) -> None:
         """Show how far a pass over the data is."""
         self.tell(f"{what}: {done:,} of {total:,} examples")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from headstart.diagnosis import Diagnosis
     from headstart.evidence.verdict import ArmScore, Verdict
     from headstart.study.estimate import Branch
-    from headstart.study.plan import Plan
+    from headstart.study.written.schema import StudySettings
+    from headstart.study.written.slate import Slate
 
 
 def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, *, wide: bool) -> Table:
@@ -88,12 +89,12 @@ def _style(name: str, score: ArmScore, verdict: Verdict) -> str:
     return "dim" if score.status != "candidate" else ""
 
 
-def plan_tree(plan: Plan, branches: list[Branch]) -> Tree:
+def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch]) -> Tree:
     """Return the prefix tree of a study, what is finished, and what the rest takes."""
-    seconds, sent = sum(b.seconds for b in branches), sum(c.total_bytes for c in plan.costs.values())
-    seeds, trials = len(plan.settings.seeds), plan.settings.tuning.trials
+    seconds, sent = sum(b.seconds for b in branches), sum(c.total_bytes for c in slate.costs.values())
+    seeds, trials = len(settings.seeds), settings.tuning.trials
     tree = Tree(
-        f"[bold]{plan.settings.name}[/]: {len(plan.arms)} arms × {seeds} seeds, {trials} trials an arm; "
+        f"[bold]{settings.name}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "
         f"about {duration(seconds, digits=0)} to go; {show_bytes(sent)} would cross the network per seed"
     )
     grown: dict[tuple[str, ...], Tree] = {(): tree}
@@ -103,7 +104,7 @@ def plan_tree(plan: Plan, branches: list[Branch]) -> Tree:
         state += f" ({branch.way})" if branch.way else ""
         arms = f"  [dim]{', '.join(branch.arms)}[/]" if branch.arms else ""
         grown[branch.path] = parent.add(f"{escape(branch.path[-1])}  {state}{arms}")
-    for name, reason in plan.ruled_out.items():
+    for name, reason in slate.ruled_out.items():
         tree.add(f"[dim]{name}: ruled out: {escape(reason)}[/]")
     return tree
 

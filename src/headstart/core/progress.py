@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+Tell = Callable[[str], None]
+"""Told in a few words what is being done."""
 
 
 class Progress(Protocol):
@@ -20,6 +24,10 @@ class Progress(Protocol):
         """Learn that one run is finished, with a line about it."""
         ...
 
+    def count(self, what: str, done: int, total: int) -> None:
+        """Learn how many examples a long pass over the data has done, and how many there are."""
+        ...
+
 
 class Silent:
     """Says nothing."""
@@ -31,4 +39,7 @@ class Silent:
         """Say nothing."""
 
     def finish(self, text: str) -> None:
+        """Say nothing."""
+
+    def count(self, what: str, done: int, total: int) -> None:
         """Say nothing."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -118,15 +117,9 @@ def validate(name: str, value: Any, kind: Any) -> Any:
     >>> validate("rounds", 3, int)
     3
     """
-    from pydantic import TypeAdapter, ValidationError
+    from headstart.core.settings import read
 
-    if isinstance(value, float) and not math.isfinite(value):
-        raise SettingError(f"{name}: input should be a finite number, received {value!r}")
-    try:
-        return TypeAdapter(kind).validate_python(value, strict=True)
-    except ValidationError as error:
-        rule = error.errors()[0]["msg"]
-        raise SettingError(f"{name}: {rule[0].lower()}{rule[1:]}, received {value!r}") from None
+    return read(kind, value, name)
 
 
 def _own_first(cls: Any) -> list[dataclasses.Field[Any]]:

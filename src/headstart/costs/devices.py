@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from headstart.core.errors import SettingError, nearest
+from headstart.core.settings import Says, read, unknown
 from headstart.costs.device_classes import CLASSES
 from headstart.costs.units import parse_bytes, parse_energy, parse_rate, parse_speed
 
@@ -50,8 +52,10 @@ READERS: Mapping[str, Callable[[str, str], float]] = {
 }
 """How each quantity of a device is read."""
 
+_Quantity = Annotated[str, Says("must be text with a unit", 'write it as "{} MB"', of_type=True)]
 
-def parse_device(name: str, table: Mapping[str, str]) -> DeviceProfile:
+
+def parse_device(name: str, table: Mapping[str, object]) -> DeviceProfile:
     """Read one ``[devices.NAME]`` table of quantities with units; its own go before those of its class.
 
     Raises:
@@ -62,17 +66,12 @@ def parse_device(name: str, table: Mapping[str, str]) -> DeviceProfile:
     >>> parse_device("pi", {"class": "raspberry-pi-4", "memory": "1 GB"}).compute
     11900000000.0
     """
-    values = {}
-    for key, text in {**_of_class(name, table), **table}.items():
-        setting = f"devices.{name}.{key}"
-        if key == "class":
-            continue
-        if key not in READERS:
-            valid = ("class", *READERS)
-            raise SettingError(f"{setting}: unknown setting, received {text!r}; {nearest(key, valid)}")
-        if not isinstance(text, str):
-            raise SettingError(f'{setting}: must be text with a unit, received {text!r}; write it as "{text} MB"')
-        values[key] = READERS[key](setting, text)
+    path = f"devices.{name}"
+    own = read(dict[str, _Quantity], table, path)
+    for key in own.keys() - {"class", *READERS}:
+        raise SettingError(unknown(f"{path}.{key}", own[key], ("class", *READERS)))
+    quantities = {key: text for key, text in {**_of_class(name, own), **own}.items() if key != "class"}
+    values = {key: READERS[key](f"{path}.{key}", text) for key, text in quantities.items()}
     return DeviceProfile(name, **values)  # type: ignore[arg-type]
 
 

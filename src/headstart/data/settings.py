@@ -1,12 +1,15 @@
-"""What a user says of the data: plain values, checked for range when they are made."""
+"""What a user says of the data: plain values, checked when they are made."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from headstart.core.errors import SettingError, nearest
+from pydantic import Field
+
+from headstart.core.errors import SettingError
+from headstart.core.settings import Says, check
 
 PartitionMethod = Literal[
     "natural", "iid", "dirichlet_clients", "dirichlet_classes", "pathological", "shards", "quantity_skew"
@@ -14,8 +17,13 @@ PartitionMethod = Literal[
 Sizes = Literal["linear", "square", "exponential", "dirichlet"]
 Standardize = Literal["none", "client", "pooled"]
 Missing = Literal["error", "drop", "mean"]
-Where = Mapping[str, "str | tuple[str, ...]"]
+Where = Mapping[str, str | tuple[str, ...]]
 """Rows to keep: a column's name, and the value or values (as text; class names for labels) it must have."""
+
+_AtLeastOne = Annotated[int, Field(ge=1), Says("must be at least 1")]
+_Share = Annotated[float, Field(ge=0, lt=1), Says("must be a share from 0 up to but not including 1")]
+_AboveZero = Annotated[float, Field(gt=0), Says("must be above 0")]
+_Part = Annotated[float, Field(gt=0, lt=1), Says("must be a share between 0 and 1, neither of them included")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,23 +49,18 @@ class PartitionSettings:
     """
 
     method: PartitionMethod = "iid"
-    num_clients: int = 10
-    alpha: float = 0.5
-    classes_per_client: int = 2
-    shards_per_client: int = 2
+    num_clients: _AtLeastOne = 10
+    alpha: _AboveZero = 0.5
+    classes_per_client: _AtLeastOne = 2
+    shards_per_client: _AtLeastOne = 2
     sizes: Sizes = "linear"
-    min_examples: int = 1
-    examples_per_client: int | None = None
+    min_examples: _AtLeastOne = 1
+    examples_per_client: _AtLeastOne | None = None
     within: str | None = None
 
     def __post_init__(self) -> None:
-        """Check names and ranges."""
-        _one_of("data.partition.method", self.method, get_args(PartitionMethod))
-        _one_of("data.partition.sizes", self.sizes, get_args(Sizes))
-        _above("data.partition.alpha", self.alpha, 0)
-        for name in ("num_clients", "classes_per_client", "shards_per_client", "min_examples"):
-            _at_least_one(f"data.partition.{name}", getattr(self, name))
-        _at_least_one("data.partition.examples_per_client", self.examples_per_client)
+        """Check every value."""
+        check(self, "data.partition")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +76,14 @@ class SplitSettings:
             the shares above.
     """
 
-    train: float = 0.6
-    val: float = 0.2
-    test: float = 0.2
+    train: _AboveZero = 0.6
+    val: _Share = 0.2
+    test: _Share = 0.2
     column: str | None = None
 
     def __post_init__(self) -> None:
-        """Check ranges and the sum."""
-        _above("data.split.train", self.train, 0)
-        for name in ("val", "test"):
-            _share(f"data.split.{name}", getattr(self, name))
+        """Check every value, and the sum."""
+        check(self, "data.split")
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
             raise SettingError(
@@ -110,7 +111,7 @@ class CentralSettings:
     """
 
     source: str | None = None
-    fraction: float | None = None
+    fraction: _Part | None = None
     label: str | None = None
     unlabelled: bool = False
     image: str | None = None
@@ -119,19 +120,16 @@ class CentralSettings:
     keep: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     where: Where = field(default_factory=dict)
-    max_examples: int | None = None
+    max_examples: _AtLeastOne | None = None
 
     def __post_init__(self) -> None:
-        """Check that exactly one origin is named."""
+        """Check every value, and that exactly one origin is named."""
+        check(self, "data.central")
         if (self.source is None) == (self.fraction is None):
             raise SettingError(
                 f"data.central: give either source or fraction, received source={self.source!r} and "
                 f"fraction={self.fraction!r}"
             )
-        if self.fraction is not None:
-            _above("data.central.fraction", self.fraction, 0)
-            _share("data.central.fraction", self.fraction)
-        _at_least_one("data.central.max_examples", self.max_examples)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,29 +179,22 @@ class DataSettings:
     one_hot: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
     where: Where = field(default_factory=dict)
-    image_size: int | None = None
+    image_size: _AtLeastOne | None = None
     channels: Literal[1, 3] | None = None
     partition: PartitionSettings | None = None
     split: SplitSettings = field(default_factory=SplitSettings)
-    held_out_clients: float = 0.0
+    held_out_clients: _Share = 0.0
     seed: int = 0
-    max_examples: int | None = None
-    train_per_client: int | None = None
+    max_examples: _AtLeastOne | None = None
+    train_per_client: _AtLeastOne | None = None
     standardize: Standardize = "none"
     missing: Missing = "error"
-    max_corrupt: float = 0.01
+    max_corrupt: _Share = 0.01
     central: CentralSettings | None = None
 
     def __post_init__(self) -> None:
-        """Check names and ranges, and that the clients are said once."""
-        _one_of("data.standardize", self.standardize, get_args(Standardize))
-        _one_of("data.missing", self.missing, get_args(Missing))
-        for name in ("image_size", "max_examples", "train_per_client"):
-            _at_least_one(f"data.{name}", getattr(self, name))
-        for name in ("held_out_clients", "max_corrupt"):
-            _share(f"data.{name}", getattr(self, name))
-        if self.channels not in (None, 1, 3):
-            raise SettingError(f"data.channels: must be 1 (grey) or 3 (RGB), received {self.channels}")
+        """Check every value, and that the clients are said once."""
+        check(self, "data")
         self._check_clients()
 
     def _check_clients(self) -> None:
@@ -216,23 +207,3 @@ class DataSettings:
                 f"'{method}'; remove one of them, or set data.partition.within = '{self.client}' to "
                 "partition inside each"
             )
-
-
-def _one_of(name: str, value: str, valid: tuple[str, ...]) -> None:
-    if value not in valid:
-        raise SettingError(f"{name}: unknown value '{value}'; {nearest(str(value), valid)}")
-
-
-def _above(name: str, value: float, bound: float) -> None:
-    if not value > bound:
-        raise SettingError(f"{name}: must be above {bound}, received {value}")
-
-
-def _share(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise SettingError(f"{name}: must be a share from 0 up to but not including 1, received {value}")
-
-
-def _at_least_one(name: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise SettingError(f"{name}: must be at least 1, received {value}")

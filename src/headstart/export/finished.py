@@ -19,11 +19,11 @@ from headstart.core.trees import Params
 from headstart.engine.predict import features_of
 from headstart.models.model import Model
 from headstart.study.lab import Lab
-from headstart.study.open import open_plan
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.records import Records
-from headstart.study.written.arms import ArmSpec, build_stage, parse_arm
+from headstart.study.study import Study
+from headstart.study.written.arms import Arm, parse_arm
 from headstart.study.written.load import load_study
 from headstart.training.local import LocalTraining
 
@@ -47,7 +47,7 @@ class Finished:
     """
 
     study: str
-    arm: ArmSpec
+    arm: Arm
     seed: int
     metric: str
     lab: Lab
@@ -58,7 +58,7 @@ class Finished:
     @property
     def adapt(self) -> dict[str, Any]:
         """The adaptation's settings, flat, defaults filled in."""
-        method = build_stage("adapt", self.arm.adapt)
+        method = self.arm.adapt.build()
         local = getattr(method, "local", None)
         own = {f.name: getattr(method, f.name) for f in dataclasses.fields(method) if f.name != "local"}
         steps = dataclasses.asdict(local) if isinstance(local, LocalTraining) else {}
@@ -109,8 +109,8 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
     line = next(line for line in lines if seed is None or line["seed"] == seed)
     spec = parse_arm(arm, line["settings"])
     _check_adapt(spec)
-    plan = open_plan(file, cache=cache_folder())
-    pipeline = plan.pipeline(NodeStore(run), line["seed"], Silent())
+    opened = Study.open(file, cache=cache_folder())
+    pipeline = opened.pipeline(NodeStore(run), line["seed"], Silent())
     shared = pipeline.trunk(spec).shared
     if shared.is_personal:
         raise SettingError(
@@ -118,10 +118,10 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
         )
     model, head = shared.model.recut(shared.common, "head")
     metric = file.settings.decision.metric
-    return Finished(file.settings.name, spec, line["seed"], metric, plan.lab, pipeline, model, head)
+    return Finished(file.settings.name, spec, line["seed"], metric, opened.lab, pipeline, model, head)
 
 
-def _check_adapt(arm: ArmSpec) -> None:
+def _check_adapt(arm: Arm) -> None:
     if arm.adapt.method not in ON_A_DEVICE:
         raise SettingError(
             f"arm: a device fine-tunes the head alone ({', '.join(ON_A_DEVICE)}), received '{arm.name}' with "

@@ -28,7 +28,8 @@ from headstart.sites.rounds_file import RoundsFile
 from headstart.sites.server import Server
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
-from headstart.study.written.arms import ArmSpec, StageSpec, build_stage
+from headstart.study.written.arms import Arm
+from headstart.study.written.arms import Stage as Written
 
 EXAMPLES = 2
 """Dummy examples that show the shapes of a method's update."""
@@ -41,7 +42,7 @@ class Stage:
     network: Network
     weights: Params
     from_scratch: bool
-    last: StageSpec | None = None
+    last: Written | None = None
     key: str = ""
     shared: Tree = field(default_factory=dict)
     personal: bool = False
@@ -55,7 +56,7 @@ class Stage:
         return {"digest": self.digest, "from_scratch": self.from_scratch}
 
 
-def run_arm(server: Server, arm: ArmSpec) -> dict[str, Any]:
+def run_arm(server: Server, arm: Arm) -> dict[str, Any]:
     """Run one arm over the sites; a run that was killed goes on from its last round.
 
     Returns:
@@ -69,12 +70,12 @@ def run_arm(server: Server, arm: ArmSpec) -> dict[str, Any]:
     return found
 
 
-def _begin(server: Server, arm: ArmSpec) -> Stage:
+def _begin(server: Server, arm: Arm) -> Stage:
     pipeline = Pipeline(
         server.lab, NodeStore(server.out), server.seed, server.file.settings.decision.metric, tell=server.tell
     )
     trunk = pipeline.start(arm.start)
-    from_scratch = build_stage("start", arm.start).from_scratch
+    from_scratch = arm.start.build().from_scratch
     return _send_model(server, Stage(trunk.network, trunk.weights, from_scratch))
 
 
@@ -93,9 +94,9 @@ def _send_model(server: Server, stage: Stage, before: Stage | None = None) -> St
     return dataclasses.replace(stage, digest=key, facts=(*stage.facts, *facts))
 
 
-def _federate(server: Server, stage: Stage, spec: StageSpec, name: str) -> Stage:
+def _federate(server: Server, stage: Stage, spec: Written, name: str) -> Stage:
     """Run a federated stage, from the round where an earlier run of it stood."""
-    method = build_stage("federate", spec)
+    method = spec.build()
     if method.pooled:
         raise SettingError("federate.method: 'pooled' needs all examples in one place, which no real federation has")
     model, params = cut_at(stage.network, stage.weights, method.trainable)
@@ -135,7 +136,7 @@ def _expected(server: Server, method: Any, model: Model, params: Params) -> Expe
     return Expected.of(method.client_update(model, first.shared, first.private, dummy)[0], method.reduce)
 
 
-def _after(server: Server, before: Stage, spec: StageSpec, key: str, found: Federated, weights: Params) -> Stage:
+def _after(server: Server, before: Stage, spec: Written, key: str, found: Federated, weights: Params) -> Stage:
     """Return where an arm stands after a stage; sites get its result, unless theirs differ by private trees."""
     facts = (*before.facts, *(dataclasses.asdict(one) for one in found.excluded))
     personal = bool(found.newcomer)
@@ -152,7 +153,7 @@ def _after(server: Server, before: Stage, spec: StageSpec, key: str, found: Fede
     return after if personal else _send_model(server, after, before)
 
 
-def _adapt(server: Server, stage: Stage, arm: ArmSpec) -> dict[str, Any]:
+def _adapt(server: Server, stage: Stage, arm: Arm) -> dict[str, Any]:
     """Let every site adapt and evaluate; keep what their operators let them say."""
     said: dict[str, Any] = {
         **stage.values,

@@ -31,7 +31,7 @@ from headstart.sites.shelf import Shelf
 from headstart.study.lab import Lab
 from headstart.study.run.facts import evaluation_facts
 from headstart.study.texts import with_tokens
-from headstart.study.written.arms import StageSpec, build_stage
+from headstart.study.written.arms import Stage
 
 POLICIES = ("none", "counts", "metrics", "updates")
 """What may leave, each with what stands before it: nothing, numbers of examples, scores, updates and sums."""
@@ -213,7 +213,7 @@ def _data(lab: Lab, client: Client, key: tuple[Any, ...]) -> OneClient:
 
 
 def _stage(kind: Any, said: Mapping[str, Any]) -> Any:
-    return build_stage(kind, StageSpec(said["method"], said["settings"]))
+    return Stage(kind, said["method"], said["settings"]).build()
 
 
 def _received(site: Site, lab: Lab, weights: Params, values: Mapping[str, Any], tree: Tree) -> Received:

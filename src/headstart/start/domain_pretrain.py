@@ -15,8 +15,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from headstart.start.pretrained import fit_head
-from headstart.start.protocol import Build, Central, Need, Start, Tell, silent
-from headstart.training import LocalTraining, Network, Params, SettingError, guess_masked_words
+from headstart.start.protocol import Build, Central, Need, Start, silent
+from headstart.training import LocalTraining, Network, Params, SettingError, Tell, guess_masked_words
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from headstart.start.protocol import Build, Central, Need, Start, Tell, silent
+from headstart.start.protocol import Build, Central, Need, Start, silent
 from headstart.training import (
     ClientData,
     LocalTraining,
@@ -24,6 +24,7 @@ from headstart.training import (
     Params,
     Passes,
     SettingError,
+    Tell,
     Trainable,
     cut_at,
     descend,

@@ -14,8 +14,8 @@ from typing import ClassVar
 from pydantic import PositiveInt
 
 from headstart.start.pretrain import train_until_stale
-from headstart.start.protocol import Build, Central, Need, Start, Tell, silent
-from headstart.training import LocalTraining, Network, Params, cut_at
+from headstart.start.protocol import Build, Central, Need, Start, silent
+from headstart.training import LocalTraining, Network, Params, Tell, cut_at
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from headstart.training import ClientData, Network, Params, Texts
+from headstart.training import ClientData, Network, Params, Tell, Texts
 
 
 class Build(Protocol):
@@ -15,10 +14,6 @@ class Build(Protocol):
     def __call__(self, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
         """Return a skeleton and first weights: random, or a checkpoint's with a new head."""
         ...
-
-
-Tell = Callable[[str], None]
-"""Told in a few words how far a start is."""
 
 
 def silent(text: str) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from headstart.start.protocol import Build, Central, Start, Tell, silent
-from headstart.training import Network, Params, torch_generator
+from headstart.start.protocol import Build, Central, Start, silent
+from headstart.training import Network, Params, Tell, torch_generator
 
 
 @dataclass(frozen=True, kw_only=True)

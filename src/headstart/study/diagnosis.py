@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +14,12 @@ from headstart.data.federation import Client
 from headstart.diagnosis import Diagnosis, diagnose
 from headstart.engine.predict import features_of
 from headstart.models.spec import is_checkpoint
-from headstart.study.written.arms import ArmSpec, StageSpec
-
-if TYPE_CHECKING:
-    from headstart.study.lab import Lab
-    from headstart.study.run.pipeline import Pipeline
+from headstart.study.lab import Lab
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.written.arms import Arm, Stage
 
 
-def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[ArmSpec]) -> Diagnosis:
+def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[Arm]) -> Diagnosis:
     """Diagnose the seen clients' training and validation data.
 
     Args:
@@ -45,7 +43,7 @@ def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[ArmSpec]) -> Diagn
     )
 
 
-def frozen_features(lab: Lab, pipeline: Pipeline, start: StageSpec | None) -> Array:
+def frozen_features(lab: Lab, pipeline: Pipeline, start: Stage | None) -> Array:
     """Return the features of a start, or the raw inputs when there is none."""
     if start is None:
         inputs = np.asarray(lab.federation.examples.inputs, dtype=np.float32)
@@ -56,15 +54,15 @@ def frozen_features(lab: Lab, pipeline: Pipeline, start: StageSpec | None) -> Ar
     return features
 
 
-def good_start(lab: Lab, arms: Sequence[ArmSpec]) -> StageSpec | None:
+def good_start(lab: Lab, arms: Sequence[Arm]) -> Stage | None:
     """Return the start that knows something: the arms' own, a checkpoint's, pre-training on a pool, or None."""
     for arm in arms:
         if arm.start.method != "random":
             return arm.start
     if is_checkpoint(lab.spec):
-        return StageSpec("pretrained")
+        return Stage("start", "pretrained")
     central = lab.federation.central
-    return StageSpec("pretrain") if central is not None and (central.labels >= 0).any() else None
+    return Stage("start", "pretrain") if central is not None and (central.labels >= 0).any() else None
 
 
 def predicted_arm(path: Path) -> str | None:

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from headstart.core.arrays import Array
+from headstart.core.progress import Progress
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.trees import Params, map_tree
 from headstart.data import resplit
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.engine.clients import OneClient
-from headstart.engine.features.activations import Activations, Progress
+from headstart.engine.features.activations import Activations
 from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
 from headstart.models.checkpoints.masked import Texts

@@ -1,56 +1,39 @@
-"""A plan: a study ready to run, with the costs of its arms, and without those that no device can run."""
+"""What a study is going to do: its arms, what each costs, and which of them no device can run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from headstart.core.content import hash_json
-from headstart.core.machine import suitable_threads
-from headstart.core.progress import Progress
+from headstart.core.files import read_json, write_json
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.costs.devices import DeviceProfile
 from headstart.costs.gate import rule_out
+from headstart.costs.on_device import on_device
+from headstart.data.federation import Federation
 from headstart.study.lab import Lab
-from headstart.study.run.nodes import NodeStore
-from headstart.study.run.pipeline import Pipeline
-from headstart.study.run.tuning import trial_arms
-from headstart.study.written.arms import ArmSpec, build_stage
-from headstart.study.written.schema import StudySettings, decision_hash, study_hash
+from headstart.study.written.arms import Arm, with_defaults
+from headstart.study.written.load import StudyFile
+from headstart.study.written.slate import Slate, slate_for
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A study ready to run.
+class Costs:
+    """What arms cost, from a dry run of one client each.
 
     Attributes:
-        settings: the study file's tables.
         lab: data, network, engine.
-        arms: to run, in order.
-        ruled_out: arms that are not run, with the reason.
-        devices: that the clients have.
-        text: of the study file.
-        refused: arms that a device rules out; they have costs, but don't run.
-        known_costs: costs by content, filled as they are measured.
+        known: costs by content, filled as they are measured.
     """
 
-    settings: StudySettings
     lab: Lab
-    arms: tuple[ArmSpec, ...]
-    ruled_out: Mapping[str, str] = field(default_factory=dict)
-    devices: tuple[DeviceProfile, ...] = ()
-    text: str = ""
-    refused: tuple[ArmSpec, ...] = ()
-    known_costs: dict[str, ArmCosts] = field(default_factory=dict)
-
-    @property
-    def costs(self) -> dict[str, ArmCosts]:
-        """Costs of every arm, those that a device rules out too."""
-        return {arm.name: self.cost_of(arm) for arm in (*self.arms, *self.refused)}
+    known: dict[str, ArmCosts] = field(default_factory=dict)
 
     @cached_property
     def population(self) -> Population:
@@ -58,61 +41,55 @@ class Plan:
         sizes = [len(client.train) for client in self.lab.federation.seen_clients]
         return Population(self.lab.activations.typical(), len(sizes), max(1, round(float(np.mean(sizes)))))
 
-    @property
-    def num_threads(self) -> int:
-        """PyTorch's threads: those asked for, or what suits the network."""
-        return self.settings.engine.threads or suitable_threads(self.lab.num_weights)
-
-    def cost_of(self, arm: ArmSpec) -> ArmCosts:
-        """Return the costs of one arm, from a dry run of one client, done once."""
+    def of(self, arm: Arm) -> ArmCosts:
+        """Return the costs of one arm, measured once."""
         population = self.population
         sizes = [population.num_clients, population.num_examples, list(population.raw.shape)]
         key = hash_json([__version__, asdict(self.lab.spec), str(self.lab.dtype), sizes, arm.as_json()])
-        if key not in self.known_costs:
-            self.known_costs[key] = self._measure(arm)
-        return self.known_costs[key]
+        if key not in self.known:
+            self.known[key] = self._measure(arm)
+        return self.known[key]
 
-    def _measure(self, arm: ArmSpec) -> ArmCosts:
-        start = build_stage("start", arm.start)
+    def _measure(self, arm: Arm) -> ArmCosts:
         classes = self.lab.federation.num_classes
-        network, weights = self.lab.build(0, from_scratch=start.from_scratch, num_classes=classes)
-        federate = [build_stage("federate", stage) for stage in arm.federate]
-        adapt = build_stage("adapt", arm.adapt)
+        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch, num_classes=classes)
+        federate = [stage.build() for stage in arm.federate]
         sends_weights = arm.start.method != "random"
-        return arm_costs(network, weights, federate, adapt, self.population, sends_weights=sends_weights)
+        return arm_costs(network, weights, federate, arm.adapt.build(), self.population, sends_weights=sends_weights)
 
-    def gated(self) -> Plan:
-        """Take out the arms that a device cannot run."""
-        if not self.devices:
-            return self
-        reasons = rule_out(self.costs, self.devices, self.oracles)
-        arms = tuple(arm for arm in self.arms if arm.name not in reasons)
-        refused = tuple(arm for arm in self.arms if arm.name in reasons)
-        return replace(self, arms=arms, refused=refused, ruled_out={**self.ruled_out, **reasons})
+    def read(self, path: Path) -> None:
+        """Take over what an earlier run of the study measured."""
+        self.known.update({key: ArmCosts(**values) for key, values in (read_json(path) or {}).items()})
 
-    @property
-    def oracles(self) -> frozenset[str]:
-        """Arms that pool the clients' data, which no real federation can."""
-        return frozenset(arm.name for arm in self.arms if any(stage.method == "pooled" for stage in arm.federate))
+    def write(self, path: Path) -> None:
+        """Keep what was measured for the next run of the study."""
+        write_json(path, {key: cost.as_json() for key, cost in self.known.items()})
 
-    @property
-    def hashes(self) -> dict[str, str]:
-        """What every record carries."""
-        return {"study": study_hash(self.settings), "decision": decision_hash(self.settings)}
 
-    def pipeline(self, store: NodeStore, seed: int, progress: Progress) -> Pipeline:
-        """Return the pipeline of one seed."""
-        settings = self.settings
-        return Pipeline(
-            self.lab,
-            store,
-            seed,
-            settings.decision.metric,
-            settings.engine.max_bad_clients,
-            settings.evaluation.eval_every,
-            progress.tell,
-        )
+def first_slate(file: StudyFile, federation: Federation) -> Slate:
+    """Return the study's own arms, or the standard slate with the study's defaults."""
+    if file.arms:
+        return Slate(file.arms, {})
+    slate, settings = slate_for(file.model, federation), file.settings
+    arms = (with_defaults(arm, settings.training, settings.model.trainable) for arm in slate.arms)
+    return replace(slate, arms=tuple(arms))
 
-    def trials(self, arm: ArmSpec) -> list[ArmSpec]:
-        """Return the configurations that are tried for an arm."""
-        return trial_arms(arm, self.settings.tuning.trials, self.settings.tuning.seed)
+
+def gated(slate: Slate, costs: Costs, devices: Iterable[DeviceProfile]) -> Slate:
+    """Return the slate with every arm's costs, without the arms that a device cannot run."""
+    found = {arm.name: costs.of(arm) for arm in slate.arms}
+    reasons = rule_out(found, tuple(devices), oracles(slate.arms))
+    arms = tuple(arm for arm in slate.arms if arm.name not in reasons)
+    return Slate(arms, {**slate.ruled_out, **reasons}, found)
+
+
+def oracles(arms: Iterable[Arm]) -> frozenset[str]:
+    """Name the arms that pool the clients' data, which no real federation can."""
+    return frozenset(arm.name for arm in arms if any(stage.build().pooled for stage in arm.federate))
+
+
+def device_facts(slate: Slate, devices: Iterable[DeviceProfile]) -> dict[str, dict[str, object]]:
+    """Model every arm on every device, arms that a device rules out too; oracles are for no device."""
+    unreal = oracles(slate.arms)
+    costs = {arm: cost for arm, cost in slate.costs.items() if arm not in unreal}
+    return {device.name: {arm: on_device(cost, device).as_json() for arm, cost in costs.items()} for device in devices}

@@ -1,282 +1,288 @@
-"""Running a study: every arm is tuned, run for every seed, recorded; then comes the verdict."""
+"""A study, opened: read → check → open → plan → run → judge."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from headstart.core.errors import HeadstartError, SettingError
-from headstart.core.files import read_json, remove_leftovers, write_json, write_text
-from headstart.core.machine import threads
+from headstart.core.cache import cache_folder, calibrations
+from headstart.core.errors import SettingError
+from headstart.core.files import write_json
+from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Progress, Silent
-from headstart.costs.arm import ArmCosts
-from headstart.costs.on_device import on_device
+from headstart.data.federation import Federation
 from headstart.diagnosis import Diagnosis
-from headstart.evidence.decision import check_decision
-from headstart.evidence.metrics import LOWER_IS_BETTER
-from headstart.evidence.verdict import Verdict
-from headstart.study.checks import check_plan, check_results, check_selection
-from headstart.study.diagnosis import diagnose_lab
+from headstart.evidence.verdict import Verdict, prediction_held
+from headstart.models.spec import ModelSpec
+from headstart.study.checks import check_plan, check_results, select
+from headstart.study.diagnosis import diagnose_lab, predicted_arm
+from headstart.study.estimate import Branch, estimate
 from headstart.study.judge import judge
 from headstart.study.lab import Lab
 from headstart.study.lock import only_one
-from headstart.study.plan import Plan
-from headstart.study.run.nodes import Node, NodeStore
-from headstart.study.run.pipeline import Pipeline, Trunk
-from headstart.study.run.pruning import Pruned, Pruner, Watch, scores_of
-from headstart.study.run.records import Records, client_rows, record, to_array, write_clients
-from headstart.study.written.arms import ArmSpec
-
-FINAL_VIEWS = ("val", "test", "global_test")
-TRIAL_VIEWS = ("val",)
-"""Trials never see a test example."""
+from headstart.study.open import open_lab
+from headstart.study.plan import Costs, device_facts, first_slate, gated
+from headstart.study.run.folder import RunFolder
+from headstart.study.run.nodes import NodeStore
+from headstart.study.run.pipeline import Pipeline, pipeline_of
+from headstart.study.run.runner import Runner
+from headstart.study.run.tuning import trial_arms
+from headstart.study.written.arms import Arm
+from headstart.study.written.load import StudyFile, load_study, parse_study
+from headstart.study.written.schema import DecisionSettings, decision_hash, study_hash
+from headstart.study.written.slate import Slate
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a study came to: the verdict, and arms that had to stop."""
+    """What a study came to.
+
+    Attributes:
+        verdict: who wins, by how much, how surely.
+        stopped: arms that had to stop, with the reason.
+        slate: the study's arms, with their costs.
+    """
 
     verdict: Verdict
     stopped: Mapping[str, str]
+    slate: Slate
 
 
-def run_study(
-    plan: Plan,
-    out: Path,
-    *,
-    only_arms: Sequence[str] | None = None,
-    only_seeds: Sequence[int] | None = None,
-    progress: Progress | None = None,
-) -> Outcome:
-    """Run what is not finished yet, and judge.
+class Study:
+    """Arms side by side on one federation, to a verdict.
+
+    A study is made of a federation here, or of a file by :meth:`load`; both go the same way and give the same errors.
 
     Args:
-        plan: the study; its arms are gated by its devices here.
-        out: run folder.
-        only_arms: run only these arms; None runs all.
-        only_seeds: run only these seeds; None runs all.
-        progress: told what happens.
+        federation: clients and central pool.
+        arms: to compare; empty for the standard slate.
+        name: of the study.
+        backbone: a built-in network or a Transformers checkpoint.
+        trainable: where federated stages cut the model in arms that don't start at random.
+        seeds: one run of every arm each.
+        trials: configurations tried per arm, on validation data.
+        training: defaults of all stages, such as ``{"batch_size": 16}``.
+        baseline: the arm that others are compared with.
+        metric: what is compared.
+        min_effect: the smallest difference that matters.
+        confidence: of the intervals, in (0.5, 1).
+        devices: tables of quantities with units, such as ``{"clinic": {"uplink": "none"}}``.
 
     Raises:
-        SettingError: no verdict can come of it, or the folder is in use.
-        DataError: the folder belongs to a study with another decision rule.
-        ClientError: every arm had to stop.
+        SettingError: a setting breaks a rule; one line per setting, with its path in a study file.
+
+    Attributes:
+        file: what was said, checked.
+        lab: data, network, engine.
+        slate: arms as chosen, before any device has ruled one out.
+        costs: what arms cost.
+
+    >>> Study.load("missing.toml")
+    Traceback (most recent call last):
+    headstart.core.errors.SettingError: study file: must exist, received 'missing.toml'; check the path
     """
-    progress = progress or Silent()
-    progress.tell("costs of the arms")
-    load_costs(plan, out / "costs.json")
-    plan = plan.gated()
-    check_plan(plan)
-    check_selection(plan, only_arms, only_seeds)
-    with only_one(out), threads(plan.num_threads):
-        run = _Run(plan, out, progress)
-        run.prepare()
-        arms = [arm for arm in plan.arms if only_arms is None or arm.name in only_arms]
-        seeds = [seed for seed in plan.settings.seeds if only_seeds is None or seed in only_seeds]
+
+    file: StudyFile
+    lab: Lab
+    slate: Slate
+    costs: Costs
+
+    def __init__(
+        self,
+        federation: Federation,
+        arms: Iterable[Arm] = (),
+        *,
+        name: str = "study",
+        backbone: str = ModelSpec.backbone,
+        trainable: str | int = "head",
+        seeds: Sequence[int] = (0, 1, 2, 3, 4),
+        trials: int = 1,
+        training: Mapping[str, Any] | None = None,
+        baseline: str = DecisionSettings.baseline,
+        metric: str = DecisionSettings.metric,
+        min_effect: float = DecisionSettings.min_effect,
+        confidence: float = DecisionSettings.confidence,
+        devices: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        table = {
+            "name": name,
+            "seeds": seeds,
+            "data": {"source": f"python:{federation.key}"},
+            "model": {"backbone": backbone, "trainable": trainable},
+            "tuning": {"trials": trials},
+            "training": training or {},
+            "decision": {
+                "baseline": baseline,
+                "metric": metric,
+                "min_effect": min_effect,
+                "confidence": confidence,
+            },
+            "devices": devices or {},
+            "arms": _tables(arms),
+        }
+        file = parse_study(table, Path.cwd(), f'name = "{name}"\n', federation)
+        self._fill(file, open_lab(file, federation, calibrated=calibrations(cache_folder())))
+
+    @classmethod
+    def load(cls, path: Path | str, *, cache: Path | None = None, progress: Progress | None = None) -> Study:
+        """Read, check and open a study file.
+
+        Args:
+            path: of the file (TOML).
+            cache: folder of what studies can share; None shares nothing.
+            progress: told how far long passes over the data are.
+
+        Raises:
+            SettingError: a setting breaks a rule; one line per setting.
+            DataError: the data cannot be read or break a rule.
+        """
+        return cls.open(load_study(path), cache=cache, progress=progress)
+
+    @classmethod
+    def open(
+        cls,
+        file: StudyFile,
+        *,
+        lab: Lab | None = None,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Study:
+        """Open a checked study file, its own data or those of a lab.
+
+        Raises:
+            DataError: the data cannot be read or break a rule.
+        """
+        study = cls.__new__(cls)
+        study._fill(file, lab or open_lab(file, cache=cache, progress=progress))
+        return study
+
+    def _fill(self, file: StudyFile, lab: Lab) -> None:
+        self.file, self.lab, self.costs = file, lab, Costs(lab)
+        self.slate = first_slate(file, lab.federation)
+
+    def plan(self, out: Path | str) -> Slate:
+        """Return the arms that will run, with all costs, and those that a device rules out; trains nothing.
+
+        Args:
+            out: run folder; costs that it knows are not measured again.
+        """
+        self.costs.read(Path(out) / "costs.json")
+        return gated(self.slate, self.costs, self.file.devices)
+
+    def branches(self, slate: Slate, out: Path | str) -> list[Branch]:
+        """Return the tree of work, what of it is finished, and about how long the rest takes; trains nothing.
+
+        Args:
+            slate: what :meth:`plan` returned.
+            out: run folder.
+        """
+        return estimate(slate, self.file.settings, self.costs, Path(out))
+
+    def run(
+        self,
+        out: Path | str,
+        *,
+        arms: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+        progress: Progress | None = None,
+        page: Callable[[Path], object] | None = None,
+    ) -> Outcome:
+        """Run what is not finished yet, and judge.
+
+        Args:
+            out: run folder.
+            arms: run only these; None runs all.
+            seeds: run only these; None runs all.
+            progress: told what happens.
+            page: given the run folder once there is a verdict, to write what people read.
+
+        Raises:
+            SettingError: no verdict can come of it, or the folder is in use.
+            DataError: the folder belongs to a study with another decision rule.
+            ClientError: every arm had to stop.
+        """
+        out, progress = Path(out), progress or Silent()
+        progress.tell("costs of the arms")
+        slate = self.plan(out)
+        check_plan(slate, self.file.settings, self.lab.federation)
+        chosen = select(slate, self.file.settings.seeds, arms, seeds)
+        with only_one(out), threads(self._num_threads):
+            runner = self._prepare(slate, out, progress)
+            stopped = runner.run(*chosen)
+            verdict = self._judge(slate, runner.folder, stopped)
+            if page:
+                progress.tell("report")
+                page(out)
+        return Outcome(verdict, stopped, slate)
+
+    def diagnose(self, out: Path | str, progress: Progress | None = None) -> Diagnosis:
+        """Look at the data before any training, write ``diagnosis.json``, run no arm.
+
+        Raises:
+            SettingError: the folder is in use.
+        """
+        out = Path(out)
+        with only_one(out), threads(self._num_threads):
+            return self._diagnose(self.slate, RunFolder(out), progress or Silent())
+
+    def pipeline(self, store: NodeStore, seed: int, progress: Progress) -> Pipeline:
+        """Return what runs arms for one seed."""
+        return pipeline_of(self.file.settings, self.lab, store, seed, progress.tell)
+
+    @property
+    def _num_threads(self) -> int:
+        """PyTorch's threads: those asked for, or what suits the network."""
+        return self.file.settings.engine.threads or suitable_threads(self.lab.num_weights)
+
+    def _prepare(self, slate: Slate, out: Path, progress: Progress) -> Runner:
+        """Bring the folder to what the study says now, and look at the data before any arm runs."""
+        settings, folder = self.file.settings, RunFolder(out)
+        trials = {arm.name: trial_arms(arm, settings.tuning.trials, settings.tuning.seed) for arm in slate.arms}
+        hashes = {"study": study_hash(settings), "decision": decision_hash(settings)}
+        folder.prepare(self.lab.federation, trials, settings.seeds, hashes)
+        folder.keep_text(self.file.text)
         if not (out / "diagnosis.json").exists():
-            run.diagnose()
-        stopped = run.arms(arms, seeds)
-        check_results(run.records.all(), stopped)
-        return Outcome(run.judge(stopped), stopped)
-
-
-def diagnose_study(plan: Plan, out: Path, progress: Progress) -> Diagnosis:
-    """Diagnose a study's data, write ``diagnosis.json``, run no arm."""
-    with only_one(out), threads(plan.num_threads):
-        return _Run(plan, out, progress).diagnose()
-
-
-class _Run:
-    """One study in one folder."""
-
-    def __init__(self, plan: Plan, out: Path, progress: Progress) -> None:
-        self.plan, self.out, self.progress = plan, out, progress
-        self.store, self.records = NodeStore(out), Records(out / "records.jsonl")
-
-    def prepare(self) -> None:
-        """Check the folder against the study, then write the study file into it."""
-        check_decision(self.records.all(), self.plan.hashes["decision"])
-        remove_leftovers(self.out)
-        facts = {**federation_facts(self.plan.lab), "study": self.plan.hashes["study"]}
-        if read_json(self.out / "federation.json") != facts:
-            self.records.keep_only([])
-            (self.out / "diagnosis.json").unlink(missing_ok=True)
-        self.records.keep_only([key for arm in self.plan.arms for key in self._records_of(arm)])
-        write_text(self.out / "study.toml", self.plan.text)
-        write_json(self.out / "federation.json", facts)
-
-    def _records_of(self, arm: ArmSpec) -> list[tuple[str, int]]:
-        """Return the arm's records that were made with the settings it has now."""
-        settings = [trial.as_json() for trial in self.plan.trials(arm)]
-        lines = [self.records.get(arm.name, seed) for seed in self.plan.settings.seeds]
-        return [(arm.name, line["seed"]) for line in lines if line and line["settings"] in settings]
-
-    def diagnose(self) -> Diagnosis:
-        """Look at the data before any arm runs."""
-        self.progress.tell("diagnosis")
-        pipeline = self.plan.pipeline(self.store, self.plan.settings.seeds[0], self.progress)
-        found = diagnose_lab(self.plan.lab, pipeline, self.plan.arms)
-        write_json(self.out / "diagnosis.json", found.as_json())
-        return found
-
-    def arms(self, arms: Sequence[ArmSpec], seeds: Sequence[int]) -> dict[str, str]:
-        """Run arms; one that must stop does not end the others."""
-        counts = [len(self.plan.trials(arm)) for arm in arms]
-        self.progress.plan(sum(count if count > 1 else 0 for count in counts) + len(arms) * len(seeds))
-        stopped = {}
-        for arm in arms:
-            try:
-                self._arm(arm, seeds)
-            except HeadstartError as error:
-                stopped[arm.name] = f"stopped: {error}"
-                self.progress.finish(f"{arm.name}: stopped: {error}")
-        return stopped
-
-    def _arm(self, arm: ArmSpec, seeds: Sequence[int]) -> None:
-        chosen, tuning = self.tune(arm)
-        for seed in seeds:
-            self._seed(chosen, seed, tuning)
-
-    def tune(self, arm: ArmSpec) -> tuple[ArmSpec, list[dict[str, Any]]]:
-        """Return the configuration with the best validation score, and all that were tried."""
-        trials = self.plan.trials(arm)
-        if len(trials) == 1:
-            return arm, []
-        pipeline = self.plan.pipeline(self.store, self.plan.settings.seeds[0], self.progress)
-        pruner = Pruner()
-        scores = [self._trial(pipeline, trial, number, pruner.begin()) for number, trial in enumerate(trials)]
-        best = int(np.argmax([-np.inf if score is None else score for score in scores]))
-        if scores[best] is None:
-            raise SettingError(f"arms.{arm.name}: every one of {len(trials)} tuning trials failed; lower client_lr")
-        table = [
-            {"trial": number, "values": changes(arm, trial), "score": score, "chosen": number == best}
-            for number, (trial, score) in enumerate(zip(trials, scores, strict=True))
-        ]
-        return trials[best], table
-
-    def _trial(self, pipeline: Pipeline, arm: ArmSpec, number: int, watch: Watch) -> float | None:
-        """Score one configuration on validation data; None if it failed, or was ended early."""
-        try:
-            leaf = pipeline.result(arm, TRIAL_VIEWS, watch)
-        except Pruned as stop:
-            watch.end(stop.values, pruned=True)
-            score, shown = None, str(stop)
-        except HeadstartError:
-            watch.end((), pruned=True)
-            score, shown = None, "failed"
-        else:
-            watch.end(scores_of(leaf.facts, pipeline.federation, pipeline.metric))
-            score = validation_score(leaf, pipeline)
-            shown = "failed" if score is None else f"{abs(score):.3f} on validation"
-        self.progress.finish(f"{arm.name}, trial {number}: {shown}")
-        return score
-
-    def _seed(self, arm: ArmSpec, seed: int, tuning: Sequence[Mapping[str, Any]]) -> None:
-        pipeline = self.plan.pipeline(self.store, seed, self.progress)
-        key = self._expected_key(pipeline, arm)
-        done, kept = self.records.get(arm.name, seed), "  (kept)"
-        if done is None or done["key"] != key or not self.store.has(key):
-            done = self._record(pipeline, arm, key, tuning)
-            self.records.put(done)
-            kept = ""
-        mean = done["metrics"].get(f"client_{self.plan.settings.decision.metric}")
-        shown = "no test data" if mean is None else f"{mean:.3f}"
-        self.progress.finish(f"{arm.name}, seed {seed}: {shown}{kept}")
-
-    def _expected_key(self, pipeline: Pipeline, arm: ArmSpec) -> str:
-        return pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, FINAL_VIEWS)
-
-    def _record(
-        self, pipeline: Pipeline, arm: ArmSpec, key: str, tuning: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
-        trunk = pipeline.trunk(arm)
-        leaf = pipeline.leaf(trunk, arm.adapt, FINAL_VIEWS)
-        return record(
-            arm,
-            pipeline.seed,
-            trunk,
-            leaf,
-            key,
-            pipeline.federation,
-            self.plan.costs[arm.name],
-            metric=self.plan.settings.decision.metric,
-            tuning=tuning,
-            hashes=self.plan.hashes,
-            seconds=self._seconds(trunk, leaf),
+            self._diagnose(slate, folder, progress)
+        return Runner(
+            settings=settings,
+            lab=self.lab,
+            trials=trials,
+            costs=slate.costs,
+            hashes=hashes,
+            folder=folder,
+            progress=progress,
         )
 
-    def _seconds(self, trunk: Trunk, leaf: Node) -> float:
-        """Return what computing this run took, on whichever day its parts were computed."""
-        stages = [self.store.facts(key) for key in trunk.keys]
-        return float(sum(facts["seconds"] for facts in [*stages, leaf.facts]))
+    def _diagnose(self, slate: Slate, folder: RunFolder, progress: Progress) -> Diagnosis:
+        progress.tell("diagnosis")
+        pipeline = self.pipeline(folder.store, self.file.settings.seeds[0], progress)
+        found = diagnose_lab(self.lab, pipeline, slate.arms)
+        write_json(folder.path / "diagnosis.json", found.as_json())
+        return found
 
-    def judge(self, stopped: Mapping[str, str]) -> Verdict:
-        """Write the client table and the verdict."""
-        lines = self.records.all()
-        facts = [(line, self.store.facts(line["key"])) for line in lines]
-        parts = [
-            client_rows(line["arm"], line["seed"], self.plan.lab.federation, found["metrics"]) for line, found in facts
-        ]
-        write_clients(self.out / "clients.parquet", parts)
-        verdict = judge(self.plan, parts, {**self.plan.ruled_out, **stopped}, self.out)
-        self.store.prune({key for line in lines for key in line["nodes"]})
-        keep_costs(self.plan, self.out / "costs.json")
-        write_json(self.out / "devices.json", device_facts(self.plan))
+    def _judge(self, slate: Slate, folder: RunFolder, stopped: Mapping[str, str]) -> Verdict:
+        """Write the client table, the verdict and the costs."""
+        check_results(folder.records.all(), stopped)
+        rows, predicted = folder.write_clients(self.lab.federation), predicted_arm(folder.path / "diagnosis.json")
+        verdict = judge(slate, self.file.settings.decision, rows, stopped, predicted)
+        write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
+        write_json(folder.path / "devices.json", device_facts(slate, self.file.devices))
+        self.costs.write(folder.path / "costs.json")
+        folder.prune()
         return verdict
 
 
-def load_costs(plan: Plan, path: Path) -> None:
-    """Take over costs that an earlier run of the study measured."""
-    known = read_json(path) or {}
-    plan.known_costs.update({key: ArmCosts(**values) for key, values in known.items()})
+def _tables(arms: Iterable[Arm]) -> dict[str, dict[str, Any]]:
+    """Return arms as a study file's tables.
 
-
-def keep_costs(plan: Plan, path: Path) -> None:
-    """Keep the costs that were measured for the next run of the study."""
-    write_json(path, {key: cost.as_json() for key, cost in plan.known_costs.items()})
-
-
-def device_facts(plan: Plan) -> dict[str, dict[str, Any]]:
-    """Model every arm on every device, arms that a device rules out too; oracles are for no device."""
-    costs = {arm: cost for arm, cost in plan.costs.items() if arm not in plan.oracles}
-    return {
-        device.name: {arm: on_device(cost, device).as_json() for arm, cost in costs.items()} for device in plan.devices
-    }
-
-
-def changes(written: ArmSpec, tried: ArmSpec) -> dict[str, Any]:
-    """Return the settings that a trial changed, by stage and name."""
-    found = {}
-    for (kind, path, before), (_, _, after) in zip(written.stages(), tried.stages(), strict=True):
-        prefix = path.removeprefix(f"arms.{written.name}.")
-        for name, value in after.settings.items():
-            if before.settings.get(name) != value:
-                found[f"{prefix or kind}.{name}"] = value
-    return found
-
-
-def validation_score(leaf: Node, pipeline: Pipeline) -> float | None:
-    """Return the mean validation score over seen clients, larger is better."""
-    values = to_array(leaf.facts["metrics"]["val"][pipeline.metric])
-    seen = np.array([client.seen for client in pipeline.federation.clients])
-    mean = float(np.nanmean(values[seen])) if np.isfinite(values[seen]).any() else None
-    return -mean if mean is not None and pipeline.metric in LOWER_IS_BETTER else mean
-
-
-def federation_facts(lab: Lab) -> dict[str, Any]:
-    """Say what the data are: sizes, classes, clients, notes."""
-    federation = lab.federation
-    return {
-        "clients": [
-            {"id": c.id, "seen": c.seen, "train": len(c.train), "val": len(c.val), "test": len(c.test)}
-            for c in federation.clients
-        ],
-        "classes": list(federation.examples.classes),
-        "central": len(federation.central) if federation.central else 0,
-        "notes": list(federation.notes),
-        "key": federation.key,
-    }
+    Raises:
+        SettingError: two arms have the same name.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for arm in arms:
+        if arm.name in tables:
+            raise SettingError(f"arms.{arm.name}: must be said once, received two arms of this name; rename one")
+        tables[arm.name] = arm.as_json()
+    return tables

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from headstart.core import trees
 from headstart.core.errors import SettingError
+from headstart.core.progress import Tell
 from headstart.core.registry import Scale, UpTo
 from headstart.core.seeds import derive, numpy_generator, torch_generator
 from headstart.core.trees import Params, Tree
@@ -33,6 +34,7 @@ __all__ = [
     "Passes",
     "Scale",
     "SettingError",
+    "Tell",
     "Tensor",
     "Texts",
     "Trainable",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from counting import Counting
 from headstart.core.files import evict, write_json
 from headstart.core.trees import Params
 from headstart.engine.features import extraction, partial
@@ -119,7 +120,7 @@ def test_labels_do_not_matter(world: World) -> None:
 def test_progress_is_told_to_the_last_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extraction, "LARGEST_BATCH", 40)
     told: list[tuple[str, int, int]] = []
-    Activations(world.federation.examples, progress=lambda *facts: told.append(facts)).at(world.model)
+    Activations(world.federation.examples, progress=Counting(lambda *facts: told.append(facts))).at(world.model)
     count = len(world.federation.examples)
     assert told == [("features", min(n, count), count) for n in range(40, count + 40, 40)]
 
@@ -132,7 +133,7 @@ def test_a_killed_pass_goes_on_where_it_was(
     monkeypatch.setattr(partial, "SECONDS", 0 if kept else 1000)
     examples = world.federation.examples
     with pytest.raises(KeyboardInterrupt):
-        Activations(examples, tmp_path, progress=dying_after(30)).at(world.model)
+        Activations(examples, tmp_path, progress=Counting(dying_after(30))).at(world.model)
     assert sum(passes) == 40, "the fourth batch was computed, and its note was never written"
     passes.clear()
     found = Activations(examples, tmp_path).at(world.model)
@@ -159,7 +160,7 @@ def test_equal_pictures_are_computed_once(world: World, passes: list[int], tmp_p
     expected = world.model.activations(torch.from_numpy(twins.inputs))
     for folder in (None, tmp_path):
         passes.clear()
-        found = Activations(twins, folder, progress=lambda _, done, __: told.append(done)).at(world.model)
+        found = Activations(twins, folder, progress=Counting(lambda _, done, __: told.append(done))).at(world.model)
         assert sum(passes) == 20
         torch.testing.assert_close(found, expected)
     assert told == [35, 35]

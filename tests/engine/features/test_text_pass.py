@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from counting import Counting
 from headstart.core.errors import HeadstartError
 from headstart.core.ragged import Ragged
 from headstart.data.examples import Examples
@@ -60,7 +61,7 @@ def test_a_second_look_reads_the_disk(spec: ModelSpec, examples: Examples, cut: 
     model = _cut(spec, cut)
     first = Activations(examples, tmp_path).at(model)[:5].clone()
     told: list[int] = []
-    again = Activations(examples, tmp_path, progress=lambda _, done, __: told.append(done))
+    again = Activations(examples, tmp_path, progress=Counting(lambda _, done, __: told.append(done)))
     assert torch.equal(again.at(model)[:5], first)
     assert told == []
 
@@ -84,9 +85,9 @@ def test_a_killed_pass_goes_on(
             raise Killed
 
     with pytest.raises(Killed):
-        Activations(examples, tmp_path, progress=kill).at(model)
+        Activations(examples, tmp_path, progress=Counting(kill)).at(model)
     told: list[int] = []
-    found = Activations(examples, tmp_path, progress=lambda _, done, __: told.append(done)).at(model)
+    found = Activations(examples, tmp_path, progress=Counting(lambda _, done, __: told.append(done))).at(model)
     assert 20 <= told[0] <= 30
     torch.testing.assert_close(found[:], Activations(examples).at(model)[:])
 

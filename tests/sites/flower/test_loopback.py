@@ -15,9 +15,9 @@ import pytest
 from headstart.sites.flower.keys import make_keys
 from headstart.sites.flower.local import LAST, finished, run_on, running
 from headstart.sites.flower.programs import Link, free_ports
-from headstart.study.open import open_plan
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
+from headstart.study.study import Study
 from headstart.study.written.load import load_study
 
 pytest.importorskip("flwr")
@@ -88,9 +88,9 @@ def _run(link: Link, folder: Path, arm: str, out: str = "out", **more: Any) -> d
 @pytest.mark.parametrize("arm", ["fedavg", "ridge", "finetune"])
 def test_the_numbers_are_the_simulations(arm: str, link: Link, folder: Path, tmp_path: Path) -> None:
     found = _run(link, folder, arm)
-    plan = open_plan(load_study(folder / "study.toml"))
+    plan = Study.load(folder / "study.toml")
     pipeline = Pipeline(plan.lab, NodeStore(tmp_path), 0, "balanced_accuracy")
-    spec = next(one for one in plan.arms if one.name == arm)
+    spec = next(one for one in plan.slate.arms if one.name == arm)
     facts = pipeline.result(spec, ["val", "test"]).facts["metrics"]["test"]
     assert found["excluded"] == []
     for position, client in enumerate(pipeline.federation.clients):

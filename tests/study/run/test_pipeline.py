@@ -13,7 +13,7 @@ from headstart.core.progress import Silent
 from headstart.data.federation import Federation
 from headstart.engine.ways.serial import Serial
 from headstart.federate.fedavg import FedAvg
-from headstart.study.study import Plan, run_study
+from headstart.study.study import Study
 from tiny_study import FEDAVG, FINETUNE, close, numbers, open_tiny, read_records, run_tiny
 
 SLATE = {
@@ -27,8 +27,8 @@ SLATE = {
 DATA = "held_out_clients = 0.25"
 
 
-def with_federation(plan: Plan, federation: Federation) -> Plan:
-    return dataclasses.replace(plan, lab=dataclasses.replace(plan.lab, federation=federation))
+def with_federation(study: Study, federation: Federation) -> Study:
+    return Study.open(study.file, lab=dataclasses.replace(study.lab, federation=federation))
 
 
 def results(out: Path) -> dict[str, object]:
@@ -68,7 +68,7 @@ def test_clients_in_another_order_are_equal(reference: Path, tmp_path: Path) -> 
     federation = plan.lab.federation
     shuffled = dataclasses.replace(federation, clients=[federation.clients[i] for i in (2, 0, 3, 1)])
     assert shuffled.key == federation.key
-    run_study(with_federation(plan, shuffled), tmp_path / "out")
+    with_federation(plan, shuffled).run(tmp_path / "out")
     assert close(results(tmp_path / "out"), results(reference), 1e-6)
 
 
@@ -81,7 +81,7 @@ def test_any_number_of_threads_is_equal(reference: Path, tmp_path: Path, threads
             used.add(torch.get_num_threads())
 
     plan = open_tiny(tmp_path, arms=SLATE, data=DATA, more=f"[engine]\nthreads = {threads}")
-    run_study(plan, tmp_path / "out", progress=Watch())
+    plan.run(tmp_path / "out", progress=Watch())
     assert (used, torch.get_num_threads()) == ({threads}, before)
     assert close(results(tmp_path / "out"), results(reference), 1e-6)
 
@@ -89,7 +89,7 @@ def test_any_number_of_threads_is_equal(reference: Path, tmp_path: Path, threads
 def test_the_serial_engine_agrees(reference: Path, tmp_path: Path) -> None:
     plan = open_tiny(tmp_path, arms=SLATE, data=DATA, more='[engine]\nname = "serial"')
     assert isinstance(plan.lab.engine, Serial)
-    run_study(plan, tmp_path / "out")
+    plan.run(tmp_path / "out")
     assert close(results(tmp_path / "out"), results(reference), 1e-5)
 
 
@@ -120,7 +120,7 @@ def test_a_client_with_inputs_that_are_no_numbers_is_named_and_left_out(tmp_path
     inputs[federation.clients[1].train] = np.nan
     examples = dataclasses.replace(federation.examples, inputs=inputs)
     plan = with_federation(plan, dataclasses.replace(federation, examples=examples))
-    outcome = run_study(plan, tmp_path / "out")
+    outcome = plan.run(tmp_path / "out")
     assert outcome.stopped == {}
     for line in read_records(tmp_path / "out"):
         assert {entry["client"] for entry in line["excluded"]} == {"site-1"}

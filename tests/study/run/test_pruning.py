@@ -57,11 +57,12 @@ def test_a_study_ends_bad_trials_early_and_a_second_run_ends_the_same(tmp_path: 
 
         def plan(self, total: int) -> None: ...
         def tell(self, text: str) -> None: ...
+        def count(self, what: str, done: int, total: int) -> None: ...
         def finish(self, text: str) -> None:
             self.lines.append(text)
 
     told = Told()
-    _study((DEEP,), 8).run(tmp_path / "first", told)
+    _study((DEEP,), 8).run(tmp_path / "first", progress=told)
     ended = [line for line in told.lines if "stopped after" in line]
     assert 0 < len(ended) < 6
     scores = [trial["score"] for trial in _tuning(tmp_path / "first")]

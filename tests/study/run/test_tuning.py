@@ -12,17 +12,17 @@ import pytest
 from headstart.core.errors import ClientError
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.tuning import draw, is_tunable, ranges, trial_arms, trial_stages
-from headstart.study.study import run_study
-from headstart.study.written.arms import ArmSpec, StageSpec
+from headstart.study.study import Study
+from headstart.study.written.arms import Arm, Stage
 from study.watch import Watch
 from tiny_study import ARMS, FEDAVG, numbers, open_tiny, read_records, run_tiny
 
 LOCAL = 'start = "random"\nadapt = { method = "full_finetune", epochs = 1 }'
 TRIALS = "[tuning]\ntrials = 4"
 SETTINGS = {"rounds": 3, "client_lr": 0.2}
-AVERAGE = ArmSpec("fedavg", StageSpec("random"), (StageSpec("fedavg", SETTINGS),))
-TUNED = dataclasses.replace(AVERAGE, name="both", adapt=StageSpec("full_finetune", {"epochs": 8}))
-FIXED = ArmSpec("zero-shot", StageSpec("random"))
+AVERAGE = Arm("fedavg", Stage("start", "random"), (Stage("federate", "fedavg", SETTINGS),))
+TUNED = dataclasses.replace(AVERAGE, name="both", adapt=Stage("adapt", "full_finetune", {"epochs": 8}))
+FIXED = Arm("zero-shot", Stage("start", "random"))
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +74,12 @@ def test_more_trials_begin_with_the_fewer_and_another_seed_draws_others() -> Non
 
 
 def test_a_stage_without_ranges_repeats() -> None:
-    keep = StageSpec("keep")
-    assert trial_stages("adapt", keep, 3, 0) == [keep] * 3
+    keep = Stage("adapt", "keep")
+    assert trial_stages(keep, 3, 0) == [keep] * 3
 
 
 def test_draws_cover_the_range_evenly() -> None:
-    from headstart.study.written.arms import METHODS
-
-    found = ranges(METHODS["adapt"]["full_finetune"], StageSpec("full_finetune", {"epochs": 8}))
+    found = ranges(Stage("adapt", "full_finetune", {"epochs": 8}))
     logs = np.log([point["epochs"] for point in draw({"epochs": found["epochs"]}, 32, 0)])
     halves = (logs < np.log(8)).mean()
     assert 0.3 < halves < 0.7
@@ -93,7 +91,7 @@ def test_every_tunable_arm_gets_the_same_number(tuned: Path) -> None:
 
 
 def test_the_best_on_validation_is_run_and_a_tie_goes_to_the_earlier(tuned: Path, tmp_path: Path) -> None:
-    arms = {arm.name: arm for arm in open_tiny(tmp_path).arms}
+    arms = {arm.name: arm for arm in open_tiny(tmp_path).slate.arms}
     for line in (line for line in read_records(tuned) if line["arm"] in arms):
         scores = [trial["score"] for trial in line["tuning"]]
         best = scores.index(max(scores))
@@ -118,7 +116,7 @@ def test_trials_never_see_a_test_example(tuned: Path, tmp_path: Path) -> None:
     labels[tests] = (labels[tests] + 1) % federation.num_classes
     poisoned = dataclasses.replace(federation, examples=dataclasses.replace(federation.examples, labels=labels))
     lab = dataclasses.replace(plan.lab, federation=poisoned)
-    run_study(dataclasses.replace(plan, lab=lab), tmp_path / "poisoned")
+    Study.open(plan.file, lab=lab).run(tmp_path / "poisoned")
     wrong = read_records(tmp_path / "poisoned")
     honest = [line for line in read_records(tuned) if line["arm"] in ARMS]
     assert [line["tuning"] for line in honest] == [line["tuning"] for line in wrong]
@@ -166,7 +164,7 @@ def fail_above(monkeypatch: pytest.MonkeyPatch, limit: float) -> None:
     """Let every arm fail whose federated stage has a client_lr above a limit."""
     trunk = Pipeline.trunk
 
-    def failing(pipeline: Pipeline, arm: ArmSpec) -> object:
+    def failing(pipeline: Pipeline, arm: Arm) -> object:
         if arm.federate and arm.federate[0].settings["client_lr"] > limit:
             raise ClientError("all clients diverged")
         return trunk(pipeline, arm)

@@ -9,10 +9,8 @@ from headstart.core.errors import SettingError
 from headstart.federate import FedAvg
 from headstart.study.written.arms import (
     METHODS,
-    ArmSpec,
-    StageSpec,
-    build_stage,
-    check_arm,
+    Arm,
+    Stage,
     check_training,
     parse_arm,
     with_defaults,
@@ -21,32 +19,32 @@ from headstart.study.written.arms import (
 
 def test_names_alone_are_stages() -> None:
     arm = parse_arm("a", {"start": "random", "federate": "fedavg", "adapt": "lp_ft"})
-    assert arm == ArmSpec("a", StageSpec("random"), (StageSpec("fedavg"),), StageSpec("lp_ft"))
+    assert arm == Arm("a", Stage("start", "random"), (Stage("federate", "fedavg"),), Stage("adapt", "lp_ft"))
 
 
 def test_without_federate_and_adapt() -> None:
     arm = parse_arm("a", {"start": "random"})
-    assert (arm.federate, arm.adapt) == ((), StageSpec("keep"))
+    assert (arm.federate, arm.adapt) == ((), Stage("adapt", "keep"))
 
 
 def test_federate_may_be_a_list_in_order() -> None:
     arm = parse_arm("a", {"start": "random", "federate": ["ridge", {"method": "fedadam", "rounds": 3}]})
-    assert arm.federate == (StageSpec("ridge"), StageSpec("fedadam", {"rounds": 3}))
+    assert arm.federate == (Stage("federate", "ridge"), Stage("federate", "fedadam", {"rounds": 3}))
 
 
 def test_settings_reach_the_method() -> None:
-    spec = StageSpec("fedavg", {"rounds": 3, "cohort_size": 2, "client_lr": 0.5, "trainable": "head"})
-    method = build_stage("federate", spec)
+    spec = Stage("federate", "fedavg", {"rounds": 3, "cohort_size": 2, "client_lr": 0.5, "trainable": "head"})
+    method = spec.build()
     assert isinstance(method, FedAvg)
     assert (method.schedule.rounds, method.schedule.cohort_size) == (3, 2)
     assert (method.local.client_lr, method.trainable) == (0.5, "head")
-    assert isinstance(build_stage("adapt", StageSpec("keep")), Keep)
+    assert isinstance(Stage("adapt", "keep").build(), Keep)
 
 
 @pytest.mark.parametrize("kind", METHODS)
 def test_every_method_is_built_by_its_name_alone(kind: Any) -> None:
     for name, entry in METHODS[kind].items():
-        assert isinstance(build_stage(kind, StageSpec(name)), entry.factory)
+        assert isinstance(Stage(kind, name).build(), entry.factory)
 
 
 def test_as_json_is_read_back() -> None:
@@ -66,35 +64,35 @@ def test_what_an_arm_does_is_told_apart_from_its_name() -> None:
 
 
 def test_a_bad_value_in_an_arm_made_in_python_has_its_path() -> None:
-    arm = ArmSpec("mine", StageSpec("random"), (StageSpec("fedavg", {"rounds": 0}),))
+    arm = Arm("mine", Stage("start", "random"), (Stage("federate", "fedavg", {"rounds": 0}),))
     with pytest.raises(SettingError, match=r"^arms\.mine\.federate\.rounds: must be greater than 0, received 0; "):
-        check_arm(arm)
+        arm.check()
 
 
 class TestDefaults:
-    arm = ArmSpec(
+    arm = Arm(
         "a",
-        StageSpec("pretrained"),
-        (StageSpec("ridge"), StageSpec("fedavg", {"batch_size": 8})),
-        StageSpec("lp_ft"),
+        Stage("start", "pretrained"),
+        (Stage("federate", "ridge"), Stage("federate", "fedavg", {"batch_size": 8})),
+        Stage("adapt", "lp_ft"),
     )
 
     def test_fill_in_what_the_arm_leaves_open(self) -> None:
         filled = with_defaults(self.arm, {"batch_size": 64, "balance": "loss"})
         assert filled.federate[1].settings == {"batch_size": 8, "balance": "loss"}
-        assert isinstance(method := build_stage("adapt", filled.adapt), LpFt)
+        assert isinstance(method := filled.adapt.build(), LpFt)
         assert (method.local.batch_size, method.local.balance) == (64, "loss")
 
     def test_leave_alone_what_does_not_know_them(self) -> None:
         filled = with_defaults(self.arm, {"batch_size": 64}, trainable="head")
-        assert filled.federate[0] == StageSpec("ridge")
-        assert filled.start == StageSpec("pretrained")
+        assert filled.federate[0] == Stage("federate", "ridge")
+        assert filled.start == Stage("start", "pretrained")
 
     def test_the_cut_is_for_federated_stages_of_a_trained_start(self) -> None:
         filled = with_defaults(self.arm, {}, trainable="head")
         assert filled.federate[1].settings["trainable"] == "head"
         assert "trainable" not in filled.adapt.settings
-        random = ArmSpec("b", StageSpec("random"), (StageSpec("fedavg"),))
+        random = Arm("b", Stage("start", "random"), (Stage("federate", "fedavg"),))
         assert with_defaults(random, {}, trainable="head") == random
 
     def test_the_arm_itself_is_not_changed(self) -> None:

@@ -236,7 +236,7 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     ),
     "bad-clients-percent": (
         HEAD + "[engine]\nmax_bad_clients = 50\n",
-        *("engine.max_bad_clients", "less than or equal to 1", "50", "default, 0.5"),
+        *("engine.max_bad_clients", "less than or equal to 1", "50", "the default is 0.5"),
     ),
     # Training defaults.
     "training-key": (

@@ -8,7 +8,6 @@ import pytest
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.models.spec import ModelSpec
-from headstart.study.written.arms import check_arm
 from headstart.study.written.slate import STANDARD, slate_for, standard_slate
 
 NAMES = [
@@ -42,7 +41,7 @@ def test_every_arm_runs_or_has_a_reason(checkpoint: bool, central: bool, same: b
     assert all("needs" in reason for reason in slate.ruled_out.values())
     assert {"local", "pooled", "fedavg"} <= runs
     for arm in slate.arms:
-        check_arm(arm)
+        arm.check()
 
 
 def test_a_checkpoint_is_the_start() -> None:

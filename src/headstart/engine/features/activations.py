@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from headstart.core.arrays import Array
 from headstart.core.content import hash_json
 from headstart.core.files import CACHE_BYTES, evict
 from headstart.core.machine import threads
+from headstart.core.progress import Progress, Silent
 from headstart.core.ragged import Ragged
 from headstart.data.examples import Examples
 from headstart.engine.features.distinct import Distinct, distinct_rows, every_row
@@ -27,9 +27,6 @@ from headstart.models.model import Model
 
 MOST_IN_MEMORY = 4
 """Cuts whose activations are kept: one study looks at few at a time; older ones would only fill the memory."""
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much is done, and how much there is."""
 
 
 class Activations:
@@ -54,7 +51,8 @@ class Activations:
         self.examples = examples
         self.labels = torch.from_numpy(examples.labels).to(device)
         self._inputs = _as_tensor(examples.inputs)
-        self._folder, self._capacity, self._progress, self._device = folder, capacity, progress, device
+        self._folder, self._capacity, self._device = folder, capacity, device
+        self._progress = progress or Silent()
         self._memory: dict[str, Inputs] = {}
 
     def at(self, model: Model) -> Inputs:
@@ -127,8 +125,7 @@ class Activations:
         return RaggedTensor(found, self._inputs.starts)
 
     def _tell(self, rows: int) -> None:
-        if self._progress:
-            self._progress("features", rows, len(self._inputs))
+        self._progress.count("features", rows, len(self._inputs))
 
     def _load_or_compute(self, key: str, model: Model) -> Tensor:
         if not len(self._inputs):

@@ -18,7 +18,7 @@ from headstart.sites.flower.keys import signs_with
 from headstart.sites.flower.local import LAST
 from headstart.sites.report import run_probe, say_arm
 from headstart.sites.server import open_server
-from headstart.study.written.arms import ArmSpec
+from headstart.study.written.arms import Arm
 from headstart.study.written.load import load_study
 
 app = ServerApp()
@@ -55,7 +55,7 @@ def tell(text: str) -> None:
     print(text, flush=True)
 
 
-def chosen(arms: tuple[ArmSpec, ...], name: str) -> ArmSpec:
+def chosen(arms: tuple[Arm, ...], name: str) -> Arm:
     """Return the arm of this name.
 
     Raises:

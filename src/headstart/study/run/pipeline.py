@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from headstart.core.content import hash_json
+from headstart.core.progress import Silent, Tell
 from headstart.core.trees import Params
 from headstart.core.version import __version__
 from headstart.data.federation import Federation, pooled_client
@@ -24,10 +25,12 @@ from headstart.study.lab import Lab
 from headstart.study.run.facts import evaluation_facts, pack, unpack
 from headstart.study.run.nodes import Node, NodeStore
 from headstart.study.run.pruning import Pruned, Watch, sees_clients
-from headstart.study.written.arms import ArmSpec, StageSpec, build_stage
+from headstart.study.written.arms import Arm, Stage
+from headstart.study.written.schema import StudySettings
 
-Tell = Callable[[str], None]
-"""Told in a few words what is being done."""
+FINAL_VIEWS = ("val", "test", "global_test")
+TRIAL_VIEWS = ("val",)
+"""Trials never see a test example."""
 
 
 @dataclass(frozen=True)
@@ -80,34 +83,34 @@ class Pipeline:
     metric: str
     max_bad_clients: float = 0.5
     eval_every: int | None = None
-    tell: Tell = field(default=lambda _: None)
+    tell: Tell = Silent().tell
 
     @cached_property
     def federation(self) -> Federation:
         """The federation with this seed's train and validation parts."""
         return self.lab.at(self.seed)
 
-    def trunk(self, arm: ArmSpec) -> Trunk:
+    def trunk(self, arm: Arm) -> Trunk:
         """Run start and federated stages."""
         trunk = self.start(arm.start)
         for stage in arm.federate:
             trunk = self.federate(trunk, stage)
         return trunk
 
-    def trunk_key(self, arm: ArmSpec) -> str:
+    def trunk_key(self, arm: Arm) -> str:
         """Name the result of an arm's first stages by content, without running them."""
         key = self.start_key(arm.start)
         for stage in arm.federate:
             key = self.federate_key(key, stage)
         return key
 
-    def federate_key(self, before: str, stage: StageSpec) -> str:
+    def federate_key(self, before: str, stage: Stage) -> str:
         """Name the result of a federated stage by content."""
         return hash_json(
             ["federate", before, self.federation.key, stage.as_json(), self.max_bad_clients, self.eval_every]
         )
 
-    def start_key(self, stage: StageSpec) -> str:
+    def start_key(self, stage: Stage) -> str:
         """Name the result of a start by content."""
         lab = self.lab
         # Random weights know nothing of the pool, so that another pool leaves them as they are.
@@ -120,15 +123,15 @@ class Pipeline:
             ]
         )
 
-    def start_seed(self, stage: StageSpec) -> int:
+    def start_seed(self, stage: Stage) -> int:
         """Return the seed of a start: its own, if it has one, is shared by all seeds of the study."""
         own = stage.settings.get("seed")
         return self.seed if own is None else int(own)
 
-    def start(self, stage: StageSpec) -> Trunk:
+    def start(self, stage: Stage) -> Trunk:
         """Return the first weights."""
         key = self.start_key(stage)
-        method = build_stage("start", stage)
+        method = stage.build()
         # Random weights are drawn faster than they are read: they need no place in the user's cache.
         studies = self.lab.starts if stage.method != "random" else None
         found = self.store.get(key) or self._start_of_another_study(key, studies)
@@ -144,7 +147,7 @@ class Pipeline:
         found = studies.get(key) if studies else None
         return found and self.store.put(key, found.facts, found.tree)
 
-    def _run_start(self, key: str, stage: StageSpec, method: Any, studies: NodeStore | None) -> Node:
+    def _run_start(self, key: str, stage: Stage, method: Any, studies: NodeStore | None) -> Node:
         begin, seed = time.monotonic(), self.start_seed(stage)
 
         def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
@@ -160,10 +163,10 @@ class Pipeline:
             studies.evict()
         return self.store.put(key, facts, weights)
 
-    def federate(self, before: Trunk, stage: StageSpec) -> Trunk:
+    def federate(self, before: Trunk, stage: Stage) -> Trunk:
         """Run one federated stage."""
         key = self.federate_key(before.key, stage)
-        method = build_stage("federate", stage)
+        method = stage.build()
         model, params = cut_at(before.network, before.weights, method.trainable)
         found = self.store.get(key)
         if found is None:
@@ -184,9 +187,7 @@ class Pipeline:
             (*before.keys, key),
         )
 
-    def _run_federate(
-        self, key: str, stage: StageSpec, method: Any, model: Any, params: Params, bytes_before: int
-    ) -> Node:
+    def _run_federate(self, key: str, stage: Stage, method: Any, model: Any, params: Params, bytes_before: int) -> Node:
         begin, curve = time.monotonic(), []
 
         def on_round(now: Federated) -> None:
@@ -232,14 +233,14 @@ class Pipeline:
             "val_accuracy": float(np.nanmean(each["accuracy"])),
         }
 
-    def leaf_key(self, trunk_key: str, stage: StageSpec, views: Sequence[str]) -> str:
+    def leaf_key(self, trunk_key: str, stage: Stage, views: Sequence[str]) -> str:
         """Name the result of an adaptation by content."""
         # The facts list the clients in their order, which the federation's key does not depend on.
         clients = [client.id for client in self.federation.clients]
         views = [*views, str(self.lab.global_test_examples)]
         return hash_json(["adapt", trunk_key, self.federation.key, clients, stage.as_json(), self.metric, views])
 
-    def leaf(self, trunk: Trunk, stage: StageSpec, views: Sequence[str], watch: Watch | None = None) -> Node:
+    def leaf(self, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None = None) -> Node:
         """Let every client adapt; evaluate on the named views.
 
         Raises:
@@ -252,12 +253,12 @@ class Pipeline:
             found = self._watched(key, trunk, stage, views, watch)
         return _whole(found)
 
-    def result(self, arm: ArmSpec, views: Sequence[str], watch: Watch | None = None) -> Node:
+    def result(self, arm: Arm, views: Sequence[str], watch: Watch | None = None) -> Node:
         """Run a whole arm, unless its last node is there: then its first ones need not be."""
         found = self.store.get(self.leaf_key(self.trunk_key(arm), arm.adapt, views))
         return _whole(found) if found else self.leaf(self.trunk(arm), arm.adapt, views, watch)
 
-    def _watched(self, key: str, trunk: Trunk, stage: StageSpec, views: Sequence[str], watch: Watch | None) -> Node:
+    def _watched(self, key: str, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None) -> Node:
         """Run an adaptation, or note where its watch ended it."""
         try:
             return self._run_adapt(key, trunk, stage, views, watch)
@@ -265,13 +266,13 @@ class Pipeline:
             return self.store.put(key, {"kind": "pruned", "values": list(stop.values)})
 
     def _run_adapt(
-        self, key: str, trunk: Trunk, stage: StageSpec, views: Sequence[str], watch: Watch | None = None
+        self, key: str, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None = None
     ) -> Node:
         begin = time.monotonic()
         all_views = self.lab.views(self.federation)
         rows, labels = {view: all_views[view] for view in views}, self.lab.activations.examples.labels
         evaluation = adapt_and_predict(
-            build_stage("adapt", stage),
+            stage.build(),
             trunk.shared,
             self.federation.clients,
             self.lab.activations,
@@ -284,6 +285,19 @@ class Pipeline:
         facts = evaluation_facts(evaluation, rows, self.federation, labels)
         facts["accepted"] = None if stage.method == "keep" else float(evaluation.accepted.mean())
         return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin})
+
+
+def pipeline_of(settings: StudySettings, lab: Lab, store: NodeStore, seed: int, tell: Tell) -> Pipeline:
+    """Return what runs a study's arms for one seed."""
+    return Pipeline(
+        lab,
+        store,
+        seed,
+        settings.decision.metric,
+        max_bad_clients=settings.engine.max_bad_clients,
+        eval_every=settings.evaluation.eval_every,
+        tell=tell,
+    )
 
 
 def _whole(found: Node) -> Node:

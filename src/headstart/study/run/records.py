@@ -16,38 +16,36 @@ from headstart.data.federation import Federation
 from headstart.evidence.metrics import run_metrics
 from headstart.evidence.scores import COLUMNS
 from headstart.study.run.nodes import Node
-from headstart.study.run.pipeline import Trunk
-from headstart.study.written.arms import ArmSpec
+from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline, Trunk
+from headstart.study.written.arms import Arm
 
-METRICS_KEPT = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "num_examples")
+_METRICS_KEPT = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "num_examples")
 
 
 def record(
-    arm: ArmSpec,
-    seed: int,
+    *,
+    arm: Arm,
+    pipeline: Pipeline,
     trunk: Trunk,
     leaf: Node,
-    leaf_key: str,
-    federation: Federation,
     costs: ArmCosts,
-    *,
-    metric: str,
     tuning: Sequence[Mapping[str, Any]],
     hashes: Mapping[str, str],
     seconds: float,
 ) -> dict[str, Any]:
     """Build one line of ``records.jsonl``."""
+    leaf_key = pipeline.leaf_key(trunk.key, arm.adapt, FINAL_VIEWS)
     facts = leaf.facts
     excluded = [*(asdict(exclusion) for exclusion in trunk.excluded), *facts["excluded"]]
     return {
         "arm": arm.name,
-        "seed": seed,
+        "seed": pipeline.seed,
         "key": leaf_key,
         **hashes,
         "nodes": [*trunk.keys, leaf_key],
         "settings": arm.as_json(),
         "tuning": list(tuning),
-        "metrics": summary(facts, federation, metric),
+        "metrics": _summary(facts, pipeline.federation, pipeline.metric),
         "curve": list(trunk.curve),
         "traffic": asdict(trunk.traffic),
         "costs": costs.as_json(),
@@ -58,7 +56,7 @@ def record(
     }
 
 
-def summary(facts: Mapping[str, Any], federation: Federation, metric: str) -> dict[str, float | None]:
+def _summary(facts: Mapping[str, Any], federation: Federation, metric: str) -> dict[str, float | None]:
     """Summarise a run's test metrics; all None when no client has test examples."""
     clients = {name: to_array(values) for name, values in facts["metrics"].get("test", {}).items()}
     if not clients:
@@ -83,7 +81,7 @@ def client_rows(arm: str, seed: int, federation: Federation, metrics: Mapping[st
     """Return one run's rows of ``clients.parquet``, by column."""
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for view, found in metrics.items():
-        for name in METRICS_KEPT:
+        for name in _METRICS_KEPT:
             for client, value in zip(federation.clients, found[name], strict=True):
                 for column, cell in zip(columns, (arm, seed, client.id, client.seen, view, name, value), strict=True):
                     columns[column].append(cell)

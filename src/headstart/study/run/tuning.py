@@ -8,46 +8,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.core.content import hash_json
-from headstart.core.registry import Entry, Search, UpTo
+from headstart.core.registry import Search, UpTo
 from headstart.core.seeds import derive
-from headstart.study.written.arms import METHODS, ArmSpec, Kind, StageSpec
+from headstart.study.written.arms import Arm, Stage
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 
-def trial_arms(arm: ArmSpec, trials: int, seed: int) -> list[ArmSpec]:
+def trial_arms(arm: Arm, trials: int, seed: int) -> list[Arm]:
     """Return the arm's configurations, the written one first.
 
     The start is not tuned: it is the same for all arms, and pre-training stops early on its own validation data.
     """
     if trials == 1 or not is_tunable(arm):
         return [arm]
-    federate = [trial_stages("federate", stage, trials, seed) for stage in arm.federate]
-    adapt = trial_stages("adapt", arm.adapt, trials, seed)
-    return [ArmSpec(arm.name, arm.start, tuple(stages[t] for stages in federate), adapt[t]) for t in range(trials)]
+    federate = [trial_stages(stage, trials, seed) for stage in arm.federate]
+    adapt = trial_stages(arm.adapt, trials, seed)
+    return [Arm(arm.name, arm.start, [stages[t] for stages in federate], adapt[t]) for t in range(trials)]
 
 
-def is_tunable(arm: ArmSpec) -> bool:
+def is_tunable(arm: Arm) -> bool:
     """Say whether any stage after the start has a setting with a range."""
-    return any(ranges(METHODS[kind][stage.method], stage) for kind, _, stage in arm.stages() if kind != "start")
+    return any(ranges(stage) for stage in (*arm.federate, arm.adapt))
 
 
-def trial_stages(kind: Kind, stage: StageSpec, trials: int, seed: int) -> list[StageSpec]:
+def trial_stages(stage: Stage, trials: int, seed: int) -> list[Stage]:
     """Return a stage's configurations: the written one, then quasi-random draws around it."""
-    found = ranges(METHODS[kind][stage.method], stage)
+    found = ranges(stage)
     if not found:
         return [stage] * trials
     drawn = draw(found, trials - 1, derive(seed, "tuning", hash_json(stage.as_json())))
-    return [stage, *(StageSpec(stage.method, {**stage.settings, **values}) for values in drawn)]
+    return [stage, *(replace(stage, settings={**stage.settings, **values}) for values in drawn)]
 
 
-def ranges(entry: Entry, stage: StageSpec) -> dict[str, BaseDistribution]:
+def ranges(stage: Stage) -> dict[str, BaseDistribution]:
     """Return the tuning range of each setting that has one."""
-    settings = entry.settings()
+    settings = stage.entry.settings()
     values = {name: stage.settings.get(name, setting.default) for name, setting in settings.items()}
     found = {name: _range(setting.search, values, name) for name, setting in settings.items() if setting.search}
     return {name: distribution for name, distribution in found.items() if distribution}

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
-
-from pydantic import TypeAdapter, ValidationError
 
 from headstart import adapt, federate, start
 from headstart.core.errors import SettingError, nearest
 from headstart.core.registry import Entry
-from headstart.study.written.messages import explain
+from headstart.core.settings import problems, unknown
 
 Kind = Literal["start", "federate", "adapt"]
 
@@ -27,105 +25,145 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
-class StageSpec:
-    """A method's name and the settings that were given; the rest are the method's defaults."""
+class Stage:
+    """A method's name and the settings that were given; the rest are the method's defaults.
 
+    Attributes:
+        kind: which registry has the method.
+        method: its name there.
+        settings: plain values.
+
+    >>> Stage("adapt", "linear_probe", {"epochs": 3}).build().epochs
+    3
+    """
+
+    kind: Kind
     method: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def entry(self) -> Entry:
+        """The method's line in its registry."""
+        return METHODS[self.kind][self.method]
+
+    def build(self) -> Any:
+        """Build the method, such as ``FedAvg(...)``.
+
+        Raises:
+            SettingError: a setting is unknown or breaks its rule.
+        """
+        return self.entry.build(self.settings)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, as a study file's table would say them."""
         return {"method": self.method, **self.settings}
 
+    def check(self, path: str) -> None:
+        """Check every setting, and build the method once, for its errors.
 
-@dataclass(frozen=True)
-class ArmSpec:
-    """One arm: start, then federate (stages in order, maybe none), then adapt.
+        Raises:
+            SettingError: a setting is unknown or breaks its rule; the message gives its path.
+        """
+        lines = [line for name, value in self.settings.items() for line in _problems(self.entry, path, name, value)]
+        if lines:
+            raise SettingError("\n".join(lines))
+        try:
+            self.build()
+        except SettingError as error:
+            raise SettingError(f"{path}.{error}") from None
 
-    >>> arm = ArmSpec("fedavg", StageSpec("random"), (StageSpec("fedavg", {"rounds": 5}),))
-    >>> arm.as_json()["federate"]
-    [{'method': 'fedavg', 'rounds': 5}]
+
+Written = str | Mapping[str, Any] | Stage
+"""A stage as users write it: a method's name, or a table of ``method`` and its settings."""
+
+
+@dataclass(frozen=True, init=False)
+class Arm:
+    """One choice per stage.
+
+    Attributes:
+        name: letters, digits, ``-``, ``_`` and ``.``.
+        start: where the shared weights come from.
+        federate: what server and clients learn together: stages in order, maybe none.
+        adapt: what each client then does alone.
+
+    >>> Arm("both", start="pretrain", federate={"method": "fedavg", "rounds": 5}, adapt="lp_ft").federate
+    (Stage(kind='federate', method='fedavg', settings={'rounds': 5}),)
     """
 
     name: str
-    start: StageSpec
-    federate: tuple[StageSpec, ...] = ()
-    adapt: StageSpec = StageSpec("keep")
+    start: Stage
+    federate: tuple[Stage, ...]
+    adapt: Stage
+
+    def __init__(
+        self, name: str, start: Written, federate: Written | Sequence[Written] = (), adapt: Written = "keep"
+    ) -> None:
+        """Read stages as a study file's ``[arms.NAME]`` table would say them.
+
+        Args:
+            name: letters, digits, ``-``, ``_`` and ``.``.
+            start: a method's name, or a table with ``method`` and its settings.
+            federate: the same, or a list of them.
+            adapt: as ``start``.
+
+        Raises:
+            SettingError: a method or a setting is unknown, or a value breaks its rule.
+        """
+        path = f"arms.{name}"
+        _check_name(name)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "start", _parse_stage("start", f"{path}.start", start))
+        object.__setattr__(self, "federate", _parse_stages(f"{path}.federate", federate))
+        object.__setattr__(self, "adapt", _parse_stage("adapt", f"{path}.adapt", adapt))
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values; equal arms under two names say the same."""
         stages = [stage.as_json() for stage in self.federate]
         return {"start": self.start.as_json(), "federate": stages, "adapt": self.adapt.as_json()}
 
-    def stages(self) -> Iterator[tuple[Kind, str, StageSpec]]:
-        """Yield each stage's kind, its path in a study file, and the stage."""
+    def stages(self) -> Iterator[tuple[str, Stage]]:
+        """Yield each stage with its path in a study file."""
         path = f"arms.{self.name}"
-        yield "start", f"{path}.start", self.start
+        yield f"{path}.start", self.start
         for index, stage in enumerate(self.federate):
-            yield "federate", f"{path}.federate" + (f"[{index}]" if len(self.federate) > 1 else ""), stage
-        yield "adapt", f"{path}.adapt", self.adapt
+            yield f"{path}.federate" + (f"[{index}]" if len(self.federate) > 1 else ""), stage
+        yield f"{path}.adapt", self.adapt
 
-    def map(self, change: Callable[[Kind, StageSpec], StageSpec]) -> ArmSpec:
+    def map(self, change: Callable[[Stage], Stage]) -> Arm:
         """Return the arm with every stage changed."""
-        stages = tuple(change("federate", stage) for stage in self.federate)
-        return replace(self, start=change("start", self.start), federate=stages, adapt=change("adapt", self.adapt))
+        return Arm(self.name, change(self.start), [change(stage) for stage in self.federate], change(self.adapt))
+
+    def check(self) -> None:
+        """Check every stage's settings.
+
+        Raises:
+            SettingError: a setting is unknown or breaks its rule; the message gives its path.
+        """
+        for path, stage in self.stages():
+            stage.check(path)
 
 
-def parse_arm(name: str, table: Mapping[str, Any]) -> ArmSpec:
+def parse_arm(name: str, table: Mapping[str, Any]) -> Arm:
     """Read one ``[arms.NAME]`` table and check it against the registries.
-
-    A stage is a method's name, or a table of ``method`` and its settings; ``federate`` may be a list of them.
 
     Raises:
         SettingError: the name, a key, a method or a value breaks its rule.
 
-    >>> parse_arm("local", {"start": "random", "adapt": {"method": "full_finetune", "epochs": 3}}).adapt
-    StageSpec(method='full_finetune', settings={'epochs': 3})
+    >>> parse_arm("local", {"start": "random", "adapt": {"method": "full_finetune", "epochs": 3}}).adapt.settings
+    {'epochs': 3}
     """
-    path = f"arms.{name}"
     _check_name(name)
     for key in table:
         if key not in METHODS:
-            raise SettingError(f"{path}.{key}: unknown stage, received {table[key]!r}; {nearest(key, METHODS)}")
+            raise SettingError(unknown(f"arms.{name}.{key}", table[key], METHODS, "stage"))
     if "start" not in table:
-        raise SettingError(f"{path}.start: is required, received nothing; add one of: {', '.join(METHODS['start'])}")
-    arm = ArmSpec(
-        name,
-        _parse_stage("start", f"{path}.start", table["start"]),
-        _parse_stages(f"{path}.federate", table.get("federate", [])),
-        _parse_stage("adapt", f"{path}.adapt", table.get("adapt", "keep")),
-    )
-    check_arm(arm)
-    return arm
+        valid = ", ".join(METHODS["start"])
+        raise SettingError(f"arms.{name}.start: is required, received nothing; add one of: {valid}")
+    return Arm(name, **table)
 
 
-def check_arm(arm: ArmSpec) -> None:
-    """Build every stage once, for its errors.
-
-    Raises:
-        SettingError: a setting is unknown or breaks its rule; the message gives its path.
-    """
-    for kind, path, stage in arm.stages():
-        entry = METHODS[kind][stage.method]
-        problems = [line for name, value in stage.settings.items() for line in _check(entry, path, name, value)]
-        if problems:
-            raise SettingError("\n".join(problems))
-        try:
-            entry.build(stage.settings)
-        except SettingError as error:
-            raise SettingError(f"{path}.{error}") from None
-
-
-def build_stage(kind: Kind, stage: StageSpec) -> Any:
-    """Build the method that a stage names, such as ``FedAvg(...)``.
-
-    >>> build_stage("adapt", StageSpec("linear_probe", {"epochs": 3})).epochs
-    3
-    """
-    return METHODS[kind][stage.method].build(stage.settings)
-
-
-def with_defaults(arm: ArmSpec, training: Mapping[str, Any], trainable: str | int | None = None) -> ArmSpec:
+def with_defaults(arm: Arm, training: Mapping[str, Any], trainable: str | int | None = None) -> Arm:
     """Fill in a study's own defaults, where a client trains and the arm says nothing.
 
     Args:
@@ -135,11 +173,11 @@ def with_defaults(arm: ArmSpec, training: Mapping[str, Any], trainable: str | in
     """
     cut = {} if trainable is None or arm.start.method == "random" else {"trainable": trainable}
 
-    def fill(kind: Kind, stage: StageSpec) -> StageSpec:
-        if kind == "start":
+    def fill(stage: Stage) -> Stage:
+        if stage.kind == "start":
             return stage
-        known = METHODS[kind][stage.method].settings()
-        defaults = {**training, **(cut if kind == "federate" else {})}
+        known = stage.entry.settings()
+        defaults = {**training, **(cut if stage.kind == "federate" else {})}
         return replace(stage, settings={**{k: v for k, v in defaults.items() if k in known}, **stage.settings})
 
     return arm.map(fill)
@@ -155,28 +193,29 @@ def check_training(training: Mapping[str, Any]) -> None:
     for name, value in training.items():
         holders = [entry for entry in entries if name in entry.settings()]
         if not holders:
-            known = {name for entry in entries for name in entry.settings()}
-            raise SettingError(f"training.{name}: unknown setting, received {value!r}; {nearest(name, known)}")
+            raise SettingError(unknown(f"training.{name}", value, {key for one in entries for key in one.settings()}))
         for entry in holders:
-            problems = _check(entry, "training", name, value)
-            if problems:
-                raise SettingError(problems[0])
+            lines = _problems(entry, "training", name, value)
+            if lines:
+                raise SettingError(lines[0])
 
 
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SettingError(f"arms.{name}: must be letters, digits, '-', '_' and '.', received {name!r}; rename the arm")
 
 
-def _parse_stages(path: str, value: Any) -> tuple[StageSpec, ...]:
-    if not isinstance(value, list):
+def _parse_stages(path: str, value: Written | Sequence[Written]) -> tuple[Stage, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
         return (_parse_stage("federate", path, value),)
     return tuple(_parse_stage("federate", f"{path}[{index}]", item) for index, item in enumerate(value))
 
 
-def _parse_stage(kind: Kind, path: str, value: Any) -> StageSpec:
-    table = {"method": value} if isinstance(value, str) else value
-    valid = METHODS[kind]
+def _parse_stage(kind: Kind, path: str, value: Written) -> Stage:
+    """Read and check what a user wrote; a stage is one already."""
+    if isinstance(value, Stage):
+        return value
+    table, valid = {"method": value} if isinstance(value, str) else value, METHODS[kind]
     if not isinstance(table, Mapping) or not isinstance(table.get("method"), str):
         raise SettingError(
             f'{path}: must be a method\'s name or a table with method = "…", received {value!r}; '
@@ -184,18 +223,14 @@ def _parse_stage(kind: Kind, path: str, value: Any) -> StageSpec:
         )
     if table["method"] not in valid:
         raise SettingError(f"{path}: unknown method, received {table['method']!r}; {nearest(table['method'], valid)}")
-    return StageSpec(table["method"], {key: item for key, item in table.items() if key != "method"})
+    stage = Stage(kind, table["method"], {key: item for key, item in table.items() if key != "method"})
+    stage.check(path)
+    return stage
 
 
-def _check(entry: Entry, path: str, name: str, value: Any) -> list[str]:
+def _problems(entry: Entry, path: str, name: str, value: object) -> list[str]:
     """Return one line for a setting that is unknown or breaks its rule, nothing otherwise."""
     known = entry.settings()
     if name not in known:
-        return [f"{path}.{name}: unknown setting, received {value!r}; {nearest(name, known)}"]
-    try:
-        TypeAdapter(known[name].type).validate_python(value, strict=True)
-    except ValidationError as error:
-        default = known[name].default
-        way_out = "" if default is MISSING else f"; the default is {default!r}"
-        return [line + way_out for line in explain(error, None, value, f"{path}.{name}")]
-    return []
+        return [unknown(f"{path}.{name}", value, known)]
+    return problems(known[name].type, value, f"{path}.{name}", known[name].default)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from headstart.core.errors import SettingError, nearest
+from headstart.core.settings import read
 from headstart.costs.devices import DeviceProfile, parse_device
+from headstart.data.examples import Examples
+from headstart.data.federation import Federation
 from headstart.data.settings import CentralSettings, DataSettings
 from headstart.models.spec import ModelSpec, is_checkpoint
-from headstart.study.written.arms import ArmSpec, check_training, parse_arm, with_defaults
-from headstart.study.written.messages import explain, join_path
+from headstart.study.written.arms import Arm, check_training, parse_arm, with_defaults
 from headstart.study.written.schema import StudySettings
 from headstart.study.written.slate import STANDARD, check_starts
 
@@ -46,7 +44,7 @@ class StudyFile:
     settings: StudySettings
     data: DataSettings
     model: ModelSpec
-    arms: tuple[ArmSpec, ...]
+    arms: tuple[Arm, ...]
     devices: tuple[DeviceProfile, ...]
     folder: Path
     text: str = ""
@@ -67,13 +65,16 @@ def load_study(path: Path | str) -> StudyFile:
     return parse_study(table, path.parent, text)
 
 
-def parse_study(table: Mapping[str, Any], folder: Path, text: str = "") -> StudyFile:
+def parse_study(
+    table: Mapping[str, Any], folder: Path, text: str = "", federation: Federation | None = None
+) -> StudyFile:
     """Check a study file's tables.
 
     Args:
         table: plain values, as TOML gives them.
         folder: relative paths start here.
         text: the file they came from.
+        federation: made in Python; ``data.source`` is then its name, ``python:KEY``, and nothing is read.
 
     Raises:
         SettingError: a setting breaks a rule; one line per setting.
@@ -82,14 +83,16 @@ def parse_study(table: Mapping[str, Any], folder: Path, text: str = "") -> Study
     >>> study.settings.seeds
     (0, 1, 2, 3, 4)
     """
-    settings = _validate(table)
+    settings = read(StudySettings, table)
     _check_seeds(settings)
     check_training(settings.training)
     arms = tuple(_arm(name, arm, settings) for name, arm in settings.arms.items())
     _check_baseline(settings)
     devices = tuple(parse_device(name, device) for name, device in settings.devices.items())
-    data, model = _resolve_data(settings.data, folder), _resolve_model(settings, folder)
-    check_starts(arms, checkpoint=is_checkpoint(model), central=_has_labels(data.central))
+    data = settings.data if federation else _resolve_data(settings.data, folder)
+    model = _resolve_model(settings, folder)
+    central = _is_labelled(federation.central) if federation else _has_labels(data.central)
+    check_starts(arms, checkpoint=is_checkpoint(model), central=central)
     return StudyFile(settings, data, model, arms, devices, folder, text)
 
 
@@ -119,30 +122,12 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _validate(table: Mapping[str, Any]) -> StudySettings:
-    for location, value in _leaves(table):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise SettingError(f"{join_path('', location)}: must be a finite number, received {value}; give another")
-    try:
-        # JSON's strict rules are TOML's: a list may fill a tuple, but text is no number.
-        return StudySettings.model_validate_json(json.dumps(table, default=str), strict=True)
-    except ValidationError as error:
-        raise SettingError("\n".join(explain(error, StudySettings, table))) from None
-
-
-def _leaves(value: Any, location: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _leaves(item, (*location, key))
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _leaves(item, (*location, index))
-    else:
-        yield location, value
-
-
 def _has_labels(central: CentralSettings | None) -> bool:
     return central is not None and not central.unlabelled
+
+
+def _is_labelled(central: Examples | None) -> bool:
+    return central is not None and bool((central.labels >= 0).any())
 
 
 def _check_seeds(settings: StudySettings) -> None:
@@ -154,7 +139,7 @@ def _check_seeds(settings: StudySettings) -> None:
         raise SettingError(f"seeds: must be distinct, received {seeds}; leave out the second {twice[0]}")
 
 
-def _arm(name: str, table: Mapping[str, Any], settings: StudySettings) -> ArmSpec:
+def _arm(name: str, table: Mapping[str, Any], settings: StudySettings) -> Arm:
     return with_defaults(parse_arm(name, table), settings.training, settings.model.trainable)
 
 
@@ -175,6 +160,11 @@ def _resolve_data(data: DataSettings, folder: Path) -> DataSettings:
 
 
 def _resolve_source(setting: str, source: str, folder: Path) -> str:
+    if source.startswith("python:"):
+        raise SettingError(
+            f"{setting}: must be data that a file can name, received {source!r}, which was made in Python; "
+            "give the federation to headstart.Study"
+        )
     return source if source in _EMBEDDED or source.startswith("hub:") else resolve_path(setting, source, folder)
 
 

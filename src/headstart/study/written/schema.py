@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from headstart.core.content import hash_json
+from headstart.core.settings import Says
 from headstart.data.settings import DataSettings
 from headstart.models.spec import ModelSpec, Pooling
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"]
-Share = Annotated[float, Field(ge=0, le=1)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Name = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"),
+    Says("must be letters, digits, '-', '_' and '.', no path"),
+]
 
 
-def _written(pattern: str, words: str) -> AfterValidator:
-    """Check how a text is written, and say the rule in words."""
-
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"must be {words}")
-        return text
-
-    return AfterValidator(check)
-
-
-class _Table(BaseModel):
-    """A table of a study file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class ModelSettings(_Table):
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
     """``[model]``: the backbone.
 
     Attributes:
@@ -57,7 +48,8 @@ class ModelSettings(_Table):
         )
 
 
-class TuningSettings(_Table):
+@dataclass(frozen=True, kw_only=True)
+class TuningSettings:
     """``[tuning]``: the same for every arm, on validation data only.
 
     Attributes:
@@ -69,7 +61,8 @@ class TuningSettings(_Table):
     seed: NonNegativeInt = 0
 
 
-class DecisionSettings(_Table):
+@dataclass(frozen=True, kw_only=True)
+class DecisionSettings:
     """``[decision]``: fixed before the runs.
 
     Attributes:
@@ -81,11 +74,12 @@ class DecisionSettings(_Table):
 
     baseline: str = "fedavg"
     metric: Metric = "balanced_accuracy"
-    min_effect: Share = 0.01
+    min_effect: _Share = 0.01
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
-class EvaluationSettings(_Table):
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
     """``[evaluation]``: what is measured beside each client's own test data.
 
     Attributes:
@@ -97,7 +91,8 @@ class EvaluationSettings(_Table):
     eval_every: PositiveInt | None = None
 
 
-class EngineSettings(_Table):
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
     """``[engine]``: how the work is done.
 
     Attributes:
@@ -115,10 +110,11 @@ class EngineSettings(_Table):
     workers: PositiveInt | None = None
     dtype: Literal["float32", "float64"] = "float32"
     threads: PositiveInt | None = None
-    max_bad_clients: Share = 0.5
+    max_bad_clients: _Share = 0.5
 
 
-class StudySettings(_Table):
+@dataclass(frozen=True, kw_only=True)
+class StudySettings:
     """A whole study file, as written.
 
     Attributes:
@@ -135,21 +131,21 @@ class StudySettings(_Table):
         engine: how the work is done.
     """
 
-    name: Annotated[str, _written(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, '-', '_' and '.', no path")]
+    name: _Name
     seeds: tuple[NonNegativeInt, ...] = (0, 1, 2, 3, 4)
     data: DataSettings
     model: ModelSettings = ModelSettings()
-    devices: dict[str, dict[str, Any]] = {}
+    devices: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     tuning: TuningSettings = TuningSettings()
-    training: dict[str, Any] = {}
-    arms: dict[str, dict[str, Any]] = {}
+    training: Mapping[str, object] = field(default_factory=dict)
+    arms: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     decision: DecisionSettings = DecisionSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     engine: EngineSettings = EngineSettings()
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, defaults filled in."""
-        return self.model_dump(mode="json")
+        return asdict(self)
 
 
 def study_hash(settings: StudySettings) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from headstart.core.errors import SettingError
+from headstart.costs.arm import ArmCosts
 from headstart.data.federation import Federation
 from headstart.diagnosis.predict import STANDARD_SLATE
 from headstart.models.spec import ModelSpec, is_checkpoint
-from headstart.study.written.arms import ArmSpec, StageSpec
+from headstart.study.written.arms import Arm, Stage
 
 _PASSES = 20
 """Passes over a client's training data in every arm's longest stage, so that none has more practice than another."""
@@ -19,10 +20,17 @@ _PASSES = 20
 
 @dataclass(frozen=True)
 class Slate:
-    """Arms to run, and those that the data or the model rule out, each with its reason."""
+    """Arms to run, and those that the data, the model or a device rules out.
 
-    arms: tuple[ArmSpec, ...]
-    ruled_out: dict[str, str]
+    Attributes:
+        arms: to run, in order.
+        ruled_out: arms that are not run, with the reason.
+        costs: of every arm, those that a device rules out too; empty before they are measured.
+    """
+
+    arms: tuple[Arm, ...]
+    ruled_out: Mapping[str, str] = field(default_factory=dict)
+    costs: Mapping[str, ArmCosts] = field(default_factory=dict)
 
 
 STANDARD = STANDARD_SLATE
@@ -61,7 +69,7 @@ def slate_for(model: ModelSpec, federation: Federation) -> Slate:
     return standard_slate(checkpoint=is_checkpoint(model), central=labelled, same_classes=same)
 
 
-def check_starts(arms: Iterable[ArmSpec], *, checkpoint: bool, central: bool) -> None:
+def check_starts(arms: Iterable[Arm], *, checkpoint: bool, central: bool) -> None:
     """Check that every arm's start has what it starts from.
 
     Raises:
@@ -94,25 +102,25 @@ _NO_START = (
 _NO_HEAD = "needs a labelled central pool with the clients' classes; add one as [data.central]"
 
 
-def _arms(good: str) -> list[ArmSpec]:
-    random, trained = StageSpec("random"), StageSpec(good)
-    ridge, pooled = StageSpec("ridge"), StageSpec("pooled", {"epochs": _PASSES})
-    fedavg, fedadam = (StageSpec(name, {"rounds": _PASSES, "local_epochs": 1}) for name in ("fedavg", "fedadam"))
-    full, probe = (StageSpec(name, {"epochs": _PASSES}) for name in ("full_finetune", "linear_probe"))
-    lp_ft = StageSpec("lp_ft", {"head_epochs": _PASSES // 2, "epochs": _PASSES // 2})
-    local = StageSpec("full_finetune", {"epochs": _PASSES, "accept": False})
+def _arms(good: str) -> list[Arm]:
+    pooled = Stage("federate", "pooled", {"epochs": _PASSES})
+    rounds = {"rounds": _PASSES, "local_epochs": 1}
+    fedavg, fedadam = (Stage("federate", name, rounds) for name in ("fedavg", "fedadam"))
+    full, probe = (Stage("adapt", name, {"epochs": _PASSES}) for name in ("full_finetune", "linear_probe"))
+    lp_ft = Stage("adapt", "lp_ft", {"head_epochs": _PASSES // 2, "epochs": _PASSES // 2})
+    local = Stage("adapt", "full_finetune", {"epochs": _PASSES, "accept": False})
     return [
-        ArmSpec("zero-shot", trained),
-        ArmSpec("local", random, adapt=local),
-        ArmSpec("pooled", trained, (pooled,)),
-        ArmSpec("finetune-head", trained, adapt=probe),
-        ArmSpec("finetune-lp-ft", trained, adapt=lp_ft),
-        ArmSpec("finetune-full", trained, adapt=full),
-        ArmSpec("fedavg", random, (fedavg,)),
-        ArmSpec("fedavg-pretrained", trained, (fedavg,)),
-        ArmSpec("fedadam-pretrained", trained, (fedadam,)),
-        ArmSpec("fedavg-finetune", trained, (fedavg,), lp_ft),
-        ArmSpec("ridge", trained, (ridge,)),
-        ArmSpec("ridge-personal", trained, (ridge,), StageSpec("personal_ridge")),
-        ArmSpec("ridge-fedadam", trained, (ridge, fedadam)),
+        Arm("zero-shot", good),
+        Arm("local", "random", adapt=local),
+        Arm("pooled", good, pooled),
+        Arm("finetune-head", good, adapt=probe),
+        Arm("finetune-lp-ft", good, adapt=lp_ft),
+        Arm("finetune-full", good, adapt=full),
+        Arm("fedavg", "random", fedavg),
+        Arm("fedavg-pretrained", good, fedavg),
+        Arm("fedadam-pretrained", good, fedadam),
+        Arm("fedavg-finetune", good, fedavg, lp_ft),
+        Arm("ridge", good, "ridge"),
+        Arm("ridge-personal", good, "ridge", "personal_ridge"),
+        Arm("ridge-fedadam", good, ["ridge", fedadam]),
     ]

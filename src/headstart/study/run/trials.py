@@ -1,0 +1,79 @@
+"""Trying an arm's configurations: each is scored on validation data, the best is run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from headstart.core.errors import HeadstartError, SettingError
+from headstart.core.progress import Progress
+from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.study.run.nodes import Node
+from headstart.study.run.pipeline import TRIAL_VIEWS, Pipeline
+from headstart.study.run.pruning import Pruned, Pruner, Watch, scores_of
+from headstart.study.run.records import to_array
+from headstart.study.written.arms import Arm
+
+
+def best_trial(trials: Sequence[Arm], pipeline: Pipeline, progress: Progress) -> tuple[Arm, list[dict[str, Any]]]:
+    """Return the configuration with the best validation score, and all that were tried.
+
+    Args:
+        trials: an arm's configurations, the written one first; one alone is not scored.
+        pipeline: of the first seed.
+        progress: told each trial's score.
+
+    Raises:
+        SettingError: every trial failed.
+    """
+    arm = trials[0]
+    if len(trials) == 1:
+        return arm, []
+    pruner = Pruner()
+    scores = [_trial(pipeline, trial, number, pruner.begin(), progress) for number, trial in enumerate(trials)]
+    best = int(np.argmax([-np.inf if score is None else score for score in scores]))
+    if scores[best] is None:
+        raise SettingError(f"arms.{arm.name}: every one of {len(trials)} tuning trials failed; lower client_lr")
+    table = [
+        {"trial": number, "values": _changes(arm, trial), "score": score, "chosen": number == best}
+        for number, (trial, score) in enumerate(zip(trials, scores, strict=True))
+    ]
+    return trials[best], table
+
+
+def _trial(pipeline: Pipeline, arm: Arm, number: int, watch: Watch, progress: Progress) -> float | None:
+    """Score one configuration on validation data; None if it failed, or was ended early."""
+    try:
+        leaf = pipeline.result(arm, TRIAL_VIEWS, watch)
+    except Pruned as stop:
+        watch.end(stop.values, pruned=True)
+        score, shown = None, str(stop)
+    except HeadstartError:
+        watch.end((), pruned=True)
+        score, shown = None, "failed"
+    else:
+        watch.end(scores_of(leaf.facts, pipeline.federation, pipeline.metric))
+        score = _validation_score(leaf, pipeline)
+        shown = "failed" if score is None else f"{abs(score):.3f} on validation"
+    progress.finish(f"{arm.name}, trial {number}: {shown}")
+    return score
+
+
+def _changes(written: Arm, tried: Arm) -> dict[str, Any]:
+    """Return the settings that a trial changed, by stage and name."""
+    found = {}
+    for (path, before), (_, after) in zip(written.stages(), tried.stages(), strict=True):
+        for name, value in after.settings.items():
+            if before.settings.get(name) != value:
+                found[f"{path.removeprefix(f'arms.{written.name}.')}.{name}"] = value
+    return found
+
+
+def _validation_score(leaf: Node, pipeline: Pipeline) -> float | None:
+    """Return the mean validation score over seen clients, larger is better."""
+    values = to_array(leaf.facts["metrics"]["val"][pipeline.metric])
+    seen = np.array([client.seen for client in pipeline.federation.clients])
+    mean = float(np.nanmean(values[seen])) if np.isfinite(values[seen]).any() else None
+    return -mean if mean is not None and pipeline.metric in LOWER_IS_BETTER else mean
