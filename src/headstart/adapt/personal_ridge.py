@@ -49,7 +49,7 @@ class PersonalRidge(Adapt):
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
         """Solve for the personal head."""
         batch = data.everything(model)
-        correction = ridge_correction(with_intercept(batch), residual_of(params, batch), self.penalty)
+        correction = ridge_correction(with_intercept(batch), _residual_of(params, batch), self.penalty)
         weight, bias = params["head.weight"], params["head.bias"]
         change = correction.to(weight.dtype)
         return {
@@ -59,7 +59,7 @@ class PersonalRidge(Adapt):
         }
 
 
-def residual_of(params: Params, batch: Batch) -> Tensor:
+def _residual_of(params: Params, batch: Batch) -> Tensor:
     """Return one-hot labels minus the received head's scores, padding all 0; shape ``(…, examples, classes)``."""
     scores = head_logits({name: value.double() for name, value in params.items()}, batch.inputs.double())
     return one_hot(batch, scores.shape[-1]) - scores * present(batch)

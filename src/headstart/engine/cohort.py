@@ -77,7 +77,7 @@ class Cohort:
     def _take(self, chunk: Chunk) -> None:
         """Add a chunk's updates, and keep its private trees."""
         (updates, privates), positions = chunk.results, np.asarray(chunk.positions)
-        if self._total and not same_shapes(updates, self._total):
+        if self._total and not _same_shapes(updates, self._total):
             self._exclude(positions, "its update has other names or shapes than the others'")
             return
         # One bad client spoils the sum, so that a finite sum clears them all.
@@ -123,7 +123,7 @@ class Cohort:
         return AGGREGATES[schedule.aggregate](stack, schedule.bad_share)
 
 
-def same_shapes(stack: Tree, tree: Tree) -> bool:
+def _same_shapes(stack: Tree, tree: Tree) -> bool:
     """Say whether a stack's trees have the names and shapes of ``tree``."""
     return {name: value.shape[1:] for name, value in stack.items()} == {n: v.shape for n, v in tree.items()}
 

@@ -66,7 +66,7 @@ class Grams:
         if not done[positions].all():
             self._fill(model, kept, done, positions)
         widest, everyone = self.rows.widest(positions), np.array_equal(positions, np.arange(len(kept)))
-        found = kept if everyone else kept.index_select(0, as_index(positions, kept))
+        found = kept if everyone else kept.index_select(0, _as_index(positions, kept))
         return found[:, :widest, :widest]
 
     def _fill(self, model: Model, kept: Tensor, done: Array, positions: Array) -> None:
@@ -78,7 +78,7 @@ class Grams:
         if len(missing) == len(kept):
             kept.copy_(found)
         else:
-            kept[as_index(missing, kept), : found.shape[1], : found.shape[1]] = found
+            kept[_as_index(missing, kept), : found.shape[1], : found.shape[1]] = found
         done[missing] = True
 
     def _compute(self, model: Model, positions: Array) -> Tensor:
@@ -86,6 +86,6 @@ class Grams:
         return torch.bmm(features, features.mT).add_(1)
 
 
-def as_index(positions: Array, like: Tensor) -> Tensor:
+def _as_index(positions: Array, like: Tensor) -> Tensor:
     """Return positions as an index into a tensor."""
     return torch.from_numpy(positions).to(like.device)

@@ -37,9 +37,9 @@ def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key
     Every epoch is a permutation, or as many draws with replacement in which each class present is equally likely.
     Clients of one size are shuffled together; who else is shuffled changes nothing.
     """
-    seeds = mix(np.array([hash_id(name) for name in ids], dtype=np.uint64) ^ np.uint64(derive(*key, passes.stream)))
+    seeds = mix(np.array([_hash_id(name) for name in ids], dtype=np.uint64) ^ np.uint64(derive(*key, passes.stream)))
     sizes = np.array([len(each) for each in labels])
-    steps = [num_steps(int(size), passes) for size in sizes]
+    steps = [_num_steps(int(size), passes) for size in sizes]
     order = np.full((len(ids), max(steps, default=0), passes.batch_size), PADDING, dtype=np.int64)
     for size in np.unique(sizes[sizes > 0]):
         members = np.flatnonzero(sizes == size)
@@ -48,7 +48,7 @@ def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key
     return order
 
 
-def num_steps(size: int, passes: Passes) -> int:
+def _num_steps(size: int, passes: Passes) -> int:
     """Count the minibatches of a client with ``size`` examples."""
     per_epoch = -(-size // passes.batch_size)
     return passes.epochs * per_epoch if passes.steps is None or not size else passes.steps
@@ -58,7 +58,7 @@ def _draw(seeds: Array, labels: Sequence[Array], passes: Passes) -> Array:
     """Order clients of one size: ``(clients, steps, batch)``."""
     size = len(labels[0])
     per_epoch = -(-size // passes.batch_size)
-    epochs = -(-num_steps(size, passes) // per_epoch)
+    epochs = -(-_num_steps(size, passes) // per_epoch)
     counters = np.arange(epochs * size, dtype=np.uint64).reshape(1, epochs, size)
     draws = mix(seeds[:, None, None] + counters * GOLDEN)
     order = np.full((len(seeds), epochs, per_epoch * passes.batch_size), PADDING, dtype=np.int64)
@@ -82,6 +82,6 @@ def class_weights(labels: Array) -> Array:
 
 
 @lru_cache(maxsize=2**16)
-def hash_id(name: str) -> int:
+def _hash_id(name: str) -> int:
     """Hash a client's id to 64 bits."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")

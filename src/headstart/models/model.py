@@ -143,7 +143,7 @@ def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Mod
     """
     if isinstance(trainable, Lora):
         return _with_adapters(network, weights, trainable)
-    cut = cut_index(network, trainable)
+    cut = _cut_index(network, trainable)
     parameters = {name for name, _ in network.named_parameters()}
     names = [name for name in weights if name in parameters and _block_of(name) >= cut]
     frozen = {name: value for name, value in weights.items() if name not in set(names)}
@@ -153,7 +153,7 @@ def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Mod
 def _with_adapters(network: Network, weights: Params, lora: Lora) -> tuple[Model, Params]:
     """Cut below the first adapted layer; adapters and the head train."""
     adapters = new_adapters(network, weights, lora)
-    cut = cut_index(network, lora)
+    cut = _cut_index(network, lora)
     tree = {**weights, **adapters}
     names = [name for name in tree if name.startswith("head.") or (name in adapters and _trains(name, lora))]
     frozen = {name: value for name, value in tree.items() if name not in set(names)}
@@ -189,7 +189,7 @@ def head_gradient(params: Params, batch: Batch) -> Params:
     return {"head.weight": residual.mT @ features, "head.bias": residual.sum(-2)}
 
 
-def cut_index(network: Network, trainable: Trainable) -> int:
+def _cut_index(network: Network, trainable: Trainable) -> int:
     """Return how many blocks are frozen.
 
     Raises:

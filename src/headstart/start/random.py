@@ -33,10 +33,10 @@ class Random(Start):
     ) -> tuple[Network, Params]:
         """Return random weights."""
         network, weights = build(from_scratch=True, num_classes=num_classes)
-        return network, weights if self.head == "small" else {**weights, **default_head(weights, seed)}
+        return network, weights if self.head == "small" else {**weights, **_default_head(weights, seed)}
 
 
-def default_head(weights: Params, seed: int) -> Params:
+def _default_head(weights: Params, seed: int) -> Params:
     """Return a head of uniform weights, keyed by seed."""
     bound, generator = weights["head.weight"].shape[1] ** -0.5, torch_generator(seed, "head")
     names = ("head.weight", "head.bias")

@@ -12,7 +12,7 @@ from headstart.core.trees import Tree
 from headstart.training.optimizers import Optimizer
 
 
-class Minibatch(Protocol):
+class _Minibatch(Protocol):
     """What the loop asks of a batch."""
 
     @property
@@ -26,7 +26,7 @@ class Minibatch(Protocol):
         ...
 
 
-B = TypeVar("B", bound=Minibatch)
+B = TypeVar("B", bound=_Minibatch)
 
 
 def descend(

@@ -25,7 +25,7 @@ from headstart.training.products import products
 
 
 @dataclass(frozen=True)
-class DualBatch:
+class _DualBatch:
     """One minibatch of a stack of clients, as positions in their examples.
 
     Attributes:
@@ -59,19 +59,19 @@ def descend_dual(
     """
     weight, bias = params["head.weight"], params["head.bias"]
     features = examples.inputs.to(weight.dtype)
-    logits = logits_of(weight, bias, features)
+    logits = _logits_of(weight, bias, features)
     # Classes are the outer axis in memory: PyTorch's softmax is several times as fast over that one.
     state = {"logits": logits, "coefficients": torch.zeros_like(logits)}
     if decays:
         state["scale"] = logits.new_ones(len(weight))
-    trained, _ = descend(dual_gradient, state, optimizer.init(state), dual_batches(examples, passes), optimizer)
+    trained, _ = descend(_dual_gradient, state, optimizer.init(state), _dual_batches(examples, passes), optimizer)
     if decays:
         weight, bias = trained["scale"].view(-1, 1, 1) * weight, trained["scale"].view(-1, 1) * bias
     change = products(trained["coefficients"], features)
     return {"head.weight": change.add_(weight), "head.bias": trained["coefficients"].sum(-1) + bias}
 
 
-def logits_of(weight: Tensor, bias: Tensor, features: Tensor) -> Tensor:
+def _logits_of(weight: Tensor, bias: Tensor, features: Tensor) -> Tensor:
     """Return ``(clients, classes, n)``, classes outermost in memory; one product if all clients have one head."""
     if weight.stride(0) == 0:
         scores = (weight[0] @ features.flatten(0, 1).mT).view(-1, *features.shape[:2])
@@ -81,7 +81,7 @@ def logits_of(weight: Tensor, bias: Tensor, features: Tensor) -> Tensor:
     return logits
 
 
-def dual_batches(examples: Batch, passes: DualPasses) -> Iterator[DualBatch]:
+def _dual_batches(examples: Batch, passes: DualPasses) -> Iterator[_DualBatch]:
     """Yield the passes' minibatches."""
     clients, steps, batch = passes.positions.shape
     labels = examples.labels.gather(1, passes.positions.view(clients, -1)).view_as(passes.positions)
@@ -92,10 +92,10 @@ def dual_batches(examples: Batch, passes: DualPasses) -> Iterator[DualBatch]:
     for step in range(steps):
         rows = table.index_select(0, places[:, step].reshape(-1)).view(clients, batch, -1)
         active = totals[:, step, 0] > 0
-        yield DualBatch(passes.positions[:, step], labels[:, step], weights[:, step], rows, active, passes.full[step])
+        yield _DualBatch(passes.positions[:, step], labels[:, step], weights[:, step], rows, active, passes.full[step])
 
 
-def dual_gradient(state: Tree, batch: DualBatch) -> Tree:
+def _dual_gradient(state: Tree, batch: _DualBatch) -> Tree:
     """Return the gradient with respect to logits and coefficients; the scale of the first weights has none."""
     logits = state["logits"].transpose(0, 1)
     positions = batch.positions.expand(len(logits), -1, -1)

@@ -61,11 +61,11 @@ def name_of_timings(job: Job) -> str:
     model, shape = job.model, list(job.clients.activations.few(job.model, 1).shape[1:])
     weights = [[name, list(value.shape)] for name, value in model.network.named_parameters()]
     machine = [platform.machine(), platform.processor(), _cpu(), num_cores(), torch.__version__]
-    kinds = [str(job.dtype), str(job.clients.rows.device), num_stacked(job), job.model.num_trainable]
+    kinds = [str(job.dtype), str(job.clients.rows.device), _num_stacked(job), job.model.num_trainable]
     return hash_json([machine, model.network.name, weights, model.cut, shape, *kinds, job.batch_size])
 
 
-def num_stacked(job: Job) -> int:
+def _num_stacked(job: Job) -> int:
     """Return the clients of a stack that is tried: the cohort, if that is few."""
     return min(job.cohort_size, max(FEWEST_STACKED, STACKED_WEIGHTS // max(1, job.model.num_trainable)))
 
@@ -85,12 +85,12 @@ def measure(job: Job) -> Timings:
     for count in sorted({1, num_cores()}):
         for last, model in models.items():
             with threads(count):
-                loop[name_of(count, channels_last=last)] = seconds_of(_step(model, params, batch))
+                loop[name_of(count, channels_last=last)] = _seconds_of(_step(model, params, batch))
     alone = {last: loop[name_of(1, channels_last=last)] for last in models}
     best = min(alone, key=alone.__getitem__)
     with threads(1):
         slowdown = min(_contended(_step(models[best], params, batch)) / alone[best], MOST_SLOWDOWN)
-        return Timings(loop, _stacked(job.model, params, batch, num_stacked(job)), slowdown)
+        return Timings(loop, _stacked(job.model, params, batch, _num_stacked(job)), slowdown)
 
 
 def tuned(job: Job, *, channels_last: bool) -> Model:
@@ -122,7 +122,7 @@ def _stacked(model: Model, params: Params, batch: Batch, clients: int) -> float 
         # PyTorch warns where it stacks an operation one client at a time; whether that pays is what the clock says.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return seconds_of(_step(model, trees.broadcast(params, clients), many)) / clients
+            return _seconds_of(_step(model, trees.broadcast(params, clients), many)) / clients
     except (RuntimeError, NotImplementedError, ValueError, HeadstartError):
         return None
 
@@ -130,13 +130,13 @@ def _stacked(model: Model, params: Params, batch: Batch, clients: int) -> float 
 def _contended(step: Callable[[], Any]) -> float:
     """Time a step while every other core does the same, in processes of their own."""
     if not can_fork():
-        return seconds_of(step)
+        return _seconds_of(step)
     context = multiprocessing.get_context("fork")
     others = [context.Process(target=_repeat, args=(step,), daemon=True) for _ in range(num_cores() - 1)]
     for other in others:
         other.start()
     try:
-        return seconds_of(step)
+        return _seconds_of(step)
     finally:
         for other in others:
             other.kill()
@@ -150,7 +150,7 @@ def _repeat(step: Callable[[], Any]) -> None:
         step()
 
 
-def seconds_of(work: Callable[[], Any]) -> float:
+def _seconds_of(work: Callable[[], Any]) -> float:
     """Return the least time that some work took."""
     best, begin = float("inf"), time.perf_counter()
     for turn in range(1000):

@@ -35,7 +35,7 @@ MOST_DEATHS = 3
 
 
 @dataclass(eq=False)
-class Worker:
+class _Worker:
     """One process, the pipe to it, and what it is doing."""
 
     process: BaseProcess
@@ -57,7 +57,7 @@ class Workers:
     job: Job
     count: int
     slots: int
-    processes: list[Worker] = field(default_factory=list, init=False)
+    processes: list[_Worker] = field(default_factory=list, init=False)
     _shared: Slots | None = None
     _results: tuple[Slots, ...] = ()
 
@@ -102,7 +102,7 @@ class Workers:
         while len(self.processes) < self.count:
             self.processes.append(self._fork())
 
-    def _fork(self) -> Worker:
+    def _fork(self) -> _Worker:
         ours, theirs = multiprocessing.Pipe()
         others = [ours, *(worker.pipe for worker in self.processes)]
         process = multiprocessing.get_context("fork").Process(target=self._serve, args=(theirs, others), daemon=True)
@@ -111,9 +111,9 @@ class Workers:
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
         theirs.close()
-        return Worker(process, ours)
+        return _Worker(process, ours)
 
-    def replace(self, worker: Worker) -> Worker:
+    def replace(self, worker: _Worker) -> _Worker:
         """Put a new process in a dead one's place."""
         worker.pipe.close()
         worker.process.join()
@@ -189,7 +189,7 @@ class _Round:
                 worker.task = self._todo.popleft()
                 self._send(worker, worker.task)
 
-    def _send(self, worker: Worker, turn: int) -> None:
+    def _send(self, worker: _Worker, turn: int) -> None:
         try:
             worker.pipe.send((self.queue[turn], self._slot(turn), self.key))
         except OSError:
@@ -208,7 +208,7 @@ class _Round:
                 assert worker.task is not None
                 self._answers[worker.task], worker.task = answer, None
 
-    def _died(self, worker: Worker) -> None:
+    def _died(self, worker: _Worker) -> None:
         """Have a dead worker's client done again, by a new one."""
         turn = worker.task
         assert turn is not None

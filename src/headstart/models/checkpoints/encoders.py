@@ -23,7 +23,7 @@ EXTRA = "text"
 
 
 @dataclass(frozen=True)
-class EncoderFamily:
+class _EncoderFamily:
     """What is known of a family of text encoders.
 
     Attributes:
@@ -38,21 +38,21 @@ class EncoderFamily:
 
 
 # The pooler of these serves next-sentence prediction; features are pooled from the last states.
-BERT = EncoderFamily(
+BERT = _EncoderFamily(
     lambda model: model.embeddings, lambda model: model.encoder.layer, options={"add_pooling_layer": False}
 )
 
-FAMILIES: dict[str, EncoderFamily] = {
+FAMILIES: dict[str, _EncoderFamily] = {
     "bert": BERT,
     "camembert": BERT,
-    "distilbert": EncoderFamily(lambda model: model.embeddings, lambda model: model.transformer.layer),
+    "distilbert": _EncoderFamily(lambda model: model.embeddings, lambda model: model.transformer.layer),
     "roberta": BERT,
     "xlm-roberta": BERT,
 }
 """By Transformers' ``model_type``; an encoder of no known family is a single block."""
 
 
-class EmbedTokens(nn.Module):
+class _EmbedTokens(nn.Module):
     """Tokens ``(batch, tokens)``, -1 where padded, to states ``(batch, tokens, width + 1)``."""
 
     def __init__(self, embeddings: nn.Module, padding: int) -> None:
@@ -62,10 +62,10 @@ class EmbedTokens(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Embed a batch."""
         real = tokens >= 0
-        return with_mask(self.embeddings(input_ids=tokens.where(real, self.padding)), real)
+        return _with_mask(self.embeddings(input_ids=tokens.where(real, self.padding)), real)
 
 
-class EncoderLayer(nn.Module):
+class _EncoderLayer(nn.Module):
     """One layer: states to states."""
 
     def __init__(self, layer: nn.Module) -> None:
@@ -76,10 +76,10 @@ class EncoderLayer(nn.Module):
         """Let the tokens of each text attend to each other, and to no padding."""
         hidden, mask = states[..., :-1], states[..., -1]
         away = (1 - mask) * torch.finfo(hidden.dtype).min
-        return with_mask(self.layer(hidden, attention_mask=away[:, None, None, :]), mask)
+        return _with_mask(self.layer(hidden, attention_mask=away[:, None, None, :]), mask)
 
 
-class PoolTokens(nn.Module):
+class _PoolTokens(nn.Module):
     """States to one feature vector per text, ``(batch, width)``."""
 
     def __init__(self, pooling: Pooling) -> None:
@@ -92,7 +92,7 @@ class PoolTokens(nn.Module):
         return hidden[:, 0] if self.pooling == "cls" else (hidden * mask).sum(1) / mask.sum(1)
 
 
-class WholeEncoder(nn.Module):
+class _WholeEncoder(nn.Module):
     """An encoder of no known family: tokens to states in one block."""
 
     def __init__(self, encoder: nn.Module, padding: int) -> None:
@@ -103,10 +103,10 @@ class WholeEncoder(nn.Module):
         """Run a batch."""
         real = tokens >= 0
         output = self.encoder(input_ids=tokens.where(real, self.padding), attention_mask=real.to(torch.int64))
-        return with_mask(output.last_hidden_state, real)
+        return _with_mask(output.last_hidden_state, real)
 
 
-def with_mask(hidden: Tensor, mask: Tensor) -> Tensor:
+def _with_mask(hidden: Tensor, mask: Tensor) -> Tensor:
     """Put the mask beside the states."""
     return torch.cat([hidden, mask.to(hidden.dtype).unsqueeze(-1)], dim=-1)
 
@@ -124,18 +124,18 @@ def build_encoder(spec: ModelSpec, num_classes: int, *, from_scratch: bool) -> N
         check_reads_texts(config, name)
         options = FAMILIES[config.model_type].options if config.model_type in FAMILIES else {}
         encoder = auto.from_config(config, **options) if from_scratch else load_backbone(name, options)
-    return as_text_network(encoder, spec.pooling, num_classes)
+    return _as_text_network(encoder, spec.pooling, num_classes)
 
 
-def as_text_network(encoder: Any, pooling: Pooling, num_classes: int) -> Network:
+def _as_text_network(encoder: Any, pooling: Pooling, num_classes: int) -> Network:
     """Take an encoder apart into blocks: embeddings, layers, the last one with the pooling."""
     config, padding = encoder.config, encoder.config.pad_token_id or 0
     family = FAMILIES.get(config.model_type)
     if family is None:
-        blocks: list[nn.Module] = [nn.Sequential(WholeEncoder(encoder, padding), PoolTokens(pooling))]
+        blocks: list[nn.Module] = [nn.Sequential(_WholeEncoder(encoder, padding), _PoolTokens(pooling))]
     else:
-        *layers, last = [EncoderLayer(layer) for layer in family.layers(encoder)]
-        blocks = [EmbedTokens(family.embeddings(encoder), padding), *layers, nn.Sequential(last, PoolTokens(pooling))]
+        *layers, last = [_EncoderLayer(layer) for layer in family.layers(encoder)]
+        blocks = [_EmbedTokens(family.embeddings(encoder), padding), *layers, nn.Sequential(last, _PoolTokens(pooling))]
     return Network(
         blocks,
         num_features=int(config.hidden_size),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Family:
+class _Family:
     """What is known of a family of networks.
 
     Attributes:
@@ -25,15 +25,15 @@ class Family:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-class MeanPool(nn.Module):
+class _MeanPool(nn.Module):
     """Mean over height and width: ``(batch, channels, height, width)`` to ``(batch, channels)``."""
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """MeanPool a batch."""
+        """Average over all places."""
         return hidden.mean((-2, -1))
 
 
-class Embed(nn.Module):
+class _Embed(nn.Module):
     """A transformer's patch embedding, its positions interpolated to the size of the images."""
 
     def __init__(self, embeddings: nn.Module) -> None:
@@ -46,7 +46,7 @@ class Embed(nn.Module):
         return result
 
 
-class ClassToken(nn.Module):
+class _ClassToken(nn.Module):
     """A transformer's feature vector: its first token."""
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class ClassToken(nn.Module):
         return hidden[:, 0]
 
 
-class Whole(nn.Module):
+class _Whole(nn.Module):
     """A backbone of no known family as one block: its pooled output, or the mean of its last states."""
 
     def __init__(self, backbone: nn.Module) -> None:
@@ -71,14 +71,14 @@ class Whole(nn.Module):
         return hidden.flatten(2).mean(2) if hidden.dim() == 4 else hidden.mean(1)
 
 
-def family_of(model_type: str) -> Family:
+def family_of(model_type: str) -> _Family:
     """Return the family of a model type; an unknown one is a single block."""
-    return FAMILIES.get(model_type, Family(lambda model: [Whole(model)]))
+    return FAMILIES.get(model_type, _Family(lambda model: [_Whole(model)]))
 
 
 def _residual(model: Any) -> list[nn.Module]:
     *stages, last = model.encoder.stages
-    return [model.embedder, *stages, nn.Sequential(last, MeanPool())]
+    return [model.embedder, *stages, nn.Sequential(last, _MeanPool())]
 
 
 def _residual_stride(config: Any) -> int:
@@ -91,11 +91,11 @@ def _regnet_stride(config: Any) -> int:
 
 
 def _mobilenet_v1(model: Any) -> list[nn.Module]:
-    return _by_resolution([model.conv_stem, *model.layer, MeanPool()])
+    return _by_resolution([model.conv_stem, *model.layer, _MeanPool()])
 
 
 def _mobilenet_v2(model: Any) -> list[nn.Module]:
-    return _by_resolution([model.conv_stem, *model.layer, model.conv_1x1, MeanPool()])
+    return _by_resolution([model.conv_stem, *model.layer, model.conv_1x1, _MeanPool()])
 
 
 def _by_resolution(layers: Iterable[nn.Module]) -> list[nn.Module]:
@@ -110,12 +110,12 @@ def _by_resolution(layers: Iterable[nn.Module]) -> list[nn.Module]:
 
 def _transformer(model: Any) -> list[nn.Module]:
     *layers, last = model.layers
-    return [Embed(model.embeddings), *layers, nn.Sequential(last, model.layernorm, ClassToken())]
+    return [_Embed(model.embeddings), *layers, nn.Sequential(last, model.layernorm, _ClassToken())]
 
 
 def _dinov2(model: Any) -> list[nn.Module]:
     *layers, last = model.encoder.layer
-    return [model.embeddings, *layers, nn.Sequential(last, model.layernorm, ClassToken())]
+    return [model.embeddings, *layers, nn.Sequential(last, model.layernorm, _ClassToken())]
 
 
 def _patch(config: Any) -> int:
@@ -125,14 +125,14 @@ def _patch(config: Any) -> int:
 # Classifiers of these transformers read the first token; a further pooler has no weights in most checkpoints.
 NO_POOLER = {"add_pooling_layer": False}
 
-FAMILIES: dict[str, Family] = {
-    "deit": Family(_transformer, _patch, NO_POOLER),
-    "dinov2": Family(_dinov2, _patch),
-    "mobilenet_v1": Family(_mobilenet_v1, lambda _config: 32),
-    "mobilenet_v2": Family(_mobilenet_v2, lambda config: int(config.output_stride)),
-    "regnet": Family(_residual, _regnet_stride),
-    "resnet": Family(_residual, _residual_stride),
-    "vit": Family(_transformer, _patch, NO_POOLER),
-    "vit_msn": Family(_transformer, _patch),
+FAMILIES: dict[str, _Family] = {
+    "deit": _Family(_transformer, _patch, NO_POOLER),
+    "dinov2": _Family(_dinov2, _patch),
+    "mobilenet_v1": _Family(_mobilenet_v1, lambda _config: 32),
+    "mobilenet_v2": _Family(_mobilenet_v2, lambda config: int(config.output_stride)),
+    "regnet": _Family(_residual, _regnet_stride),
+    "resnet": _Family(_residual, _residual_stride),
+    "vit": _Family(_transformer, _patch, NO_POOLER),
+    "vit_msn": _Family(_transformer, _patch),
 }
 """By Transformers' ``model_type``."""

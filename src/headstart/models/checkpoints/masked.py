@@ -70,7 +70,7 @@ def masker(spec: ModelSpec, probability: float, seed: int) -> Callable[[Ragged],
     return hide
 
 
-class Guess(nn.Module):
+class _Guess(nn.Module):
     """An encoder up to its last states, and scores of all tokens from them by the encoder's own token embeddings."""
 
     def __init__(self, network: Network) -> None:
@@ -96,7 +96,7 @@ class Guess(nn.Module):
 def masked_loss(network: Network, params: Params, batch: MaskedBatch) -> Tensor:
     """Return the loss of the network's blocks with the weights ``params``."""
     weights = {f"network.{name}": value for name, value in params.items()}
-    result: Tensor = functional_call(Guess(network), weights, (batch,))
+    result: Tensor = functional_call(_Guess(network), weights, (batch,))
     return result
 
 
