@@ -121,6 +121,8 @@ def _record(recipe: Recipe, truth: np.ndarray, arm: str, seed: int) -> dict[str,
         "study": "5f0c7a1d9be24a30a1",
         "decision": "c19e4b7702aa41d6b3",
         "settings": {"start": _stage(start), "federate": stages, "adapt": _stage(adapt, client_lr=0.003)},
+        "says": f"it starts from a {start} model; clients learn {federate or 'nothing'}; each client does {adapt}.",
+        "oracle": federate == "pooled",
         "tuning": _trials(len(arm)) if recipe.tuning else [],
         "metrics": {
             **{f"client_{name}": mean for name in METRICS[:3]},

@@ -90,7 +90,7 @@ def test_the_verdict_comes_first_with_its_uncertainty(page: str) -> None:
     head = page[page.index("<h1>") : page.index("<nav")]
     assert "Use ridge-personal" in head
     assert "against fedavg (95% interval" in head
-    assert "What ridge-personal does: it starts from a pre-trained model" in head
+    assert "What ridge-personal does: it starts from a pretrained model; clients learn ridge" in head
 
 
 def test_what_was_asked_for_is_said(page: str) -> None:

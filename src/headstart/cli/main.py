@@ -89,6 +89,15 @@ def demo(out: OutOption = None) -> None:
 
 
 @app.command()
+def methods() -> None:
+    """List every method of every stage: what it does, and what can be set."""
+    from headstart.cli.jobs import console
+    from headstart.cli.methods import show_methods
+
+    show_methods(console)
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
     format: Annotated[str, typer.Option(help="html, md, json, png or svg.")] = "html",  # noqa: A002

@@ -17,18 +17,22 @@ from headstart.federate.protocol import Begin, Federate, Schedule
 from headstart.federate.ridge import Ridge
 from headstart.training import Lora
 
-_TOGETHER = "clients train together with {words}"
+_TOGETHER = "clients train together with {words}, "
 
 METHODS: dict[str, Entry] = {
-    "fedavg": Entry(FedAvg, says=_TOGETHER),
-    "fedavgm": Entry(FedAvg, {"server": Momentum}, says=_TOGETHER),
-    "fedadagrad": Entry(FedAvg, {"server": Adagrad}, says=_TOGETHER),
-    "fedadam": Entry(FedAvg, {"server": Adam}, says=_TOGETHER),
-    "fedyogi": Entry(FedAvg, {"server": Yogi}, says=_TOGETHER),
-    "fedprox": Entry(FedAvg, {"local": Proximal}, says=_TOGETHER),
-    "fedit": Entry(FedAvg, {"trainable": BothMatrices}, says=_TOGETHER),
-    "ffa_lora": Entry(FedAvg, {"trainable": FrozenA}, says=_TOGETHER),
-    "fedsa_lora": Entry(FedAvg, {"trainable": Lora, "sharing": OwnB}, says=_TOGETHER),
+    "fedavg": Entry(FedAvg, says=_TOGETHER + "their updates averaged"),
+    "fedavgm": Entry(FedAvg, {"server": Momentum}, says=_TOGETHER + "the server keeping its momentum"),
+    "fedadagrad": Entry(FedAvg, {"server": Adagrad}, says=_TOGETHER + "the server stepping with Adagrad"),
+    "fedadam": Entry(FedAvg, {"server": Adam}, says=_TOGETHER + "the server stepping with Adam"),
+    "fedyogi": Entry(FedAvg, {"server": Yogi}, says=_TOGETHER + "the server stepping with Yogi"),
+    "fedprox": Entry(FedAvg, {"local": Proximal}, says=_TOGETHER + "each pulled towards the shared model"),
+    "fedit": Entry(FedAvg, {"trainable": BothMatrices}, says=_TOGETHER + "on narrow adapters"),
+    "ffa_lora": Entry(FedAvg, {"trainable": FrozenA}, says=_TOGETHER + "on one half of narrow adapters"),
+    "fedsa_lora": Entry(
+        FedAvg,
+        {"trainable": Lora, "sharing": OwnB},
+        says=_TOGETHER + "on narrow adapters, one half of them each client's own",
+    ),
     "ridge": Entry(Ridge, says="clients solve one shared ridge regression in a single round"),
     "ncm": Entry(NearestClassMean, says="clients share class means once"),
     "lda": Entry(LinearDiscriminant, says="clients share class means and one covariance once"),

@@ -17,7 +17,7 @@ from headstart.report.run import Run
 from headstart.report.summary import arm_rows, client_means, client_rows, local_arm, recommended
 from headstart.report.svg import inline_svg
 from headstart.report.units import Metric
-from headstart.report.words import GLOSSARY, plainly, slug
+from headstart.report.words import GLOSSARY, slug
 
 
 def to_html(run: Run) -> str:
@@ -64,7 +64,7 @@ def _context(run: Run) -> dict[str, Any]:
         "rows": rows,
         "clients": clients,
         "chosen": chosen,
-        "plainly": plainly(chosen) if chosen else "",
+        "plainly": chosen.says if chosen else "",
         "local": local_arm(run),
         "recommended": recommended(run),
         "glossary": GLOSSARY,

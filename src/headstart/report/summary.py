@@ -29,6 +29,7 @@ class ArmRow:
     name: str
     role: str  # "recommended" | "baseline" | "oracle" | "incomplete" | ""
     stages: tuple[str, ...]  # start, federate, adapt in words
+    says: str  # what the arm does, in one sentence; empty in records that do not say it
     seeds: int
     mean: float | None
     low: float | None
@@ -113,7 +114,7 @@ def local_arm(run: Run) -> str | None:
 
 def is_oracle(run: Run, arm: str) -> bool:
     """Whether the arm pools the clients' data, which no real federation can do."""
-    return any(method == "pooled" for record in run.of(arm)[:1] for method in _methods(record, "federate"))
+    return any(record.get("oracle") for record in run.of(arm)[:1])
 
 
 def _arm_row(run: Run, arm: str) -> ArmRow:
@@ -125,6 +126,7 @@ def _arm_row(run: Run, arm: str) -> ArmRow:
         name=arm,
         role=_role(run, arm),
         stages=stages(records[0]),
+        says=str(records[0].get("says") or ""),
         seeds=len(records),
         mean=_first(judged.get("mean"), _mean_metric(records, f"client_{run.metric}")),
         low=finite(low),
@@ -168,10 +170,6 @@ def _stages(settings: Json, part: str) -> list[Any]:
     if not value:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _methods(record: Json, part: str) -> list[str]:
-    return [_method(stage) for stage in _stages(record.get("settings") or {}, part)]
 
 
 def _method(stage: Any) -> str:

@@ -1,8 +1,6 @@
-"""The words of the page: each term in one line, each method in one clause."""
+"""The words of the page: each term in one line."""
 
 from __future__ import annotations
-
-from headstart.report.summary import NOTHING, ArmRow
 
 GLOSSARY: dict[str, str] = {
     "arm": "One way to train: where weights start, what is learned together, what each client does alone.",
@@ -34,50 +32,6 @@ GLOSSARY: dict[str, str] = {
     "LogME": "A score of how well frozen features explain the labels; higher is better.",
     "ceiling": "The most that learning together can add: pooled training minus local training.",
 }
-
-_START = {
-    "random": "starts from random weights",
-    "pretrained": "starts from a pre-trained model",
-    "pretrain": "starts from a model trained on the central pool",
-    "domain_pretrain": "starts from a language model that went on reading the central pool",
-}
-_FEDERATE = {
-    NOTHING: "clients share nothing",
-    "pooled": "all data is pooled in one place",
-    "ridge": "clients solve one shared ridge regression in a single round",
-    "ncm": "clients share class means once",
-    "lda": "clients share class means and one covariance once",
-}
-_ADAPT = {
-    "keep": "each client uses the shared model as it is",
-    "linear_probe": "each client trains its own last layer",
-    "full_finetune": "each client trains all weights on its own data",
-    "lp_ft": "each client trains its last layer, then all weights",
-    "last_blocks": "each client trains the last blocks",
-    "unfreeze": "each client trains its own last layer, and the last blocks if validation data ask for it",
-    "lora": "each client trains its own narrow adapters and last layer",
-    "lora_mix": "each client goes part of the way to narrow adapters of its own",
-    "personal_ridge": "each client solves its own last layer",
-    "knn": "each client asks its own nearest examples beside the shared model",
-}
-
-
-def plainly(row: ArmRow) -> str:
-    """Say what an arm does, in one sentence.
-
-    Args:
-        row: The arm; one without recorded stages gives an empty string.
-    """
-    if len(row.stages) != 3:
-        return ""
-    start, federate, adapt = (stage.split(",")[0] for stage in row.stages)
-    together = _FEDERATE.get(federate) or f"clients train together with {row.stages[1].replace(' + ', ', then ')}"
-    clauses = (
-        _START.get(start, f"starts by {start}"),
-        together,
-        _ADAPT.get(adapt, f"each client runs {adapt}"),
-    )
-    return f"it {clauses[0]}; {clauses[1]}; {clauses[2]}."
 
 
 def slug(term: str) -> str:

@@ -18,6 +18,7 @@ from headstart.evidence.scores import COLUMNS
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline, Trunk
 from headstart.study.written.arms import Arm
+from headstart.study.written.sentence import sentence
 
 _METRICS_KEPT = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "num_examples")
 
@@ -44,6 +45,8 @@ def record(
         **hashes,
         "nodes": [*trunk.keys, leaf_key],
         "settings": arm.as_json(),
+        "says": sentence(arm),
+        "oracle": any(stage.build().pooled for stage in arm.federate),
         "tuning": list(tuning),
         "metrics": _summary(facts, pipeline.federation, pipeline.metric),
         "curve": list(trunk.curve),
