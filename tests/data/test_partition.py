@@ -69,10 +69,10 @@ def test_quantity_skew_gives_sizes_in_proportion(sizes, ratio):
     assert np.abs(_class_mix(members)[-1] - 0.2).max() < 0.1
 
 
-def test_examples_per_client_leaves_the_rest_out():
-    for method in METHODS:
-        partition = PartitionSettings(method=method, num_clients=3, examples_per_client=20)
-        assert max(len(rows) for rows in deal(LABELS, partition, seed=0).values()) <= 20
+@pytest.mark.parametrize("method", METHODS)
+def test_examples_per_client_leaves_the_rest_out(method):
+    partition = PartitionSettings(method=method, num_clients=3, examples_per_client=20)
+    assert max(len(rows) for rows in deal(LABELS, partition, seed=0).values()) <= 20
 
 
 def test_inside_a_column_every_value_is_dealt_on_its_own():

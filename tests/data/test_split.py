@@ -19,10 +19,10 @@ def _federation(count: int = 100, fixed_val: bool = False) -> Federation:
     return Federation(examples, clients, fixed_val=fixed_val)
 
 
-def test_every_class_is_split_in_proportion():
+@pytest.mark.parametrize(("part", "expected"), [("train", [36, 18, 6]), ("val", [12, 6, 2]), ("test", [12, 6, 2])])
+def test_every_class_is_split_in_proportion(part, expected):
     client = split_client(LABELS, np.arange(100), SplitSettings(), 0, "clinic")
-    for part, expected in ((client.train, [36, 18, 6]), (client.val, [12, 6, 2]), (client.test, [12, 6, 2])):
-        assert np.abs(np.bincount(LABELS[part], minlength=3) - expected).max() <= 1
+    assert np.abs(np.bincount(LABELS[client.indices(part)], minlength=3) - expected).max() <= 1
 
 
 @given(st.integers(1, 40), st.integers(0, 50))

@@ -29,13 +29,13 @@ CLIENTS = [
 ]
 
 
-def test_each_client_is_scaled_by_its_own_examples_outside_test(inputs):
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.id)
+def test_each_client_is_scaled_by_its_own_examples_outside_test(inputs, client):
     scaled, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, "client")
-    for client, known, all_rows in zip(CLIENTS, (10, 7, 4), (15, 10, 5), strict=True):
-        first = client.train[0]
-        scaler = StandardScaler().fit(inputs[first : first + known])
-        expected = scaler.transform(inputs[first : first + all_rows]) * np.sqrt((known - 1) / known)
-        assert np.allclose(scaled.inputs[first : first + all_rows], expected, atol=1e-5)
+    known, rows = np.r_[client.train, client.val], np.r_[client.train, client.val, client.test]
+    scaler = StandardScaler().fit(inputs[known])
+    expected = scaler.transform(inputs[rows]) * np.sqrt((len(known) - 1) / len(known))
+    assert np.allclose(scaled.inputs[rows], expected, atol=1e-5)
 
 
 def test_pooled_statistics_come_from_seen_clients_alone(inputs):
@@ -46,14 +46,14 @@ def test_pooled_statistics_come_from_seen_clients_alone(inputs):
     assert np.allclose(central.inputs, expected, atol=1e-5)
 
 
-def test_test_examples_change_no_statistic(inputs):
+@pytest.mark.parametrize("how", ["client", "pooled"])
+def test_test_examples_change_no_statistic(inputs, how):
     other = inputs.copy()
     other[[10, 24, 29]] = 1e6
-    for how in ("client", "pooled"):
-        first, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, how)
-        second, _ = fill_and_standardize(_examples(other), CLIENTS, None, how)
-        same = np.setdiff1d(np.arange(30), [10, 24, 29])
-        assert np.array_equal(first.inputs[same], second.inputs[same])
+    first, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, how)
+    second, _ = fill_and_standardize(_examples(other), CLIENTS, None, how)
+    same = np.setdiff1d(np.arange(30), [10, 24, 29])
+    assert np.array_equal(first.inputs[same], second.inputs[same])
 
 
 def test_constant_and_single_columns_stay_finite(inputs):

@@ -10,10 +10,13 @@ def test_draws_equal_a_plain_loop():
     generator = np.random.default_rng(0)
     values = generator.random((3, 5))
     counts = resample(3, 5, draws=20, seed=1)
-    for draw, mean in enumerate(mean_draws(values, counts)):
+
+    def mean(draw: int) -> float:
         seeds = np.repeat(np.arange(3), counts.seeds[draw].astype(int))
         clients = np.repeat(np.arange(5), counts.clients[draw].astype(int))
-        assert mean == pytest.approx(values[np.ix_(seeds, clients)].mean())
+        return values[np.ix_(seeds, clients)].mean()
+
+    assert mean_draws(values, counts).tolist() == pytest.approx([mean(draw) for draw in range(20)])
 
 
 def test_same_seed_same_draws():

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,7 @@ EVERY = ["arms", "clients", "differences", "cost", "curves"]
 def test_every_figure_is_a_valid_chart(slate_folder: Path, width: int) -> None:
     charts = figures(load_run(slate_folder), width)
     assert list(charts) == EVERY
-    for chart in charts.values():
-        assert chart.to_dict()["usermeta"]["description"]
+    assert all(chart.to_dict()["usermeta"]["description"] for chart in charts.values())
 
 
 def test_only_figures_with_data_are_drawn(bare_folder: Path) -> None:
@@ -56,8 +56,6 @@ def test_an_unknown_figure_format(few_folder: Path, tmp_path: Path) -> None:
 def test_arms_that_share_their_rounds_share_a_line(bare_folder: Path) -> None:
     point = {"stage": "fedavg", "val_loss": 1.0, "bytes": 0.0}
     curve = [{**point, "round": at, "val_accuracy": 0.5 + at / 100} for at in range(3)]
-    import json
-
     record = json.loads((bare_folder / "records.jsonl").read_text()) | {"curve": curve}
     lines = [record, {**record, "arm": "fedavg-finetune"}]
     (bare_folder / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -67,8 +65,6 @@ def test_arms_that_share_their_rounds_share_a_line(bare_folder: Path) -> None:
 
 
 def test_curves_without_validation_data_are_left_out(bare_folder: Path) -> None:
-    import json
-
     points = [{"round": at, "stage": "fedavg", "val_loss": None, "val_accuracy": None, "bytes": 0} for at in range(3)]
     record = json.loads((bare_folder / "records.jsonl").read_text()) | {"curve": points}
     (bare_folder / "records.jsonl").write_text(json.dumps(record) + "\n")

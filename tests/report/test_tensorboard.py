@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,13 +24,15 @@ def test_every_run_has_its_scalars(finished: Path, tmp_path: Path) -> None:
     log_records(finished / "records.jsonl", board)
     lines = read_records(finished)
     assert {path.name for path in board.iterdir()} == {f"{line['arm']}-{line['seed']}" for line in lines}
-    for line in lines:
-        events = accumulator.EventAccumulator(str(board / f"{line['arm']}-{line['seed']}"))
-        events.Reload()
-        losses = [event.value for event in events.Scalars("curve/val_loss")]
-        assert losses == pytest.approx([point["val_loss"] for point in line["curve"]])
-        (accuracy,) = events.Scalars("test/client_balanced_accuracy")
-        assert accuracy.value == pytest.approx(line["metrics"]["client_balanced_accuracy"])
+
+    def scalars(line: dict[str, Any], name: str) -> list[float]:
+        events = accumulator.EventAccumulator(str(board / f"{line['arm']}-{line['seed']}")).Reload()
+        return [event.value for event in events.Scalars(name)]
+
+    curves = [pytest.approx([point["val_loss"] for point in line["curve"]]) for line in lines]
+    assert [scalars(line, "curve/val_loss") for line in lines] == curves
+    accuracies = [pytest.approx([line["metrics"]["client_balanced_accuracy"]]) for line in lines]
+    assert [scalars(line, "test/client_balanced_accuracy") for line in lines] == accuracies
 
 
 def test_without_the_extra_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -41,6 +41,7 @@ class Contest:
     """
 
     scores: Scores
+    _: KW_ONLY
     metric: str
     confidence: float
     costs: Mapping[str, Mapping[str, Any]]

@@ -149,6 +149,15 @@ def _oracles(contest: Contest, recommended: str, min_effect: float) -> list[str]
 
 
 def _room(effect: Effect, min_effect: float) -> str:
+    """Say what the effect of an oracle over the recommended arm leaves to add.
+
+    >>> _room(Effect(0.05, 0.01, 0.09), 0.01)
+    'what sharing could still add'
+    >>> _room(Effect(0.00, -0.01, 0.008), 0.01)
+    'sharing more has nothing left to add that matters'
+    >>> _room(Effect(0.02, -0.01, 0.05), 0.01)
+    'whether sharing could still add anything is open'
+    """
     if effect.low > 0:
         return "what sharing could still add"
     if effect.high <= min_effect:
@@ -196,7 +205,13 @@ def _listing(noun: str, names: Sequence[str]) -> str:
 
 
 def _two_digits(value: float, *, up: bool = False) -> str:
-    """Round to two significant digits, upwards where a threshold must be reached."""
+    """Round to two significant digits, upwards where a threshold must be reached.
+
+    >>> _two_digits(0.00237), _two_digits(0.0999), _two_digits(0.0)
+    ('0.0024', '0.1', '0')
+    >>> _two_digits(0.1612, up=True), _two_digits(0.16, up=True)
+    ('0.17', '0.16')
+    """
     if value <= 0:
         return "0"
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)
