@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from headstart.adapt import Knn
 from headstart.core import trees
 from headstart.core.trees import Params
-from headstart.engine import predict as module
-from headstart.engine.predict import predict, predict_stack
+from headstart.engine.clients import Clients
+from headstart.engine.predict import Predictor, predict, predict_stack
 from headstart.models.model import Trainable
 from headstart.testing import World, open_world
 
@@ -19,16 +22,13 @@ def others(params: Params, count: int) -> list[Params]:
 
 
 @pytest.mark.parametrize("trainable", ["head", 1, "all"])
-def test_probabilities_are_the_softmax_of_the_whole_network(
-    trainable: Trainable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "BATCH", 7)
+def test_probabilities_are_the_softmax_of_the_whole_network(trainable: Trainable) -> None:
     world = open_world(trainable)
     network = world.model.network
     network.load_state_dict(world.model.weights(world.params))
     rows = np.array([5, 3, 50, 3, *range(20, 31)])
     expected = torch.softmax(network(torch.from_numpy(world.federation.examples.inputs[rows])), -1)
-    found = predict(world.model, world.params, world.activations, rows)
+    found = predict(world.model, world.params, world.activations, rows, batch_size=7)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected.detach(), atol=1e-6)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-12)
@@ -49,3 +49,16 @@ def test_a_stack_predicts_as_its_members_alone(trainable: Trainable, count: int)
     assert [len(part) for part in found] == [len(part) for part in rows]
     for params, part, own in zip(members, found, rows, strict=True):
         np.testing.assert_allclose(part, predict(world.model, params, world.activations, own), atol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_predictions_from_memories_can_be_made_in_parts(weight: float) -> None:
+    """With room for one number every example is a part of its own."""
+    world = open_world("head", dtype=torch.float64)
+    method, everyone = Knn(weight=weight), np.arange(len(world.federation.clients))
+    memory = method.memory(world.model, Clients(world.federation.clients, world.activations).some(everyone, ()))
+    stack = trees.broadcast(world.params, len(everyone))
+    whole = Predictor(world.model, stack, world.activations, method, memory)
+    rows = [client.test for client in world.federation.clients]
+    parts = replace(whole, most_numbers=1).predict(everyone, rows)
+    np.testing.assert_allclose(np.concatenate(parts), np.concatenate(whole.predict(everyone, rows)), atol=1e-12)

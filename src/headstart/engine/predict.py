@@ -26,12 +26,14 @@ MOST_NUMBERS = 2**24
 
 
 @torch.no_grad()
-def predict(model: Model, params: Params, activations: Activations, indices: Array) -> Array:
+def predict(
+    model: Model, params: Params, activations: Activations, indices: Array, *, batch_size: int = BATCH
+) -> Array:
     """Return class probabilities ``(len(indices), classes)`` of one set of parameters, float64."""
     inputs = activations.at(model)
     params = model.arranged(params)
     found = np.zeros((len(indices), model.network.num_classes))
-    for some in split(inputs, indices, BATCH):
+    for some in split(inputs, indices, batch_size):
         rows = torch.from_numpy(indices[some]).to(inputs.device)
         found[some] = _probabilities(model.logits(params, inputs[rows]))
     return found
@@ -88,6 +90,7 @@ class Predictor:
         activations: of the federation's examples.
         method: how they predict; None predicts with the parameters alone.
         memory: what they keep of their data, stacked; empty without a ``method``.
+        most_numbers: that predictions from memories may hold at once.
     """
 
     model: Model
@@ -95,6 +98,7 @@ class Predictor:
     activations: Activations
     method: Remembers | None = None
     memory: Tree = field(default_factory=dict)
+    most_numbers: int = MOST_NUMBERS
 
     def predict(self, members: Array, indices: Sequence[Array]) -> list[Array]:
         """Return class probabilities of some of the clients, each on its own list of examples."""
@@ -105,19 +109,20 @@ class Predictor:
         if self.method is None:
             return predict_stack(self.model, stack, self.activations, indices)
         features = features_of(self.activations, self.model)
-        return _predict_remembering(self.method, self.model, stack, memory, features, indices)
+        per_client = features[0].numel() + max(value.shape[1] for value in memory.values())
+        columns = max(1, self.most_numbers // (len(members) * per_client))
+        return _predict_remembering(self.method, self.model, stack, memory, features, indices, columns)
 
 
 @torch.no_grad()
 def _predict_remembering(
-    method: Remembers, model: Model, stack: Tree, memory: Tree, inputs: Tensor, indices: Sequence[Array]
+    method: Remembers, model: Model, stack: Tree, memory: Tree, inputs: Tensor, indices: Sequence[Array], width: int
 ) -> list[Array]:
-    """Predict on padded examples, as many columns at a time as fit."""
+    """Predict on padded examples, ``width`` columns at a time."""
     sizes = np.array([len(rows) for rows in indices])
     padded = np.zeros((len(sizes), max(1, sizes.max())), dtype=np.int64)
     padded[np.arange(padded.shape[1]) < sizes[:, None]] = np.concatenate(indices)
-    per_column = len(sizes) * (inputs[0].numel() + max(value.shape[1] for value in memory.values()))
-    columns = torch.split(torch.from_numpy(padded).to(inputs.device), max(1, MOST_NUMBERS // per_column), dim=1)
+    columns = torch.split(torch.from_numpy(padded).to(inputs.device), width, dim=1)
     parts = [method.probabilities(model, stack, memory, take(inputs, some)) for some in columns]
     found = torch.cat(parts, dim=1).cpu().numpy()
     return [own[:size] for own, size in zip(found, sizes, strict=True)]

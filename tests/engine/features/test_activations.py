@@ -12,9 +12,7 @@ import torch
 from counting import Counting
 from headstart.core.files import evict, write_json
 from headstart.core.trees import Params
-from headstart.engine.features import extraction, partial
 from headstart.engine.features.activations import Activations, Progress
-from headstart.engine.features.extraction import Pass
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.federate import FedAvg, Schedule
@@ -26,20 +24,6 @@ from headstart.testing import World, open_world, small_federation
 @pytest.fixture
 def world() -> World:
     return open_world("head")
-
-
-@pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sizes of all batches that passes computed."""
-    sizes: list[int] = []
-    original = Pass._compute
-
-    def counting(self: Pass, batch: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(batch))
-        return original(self, batch)
-
-    monkeypatch.setattr(Pass, "_compute", counting)
-    return sizes
 
 
 def dying_after(rows: int) -> Progress:
@@ -65,11 +49,10 @@ def test_rounds_and_clients_share_one_forward_pass(world: World, passes: list[in
     assert sum(passes) == len(world.federation.examples)
 
 
-def test_they_are_what_the_frozen_part_gives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "LARGEST_BATCH", 7)
+def test_they_are_what_the_frozen_part_gives(world: World) -> None:
     inputs = torch.from_numpy(world.federation.examples.inputs)
     expected = world.model.activations(inputs)
-    torch.testing.assert_close(Activations(world.federation.examples).at(world.model), expected)
+    torch.testing.assert_close(Activations(world.federation.examples, most_rows=7).at(world.model), expected)
     everything = recut(world, "all")
     assert torch.equal(Activations(world.federation.examples).at(everything), inputs), "cut 0 is the raw input"
 
@@ -117,27 +100,26 @@ def test_labels_do_not_matter(world: World) -> None:
     assert Activations(other).key(world.model) == Activations(examples).key(world.model)
 
 
-def test_progress_is_told_to_the_last_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "LARGEST_BATCH", 40)
+def test_progress_is_told_to_the_last_row(world: World) -> None:
     told: list[tuple[str, int, int]] = []
-    Activations(world.federation.examples, progress=Counting(lambda *facts: told.append(facts))).at(world.model)
+    examples = world.federation.examples
+    Activations(examples, progress=Counting(lambda *facts: told.append(facts)), most_rows=40).at(world.model)
     count = len(world.federation.examples)
     assert told == [("features", min(n, count), count) for n in range(40, count + 40, 40)]
 
 
-@pytest.mark.parametrize("kept", [True, False], ids=["noted", "killed before the first note"])
+@pytest.mark.parametrize(("sync_seconds", "kept"), [(0, 30), (1000, 0)], ids=["noted", "killed before the first note"])
 def test_a_killed_pass_goes_on_where_it_was(
-    world: World, passes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+    world: World, passes: list[int], tmp_path: Path, sync_seconds: float, kept: int
 ) -> None:
-    monkeypatch.setattr(extraction, "LARGEST_BATCH", 10)
-    monkeypatch.setattr(partial, "SECONDS", 0 if kept else 1000)
-    examples = world.federation.examples
+    """The fourth batch is computed, and its note is never written."""
+    examples, settings = world.federation.examples, {"most_rows": 10, "sync_seconds": sync_seconds}
     with pytest.raises(KeyboardInterrupt):
-        Activations(examples, tmp_path, progress=Counting(dying_after(30))).at(world.model)
-    assert sum(passes) == 40, "the fourth batch was computed, and its note was never written"
+        Activations(examples, tmp_path, progress=Counting(dying_after(30)), **settings).at(world.model)  # type: ignore[arg-type]
+    assert passes == [10, 10, 10]
     passes.clear()
     found = Activations(examples, tmp_path).at(world.model)
-    assert sum(passes) == len(examples) - 30 * kept
+    assert sum(passes) == len(examples) - kept
     torch.testing.assert_close(found, Activations(examples).at(world.model))
     assert [path.name for path in tmp_path.iterdir()] == [f"{world.activations.key(world.model)}.npy"]
 
@@ -151,19 +133,19 @@ def test_rows_that_a_note_does_not_count_are_computed_again(world: World, tmp_pa
     torch.testing.assert_close(found, Activations(examples).at(world.model))
 
 
-def test_equal_pictures_are_computed_once(world: World, passes: list[int], tmp_path: Path) -> None:
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_equal_pictures_are_computed_once(world: World, passes: list[int], tmp_path: Path, on_disk: bool) -> None:
     examples = world.federation.examples
     rows = np.concatenate([np.arange(10), np.arange(20), np.arange(5)])
     twins = examples.take(rows)
     twins = replace(twins, ids=[str(i) for i in range(len(rows))])
     told: list[int] = []
     expected = world.model.activations(torch.from_numpy(twins.inputs))
-    for folder in (None, tmp_path):
-        passes.clear()
-        found = Activations(twins, folder, progress=Counting(lambda _, done, __: told.append(done))).at(world.model)
-        assert sum(passes) == 20
-        torch.testing.assert_close(found, expected)
-    assert told == [35, 35]
+    folder = tmp_path if on_disk else None
+    found = Activations(twins, folder, progress=Counting(lambda _, done, __: told.append(done))).at(world.model)
+    assert sum(passes) == 20
+    torch.testing.assert_close(found, expected)
+    assert told == [35]
 
 
 def test_some_rows_are_as_all_rows_give(world: World) -> None:
@@ -186,11 +168,16 @@ def test_what_is_read_from_disk_can_be_written_in_memory_without_harm(world: Wor
     assert file.read_bytes() == before
 
 
-def test_memory_holds_few_cuts(world: World) -> None:
-    activations = Activations(world.federation.examples)
-    for step in range(6):
-        activations.at(recut(world, "head", lambda p, s=step: {**p, "blocks.0.0.bias": p["blocks.0.0.bias"] + s}))
-    assert len(activations._memory) == 4
+def test_memory_holds_the_last_four_cuts(world: World, passes: list[int]) -> None:
+    activations, count = Activations(world.federation.examples), len(world.federation.examples)
+    models = [
+        recut(world, "head", lambda p, s=step: {**p, "blocks.0.0.bias": p["blocks.0.0.bias"] + s}) for step in range(6)
+    ]
+    for model in (*models, *models[2:]):
+        activations.at(model)
+    assert sum(passes) == 6 * count
+    activations.at(models[0])
+    assert sum(passes) == 7 * count, "the first is forgotten"
 
 
 def test_the_arrays_unused_for_longest_go_first(tmp_path: Path) -> None:

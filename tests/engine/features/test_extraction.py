@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from headstart.core.trees import Params
 from headstart.engine.features import extraction
 from headstart.engine.features.distinct import every_row
-from headstart.engine.features.extraction import Pass, Recipe, agree, all_cores, build, choose
+from headstart.engine.features.extraction import LARGEST_BATCH, Pass, Recipe, agree, all_cores, build, choose
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 
@@ -43,17 +43,13 @@ def inputs() -> Tensor:
     return torch.randn(50, 2, 3, 3, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.fixture
-def seconds(monkeypatch: pytest.MonkeyPatch) -> dict[bool, float]:
-    """How long a way takes, by whether it is channels last; every pass is worth a trial."""
-    times = {False: 1.0, True: 1.0}
+def tried(model: Model, inputs: Tensor, seconds: float) -> Recipe:
+    """Choose where every pass is worth a trial, and channels last takes so many seconds, other layouts one."""
 
-    def pretend(part: Network, _: Tensor) -> float:
-        return times[type(part.prepare).__name__ == "_ChannelsLast"]
+    def clock(part: Network, _: Tensor) -> float:
+        return seconds if type(part.prepare).__name__ == "_ChannelsLast" else 1.0
 
-    monkeypatch.setattr(extraction, "_seconds", pretend)
-    monkeypatch.setattr(extraction, "WORTH_A_TRIAL", 0)
-    return times
+    return choose(model, inputs, worth_a_trial=0, clock=clock)
 
 
 def test_a_batch_norm_is_folded(inputs: Tensor) -> None:
@@ -68,32 +64,28 @@ def test_a_fold_that_changes_the_function_is_not_taken(inputs: Tensor) -> None:
     assert choose(model, inputs) == Recipe(folded=False)
 
 
-def test_channels_last_is_taken_unless_it_is_clearly_slower(inputs: Tensor, seconds: dict[bool, float]) -> None:
-    for time, taken in [(0.5, True), (1.1, True), (1.5, False)]:
-        seconds[True] = time
-        assert choose(foldable(), inputs) == Recipe(folded=True, channels_last=taken)
+@pytest.mark.parametrize(("seconds", "taken"), [(0.5, True), (1.1, True), (1.5, False)])
+def test_channels_last_is_taken_unless_it_is_clearly_slower(inputs: Tensor, seconds: float, taken: bool) -> None:
+    assert tried(foldable(), inputs, seconds) == Recipe(folded=True, channels_last=taken)
 
 
-def test_a_layout_that_changes_the_function_is_not_taken(inputs: Tensor, seconds: dict[bool, float]) -> None:
+def test_a_layout_that_changes_the_function_is_not_taken(inputs: Tensor) -> None:
     class Strides(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x.flatten(1) * x.stride(1)
 
-    seconds[True] = 0.1
-    assert choose(model_of(Strides()), inputs) == Recipe()
+    assert tried(model_of(Strides()), inputs, 0.1) == Recipe()
 
 
-def test_a_table_has_no_layout(seconds: dict[bool, float]) -> None:
-    seconds[True] = 0.1
-    assert choose(model_of(nn.Linear(4, 3), features=3), torch.zeros(9, 4)) == Recipe()
+def test_a_table_has_no_layout() -> None:
+    assert tried(model_of(nn.Linear(4, 3), features=3), torch.zeros(9, 4), 0.1) == Recipe()
 
 
-def test_a_short_pass_is_not_worth_a_trial(inputs: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_pass_is_not_worth_a_trial(inputs: Tensor) -> None:
     def never(*_: object) -> float:
         raise AssertionError("a trial")
 
-    monkeypatch.setattr(extraction, "_seconds", never)
-    choose(foldable(), inputs)
+    assert choose(foldable(), inputs, clock=never) == Recipe(folded=True)
 
 
 def test_agreement_is_relative_to_the_largest_number() -> None:
@@ -105,23 +97,21 @@ def test_agreement_is_relative_to_the_largest_number() -> None:
     assert agree(torch.zeros(2), torch.zeros(2))
 
 
-def test_batches_are_bounded_by_rows_and_by_memory(inputs: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    def batch() -> int:
-        return Pass(build(foldable(), Recipe(), inputs), inputs, every_row(50)).batch
-
-    assert batch() == extraction.LARGEST_BATCH
-    monkeypatch.setattr(extraction, "BATCH_BYTES", 7 * 2 * 9 * 4)
-    assert batch() == 7
-    monkeypatch.setattr(extraction, "BATCH_BYTES", 1)
-    assert batch() == 1
+@pytest.mark.parametrize(
+    ("bounds", "rows"),
+    [({}, LARGEST_BATCH), ({"most_rows": 20}, 20), ({"most_bytes": 7 * 2 * 9 * 4}, 7), ({"most_bytes": 1}, 1)],
+    ids=str,
+)
+def test_batches_are_bounded_by_rows_and_by_memory(inputs: Tensor, bounds: dict[str, int], rows: int) -> None:
+    part = build(foldable(), Recipe(), inputs)
+    assert Pass(part, inputs, every_row(50), **bounds).batch == rows  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("recipe", [Recipe(), Recipe(True), Recipe(True, True)], ids=str)
 def test_a_pass_writes_what_the_model_gives(inputs: Tensor, dtype: torch.dtype, recipe: Recipe) -> None:
     model = model_of(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2), nn.ReLU(), dtype=dtype)
-    one = Pass(build(model, recipe, inputs), inputs, every_row(50))
-    one.batch = 7
+    one = Pass(build(model, recipe, inputs), inputs, every_row(50), most_rows=7)
     target = np.empty(one.shape, one.numpy_dtype)
     assert list(one.write(target)) == [7, 14, 21, 28, 35, 42, 49, 50]
     torch.testing.assert_close(torch.from_numpy(target), model.activations(inputs))

@@ -1,12 +1,14 @@
 """Folding BatchNorm changes nothing but the last bits, for every network that has one."""
 
+import pytest
 import torch
 from torch import nn
 
 from headstart.core.trees import Params
 from headstart.engine.features.folding import find_pairs, fold, frozen_part, largest_map, lay_channels_last
-from headstart.models.model import Model, cut_at
+from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.network import Network
+from headstart.testing.compare import assert_same
 from tiny_networks import Built
 
 
@@ -49,19 +51,20 @@ def check_equal(found: torch.Tensor, right: torch.Tensor) -> None:
     torch.testing.assert_close(found, right, rtol=0, atol=tolerance * scale)
 
 
-def test_every_network_gives_the_same_folded_and_channels_last(built: Built) -> None:
-    for trainable in ("head", 1):
-        for dtype in (torch.float32, torch.float64):
-            weights = {n: v.to(dtype) if v.is_floating_point() else v for n, v in built.params.items()}
-            model = cut_at(built.network, weights, trainable)[0]
-            if model.cut == 0:
-                continue
-            right = model.activations(built.inputs)
-            part = frozen_part(model)
-            assert torch.equal(run(part, built.inputs), right)
-            fold(part, find_pairs(part, built.inputs[:1]))
-            check_equal(run(part, built.inputs), right)
-            check_equal(run(lay_channels_last(part), built.inputs), right)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("trainable", ["head", 1])
+def test_every_network_gives_the_same_folded_and_channels_last(
+    built: Built, trainable: Trainable, dtype: torch.dtype
+) -> None:
+    weights = {n: v.to(dtype) if v.is_floating_point() else v for n, v in built.params.items()}
+    model = cut_at(built.network, weights, trainable)[0]
+    # Activations at cut 0 are the raw inputs; a part without blocks only prepares them.
+    right = model.activations(built.inputs) if model.cut else built.network.prepare(built.inputs)
+    part = frozen_part(model)
+    assert torch.equal(run(part, built.inputs), right)
+    fold(part, find_pairs(part, built.inputs[:1]))
+    check_equal(run(part, built.inputs), right)
+    check_equal(run(lay_channels_last(part), built.inputs), right)
 
 
 def test_every_batch_norm_after_a_convolution_is_found(built: Built) -> None:
@@ -73,15 +76,15 @@ def test_every_batch_norm_after_a_convolution_is_found(built: Built) -> None:
 
 def test_the_model_and_its_skeleton_stay_as_they_are(built: Built) -> None:
     model = cut_at(built.network, built.params, "head")[0]
-    before = {name: (value.clone(), value.stride()) for name, value in model.frozen.items()}
+    before = {name: value.clone() for name, value in model.frozen.items()}
+    strides = {name: value.stride() for name, value in model.frozen.items()}
     modules = [type(module) for module in built.network.modules()]
     part = frozen_part(model)
     lay_channels_last(fold(part, find_pairs(part, built.inputs[:1])))
     assert [type(module) for module in built.network.modules()] == modules
-    for name, (value, strides) in before.items():
-        assert torch.equal(model.frozen[name], value)
-        assert model.frozen[name].stride() == strides
-        assert not model.frozen[name].requires_grad
+    assert_same("frozen", model.frozen, before)
+    assert {name: value.stride() for name, value in model.frozen.items()} == strides
+    assert not any(value.requires_grad for value in model.frozen.values())
 
 
 def test_weights_are_shared_until_they_change(built: Built) -> None:

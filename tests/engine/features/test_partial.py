@@ -7,20 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.engine.features import partial
 from headstart.engine.features.partial import PartialArray
 
 SHAPE, FACTS = (4, 3), {"contents": 4}
 
 
-@pytest.fixture(autouse=True)
-def always_synced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partial, "SECONDS", 0)
-
-
 def start(path: Path) -> None:
     """Write two of four rows."""
-    with PartialArray(path) as file:
+    with PartialArray(path, seconds=0) as file:
         array = file.create(SHAPE, np.dtype(np.float32))
         array[:2] = 1
         file.keep(array, {**FACTS, "done": 2})
@@ -77,7 +71,7 @@ def test_a_second_process_waits_and_finds_it_finished(tmp_path: Path) -> None:
     both = [context.Process(target=fill, args=(tmp_path / "a.npy", entered)) for _ in range(2)]
     for process in both:
         process.start()
-    assert sorted(entered.get(timeout=20) for _ in both) == [False, True]
+    assert sorted(entered.get(timeout=120) for _ in both) == [False, True]
     for process in both:
         process.join()
     assert np.load(tmp_path / "a.npy").sum() == 12

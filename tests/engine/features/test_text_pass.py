@@ -8,7 +8,6 @@ from counting import Counting
 from headstart.core.errors import HeadstartError
 from headstart.core.ragged import Ragged
 from headstart.data.examples import Examples
-from headstart.engine.features import activations as module
 from headstart.engine.features.activations import Activations
 from headstart.engine.features.padding import PADDING, RaggedTensor
 from headstart.models.checkpoints.tokens import tokenize
@@ -47,13 +46,13 @@ def _real(states: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("rows", [[3, 0, 38], [7]], ids=str)
 def test_kept_activations_are_what_the_model_gives(
-    spec: ModelSpec, examples: Examples, cut: Trainable, on_disk: bool, tmp_path: Path
+    spec: ModelSpec, examples: Examples, cut: Trainable, on_disk: bool, rows: list[int], tmp_path: Path
 ) -> None:
     model, activations = _cut(spec, cut), Activations(examples, tmp_path if on_disk else None)
-    tokens = RaggedTensor.of(examples.inputs)
-    for rows in (torch.tensor([3, 0, 38]), torch.tensor([7])):
-        torch.testing.assert_close(_real(activations.at(model)[rows]), _real(model.activations(tokens[rows])))
+    tokens, some = RaggedTensor.of(examples.inputs), torch.tensor(rows)
+    torch.testing.assert_close(_real(activations.at(model)[some]), _real(model.activations(tokens[some])))
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -66,15 +65,12 @@ def test_a_second_look_reads_the_disk(spec: ModelSpec, examples: Examples, cut: 
     assert told == []
 
 
-def test_equal_texts_are_computed_once(spec: ModelSpec, examples: Examples) -> None:
-    assert len(Activations(examples)._distinct) == 39
+def test_equal_texts_are_computed_once(spec: ModelSpec, examples: Examples, passes: list[int]) -> None:
+    Activations(examples).at(_cut(spec, "head"))
+    assert sum(passes) == 39
 
 
-def test_a_killed_pass_goes_on(
-    spec: ModelSpec, examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("headstart.engine.features.text_pass.LARGEST_BATCH", 4)
-    monkeypatch.setattr("headstart.engine.features.partial.SECONDS", 0)
+def test_a_killed_pass_goes_on(spec: ModelSpec, examples: Examples, tmp_path: Path) -> None:
     model = _cut(spec, 1)
 
     class Killed(HeadstartError):
@@ -85,9 +81,11 @@ def test_a_killed_pass_goes_on(
             raise Killed
 
     with pytest.raises(Killed):
-        Activations(examples, tmp_path, progress=Counting(kill)).at(model)
+        Activations(examples, tmp_path, progress=Counting(kill), most_rows=4, sync_seconds=0).at(model)
     told: list[int] = []
-    found = Activations(examples, tmp_path, progress=Counting(lambda _, done, __: told.append(done))).at(model)
+    found = Activations(examples, tmp_path, progress=Counting(lambda _, done, __: told.append(done)), most_rows=4).at(
+        model
+    )
     assert 20 <= told[0] <= 30
     torch.testing.assert_close(found[:], Activations(examples).at(model)[:])
 
@@ -101,4 +99,4 @@ def test_a_batch_is_padded_to_its_longest_text() -> None:
 
 def test_a_typical_text_is_of_mean_length(examples: Examples) -> None:
     mean = examples.inputs.lengths.mean()
-    assert abs(module.Activations(examples).typical().shape[1] - mean) <= 1
+    assert abs(Activations(examples).typical().shape[1] - mean) <= 1

@@ -19,9 +19,9 @@ from headstart.core.progress import Progress, Silent
 from headstart.core.ragged import Ragged
 from headstart.data.examples import Examples
 from headstart.engine.features.distinct import Distinct, distinct_rows, every_row
-from headstart.engine.features.extraction import CPU, Pass, Recipe, all_cores, build, choose
+from headstart.engine.features.extraction import CPU, LARGEST_BATCH, Pass, Recipe, all_cores, build, choose
 from headstart.engine.features.padding import Inputs, RaggedTensor
-from headstart.engine.features.partial import PartialArray
+from headstart.engine.features.partial import SECONDS, PartialArray
 from headstart.engine.features.text_pass import TextPass
 from headstart.models.model import Model
 
@@ -38,6 +38,8 @@ class Activations:
         capacity: bytes on disk above which the arrays unused for longest are deleted.
         progress: told how far a forward pass is.
         device: where activations, labels and raw inputs are wanted, and the frozen part runs.
+        most_rows: that are computed at once.
+        sync_seconds: of work on disk that a kill may lose.
     """
 
     def __init__(
@@ -47,12 +49,16 @@ class Activations:
         capacity: int = CACHE_BYTES,
         progress: Progress | None = None,
         device: torch.device = CPU,
+        *,
+        most_rows: int = LARGEST_BATCH,
+        sync_seconds: float = SECONDS,
     ) -> None:
         self.examples = examples
         self.labels = torch.from_numpy(examples.labels).to(device)
         self._inputs = _as_tensor(examples.inputs)
         self._folder, self._capacity, self._device = folder, capacity, device
         self._progress = progress or Silent()
+        self._most_rows, self._sync_seconds = most_rows, sync_seconds
         self._memory: dict[str, Inputs] = {}
 
     def at(self, model: Model) -> Inputs:
@@ -115,8 +121,8 @@ class Activations:
         """Return a pass of all rows, the same contents once."""
         part = build(model, recipe, self._inputs[:1])
         if isinstance(self._inputs, RaggedTensor):
-            return TextPass(part, self._inputs, self._distinct, self._device, self._tell)
-        return Pass(part, self._inputs, self._distinct, self._device, self._tell)
+            return TextPass(part, self._inputs, self._distinct, self._device, self._tell, self._most_rows)
+        return Pass(part, self._inputs, self._distinct, self._device, self._tell, self._most_rows)
 
     def _shaped(self, model: Model, found: Tensor) -> Inputs:
         """Return activations by rows: a text's states begin where its tokens do."""
@@ -135,7 +141,7 @@ class Activations:
                 return torch.from_numpy(_written(self._pass(model, self._recipe(model))))
         path = self._folder / f"{key}.npy"
         if not path.exists():
-            with PartialArray(path) as file, threads(all_cores()):
+            with PartialArray(path, self._sync_seconds) as file, threads(all_cores()):
                 # Another process may have finished it while this one waited.
                 if not path.exists():
                     found = self._fill(file, model)

@@ -66,24 +66,33 @@ class Recipe:
     channels_last: bool = False
 
 
-def choose(model: Model, inputs: Tensor, device: torch.device = CPU) -> Recipe:
+def choose(
+    model: Model,
+    inputs: Tensor,
+    device: torch.device = CPU,
+    *,
+    worth_a_trial: float = WORTH_A_TRIAL,
+    clock: Callable[[Network, Tensor], float] | None = None,
+) -> Recipe:
     """Choose the fastest way among those that give what the model's own function gives.
 
     Args:
         model: whose frozen part is to be computed on all inputs.
         inputs: all raw inputs; the first few are tried out.
         device: a graphics card takes channels last without a trial: its units for bfloat16 want that.
+        worth_a_trial: seconds of a whole pass from which layouts are timed.
+        clock: says how many seconds a part takes on some inputs; None measures them.
     """
     few, right = inputs[:TRIAL], _Right.of(model, inputs[:TRIAL])
     plain = Recipe(folded=bool(find_pairs(frozen_part(model), few[:1])))
     if plain.folded and not right.agrees(build(model, plain, few)):
         plain = Recipe()
-    on_card, long = device.type == "cuda", right.seconds / len(few) * len(inputs) > WORTH_A_TRIAL
+    on_card, long = device.type == "cuda", right.seconds / len(few) * len(inputs) > worth_a_trial
     if few.dim() != 4 or not (on_card or long):
         return plain
     other = Recipe(plain.folded, channels_last=True)
     part = build(model, other, few)
-    if not right.agrees(part) or not (on_card or _is_fast(part, build(model, plain, few), few)):
+    if not right.agrees(part) or not (on_card or _is_fast(part, build(model, plain, few), few, clock or _seconds)):
         return plain
     return other
 
@@ -126,9 +135,9 @@ def _run(part: Network, inputs: Tensor) -> Tensor:
     return result
 
 
-def _is_fast(part: Network, other: Network, inputs: Tensor) -> bool:
+def _is_fast(part: Network, other: Network, inputs: Tensor, clock: Callable[[Network, Tensor], float]) -> bool:
     """Say whether a part is not clearly slower than another; they take turns, since a machine's pace changes."""
-    mine, others = zip(*((_seconds(part, inputs), _seconds(other, inputs)) for _ in range(2)), strict=True)
+    mine, others = zip(*((clock(part, inputs), clock(other, inputs)) for _ in range(2)), strict=True)
     return bool(min(mine) < CLEARLY_SLOWER * min(others))
 
 
@@ -148,6 +157,8 @@ class Pass:
         distinct: which rows to compute.
         device: where; on a graphics card in bfloat16.
         told: called with the number of rows that are done.
+        most_rows: of a batch.
+        most_bytes: of a batch's largest feature map; None takes what suits the device.
         shape: of all activations.
         dtype: of the activations.
         batch: rows that are computed at once.
@@ -158,6 +169,8 @@ class Pass:
     distinct: Distinct
     device: torch.device = CPU
     told: Callable[[int], None] | None = None
+    most_rows: int = LARGEST_BATCH
+    most_bytes: int | None = None
     shape: tuple[int, ...] = field(init=False)
     dtype: torch.dtype = field(init=False)
     batch: int = field(init=False)
@@ -165,8 +178,8 @@ class Pass:
     def __post_init__(self) -> None:
         one = _run(self.part, self.inputs[:1])
         self.shape, self.dtype = (len(self.inputs), *one.shape[1:]), one.dtype
-        room = BATCH_BYTES if self.device.type == "cpu" else CARD_BATCH_BYTES
-        self.batch = max(1, min(LARGEST_BATCH, room // largest_map(self.part, self.inputs)))
+        room = self.most_bytes or (BATCH_BYTES if self.device.type == "cpu" else CARD_BATCH_BYTES)
+        self.batch = max(1, min(self.most_rows, room // largest_map(self.part, self.inputs)))
         if self.device.type != "cpu":
             self.part = copy.deepcopy(self.part).to(self.device)
 

@@ -27,10 +27,11 @@ class PartialArray:
 
     Args:
         path: of the finished array, ``<name>.npy``.
+        seconds: of work that a kill may lose.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, seconds: float = SECONDS) -> None:
+        self.path, self._seconds = path, seconds
         self._data, self._note = path.with_suffix(".partial.npy"), path.with_suffix(".partial.json")
 
     def __enter__(self) -> PartialArray:
@@ -72,7 +73,7 @@ class PartialArray:
 
     def keep(self, array: Memmap, note: dict[str, Any]) -> None:
         """Note how far the array is, if the last note is some seconds old; the rows reach the disk before it."""
-        if time.monotonic() - self._synced >= SECONDS:
+        if time.monotonic() - self._synced >= self._seconds:
             array.flush()
             write_json(self._note, note)
             self._synced = time.monotonic()

@@ -14,11 +14,9 @@ from torch import Tensor
 from headstart.core.arrays import Array
 from headstart.core.ragged import places
 from headstart.engine.features.distinct import Distinct
+from headstart.engine.features.extraction import LARGEST_BATCH
 from headstart.engine.features.padding import RaggedTensor, batch_of_texts
 from headstart.models.network import Network
-
-LARGEST_BATCH = 256
-"""Texts of a batch."""
 
 
 @dataclass(eq=False)
@@ -31,6 +29,7 @@ class TextPass:
         distinct: which texts to compute.
         device: where.
         told: called with the number of texts that are done.
+        most_rows: texts of a batch.
         shape: of all activations: of texts ``(texts, features)``, of tokens ``(tokens, width)``.
         dtype: of the activations.
     """
@@ -40,6 +39,7 @@ class TextPass:
     distinct: Distinct
     device: torch.device = torch.device("cpu")
     told: Callable[[int], None] | None = None
+    most_rows: int = LARGEST_BATCH
     shape: tuple[int, ...] = field(init=False)
     dtype: torch.dtype = field(init=False)
 
@@ -68,7 +68,7 @@ class TextPass:
         """
         lengths = self.inputs.lengths[self.distinct.first]
         while start < len(self.distinct):
-            stop = start + batch_of_texts(lengths[start:], LARGEST_BATCH)
+            stop = start + batch_of_texts(lengths[start:], self.most_rows)
             found = self._compute(torch.from_numpy(self.distinct.first[start:stop])).numpy()
             rows, contents = self.distinct.places(start, stop)
             if self._of_tokens:
