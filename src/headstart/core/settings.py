@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import types
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass
@@ -41,9 +40,12 @@ class Says:
     of_type: bool = False
 
 
+_CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
 # pydantic's kind of error: the rule in the study file's words, and a way out.
 _KINDS = {
     "missing": ("is required", "add it to the study file"),
+    "finite_number": ("must be a finite number", "give another"),
     "int_type": ("must be a whole number", "write digits alone, without quotes"),
     "int_from_float": ("must be a whole number", "it is a count, not a share: write digits alone"),
     "float_type": ("must be a number", "write it without quotes"),
@@ -83,13 +85,11 @@ def read(kind: type[T], value: object, path: str = "") -> T:
     Traceback (most recent call last):
     headstart.core.errors.SettingError: rounds: must be a whole number, received '3'; write digits alone, without quotes
     """
-    lines = [f"{path}: must be a finite number, received {item}; give another" for path, item in _endless(path, value)]
-    if lines:
-        raise SettingError("\n".join(lines))
+    text = json.dumps([value], default=_plain)
     try:
-        return cast("T", _adapter(cast("Hashable", kind)).validate_json(json.dumps([value], default=_plain))[0])
+        return cast("T", _adapter(cast("Hashable", kind)).validate_json(text)[0])
     except ValidationError as error:
-        raise SettingError("\n".join(_explain(error.errors(), kind, value, path))) from None
+        raise SettingError("\n".join(_explain(error.errors(), kind, json.loads(text)[0], path))) from None
 
 
 def problems(kind: Any, value: object, path: str, default: object = MISSING) -> list[str]:
@@ -132,7 +132,7 @@ def unknown(path: str, value: object, valid: Iterable[str], what: str = "setting
 @cache
 def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     # A list takes a configuration where a dataclass would not; what is inside inherits it.
-    return TypeAdapter(list[kind], config=ConfigDict(extra="forbid", strict=True))  # type: ignore[valid-type]
+    return TypeAdapter(list[kind], config=_CONFIG)  # type: ignore[valid-type]
 
 
 def _plain(value: object) -> object:
@@ -140,18 +140,6 @@ def _plain(value: object) -> object:
     if hasattr(value, "tolist"):
         return value.tolist()
     return list(value) if isinstance(value, Iterable) else str(value)
-
-
-def _endless(path: str, value: object) -> Iterator[tuple[str, float]]:
-    """Yield the numbers that are not finite, which JSON cannot say."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _endless(f"{path}.{key}" if path else str(key), item)
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _endless(f"{path}[{index}]", item)
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield path, value
 
 
 def _explain(errors: Sequence[ErrorDetails], root: Any, data: object, prefix: str) -> Iterator[str]:
@@ -225,7 +213,7 @@ def _real_location(location: Location, data: object) -> Location:
         last = index == len(location) - 1
         if isinstance(data, Mapping) and (part in data or last):
             data = data.get(part)
-        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             data = data[part]
         else:
             continue

@@ -122,7 +122,7 @@ class Study:
             "devices": devices or {},
             "arms": _tables(arms),
         }
-        file = parse_study(table, Path.cwd(), f'name = "{name}"\n', federation)
+        file = parse_study(table, Path(), f'name = "{name}"\n', federation)
         self._fill(file, open_lab(file, federation, calibrated=calibrations(cache_folder())))
 
     @classmethod

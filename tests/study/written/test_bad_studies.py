@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from headstart import Arm, Study, from_arrays
 from headstart.core.errors import SettingError
 from headstart.study.written.load import load_study
 
@@ -358,30 +364,92 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_message_names_setting_rule_value_and_way_out(
-    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("HEADSTART_DATA", raising=False)
-    monkeypatch.chdir(tmp_path)
-    text, setting, rule, value, way_out = BAD[case]
+def in_python(text: str) -> dict[str, Any] | None:
+    """Return the arguments of ``Study`` that say what a study file says; None where Python has no word for it."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return None
+    plain = {"source": "digits", "partition": {"method": "iid"}}
+    arms, model, decision = (table.pop(name, {}) for name in ("arms", "model", "decision"))
+    said = {**table.pop("tuning", {}), **model, **decision}
+    if (
+        table.pop("data", None) != plain
+        or "name" not in table
+        or not {*table, *said} <= PARAMETERS
+        or not all(map(_is_arm, arms.values()))
+    ):
+        return None
+    return {**table, **said, "arms": arms}
+
+
+def _is_arm(table: object) -> bool:
+    return isinstance(table, dict) and "start" in table and table.keys() <= {"start", "federate", "adapt"}
+
+
+def by_file(text: str) -> None:
     Path("study.toml").write_text(text)
-    with pytest.raises(SettingError) as caught:
-        load_study("study.toml")
-    lines = str(caught.value).splitlines()
-    line = next(line for line in lines if line.startswith(f"{setting}:"))
-    assert [part for part in (rule, value, way_out) if part not in line.removeprefix(setting)] == []
-    assert list(tmp_path.iterdir()) == [tmp_path / "study.toml"]
+    load_study("study.toml")
 
 
-@pytest.mark.parametrize("case", [case for case in BAD if case != "empty-file"])
-def test_one_mistake_is_one_line(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def by_python(text: str) -> None:
+    said = in_python(text)
+    assert said is not None
+    arms = [Arm(name, **table) for name, table in said.pop("arms").items()]
+    Study(from_arrays(np.eye(12), np.arange(12) % 2, clients=np.arange(12) % 3), arms, **said)
+
+
+PARAMETERS = set(inspect.signature(Study.__init__).parameters)
+ROADS = [(case, by_file) for case in BAD] + [(case, by_python) for case in BAD if in_python(BAD[case][0]) is not None]
+SAID = pytest.mark.parametrize(("case", "road"), ROADS, ids=[f"{road.__name__}-{case}" for case, road in ROADS])
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start in an empty folder, on a machine without data sets."""
     monkeypatch.delenv("HEADSTART_DATA", raising=False)
-    (tmp_path / "study.toml").write_text(BAD[case][0])
     monkeypatch.chdir(tmp_path)
+
+
+def complaint(case: str, road: Callable[[str], None]) -> list[str]:
     with pytest.raises(SettingError) as caught:
-        load_study("study.toml")
-    assert len(str(caught.value).splitlines()) == 1
+        road(BAD[case][0])
+    return str(caught.value).splitlines()
+
+
+@SAID
+def test_message_names_setting_rule_value_and_way_out(case: str, road: Callable[[str], None], tmp_path: Path) -> None:
+    _, setting, rule, value, way_out = BAD[case]
+    line = next(line for line in complaint(case, road) if line.startswith(f"{setting}:"))
+    assert [part for part in (rule, value, way_out) if part not in line.removeprefix(setting)] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["study.toml"] * (road is by_file)
+
+
+@SAID
+def test_one_mistake_is_one_line(case: str, road: Callable[[str], None]) -> None:
+    assert len(complaint(case, road)) == (2 if case == "empty-file" else 1)
+
+
+@pytest.mark.parametrize("case", [case for case, road in ROADS if road is by_python])
+def test_both_roads_say_the_same(case: str) -> None:
+    assert complaint(case, by_python) == complaint(case, by_file)
+
+
+def test_python_has_words_for_much_of_a_study_file() -> None:
+    said = {case for case, road in ROADS if road is by_python}
+    assert {"seeds-twice", "unknown-metric", "training-key", "device-key", "unknown-baseline", "no-trials"} <= said
+    assert len(said) >= 45
+
+
+def test_a_federation_made_in_python_is_no_source_of_a_file() -> None:
+    with pytest.raises(SettingError, match=r"^data\.source: .*received 'python:ab'.*give the federation to"):
+        by_file(NAME + '[data]\nsource = "python:ab"\n')
+
+
+def test_two_arms_of_one_name_are_refused() -> None:
+    federation = from_arrays(np.eye(12), np.arange(12) % 2, clients=np.arange(12) % 3)
+    with pytest.raises(SettingError, match=r"^arms\.fedavg: must be said once, received two .*; rename one$"):
+        Study(federation, [Arm("fedavg", "random"), Arm("fedavg", "random", "fedavg")])
 
 
 def test_two_mistakes_are_two_lines(tmp_path: Path) -> None:
