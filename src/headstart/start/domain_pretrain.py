@@ -50,6 +50,7 @@ class DomainPretrain:
     seed: NonNegativeInt | None = None
 
     from_scratch: ClassVar[bool] = False
+    knows_something: ClassVar[bool] = True
     trainable: ClassVar[Trainable] = "all"
 
     def __call__(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -45,6 +45,8 @@ class Pretrain:
     trainable: Trainable = "all"
     local: LocalTraining = field(default=LocalTraining(client_lr=0.01, momentum=0.9))
     seed: NonNegativeInt | None = None
+
+    knows_something: ClassVar[bool] = True
 
     @property
     def from_scratch(self) -> bool:

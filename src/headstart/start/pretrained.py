@@ -36,6 +36,7 @@ class Pretrained:
     local: LocalTraining = field(default=LocalTraining(client_lr=0.005, momentum=0.9))
 
     from_scratch: ClassVar[bool] = False
+    knows_something: ClassVar[bool] = True
 
     def __call__(
         self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent

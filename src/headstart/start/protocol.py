@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from headstart.core.trees import Params
 from headstart.models.checkpoints.masked import Texts
@@ -53,7 +53,13 @@ class Pool:
 
 
 class Start(Protocol):
-    """Where the shared weights come from."""
+    """Where the shared weights come from.
+
+    Attributes:
+        knows_something: whether the weights have learnt from anything before the clients train.
+    """
+
+    knows_something: ClassVar[bool]
 
     @property
     def from_scratch(self) -> bool:

@@ -28,6 +28,7 @@ class Random:
     head: Literal["small", "default"] = "small"
 
     from_scratch: ClassVar[bool] = True
+    knows_something: ClassVar[bool] = False
 
     def __call__(
         self, build: Build, num_classes: int, pool: Pool | None, seed: int, tell: Tell = silent
