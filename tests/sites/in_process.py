@@ -1,9 +1,9 @@
 """Sites in this process: the same answers as over the network, their messages turned into Flower's and back."""
 
 import io
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,10 @@ from sklearn.datasets import load_digits
 
 from headstart.core.errors import HeadstartError
 from headstart.core.trees import Tree
+from headstart.sites.answers import answer
 from headstart.sites.flower.grid import from_content, to_content
-from headstart.sites.messages import Reply, Request
-from headstart.sites.site import Site, answer
+from headstart.sites.site import Site
+from headstart.sites.transport import Answer, Failed, Request
 
 STUDY = """
 name  = "sites"
@@ -55,7 +56,7 @@ federate = [{{ method = "ridge" }}, {{ method = "fedadam", rounds = 2, local_epo
 adapt    = "personal_ridge"
 """
 
-Spoil = Callable[[Request, dict[str, Any], Tree], tuple[dict[str, Any], Tree]]
+Spoil = Callable[[Request, str, Tree], tuple[str, Tree]]
 
 
 def write_sites(folder: Path, names: Sequence[str] = ("north", "east", "south", "west"), each: int = 60) -> Path:
@@ -88,18 +89,17 @@ class InProcess:
     def addresses(self) -> list[int]:
         return list(range(len(self.sites)))
 
-    def __call__(self, requests: Sequence[Request]) -> Iterator[Reply]:
+    def __call__(self, requests: Sequence[Request]) -> Iterator[Answer[str] | Failed]:
         for request in requests:
-            self.asked.append((self.sites[request.site].name, request.kind, request.values.get("round")))
+            self.asked.append((self.sites[request.site].name, request.kind, json.loads(request.text).get("round")))
             yield self.one(request)
 
-    def one(self, request: Request) -> Reply:
-        values, tree, _ = from_content(to_content(request.values, request.tree))
+    def one(self, request: Request) -> Answer[str] | Failed:
+        text, tree, _ = from_content(to_content(request.text, request.tree))
         try:
-            said, sent = answer(self.sites[request.site], request.kind, values, tree)
+            said, sent = answer(self.sites[request.site], request.kind, text, tree)
             if self.spoil:
                 said, sent = self.spoil(request, said, sent)
-            said, sent, size = from_content(to_content(said, sent))
+            return Answer(request.site, *from_content(to_content(said, sent)))
         except (HeadstartError, TimeoutError) as error:
-            return Reply(request.site, error=str(error))
-        return Reply(request.site, said, sent, "", size)
+            return Failed(request.site, str(error))

@@ -10,7 +10,8 @@ import torch
 
 from headstart.core.errors import ClientError, SettingError
 from headstart.sites.arms import run_arm
-from headstart.sites.report import run_probe
+from headstart.sites.messages import Start
+from headstart.sites.probe.server import run_probe
 from headstart.sites.server import Server, open_server
 from headstart.sites.site import Site
 from headstart.study.run.nodes import NodeStore
@@ -39,7 +40,7 @@ def _sites(folder: Path, state: Path, **options: Any) -> list[Site]:
 
 
 def _open(file: StudyFile, ask: InProcess, out: Path, **options: Any) -> Server:
-    return open_server(file, ask, ask.addresses, out, seed=0, **options)
+    return open_server(file, ask, ask.addresses, out=out, seed=0, **options)
 
 
 def _arm(file: StudyFile, name: str) -> Arm:
@@ -104,7 +105,7 @@ def test_a_server_that_was_killed_goes_on(folder: Path, file: StudyFile, tmp_pat
         pass
 
     def kill(request: Any, said: Any, tree: Any) -> Any:
-        if request.kind == "update" and request.values["round"] == 2 and request.site == 2:
+        if request.kind == "update" and json.loads(request.text)["round"] == 2 and request.site == 2:
             raise Killed
         return said, tree
 
@@ -121,7 +122,7 @@ def test_a_server_that_was_killed_goes_on(folder: Path, file: StudyFile, tmp_pat
 def test_the_operator_decides_what_leaves(policy: str, folder: Path, file: StudyFile, tmp_path: Path) -> None:
     ask = InProcess(_sites(folder, tmp_path / "sites", policy=policy))
     server = _open(file, ask, tmp_path / "out")
-    assert all(bool(member.sizes) == (policy != "none") for member in server.members)
+    assert all(bool(site.sizes) == (policy != "none") for site in server.sites.values())
     found = run_arm(server, _arm(file, "finetune"))
     assert all(bool(facts) == (policy == "metrics") for facts in found["clients"].values())
     assert (tmp_path / "sites" / "west" / "own.safetensors").is_file()
@@ -129,8 +130,7 @@ def test_the_operator_decides_what_leaves(policy: str, folder: Path, file: Study
 
 
 def test_a_site_takes_signed_models_alone(folder: Path, file: StudyFile, tmp_path: Path) -> None:
-    from headstart.sites.flower.keys import make_keys, signs_with
-    from headstart.sites.shelf import read_public_key
+    from headstart.sites.flower.keys import make_keys, read_public_key, signs_with
 
     make_keys(tmp_path / "keys", ["127.0.0.1"], NAMES)
     make_keys(tmp_path / "others", ["127.0.0.1"], NAMES)
@@ -146,7 +146,7 @@ def test_a_site_takes_signed_models_alone(folder: Path, file: StudyFile, tmp_pat
 def test_a_model_that_was_changed_on_its_way_is_refused(folder: Path, file: StudyFile, tmp_path: Path) -> None:
     site = _sites(folder, tmp_path)[0]
     with pytest.raises(ClientError, match="its digest does not fit"):
-        site.shelf.put_weights({"head.bias": torch.zeros(2)}, "0" * 64, "", None, {})
+        site.shelf.put_weights({"head.bias": torch.zeros(2)}, Start("0" * 32, "", ""), None)
 
 
 def test_pooled_arms_and_double_names_are_refused(folder: Path, file: StudyFile, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_pooled_arms_and_double_names_are_refused(folder: Path, file: StudyFile,
     with pytest.raises(SettingError, match="must be unique in a federation, received twice: north"):
         _open(file, InProcess([sites[0], sites[0]]), tmp_path / "out")
     with pytest.raises(ClientError, match="no site answered"):
-        open_server(file, InProcess([]), [], tmp_path / "out", seed=0)
+        open_server(file, InProcess([]), [], out=tmp_path / "out", seed=0)
 
 
 def test_a_probe_is_the_simulations_closed_forms(folder: Path, file: StudyFile, tmp_path: Path) -> None:
@@ -186,7 +186,8 @@ def test_a_probe_is_the_simulations_closed_forms(folder: Path, file: StudyFile, 
         added = {name: torch.stack([update[name] for update in sent]).sum(0) for name in sent[0]}
         heads |= {f"{kind}/{name}": value for name, value in other.server_update(model, params, {}, added)[0].items()}
     for name in NAMES:
-        assert probe.compare(model, heads, data[name], val[name]) == pytest.approx(found["scores"][name], abs=1e-5)
+        scores = {"examples": len(val[name].indices), **probe.compare(model, heads, data[name], val[name])}
+        assert scores == pytest.approx(found["scores"][name], abs=1e-5)
     features = torch.cat([one.everything(model).inputs for one in data.values()]).numpy()
     labels = torch.cat([one.everything(model).labels for one in data.values()]).numpy()
     assert found["logme"] == pytest.approx(logme(features, labels, 10), rel=1e-5)

@@ -142,34 +142,3 @@ def write_bundle(run: Path, arm: str, out: Path, **options: Any) -> None:
     if done.public_key:
         console.print(f"signed; public key {done.public_key}", highlight=False)
     console.print(f"bundle  {out}", highlight=False)
-
-
-def run_federated(
-    path: Path, arm: str, out: Path | None, where: tuple[str, Path, Path], options: dict[str, Any], local: int
-) -> None:
-    """Run an arm, or the probe, over a real federation; or over one that is started here for the purpose."""
-    from headstart.sites.flower.local import LAST, finished, run_on, running, write_site_files
-    from headstart.sites.flower.programs import Link, wait_for_port
-
-    file = load_study(path)
-    if arm != "probe" and arm not in (names := [one.name for one in file.arms]):
-        raise SettingError(
-            f"--arm: must be 'probe' or an arm of the study file, received {arm!r}; {nearest(arm, names)}"
-        )
-    folder = (out or Path("runs") / f"{file.settings.name}-federated").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / LAST).unlink(missing_ok=True)
-    said = {"study": str(path.resolve()), "arm": arm, "out": str(folder), **options}
-    if local:
-        from headstart.data import open_federation
-
-        sites = write_site_files(open_federation(file.data, file.folder), file.data, folder / "sites", local)
-        with running(sites, folder / "local") as link:
-            run_on(link, folder, {**said, "sites": local, "sign": str(link.keys / "signer.pem")})
-    else:
-        link = Link(*where)
-        wait_for_port(link.address)
-        signer = link.keys / "signer.pem"
-        run_on(link, folder, {**said, "sign": str(signer.resolve()) if signer.is_file() else ""})
-    finished(folder)
-    console.print(f"results {folder}", highlight=False)

@@ -2,58 +2,52 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from headstart.core.content import hash_json
+from headstart.core.content import hash_json, hash_tree
 from headstart.core.errors import SettingError
 from headstart.core.files import append_json_line
 from headstart.core.trees import Params, Tree, num_bytes
 from headstart.core.version import __version__
-from headstart.costs.dry_run import DummyClient
-from headstart.engine.received import Federated
+from headstart.engine.received import Exclusion, Federated, Received
 from headstart.engine.rounds import run_rounds
+from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
-from headstart.models.network import Network
-from headstart.sites.checks import Expected
-from headstart.sites.messages import digest
+from headstart.sites import messages
+from headstart.sites.checks import Expected, dummy_client
+from headstart.sites.messages import Adapt, Method, Setup, Start, Update
 from headstart.sites.remote import Remote
-from headstart.sites.rounds_file import RoundsFile
 from headstart.sites.server import Server
+from headstart.sites.transport import Answer, Failed
+from headstart.study.run.facts import pack, unpack
 from headstart.study.run.nodes import NodeStore
-from headstart.study.run.pipeline import Pipeline
+from headstart.study.run.pipeline import Pipeline, Trunk
 from headstart.study.written.arms import Arm
 from headstart.study.written.arms import Stage as Written
 
-EXAMPLES = 2
-"""Dummy examples that show the shapes of a method's update."""
-
 
 @dataclass(frozen=True, eq=False)
-class Stage:
-    """Where an arm stands: the model that the sites hold, and what the last stage shared."""
+class Standing:
+    """Where an arm stands.
 
-    network: Network
-    weights: Params
-    from_scratch: bool
-    last: Written | None = None
-    key: str = ""
-    shared: Tree = field(default_factory=dict)
-    personal: bool = False
-    rounds: int = 0
-    digest: str = ""
-    facts: tuple[Mapping[str, Any], ...] = ()
+    Attributes:
+        trunk: what its stages have come to.
+        setup: what requests say of data and model.
+        held: the model that the sites hold.
+        stage: the last federated stage; None before the first.
+    """
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """What requests say of it."""
-        return {"digest": self.digest, "from_scratch": self.from_scratch}
+    trunk: Trunk
+    setup: Setup
+    held: Params = field(default_factory=dict)
+    stage: messages.Stage | None = None
 
 
 def run_arm(server: Server, arm: Arm) -> dict[str, Any]:
@@ -62,53 +56,98 @@ def run_arm(server: Server, arm: Arm) -> dict[str, Any]:
     Returns:
         What stands in the run folder's ``federation.jsonl``: scores per client, exclusions, rounds.
     """
-    stage = _begin(server, arm)
+    now = _begin(server, arm.start)
     for number, spec in enumerate(arm.federate):
-        stage = _federate(server, stage, spec, f"{arm.name}-{number}")
-    found = _adapt(server, stage, arm)
+        now = _federate(server, _sent(server, now), spec, f"{arm.name}-{number}-{server.seed}")
+    # Where clients differ, each has its own private tree to put to the model that it holds.
+    found = _adapt(server, now if now.trunk.shared.is_personal else _sent(server, now), arm)
     append_json_line(server.out / "federation.jsonl", found)
     return found
 
 
-def _begin(server: Server, arm: Arm) -> Stage:
-    pipeline = Pipeline(
-        server.lab, NodeStore(server.out), server.seed, server.file.settings.decision.metric, tell=server.tell
+def send_start(server: Server) -> Standing:
+    """Send every site the backbone that a probe goes through: the checkpoint, or what the central pool teaches.
+
+    Raises:
+        SettingError: no arm begins with a backbone that knows something.
+    """
+    starts = [arm.start for arm in server.file.arms if arm.start.build().is_trained]
+    if not starts:
+        raise SettingError(
+            "arms: a probe goes through a pre-trained backbone, received no arm with such a start; add one with "
+            "start = 'pretrained' or 'pretrain'"
+        )
+    return _sent(server, _begin(server, starts[0]))
+
+
+def arm_lines(found: Mapping[str, Any], metric: str) -> Iterator[str]:
+    """Say what :func:`run_arm` returned: each client's score, and who was left out."""
+    scores = []
+    for name, facts in sorted(found["clients"].items()):
+        score = (facts.get("metrics", {}).get("test", {}).get(metric) or [None])[0]
+        yield f"  {name:<20} {'–' if score is None else f'{score:.4f}'}"
+        scores += [] if score is None else [score]
+    for one in found["excluded"]:
+        yield f"  left out: {one['client']}, round {one['round']}: {one['reason']}"
+    mean = f"{np.mean(scores):.4f}" if scores else "not told"
+    yield f"{found['arm']}: mean client {metric} {mean}"
+
+
+def _begin(server: Server, start: Written) -> Standing:
+    file, lab = server.file, server.lab
+    trunk = Pipeline(lab, NodeStore(server.out), server.seed, file.settings.decision.metric, tell=server.tell).start(
+        start
     )
-    trunk = pipeline.start(arm.start)
-    from_scratch = arm.start.build().from_scratch
-    return _send_model(server, Stage(trunk.network, trunk.weights, from_scratch))
+    setup = Setup(
+        data=replace(file.data, classes=tuple(lab.federation.examples.classes)),
+        model=file.model,
+        dtype=file.settings.engine.dtype,
+        seed=server.seed,
+        digest=hash_tree({}),
+        from_scratch=start.build().from_scratch,
+    )
+    return Standing(trunk, setup)
 
 
-def _send_model(server: Server, stage: Stage, before: Stage | None = None) -> Stage:
-    """Send the model to every site, or what differs from the one that it has."""
-    key, base = digest(stage.weights), before.digest if before else ""
-    old = before.weights if before else {}
-    changed = {n: v for n, v in stage.weights.items() if n not in old or not torch.equal(old[n], v)}
-    values = {"digest": key, "base": base, "signature": server.sign(key) if server.sign else ""}
-    server.tell(f"model of {num_bytes(changed) / 1e6:.2f} MB to {len(server.members)} sites")
-    facts = []
-    for reply in server.send("start", server.members, values, changed):
-        if reply.error:
-            server.tell(f"a site did not take the model: {reply.error}")
-            facts.append({"client": server.name_of(reply.site), "round": 0, "reason": reply.error})
-    return dataclasses.replace(stage, digest=key, facts=(*stage.facts, *facts))
+def _sent(server: Server, now: Standing) -> Standing:
+    """Send the model to every site, or what differs from the one that it holds."""
+    whole, digest = now.trunk.weights, hash_tree(now.trunk.weights)
+    if digest == now.setup.digest:
+        return now
+    changed = {n: v for n, v in whole.items() if n not in now.held or not torch.equal(now.held[n], v)}
+    base, signature = now.setup.digest if now.held else "", server.sign(digest) if server.sign else ""
+    server.tell(f"model of {num_bytes(changed) / 1e6:.2f} MB to {len(server.sites)} sites")
+    came = server.send(Start(digest, base, signature), changed)
+    excluded = _excluded(server, came, 0)
+    for one in excluded:
+        server.tell(f"a site did not take the model: {one.reason}")
+    trunk = replace(now.trunk, excluded=(*now.trunk.excluded, *excluded))
+    return replace(now, trunk=trunk, setup=replace(now.setup, digest=digest), held=whole)
 
 
-def _federate(server: Server, stage: Stage, spec: Written, name: str) -> Stage:
+def _excluded(server: Server, came: Sequence[Answer[Any] | Failed], number: int) -> list[Exclusion]:
+    """Name the sites that sent nothing of use."""
+    return [Exclusion(server.sites[one.site].client, number, one.reason) for one in came if isinstance(one, Failed)]
+
+
+def _federate(server: Server, now: Standing, spec: Written, name: str) -> Standing:
     """Run a federated stage, from the round where an earlier run of it stood."""
     method = spec.build()
     if method.pooled:
-        raise SettingError("federate.method: 'pooled' needs all examples in one place, which no real federation has")
-    model, params = cut_at(stage.network, stage.weights, method.trainable)
-    key = hash_json([__version__, server.seed, stage.digest, spec.as_json(), server.about])
-    said = {"stage": {"method": spec.method, "settings": dict(spec.settings)}, "stage_key": key, **stage.values}
-    file = RoundsFile(server.out / "rounds", f"{name}-{server.seed}", key)
+        raise SettingError(
+            f"federate.method: '{spec.method}' needs all examples in one place, which no real federation has"
+        )
+    model, params = cut_at(now.trunk.network, now.trunk.weights, method.trainable)
+    key = hash_json([__version__, messages.write(now.setup), spec.as_json()])
+    stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / name)
     begin = time.monotonic()
 
-    def on_round(now: Federated) -> None:
-        done, seconds = now.rounds, time.monotonic() - begin
-        server.tell(f"federate {spec.method}, round {done} of {method.schedule.rounds}, {seconds:.1f} s so far")
-        file.put(now)
+    def on_round(done: Federated) -> None:
+        so_far = f"round {done.rounds} of {method.schedule.rounds}, {time.monotonic() - begin:.1f} s so far"
+        server.tell(f"federate {spec.method}, {so_far}")
+        # Private trees stay at their sites.
+        store.put(key, *pack(replace(done, privates={})))
+        store.prune({key})
 
     found = run_rounds(
         method,
@@ -116,70 +155,36 @@ def _federate(server: Server, stage: Stage, spec: Written, name: str) -> Stage:
         params,
         server.lab.federation.clients,
         server.lab.activations,
-        engine=Remote(server, said, _expected(server, method, model, params)),
+        engine=Remote(server, partial(Update, now.setup, stage), _expected(server, method, model, params)),
         seed=server.seed,
         max_bad_clients=server.file.settings.engine.max_bad_clients,
-        begin=file.get(method.init(model, params).private),
+        begin=unpack(node) if (node := store.get(key)) else None,
         on_round=on_round,
     )
-    file.put_facts({"stage": spec.method, **dataclasses.asdict(found.traffic)})
-    return _after(
-        server, stage, spec, key, found, model.weights(method.personal_params(model, found.shared, found.newcomer))
-    )
+    excluded = (*now.trunk.excluded, *found.excluded)
+    trunk = replace(now.trunk, key=key, shared=Received(model, params, method, found), excluded=excluded)
+    return replace(now, trunk=trunk, stage=stage)
 
 
-def _expected(server: Server, method: Any, model: Model, params: Params) -> Expected:
+def _expected(server: Server, method: Federate, model: Model, params: Params) -> Expected:
     """Return what updates must look like, by doing one on dummy examples."""
-    examples, first = server.lab.federation.examples, method.init(model, params)
-    raw = torch.from_numpy(np.zeros((1, *examples.shape), examples.inputs.dtype))
-    dummy = DummyClient(raw, EXAMPLES, len(examples.classes))
-    return Expected.of(method.client_update(model, first.shared, first.private, dummy)[0], method.reduce)
+    first, dummy = method.init(model, params), dummy_client(server.lab.federation.examples)
+    update, _ = method.client_update(model, first.shared, first.private, dummy)
+    return Expected.of(update, compares_norms=method.reduce == "mean")
 
 
-def _after(server: Server, before: Stage, spec: Written, key: str, found: Federated, weights: Params) -> Stage:
-    """Return where an arm stands after a stage; sites get its result, unless theirs differ by private trees."""
-    facts = (*before.facts, *(dataclasses.asdict(one) for one in found.excluded))
-    personal = bool(found.newcomer)
-    after = dataclasses.replace(
-        before,
-        weights=weights,
-        last=spec,
-        key=key,
-        shared=found.shared if personal else {},
-        personal=personal,
-        rounds=found.rounds,
-        facts=facts,
-    )
-    return after if personal else _send_model(server, after, before)
-
-
-def _adapt(server: Server, stage: Stage, arm: Arm) -> dict[str, Any]:
+def _adapt(server: Server, now: Standing, arm: Arm) -> dict[str, Any]:
     """Let every site adapt and evaluate; keep what their operators let them say."""
-    said: dict[str, Any] = {
-        **stage.values,
-        "adapt": {"method": arm.adapt.method, "settings": dict(arm.adapt.settings)},
-        "metric": server.file.settings.decision.metric,
+    federated, shared = now.trunk.shared.federated, Tree()
+    rounds, stage = federated.rounds if federated else 0, None
+    if federated and now.trunk.shared.is_personal:
+        shared, stage = federated.shared, now.stage
+    metric = server.file.settings.decision.metric
+    came = server.send(Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds), shared)
+    clients = {
+        server.sites[one.site].client: {} if one.said.accepted is None else asdict(one.said)
+        for one in came
+        if isinstance(one, Answer)
     }
-    # A site that holds the result needs no shared tree, except to put its own private one to it.
-    if stage.personal and stage.last:
-        said |= {"stage": {"method": stage.last.method, "settings": dict(stage.last.settings)}}
-        said |= {"stage_key": stage.key, "rounds": stage.rounds}
-    clients, failed = {}, list(stage.facts)
-    for reply in server.send("adapt", server.members, said, stage.shared):
-        name = server.name_of(reply.site)
-        if reply.error:
-            failed.append({"client": name, "round": stage.rounds, "reason": reply.error})
-        else:
-            clients[name] = dict(reply.values)
-    return {"arm": arm.name, "seed": server.seed, "clients": clients, "excluded": failed, "rounds": stage.rounds}
-
-
-def send_start(server: Server) -> Stage:
-    """Send every site the backbone that a probe goes through: the checkpoint, or what the central pool teaches."""
-    arms = [arm for arm in server.file.arms if arm.start.method != "random"]
-    if not arms:
-        raise SettingError(
-            "arms: a probe goes through a pre-trained backbone, received no arm with such a start; add one with "
-            "start = 'pretrained' or 'pretrain'"
-        )
-    return _begin(server, arms[0])
+    excluded = [asdict(one) for one in (*now.trunk.excluded, *_excluded(server, came, rounds))]
+    return {"arm": arm.name, "seed": server.seed, "clients": clients, "excluded": excluded, "rounds": rounds}

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from headstart.core import trees
 from headstart.core.trees import Tree
-from headstart.sites.messages import Reply
+from headstart.costs.dry_run import DummyClient
+from headstart.data.examples import Examples
+from headstart.sites.settings import MOST_TIMES
+from headstart.sites.transport import Answer, Failed
 
-MOST_TIMES = 10.0
-"""An update whose norm is so many times the cohort's median is left out."""
+A = TypeVar("A")
+
+
+def dummy_client(examples: Examples) -> DummyClient:
+    """Return a client of two blank examples, with which a method's work shows the shapes of what is sent."""
+    raw = torch.from_numpy(np.zeros((1, *examples.shape), examples.inputs.dtype))
+    return DummyClient(raw, 2, len(examples.classes))
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What an update must look like.
+    """What an update, or sums, must look like.
 
     Attributes:
         tensors: shape and type by name.
@@ -29,44 +38,45 @@ class Expected:
     compares_norms: bool
 
     @classmethod
-    def of(cls, update: Tree, reduce: str) -> Expected:
-        """Describe an update by example."""
-        return cls({name: (tuple(v.shape), v.dtype) for name, v in update.items()}, reduce == "mean")
+    def of(cls, tree: Tree, *, compares_norms: bool) -> Expected:
+        """Describe it by example."""
+        return cls(_shapes(tree), compares_norms)
+
+    def check(self, came: Sequence[Answer[A] | Failed]) -> list[Answer[A] | Failed]:
+        """Return what came, an answer that cannot be used as a failure."""
+        found = [one if isinstance(one, Failed) else self._checked(one) for one in came]
+        return _without_giants(found) if self.compares_norms else found
+
+    def _checked(self, one: Answer[A]) -> Answer[A] | Failed:
+        reason = self._reason(one.tree)
+        return Failed(one.site, reason) if reason else one
+
+    def _reason(self, tree: Tree) -> str:
+        got = _shapes(tree)
+        if set(got) != set(self.tensors):
+            return f"its update has other tensors than the method's: {sorted(set(got) ^ set(self.tensors))[:3]}"
+        for name, (shape, dtype) in self.tensors.items():
+            if got[name] != (shape, dtype):
+                return (
+                    f"its update's '{name}' must be {dtype} of shape {shape}, received {got[name][1]} of {got[name][0]}"
+                )
+        return "" if trees.is_finite(tree) else "its update has numbers that are not finite"
 
 
-def refused(replies: Sequence[Reply], expected: Expected) -> dict[int, str]:
-    """Return why replies cannot be used, by site."""
-    found = {reply.site: reason for reply in replies if (reason := _reason(reply, expected))}
-    if expected.compares_norms:
-        found |= _too_large([reply for reply in replies if reply.site not in found])
-    return found
+def _shapes(tree: Tree) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    return {name: (tuple(value.shape), value.dtype) for name, value in tree.items()}
 
 
-def _reason(reply: Reply, expected: Expected) -> str:
-    if reply.error:
-        return reply.error
-    got = {name: (tuple(value.shape), value.dtype) for name, value in reply.tree.items()}
-    if set(got) != set(expected.tensors):
-        return f"its update has other tensors than the method's: {sorted(set(got) ^ set(expected.tensors))[:3]}"
-    for name, want in expected.tensors.items():
-        if got[name] != want:
-            return (
-                f"its update's '{name}' must be {want[1]} of shape {want[0]}, received {got[name][1]} of {got[name][0]}"
-            )
-    return "" if trees.is_finite(reply.tree) else "its update has numbers that are not finite"
-
-
-def _too_large(replies: Sequence[Reply]) -> dict[int, str]:
-    """Name updates far larger than the cohort's median; two clients say nothing of each other."""
-    if len(replies) < 3:
-        return {}
-    norms = np.array([_norm(reply.tree) for reply in replies])
-    usual = float(np.median(norms))
-    return {
-        reply.site: f"its update's norm is {norm / usual:.0f} times the cohort's median, more than {MOST_TIMES:g}"
-        for reply, norm in zip(replies, norms, strict=True)
+def _without_giants(came: Sequence[Answer[A] | Failed]) -> list[Answer[A] | Failed]:
+    """Leave out updates far larger than the cohort's median; two clients say nothing of each other."""
+    norms = {one.site: _norm(one.tree) for one in came if isinstance(one, Answer)}
+    usual = float(np.median(list(norms.values()))) if len(norms) > 2 else 0.0
+    giants = {
+        site: f"its update's norm is {norm / usual:.0f} times the cohort's median, more than {MOST_TIMES:g}"
+        for site, norm in norms.items()
         if norm > MOST_TIMES * usual > 0
     }
+    return [Failed(one.site, giants[one.site]) if one.site in giants else one for one in came]
 
 
 def _norm(tree: Tree) -> float:

@@ -1,69 +1,312 @@
-"""What server and sites say to each other: a kind, plain values, and trees of tensors."""
+"""What server and sites say to each other: a frozen class for each request and answer, looked at when it arrives.
+
+They travel as JSON; an unknown field, a missing one or one of another type is refused with its name.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import reprlib
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
-from headstart.core.trees import Tree
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    NonNegativeInt,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.dataclasses import dataclass
 
-Kind = Literal["hello", "start", "update", "adapt", "sums", "heads"]
-KINDS: tuple[Kind, ...] = ("hello", "start", "update", "adapt", "sums", "heads")
-"""Say who is there · take the model · do a round's work · adapt and evaluate · the two messages of a probe."""
+from headstart.core.errors import ClientError, HeadstartError, SettingError, nearest
+from headstart.data.settings import DataSettings
+from headstart.models.spec import ModelSpec
+from headstart.sites.probe.heads import Head
+from headstart.study.written.arms import METHODS
+from headstart.study.written.arms import Kind as StageKind
+from headstart.study.written.arms import Stage as Written
+from headstart.study.written.schema import Metric
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_CONFIG = ConfigDict(extra="forbid", strict=True)
+_Hash = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+_Key = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True, eq=False)
-class Request:
-    """What the server asks of one site.
+def _all_or_none(scores: dict[Head, float]) -> dict[Head, float]:
+    if scores and len(scores) != len(get_args(Head)):
+        raise ValueError(f"must score every head: {', '.join(get_args(Head))}")
+    return scores
+
+
+_Values = dict[str, tuple[FiniteFloat | None, ...]]
+
+
+class Asks(Generic[A]):
+    """A request that is answered by an ``A``."""
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Setup:
+    """What a site opens: how its data are read, and the model that they go through.
 
     Attributes:
-        site: its address, as the transport knows it.
-        kind: of the request.
-        values: what JSON can say.
-        tree: tensors.
+        data: the study's settings; source and choice of rows are the site's own.
+        model: the backbone.
+        dtype: of weights and arithmetic.
+        seed: of everything random.
+        digest: of the model, as sent before.
+        from_scratch: whether it is the variant for random weights.
     """
 
-    site: int
-    kind: Kind
-    values: Mapping[str, Any] = field(default_factory=dict)
-    tree: Tree = field(default_factory=dict)
+    data: DataSettings
+    model: ModelSpec
+    dtype: Literal["float32", "float64"]
+    seed: int
+    digest: _Hash
+    from_scratch: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Reply:
-    """What a site answered, or why it did not.
+@dataclass(frozen=True, config=_CONFIG)
+class Method:
+    """A method's name and the settings that were given."""
+
+    name: str
+    settings: dict[str, JsonValue]
+
+    @classmethod
+    def of(cls, stage: Written) -> Method:
+        """Say a study's stage."""
+        return cls(stage.method, dict(stage.settings))
+
+    def build(self, kind: StageKind) -> Any:
+        """Build it.
+
+        Raises:
+            SettingError: there is no such method, or a setting breaks its rule.
+        """
+        if self.name not in METHODS[kind]:
+            raise SettingError(f"{kind}: unknown method {self.name!r}; {nearest(self.name, METHODS[kind])}")
+        return METHODS[kind][self.name].build(self.settings)
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Stage:
+    """A federated stage: its method, and the name under which sites keep their private trees."""
+
+    method: Method
+    key: _Hash
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Masks:
+    """The public keys of all who hide their sums, in hex, and a name that no other sums have had."""
+
+    keys: dict[str, _Key]
+    name: str
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Present:
+    """Who is there, what its data look like and, if its operator allows it, how many there are.
 
     Attributes:
-        site: its address.
-        values: what JSON can say.
-        tree: tensors.
-        error: empty, or what went wrong.
-        num_bytes: of the tensors, as they crossed the network.
+        client: its id.
+        version: of Headstart.
+        kind: of inputs.
+        classes: their names.
+        columns: a table's.
+        shape: of an input.
+        sends: whether updates may leave.
+        key: public key of its masks, in hex; empty if it sends nothing.
+        sizes: numbers of examples by split; empty if they may not leave.
     """
 
-    site: int
-    values: Mapping[str, Any] = field(default_factory=dict)
-    tree: Tree = field(default_factory=dict)
-    error: str = ""
-    num_bytes: int = 0
+    client: Annotated[str, Field(min_length=1)]
+    version: str
+    kind: Literal["image", "table", "text"]
+    classes: tuple[str, ...]
+    columns: tuple[str, ...]
+    shape: tuple[NonNegativeInt, ...]
+    sends: bool
+    key: _Key | Literal[""]
+    sizes: dict[Literal["train", "val", "test"], NonNegativeInt]
 
 
-Ask = Callable[[Sequence[Request]], Iterator[Reply]]
-"""Sends requests and yields a reply for each, an error where none came in time."""
+@dataclass(frozen=True, config=_CONFIG)
+class Done:
+    """It is done; a tree comes along where one was asked for."""
 
 
-def digest(tree: Tree) -> str:
-    """Return the SHA-256 of a tree's names, types, shapes and numbers.
+@dataclass(frozen=True, config=_CONFIG)
+class Evaluated:
+    """What a client has come to, as the facts of a simulation say it; nothing where scores may not leave.
 
-    >>> import torch
-    >>> digest({"w": torch.zeros(2)}) == digest({"w": torch.zeros(2)}) != digest({"w": torch.zeros(1, 2)})
+    Attributes:
+        accepted: whether it kept its adapted parameters.
+        metrics: by view and metric.
+        pooled: by view and metric.
+        excluded: why its adaptation failed, if it did.
+    """
+
+    accepted: bool | None = None
+    metrics: dict[str, _Values] = Field(default_factory=dict)
+    pooled: dict[str, dict[str, FiniteFloat]] = Field(default_factory=dict)
+    excluded: tuple[dict[str, str | int], ...] = ()
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Noisy:
+    """Sums come along, with this noise on them, in sensitivities."""
+
+    noise: Annotated[FiniteFloat, Field(ge=0)]
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Compared:
+    """Scores of each head on a number of validation examples; none without examples."""
+
+    examples: NonNegativeInt
+    scores: Annotated[dict[Head, _Share], AfterValidator(_all_or_none)]
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Refusal:
+    """Why a site does not answer."""
+
+    error: str
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Hello(Asks[Present]):
+    """Who is there?"""
+
+    data: DataSettings
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Start(Asks[Done]):
+    """Take the model that comes along.
+
+    Attributes:
+        digest: of the whole.
+        base: digest of the model from which it differs in what comes along; empty if all of it does.
+        signature: of the digest, in hex; empty if nobody signed it.
+    """
+
+    digest: _Hash
+    base: _Hash | Literal[""]
+    signature: str
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Update(Asks[Done]):
+    """Do a round's work with the shared tree that comes along, and send the update."""
+
+    setup: Setup
+    stage: Stage
+    round: NonNegativeInt
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Adapt(Asks[Evaluated]):
+    """Adapt, keep the result, evaluate it.
+
+    Attributes:
+        setup: with the model that was received.
+        method: how to adapt.
+        metric: that decides what a client keeps.
+        stage: whose private tree and whose shared tree, which comes along, belong to what was received; None if the
+            model is all.
+        rounds: of that stage.
+    """
+
+    setup: Setup
+    method: Method
+    metric: Metric
+    stage: Stage | None
+    rounds: NonNegativeInt
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Sums(Asks[Noisy]):
+    """Send sums of frozen features.
+
+    Attributes:
+        setup: with the model that was received.
+        noise: least noise on them, in sensitivities.
+        bound: length to which rows are clipped where there is noise.
+        masks: under which they are hidden; None sends them as they are.
+    """
+
+    setup: Setup
+    noise: Annotated[FiniteFloat, Field(ge=0)]
+    bound: Annotated[FiniteFloat, Field(gt=1)]
+    masks: Masks | None
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Heads(Asks[Compared]):
+    """Compare the heads that come along."""
+
+    setup: Setup
+
+
+def write(message: object) -> str:
+    """Return a message as JSON.
+
+    >>> write(Start("0" * 32, "", "")) == '{"digest":"%s","base":"","signature":""}' % ("0" * 32)
     True
     """
-    found = hashlib.sha256()
-    for name in sorted(tree):
-        value = tree[name].detach().cpu().contiguous()
-        found.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
-        found.update(value.reshape(-1).numpy().tobytes())
-    return found.hexdigest()
+    return TypeAdapter(type(message)).dump_json(message).decode()
+
+
+def read(kind: type[T], text: str, what: str, error: type[HeadstartError] = ClientError) -> T:
+    """Read a message, or settings, of one kind.
+
+    Args:
+        kind: its class.
+        text: JSON.
+        what: how an error calls it.
+        error: to raise.
+
+    Raises:
+        ClientError: a field is unknown, missing or of another type; the message names it.
+
+    >>> read(Start, '{"digest": 3, "base": "", "signature": ""}', "request 'start'")
+    Traceback (most recent call last):
+    headstart.core.errors.ClientError: request 'start': field 'digest' must be a valid string, received 3
+    """
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as found:
+        raise error(f"{what}: {_problem(found)}") from None
+
+
+def refusal_in(text: str) -> str:
+    """Return why a site does not answer; empty if it does.
+
+    >>> refusal_in(write(Refusal("no such file"))), refusal_in(write(Done()))
+    ('no such file', '')
+    """
+    try:
+        return TypeAdapter(Refusal).validate_json(text).error
+    except ValidationError:
+        return ""
+
+
+def _problem(found: ValidationError) -> str:
+    """Name the first field that breaks a rule; an unknown one goes first, which may be a missing one misspelt."""
+    first = min(found.errors(), key=lambda item: item["type"] != "unexpected_keyword_argument")
+    field = f"field '{'.'.join(map(str, first['loc']))}'" if first["loc"] else "it"
+    if first["type"] == "missing":
+        return f"{field} is missing; run one version of Headstart on both sides"
+    if first["type"] == "unexpected_keyword_argument":
+        return f"{field} is unknown; run one version of Headstart on both sides"
+    rule = first["msg"].replace("Input should", "must").replace("String should", "must")
+    return f"{field} {rule[:1].lower()}{rule[1:]}, received {reprlib.repr(first['input'])}"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from headstart.core.arrays import Array
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree, stack
-from headstart.engine.protocol import Chunk, Failure, Job
-from headstart.sites.checks import Expected, refused
+from headstart.engine.protocol import Chunk, Crew, Failure, Job
+from headstart.sites.checks import Expected
+from headstart.sites.messages import Update
 from headstart.sites.server import Server
+from headstart.sites.transport import Failed
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,37 +22,34 @@ class Remote:
 
     Attributes:
         server: whom it speaks for.
-        values: what every request of this stage says.
+        request: what a round's sites are asked.
         expected: what an update must look like.
     """
 
     server: Server
-    values: Mapping[str, Any]
+    request: Callable[[int], Update]
     expected: Expected
 
     @contextmanager
-    def crew(self, job: Job) -> Iterator[RemoteCrew]:
+    def crew(self, job: Job) -> Iterator[Crew]:
         """Return who does a job."""
-        yield RemoteCrew(self, [client.id for client in job.clients.members])
+        yield _Crew(self, [self.server.address_of(client.id) for client in job.clients.members])
 
 
 @dataclass(frozen=True, eq=False)
-class RemoteCrew:
-    """Sites doing a stage's rounds."""
+class _Crew:
+    """Sites doing a stage's rounds, by position."""
 
     engine: Remote
-    ids: Sequence[str]
+    addresses: Sequence[int]
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
         """Ask the clients at ``positions`` for their updates; what does not fit is a failure with its reason."""
-        server, by_id = self.engine.server, {member.id: member for member in self.engine.server.members}
-        who = [by_id[self.ids[position]] for position in positions.tolist()]
-        place = {member.address: position for member, position in zip(who, positions.tolist(), strict=True)}
-        replies = list(server.send("update", who, {**self.engine.values, "round": key[-1]}, shared))
-        bad = refused(replies, self.engine.expected)
-        for reply in sorted(replies, key=lambda one: place[one.site]):
-            position = place[reply.site]
-            if reply.site in bad:
-                yield Failure(position, bad[reply.site])
+        place = {self.addresses[position]: position for position in positions.tolist()}
+        came = self.engine.server.send(self.engine.request(int(key[-1])), shared, list(place))
+        for one in sorted(self.engine.expected.check(came), key=lambda one: place[one.site]):
+            position = place[one.site]
+            if isinstance(one, Failed):
+                yield Failure(position, one.reason)
             else:
-                yield Chunk([position], (stack([reply.tree]), {}))
+                yield Chunk([position], (stack([one.tree]), {}))

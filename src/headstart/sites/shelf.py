@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from headstart.core.content import hash_json
-from headstart.core.errors import ClientError, SettingError, require
+from headstart.core.content import hash_tree
+from headstart.core.errors import ClientError
 from headstart.core.trees import Params, Tree, part
 from headstart.models.weights import load, save
-from headstart.sites.messages import digest
-from headstart.sites.probe.masks import Secret, new_secret
+from headstart.sites.messages import Start
 
 
 @dataclass(frozen=True)
@@ -35,26 +35,24 @@ class Shelf:
             raise ClientError(f"the model {key[:12]} was not received; send it first")
         return load(path)[0]
 
-    def put_weights(self, sent: Tree, key: str, base: str, signer: bytes | None, values: Mapping[str, Any]) -> None:
+    def put_weights(self, sent: Tree, said: Start, signer: bytes | None) -> None:
         """Keep a model, if it is what the digest says and the signature fits.
 
         Args:
-            sent: the tensors that differ from ``base``, all of them without one.
-            key: digest of the whole.
-            base: digest of a model that the site has.
+            sent: the tensors that came along.
+            said: what they are.
             signer: public key, 32 bytes; None asks for no signature.
-            values: with the ``signature`` of the digest, in hex.
 
         Raises:
             ClientError: the model is another one than announced, or nobody known signed it.
         """
         if signer is not None:
-            _check_signature(signer, key, str(values.get("signature", "")))
-        whole = {**(self.weights(base) if base else {}), **sent}
-        if digest(whole) != key:
+            _check_signature(signer, said)
+        whole = {**(self.weights(said.base) if said.base else {}), **sent}
+        if hash_tree(whole) != said.digest:
             raise ClientError("the model received is not the one announced: its digest does not fit; nothing was kept")
         self.folder.mkdir(parents=True, exist_ok=True)
-        save(self._weights(key), whole)
+        save(self._weights(said.digest), whole)
 
     def private(self, stage: str, round_number: int, first: Tree) -> Tree:
         """Return the private tree with which a round begins, however often it is asked for."""
@@ -73,16 +71,16 @@ class Shelf:
         tree |= {f"after/{name}": value for name, value in after.items()}
         save(self._private(stage), {**tree, "round": torch.tensor(round_number)})
 
-    def new_secret(self) -> Secret:
+    def new_secret(self) -> X25519PrivateKey:
         """Make the key of this site's masks anew, and keep it for the sums that follow."""
-        secret = new_secret()
+        secret = X25519PrivateKey.generate()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._secret.unlink(missing_ok=True)
         with os.fdopen(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secret.private_bytes_raw())
         return secret
 
-    def secret(self) -> Secret:
+    def secret(self) -> X25519PrivateKey:
         """Return the key of this site's masks, once: no two rounds are hidden by the same masks.
 
         Raises:
@@ -90,8 +88,7 @@ class Shelf:
         """
         if not self._secret.is_file():
             raise ClientError("the key of this site's masks was used already; begin the probe again")
-        x25519 = require("cryptography.hazmat.primitives.asymmetric.x25519", "flower")
-        found = x25519.X25519PrivateKey.from_private_bytes(self._secret.read_bytes())
+        found = X25519PrivateKey.from_private_bytes(self._secret.read_bytes())
         self._secret.unlink()
         return found
 
@@ -104,31 +101,14 @@ class Shelf:
         save(self.folder / "own.safetensors", weights)
 
     def _weights(self, key: str) -> Path:
-        return self.folder / f"model-{hash_json([key])[:32]}.safetensors"
+        return self.folder / f"model-{key}.safetensors"
 
     def _private(self, stage: str) -> Path:
-        return self.folder / f"private-{hash_json([stage])[:32]}.safetensors"
+        return self.folder / f"private-{stage}.safetensors"
 
 
-def read_public_key(path: Path) -> bytes:
-    """Read a public key: 64 hexadecimal digits.
-
-    Raises:
-        SettingError: the file holds something else.
-    """
+def _check_signature(signer: bytes, said: Start) -> None:
     try:
-        key = bytes.fromhex(path.read_text(encoding="utf-8").strip())
-    except (OSError, ValueError):
-        key = b""
-    if len(key) != 32:
-        raise SettingError(f"signer: must be a file of 32 bytes in hex, received '{path}'; take signer.pub of the keys")
-    return key
-
-
-def _check_signature(signer: bytes, key: str, signature: str) -> None:
-    ed25519 = require("cryptography.hazmat.primitives.asymmetric.ed25519", "flower")
-    exceptions = require("cryptography.exceptions", "flower")
-    try:
-        ed25519.Ed25519PublicKey.from_public_bytes(signer).verify(bytes.fromhex(signature), key.encode())
-    except (exceptions.InvalidSignature, ValueError):
+        Ed25519PublicKey.from_public_bytes(signer).verify(bytes.fromhex(said.signature), said.digest.encode())
+    except (InvalidSignature, ValueError):
         raise ClientError("the model is not signed by the key that this site trusts; nothing was kept") from None

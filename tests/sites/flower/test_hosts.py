@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from headstart.sites.flower.keys import make_keys
-from headstart.sites.flower.local import LAST, finished
-from headstart.sites.flower.programs import NAME, Link, free_ports, program, run_config, write_app
+from headstart.sites.flower.local import LAST
+from headstart.sites.flower.programs import Link, free_ports
+from headstart.sites.settings import NodeSettings, RunSettings
 from sites.in_process import write_sites
 
 pytest.importorskip("flwr")
@@ -67,30 +68,29 @@ def test_two_hosts_federate_and_survive_a_cut(hosts: None, tmp_path: Path) -> No
 
     try:
         begin("server", link.superlink(tmp_path / "link.db"), "link.log")
-        register = [*_on("server"), program("flwr"), "supernode", "register"]
         for name in NAMES:
-            key = str(tmp_path / "keys" / "sites" / f"{name}.pub")
+            register = [*_on("server"), *link.register(tmp_path / "keys" / "sites" / f"{name}.pub")]
             for _ in range(60):
-                if not subprocess.run([*register, key, NAME], env=link.environment, capture_output=True).returncode:
+                if not subprocess.run(register, env=link.environment, capture_output=True).returncode:
                     break
                 time.sleep(0.5)
         for name, port in zip(NAMES, free_ports(2), strict=True):
-            settings = {"data": str(tmp_path / f"{name}.parquet"), "state": str(tmp_path / "state" / name)}
-            begin("sites", link.supernode(name, settings, port), f"{name}.log")
+            data, state = tmp_path / f"{name}.parquet", tmp_path / "state" / name
+            begin(
+                "sites", link.supernode(NodeSettings(name=name, data=str(data), state=str(state)), port), f"{name}.log"
+            )
         out = tmp_path / "out"
-        said = {"study": str(tmp_path / "study.toml"), "arm": "fedavg", "out": str(out), "sites": 2}
-        app = write_app(tmp_path / "app")
-        words = ["run", str(app), NAME, "--stream", "--run-config", run_config(said)]
-        run = begin("server", [program("flwr"), *words], "run.log")
-        rounds, end = out / "rounds" / "fedavg-0-0.safetensors", time.monotonic() + 200
-        while not rounds.is_file() and time.monotonic() < end:
+        said = RunSettings(study=str(tmp_path / "study.toml"), arm="fedavg", out=str(out), sites=2)
+        run = begin("server", link.run(out, said), "run.log")
+        rounds, end = out / "rounds" / "fedavg-0-0" / "nodes", time.monotonic() + 200
+        while not any(rounds.glob("*.json")) and time.monotonic() < end:
             time.sleep(0.1)
         _ip("-n", "headstart-sites", "link", "set", "hs-b", "down")
         time.sleep(CUT_SECONDS)
         assert not (out / LAST).exists()
         _ip("-n", "headstart-sites", "link", "set", "hs-b", "up")
         run.wait(400)
-        found = finished(out)
+        found = json.loads((out / LAST).read_text())
     finally:
         for each in reversed(programs):
             each.terminate()

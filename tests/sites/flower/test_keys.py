@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from headstart.core.errors import SettingError
-from headstart.sites.flower.keys import make_keys, signs_with
-from headstart.sites.shelf import read_public_key
+from headstart.sites.flower.keys import make_keys, read_public_key, signs_with
 
 pytest.importorskip("cryptography")
 

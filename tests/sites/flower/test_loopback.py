@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 
 from headstart.sites.flower.keys import make_keys
-from headstart.sites.flower.local import LAST, finished, run_on, running
+from headstart.sites.flower.local import LAST, run_on, running
 from headstart.sites.flower.programs import Link, free_ports
+from headstart.sites.settings import NodeSettings, RunSettings
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.study import Study
@@ -79,10 +81,11 @@ def link(folder: Path) -> Iterator[Link]:
 
 
 def _run(link: Link, folder: Path, arm: str, out: str = "out", **more: Any) -> dict[str, Any]:
-    (folder / out / LAST).unlink(missing_ok=True)
-    said = {"study": str(folder / "study.toml"), "arm": arm, "out": str(folder / out), "sites": 4, "seed": 0}
-    run_on(link, folder, {**said, "sign": str(link.keys / "signer.pem"), **more})
-    return finished(folder / out)
+    return run_on(link, _said(folder, arm, out, **more))
+
+
+def _said(folder: Path, arm: str, out: str, **more: Any) -> RunSettings:
+    return RunSettings(study=str(folder / "study.toml"), arm=arm, out=str(folder / out), sites=4, **more)
 
 
 @pytest.mark.parametrize("arm", ["fedavg", "ridge", "finetune"])
@@ -102,8 +105,8 @@ def test_the_numbers_are_the_simulations(arm: str, link: Link, folder: Path, tmp
 
 def _supernode(link: Link, name: str, data: Path, state: Path, key: Path | None = None) -> str:
     """Return what a site prints until it gives up, or ten seconds have passed."""
-    settings = {"data": str(data), "state": str(state)}
-    command = [*link.supernode(name, settings, free_ports(1)[0], key), "--max-retries", "2"]
+    node = NodeSettings(name=name, data=str(data), state=str(state))
+    command = [*link.supernode(node, free_ports(1)[0], key), "--max-retries", "2"]
     with subprocess.Popen(
         command, env=link.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -115,7 +118,7 @@ def _supernode(link: Link, name: str, data: Path, state: Path, key: Path | None 
 
 
 def _online(link: Link) -> int:
-    said = json.loads(link.flwr("supernode", "list", "headstart", "--format", "json").stdout)
+    said = json.loads(link.said_by([*link.list_sites(), "--format", "json"]).stdout)
     return sum(one["status"] == "online" for one in said["nodes"])
 
 
@@ -136,16 +139,14 @@ def test_a_probe_answers_in_two_messages(link: Link, folder: Path) -> None:
 
 def test_a_server_that_is_killed_goes_on(link: Link, folder: Path) -> None:
     whole = _run(link, folder, "fedavg", "whole")
-    rounds = folder / "cut" / "rounds" / "fedavg-0-0.safetensors"
+    rounds = folder / "cut" / "rounds" / "fedavg-0-0" / "nodes"
     shutil.rmtree(folder / "cut", ignore_errors=True)
     (folder / "cut").mkdir()
-    said = {"study": str(folder / "study.toml"), "arm": "fedavg", "out": str(folder / "cut"), "sites": 4, "seed": 0}
-    import threading
-
-    thread = threading.Thread(target=run_on, args=(link, folder, {**said, "sign": str(link.keys / "signer.pem")}))
+    said = _said(folder, "fedavg", "cut", sign=str(link.keys / "signer.pem"))
+    thread = threading.Thread(target=link.follow, args=(link.run(folder / "cut", said),))
     thread.start()
     end = time.monotonic() + 200
-    while not rounds.is_file() and time.monotonic() < end:
+    while not any(rounds.glob("*.json")) and time.monotonic() < end:
         time.sleep(0.05)
     found = subprocess.run(["pgrep", "-f", "flwr-serverapp"], capture_output=True, text=True, check=True).stdout
     for process in found.split():

@@ -2,56 +2,57 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from headstart.core.errors import HeadstartError
-from headstart.sites.flower.grid import MOST_BYTES, from_content, to_content
-from headstart.sites.messages import KINDS, Kind
-from headstart.sites.shelf import read_public_key
-from headstart.sites.site import Site, answer
+from headstart.core.errors import HeadstartError, SettingError
+from headstart.sites.answers import DUTIES, Kind, answer
+from headstart.sites.flower.grid import from_content, to_content
+from headstart.sites.flower.keys import read_public_key
+from headstart.sites.messages import Refusal, read, write
+from headstart.sites.settings import NodeSettings
+from headstart.sites.site import Site
 
 app = ClientApp()
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
-def site_of(node: Any) -> Site:
-    """Read a node's settings, which its operator gave when it was started."""
-    signer = node.get("signer")
+def _site(node: NodeSettings) -> Site:
+    """Return what a node's operator set when it was started."""
     return Site(
-        name=str(node["name"]),
-        data=Path(str(node["data"])),
-        state=Path(str(node["state"])),
-        policy=str(node.get("policy", "updates")),
-        noise=float(node.get("noise", 0.0)),
-        masked=bool(node.get("masked", False)),
-        signer=read_public_key(Path(str(signer))) if signer else None,
+        name=node.name,
+        data=Path(node.data),
+        state=Path(node.state),
+        policy=node.policy,
+        noise=node.noise,
+        masked=node.masked,
+        signer=read_public_key(Path(node.signer)) if node.signer else None,
     )
 
 
-def respond(kind: Kind) -> Callable[[Message, Context], Message]:
+def _respond(kind: Kind) -> Callable[[Message, Context], Message]:
     """Return what answers one kind of request; an error goes back as its text, without a traceback."""
 
     def respond_to(message: Message, context: Context) -> Message:
         try:
-            most = int(context.node_config.get("most-bytes", MOST_BYTES))
-            values, tree, _ = from_content(message.content, most)
-            said, sent = answer(site_of(context.node_config), kind, values, tree)
+            node = read(NodeSettings, json.dumps(dict(context.node_config)), "node", SettingError)
+            text, tree, _ = from_content(message.content, node.most_bytes)
+            said, sent = answer(_site(node), kind, text, tree)
         except HeadstartError as error:
-            said, sent = {"error": str(error)}, {}
+            said, sent = write(Refusal(str(error))), {}
         except Exception as error:
             # The text of an unforeseen error may quote data: it stays here, in the node's log.
-            log.exception("'%s' failed", kind)
-            said, sent = {"error": f"it failed with {type(error).__name__}; its own log says more"}, {}
+            _log.exception("'%s' failed", kind)
+            said, sent = write(Refusal(f"it failed with {type(error).__name__}; its own log says more")), {}
         return Message(to_content(said, sent), reply_to=message)
 
     return respond_to
 
 
-for each in KINDS:
-    app.query(each)(respond(each))
+for _kind in DUTIES:
+    app.query(_kind)(_respond(_kind))

@@ -7,17 +7,32 @@ import ipaddress
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from headstart.core.errors import SettingError, require
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
-EXTRA = "flower"
+from headstart.core.errors import SettingError
+from headstart.sites.settings import KEY_DAYS
 
-Valid = tuple[datetime.datetime, datetime.datetime]
+_Valid = tuple[datetime.datetime, datetime.datetime]
+_CA = "Headstart CA"
 
 
 def make_keys(
-    folder: Path, hosts: Sequence[str], sites: Sequence[str], days: int = 365, begin: datetime.datetime | None = None
+    folder: Path,
+    hosts: Sequence[str],
+    sites: Sequence[str],
+    days: int = KEY_DAYS,
+    begin: datetime.datetime | None = None,
 ) -> None:
     """Write ``ca.crt``, ``server.pem`` and ``.key``, ``signer.pem`` and ``.pub``, and ``sites/NAME`` with its ``.pub``.
 
@@ -36,52 +51,67 @@ def make_keys(
     if folder.exists() and any(folder.iterdir()):
         raise SettingError(f"--out: must be a new or an empty folder, received '{folder}'; name another")
     (folder / "sites").mkdir(parents=True, exist_ok=True)
-    ec = require("cryptography.hazmat.primitives.asymmetric.ec", EXTRA)
-    ca, server = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
+    ca, server = generate_private_key(SECP384R1()), generate_private_key(SECP384R1())
     begin = begin or datetime.datetime.now(datetime.UTC)
     valid = (begin - datetime.timedelta(minutes=5), begin + datetime.timedelta(days=days))
-    authority = _certificate("Headstart CA", ca, ca, "Headstart CA", valid, hosts=())
-    own = _certificate("Headstart server", server, ca, "Headstart CA", valid, hosts=hosts)
-    pem = _serialization().Encoding.PEM
-    _write(folder / "ca.crt", authority.public_bytes(pem), secret=False)
-    _write(folder / "server.pem", own.public_bytes(pem), secret=False)
+    authority = _certificate(_CA, ca, ca, valid, hosts=())
+    own = _certificate("Headstart server", server, ca, valid, hosts=hosts)
+    _write(folder / "ca.crt", authority.public_bytes(Encoding.PEM), secret=False)
+    _write(folder / "server.pem", own.public_bytes(Encoding.PEM), secret=False)
     _write(folder / "server.key", _private(server))
     for name in sites:
-        _site_key(folder / "sites" / name, ec)
+        _site_key(folder / "sites" / name)
     _signer(folder)
 
 
 def signs_with(path: Path) -> Callable[[str], str]:
-    """Return what signs the digests of models with the key in a file."""
-    key = _serialization().load_pem_private_key(path.read_bytes(), password=None)
-    return lambda text: str(key.sign(text.encode()).hex())
+    """Return what signs the digests of models with the key in a file.
+
+    Raises:
+        SettingError: the file holds another key.
+    """
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SettingError(f"sign: must be a file of an Ed25519 key, received '{path}'; take signer.pem of the keys")
+    return lambda text: key.sign(text.encode()).hex()
+
+
+def read_public_key(path: Path) -> bytes:
+    """Read a public key: 64 hexadecimal digits.
+
+    Raises:
+        SettingError: the file holds something else.
+    """
+    try:
+        key = bytes.fromhex(path.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        key = b""
+    if len(key) != 32:
+        raise SettingError(f"signer: must be a file of 32 bytes in hex, received '{path}'; take signer.pub of the keys")
+    return key
 
 
 def _signer(folder: Path) -> None:
-    key = require("cryptography.hazmat.primitives.asymmetric.ed25519", EXTRA).Ed25519PrivateKey.generate()
+    key = Ed25519PrivateKey.generate()
     _write(folder / "signer.pem", _private(key))
     _write(folder / "signer.pub", key.public_key().public_bytes_raw().hex().encode(), secret=False)
 
 
-def _site_key(path: Path, ec: Any) -> None:
+def _site_key(path: Path) -> None:
     """Write a key as ssh-keygen would, which is how Flower reads it."""
-    serialization, key = _serialization(), ec.generate_private_key(ec.SECP384R1())
-    openssh = (serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
-    _write(path, key.private_bytes(serialization.Encoding.PEM, *openssh))
-    public = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    _write(path.with_name(f"{path.name}.pub"), key.public_key().public_bytes(*public) + b"\n", secret=False)
+    key = generate_private_key(SECP384R1())
+    _write(path, key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    _write(path.with_name(f"{path.name}.pub"), public + b"\n", secret=False)
 
 
-def _certificate(name: str, key: Any, signer: Any, issuer: str, valid: Valid, hosts: Sequence[str]) -> Any:
-    x509, hashes = require("cryptography.x509", EXTRA), require("cryptography.hazmat.primitives.hashes", EXTRA)
-
-    def named(text: str) -> Any:
-        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
-
+def _certificate(
+    name: str, key: EllipticCurvePrivateKey, ca: EllipticCurvePrivateKey, valid: _Valid, hosts: Sequence[str]
+) -> x509.Certificate:
     builder = (
         x509.CertificateBuilder()
-        .subject_name(named(name))
-        .issuer_name(named(issuer))
+        .subject_name(_named(name))
+        .issuer_name(_named(_CA))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(valid[0])
@@ -89,25 +119,24 @@ def _certificate(name: str, key: Any, signer: Any, issuer: str, valid: Valid, ho
         .add_extension(x509.BasicConstraints(ca=not hosts, path_length=None), critical=True)
     )
     if hosts:
-        builder = builder.add_extension(x509.SubjectAlternativeName([_host(x509, host) for host in hosts]), False)
-    return builder.sign(signer, hashes.SHA384())
+        names = x509.SubjectAlternativeName([_host(host) for host in hosts])
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(ca, hashes.SHA384())
 
 
-def _host(x509: Any, host: str) -> Any:
+def _named(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+
+def _host(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
 
 
-def _private(key: Any) -> bytes:
-    serialization = _serialization()
-    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return bytes(key.private_bytes(*plain))
-
-
-def _serialization() -> Any:
-    return require("cryptography.hazmat.primitives.serialization", EXTRA)
+def _private(key: EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _write(path: Path, content: bytes, *, secret: bool = True) -> None:

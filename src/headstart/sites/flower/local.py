@@ -6,8 +6,9 @@ import io
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -18,21 +19,11 @@ from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.settings import DataSettings
 from headstart.sites.flower.keys import make_keys
-from headstart.sites.flower.programs import (
-    NAME,
-    Link,
-    follow,
-    free_ports,
-    program,
-    run_config,
-    wait_for_port,
-    write_app,
-)
+from headstart.sites.flower.programs import Link, free_ports
+from headstart.sites.settings import NodeSettings, RunSettings
 
 LAST = "last.json"
 """What the last run came to."""
-
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 def write_site_files(federation: Federation, settings: DataSettings, folder: Path, count: int) -> dict[str, Path]:
@@ -68,7 +59,9 @@ def _write_parquet(examples: Examples, client: Client, settings: DataSettings, p
     inputs = examples.inputs[rows]
     columns: dict[str, Any] = {settings.label: [examples.classes[label] for label in examples.labels[rows]]}
     if settings.split.column:
-        columns[settings.split.column] = [next(part for part in SPLITS if row in client.indices(part)) for row in rows]
+        columns[settings.split.column] = [
+            next(part for part in get_args(Split) if row in client.indices(part)) for row in rows
+        ]
     if examples.kind == "image":
         columns[settings.image or "image"] = [
             {"bytes": _png(one), "path": f"{row}.png"} for one, row in zip(inputs, rows, strict=True)
@@ -87,7 +80,7 @@ def _png(pixels: Array) -> bytes:
 
 
 @contextmanager
-def running(sites: dict[str, Path], folder: Path, policy: str = "updates") -> Iterator[Link]:
+def running(sites: dict[str, Path], folder: Path, policy: str = NodeSettings.policy) -> Iterator[Link]:
     """Start a link and its sites on loopback, and stop them in the end.
 
     Args:
@@ -103,15 +96,12 @@ def running(sites: dict[str, Path], folder: Path, policy: str = "updates") -> It
     programs: list[subprocess.Popen[bytes]] = []
     try:
         programs.append(_start(link, link.superlink(), folder / "link.log"))
-        wait_for_port(link.address)
-        link.register()
+        link.wait()
+        link.register_all()
         for (name, data), port in zip(sites.items(), ports[1:], strict=True):
-            settings = {
-                "data": str(data.resolve()),
-                "state": str((folder / "state" / name).resolve()),
-                "policy": policy,
-            }
-            programs.append(_start(link, link.supernode(name, settings, port), folder / f"{name}.log"))
+            state = (folder / "state" / name).resolve()
+            node = NodeSettings(name=name, data=str(data.resolve()), state=str(state), policy=policy)
+            programs.append(_start(link, link.supernode(node, port), folder / f"{name}.log"))
         yield link
     finally:
         for each in reversed(programs):
@@ -128,26 +118,18 @@ def _start(link: Link, command: list[str], log: Path) -> subprocess.Popen[bytes]
         return subprocess.Popen(command, env=link.environment, stdout=file, stderr=file)
 
 
-def run_on(link: Link, folder: Path, values: dict[str, str | int | float]) -> int:
-    """Run the app on a link, its log in this terminal.
+def run_on(link: Link, said: RunSettings) -> dict[str, Any]:
+    """Run an arm, or the probe, on a link, its log in this terminal; return what it came to.
+
+    Models are signed, if the link's keys hold one for that.
 
     Raises:
-        ClientError: the run did not start.
+        ClientError: it came to nothing.
     """
-    app = write_app(folder / "app")
-    link.configure()
-    return follow(
-        [program("flwr"), "run", str(app), NAME, "--stream", "--run-config", run_config(values)], link.environment
-    )
-
-
-def finished(out: Path) -> dict[str, Any]:
-    """Return what the last run wrote.
-
-    Raises:
-        ClientError: it wrote nothing.
-    """
-    found = read_json(out / LAST)
+    last, signer = Path(said.out) / LAST, (link.keys / "signer.pem").resolve()
+    last.unlink(missing_ok=True)
+    link.follow(link.run(Path(said.out), replace(said, sign=str(signer) if signer.is_file() else "")))
+    found = read_json(last)
     if found is None:
-        raise ClientError(f"federate run: the run ended without a result in '{out}'; its log above says why")
+        raise ClientError(f"federate run: the run ended without a result in '{said.out}'; its log above says why")
     return dict(found)

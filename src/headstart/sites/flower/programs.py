@@ -9,46 +9,32 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from headstart.core.errors import ClientError, SettingError, require
+import flwr
 
-EXTRA = "flower"
-NAME = "headstart"
+from headstart.core.errors import ClientError, SettingError
+from headstart.sites.settings import NODE_PORT, NodeSettings, RunSettings
+
+_NAME = "headstart"
 """Of the connection in Flower's configuration."""
 
-RUN_SETTINGS: Mapping[str, str | int | float] = {
-    "study": "",
-    "arm": "",
-    "seed": 0,
-    "out": "",
-    "sites": 1,
-    "wait": 120.0,
-    "timeout": 600.0,
-    "enough": 1.0,
-    "sign": "",
-    "secure": False,
-    "noise": 0.0,
-    "bound": 10.0,
-}
-"""What ``flwr run --run-config`` may set, with defaults."""
-
-HALF = """from headstart.flower.{name}_app import app
+_HALF = """from headstart.sites.flower.{name}_app import app
 
 __all__ = ["app"]
 """
 
-APP = {
+_APP = {
     "headstart_app/__init__.py": "",
-    "headstart_app/client.py": HALF.format(name="client"),
-    "headstart_app/server.py": HALF.format(name="server"),
+    "headstart_app/client.py": _HALF.format(name="client"),
+    "headstart_app/server.py": _HALF.format(name="server"),
     "LICENSE": "Apache-2.0, as Headstart itself.\n",
 }
 """The files of the app that Flower sends around."""
 
-PROJECT = """[build-system]
+_PROJECT = """[build-system]
 requires = ["hatchling"]
 build-backend = "hatchling.build"
 
@@ -102,15 +88,15 @@ class Link:
         """Tell Flower's command line where the server is."""
         self.home.mkdir(parents=True, exist_ok=True)
         certificate = json.dumps(str((self.keys / "ca.crt").resolve()))
-        text = f"[superlink]\ndefault = {json.dumps(NAME)}\n\n[superlink.{NAME}]\n"
+        text = f"[superlink]\ndefault = {json.dumps(_NAME)}\n\n[superlink.{_NAME}]\n"
         text += f"address = {json.dumps(self.address)}\nroot-certificates = {certificate}\n"
         (self.home / "config.toml").write_text(text, encoding="utf-8")
 
     def superlink(self, database: Path | None = None) -> list[str]:
         """Return the command of the server's link; without a database it forgets everything when it ends."""
-        host, port = split_address(self.address)
+        host, port = _split_address(self.address)
         return [
-            program("flower-superlink"),
+            _program("flower-superlink"),
             *("--ssl-ca-certfile", str(self.keys / "ca.crt")),
             *("--ssl-certfile", str(self.keys / "server.pem"), "--ssl-keyfile", str(self.keys / "server.key")),
             *("--enable-supernode-auth", "--disable-runtime-dependency-installation"),
@@ -118,78 +104,107 @@ class Link:
             *(("--database", str(database)) if database else ()),
         ]
 
-    def supernode(self, name: str, settings: Mapping[str, str], port: int, key: Path | None = None) -> list[str]:
-        """Return the command of a site."""
-        said = " ".join(f"{setting}={json.dumps(value)}" for setting, value in {"name": name, **settings}.items())
+    def supernode(self, node: NodeSettings, port: int = NODE_PORT, key: Path | None = None) -> list[str]:
+        """Return the command of a site; its key is that of its name, if no other is given."""
         return [
-            program("flower-supernode"),
+            _program("flower-supernode"),
             *("--root-certificates", str(self.keys / "ca.crt"), "--superlink", self.address),
-            *("--auth-supernode-private-key", str(key or self.keys / "sites" / name)),
-            *("--port", str(port), "--node-config", said),
+            *("--auth-supernode-private-key", str(key or self.keys / "sites" / node.name)),
+            *("--port", str(port), "--node-config", _written(node)),
         ]
 
-    def flwr(self, *words: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-        """Run one of Flower's commands."""
+    def run(self, folder: Path, said: RunSettings) -> list[str]:
+        """Return the command of a run, whose app is written to a folder."""
+        app = _write_app(folder / "app")
+        return [_program("flwr"), "run", str(app), _NAME, "--stream", "--run-config", _written(said)]
+
+    def register(self, key: Path) -> list[str]:
+        """Return the command that lets a site in, by its public key."""
+        return [_program("flwr"), "supernode", "register", str(key), _NAME]
+
+    def list_sites(self) -> list[str]:
+        """Return the command that lists the sites."""
+        return [_program("flwr"), "supernode", "list", _NAME]
+
+    def list_runs(self) -> list[str]:
+        """Return the command that lists the runs."""
+        return [_program("flwr"), "list", _NAME]
+
+    def said_by(self, command: Sequence[str], timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, and return what it said."""
         self.configure()
         return subprocess.run(
-            [program("flwr"), *words],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=timeout
         )
 
-    def register(self) -> None:
+    def follow(self, command: Sequence[str]) -> int:
+        """Run a command to its end in this terminal."""
+        self.configure()
+        return subprocess.call(command, env=self.environment)
+
+    def register_all(self) -> None:
         """Let every site of the keys in; those that are in already stay.
 
         Raises:
             ClientError: the server does not answer.
         """
         for key in sorted((self.keys / "sites").glob("*.pub")):
-            done = self.flwr("supernode", "register", str(key), NAME)
+            done = self.said_by(self.register(key))
             said = done.stdout + done.stderr
             if done.returncode and "already" not in said.lower():
-                raise ClientError(f"federate up: the site '{key.stem}' could not be registered: {last_line(said)}")
+                raise ClientError(f"federate up: the site '{key.stem}' could not be registered: {_last_line(said)}")
+
+    def wait(self, seconds: float = 60) -> None:
+        """Wait until somebody listens.
+
+        Raises:
+            ClientError: the time is up.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                with socket.create_connection(_split_address(self.address), timeout=1):
+                    return
+            except OSError:
+                if time.monotonic() > end:
+                    raise ClientError(
+                        f"federate: nobody listens at {self.address}; start 'headstart federate up'"
+                    ) from None
+                time.sleep(0.2)
 
 
-def program(name: str) -> str:
-    """Return where one of Flower's programs is.
-
-    Raises:
-        MissingExtra: Flower is not installed.
-    """
-    require("flwr", EXTRA)
+def _program(name: str) -> str:
+    """Return where one of Flower's programs is."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name) or name
 
 
-def write_app(folder: Path) -> Path:
+def _write_app(folder: Path) -> Path:
     """Write a Flower app that ``flwr run`` takes.
 
     >>> import tempfile
-    >>> sorted(path.name for path in write_app(Path(tempfile.mkdtemp()) / "app").iterdir())
+    >>> sorted(path.name for path in _write_app(Path(tempfile.mkdtemp()) / "app").iterdir())
     ['LICENSE', 'headstart_app', 'pyproject.toml']
     """
-    version = require("flwr", EXTRA).__version__
-    settings = "\n".join(f"{name} = {json.dumps(value)}" for name, value in RUN_SETTINGS.items())
-    for name, text in {**APP, "pyproject.toml": PROJECT.format(version=version, settings=settings)}.items():
+    settings = "\n".join(f"{name} = {json.dumps(value)}" for name, value in asdict(RunSettings()).items())
+    project = _PROJECT.format(version=flwr.__version__, settings=settings)
+    for name, text in {**_APP, "pyproject.toml": project}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return folder
 
 
-def run_config(values: Mapping[str, str | int | float]) -> str:
-    """Return settings of a run as Flower's command line wants them.
+def _written(settings: RunSettings | NodeSettings) -> str:
+    """Return settings as Flower's command line wants them.
 
-    >>> run_config({"arm": "fedavg", "seed": 1})
-    'arm="fedavg" seed=1'
+    >>> _written(NodeSettings(name="north", data="north.parquet", state="state"))[:39]
+    'name="north" data="north.parquet" state'
     """
-    return " ".join(f"{name}={json.dumps(value)}" for name, value in values.items())
+    return " ".join(f"{name}={json.dumps(value)}" for name, value in asdict(settings).items())
 
 
-def split_address(address: str) -> tuple[str, int]:
+def _split_address(address: str) -> tuple[str, int]:
     """Return host and port.
 
     Raises:
@@ -201,23 +216,6 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def wait_for_port(address: str, seconds: float = 60) -> None:
-    """Wait until somebody listens.
-
-    Raises:
-        ClientError: the time is up.
-    """
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            with socket.create_connection(split_address(address), timeout=1):
-                return
-        except OSError:
-            if time.monotonic() > end:
-                raise ClientError(f"federate: nobody listens at {address}; start 'headstart federate up'") from None
-            time.sleep(0.2)
-
-
 def free_ports(count: int) -> list[int]:
     """Return ports of this machine that nobody uses now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -227,12 +225,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def last_line(text: str) -> str:
+def _last_line(text: str) -> str:
     """Return what a program said last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it said nothing"
-
-
-def follow(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a program to its end in this terminal."""
-    return subprocess.call(list(command), env=dict(environment))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from headstart.adapt.personal_ridge import PENALTIES, PersonalRidge
 from headstart.core import trees
 from headstart.core.arrays import Array
-from headstart.core.trees import Tree, part
+from headstart.core.trees import Params, Tree, part
 from headstart.diagnosis.transfer import logme_from_sums
 from headstart.evidence.bootstrap import interval
 from headstart.evidence.contest import FEW_CLIENTS
@@ -27,27 +27,38 @@ from headstart.federate.closed_form import class_sums, pack_symmetric, unpack_sy
 from headstart.federate.lda import LinearDiscriminant
 from headstart.federate.ncm import NearestClassMean
 from headstart.federate.ridge import ridge_sums
+from headstart.models.batch import Batch
 from headstart.models.model import Model, head_logits
 from headstart.sites.probe.noise import clip_rows
 from headstart.training.client_data import ClientData
 
-HEADS = ("local", "global", "personal")
-"""Those that the verdict compares; the global one is ridge's."""
+Head = Literal["local", "global", "personal", "lda", "ncm"]
+"""The verdict compares the first three, whose global one is ridge's."""
 
-OTHERS: Mapping[str, LinearDiscriminant | NearestClassMean] = {"lda": LinearDiscriminant(), "ncm": NearestClassMean()}
+OTHERS: Mapping[Literal["lda", "ncm"], LinearDiscriminant | NearestClassMean] = {
+    "lda": LinearDiscriminant(),
+    "ncm": NearestClassMean(),
+}
 """Other global heads that the same sums give; they are shown, and decide nothing."""
 
-METRIC = "balanced_accuracy"
+_HEADS: tuple[Head, ...] = ("local", "global", "personal")
+_METRIC = "balanced_accuracy"
 
 
-def sums(model: Model, data: ClientData, bound: float | None = None) -> Tree:
+def sums(model: Model, train: ClientData, val: ClientData, bound: float | None = None) -> Tree:
     """Return what a client sends: ``Z'Z`` (its upper triangle), ``Z'Y``, and the numbers of examples per class.
 
     Args:
         model: cut at the head.
-        data: the client's examples.
+        train: the client's training examples; their sums are named ``train/…``.
+        val: its validation examples.
         bound: length to which rows of ``Z`` are clipped; None leaves them.
     """
+    parts = {"train": train, "val": val}
+    return {f"{part}/{name}": v for part, data in parts.items() for name, v in _sums(model, data, bound).items()}
+
+
+def _sums(model: Model, data: ClientData, bound: float | None) -> Tree:
     batch = data.everything(model)
     if bound is not None:
         batch = replace(batch, inputs=clip_rows(batch.inputs, bound))
@@ -55,8 +66,8 @@ def sums(model: Model, data: ClientData, bound: float | None = None) -> Tree:
     return {**ridge_sums(batch, classes), "counts": class_sums(batch, classes)["counts"]}
 
 
-def compare(model: Model, heads: Tree, data: ClientData, val: ClientData) -> dict[str, Any]:
-    """Return a client's scores of every head on its own validation data.
+def compare(model: Model, heads: Tree, data: ClientData, val: ClientData) -> dict[Head, float]:
+    """Return a client's balanced accuracy with every head on its own validation data; empty without any.
 
     Args:
         model: cut at the head.
@@ -66,19 +77,20 @@ def compare(model: Model, heads: Tree, data: ClientData, val: ClientData) -> dic
     """
     batch = val.everything(model)
     if not len(batch.labels):
-        return {"examples": 0}
+        return {}
     ridge, adapt = part(heads, "ridge/"), PersonalRidge(accept=False)
-    options = {
+    options: dict[Head, Tree] = {
         "local": adapt(model, trees.zeros_like(ridge), data),
         "global": ridge,
         "personal": adapt(model, ridge, data),
     }
     options |= {name: part(heads, f"{name}/") for name in OTHERS}
-    labels, found = batch.labels.cpu().numpy(), {}
-    for name, option in options.items():
-        probabilities = head_logits(option, batch.inputs.to(option["head.weight"].dtype)).softmax(-1)
-        found[name] = pooled_metrics(labels, probabilities.double().cpu().numpy())[METRIC]
-    return {"examples": len(labels), **found}
+    return {name: _score(batch, option) for name, option in options.items()}
+
+
+def _score(batch: Batch, head: Params) -> float:
+    probabilities = head_logits(head, batch.inputs.to(head["head.weight"].dtype)).softmax(-1)
+    return pooled_metrics(batch.labels.cpu().numpy(), probabilities.double().cpu().numpy())[_METRIC]
 
 
 @dataclass(frozen=True)
@@ -158,7 +170,9 @@ def shift(clients: Sequence[Tree]) -> float:
     return float((between / whole.clamp_min(1e-12)).clamp(0, 1))
 
 
-def decide(scores: Mapping[str, Mapping[str, Any]], *, min_effect: float, confidence: float = 0.95) -> dict[str, Any]:
+def decide(
+    scores: Mapping[str, Mapping[Head, float]], *, min_effect: float, confidence: float = 0.95
+) -> dict[str, Any]:
     """Say what the scores mean: fine-tune, federate, or both.
 
     Args:
@@ -169,27 +183,26 @@ def decide(scores: Mapping[str, Mapping[str, Any]], *, min_effect: float, confid
     Returns:
         The verdict; the mean score of each head; what federation adds at most to local heads, with its interval.
     """
-    used = [row for row in scores.values() if row.get("examples")]
-    table = np.array([[row[name] for name in HEADS] for row in used], dtype=np.float64).reshape(-1, 3)
-    means = dict(zip(HEADS, table.mean(0).tolist() if len(table) else [float("nan")] * 3, strict=True))
-    best = max(("global", "personal"), key=lambda name: means[name])
-    effect = table[:, HEADS.index(best)] - table[:, 0]
+    used = [row for row in scores.values() if row]
+    means = {name: _mean([row[name] for row in used]) for name in (*_HEADS, *OTHERS)}
+    best: Head = "personal" if means["personal"] > means["global"] else "global"
+    effect = np.array([row[best] - row["local"] for row in used])
     low, high = _interval(effect, confidence)
-    gain = means[best] - means["local"] if len(table) else float("nan")
+    gain = means[best] - means["local"]
     return {
-        "verdict": _verdict(means, best, gain, low, high, min_effect, len(table)),
-        "means": means | {name: _mean([row[name] for row in used if name in row]) for name in OTHERS},
+        "verdict": _verdict(means, best, gain, low=low, high=high, min_effect=min_effect),
+        "means": means,
         "ceiling": gain,
         "interval": [low, high],
-        "clients": len(table),
-        "claims_significance": len(table) > FEW_CLIENTS,
+        "clients": len(used),
+        "claims_significance": len(used) > FEW_CLIENTS,
     }
 
 
 def _verdict(
-    means: Mapping[str, float], best: str, gain: float, low: float, high: float, min_effect: float, clients: int
+    means: Mapping[Head, float], best: Head, gain: float, *, low: float, high: float, min_effect: float
 ) -> str:
-    if not clients:
+    if np.isnan(gain):
         return "unsure"
     if high < min_effect or gain <= 0:
         return "fine-tune"

@@ -13,10 +13,8 @@ import secrets
 import torch
 from torch import Tensor
 
-from headstart.core.errors import require
 from headstart.core.trees import Tree, map_tree
-
-DELTA = 1e-5
+from headstart.sites.settings import DELTA
 
 
 def clip_rows(features: Tensor, bound: float) -> Tensor:
@@ -31,7 +29,7 @@ def clip_rows(features: Tensor, bound: float) -> Tensor:
     return features * shrink
 
 
-def sensitivity(bound: float) -> float:
+def _sensitivity(bound: float) -> float:
     """Return by how much one example changes the sums, in Euclidean norm."""
     return math.sqrt(bound**4 + bound**2 + 1)
 
@@ -39,7 +37,7 @@ def sensitivity(bound: float) -> float:
 def add_noise(sums: Tree, noise: float, bound: float) -> Tree:
     """Add Gaussian noise of ``noise`` times the sensitivity to every number; drawn from the system's randomness."""
     generator = torch.Generator().manual_seed(secrets.randbits(63))
-    scale = noise * sensitivity(bound)
+    scale = noise * _sensitivity(bound)
     return map_tree(lambda value: value + scale * torch.randn(value.shape, generator=generator).to(value), sums)
 
 
@@ -51,6 +49,8 @@ def epsilon(noise: float, delta: float = DELTA) -> float:
     """
     if not noise:
         return math.inf
-    accounting = require("dp_accounting", "flower")
-    accountant = require("dp_accounting.pld.pld_privacy_accountant", "flower").PLDAccountant()
-    return float(accountant.compose(accounting.GaussianDpEvent(noise)).get_epsilon(delta))
+    # A second of imports: a site, which starts anew for every request, does without.
+    from dp_accounting import GaussianDpEvent
+    from dp_accounting.pld.pld_privacy_accountant import PLDAccountant
+
+    return float(PLDAccountant().compose(GaussianDpEvent(noise)).get_epsilon(delta))

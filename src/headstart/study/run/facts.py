@@ -50,6 +50,7 @@ def pack(federated: Federated) -> tuple[dict[str, Any], Tree]:
         "members": list(federated.privates),
     }
     tree = {f"shared/{name}": value for name, value in federated.shared.items()}
+    tree |= {f"state/{name}": value for name, value in federated.state.items()}
     tree |= {f"newcomer/{name}": value for name, value in federated.newcomer.items()}
     for position, private in enumerate(federated.privates.values()):
         tree |= {f"private/{position}/{name}": value for name, value in private.items()}
@@ -67,4 +68,5 @@ def unpack(node: Node) -> Federated:
         Traffic(**facts["traffic"]),
         tuple(Exclusion(**exclusion) for exclusion in facts["excluded"]),
         facts["rounds"],
+        part(tree, "state/"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -208,7 +208,8 @@ class Pipeline:
             max_bad_clients=self.max_bad_clients,
             on_round=on_round,
         )
-        facts, tree = pack(federated)
+        # No round follows that would need what the server keeps to itself.
+        facts, tree = pack(replace(federated, state={}))
         seconds = time.monotonic() - begin
         return self.store.put(key, {"kind": "federate", **facts, "curve": curve, "seconds": seconds}, tree)
 

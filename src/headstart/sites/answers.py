@@ -1,0 +1,169 @@
+"""What a site does when it is asked: for each kind of request its message, its answer, and what must be allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, get_args
+
+from headstart.core.errors import ClientError
+from headstart.core.trees import Tree
+from headstart.core.version import __version__
+from headstart.data.federation import Split
+from headstart.engine.adaptation import adapt_and_predict, is_better
+from headstart.engine.received import Federated, Received
+from headstart.engine.ways.serial import Serial
+from headstart.models.model import cut_at
+from headstart.sites import messages
+from headstart.sites.messages import Adapt, Compared, Done, Evaluated, Heads, Hello, Noisy, Present, Start, Sums, Update
+from headstart.sites.probe import heads as probe
+from headstart.sites.probe.masks import mask, public_of
+from headstart.sites.probe.noise import add_noise
+from headstart.sites.settings import Policy
+from headstart.sites.site import Opened, Site
+from headstart.study.run.facts import evaluation_facts
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+Kind = Literal["hello", "start", "update", "adapt", "sums", "heads"]
+
+
+def answer(site: Site, kind: Kind, text: str, tree: Tree) -> tuple[str, Tree]:
+    """Do what the server asks, if the operator allows it.
+
+    Raises:
+        HeadstartError: it is not allowed, is no such request, or cannot be done.
+    """
+    duty = DUTIES[kind]
+    if not site.allows(duty.needs):
+        raise ClientError(f"'{site.name}' lets no more than {site.policy} leave; '{kind}' needs {duty.needs}")
+    said, sent = duty.do(site, messages.read(duty.request, text, f"request '{kind}'"), tree)
+    return messages.write(said), sent
+
+
+def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
+    """Say who is there, what the data look like and, if allowed, how many there are."""
+    federation = site.read(said.data)
+    (client,), examples = federation.clients, federation.examples
+    sends = site.allows("updates")
+    return Present(
+        client=site.name,
+        version=__version__,
+        kind=examples.kind,
+        classes=tuple(examples.classes),
+        columns=tuple(examples.columns),
+        shape=tuple(examples.shape),
+        sends=sends,
+        key=public_of(site.shelf.new_secret()) if sends else "",
+        sizes={part: len(client.indices(part)) for part in get_args(Split)} if site.allows("counts") else {},
+    ), {}
+
+
+def _start(site: Site, said: Start, tree: Tree) -> tuple[Done, Tree]:
+    """Take the model, if it is whole and signed by whom the operator trusts."""
+    site.shelf.put_weights(tree, said, site.signer)
+    return Done(), {}
+
+
+def _update(site: Site, said: Update, tree: Tree) -> tuple[Done, Tree]:
+    """Do a round's work; the private tree stays here."""
+    own, method = site.open(said.setup), said.stage.method.build("federate")
+    model, params = cut_at(own.network, own.weights, method.trainable)
+    private = site.shelf.private(said.stage.key, said.round, method.init(model, params).private)
+    data = own.train(said.setup.seed, "round", said.round)
+    sent, kept = method.client_update(model, tree, private, data)
+    site.shelf.put_private(said.stage.key, said.round, private, kept)
+    return Done(), sent
+
+
+def _adapt(site: Site, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
+    """Adapt what was received, keep it here, and say what the operator allows of how good it is."""
+    own, method = site.open(said.setup), said.method.build("adapt")
+    received = _received(site, own, said, tree)
+    rows = {"val": [own.client.val], "test": [own.client.test]}
+    evaluation = adapt_and_predict(
+        method,
+        received,
+        [own.client],
+        own.lab.activations,
+        rows,
+        engine=Serial(),
+        seed=said.setup.seed,
+        better=is_better(said.metric),
+        keep=lambda _, weights: site.shelf.put_own(weights),
+    )
+    accepted = bool(evaluation.accepted[0])
+    if not accepted:
+        site.shelf.put_own(received.model.weights(received.of(own.client)))
+    if not site.allows("metrics"):
+        return Evaluated(), {}
+    facts = evaluation_facts(evaluation, rows, own.lab.at(said.setup.seed), own.lab.activations.examples.labels)
+    return _evaluated(accepted, facts), {}
+
+
+def _evaluated(accepted: bool, facts: Mapping[str, Any]) -> Evaluated:
+    metrics = {
+        view: {name: tuple(values) for name, values in found.items()} for view, found in facts["metrics"].items()
+    }
+    return Evaluated(accepted, metrics, facts["pooled"], tuple(facts["excluded"]))
+
+
+def _sums(site: Site, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:
+    """Send sums of frozen features, those of training and validation data apart."""
+    own = site.open(said.setup)
+    model, _ = cut_at(own.network, own.weights, "head")
+    level = max(site.noise, said.noise)
+    found = probe.sums(model, own.train(), own.val, said.bound if level else None)
+    if level:
+        found = add_noise(found, level, said.bound)
+    if said.masks:
+        found = mask(found, site.name, site.shelf.secret(), said.masks.keys, said.masks.name)
+    elif site.masked:
+        raise ClientError(f"'{site.name}' sends masked sums only; run the probe with secure sums")
+    return Noisy(level), found
+
+
+def _heads(site: Site, said: Heads, tree: Tree) -> tuple[Compared, Tree]:
+    """Compare heads on the site's own validation data."""
+    own = site.open(said.setup)
+    model, _ = cut_at(own.network, own.weights, "head")
+    return Compared(len(own.client.val), probe.compare(model, tree, own.train(), own.val)), {}
+
+
+def _received(site: Site, own: Opened, said: Adapt, tree: Tree) -> Received:
+    """Return the model that was received, or what a stage's shared tree and the private one kept here make of it."""
+    if said.stage is None:
+        return Received(*cut_at(own.network, own.weights, "all"))
+    method = said.stage.method.build("federate")
+    model, params = cut_at(own.network, own.weights, method.trainable)
+    first = method.init(model, params).private
+    private = site.shelf.private(said.stage.key, said.rounds, first)
+    return Received(model, params, method, Federated(tree, {site.name: private} if private else {}, first))
+
+
+@dataclass(frozen=True)
+class Duty(Generic[Q, A]):
+    """One kind of request.
+
+    Attributes:
+        request: what is asked.
+        answer: what is said to it.
+        needs: what must be allowed to leave; ``none`` is answered with as much as the policy allows.
+        do: does it.
+    """
+
+    request: type[Q]
+    answer: type[A]
+    needs: Policy
+    do: Callable[[Site, Q, Tree], tuple[A, Tree]]
+
+
+DUTIES: Mapping[Kind, Duty[Any, Any]] = {
+    "hello": Duty(Hello, Present, "none", _hello),
+    "start": Duty(Start, Done, "none", _start),
+    "update": Duty(Update, Done, "updates", _update),
+    "adapt": Duty(Adapt, Evaluated, "none", _adapt),
+    "sums": Duty(Sums, Noisy, "updates", _sums),
+    "heads": Duty(Heads, Compared, "metrics", _heads),
+}
+"""Say who is there · take the model · do a round's work · adapt and evaluate · the two messages of a probe."""

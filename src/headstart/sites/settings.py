@@ -1,0 +1,97 @@
+"""What may be set of a real federation, with its defaults: said here alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+EXTRA = "flower"
+"""What installs all that a real federation needs."""
+
+Policy = Literal["none", "counts", "metrics", "updates"]
+"""What may leave, each with what stands before it: nothing, numbers of examples, scores, updates and sums."""
+
+ADDRESS = "127.0.0.1:8000"
+"""Where the server is."""
+
+KEYS, HOME, STATE, DATABASE = "keys", "flower", "state", "flower/link.db"
+"""Folders of keys, of Flower's own files and of what a site learns; the file that a link goes on from."""
+
+NODE_PORT = 9094
+"""Of a site's machine alone, for Flower's own use."""
+
+KEY_DAYS = 365
+"""Days that certificates are valid."""
+
+GRACE = 5.0
+"""Seconds for the rest, once enough sites have answered."""
+
+MOST_TIMES = 10.0
+"""An update whose norm is so many times the cohort's median is left out."""
+
+DELTA = 1e-5
+"""The delta at which a probe's epsilon is said."""
+
+_STRICT = {"extra": "forbid", "strict": True}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What ``flwr run --run-config`` may set.
+
+    Attributes:
+        study: the study file.
+        arm: to run; ``probe`` asks the question instead.
+        seed: of everything random.
+        out: the run folder.
+        sites: clients to wait for.
+        wait: seconds that they have to come.
+        timeout: seconds that they have to answer a request.
+        enough: share of clients whose answers close a round, in [0, 1].
+        sign: file of the key that signs models; empty sends them unsigned.
+        secure: hide each client's sums under masks.
+        noise: on each client's sums, in sensitivities.
+        bound: length to which features are clipped where there is noise, above 1.
+    """
+
+    study: str = ""
+    arm: str = ""
+    seed: int = 0
+    out: str = ""
+    sites: int = 1
+    wait: float = 120.0
+    timeout: float = 600.0
+    enough: float = 1.0
+    sign: str = ""
+    secure: bool = False
+    noise: float = 0.0
+    bound: float = 10.0
+
+    __pydantic_config__: ClassVar = _STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSettings:
+    """What a site's operator sets, as ``flower-supernode --node-config`` says it.
+
+    Attributes:
+        name: the client's.
+        data: its file or folder.
+        state: folder for what it receives and learns.
+        policy: what may leave.
+        signer: file of the only public key whose models it takes; empty takes any.
+        noise: least noise on the sums of a probe, in sensitivities.
+        masked: whether it sends sums under masks only.
+        most_bytes: a message larger than this is not read.
+    """
+
+    name: str
+    data: str
+    state: str
+    policy: str = "updates"
+    signer: str = ""
+    noise: float = 0.0
+    masked: bool = False
+    most_bytes: int = 2**31
+
+    __pydantic_config__: ClassVar = _STRICT

@@ -1,0 +1,77 @@
+"""What carries messages: a text and a tree to each site, and a text and a tree back, read as what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
+
+from headstart.core.errors import ClientError
+from headstart.core.trees import Tree
+from headstart.sites.answers import DUTIES, Kind
+from headstart.sites.messages import Asks, read, refusal_in, write
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What goes to one site.
+
+    Attributes:
+        site: its address, as the transport knows it.
+        kind: of the message.
+        text: the message as JSON.
+        tree: tensors.
+    """
+
+    site: int
+    kind: Kind
+    text: str
+    tree: Tree = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer(Generic[A]):
+    """What came from one site.
+
+    Attributes:
+        site: its address.
+        said: the message: its text, and once it is read, the message itself.
+        tree: tensors.
+        num_bytes: of the tensors, as they crossed the network.
+    """
+
+    site: int
+    said: A
+    tree: Tree
+    num_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A site that sent nothing of use, and why."""
+
+    site: int
+    reason: str
+
+
+Ask = Callable[[Sequence[Request]], Iterator[Answer[str] | Failed]]
+"""Sends requests and yields what came from each site, a failure where nothing did in time."""
+
+
+def consult(ask: Ask, sites: Sequence[int], message: Asks[A], tree: Tree | None = None) -> list[Answer[A] | Failed]:
+    """Ask the same of several sites; an answer that is not of the message's kind is a failure of its site."""
+    kind = next(kind for kind, duty in DUTIES.items() if duty.request is type(message))
+    text, expected = write(message), cast("type[A]", DUTIES[kind].answer)
+    came = ask([Request(site, kind, text, tree or {}) for site in sites])
+    return [one if isinstance(one, Failed) else _read(one, expected) for one in came]
+
+
+def _read(came: Answer[str], expected: type[A]) -> Answer[A] | Failed:
+    if reason := refusal_in(came.said):
+        return Failed(came.site, reason)
+    try:
+        return Answer(came.site, read(expected, came.said, "its answer"), came.tree, came.num_bytes)
+    except ClientError as error:
+        return Failed(came.site, str(error))
