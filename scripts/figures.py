@@ -33,8 +33,8 @@ LIMITS = {
 """What each figure may be, least and most; the figures that are not named are for reading."""
 
 ROOMS = ("federate", "adapt", "start")
-REGISTRIES = ("study/written/slate.py", *(f"{room}/__init__.py" for room in ROOMS))
-"""The files that may call methods by name: their tables, and the arms that run where none are given."""
+REGISTRIES = ("study/written/slate.py", "sites/probe/heads.py", *(f"{room}/__init__.py" for room in ROOMS))
+"""The files that may call methods by name: tables of them, and the arms that run where none are given."""
 
 _SILENT = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),

@@ -28,18 +28,7 @@ CONSTANTS = {
 TESTS = {name: path for name, path in FILES.items() if name.startswith(("tests/", "edge/tests/"))}
 
 MAY_NAME_METHODS = {*figures.REGISTRIES}
-STILL_NAMING = {
-    "export/finished.py",
-    "report/summary.py",
-    "report/words.py",
-    "sites/arms.py",
-    "sites/probe/heads.py",
-    "study/diagnosis.py",
-    "study/judge.py",
-    "study/plan.py",
-    "study/run/pipeline.py",
-    "study/written/arms.py",
-}
+STILL_NAMING: set[str] = set()
 STILL_PRYING = {
     "tests/data/test_image_cache.py",
     "tests/data/test_open.py",

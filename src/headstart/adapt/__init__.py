@@ -14,8 +14,10 @@ from headstart.adapt.unfreeze import Unfreeze
 from headstart.core.registry import Entry
 
 METHODS: dict[str, Entry] = {
-    "keep": Entry(Keep, says="each client uses the shared model as it is"),
-    "linear_probe": Entry(Finetune, {"depth": Head}, {"epochs": 10}, says="each client trains its own last layer"),
+    "keep": Entry(Keep, on_device=True, says="each client uses the shared model as it is"),
+    "linear_probe": Entry(
+        Finetune, {"depth": Head}, {"epochs": 10}, on_device=True, says="each client trains its own last layer"
+    ),
     "full_finetune": Entry(Finetune, {"depth": Everything}, says="each client trains all weights on its own data"),
     "last_blocks": Entry(Finetune, {"depth": LastBlocks}, says="each client trains the last blocks"),
     "unfreeze": Entry(
@@ -26,7 +28,7 @@ METHODS: dict[str, Entry] = {
     "lp_ft": Entry(LpFt, says="each client trains its last layer, then all weights"),
     "lora": Entry(Finetune, {"depth": Adapters}, says="each client trains its own narrow adapters and last layer"),
     "lora_mix": Entry(LoraMix, says="each client goes part of the way to narrow adapters of its own"),
-    "personal_ridge": Entry(PersonalRidge, says="each client solves its own last layer"),
+    "personal_ridge": Entry(PersonalRidge, on_device=True, says="each client solves its own last layer"),
     "knn": Entry(Knn, says="each client asks its own nearest examples beside the shared model"),
 }
 

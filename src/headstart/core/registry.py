@@ -57,12 +57,14 @@ class Entry:
         factory: the method's frozen dataclass.
         parts: which dataclass fills a field as a part, where it is not the field's own default.
         defaults: settings that begin with another value than the dataclass gives them.
+        on_device: whether headstart-edge has the method, too.
         says: what the method does, as a clause of a report's sentence; ``{words}`` is the stage as it was written.
     """
 
     factory: type
     parts: Mapping[str, type] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    on_device: bool = False
     says: str = ""
 
     def settings(self) -> dict[str, Setting]:

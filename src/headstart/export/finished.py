@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,8 @@ from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.records import Records
 from headstart.study.study import Study
-from headstart.study.written.arms import Arm, parse_arm
+from headstart.study.written.arms import METHODS, Arm, parse_arm
 from headstart.study.written.load import load_study
-from headstart.training.local import LocalTraining
-
-ON_A_DEVICE = ("keep", "linear_probe", "personal_ridge")
-"""Adaptations that need nothing but features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +53,9 @@ class Finished:
     @property
     def adapt(self) -> dict[str, Any]:
         """The adaptation's settings, flat, defaults filled in."""
-        method = self.arm.adapt.build()
-        local = getattr(method, "local", None)
-        own = {f.name: getattr(method, f.name) for f in dataclasses.fields(method) if f.name != "local"}
-        steps = dataclasses.asdict(local) if isinstance(local, LocalTraining) else {}
-        return {"method": self.arm.adapt.method, **own, **steps}
+        stage = self.arm.adapt
+        values = {name: stage.settings.get(name, one.default) for name, one in stage.entry.settings().items()}
+        return {"method": stage.method, **values}
 
     def raw(self, rows: Array) -> Tensor:
         """Return stored inputs of the clients' examples, as a device would hold them."""
@@ -122,8 +115,9 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
 
 
 def _check_adapt(arm: Arm) -> None:
-    if arm.adapt.method not in ON_A_DEVICE:
+    if not arm.adapt.entry.on_device:
+        valid = ", ".join(name for name, entry in METHODS["adapt"].items() if entry.on_device)
         raise SettingError(
-            f"arm: a device fine-tunes the head alone ({', '.join(ON_A_DEVICE)}), received '{arm.name}' with "
+            f"arm: a device fine-tunes the head alone ({valid}), received '{arm.name}' with "
             f"'{arm.adapt.method}'; export an arm with one of these"
         )

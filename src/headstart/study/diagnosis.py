@@ -57,7 +57,7 @@ def frozen_features(lab: Lab, pipeline: Pipeline, start: Stage | None) -> Array:
 def good_start(lab: Lab, arms: Sequence[Arm]) -> Stage | None:
     """Return the start that knows something: the arms' own, a checkpoint's, pre-training on a pool, or None."""
     for arm in arms:
-        if arm.start.method != "random":
+        if arm.start.build().is_trained:
             return arm.start
     if is_checkpoint(lab.spec):
         return Stage("start", "pretrained")

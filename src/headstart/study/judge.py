@@ -46,8 +46,8 @@ def judge(
 
 def without_adaptation(arms: Sequence[Arm]) -> dict[str, str]:
     """Say for each arm which arm is the same without its adaptation, if the study has it."""
-    kept = {_before_adaptation(arm): arm.name for arm in arms if arm.adapt.method == "keep"}
-    adapted = [arm for arm in arms if arm.adapt.method != "keep"]
+    kept = {_before_adaptation(arm): arm.name for arm in arms if arm.adapt.build().changes_nothing}
+    adapted = [arm for arm in arms if not arm.adapt.build().changes_nothing]
     return {arm.name: kept[_before_adaptation(arm)] for arm in adapted if _before_adaptation(arm) in kept}
 
 

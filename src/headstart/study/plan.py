@@ -54,7 +54,7 @@ class Costs:
         classes = self.lab.federation.num_classes
         network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch, num_classes=classes)
         federate = [stage.build() for stage in arm.federate]
-        sends_weights = arm.start.method != "random"
+        sends_weights = arm.start.build().is_trained
         return arm_costs(network, weights, federate, arm.adapt.build(), self.population, sends_weights=sends_weights)
 
     def read(self, path: Path) -> None:

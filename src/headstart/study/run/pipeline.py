@@ -114,7 +114,7 @@ class Pipeline:
         """Name the result of a start by content."""
         lab = self.lab
         # Random weights know nothing of the pool, so that another pool leaves them as they are.
-        central = lab.federation.central if stage.method != "random" else None
+        central = lab.federation.central if stage.build().is_trained else None
         return hash_json(
             [
                 *("start", __version__, asdict(lab.spec), str(lab.dtype), self.start_seed(stage)),
@@ -133,14 +133,14 @@ class Pipeline:
         key = self.start_key(stage)
         method = stage.build()
         # Random weights are drawn faster than they are read: they need no place in the user's cache.
-        studies = self.lab.starts if stage.method != "random" else None
+        studies = self.lab.starts if method.is_trained else None
         found = self.store.get(key) or self._start_of_another_study(key, studies)
         if found is None:
             self.tell(f"start {stage.method}")
             found = self._run_start(key, stage, method, studies)
         network = self.lab.skeleton(from_scratch=method.from_scratch)
         model, params = cut_at(network, found.tree or {}, "all")
-        return Trunk(key, network, Received(model, params), stage.method != "random", keys=(key,))
+        return Trunk(key, network, Received(model, params), method.is_trained, keys=(key,))
 
     def _start_of_another_study(self, key: str, studies: NodeStore | None) -> Node | None:
         """Return the same start from the user's cache, if any study has trained it."""
@@ -272,8 +272,9 @@ class Pipeline:
         begin = time.monotonic()
         all_views = self.lab.views(self.federation)
         rows, labels = {view: all_views[view] for view in views}, self.lab.activations.examples.labels
+        method = stage.build()
         evaluation = adapt_and_predict(
-            stage.build(),
+            method,
             trunk.shared,
             self.federation.clients,
             self.lab.activations,
@@ -284,7 +285,7 @@ class Pipeline:
             watch=sees_clients(watch, self.federation, labels, self.metric) if watch else None,
         )
         facts = evaluation_facts(evaluation, rows, self.federation, labels)
-        facts["accepted"] = None if stage.method == "keep" else float(evaluation.accepted.mean())
+        facts["accepted"] = None if method.changes_nothing else float(evaluation.accepted.mean())
         return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin})
 
 

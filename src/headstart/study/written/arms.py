@@ -171,7 +171,7 @@ def with_defaults(arm: Arm, training: Mapping[str, Any], trainable: str | int | 
         training: the study's ``[training]`` table.
         trainable: where federated stages are cut in arms that don't start at random.
     """
-    cut = {} if trainable is None or arm.start.method == "random" else {"trainable": trainable}
+    cut = {} if trainable is None or not arm.start.build().is_trained else {"trainable": trainable}
 
     def fill(stage: Stage) -> Stage:
         if stage.kind == "start":
