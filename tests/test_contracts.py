@@ -40,7 +40,6 @@ STILL_PRYING = {
 }
 STILL_SETTING = {
     "edge/tests/test_finetune.py",
-    "tests/adapt/test_knn.py",
     "tests/data/test_image_cache.py",
     "tests/data/test_open.py",
     "tests/diagnosis/test_ridge.py",

@@ -20,7 +20,7 @@ from headstart.models.network import Network
 from headstart.testing import World, open_world, small_federation
 from headstart.testing.adapt import adapted
 from headstart.testing.compare import assert_same
-from headstart.training.client_data import Passes
+from headstart.training.client_data import Balance, Passes
 from headstart.training.local import LocalTraining
 
 LOCAL = LocalTraining(batch_size=4, client_lr=0.05, momentum=0.9, weight_decay=0.01)
@@ -156,14 +156,13 @@ def test_frozen_means_frozen(method: Any, moves: set[str]) -> None:
     assert network.state_dict()["blocks.0.1.num_batches_tracked"] == 0, "the skeleton has counted no batch"
 
 
-def test_a_class_balanced_probe_sees_rare_classes_as_often() -> None:
+@pytest.mark.parametrize("balance", ["loss", "sampling"])
+def test_a_class_balanced_probe_sees_rare_classes_as_often(balance: Balance) -> None:
     """With balanced sampling the same steps reach another head, which errs less on the rare class."""
     world = open_world("head", dtype=torch.float64)
     plain = adapted(Finetune(epochs=20, local=LOCAL), world)[CLIENT]
-    for balance in ("loss", "sampling"):
-        local = replace(LOCAL, balance=balance)
-        balanced = adapted(Finetune(epochs=20, local=local), world)[CLIENT]
-        assert rare_class_loss(world, balanced) < rare_class_loss(world, plain)
+    balanced = adapted(Finetune(epochs=20, local=replace(LOCAL, balance=balance)), world)[CLIENT]
+    assert rare_class_loss(world, balanced) < rare_class_loss(world, plain)
 
 
 def rare_class_loss(world: World, params: Params) -> float:

@@ -13,6 +13,8 @@ from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
 from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
+from headstart.engine.clients import Clients
+from headstart.engine.predict import Predictor
 from headstart.engine.received import Received
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
@@ -20,6 +22,7 @@ from headstart.engine.ways.serial import Serial
 from headstart.federate import FedAvg, Schedule
 from headstart.models.model import Model
 from headstart.testing import World, open_world
+from headstart.testing.compare import assert_same
 
 EMPTY, SINGLE, LARGE, WITHOUT_VAL = 2, 4, 3, 1
 
@@ -86,10 +89,12 @@ def test_weight_one_is_the_vote_alone(world: World) -> None:
     labels = world.federation.examples.labels
     (only,) = labels[world.federation.clients[SINGLE].train]
     np.testing.assert_array_equal(found[SINGLE], np.eye(3)[[only] * len(found[SINGLE])])
-    for position, client in enumerate(world.federation.clients):
-        missing = np.setdiff1d(np.arange(3), labels[client.train])
-        if len(client.train):
-            assert not found[position][:, missing].any()
+    never_seen = [
+        found[position][:, np.setdiff1d(np.arange(3), labels[client.train])]
+        for position, client in enumerate(world.federation.clients)
+        if len(client.train)
+    ]
+    assert not any(votes.any() for votes in never_seen)
 
 
 @pytest.mark.parametrize("engine", [Serial(), Fleet(way="stack"), Fleet(way="workers", workers=2)])
@@ -149,19 +154,20 @@ def test_personal_heads_are_mixed_with_the_vote(world: World) -> None:
         np.testing.assert_allclose(stack[position], expected, atol=world.tolerance)
 
 
-def test_examples_of_all_clients_and_views_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A view that all clients share, one that is empty, and so little room that every example is a part."""
-    clients = world.federation.clients
-    everything = np.arange(len(world.federation.examples.labels))
-    views = {"global_test": [everything] * len(clients), "nothing": [everything[:0]] * len(clients)}
-    whole = evaluate(world, Knn(weight=0.5), Fleet(way="stack"), **views)
-    monkeypatch.setattr("headstart.engine.predict.MOST_NUMBERS", 1)
-    parts = evaluate(world, Knn(weight=0.5), Fleet(way="stack"), **views)
-    for view in whole.probabilities:
-        for left, right in zip(whole.probabilities[view], parts.probabilities[view], strict=True):
-            np.testing.assert_allclose(left, right, atol=world.tolerance)
-    assert whole.probabilities["global_test"][0].shape == (len(everything), 3)
-    assert whole.probabilities["nothing"][0].shape == (0, 3)
+@pytest.mark.parametrize("rows", ["everything", "nothing"])
+def test_examples_in_parts(world: World, rows: str) -> None:
+    """A list that all clients share, or an empty one, and so little room that every example is a part."""
+    everyone = Clients(world.federation.clients, world.activations)
+    positions, everything = np.arange(len(everyone.members)), np.arange(len(world.federation.examples.labels))
+    knn, stack = Knn(weight=0.5), trees.broadcast(world.params, len(positions))
+    memory = knn.memory(world.model, everyone.some(positions, ()))
+    asked = [everything if rows == "everything" else everything[:0]] * len(positions)
+    whole, parts = (
+        Predictor(world.model, stack, world.activations, knn, memory, most_numbers=most).predict(positions, asked)
+        for most in (2**24, 1)
+    )
+    np.testing.assert_allclose(np.stack(parts), np.stack(whole), atol=world.tolerance)
+    assert np.stack(parts).shape == (len(positions), len(asked[0]), 3)
 
 
 def test_padding_has_no_vote() -> None:
@@ -185,16 +191,13 @@ def test_examples_as_near_as_the_last_vote_too() -> None:
 
 
 def test_memory_is_features_and_labels(world: World) -> None:
-    from headstart.engine.clients import Clients
-
     team = Clients(world.federation.clients, world.activations)
     alone, stack = (
         Knn().memory(world.model, d) for d in (team.one(LARGE, ()), team.some(np.array([LARGE, EMPTY]), ()))
     )
     rows = torch.from_numpy(world.federation.clients[LARGE].train)
     assert torch.equal(alone["features"], world.activations.at(world.model)[rows])
-    for name, value in trees.unstack(stack, 0).items():
-        assert torch.equal(value, alone[name])
+    assert_same("alone and in a stack", trees.unstack(stack, 0), alone)
     assert not stack["labels"][1].any()
 
 

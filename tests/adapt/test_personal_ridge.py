@@ -96,11 +96,11 @@ def test_a_penalty_is_positive() -> None:
             METHODS["personal_ridge"].build({"penalty": penalty})
 
 
-def test_a_head_that_explains_everything_is_kept() -> None:
+@pytest.mark.parametrize("penalty", [None, 1.0])
+def test_a_head_that_explains_everything_is_kept(penalty: float | None) -> None:
     """Nothing is left to correct, whatever the penalty."""
     design = torch.randn(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    for penalty in (None, 1.0):
-        assert not ridge_correction(design, torch.zeros(7, 3, dtype=torch.float64), penalty).any()
+    assert not ridge_correction(design, torch.zeros(7, 3, dtype=torch.float64), penalty).any()
 
 
 def test_padding_of_a_stack_counts_for_nothing() -> None:

@@ -152,9 +152,9 @@ def test_private_state_survives_a_whole_study(tmp_path: Path, page: ModuleType) 
     first, second = run(), run()
     assert first == second
     assert [(line["arm"], line["seed"]) for line in first] == [("fedper", 0), ("fedper", 1), ("kept", 0), ("kept", 1)]
-    for line in first:
-        assert line["metrics"]["client_accuracy"] > 0.6
-        assert line["metrics"]["unseen_client_accuracy"] is not None
-        # Columns, hidden units and their bias; a head of 64 x 2 and its bias stay at home.
-        assert line["costs"]["rounds"] == 3
-        assert line["curve"][-1]["bytes"] == 2 * 3 * 4 * (64 * 4 + 64) * 4
+    assert min(line["metrics"]["client_accuracy"] for line in first) > 0.6
+    assert all(line["metrics"]["unseen_client_accuracy"] is not None for line in first)
+    # Columns, hidden units and their bias; a head of 64 x 2 and its bias stay at home.
+    body = (64 * 4 + 64) * 4
+    assert {(line["costs"]["rounds"], line["curve"][-1]["bytes"]) for line in first} == {(3, 2 * 3 * 4 * body)}
+    assert {line["says"].split(";")[1] for line in first} == {" clients train a body together under heads of their own"}

@@ -17,6 +17,7 @@ from headstart.data.federation import Federation
 from headstart.study.api import Result
 from headstart.testing import small_federation
 from headstart.testing.compare import assert_same
+from tiny_study import close
 
 TRAINING = {"rounds": 3, "cohort_size": 3, "client_dropout": 0.2, "batch_size": 4}
 ARMS = [
@@ -47,14 +48,8 @@ def arm(request: pytest.FixtureRequest) -> Arm:
 
 def assert_equal_results(left: Result, right: Result, tolerance: float) -> None:
     assert_same("weights", left.weights, right.weights, tolerance)
-    assert left.clients.keys() == right.clients.keys()
-    for client, values in left.clients.items():
-        for name, value in values.items():
-            other = right.clients[client][name]
-            assert (value is None) == (other is None)
-            assert value is None or value == pytest.approx(other, abs=tolerance), f"{client}, {name}"
-    for one, other in zip(left.curve, right.curve, strict=True):
-        assert one == pytest.approx(other, abs=tolerance)
+    assert close(left.clients, right.clients, tolerance)
+    assert close([*left.curve], [*right.curve], tolerance)
 
 
 def test_two_runs(arm: Arm, federation: Federation) -> None:
