@@ -31,7 +31,7 @@ ON_A_DEVICE = ("keep", "linear_probe", "personal_ridge")
 """Adaptations that need nothing but features."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Finished:
     """A finished arm, ready to leave.
 
@@ -117,8 +117,16 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
             f"arm: must leave all clients the same weights to start from, received {arm!r}; export another"
         )
     model, head = shared.model.recut(shared.common, "head")
-    metric = file.settings.decision.metric
-    return Finished(file.settings.name, spec, line["seed"], metric, plan.lab, pipeline, model, head)
+    return Finished(
+        study=file.settings.name,
+        arm=spec,
+        seed=line["seed"],
+        metric=file.settings.decision.metric,
+        lab=plan.lab,
+        pipeline=pipeline,
+        model=model,
+        head=head,
+    )
 
 
 def _check_adapt(arm: ArmSpec) -> None:

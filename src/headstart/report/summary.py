@@ -111,7 +111,7 @@ def local_arm(run: Run) -> str | None:
     return "local" if "local" in run.arms else None
 
 
-def is_oracle(run: Run, arm: str) -> bool:
+def _is_oracle(run: Run, arm: str) -> bool:
     """Whether the arm pools the clients' data, which no real federation can do."""
     return any(method == "pooled" for record in run.of(arm)[:1] for method in _methods(record, "federate"))
 
@@ -151,7 +151,7 @@ def _role(run: Run, arm: str) -> str:
     if arm == run.baseline:
         return "baseline"
     status = ((run.verdict.get("arms") or {}).get(arm) or {}).get("status")
-    if status == "oracle" or is_oracle(run, arm):
+    if status == "oracle" or _is_oracle(run, arm):
         return "oracle"
     return "incomplete" if status == "incomplete" else ""
 

@@ -72,7 +72,7 @@ def to_markdown(run: Run) -> str:
     """Give the verdict and its tables as Markdown, short enough to paste."""
     rows = arm_rows(run)
     blocks = [
-        f"# {headline_of(run)}",
+        f"# {run.name}: {views.headline(run)}",
         views.sentence(run, rows),
         _numbers(run, rows),
         _arms(run, rows),
@@ -81,11 +81,6 @@ def to_markdown(run: Run) -> str:
         *_reasons(run),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def headline_of(run: Run) -> str:
-    """The study's name and the verdict in a few words."""
-    return f"{run.name}: {views.headline(run)}"
 
 
 def _numbers(run: Run, rows: tuple[ArmRow, ...]) -> str:
