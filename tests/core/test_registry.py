@@ -88,12 +88,15 @@ def test_validate_returns_the_value() -> None:
         validate("k", float("nan"), PositiveFloat)
 
 
-@pytest.mark.parametrize("table", [start.METHODS, federate.METHODS, adapt.METHODS])
-def test_every_entry_builds_from_nothing_and_from_its_own_defaults(table: dict[str, Entry]) -> None:
-    for name, entry in table.items():
-        settings = {key: setting.default for key, setting in entry.settings().items()}
-        assert entry.build({}) == entry.build(settings), name
-        assert hash(entry.build({})) == hash(entry.build({})), name
+TABLES = {"start": start.METHODS, "federate": federate.METHODS, "adapt": adapt.METHODS}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, table in TABLES.items() for name in table])
+def test_every_entry_builds_from_nothing_and_from_its_own_defaults(kind: str, name: str) -> None:
+    entry: Entry = TABLES[kind][name]
+    settings = {key: setting.default for key, setting in entry.settings().items()}
+    assert entry.build({}) == entry.build(settings)
+    assert hash(entry.build({})) == hash(entry.build({}))
 
 
 def test_fedadam_is_fedavg_with_another_server() -> None:

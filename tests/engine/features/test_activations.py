@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.core.files import evict, write_json
+from headstart.core.files import write_json
 from headstart.core.trees import Params
 from headstart.engine.features import extraction, partial
 from headstart.engine.features.activations import Activations, Progress
@@ -190,18 +190,6 @@ def test_memory_holds_few_cuts(world: World) -> None:
     for step in range(6):
         activations.at(recut(world, "head", lambda p, s=step: {**p, "blocks.0.0.bias": p["blocks.0.0.bias"] + s}))
     assert len(activations._memory) == 4
-
-
-def test_the_arrays_unused_for_longest_go_first(tmp_path: Path) -> None:
-    for age, name in enumerate(["new", "middle", "old"]):
-        path = tmp_path / f"{name}.npy"
-        path.write_bytes(b"x" * 100)
-        os.utime(path, (1000 - age, 1000 - age))
-    (tmp_path / "notes.txt").write_bytes(b"x" * 1000)
-    evict(tmp_path, "*.npy", 250)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["middle.npy", "new.npy", "notes.txt"]
-    evict(tmp_path, "*.npy", 0)
-    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_using_an_array_keeps_it(world: World, tmp_path: Path) -> None:
