@@ -27,7 +27,7 @@ INPUT, OUTPUT = "inputs", "features"
 Run = Callable[[Array], Array]
 
 
-class Features(nn.Module):
+class _Features(nn.Module):
     """From stored inputs to features, the preparation of the inputs among it."""
 
     def __init__(self, part: nn.Module, depth: int) -> None:
@@ -52,7 +52,7 @@ def write_float(model: Model, example: Tensor, path: Path) -> None:
     fold(part, find_pairs(part, example))
     with _quiet():
         torch.onnx.export(
-            Features(part, model.cut).eval(),
+            _Features(part, model.cut).eval(),
             (example,),
             str(path),
             input_names=[INPUT],

@@ -124,7 +124,7 @@ def _arm_row(run: Run, arm: str) -> ArmRow:
     return ArmRow(
         name=arm,
         role=_role(run, arm),
-        stages=stages(records[0]),
+        stages=_stages_in_words(records[0]),
         seeds=len(records),
         mean=_first(judged.get("mean"), _mean_metric(records, f"client_{run.metric}")),
         low=finite(low),
@@ -156,7 +156,7 @@ def _role(run: Run, arm: str) -> str:
     return "incomplete" if status == "incomplete" else ""
 
 
-def stages(record: Json) -> tuple[str, ...]:
+def _stages_in_words(record: Json) -> tuple[str, ...]:
     """The record's three stages in words, such as ('pretrained', 'fedavg, 30 rounds', 'keep')."""
     settings = record.get("settings") or {}
     words = [[_stage_words(stage) for stage in _stages(settings, part)] for part in ("start", "federate", "adapt")]
