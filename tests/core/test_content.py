@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from headstart.core.content import hash_array, hash_json, hash_tree
+from headstart.core.content import fingerprint, hash_array, hash_json, hash_tree
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -52,3 +52,10 @@ def test_order_of_names_does_not_matter_but_names_do() -> None:
     assert hash_tree({"a": a, "b": b}) != hash_tree({"a": b, "b": a})
     assert hash_tree({"a": a.requires_grad_()}) == hash_tree({"a": torch.ones(2)})
     assert hash_tree({}) == hash_tree({})
+
+
+@given(ARRAYS)
+def test_a_fingerprint_is_of_bytes_and_nothing_else(array: np.ndarray) -> None:
+    assert fingerprint(array.tobytes()) == fingerprint(np.ascontiguousarray(array).data)
+    assert fingerprint(array.tobytes()) != fingerprint(array.tobytes() + b"0")
+    assert len(fingerprint(b"")) == 16

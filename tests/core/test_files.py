@@ -89,3 +89,22 @@ def test_a_kill_in_the_middle_of_writing_leaves_a_whole_file(tmp_path: Path) -> 
         time.sleep(0.05)
         process.kill()
     assert path.read_text() in ("old", "x" * 200_000)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "kept"),
+    [(300, {"new", "middle", "old"}), (250, {"new", "middle"}), (100, {"new"}), (99, set()), (0, set())],
+)
+def test_files_unused_for_longest_go_first(tmp_path: Path, capacity: int, kept: set[str]) -> None:
+    for age, name in enumerate(["new", "middle", "old"]):
+        path = tmp_path / f"{name}.npy"
+        path.write_bytes(b"x" * 100)
+        os.utime(path, (1000 - age, 1000 - age))
+    (tmp_path / "notes.txt").write_bytes(b"x" * 1000)
+    files.evict(tmp_path, "*.npy", capacity)
+    assert {path.stem for path in tmp_path.iterdir()} == kept | {"notes"}
+
+
+def test_a_file_that_another_process_deletes_first_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "gone.npy").symlink_to(tmp_path / "deleted")
+    files.evict(tmp_path, "*.npy", 0)

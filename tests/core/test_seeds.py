@@ -38,3 +38,11 @@ def test_generators_repeat_and_leave_global_state_alone() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
     left, right = seeds.numpy_generator(0, "a").random(3), seeds.numpy_generator(0, "a").random(3)
     np.testing.assert_array_equal(left, right)
+
+
+def test_mixed_integers_are_all_different_and_spread_evenly() -> None:
+    mixed = seeds.mix(np.arange(100_000, dtype=np.uint64) * seeds.GOLDEN)
+    assert len(np.unique(mixed)) == 100_000
+    shares = seeds.uniform(mixed)
+    assert 0 <= shares.min() <= shares.max() < 1
+    np.testing.assert_allclose(np.bincount((10 * shares).astype(int)) / 100_000, 0.1, atol=0.005)

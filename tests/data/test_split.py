@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from headstart.core.errors import DataError, SettingError
 from headstart.data import Client, Examples, Federation, SplitSettings, resplit
-from headstart.data.split import cap_train, hold_out, split_by_column, split_client, split_sizes
+from headstart.data.split import cap_train, hold_out, split_by_column, split_client
 
 LABELS = np.array([0] * 60 + [1] * 30 + [2] * 10)
 
@@ -38,10 +38,20 @@ def test_a_split_is_a_partition_and_every_part_asked_for_is_there(count, seed):
         assert min(sizes) >= 1
 
 
-def test_the_rule_for_small_clients():
-    assert [split_sizes(n, SplitSettings()) for n in (1, 2, 3, 4)] == [(0, 0), (0, 1), (1, 1), (1, 1)]
-    assert split_sizes(2, SplitSettings(train=0.8, val=0.2, test=0.0)) == (1, 0)
-    assert split_sizes(3, SplitSettings(train=0.8, val=0.0, test=0.2)) == (0, 1)
+@pytest.mark.parametrize(
+    ("count", "settings", "sizes"),
+    [
+        (1, SplitSettings(), (1, 0, 0)),
+        (2, SplitSettings(), (1, 0, 1)),
+        (3, SplitSettings(), (1, 1, 1)),
+        (4, SplitSettings(), (2, 1, 1)),
+        (2, SplitSettings(train=0.8, val=0.2, test=0.0), (1, 1, 0)),
+        (3, SplitSettings(train=0.8, val=0.0, test=0.2), (2, 0, 1)),
+    ],
+)
+def test_the_rule_for_small_clients(count, settings, sizes):
+    client = split_client(np.zeros(count), np.arange(count), settings, 0, "clinic")
+    assert (len(client.train), len(client.val), len(client.test)) == sizes
 
 
 def test_a_clients_split_does_not_depend_on_the_others_or_on_another_seed_part():

@@ -55,14 +55,16 @@ def _parser() -> argparse.ArgumentParser:
             "--key", type=Path, help="file of the public key (32 bytes in hex) that must have signed the bundle"
         )
         if name == "finetune":
-            command.add_argument(
-                "--client", default="device", help="this device's name; it fixes the order of examples"
-            )
-            command.add_argument("--hold-back", type=float, default=0.2, help="share of examples that decide (0.2)")
-            command.add_argument("--max-seconds", type=float)
-            command.add_argument("--max-steps", type=int)
-            command.add_argument("--patience", type=int, help="epochs without a lower held-back loss")
+            _add_finetuning(command)
     return parser
+
+
+def _add_finetuning(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--client", default="device", help="this device's name; it fixes the order of examples")
+    command.add_argument("--hold-back", type=float, default=0.2, help="share of examples that decide (0.2)")
+    command.add_argument("--max-seconds", type=float)
+    command.add_argument("--max-steps", type=int)
+    command.add_argument("--patience", type=int, help="epochs without a lower held-back loss")
 
 
 def _key(path: Path | None) -> bytes | None:

@@ -67,10 +67,10 @@ def write(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
         header[name] = {"dtype": NAMES[value.dtype], "shape": value.shape, "data_offsets": [start, start + len(part)]}
         parts, start = [*parts, part], start + len(part)
     text = json.dumps(header).encode()
-    write_atomically(path, [struct.pack("<Q", len(text)), text, *parts])
+    _write_atomically(path, [struct.pack("<Q", len(text)), text, *parts])
 
 
-def write_atomically(path: Path, parts: list[bytes]) -> None:
+def _write_atomically(path: Path, parts: list[bytes]) -> None:
     """Write a file beside its place, bring it to the disk, then give it its name.
 
     Raises:

@@ -65,7 +65,7 @@ class Population:
     num_examples: int
 
 
-class Adapts(Protocol):
+class _Adapts(Protocol):
     """The part of an adaptation that costs depend on."""
 
     @property
@@ -82,7 +82,7 @@ def arm_costs(
     network: Network,
     weights: Params,
     federate: Sequence[Federated],
-    adapt: Adapts,
+    adapt: _Adapts,
     population: Population,
     *,
     sends_weights: bool,
@@ -145,7 +145,7 @@ def _federate(method: Federated, network: Network, weights: Params, population: 
     return _Stage(traffic, work, traffic.rounds * cohort / population.num_clients)
 
 
-def _adapt(adapt: Adapts, model: Model, params: Params, client: DummyClient) -> Tree:
+def _adapt(adapt: _Adapts, model: Model, params: Params, client: DummyClient) -> Tree:
     """Adapt, and return what the client keeps of its data, if the adaptation has a memory."""
     adapt(model, params, client)
     memory: Tree = adapt.memory(model, client) if hasattr(adapt, "memory") else {}

@@ -35,15 +35,15 @@ def near_duplicates(texts: Ragged) -> Array:
     >>> near_duplicates(Ragged.of(rows))
     array([[0, 2]])
     """
-    shingles, long = shingled(texts)
+    shingles, long = _shingled(texts)
     if not len(long):
         return np.empty((0, 2), dtype=np.int64)
     candidates = {pair for keys in _bands(shingles) for pair in _meeting(keys)}
-    found = sorted(pair for pair in candidates if resemblance(shingles[pair[0]], shingles[pair[1]]) >= RESEMBLANCE)
+    found = sorted(pair for pair in candidates if _resemblance(shingles[pair[0]], shingles[pair[1]]) >= RESEMBLANCE)
     return long[np.array(found, dtype=np.int64).reshape(-1, 2)]
 
 
-def shingled(texts: Ragged) -> tuple[Ragged, Array]:
+def _shingled(texts: Ragged) -> tuple[Ragged, Array]:
     """Return a hash of every shingle, by text, and which texts are long enough to have one."""
     hashed = mix(texts.values.astype(np.uint64))
     total = np.zeros(max(0, len(hashed) - SHINGLE + 1), dtype=np.uint64)
@@ -55,10 +55,10 @@ def shingled(texts: Ragged) -> tuple[Ragged, Array]:
     return Ragged(mix(total)[places(texts.starts[long], counts)], starts), long
 
 
-def resemblance(left: Array, right: Array) -> float:
+def _resemblance(left: Array, right: Array) -> float:
     """Return the share of all shingles that both texts have.
 
-    >>> resemblance(np.array([1, 2, 3]), np.array([2, 3, 4]))
+    >>> _resemblance(np.array([1, 2, 3]), np.array([2, 3, 4]))
     0.5
     """
     shared = len(np.intersect1d(left, right))

@@ -27,16 +27,16 @@ from headstart.data.subsample import stratified
 
 def split_client(labels: Array, rows: Array, settings: SplitSettings, seed: int, client: str) -> Client:
     """Draw a client's test from its rows, then its val, class by class."""
-    num_val, num_test = split_sizes(len(rows), settings)
+    num_val, num_test = _split_sizes(len(rows), settings)
     rest, test = _draw(labels, rows, num_test, seed, "test", client)
     train, val = _draw(labels, rest, num_val, seed, "val", client)
     return Client(client, train, val, test)
 
 
-def split_sizes(count: int, settings: SplitSettings) -> tuple[int, int]:
+def _split_sizes(count: int, settings: SplitSettings) -> tuple[int, int]:
     """Return how many of ``count`` examples are val and test.
 
-    >>> split_sizes(10, SplitSettings()), split_sizes(3, SplitSettings()), split_sizes(2, SplitSettings())
+    >>> _split_sizes(10, SplitSettings()), _split_sizes(3, SplitSettings()), _split_sizes(2, SplitSettings())
     ((2, 2), (1, 1), (0, 1))
     """
     wanted = [max(1, round(count * share)) if share else 0 for share in (settings.val, settings.test)]

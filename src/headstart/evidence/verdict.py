@@ -164,13 +164,7 @@ def decide(
     if not decisive.clients:
         raise DataError(f"decide: needs a client with a score in '{metric}', got none; run an arm first")
     contest = Contest(
-        decisive,
-        metric=metric,
-        confidence=confidence,
-        costs=costs,
-        ruled_out=ruled_out,
-        oracle=oracle,
-        seed=seed,
+        decisive, metric=metric, confidence=confidence, costs=costs, ruled_out=ruled_out, oracle=oracle, seed=seed
     )
     recommended = contest.cheapest_within(min_effect) if contest.candidates else None
     clear = recommended is not None and contest.is_clear_winner(recommended, min_effect)

@@ -17,7 +17,7 @@ def sentence(contest: Contest, recommended: str | None, clear: bool, baseline: s
     """Say what to use and how sure that is."""
     if recommended is None:
         return "No arm can be recommended: none ran in full, is allowed by the rules and is more than an oracle."
-    reached = f"mean client {label(contest.metric)} {contest.summaries[recommended].mean:.3f}"
+    reached = f"mean client {_label(contest.metric)} {contest.summaries[recommended].mean:.3f}"
     against = _against_baseline(contest, recommended, baseline)
     return f"{_opening(contest, recommended, clear, min_effect)}: {reached}, {against}."
 
@@ -37,20 +37,20 @@ def would_change(contest: Contest, recommended: str | None, min_effect: float, u
     ]
 
 
-def label(metric: str) -> str:
+def _label(metric: str) -> str:
     """Return a metric's name in words.
 
-    >>> label("balanced_accuracy")
+    >>> _label("balanced_accuracy")
     'balanced accuracy'
     """
     return metric.replace("_", " ")
 
 
-def signed(effect: Effect) -> str:
+def _signed(effect: Effect) -> str:
     """Say an effect in words.
 
-    >>> signed(Effect(-0.0312, -0.05, -0.01))
-    '0.031 worse'
+    >>> _signed(Effect(-0.0312, -0.05, -0.01)), _signed(Effect(0.02, 0, 0.04)), _signed(Effect(0.0, 0, 0))
+    ('0.031 worse', '0.020 better', '0.000 better')
     """
     return f"{abs(effect.gap):.3f} {'better' if effect.gap >= 0 else 'worse'}"
 
@@ -62,7 +62,7 @@ def _opening(contest: Contest, recommended: str, clear: bool, min_effect: float)
     if clear:
         return f"{recommended} is a clear winner"
     if contest.few_clients:
-        doubt = f"With {count(len(contest.scores.clients), 'client')} no significance is claimed"
+        doubt = f"With {_count(len(contest.scores.clients), 'client')} no significance is claimed"
     else:
         doubt = "No clear winner"
     if recommended == best:
@@ -77,22 +77,22 @@ def _against_baseline(contest: Contest, recommended: str, baseline: str) -> str:
     if effect is None or not math.isfinite(effect.gap):
         reason = contest.ruled_out.get(baseline)
         return f"with no result of the baseline {baseline} to compare" + (f" (ruled out: {reason})" if reason else "")
-    return f"{signed(effect)} than {baseline} ({between(effect, contest.confidence)})"
+    return f"{_signed(effect)} than {baseline} ({_between(effect, contest.confidence)})"
 
 
-def between(effect: Effect, confidence: float) -> str:
+def _between(effect: Effect, confidence: float) -> str:
     """Say an interval in words.
 
-    >>> between(Effect(0.03, 0.01, 0.05), 0.95)
+    >>> _between(Effect(0.03, 0.01, 0.05), 0.95)
     '95 % interval 0.010 to 0.050'
     """
     return f"{confidence * 100:g} % interval {effect.low:.3f} to {effect.high:.3f}"
 
 
-def count(number: int, noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     """Say a number of things.
 
-    >>> count(1, "client"), count(4, "client")
+    >>> _count(1, "client"), _count(4, "client")
     ('1 client', '4 clients')
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -103,7 +103,7 @@ def _nearest(contest: Contest, recommended: str) -> list[str]:
     if other is None:
         return []
     effect = contest.effect(other, recommended)
-    return [f"The nearest arm is {other}, {signed(effect)} ({between(effect, contest.confidence)})."]
+    return [f"The nearest arm is {other}, {_signed(effect)} ({_between(effect, contest.confidence)})."]
 
 
 def _other_min_effect(contest: Contest, recommended: str) -> list[str]:
@@ -132,7 +132,7 @@ def _lifted_rules(contest: Contest, recommended: str) -> list[str]:
         if effect is None or not math.isfinite(effect.gap):
             found.append(f"{arm} was ruled out and not run ({reason}); what it would score is unknown.")
         elif effect.gap > 0:
-            wins = f"{signed(effect)} than {recommended} ({between(effect, contest.confidence)})"
+            wins = f"{_signed(effect)} than {recommended} ({_between(effect, contest.confidence)})"
             found.append(f"{arm} is ruled out ({reason}); without that rule it would be {wins}.")
     return found
 
@@ -143,7 +143,7 @@ def _oracles(contest: Contest, recommended: str, min_effect: float) -> list[str]
         effect = contest.effect(arm, recommended)
         if arm not in contest.oracle or not math.isfinite(effect.gap):
             continue
-        amount = f"{signed(effect)} than {recommended} ({between(effect, contest.confidence)})"
+        amount = f"{_signed(effect)} than {recommended} ({_between(effect, contest.confidence)})"
         found.append(f"{arm}, an oracle that no real client can run, is {amount}: {_room(effect, min_effect)}.")
     return found
 
@@ -174,7 +174,7 @@ def _held_out(contest: Contest, recommended: str, unseen: Scores) -> list[str]:
     if recommended not in means or leader == recommended:
         return []
     values = f"{means[leader]:.3f} against {means[recommended]:.3f} for {recommended}"
-    return [f"On {count(len(unseen.clients), 'held-out client')} {leader} has the best mean: {values}."]
+    return [f"On {_count(len(unseen.clients), 'held-out client')} {leader} has the best mean: {values}."]
 
 
 def _incomplete(contest: Contest) -> list[str]:
@@ -195,7 +195,7 @@ def _too_little(contest: Contest) -> list[str]:
     if len(contest.scores.seeds) == 1:
         found.append("One seed says nothing of the variation between seeds; no winner is clear before a second.")
     if contest.few_clients:
-        clients = count(len(contest.scores.clients), "client")
+        clients = _count(len(contest.scores.clients), "client")
         found.append(f"With {clients} an interval describes these clients alone; read them one by one.")
     return found
 

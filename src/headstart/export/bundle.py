@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,9 +18,11 @@ from headstart.core.errors import ModelError, SettingError, require
 from headstart.core.version import __version__
 from headstart.evidence.metrics import pooled_metrics
 from headstart.export.finished import Finished, open_finished
-from headstart.export.onnx_files import EXTRA, open_network, write_float, write_integers
 from headstart.models.model import head_logits
 from headstart.models.weights import save
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 FORMAT, VERSION = "headstart-bundle", 1
 FLOAT, INTEGERS = "backbone.onnx", "backbone-int8.onnx"
@@ -94,9 +96,12 @@ def export_arm(
         sign: file of an Ed25519 private key (PEM); None leaves the bundle unsigned.
 
     Raises:
+        MissingExtra: the extra ``export`` is not installed.
         SettingError: the arm cannot be exported, or the folder is in use.
         ModelError: ONNX Runtime does not give the study's features.
     """
+    for module in ("onnx", "onnxruntime", "cryptography"):
+        require(module, "export")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingError(f"out: must be a new or an empty folder, received '{out}'; name another")
     key = _private_key(sign) if sign else None
@@ -118,8 +123,10 @@ def export_arm(
 
 def _fill(finished: Finished, folder: Path, integers: bool, limit: float) -> tuple[tuple[Verified, ...], str]:
     """Write networks, head and settings; return what was verified and the network to use."""
+    from headstart.export import onnx_files
+
     rows = finished.validation[:VERIFIED]
-    write_float(finished.model, finished.raw(rows[:1]), folder / FLOAT)
+    onnx_files.write_float(finished.model, finished.raw(rows[:1]), folder / FLOAT)
     found = [_verify(finished, folder / FLOAT, rows)]
     if found[0].difference > MOST_DIFFERENCE:
         raise ModelError(
@@ -127,7 +134,7 @@ def _fill(finished: Finished, folder: Path, integers: bool, limit: float) -> tup
             f"{found[0].difference:.1e} with '{finished.model.network.name}'; export an arm with another backbone"
         )
     if integers:
-        write_integers(folder / FLOAT, folder / INTEGERS, _calibration(finished))
+        onnx_files.write_integers(folder / FLOAT, folder / INTEGERS, _calibration(finished))
         found.append(_verify(finished, folder / INTEGERS, rows))
     use = INTEGERS if integers and found[1].change >= -limit else FLOAT
     save(folder / "head.safetensors", {name: value.float() for name, value in finished.head.items()})
@@ -144,8 +151,10 @@ def _calibration(finished: Finished) -> Array:
 
 
 def _verify(finished: Finished, path: Path, rows: Array) -> Verified:
+    from headstart.export import onnx_files
+
     own = finished.features(rows)
-    found = torch.from_numpy(open_network(path)(finished.raw(rows).numpy())).to(own.dtype)
+    found = torch.from_numpy(onnx_files.open_network(path)(finished.raw(rows).numpy())).to(own.dtype)
     difference = float((found - own).abs().max() / own.abs().max().clamp_min(1e-12))
     accuracy, before = (_accuracy(finished, features, rows) for features in (found, own))
     return Verified(path.name, path.stat().st_size, difference, accuracy, accuracy - before)
@@ -173,7 +182,7 @@ def _settings(finished: Finished, backbone: str) -> dict[str, Any]:
     }
 
 
-def _seal(folder: Path, key: Any) -> str | None:
+def _seal(folder: Path, key: Ed25519PrivateKey | None) -> str | None:
     """Write the manifest, and its signature."""
     files = {
         path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
@@ -187,17 +196,21 @@ def _seal(folder: Path, key: Any) -> str | None:
     if key is None:
         return None
     (folder / "manifest.sig").write_bytes(key.sign(text.encode()))
-    return str(key.public_key().public_bytes_raw().hex())
+    return key.public_key().public_bytes_raw().hex()
 
 
-def _private_key(path: Path) -> Any:
-    serialization = require("cryptography.hazmat.primitives.serialization", EXTRA)
+def _private_key(path: Path) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    reason = "it is a key of another kind"
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        key.public_key().public_bytes_raw()
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        key, reason = None, str(error)
+    if not isinstance(key, Ed25519PrivateKey):
         raise SettingError(
-            f"sign: must be a file of an Ed25519 private key (PEM), received '{path}' ({error}); make one with: "
+            f"sign: must be a file of an Ed25519 private key (PEM), received '{path}' ({reason}); make one with: "
             "openssl genpkey -algorithm ed25519 -out key.pem"
-        ) from None
+        )
     return key

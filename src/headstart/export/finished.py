@@ -26,7 +26,7 @@ from headstart.study.written.arms import METHODS, Arm, parse_arm
 from headstart.study.written.load import load_study
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Finished:
     """A finished arm, ready to leave.
 
@@ -91,15 +91,7 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
         SettingError: the arm is not there, not finished, or nothing that a device can have.
     """
     file = load_study(study or run / "study.toml")
-    records = Records(run / "records.jsonl")
-    lines = [line for line in records.all() if line["arm"] == arm]
-    names = sorted({line["arm"] for line in records.all()})
-    if not lines:
-        raise SettingError(f"arm: must be a finished arm of '{run}', received {arm!r}; {nearest(arm, names)}")
-    seeds = [line["seed"] for line in lines]
-    if seed is not None and seed not in seeds:
-        raise SettingError(f"seed: must be one that '{arm}' has run with, received {seed}; valid: {seeds}")
-    line = next(line for line in lines if seed is None or line["seed"] == seed)
+    line = _line(run, arm, seed)
     spec = parse_arm(arm, line["settings"])
     _check_adapt(spec)
     opened = Study.open(file, cache=cache_folder())
@@ -110,8 +102,29 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
             f"arm: must leave all clients the same weights to start from, received {arm!r}; export another"
         )
     model, head = shared.model.recut(shared.common, "head")
-    metric = file.settings.decision.metric
-    return Finished(file.settings.name, spec, line["seed"], metric, opened.lab, pipeline, model, head)
+    return Finished(
+        study=file.settings.name,
+        arm=spec,
+        seed=line["seed"],
+        metric=file.settings.decision.metric,
+        lab=opened.lab,
+        pipeline=pipeline,
+        model=model,
+        head=head,
+    )
+
+
+def _line(run: Path, arm: str, seed: int | None) -> dict[str, Any]:
+    """Return the record of an arm and a seed, or of its first seed."""
+    every = Records(run / "records.jsonl").all()
+    lines = {line["seed"]: line for line in every if line["arm"] == arm}
+    if not lines:
+        hint = nearest(arm, {line["arm"] for line in every})
+        raise SettingError(f"arm: must be a finished arm of '{run}', received {arm!r}; {hint}")
+    first, *_ = lines
+    if seed is not None and seed not in lines:
+        raise SettingError(f"seed: must be one that '{arm}' has run with, received {seed}; valid: {list(lines)}")
+    return lines[first if seed is None else seed]
 
 
 def _check_adapt(arm: Arm) -> None:

@@ -1,4 +1,7 @@
-"""The frozen part as ONNX, in float32 and in 8-bit integers, and what ONNX Runtime makes of it."""
+"""The frozen part as ONNX, in float32 and in 8-bit integers, and what ONNX Runtime makes of it.
+
+It needs the extra ``export``: ``bundle.export_arm`` looks before it opens this file.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
 from headstart.core.arrays import Array
-from headstart.core.errors import require
 from headstart.engine.features.folding import find_pairs, fold, frozen_part
 from headstart.models.model import Model
 
-EXTRA, OPSET = "export", 17
+OPSET = 17
 INPUT, OUTPUT = "inputs", "features"
-CALIBRATION = 128
-"""Examples from which the ranges of 8-bit integers are taken."""
-
 Run = Callable[[Array], Array]
 
 
-class Features(nn.Module):
+class _Features(nn.Module):
     """From stored inputs to features, the preparation of the inputs among it."""
 
     def __init__(self, part: nn.Module, depth: int) -> None:
@@ -46,12 +48,11 @@ def write_float(model: Model, example: Tensor, path: Path) -> None:
         example: one stored input, ``(1, …)``.
         path: of the file.
     """
-    require("onnx", EXTRA)
     part = frozen_part(model)
     fold(part, find_pairs(part, example))
     with _quiet():
         torch.onnx.export(
-            Features(part, model.cut).eval(),
+            _Features(part, model.cut).eval(),
             (example,),
             str(path),
             input_names=[INPUT],
@@ -62,30 +63,29 @@ def write_float(model: Model, example: Tensor, path: Path) -> None:
         )
 
 
-def write_integers(source: Path, target: Path, examples: Array) -> None:
+def write_integers(source: Path, target: Path, examples: Array, calibration: int = 128) -> None:
     """Quantise to 8-bit integers: static, per channel, ranges from real examples.
 
     Args:
         source: the network in float32.
         target: of the file.
         examples: stored inputs, ``(examples, …)``.
+        calibration: how many of them, the first, give the ranges.
     """
-    quantization = require("onnxruntime.quantization", EXTRA)
     with _quiet():
         prepared = target.with_suffix(".prepared.onnx")
-        shape_inference = require("onnxruntime.quantization.shape_inference", EXTRA)
-        shape_inference.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        quantization.quantize_static(
-            str(prepared), str(target), _Reader(examples), per_channel=True, quant_format=quantization.QuantFormat.QDQ
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared), str(target), _Reader(examples[:calibration]), per_channel=True, quant_format=QuantFormat.QDQ
         )
         prepared.unlink()
 
 
-class _Reader:
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
     """Serves examples to ONNX Runtime's calibration, one at a time."""
 
     def __init__(self, examples: Array) -> None:
-        self._rows: Iterator[Array] = iter(examples[:CALIBRATION])
+        self._rows: Iterator[Array] = iter(examples)
 
     def get_next(self) -> dict[str, Array] | None:
         row = next(self._rows, None)
@@ -94,7 +94,7 @@ class _Reader:
 
 def open_network(path: Path) -> Run:
     """Open a network in ONNX Runtime."""
-    session = require("onnxruntime", EXTRA).InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     def run(inputs: Array) -> Array:
         parts = [session.run([OUTPUT], {INPUT: some})[0] for some in np.array_split(inputs, max(1, len(inputs) // 32))]

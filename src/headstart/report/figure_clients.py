@@ -38,27 +38,26 @@ def differences_figure(run: Run, width: int) -> Any:
     left, right = label_width(order, width), 74
     dots = [row for arm in order for row in _difference_dots(arm, paired[arm], metric)]
     means = [_difference_mean(arm, paired[arm], metric) for arm in order]
-    y, x = (
-        name_axis(order, left),
-        alt.X(
-            "value:Q",
-            title=_difference_title(run, metric),
-            scale=alt.Scale(nice=False, padding=8),
-            axis=FEW_TICKS,
-        ),
-    )
+    scale = alt.Scale(nice=False, padding=8)
+    x = alt.X("value:Q", title=_difference_title(run, metric), scale=scale, axis=FEW_TICKS)
+    y = name_axis(order, left)
     layers = alt.layer(
         alt.Chart(inline([{"value": 0}])).mark_rule(strokeWidth=1).encode(x=x, color=constant(MUTED)),
         alt.Chart(inline(dots)).mark_tick(thickness=2, height=12, opacity=0.6).encode(x=x, y=y, color=colour()),
-        alt.Chart(inline(means))
-        .mark_point(filled=True, shape="diamond", size=110, opacity=1, stroke=PAPER, strokeWidth=1.2)
-        .encode(x=x, y=y, color=constant(INK)),
-        alt.Chart(inline(means))
-        .mark_text(align="left")
-        .encode(x=at(width - left - right + 12), y=y, text="better:N", color=constant(MUTED)),
+        *_mean_marks(alt.Chart(inline(means)), x, y, width - left - right),
     )
     described = "; ".join(f"{row['name']} {row['written']}, {row['better']}" for row in means)
     return finish(layers, int(width - left - right), ARM_ROW * len(order), f"Difference from {run.baseline}", described)
+
+
+def _mean_marks(means: Any, x: alt.X, y: alt.Y, end: float) -> list[Any]:
+    """A diamond at each mean, and beside the figure how many clients gain."""
+    diamonds = means.mark_point(filled=True, shape="diamond", size=110, opacity=1, stroke=PAPER, strokeWidth=1.2)
+    words = means.mark_text(align="left")
+    return [
+        diamonds.encode(x=x, y=y, color=constant(INK)),
+        words.encode(x=at(end + 12), y=y, text="better:N", color=constant(MUTED)),
+    ]
 
 
 def _dots(run: Run, scores: Scores, width: int) -> Any:

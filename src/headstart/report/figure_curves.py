@@ -38,18 +38,7 @@ def curves_figure(run: Run, width: int) -> Any:
     looks = _looks(lines)
     domain = _domain(lines)
     last = max(curve.points[-1][0] for curve in lines)
-    x = alt.X(
-        "round:Q",
-        title="Round",
-        scale=alt.Scale(domain=[0, last], nice=False),
-        axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6),
-    )
-    y = alt.Y(
-        "value:Q",
-        title="Validation accuracy, %",
-        scale=alt.Scale(domain=domain, nice=False, zero=False),
-        axis=alt.Axis(tickCount=6),
-    )
+    x, y = _axes(last, domain)
     ends = [height * (domain[1] - curve.points[-1][1]) / (domain[1] - domain[0]) for curve in lines]
     layers = _lines(lines, looks, x, y)
     layers += [_leaders(lines, looks, last, x, y), *_names(names, looks, inner, spread(ends, 15, 0, height))]
@@ -57,6 +46,16 @@ def curves_figure(run: Run, width: int) -> Any:
         f"{name}: {c.points[-1][1]:.1f}% after {c.points[-1][0]} rounds" for name, c in zip(names, lines, strict=True)
     )
     return finish(alt.layer(*layers), int(inner), height, "Validation accuracy over rounds", described)
+
+
+def _axes(last: int, domain: list[float]) -> tuple[alt.X, alt.Y]:
+    """Rounds across up to the last one, accuracy upwards over the domain."""
+    rounds = alt.Scale(domain=[0, last], nice=False)
+    accuracies = alt.Scale(domain=domain, nice=False, zero=False)
+    return (
+        alt.X("round:Q", title="Round", scale=rounds, axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6)),
+        alt.Y("value:Q", title="Validation accuracy, %", scale=accuracies, axis=alt.Axis(tickCount=6)),
+    )
 
 
 def curves(run: Run) -> list[Curve]:

@@ -68,7 +68,7 @@ def _context(run: Run) -> dict[str, Any]:
         "local": local_arm(run),
         "recommended": recommended(run),
         "glossary": GLOSSARY,
-        "figures": drawings(run),
+        "figures": _drawings(run),
         "devices": device_tables(run),
         "few": views.is_few(run, len(clients)),
         "matrix": _matrix(run) if 0 < len(clients) <= FEW_CLIENTS else (),
@@ -111,7 +111,7 @@ def _shown(rows: Any) -> Mapping[str, bool]:
     return {name: any(getattr(row, name) is not None for row in rows) for name in names}
 
 
-def drawings(run: Run) -> dict[str, dict[str, Any]]:
+def _drawings(run: Run) -> dict[str, dict[str, Any]]:
     """Every figure as inline SVG, once for a wide column and once for a phone."""
     from markupsafe import Markup
 

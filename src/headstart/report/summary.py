@@ -112,7 +112,7 @@ def local_arm(run: Run) -> str | None:
     return "local" if "local" in run.arms else None
 
 
-def is_oracle(run: Run, arm: str) -> bool:
+def _is_oracle(run: Run, arm: str) -> bool:
     """Whether the arm pools the clients' data, which no real federation can do."""
     return any(record.get("oracle") for record in run.of(arm)[:1])
 
@@ -125,7 +125,7 @@ def _arm_row(run: Run, arm: str) -> ArmRow:
     return ArmRow(
         name=arm,
         role=_role(run, arm),
-        stages=stages(records[0]),
+        stages=_stages_in_words(records[0]),
         says=str(records[0].get("says") or ""),
         seeds=len(records),
         mean=_first(judged.get("mean"), _mean_metric(records, f"client_{run.metric}")),
@@ -153,12 +153,12 @@ def _role(run: Run, arm: str) -> str:
     if arm == run.baseline:
         return "baseline"
     status = ((run.verdict.get("arms") or {}).get(arm) or {}).get("status")
-    if status == "oracle" or is_oracle(run, arm):
+    if status == "oracle" or _is_oracle(run, arm):
         return "oracle"
     return "incomplete" if status == "incomplete" else ""
 
 
-def stages(record: Json) -> tuple[str, ...]:
+def _stages_in_words(record: Json) -> tuple[str, ...]:
     """The record's three stages in words, such as ('pretrained', 'fedavg, 30 rounds', 'keep')."""
     settings = record.get("settings") or {}
     words = [[_stage_words(stage) for stage in _stages(settings, part)] for part in ("start", "federate", "adapt")]

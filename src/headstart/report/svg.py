@@ -32,7 +32,7 @@ def save_figures(run: Run, out: str | Path, format: str = "png") -> list[Path]: 
     return [_save(chart, Path(out) / f"{name}.{format}") for name, chart in figures(run).items()]
 
 
-def svg(chart: Any) -> str:
+def _svg(chart: Any) -> str:
     """Render a chart to SVG, in literal colours."""
     import vl_convert
 
@@ -48,7 +48,7 @@ def inline_svg(chart: Any, name: str, clip: str = "") -> str:
         name: Unique on the page; prefixes the ids of title and description.
         clip: Unique on the page; prefixes the ids of clip paths, which every chart counts from zero.
     """
-    text = re.sub(r"<svg [^>]*viewBox=\"([^\"]*)\"[^>]*>", _opening(chart, name), svg(chart), count=1)
+    text = re.sub(r"<svg [^>]*viewBox=\"([^\"]*)\"[^>]*>", _opening(chart, name), _svg(chart), count=1)
     text = re.sub(r' (pointer-events="none"|aria-[a-z]+="[^"]*"|role="graphics-[a-z]+")', "", text)
     for colour, variable in VARIABLES.items():
         text = text.replace(f'"{colour}"', f'"var({variable})"')
@@ -71,7 +71,7 @@ def _rounded(text: str) -> str:
 
 def _save(chart: Any, path: Path) -> Path:
     if path.suffix == ".svg":
-        write_text(path, svg(chart))
+        write_text(path, _svg(chart))
         return path
     import vl_convert
 

@@ -72,7 +72,7 @@ def to_markdown(run: Run) -> str:
     """Give the verdict and its tables as Markdown, short enough to paste."""
     rows = arm_rows(run)
     blocks = [
-        f"# {headline_of(run)}",
+        f"# {run.name}: {views.headline(run)}",
         views.sentence(run, rows),
         _numbers(run, rows),
         _arms(run, rows),
@@ -81,11 +81,6 @@ def to_markdown(run: Run) -> str:
         *_reasons(run),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def headline_of(run: Run) -> str:
-    """The study's name and the verdict in a few words."""
-    return f"{run.name}: {views.headline(run)}"
 
 
 def _numbers(run: Run, rows: tuple[ArmRow, ...]) -> str:
@@ -107,13 +102,13 @@ def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
         "Memory": lambda row: size(row.memory),
         "Rounds": lambda row: number(row.rounds, 0),
     }
-    return "## Arms\n\n" + table(tuple(columns), [[write(row) for write in columns.values()] for row in rows])
+    return "## Arms\n\n" + _table(tuple(columns), [[write(row) for write in columns.values()] for row in rows])
 
 
 def _devices(run: Run) -> list[str]:
     titles = ("Arm", "Fits", "Memory", "Down", "Up", "Computing", "Transfer", "Energy")
     return [
-        f"## On the device {device.name}, modelled\n\n" + table(titles, [_device_arm(arm) for arm in device.arms])
+        f"## On the device {device.name}, modelled\n\n" + _table(titles, [_device_arm(arm) for arm in device.arms])
         for device in device_tables(run)
     ]
 
@@ -138,7 +133,7 @@ def _clients(run: Run) -> list[str]:
         return []
     titles = ("Client", str(recommended(run)), str(run.baseline), "local", "Difference from baseline")
     title = "Every client; no significance is claimed" if few else "Clients worst hit"
-    return [f"## {title}\n\n" + table(titles, [_client(row, Metric(run.metric)) for row in listed])]
+    return [f"## {title}\n\n" + _table(titles, [_client(row, Metric(run.metric)) for row in listed])]
 
 
 def _client(row: ClientRow, metric: Metric) -> list[str]:
@@ -165,10 +160,10 @@ def _outcome(foretold: dict[str, Any]) -> str:
     return {None: "no verdict yet", True: "held", False: "did not hold"}[foretold["held"]]
 
 
-def table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     r"""A Markdown table: text left, numbers right.
 
-    >>> print(table(("Arm", "Mean"), [("a|b", "1")]))
+    >>> print(_table(("Arm", "Mean"), [("a|b", "1")]))
     | Arm | Mean |
     |:--|--:|
     | a\|b | 1 |

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from counting import Counting
-from headstart.core.files import evict, write_json
+from headstart.core.files import write_json
 from headstart.core.trees import Params
 from headstart.engine.features.activations import Activations, Progress
 from headstart.engine.rounds import run_rounds
@@ -178,18 +178,6 @@ def test_memory_holds_the_last_four_cuts(world: World, passes: list[int]) -> Non
     assert sum(passes) == 6 * count
     activations.at(models[0])
     assert sum(passes) == 7 * count, "the first is forgotten"
-
-
-def test_the_arrays_unused_for_longest_go_first(tmp_path: Path) -> None:
-    for age, name in enumerate(["new", "middle", "old"]):
-        path = tmp_path / f"{name}.npy"
-        path.write_bytes(b"x" * 100)
-        os.utime(path, (1000 - age, 1000 - age))
-    (tmp_path / "notes.txt").write_bytes(b"x" * 1000)
-    evict(tmp_path, "*.npy", 250)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["middle.npy", "new.npy", "notes.txt"]
-    evict(tmp_path, "*.npy", 0)
-    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_using_an_array_keeps_it(world: World, tmp_path: Path) -> None:

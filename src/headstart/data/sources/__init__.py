@@ -12,9 +12,9 @@ from headstart.data.sources.hugging_face import is_saved_dataset, open_hub, open
 from headstart.data.sources.source import Source
 from headstart.data.sources.tables import open_table
 
-EMBEDDED: Mapping[str, Callable[[], Source]] = {"digits": digits, "glyphs": glyphs}
+_EMBEDDED: Mapping[str, Callable[[], Source]] = {"digits": digits, "glyphs": glyphs}
 
-__all__ = ["EMBEDDED", "Source", "open_source"]
+__all__ = ["Source", "open_source"]
 
 
 def open_source(source: str, base: Path, setting: str = "data.source") -> Source:
@@ -35,8 +35,8 @@ def open_source(source: str, base: Path, setting: str = "data.source") -> Source
 
 
 def _open(source: str, base: Path, setting: str) -> Source:
-    if source in EMBEDDED:
-        return EMBEDDED[source]()
+    if source in _EMBEDDED:
+        return _EMBEDDED[source]()
     if source.startswith("hub:"):
         return open_hub(source.removeprefix("hub:"))
     path = base / Path(source).expanduser()

@@ -28,7 +28,9 @@ def open_hub(name: str) -> Source:
         DataError: the Hub cannot be reached or has no such data set.
         MissingExtra: ``datasets`` is not installed.
     """
-    datasets = require("datasets", "hub")
+    require("datasets", "hub")
+    import datasets
+
     dataset, _, config = name.partition(":")
     try:
         loaded = datasets.load_dataset(dataset, config or None)
@@ -48,7 +50,9 @@ def open_saved_dataset(path: Path) -> Source:
         DataError: the folder cannot be read.
         MissingExtra: ``datasets`` is not installed.
     """
-    datasets = require("datasets", "hub")
+    require("datasets", "hub")
+    import datasets
+
     try:
         return _source_of(datasets.load_from_disk(str(path)), path.name)
     except (OSError, ValueError, pa.ArrowException) as error:
