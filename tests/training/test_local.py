@@ -39,17 +39,17 @@ class Rows:
         return None
 
 
-def test_frozen_stays_frozen(built: Built) -> None:
+@pytest.mark.parametrize("trainable", ["head", 1, "all"])
+def test_frozen_stays_frozen(built: Built, trainable: Trainable) -> None:
     """Whatever trains, everything below the cut and every buffer is as it was."""
     data = Rows(built.inputs, built.labels)
     before = {name: value.clone() for name, value in built.params.items()}
-    for trainable in ("head", 1, "all"):
-        model, params = cut_at(built.network, built.params, trainable)
-        trained = LocalTraining(client_lr=0.01, momentum=0.9, weight_decay=0.01).fit(model, params, data, 1)
-        after = model.weights(trained)
-        moved = {name for name in after if not torch.equal(after[name], before[name])}
-        assert {"head.weight", "head.bias"} <= moved <= params.keys()
-        assert all(torch.equal(built.params[name], before[name]) for name in before), "arguments are left alone"
+    model, params = cut_at(built.network, built.params, trainable)
+    trained = LocalTraining(client_lr=0.01, momentum=0.9, weight_decay=0.01).fit(model, params, data, 1)
+    after = model.weights(trained)
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert {"head.weight", "head.bias"} <= moved <= params.keys()
+    assert all(torch.equal(built.params[name], before[name]) for name in before), "arguments are left alone"
 
 
 @pytest.mark.parametrize("trainable", ["head", 1, "all"])

@@ -73,11 +73,11 @@ def test_every_client_is_done_once_with_its_own_private_tree(world: World, size:
     results = results_of(engine, world, job)
     widest = max(len(r.positions) for r in results if isinstance(r, Chunk))
     assert widest == (min(size, 6) if isinstance(size, int) else 1)
-    for result in results:
-        assert isinstance(result, Chunk)
-        updates, privates = result.results
-        for i, position in enumerate(result.positions):
-            found[position] = (float(updates["examples"][i]), float(privates["position"][i]))
+    chunks = [result for result in results if isinstance(result, Chunk)]
+    for positions, (updates, privates) in ((chunk.positions, chunk.results) for chunk in chunks):
+        examples, private = updates["examples"].tolist(), privates["position"].tolist()
+        found |= dict(zip(positions, zip(examples, private, strict=True), strict=True))
+    assert len(chunks) == len(results)
     assert found == {i: (len(c.train), i + 1) for i, c in enumerate(job.clients.members)}
 
 
@@ -113,10 +113,8 @@ def test_a_worker_killed_in_the_middle_changes_nothing(world: World, tmp_path: P
     killed, calm = (results_of(WORKERS, world, job_of(world, work)) for work in (deadly, count))
     assert mark.exists()
     assert [r.positions for r in killed] == [r.positions for r in calm]  # type: ignore[union-attr]
-    for one, other in zip(killed, calm, strict=True):
-        assert isinstance(one, Chunk)
-        assert isinstance(other, Chunk)
-        assert_same("results", one.results[0], other.results[0])
+    again, once = (trees.stack([r.results[0] for r in results]) for results in (killed, calm))  # type: ignore[union-attr]
+    assert_same("results", again, once)
 
 
 @FORKS
@@ -149,18 +147,18 @@ def test_any_number_of_workers_gives_the_same_bits(trainable: Any) -> None:
     assert_same("one worker and three", alone, three)
 
 
-def test_no_clients_no_results(world: World) -> None:
-    for engine in (Serial(), Fleet(), WORKERS):
-        assert results_of(engine, world, job_of(world), []) == []
+@pytest.mark.parametrize("engine", [Serial(), Fleet(), pytest.param(WORKERS, marks=FORKS)], ids=str)
+def test_no_clients_no_results(world: World, engine: Any) -> None:
+    assert results_of(engine, world, job_of(world), []) == []
 
 
-def test_what_ends_the_program_is_not_a_clients_failure(world: World) -> None:
+@pytest.mark.parametrize("engine", [Serial(), Fleet()], ids=str)
+def test_what_ends_the_program_is_not_a_clients_failure(world: World, engine: Any) -> None:
     def interrupted(model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, ...]:
         raise KeyboardInterrupt
 
-    for engine in (Serial(), Fleet()):
-        with pytest.raises(KeyboardInterrupt):
-            results_of(engine, world, job_of(world, interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        results_of(engine, world, job_of(world, interrupted))
 
 
 def test_a_calibration_is_done_once_and_kept(tmp_path: Path) -> None:
