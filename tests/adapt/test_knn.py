@@ -149,17 +149,16 @@ def test_personal_heads_are_mixed_with_the_vote(world: World) -> None:
         np.testing.assert_allclose(stack[position], expected, atol=world.tolerance)
 
 
-def test_examples_of_all_clients_and_views_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A view that all clients share, one that is empty, and so little room that every example is a part."""
+def test_a_view_that_all_clients_share_and_one_that_is_empty(world: World) -> None:
     clients = world.federation.clients
     everything = np.arange(len(world.federation.examples.labels))
     views = {"global_test": [everything] * len(clients), "nothing": [everything[:0]] * len(clients)}
     whole = evaluate(world, Knn(weight=0.5), Fleet(way="stack"), **views)
-    monkeypatch.setattr("headstart.engine.predict.MOST_NUMBERS", 1)
-    parts = evaluate(world, Knn(weight=0.5), Fleet(way="stack"), **views)
-    for view in whole.probabilities:
-        for left, right in zip(whole.probabilities[view], parts.probabilities[view], strict=True):
-            np.testing.assert_allclose(left, right, atol=world.tolerance)
+    alone = evaluate(world, Knn(weight=0.5), Serial(), **views)
+    found, expected = (
+        np.concatenate([own for parts in each.probabilities.values() for own in parts]) for each in (whole, alone)
+    )
+    np.testing.assert_allclose(found, expected, atol=world.tolerance)
     assert whole.probabilities["global_test"][0].shape == (len(everything), 3)
     assert whole.probabilities["nothing"][0].shape == (0, 3)
 
