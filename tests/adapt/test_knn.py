@@ -170,6 +170,20 @@ def test_examples_in_parts(world: World, rows: str) -> None:
     assert np.stack(parts).shape == (len(positions), len(asked[0]), 3)
 
 
+def test_a_view_that_all_clients_share_and_one_that_is_empty(world: World) -> None:
+    clients = world.federation.clients
+    everything = np.arange(len(world.federation.examples.labels))
+    views = {"global_test": [everything] * len(clients), "nothing": [everything[:0]] * len(clients)}
+    whole = evaluate(world, Knn(weight=0.5), Fleet(way="stack"), **views)
+    alone = evaluate(world, Knn(weight=0.5), Serial(), **views)
+    found, expected = (
+        np.concatenate([own for parts in each.probabilities.values() for own in parts]) for each in (whole, alone)
+    )
+    np.testing.assert_allclose(found, expected, atol=world.tolerance)
+    assert whole.probabilities["global_test"][0].shape == (len(everything), 3)
+    assert whole.probabilities["nothing"][0].shape == (0, 3)
+
+
 def test_padding_has_no_vote() -> None:
     generator = torch.Generator().manual_seed(0)
     queries, features = (torch.randn(n, 4, dtype=torch.float64, generator=generator) for n in (6, 5))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import networks
 import peers
@@ -108,8 +109,7 @@ def test_table_marks_what_was_worked_out() -> None:
 def test_summary_states_every_bound_and_the_plain_pass() -> None:
     rows = with_pairs([row(name, "headstart", 10.0, extraction_seconds=9.0) for name in WORKS])
     text = Summary(rows, SPEEDS, [Pass("torch", 10.0, 64), Pass("onnxruntime", 8.0, 128)]).text()
-    for name in (*WORKS, *PAIRS):
-        assert f"| {name} |" in text
+    assert [name for name in (*WORKS, *PAIRS) if f"| {name} |" not in text] == []
     # Both arms: 10 + 10 - 9 s, against 8 s.
     assert "1.38 × the fastest pass (onnxruntime)" in text
 
@@ -167,11 +167,10 @@ def test_planned_orders_are_padded_where_a_batch_is_not_full() -> None:
 def test_engines_agree_on_a_small_work() -> None:
     data = Seeded().load(SMALL)
     found = [train(prepare(SMALL, data), activations_of(data), engine) for engine in (Serial(), Fleet())]
-    for timing in found:
-        assert len(timing.round_seconds) == SMALL.rounds
-        assert timing.total_seconds >= sum(timing.round_seconds)
-    for name, value in found[0].weights.items():
-        np.testing.assert_allclose(found[1].weights[name], value, atol=1e-5)
+    assert [len(timing.round_seconds) for timing in found] == [SMALL.rounds] * 2
+    assert all(timing.total_seconds >= sum(timing.round_seconds) for timing in found)
+    serial, fleet = ({n: np.asarray(v) for n, v in timing.weights.items()} for timing in found)
+    torch.testing.assert_close(fleet, serial, atol=1e-5, rtol=0)
 
 
 def test_populations_grow_by_tens() -> None:
@@ -191,14 +190,22 @@ def test_memory_of_this_process() -> None:
     assert 10 * 2**20 < found.anonymous <= found.resident
 
 
-@pytest.mark.skipif("HEADSTART_PEERS" not in os.environ, reason="needs the peers' folder; set HEADSTART_PEERS to it")
-def test_our_works_are_the_peers() -> None:
-    source = Peers(Path(os.environ["HEADSTART_PEERS"]))
-    for work in WORKS.values():
-        spec = source.common().spec(work.name)
-        ours = (work.clients, work.examples, work.shape, work.classes, work.cohort_size, work.rounds, work.epochs)
-        assert ours == tuple(spec[key] for key in ("C", "n", "shape", "classes", "K", "R", "E"))
-        assert (work.batch_size, work.client_lr) == (spec["B"], spec["lr"])
-    (found,) = run(["w4"], Fleet(), "fleet", source)
+needs_peers = pytest.mark.skipif(
+    "HEADSTART_PEERS" not in os.environ, reason="needs the peers' folder; set HEADSTART_PEERS to it"
+)
+
+
+@needs_peers
+@pytest.mark.parametrize("name", WORKS)
+def test_our_works_are_the_peers(name: str) -> None:
+    work, spec = WORKS[name], Peers(Path(os.environ["HEADSTART_PEERS"])).common().spec(name)
+    ours = (work.clients, work.examples, work.shape, work.classes, work.cohort_size, work.rounds, work.epochs)
+    assert ours == tuple(spec[key] for key in ("C", "n", "shape", "classes", "K", "R", "E"))
+    assert (work.batch_size, work.client_lr) == (spec["B"], spec["lr"])
+
+
+@needs_peers
+def test_our_numbers_are_the_peers() -> None:
+    (found,) = run(["w4"], Fleet(), "fleet", Peers(Path(os.environ["HEADSTART_PEERS"])))
     assert found.maxdiff is not None
     assert found.maxdiff < 1e-5

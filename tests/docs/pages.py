@@ -41,3 +41,12 @@ def load_tables() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def every_block(language: str) -> dict[str, str]:
+    """Return all pages' fenced blocks of one language, by page and number.
+
+    >>> len(every_block("python")) > 5
+    True
+    """
+    return {f"{page.name}-{number}": block for page in PAGES for number, block in enumerate(blocks(page, language))}

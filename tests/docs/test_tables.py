@@ -31,8 +31,8 @@ def test_every_method_is_told_with_its_paper_and_settings(kind: Kind, name: str,
     told = section("methods.md", f"### `{name}` ")
     assert "https://" in told
     assert "**Differs from the paper.** " in told
-    for key in entry.settings():
-        assert re.search(rf"^\| `{key}` \| .+ \| .+ \| \S.+ \|$", told, re.MULTILINE), key
+    row = r"^\| `{}` \| .+ \| .+ \| \S.+ \|$"
+    assert [key for key in entry.settings() if not re.search(row.format(key), told, re.MULTILINE)] == []
     assert f"[`{name}`](methods.md#{name})" in section(
         "study-file.md", {"start": "### Starts", "federate": "### Federated methods", "adapt": "### Adaptations"}[kind]
     )
@@ -43,21 +43,20 @@ def test_every_key_of_the_study_file_is_told(name: str) -> None:
     lines = list(tables.settings_table(tables.STUDY_TABLES[name]))
     keys = [key for key, _, _ in tables.fields(tables.STUDY_TABLES[name])]
     assert keys
-    for key in keys:
-        assert any(re.fullmatch(rf"\| `{key}` \| .+ \| .+ \| \S.+ \|", line) for line in lines), key
+    rows = [found[1] for line in lines if (found := re.fullmatch(r"\| `(\w+)` \| .+ \| .+ \| \S.+ \|", line))]
+    assert sorted(rows) == sorted(keys)
     assert f"<!-- settings: {name} -->" in (DOCS / "study-file.md").read_text()
 
 
 def test_every_table_of_the_study_file_has_a_heading() -> None:
-    page = (DOCS / "study-file.md").read_text()
-    for key, _, _ in tables.fields(tables.STUDY_TABLES["StudySettings"]):
-        if key not in ("name", "seeds"):
-            assert re.search(rf"^## `\[{key}[.\]]", page, re.MULTILINE), key
+    headings = set(re.findall(r"^## `\[(\w+)[.\]]", (DOCS / "study-file.md").read_text(), re.MULTILINE))
+    keys = {key for key, _, _ in tables.fields(tables.STUDY_TABLES["StudySettings"])}
+    assert keys - {"name", "seeds"} <= headings
 
 
-def test_no_place_is_left_empty() -> None:
-    for page in DOCS.glob("*.md"):
-        assert not re.findall(r"<!-- (?:settings|methods|summary)", built(page.name)), page.name
+@pytest.mark.parametrize("page", sorted(page.name for page in DOCS.glob("*.md")))
+def test_no_place_is_left_empty(page: str) -> None:
+    assert not re.findall(r"<!-- (?:settings|methods|summary)", built(page))
 
 
 def test_an_unknown_place_is_an_error() -> None:

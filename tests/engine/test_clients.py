@@ -1,12 +1,16 @@
 """A stack's batches are its members' batches, padded."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from headstart.engine.clients import Clients, example_weights
 from headstart.engine.order import PADDING
+from headstart.models.batch import Batch
 from headstart.testing import World, open_world
+from headstart.testing.compare import assert_same
 from headstart.training.client_data import Passes
 
 KEY = (0, "test")
@@ -25,25 +29,35 @@ def team(world: World) -> Clients:
 
 @pytest.mark.parametrize("balance", ["none", "loss", "sampling"])
 @pytest.mark.parametrize("settings", [{"epochs": 2}, {"epochs": 1, "steps": 5}], ids=str)
+@pytest.mark.parametrize("client", EVERYONE.tolist())
 def test_stacked_batches_are_the_members_own(
-    world: World, team: Clients, balance: str, settings: dict[str, int]
+    world: World, team: Clients, balance: str, settings: dict[str, int], client: int
 ) -> None:
     passes = Passes(batch_size=4, balance=balance, stream="phase", **settings)  # type: ignore[arg-type]
     stacked = list(team.some(EVERYONE, KEY).batches(world.model, passes))
-    for i in EVERYONE:
-        own = list(team.one(int(i), KEY).batches(world.model, passes))
-        assert all(len(batch.labels) and batch.full for batch in own)
-        for step, batch in enumerate(stacked):
-            assert not batch.full, "one client is empty"
-            if step >= len(own):
-                assert not batch.active[i]
-                continue
-            size = len(own[step].labels)
-            assert batch.active[i]
-            assert torch.equal(batch.inputs[i, :size], own[step].inputs)
-            assert torch.equal(batch.labels[i, :size], own[step].labels)
-            assert torch.equal(batch.weights[i, :size], own[step].weights)
-            assert not batch.weights[i, size:].any()
+    own = list(team.one(client, KEY).batches(world.model, passes))
+    assert all(len(batch.labels) and batch.full for batch in own)
+    assert not any(batch.full for batch in stacked), "one client is empty"
+    assert [bool(batch.active[client]) for batch in stacked] == [step < len(own) for step in range(len(stacked))]
+    assert_same("batches", {name: placed(stacked, name, client) for name in PARTS}, own_of(own, stacked))
+
+
+PARTS = ("inputs", "labels", "weights")
+
+
+def placed(stacked: list[Batch], name: str, client: int) -> torch.Tensor:
+    """Return one client's part of every batch of a stack, ``(steps, rows, …)``, zeros where it has no weight."""
+    values = torch.stack([getattr(batch, name)[client] for batch in stacked])
+    weights = torch.stack([batch.weights[client] for batch in stacked])
+    return values * (weights > 0).reshape(*weights.shape, *[1] * (values.dim() - 2))
+
+
+def own_of(own: list[Batch], stacked: list[Batch]) -> dict[str, torch.Tensor]:
+    """Return a client's own batches where a stack of so many steps has them, zeros elsewhere."""
+    found = {name: torch.zeros_like(torch.stack([getattr(batch, name)[0] for batch in stacked])) for name in PARTS}
+    for (step, batch), name in itertools.product(enumerate(own), PARTS):
+        found[name][step, : len(batch.labels)] = getattr(batch, name)
+    return found
 
 
 @pytest.mark.parametrize("positions", [[3, 5], [5, 3], [4, 0, 3]], ids=str)
@@ -51,11 +65,13 @@ def test_a_walk_meets_the_examples_that_batches_meet(world: World, team: Clients
     passes, some = Passes(batch_size=4, epochs=3, balance="loss"), team.some(np.array(positions), KEY)
     walk, everything = some.dual_passes(world.model, world.params, passes), some.everything(world.model)
     assert walk is not None
-    for step, batch in enumerate(some.batches(world.model, passes)):
-        assert walk.full[step] == batch.full == bool(batch.active.all())
-        assert torch.equal(walk.weights[:, step], batch.weights)
-        met = torch.stack([own[at] for own, at in zip(everything.inputs, walk.positions[:, step], strict=True)])
-        assert torch.equal(met * batch.weights[..., None], batch.inputs * batch.weights[..., None])
+    batches = list(some.batches(world.model, passes))
+    assert list(walk.full) == [batch.full for batch in batches] == [bool(batch.active.all()) for batch in batches]
+    weights = torch.stack([batch.weights for batch in batches], dim=1)
+    assert torch.equal(walk.weights, weights)
+    met = torch.stack([own[at] for own, at in zip(everything.inputs, walk.positions, strict=True)])
+    inputs = torch.stack([batch.inputs for batch in batches], dim=1)
+    assert torch.equal(met * weights[..., None], inputs * weights[..., None])
     products = everything.inputs @ everything.inputs.mT + 1
     torch.testing.assert_close(walk.gram, products)
 

@@ -23,6 +23,12 @@ def cuts(built: Built) -> list[Trainable]:
     return ["head", *range(1, built.network.depth + 1), "all"]
 
 
+def logits_at(network: Network, params: trees.Params, built: Built) -> dict[Trainable, torch.Tensor]:
+    """Return what a network gives for the inputs, by where it is cut."""
+    models = {trainable: cut_at(network, params, trainable) for trainable in cuts(built)}
+    return {k: model.logits(tree, model.activations(built.inputs)) for k, (model, tree) in models.items()}
+
+
 def owned(built: Built) -> Network:
     """The network as an ordinary module that owns its weights."""
     network = copy.deepcopy(built.network)
@@ -56,32 +62,25 @@ def test_features_are_flat_vectors(built: Built) -> None:
 
 
 def test_activations_then_logits_equal_the_full_forward_at_every_cut(built: Built) -> None:
-    expected = full_logits(built)
-    for trainable in cuts(built):
-        model, params = cut_at(built.network, built.params, trainable)
-        logits = model.logits(params, model.activations(built.inputs))
-        torch.testing.assert_close(logits, expected, atol=1e-6, rtol=1e-6)
+    found = logits_at(built.network, built.params, built)
+    torch.testing.assert_close(found, dict.fromkeys(found, full_logits(built)), atol=1e-6, rtol=1e-6)
 
 
 def test_weights_live_in_the_trees_and_not_in_the_skeleton(built: Built) -> None:
     skeleton = copy.deepcopy(built.network)
     for parameter in skeleton.parameters():
         torch.nn.init.constant_(parameter, torch.nan)
-    expected = full_logits(built)
-    for trainable in cuts(built):
-        model, params = cut_at(skeleton, built.params, trainable)
-        logits = model.logits(params, model.activations(built.inputs))
-        torch.testing.assert_close(logits, expected, atol=1e-6, rtol=1e-6)
+    found = logits_at(skeleton, built.params, built)
+    torch.testing.assert_close(found, dict.fromkeys(found, full_logits(built)), atol=1e-6, rtol=1e-6)
 
 
 def test_frozen_and_trainable_partition_the_weights(built: Built) -> None:
     parameters = {name for name, _ in built.network.named_parameters()}
-    for trainable in cuts(built):
-        model, params = cut_at(built.network, built.params, trainable)
-        assert model.weights(params).keys() == built.params.keys()
-        assert not model.frozen.keys() & params.keys()
-        assert params.keys() <= parameters, "a buffer never trains"
-    assert params.keys() == parameters, "'all' trains every parameter"
+    models = [cut_at(built.network, built.params, trainable) for trainable in cuts(built)]
+    assert [model.weights(params).keys() for model, params in models] == [built.params.keys()] * len(models)
+    assert [model.frozen.keys() & params.keys() for model, params in models] == [set()] * len(models)
+    assert all(params.keys() <= parameters for _, params in models), "a buffer never trains"
+    assert models[-1][1].keys() == parameters, "'all' trains every parameter"
 
 
 def test_recut_round_trip(built: Built) -> None:
@@ -99,13 +98,12 @@ def test_gradient_equals_autograd_on_the_whole_network(built: Built) -> None:
     ((losses * WEIGHTS).sum() / WEIGHTS.sum()).backward()
     # A mask token of a transformer is never reached.
     expected = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in network.named_parameters()}
-    for trainable in cuts(built):
-        model, params = cut_at(built.network, built.params, trainable)
-        gradient = model.gradient(params, batch_at(model, built))
-        assert gradient.keys() == params.keys()
-        for name, value in gradient.items():
-            scale = float(expected[name].abs().max()) + 1e-3
-            torch.testing.assert_close(value / scale, expected[name] / scale, atol=1e-5, rtol=0)
+    scaled = {name: value / (value.abs().max() + 1e-3) for name, value in expected.items()}
+    models = {trainable: cut_at(built.network, built.params, trainable) for trainable in cuts(built)}
+    gradients = {k: model.gradient(params, batch_at(model, built)) for k, (model, params) in models.items()}
+    found = {k: {n: v / (expected[n].abs().max() + 1e-3) for n, v in tree.items()} for k, tree in gradients.items()}
+    right = {k: trees.select(scaled, params) for k, (_, params) in models.items()}
+    torch.testing.assert_close(found, right, atol=1e-5, rtol=0)
 
 
 def test_gradient_leaves_its_arguments_alone(built: Built) -> None:
@@ -122,9 +120,9 @@ def test_frozen_key_follows_the_function_below_the_cut(built: Built) -> None:
     other_head = dict(built.params, **{"head.weight": built.params["head.weight"] + 1})
     assert cut_at(built.network, other_head, "head")[0].frozen_key == model.frozen_key
     assert cut_at(built.network, built.params, 1)[0].frozen_key != model.frozen_key
-    for name in list(model.frozen)[::5]:
-        changed = dict(built.params, **{name: built.params[name] + 1e-3})
-        assert cut_at(built.network, changed, "head")[0].frozen_key != model.frozen_key, name
+    changed = [dict(built.params, **{name: built.params[name] + 1e-3}) for name in list(model.frozen)[::5]]
+    keys = [cut_at(built.network, params, "head")[0].frozen_key for params in changed]
+    assert len({model.frozen_key, *keys}) == 1 + len(keys)
 
 
 def test_frozen_key_ignores_what_lies_above_the_cut(built: Built) -> None:
@@ -141,27 +139,21 @@ def below(model: Model) -> set[str]:
 def test_flops_can_be_counted_at_every_cut(built: Built) -> None:
     with FlopCounterMode(display=False) as whole:
         full_logits(built)
-    for trainable in cuts(built):
-        model, params = cut_at(built.network, built.params, trainable)
-        with FlopCounterMode(display=False) as parts:
-            model.logits(params, model.activations(built.inputs))
-        assert parts.get_total_flops() == whole.get_total_flops() > 0
+    with FlopCounterMode(display=False) as parts:
+        found = logits_at(built.network, built.params, built)
+    assert parts.get_total_flops() == whole.get_total_flops() * len(found) > 0
 
 
 def test_float64_trees_are_computed_in_float64(built: Built) -> None:
     double = {name: value.double() for name, value in built.params.items()}
-    for trainable in cuts(built):
-        model, params = cut_at(built.network, double, trainable)
-        assert model.logits(params, model.activations(built.inputs)).dtype == torch.float64
+    assert {logits.dtype for logits in logits_at(built.network, double, built).values()} == {torch.float64}
 
 
-def test_more_blocks_than_there_are_is_an_error() -> None:
+@pytest.mark.parametrize("trainable", [0, 3])
+def test_more_blocks_than_there_are_is_an_error(trainable: int) -> None:
     network, params = build(ModelSpec(), shape=(1, 8, 8), num_classes=2, from_scratch=True, seed=0)
-    for trainable in (0, 3):
-        with pytest.raises(
-            ModelError, match=rf"trainable: 'small-cnn' has 2 blocks, received {trainable}; give 1 to 2"
-        ):
-            cut_at(network, params, trainable)
+    with pytest.raises(ModelError, match=rf"trainable: 'small-cnn' has 2 blocks, received {trainable}; give 1 to 2"):
+        cut_at(network, params, trainable)
 
 
 def test_all_of_a_network_without_weights_below_its_head_is_its_head() -> None:
@@ -194,16 +186,17 @@ def test_stacked_head_gradient_equals_each_client_and_autograd(dtype: torch.dtyp
     tolerance = 1e-6 if dtype == torch.float32 else 1e-12
     params, batch = heads(3, 4, 5, dtype), stacked_batch(3, 6, 5, 4)
     batch = dataclasses.replace(batch, inputs=batch.inputs.to(dtype), weights=batch.weights.to(dtype))
-    stacked = head_gradient(params, batch)
-    for client in range(3):
-        own = {name: value.requires_grad_() for name, value in trees.unstack(params, client).items()}
-        alone = Batch(batch.inputs[client], batch.labels[client], batch.weights[client])
-        logits = alone.inputs @ own["head.weight"].T + own["head.bias"]
-        expected = torch.autograd.grad(weighted_loss(logits, alone), list(own.values()))
-        single = head_gradient(trees.map_tree(torch.Tensor.detach, own), alone)
-        for name, reference in zip(own, expected, strict=True):
-            torch.testing.assert_close(stacked[name][client], reference, atol=tolerance, rtol=0)
-            torch.testing.assert_close(single[name], reference, atol=tolerance, rtol=0)
+    batches = [Batch(batch.inputs[i], batch.labels[i], batch.weights[i]) for i in range(3)]
+    alone = [head_gradient(trees.unstack(params, i), own) for i, own in enumerate(batches)]
+    expected = trees.stack([by_autograd(trees.unstack(params, i), own) for i, own in enumerate(batches)])
+    torch.testing.assert_close(head_gradient(params, batch), expected, atol=tolerance, rtol=0)
+    torch.testing.assert_close(trees.stack(alone), expected, atol=tolerance, rtol=0)
+
+
+def by_autograd(params: trees.Params, batch: Batch) -> trees.Params:
+    own = {name: value.clone().requires_grad_() for name, value in params.items()}
+    logits = batch.inputs @ own["head.weight"].T + own["head.bias"]
+    return dict(zip(own, torch.autograd.grad(weighted_loss(logits, batch), list(own.values())), strict=True))
 
 
 def test_a_client_of_a_stack_without_examples_has_gradient_zero() -> None:

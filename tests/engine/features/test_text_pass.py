@@ -9,7 +9,7 @@ from headstart.core.errors import HeadstartError
 from headstart.core.ragged import Ragged
 from headstart.data.examples import Examples
 from headstart.engine.features.activations import Activations
-from headstart.engine.features.padding import PADDING, RaggedTensor
+from headstart.engine.features.padding import RaggedTensor
 from headstart.models.checkpoints.tokens import tokenize
 from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.registry import build
@@ -88,13 +88,6 @@ def test_a_killed_pass_goes_on(spec: ModelSpec, examples: Examples, tmp_path: Pa
     )
     assert 20 <= told[0] <= 30
     torch.testing.assert_close(found[:], Activations(examples).at(model)[:])
-
-
-def test_a_batch_is_padded_to_its_longest_text() -> None:
-    texts = RaggedTensor(torch.arange(6), np.array([0, 1, 4, 6]))
-    assert texts[torch.tensor([0, 2])].tolist() == [[0, PADDING], [4, 5]]
-    states = RaggedTensor(torch.arange(12.0).view(6, 2), texts.starts)
-    assert states[[2, 0]].tolist() == [[[8, 9, 1], [10, 11, 1]], [[0, 1, 1], [0, 0, 0]]]
 
 
 def test_a_typical_text_is_of_mean_length(examples: Examples) -> None:

@@ -52,8 +52,7 @@ def test_every_cut_gives_the_same_scores(checkpoint: Path) -> None:
             model.logits(params, model.activations(_tokens()))
             for model, params in (cut_at(network, weights, k) for k in ("head", *range(1, network.depth + 1), "all"))
         ]
-    for found in scores[1:]:
-        torch.testing.assert_close(found, scores[0])
+    torch.testing.assert_close(scores, [scores[0]] * len(scores))
 
 
 def test_padding_changes_nothing(checkpoint: Path) -> None:
@@ -63,12 +62,12 @@ def test_padding_changes_nothing(checkpoint: Path) -> None:
     torch.testing.assert_close(model.activations(_tokens())[1:2], alone)
 
 
-def test_a_bert_comes_apart_into_its_layers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("from_scratch", [True, False])
+def test_a_bert_comes_apart_into_its_layers(tmp_path: Path, from_scratch: bool) -> None:
     spec = ModelSpec(backbone=str(save_encoder(tmp_path, layers=3, tokenizer=False)))
-    for from_scratch in (True, False):
-        network, weights = build(spec, shape=(), num_classes=2, from_scratch=from_scratch, seed=0)
-        assert network.depth == 4
-        assert not any("pooler" in name for name in weights)
+    network, weights = build(spec, shape=(), num_classes=2, from_scratch=from_scratch, seed=0)
+    assert network.depth == 4
+    assert not any("pooler" in name for name in weights)
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "bart", "resnet"])
