@@ -21,11 +21,12 @@ from headstart.engine.rounds import run_rounds
 from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
 from headstart.sites import messages
-from headstart.sites.checks import Expected, dummy_client
+from headstart.sites.checks import Expected
 from headstart.sites.messages import Adapt, Method, Setup, Start, Update
 from headstart.sites.remote import Remote
 from headstart.sites.server import Server
 from headstart.sites.transport import Answer, Failed
+from headstart.sites.wire import write
 from headstart.study.run.facts import pack, unpack
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline, Trunk
@@ -33,7 +34,7 @@ from headstart.study.written.arms import ArmSpec, StageSpec, build_stage
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class _Standing:
     """Where an arm stands.
 
     Attributes:
@@ -64,7 +65,7 @@ def run_arm(server: Server, arm: ArmSpec) -> dict[str, Any]:
     return found
 
 
-def send_start(server: Server) -> Standing:
+def send_start(server: Server) -> _Standing:
     """Send every site the backbone that a probe goes through: the checkpoint, or what the central pool teaches.
 
     Raises:
@@ -92,7 +93,7 @@ def arm_lines(found: Mapping[str, Any], metric: str) -> Iterator[str]:
     yield f"{found['arm']}: mean client {metric} {mean}"
 
 
-def _begin(server: Server, start: StageSpec) -> Standing:
+def _begin(server: Server, start: StageSpec) -> _Standing:
     file, lab = server.file, server.lab
     trunk = Pipeline(lab, NodeStore(server.out), server.seed, file.settings.decision.metric, tell=server.tell).start(
         start
@@ -105,10 +106,10 @@ def _begin(server: Server, start: StageSpec) -> Standing:
         digest=hash_tree({}),
         from_scratch=build_stage("start", start).from_scratch,
     )
-    return Standing(trunk, setup)
+    return _Standing(trunk, setup)
 
 
-def _sent(server: Server, now: Standing) -> Standing:
+def _sent(server: Server, now: _Standing) -> _Standing:
     """Send the model to every site, or what differs from the one that it holds."""
     whole, digest = now.trunk.weights, hash_tree(now.trunk.weights)
     if digest == now.setup.digest:
@@ -129,7 +130,7 @@ def _excluded(server: Server, came: Sequence[Answer[Any] | Failed], number: int)
     return [Exclusion(server.sites[one.site].client, number, one.reason) for one in came if isinstance(one, Failed)]
 
 
-def _federate(server: Server, now: Standing, spec: StageSpec, name: str) -> Standing:
+def _federate(server: Server, now: _Standing, spec: StageSpec, name: str) -> _Standing:
     """Run a federated stage, from the round where an earlier run of it stood."""
     method = build_stage("federate", spec)
     if method.pooled:
@@ -137,7 +138,7 @@ def _federate(server: Server, now: Standing, spec: StageSpec, name: str) -> Stan
             f"federate.method: '{spec.method}' needs all examples in one place, which no real federation has"
         )
     model, params = cut_at(now.trunk.network, now.trunk.weights, method.trainable)
-    key = hash_json([__version__, messages.write(now.setup), spec.as_json()])
+    key = hash_json([__version__, write(now.setup), spec.as_json()])
     stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / name)
     begin = time.monotonic()
 
@@ -167,12 +168,15 @@ def _federate(server: Server, now: Standing, spec: StageSpec, name: str) -> Stan
 
 def _expected(server: Server, method: Federate, model: Model, params: Params) -> Expected:
     """Return what updates must look like, by doing one on dummy examples."""
-    first, dummy = method.init(model, params), dummy_client(server.lab.federation.examples)
-    update, _ = method.client_update(model, first.shared, first.private, dummy)
-    return Expected.of(update, compares_norms=method.reduce == "mean")
+    shared, private, _ = method.init(model, params)
+    return Expected.of(
+        lambda client: method.client_update(model, shared, private, client)[0],
+        server.lab.federation.examples,
+        compares_norms=method.reduce == "mean",
+    )
 
 
-def _adapt(server: Server, now: Standing, arm: ArmSpec) -> dict[str, Any]:
+def _adapt(server: Server, now: _Standing, arm: ArmSpec) -> dict[str, Any]:
     """Let every site adapt and evaluate; keep what their operators let them say."""
     federated, shared = now.trunk.shared.federated, Tree()
     rounds, stage = federated.rounds if federated else 0, None

@@ -12,10 +12,10 @@ import torch
 
 from headstart.core.errors import ClientError
 from headstart.core.files import write_json
-from headstart.core.trees import Tree, num_bytes
+from headstart.core.trees import Tree, map_tree, num_bytes
 from headstart.models.model import Model, cut_at
 from headstart.sites.arms import send_start
-from headstart.sites.checks import Expected, dummy_client
+from headstart.sites.checks import Expected
 from headstart.sites.messages import Heads, Masks, Sums
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.masks import unmask
@@ -23,6 +23,7 @@ from headstart.sites.probe.noise import epsilon
 from headstart.sites.server import Server
 from headstart.sites.settings import DELTA, RunSettings
 from headstart.sites.transport import Answer, Failed
+from headstart.training.client_data import ClientData
 
 A = TypeVar("A")
 
@@ -75,9 +76,12 @@ def run_probe(
 
 def _expected(server: Server, model: Model, *, secure: bool) -> Expected:
     """Return what sums must look like, by making some of dummy examples."""
-    dummy = dummy_client(server.lab.federation.examples)
-    sums = probe.sums(model, dummy, dummy)
-    return Expected.of({n: v.long() if secure else v for n, v in sums.items()}, compares_norms=False)
+
+    def sums(client: ClientData) -> Tree:
+        found = probe.sums(model, client, client)
+        return map_tree(torch.Tensor.long, found) if secure else found
+
+    return Expected.of(sums, server.lab.federation.examples, compares_norms=False)
 
 
 def _named(server: Server, came: Sequence[Answer[A] | Failed], lost: dict[str, str]) -> dict[str, Answer[A]]:
