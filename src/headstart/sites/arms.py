@@ -17,7 +17,7 @@ from headstart.core.files import append_json_line
 from headstart.core.trees import Params, Tree, num_bytes
 from headstart.core.version import __version__
 from headstart.engine.received import Exclusion, Federated, Received
-from headstart.engine.rounds import run_rounds
+from headstart.engine.rounds import OnRound, run_rounds
 from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
 from headstart.sites import messages
@@ -95,18 +95,16 @@ def arm_lines(found: Mapping[str, Any], metric: str) -> Iterator[str]:
 
 def _begin(server: Server, start: StageSpec) -> _Standing:
     file, lab = server.file, server.lab
-    trunk = Pipeline(lab, NodeStore(server.out), server.seed, file.settings.decision.metric, tell=server.tell).start(
-        start
-    )
+    pipeline = Pipeline(lab, NodeStore(server.out), server.seed, file.settings.decision.metric, tell=server.tell)
     setup = Setup(
         data=replace(file.data, classes=tuple(lab.federation.examples.classes)),
         model=file.model,
         dtype=file.settings.engine.dtype,
         seed=server.seed,
-        digest=hash_tree({}),
+        digest=hash_tree({}),  # nothing is held yet
         from_scratch=build_stage("start", start).from_scratch,
     )
-    return _Standing(trunk, setup)
+    return _Standing(pipeline.start(start), setup)
 
 
 def _sent(server: Server, now: _Standing) -> _Standing:
@@ -140,15 +138,6 @@ def _federate(server: Server, now: _Standing, spec: StageSpec, name: str) -> _St
     model, params = cut_at(now.trunk.network, now.trunk.weights, method.trainable)
     key = hash_json([__version__, write(now.setup), spec.as_json()])
     stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / name)
-    begin = time.monotonic()
-
-    def on_round(done: Federated) -> None:
-        so_far = f"round {done.rounds} of {method.schedule.rounds}, {time.monotonic() - begin:.1f} s so far"
-        server.tell(f"federate {spec.method}, {so_far}")
-        # Private trees stay at their sites.
-        store.put(key, *pack(replace(done, privates={})))
-        store.prune({key})
-
     found = run_rounds(
         method,
         model,
@@ -159,11 +148,24 @@ def _federate(server: Server, now: _Standing, spec: StageSpec, name: str) -> _St
         seed=server.seed,
         max_bad_clients=server.file.settings.engine.max_bad_clients,
         begin=unpack(node) if (node := store.get(key)) else None,
-        on_round=on_round,
+        on_round=_keeps(server, store, key, f"federate {spec.method}", method.schedule.rounds),
     )
     excluded = (*now.trunk.excluded, *found.excluded)
     trunk = replace(now.trunk, key=key, shared=Received(model, params, method, found), excluded=excluded)
     return replace(now, trunk=trunk, stage=stage)
+
+
+def _keeps(server: Server, store: NodeStore, key: str, what: str, rounds: int) -> OnRound:
+    """Return what keeps the last round, so that a server that was killed goes on from it."""
+    begin = time.monotonic()
+
+    def keep(now: Federated) -> None:
+        server.tell(f"{what}, round {now.rounds} of {rounds}, {time.monotonic() - begin:.1f} s so far")
+        # Private trees stay at their sites.
+        store.put(key, *pack(replace(now, privates={})))
+        store.prune({key})
+
+    return keep
 
 
 def _expected(server: Server, method: Federate, model: Model, params: Params) -> Expected:
