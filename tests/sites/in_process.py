@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,16 @@ from sklearn.datasets import load_digits
 
 from headstart.core.errors import HeadstartError
 from headstart.core.trees import Tree
-from headstart.sites.answers import answer
+from headstart.sites.answers import Kind, answer
 from headstart.sites.flower.grid import from_content, to_content
+from headstart.sites.server import Server, open_server
 from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request
+from headstart.study.run.nodes import NodeStore
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.study import Study
+from headstart.study.written.arms import Arm
+from headstart.study.written.load import StudyFile
 
 STUDY = """
 name  = "sites"
@@ -56,10 +63,12 @@ federate = [{{ method = "ridge" }}, {{ method = "fedadam", rounds = 2, local_epo
 adapt    = "personal_ridge"
 """
 
+NAMES = ("north", "east", "south", "west")
+
 Spoil = Callable[[Request, str, Tree], tuple[str, Tree]]
 
 
-def write_sites(folder: Path, names: Sequence[str] = ("north", "east", "south", "west"), each: int = 60) -> Path:
+def write_sites(folder: Path, names: Sequence[str] = NAMES, each: int = 60) -> Path:
     """Write handwritten digits: one file of all, and one per site."""
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))[: each * len(names)]
@@ -103,3 +112,43 @@ class InProcess:
             return Answer(request.site, *from_content(to_content(said, sent)))
         except (HeadstartError, TimeoutError) as error:
             return Failed(request.site, str(error))
+
+
+def sites_of(folder: Path, state: Path, names: Sequence[str] = NAMES, **options: Any) -> list[Site]:
+    """Return the sites whose files lie in a folder."""
+    return [Site(name, folder / f"{name}.parquet", state / name, **options) for name in names]
+
+
+def opened(file: StudyFile, ask: InProcess, out: Path, **options: Any) -> Server:
+    return open_server(file, ask, ask.addresses, out=out, seed=0, **options)
+
+
+def arm_of(file: StudyFile, name: str) -> Arm:
+    return next(arm for arm in file.arms if arm.name == name)
+
+
+def simulated(file: StudyFile, name: str, out: Path) -> dict[str, float]:
+    """Return each client's log loss on its test data in a simulation."""
+    plan = Study.open(file)
+    pipeline = Pipeline(plan.lab, NodeStore(out), 0, file.settings.decision.metric)
+    facts = pipeline.result(arm_of(file, name), ["val", "test"]).facts
+    ids = [client.id for client in pipeline.federation.clients]
+    return dict(zip(ids, facts["metrics"]["test"]["log_loss"], strict=True))
+
+
+def losses(found: dict[str, Any]) -> dict[str, float]:
+    """Return each client's log loss on its test data, as its site said it."""
+    return {client: facts["metrics"]["test"]["log_loss"][0] for client, facts in found["clients"].items()}
+
+
+def spoils(kind: Kind, change: Callable[[str, Tree], tuple[str, Tree]]) -> Spoil:
+    """Change what the second site answers to one kind of request."""
+
+    def spoil(request: Request, said: str, tree: Tree) -> tuple[str, Tree]:
+        return change(said, tree) if request.kind == kind and request.site == 1 else (said, tree)
+
+    return spoil
+
+
+def lost(said: str, tree: Tree) -> tuple[str, Tree]:
+    raise TimeoutError("it did not answer within 600 s")

@@ -14,13 +14,13 @@ from headstart.engine.adaptation import adapt_and_predict, is_better
 from headstart.engine.received import Federated, Received
 from headstart.engine.ways.serial import Serial
 from headstart.models.model import cut_at
-from headstart.sites import messages
 from headstart.sites.messages import Adapt, Compared, Done, Evaluated, Heads, Hello, Noisy, Present, Start, Sums, Update
 from headstart.sites.probe import heads as probe
-from headstart.sites.probe.masks import mask, public_of
+from headstart.sites.probe.masks import mask
 from headstart.sites.probe.noise import add_noise
 from headstart.sites.settings import Policy
 from headstart.sites.site import Opened, Site
+from headstart.sites.wire import read, write
 from headstart.study.run.facts import evaluation_facts
 
 Q = TypeVar("Q")
@@ -37,8 +37,8 @@ def answer(site: Site, kind: Kind, text: str, tree: Tree) -> tuple[str, Tree]:
     duty = DUTIES[kind]
     if not site.allows(duty.needs):
         raise ClientError(f"'{site.name}' lets no more than {site.policy} leave; '{kind}' needs {duty.needs}")
-    said, sent = duty.do(site, messages.read(duty.request, text, f"request '{kind}'"), tree)
-    return messages.write(said), sent
+    said, sent = duty.do(site, read(duty.request, text, f"request '{kind}'"), tree)
+    return write(said), sent
 
 
 def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
@@ -54,7 +54,7 @@ def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
         columns=tuple(examples.columns),
         shape=tuple(examples.shape),
         sends=sends,
-        key=public_of(site.shelf.new_secret()) if sends else "",
+        key=site.shelf.new_key() if sends else "",
         sizes={part: len(client.indices(part)) for part in get_args(Split)} if site.allows("counts") else {},
     ), {}
 
@@ -96,7 +96,7 @@ def _adapt(site: Site, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
     if not accepted:
         site.shelf.put_own(received.model.weights(received.of(own.client)))
     if not site.allows("metrics"):
-        return Evaluated(), {}
+        return Evaluated(None, {}, {}, ()), {}
     facts = evaluation_facts(evaluation, rows, own.lab.at(said.setup.seed), own.lab.activations.examples.labels)
     return _evaluated(accepted, facts), {}
 
@@ -142,7 +142,7 @@ def _received(site: Site, own: Opened, said: Adapt, tree: Tree) -> Received:
 
 
 @dataclass(frozen=True)
-class Duty(Generic[Q, A]):
+class _Duty(Generic[Q, A]):
     """One kind of request.
 
     Attributes:
@@ -158,12 +158,12 @@ class Duty(Generic[Q, A]):
     do: Callable[[Site, Q, Tree], tuple[A, Tree]]
 
 
-DUTIES: Mapping[Kind, Duty[Any, Any]] = {
-    "hello": Duty(Hello, Present, "none", _hello),
-    "start": Duty(Start, Done, "none", _start),
-    "update": Duty(Update, Done, "updates", _update),
-    "adapt": Duty(Adapt, Evaluated, "none", _adapt),
-    "sums": Duty(Sums, Noisy, "updates", _sums),
-    "heads": Duty(Heads, Compared, "metrics", _heads),
+DUTIES: Mapping[Kind, _Duty[Any, Any]] = {
+    "hello": _Duty(Hello, Present, "none", _hello),
+    "start": _Duty(Start, Done, "none", _start),
+    "update": _Duty(Update, Done, "updates", _update),
+    "adapt": _Duty(Adapt, Evaluated, "none", _adapt),
+    "sums": _Duty(Sums, Noisy, "updates", _sums),
+    "heads": _Duty(Heads, Compared, "metrics", _heads),
 }
 """Say who is there · take the model · do a round's work · adapt and evaluate · the two messages of a probe."""

@@ -17,15 +17,16 @@ from headstart.core.files import append_json_line
 from headstart.core.trees import Params, Tree, num_bytes
 from headstart.core.version import __version__
 from headstart.engine.received import Exclusion, Federated, Received
-from headstart.engine.rounds import run_rounds
+from headstart.engine.rounds import OnRound, run_rounds
 from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
 from headstart.sites import messages
-from headstart.sites.checks import Expected, dummy_client
+from headstart.sites.checks import Expected
 from headstart.sites.messages import Adapt, Method, Setup, Start, Update
 from headstart.sites.remote import Remote
 from headstart.sites.server import Server
 from headstart.sites.transport import Answer, Failed
+from headstart.sites.wire import write
 from headstart.study.run.facts import pack, unpack
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline, Trunk
@@ -34,7 +35,7 @@ from headstart.study.written.arms import Stage as Written
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class _Standing:
     """Where an arm stands.
 
     Attributes:
@@ -65,7 +66,7 @@ def run_arm(server: Server, arm: Arm) -> dict[str, Any]:
     return found
 
 
-def send_start(server: Server) -> Standing:
+def send_start(server: Server) -> _Standing:
     """Send every site the backbone that a probe goes through: the checkpoint, or what the central pool teaches.
 
     Raises:
@@ -93,23 +94,21 @@ def arm_lines(found: Mapping[str, Any], metric: str) -> Iterator[str]:
     yield f"{found['arm']}: mean client {metric} {mean}"
 
 
-def _begin(server: Server, start: Written) -> Standing:
+def _begin(server: Server, start: Written) -> _Standing:
     file, lab = server.file, server.lab
-    trunk = Pipeline(lab, NodeStore(server.out), server.seed, file.settings.decision.metric, tell=server.tell).start(
-        start
-    )
+    pipeline = Pipeline(lab, NodeStore(server.out), server.seed, file.settings.decision.metric, tell=server.tell)
     setup = Setup(
         data=replace(file.data, classes=tuple(lab.federation.examples.classes)),
         model=file.model,
         dtype=file.settings.engine.dtype,
         seed=server.seed,
-        digest=hash_tree({}),
+        digest=hash_tree({}),  # nothing is held yet
         from_scratch=start.build().from_scratch,
     )
-    return Standing(trunk, setup)
+    return _Standing(pipeline.start(start), setup)
 
 
-def _sent(server: Server, now: Standing) -> Standing:
+def _sent(server: Server, now: _Standing) -> _Standing:
     """Send the model to every site, or what differs from the one that it holds."""
     whole, digest = now.trunk.weights, hash_tree(now.trunk.weights)
     if digest == now.setup.digest:
@@ -130,7 +129,7 @@ def _excluded(server: Server, came: Sequence[Answer[Any] | Failed], number: int)
     return [Exclusion(server.sites[one.site].client, number, one.reason) for one in came if isinstance(one, Failed)]
 
 
-def _federate(server: Server, now: Standing, spec: Written, name: str) -> Standing:
+def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Standing:
     """Run a federated stage, from the round where an earlier run of it stood."""
     method = spec.build()
     if method.pooled:
@@ -138,17 +137,8 @@ def _federate(server: Server, now: Standing, spec: Written, name: str) -> Standi
             f"federate.method: '{spec.method}' needs all examples in one place, which no real federation has"
         )
     model, params = cut_at(now.trunk.network, now.trunk.weights, method.trainable)
-    key = hash_json([__version__, messages.write(now.setup), spec.as_json()])
+    key = hash_json([__version__, write(now.setup), spec.as_json()])
     stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / name)
-    begin = time.monotonic()
-
-    def on_round(done: Federated) -> None:
-        so_far = f"round {done.rounds} of {method.schedule.rounds}, {time.monotonic() - begin:.1f} s so far"
-        server.tell(f"federate {spec.method}, {so_far}")
-        # Private trees stay at their sites.
-        store.put(key, *pack(replace(done, privates={})))
-        store.prune({key})
-
     found = run_rounds(
         method,
         model,
@@ -159,21 +149,37 @@ def _federate(server: Server, now: Standing, spec: Written, name: str) -> Standi
         seed=server.seed,
         max_bad_clients=server.file.settings.engine.max_bad_clients,
         begin=unpack(node) if (node := store.get(key)) else None,
-        on_round=on_round,
+        on_round=_keeps(server, store, key, f"federate {spec.method}", method.schedule.rounds),
     )
     excluded = (*now.trunk.excluded, *found.excluded)
     trunk = replace(now.trunk, key=key, shared=Received(model, params, method, found), excluded=excluded)
     return replace(now, trunk=trunk, stage=stage)
 
 
+def _keeps(server: Server, store: NodeStore, key: str, what: str, rounds: int) -> OnRound:
+    """Return what keeps the last round, so that a server that was killed goes on from it."""
+    begin = time.monotonic()
+
+    def keep(now: Federated) -> None:
+        server.tell(f"{what}, round {now.rounds} of {rounds}, {time.monotonic() - begin:.1f} s so far")
+        # Private trees stay at their sites.
+        store.put(key, *pack(replace(now, privates={})))
+        store.prune({key})
+
+    return keep
+
+
 def _expected(server: Server, method: Federate, model: Model, params: Params) -> Expected:
     """Return what updates must look like, by doing one on dummy examples."""
-    first, dummy = method.init(model, params), dummy_client(server.lab.federation.examples)
-    update, _ = method.client_update(model, first.shared, first.private, dummy)
-    return Expected.of(update, compares_norms=method.reduce == "mean")
+    shared, private, _ = method.init(model, params)
+    return Expected.of(
+        lambda client: method.client_update(model, shared, private, client)[0],
+        server.lab.federation.examples,
+        compares_norms=method.reduce == "mean",
+    )
 
 
-def _adapt(server: Server, now: Standing, arm: Arm) -> dict[str, Any]:
+def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
     """Let every site adapt and evaluate; keep what their operators let them say."""
     federated, shared = now.trunk.shared.federated, Tree()
     rounds, stage = federated.rounds if federated else 0, None

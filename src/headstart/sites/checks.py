@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,14 +15,9 @@ from headstart.costs.dry_run import DummyClient
 from headstart.data.examples import Examples
 from headstart.sites.settings import MOST_TIMES
 from headstart.sites.transport import Answer, Failed
+from headstart.training.client_data import ClientData
 
 A = TypeVar("A")
-
-
-def dummy_client(examples: Examples) -> DummyClient:
-    """Return a client of two blank examples, with which a method's work shows the shapes of what is sent."""
-    raw = torch.from_numpy(np.zeros((1, *examples.shape), examples.inputs.dtype))
-    return DummyClient(raw, 2, len(examples.classes))
 
 
 @dataclass(frozen=True)
@@ -38,9 +33,10 @@ class Expected:
     compares_norms: bool
 
     @classmethod
-    def of(cls, tree: Tree, *, compares_norms: bool) -> Expected:
-        """Describe it by example."""
-        return cls(_shapes(tree), compares_norms)
+    def of(cls, work: Callable[[ClientData], Tree], examples: Examples, *, compares_norms: bool) -> Expected:
+        """Describe it by what ``work`` returns of two blank examples."""
+        blank = torch.from_numpy(np.zeros((1, *examples.shape), examples.inputs.dtype))
+        return cls(_shapes(work(DummyClient(blank, 2, len(examples.classes)))), compares_norms)
 
     def check(self, came: Sequence[Answer[A] | Failed]) -> list[Answer[A] | Failed]:
         """Return what came, an answer that cannot be used as a failure."""

@@ -5,7 +5,6 @@ They travel as JSON; an unknown field, a missing one or one of another type is r
 
 from __future__ import annotations
 
-import reprlib
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import (
@@ -15,21 +14,21 @@ from pydantic import (
     FiniteFloat,
     JsonValue,
     NonNegativeInt,
-    TypeAdapter,
-    ValidationError,
 )
 from pydantic.dataclasses import dataclass
 
-from headstart.core.errors import ClientError, HeadstartError, SettingError, nearest
+from headstart.core.errors import SettingError, nearest
+from headstart.data.examples import InputKind
+from headstart.data.federation import Split
 from headstart.data.settings import DataSettings
 from headstart.models.spec import ModelSpec
 from headstart.sites.probe.heads import Head
+from headstart.sites.settings import Bound, Noise
 from headstart.study.written.arms import METHODS
 from headstart.study.written.arms import Kind as StageKind
 from headstart.study.written.arms import Stage as Written
 from headstart.study.written.schema import Metric
 
-T = TypeVar("T")
 A = TypeVar("A")
 
 _CONFIG = ConfigDict(extra="forbid", strict=True)
@@ -129,13 +128,13 @@ class Present:
 
     client: Annotated[str, Field(min_length=1)]
     version: str
-    kind: Literal["image", "table", "text"]
+    kind: InputKind
     classes: tuple[str, ...]
     columns: tuple[str, ...]
     shape: tuple[NonNegativeInt, ...]
     sends: bool
     key: _Key | Literal[""]
-    sizes: dict[Literal["train", "val", "test"], NonNegativeInt]
+    sizes: dict[Split, NonNegativeInt]
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -148,23 +147,23 @@ class Evaluated:
     """What a client has come to, as the facts of a simulation say it; nothing where scores may not leave.
 
     Attributes:
-        accepted: whether it kept its adapted parameters.
+        accepted: whether it kept its adapted parameters; None where scores may not leave.
         metrics: by view and metric.
         pooled: by view and metric.
         excluded: why its adaptation failed, if it did.
     """
 
-    accepted: bool | None = None
-    metrics: dict[str, _Values] = Field(default_factory=dict)
-    pooled: dict[str, dict[str, FiniteFloat]] = Field(default_factory=dict)
-    excluded: tuple[dict[str, str | int], ...] = ()
+    accepted: bool | None
+    metrics: dict[str, _Values]
+    pooled: dict[str, dict[str, FiniteFloat]]
+    excluded: tuple[dict[str, str | int], ...]
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class Noisy:
     """Sums come along, with this noise on them, in sensitivities."""
 
-    noise: Annotated[FiniteFloat, Field(ge=0)]
+    noise: Noise
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -245,8 +244,8 @@ class Sums(Asks[Noisy]):
     """
 
     setup: Setup
-    noise: Annotated[FiniteFloat, Field(ge=0)]
-    bound: Annotated[FiniteFloat, Field(gt=1)]
+    noise: Noise
+    bound: Bound
     masks: Masks | None
 
 
@@ -255,58 +254,3 @@ class Heads(Asks[Compared]):
     """Compare the heads that come along."""
 
     setup: Setup
-
-
-def write(message: object) -> str:
-    """Return a message as JSON.
-
-    >>> write(Start("0" * 32, "", "")) == '{"digest":"%s","base":"","signature":""}' % ("0" * 32)
-    True
-    """
-    return TypeAdapter(type(message)).dump_json(message).decode()
-
-
-def read(kind: type[T], text: str, what: str, error: type[HeadstartError] = ClientError) -> T:
-    """Read a message, or settings, of one kind.
-
-    Args:
-        kind: its class.
-        text: JSON.
-        what: how an error calls it.
-        error: to raise.
-
-    Raises:
-        ClientError: a field is unknown, missing or of another type; the message names it.
-
-    >>> read(Start, '{"digest": 3, "base": "", "signature": ""}', "request 'start'")
-    Traceback (most recent call last):
-    headstart.core.errors.ClientError: request 'start': field 'digest' must be a valid string, received 3
-    """
-    try:
-        return TypeAdapter(kind).validate_json(text)
-    except ValidationError as found:
-        raise error(f"{what}: {_problem(found)}") from None
-
-
-def refusal_in(text: str) -> str:
-    """Return why a site does not answer; empty if it does.
-
-    >>> refusal_in(write(Refusal("no such file"))), refusal_in(write(Done()))
-    ('no such file', '')
-    """
-    try:
-        return TypeAdapter(Refusal).validate_json(text).error
-    except ValidationError:
-        return ""
-
-
-def _problem(found: ValidationError) -> str:
-    """Name the first field that breaks a rule; an unknown one goes first, which may be a missing one misspelt."""
-    first = min(found.errors(), key=lambda item: item["type"] != "unexpected_keyword_argument")
-    field = f"field '{'.'.join(map(str, first['loc']))}'" if first["loc"] else "it"
-    if first["type"] == "missing":
-        return f"{field} is missing; run one version of Headstart on both sides"
-    if first["type"] == "unexpected_keyword_argument":
-        return f"{field} is unknown; run one version of Headstart on both sides"
-    rule = first["msg"].replace("Input should", "must").replace("String should", "must")
-    return f"{field} {rule[:1].lower()}{rule[1:]}, received {reprlib.repr(first['input'])}"

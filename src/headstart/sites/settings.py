@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, PositiveInt
 
 EXTRA = "flower"
 """What installs all that a real federation needs."""
@@ -32,6 +34,12 @@ MOST_TIMES = 10.0
 DELTA = 1e-5
 """The delta at which a probe's epsilon is said."""
 
+Noise = Annotated[FiniteFloat, Field(ge=0)]
+"""On the sums of a probe, in sensitivities."""
+
+Bound = Annotated[FiniteFloat, Field(gt=1)]
+"""Length to which rows are clipped."""
+
 _STRICT = {"extra": "forbid", "strict": True}
 
 
@@ -58,14 +66,14 @@ class RunSettings:
     arm: str = ""
     seed: int = 0
     out: str = ""
-    sites: int = 1
-    wait: float = 120.0
-    timeout: float = 600.0
-    enough: float = 1.0
+    sites: PositiveInt = 1
+    wait: NonNegativeFloat = 120.0
+    timeout: PositiveFloat = 600.0
+    enough: Annotated[float, Field(ge=0, le=1)] = 1.0
     sign: str = ""
     secure: bool = False
-    noise: float = 0.0
-    bound: float = 10.0
+    noise: Noise = 0.0
+    bound: Bound = 10.0
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -90,8 +98,8 @@ class NodeSettings:
     state: str
     policy: str = "updates"
     signer: str = ""
-    noise: float = 0.0
+    noise: Noise = 0.0
     masked: bool = False
-    most_bytes: int = 2**31
+    most_bytes: PositiveInt = 2**31
 
     __pydantic_config__: ClassVar = _STRICT

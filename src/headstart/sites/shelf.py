@@ -71,14 +71,14 @@ class Shelf:
         tree |= {f"after/{name}": value for name, value in after.items()}
         save(self._private(stage), {**tree, "round": torch.tensor(round_number)})
 
-    def new_secret(self) -> X25519PrivateKey:
-        """Make the key of this site's masks anew, and keep it for the sums that follow."""
+    def new_key(self) -> str:
+        """Make the key of this site's masks anew, for the sums that follow; return its public half in hex."""
         secret = X25519PrivateKey.generate()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._secret.unlink(missing_ok=True)
         with os.fdopen(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secret.private_bytes_raw())
-        return secret
+        return secret.public_key().public_bytes_raw().hex()
 
     def secret(self) -> X25519PrivateKey:
         """Return the key of this site's masks, once: no two rounds are hidden by the same masks.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
 from headstart.sites.answers import DUTIES, Kind
-from headstart.sites.messages import Asks, read, refusal_in, write
+from headstart.sites.messages import Asks, Refusal
+from headstart.sites.wire import read, write
 
 A = TypeVar("A")
 
@@ -69,9 +71,15 @@ def consult(ask: Ask, sites: Sequence[int], message: Asks[A], tree: Tree | None 
 
 
 def _read(came: Answer[str], expected: type[A]) -> Answer[A] | Failed:
-    if reason := refusal_in(came.said):
-        return Failed(came.site, reason)
+    if refusal := _refusal_in(came.said):
+        return Failed(came.site, refusal.error)
     try:
         return Answer(came.site, read(expected, came.said, "its answer"), came.tree, came.num_bytes)
     except ClientError as error:
         return Failed(came.site, str(error))
+
+
+def _refusal_in(text: str) -> Refusal | None:
+    with suppress(ClientError):
+        return read(Refusal, text, "its answer")
+    return None

@@ -14,9 +14,10 @@ from headstart.core.errors import HeadstartError, SettingError
 from headstart.sites.answers import DUTIES, Kind, answer
 from headstart.sites.flower.grid import from_content, to_content
 from headstart.sites.flower.keys import read_public_key
-from headstart.sites.messages import Refusal, read, write
+from headstart.sites.messages import Refusal
 from headstart.sites.settings import NodeSettings
 from headstart.sites.site import Site
+from headstart.sites.wire import read, write
 
 app = ClientApp()
 _log = logging.getLogger(__name__)

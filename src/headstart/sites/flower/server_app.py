@@ -16,10 +16,10 @@ from headstart.sites.arms import arm_lines, run_arm
 from headstart.sites.flower.grid import GridAsk
 from headstart.sites.flower.keys import signs_with
 from headstart.sites.flower.local import LAST
-from headstart.sites.messages import read
 from headstart.sites.probe.server import run_probe
 from headstart.sites.server import open_server
 from headstart.sites.settings import RunSettings
+from headstart.sites.wire import read
 from headstart.study.written.arms import Arm
 from headstart.study.written.load import load_study
 

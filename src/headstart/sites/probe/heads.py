@@ -94,7 +94,7 @@ def _score(batch: Batch, head: Params) -> float:
 
 
 @dataclass(frozen=True)
-class Solved:
+class _Solved:
     """What the server makes of the sums.
 
     Attributes:
@@ -110,7 +110,7 @@ class Solved:
     logme: float
 
 
-def solve(model: Model, total: Tree, dtype: torch.dtype = torch.float32) -> Solved:
+def solve(model: Model, total: Tree, dtype: torch.dtype = torch.float32) -> _Solved:
     """Solve for the global heads from all clients' sums; ridge's penalty is chosen on those of validation data.
 
     With ``G_v``, ``M_v`` of those, the squared error is ``tr(W'G_v W) - 2 tr(W'M_v) + n_v``: no example is needed.
@@ -136,7 +136,7 @@ def solve(model: Model, total: Tree, dtype: torch.dtype = torch.float32) -> Solv
     is_exact = float(values[0]) > -1e-6 * float(values[-1])
     evidence = logme_from_sums(second.numpy(), moment[:-1].numpy(), counts.numpy()) if is_exact else float("nan")
     named = {f"{name}/{key}": value.contiguous() for name, head in heads.items() for key, value in head.items()}
-    return Solved(named, PENALTIES[best], errors[best], evidence)
+    return _Solved(named, PENALTIES[best], errors[best], evidence)
 
 
 def _squared_error(weights: Tensor, gram: Tensor, moment: Tensor, counts: Tensor) -> float:

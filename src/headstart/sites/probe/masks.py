@@ -29,11 +29,6 @@ _MOST = 2**30
 """Largest sum of all clients, in absolute value."""
 
 
-def public_of(secret: X25519PrivateKey) -> str:
-    """Return the public key in hex."""
-    return secret.public_key().public_bytes_raw().hex()
-
-
 def mask(sums: Tree, name: str, secret: X25519PrivateKey, keys: Mapping[str, str], round_name: str) -> Tree:
     """Return the sums in fixed point, hidden under one mask per other client.
 

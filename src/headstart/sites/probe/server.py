@@ -12,17 +12,18 @@ import torch
 
 from headstart.core.errors import ClientError
 from headstart.core.files import write_json
-from headstart.core.trees import Tree, num_bytes
+from headstart.core.trees import Tree, map_tree, num_bytes
 from headstart.models.model import Model, cut_at
 from headstart.sites.arms import send_start
-from headstart.sites.checks import Expected, dummy_client
-from headstart.sites.messages import Heads, Masks, Sums
+from headstart.sites.checks import Expected
+from headstart.sites.messages import Compared, Heads, Masks, Noisy, Sums
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.masks import unmask
 from headstart.sites.probe.noise import epsilon
 from headstart.sites.server import Server
 from headstart.sites.settings import DELTA, RunSettings
 from headstart.sites.transport import Answer, Failed
+from headstart.training.client_data import ClientData
 
 A = TypeVar("A")
 
@@ -44,19 +45,15 @@ def run_probe(
     begin, lost = time.monotonic(), dict[str, str]()
     now = send_start(server)
     model, _ = cut_at(now.trunk.network, now.trunk.weights, "head")
-    who = {address: site for address, site in server.sites.items() if site.sends}
-    masks = Masks({site.client: site.key for site in who.values()}, secrets.token_hex(16)) if secure else None
-    came = server.send(Sums(now.setup, noise, bound, masks), {}, list(who))
-    sums = _named(server, _expected(server, model, secure=secure).check(came), lost)
-    _check_lost("sums", sums, lost, max(1, len(who)) if secure else 1, len(who))
+    masks = _masks(server) if secure else None
+    sums = _sums(server, model, Sums(now.setup, noise, bound, masks), lost)
     trees = [one.tree for one in sums.values()]
     solved = probe.solve(model, unmask(trees) if secure else _total(trees), server.lab.dtype)
-    compared = _named(server, server.send(Heads(now.setup), solved.heads, list(who)), lost)
-    scores = {name: one.said.scores for name, one in compared.items() if one.said.scores}
-    _check_lost("scores", scores, lost, 1, len(who))
+    compared = _compared(server, Heads(now.setup), solved.heads, lost)
+    scores = {name: one.scores for name, one in compared.items() if one.scores}
     result = {
         **probe.decide(scores, min_effect=server.file.settings.decision.min_effect),
-        "scores": {name: {"examples": one.said.examples, **one.said.scores} for name, one in compared.items()},
+        "scores": {name: {"examples": one.examples, **one.scores} for name, one in compared.items()},
         "skew": None if secure else probe.skew(np.stack([tree["train/counts"].numpy() for tree in trees])),
         "shift": None if secure else probe.shift(trees),
         "logme": _finite(solved.logme),
@@ -73,11 +70,41 @@ def run_probe(
     return result
 
 
+def _senders(server: Server) -> list[int]:
+    """Return the addresses of the sites that may send sums."""
+    return [address for address, site in server.sites.items() if site.sends]
+
+
+def _masks(server: Server) -> Masks:
+    keys = {server.sites[address].client: server.sites[address].key for address in _senders(server)}
+    return Masks(keys, secrets.token_hex(16))
+
+
+def _sums(server: Server, model: Model, request: Sums, lost: dict[str, str]) -> dict[str, Answer[Noisy]]:
+    """Ask for sums; with masks all of them are needed."""
+    who = _senders(server)
+    came = server.send(request, {}, who)
+    found = _named(server, _expected(server, model, secure=request.masks is not None).check(came), lost)
+    _check_lost("sums", len(found), lost, fewest=max(1, len(who)) if request.masks else 1, asked=len(who))
+    return found
+
+
+def _compared(server: Server, request: Heads, heads: Tree, lost: dict[str, str]) -> dict[str, Compared]:
+    """Ask for scores of heads; somebody must have examples to score them on."""
+    who = _senders(server)
+    found = {name: one.said for name, one in _named(server, server.send(request, heads, who), lost).items()}
+    _check_lost("scores", sum(bool(one.scores) for one in found.values()), lost, fewest=1, asked=len(who))
+    return found
+
+
 def _expected(server: Server, model: Model, *, secure: bool) -> Expected:
     """Return what sums must look like, by making some of dummy examples."""
-    dummy = dummy_client(server.lab.federation.examples)
-    sums = probe.sums(model, dummy, dummy)
-    return Expected.of({n: v.long() if secure else v for n, v in sums.items()}, compares_norms=False)
+
+    def sums(client: ClientData) -> Tree:
+        found = probe.sums(model, client, client)
+        return map_tree(torch.Tensor.long, found) if secure else found
+
+    return Expected.of(sums, server.lab.federation.examples, compares_norms=False)
 
 
 def _named(server: Server, came: Sequence[Answer[A] | Failed], lost: dict[str, str]) -> dict[str, Answer[A]]:
@@ -86,15 +113,11 @@ def _named(server: Server, came: Sequence[Answer[A] | Failed], lost: dict[str, s
     return {server.sites[one.site].client: one for one in came if isinstance(one, Answer)}
 
 
-def _check_lost(what: str, found: Mapping[str, Any], lost: Mapping[str, str], fewest: int, asked: int) -> None:
-    if len(found) < fewest:
-        why = (
-            "; ".join(f"'{name}': {reason}" for name, reason in lost.items())
-            or "none may send them, or none has validation examples"
-        )
-        raise ClientError(
-            f"probe: {what} of {len(found)} of {asked} clients came ({why}); run it again without those lost"
-        )
+def _check_lost(what: str, came: int, lost: Mapping[str, str], *, fewest: int, asked: int) -> None:
+    if came < fewest:
+        why = "; ".join(f"'{name}': {reason}" for name, reason in lost.items())
+        why = why or "none may send them, or none has validation examples"
+        raise ClientError(f"probe: {what} of {came} of {asked} clients came ({why}); run it again without those lost")
 
 
 def _total(sums: Sequence[Tree]) -> Tree:

@@ -1,0 +1,57 @@
+"""Messages and settings as JSON, and back: what does not fit its class is refused in one line that names the field."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from headstart.core.errors import ClientError, HeadstartError
+
+T = TypeVar("T")
+
+
+def write(message: object) -> str:
+    """Return a message as JSON.
+
+    >>> from headstart.sites.messages import Refusal
+    >>> write(Refusal("no such file"))
+    '{"error":"no such file"}'
+    """
+    return TypeAdapter(type(message)).dump_json(message).decode()
+
+
+def read(kind: type[T], text: str, what: str, error: type[HeadstartError] = ClientError) -> T:
+    """Read a message, or settings, of one kind.
+
+    Args:
+        kind: its class.
+        text: JSON.
+        what: how an error calls it.
+        error: to raise.
+
+    Raises:
+        ClientError: a field is unknown, missing or of another type; the message names it.
+
+    >>> from headstart.sites.messages import Refusal
+    >>> read(Refusal, '{"error": 3}', "its answer")
+    Traceback (most recent call last):
+    headstart.core.errors.ClientError: its answer: field 'error' must be a valid string, received 3
+    """
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as found:
+        raise error(f"{what}: {_problem(found)}") from None
+
+
+def _problem(found: ValidationError) -> str:
+    """Name the first field that breaks a rule; an unknown one goes first, which may be a missing one misspelt."""
+    first = min(found.errors(), key=lambda item: item["type"] != "unexpected_keyword_argument")
+    field = f"field '{'.'.join(map(str, first['loc']))}'" if first["loc"] else "it"
+    if first["type"] == "missing":
+        return f"{field} is missing; run one version of Headstart on both sides"
+    if first["type"] == "unexpected_keyword_argument":
+        return f"{field} is unknown; run one version of Headstart on both sides"
+    rule = first["msg"].replace("Input should", "must").replace("String should", "must")
+    return f"{field} {rule[:1].lower()}{rule[1:]}, received {reprlib.repr(first['input'])}"

@@ -1,0 +1,153 @@
+"""An arm over sites gives the simulation's numbers, and survives what sites may send."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from headstart.adapt.gradient import LinearProbe
+from headstart.core.content import hash_tree
+from headstart.core.errors import SettingError
+from headstart.core.trees import Params, Tree
+from headstart.models.model import Model
+from headstart.models.weights import load
+from headstart.sites.arms import arm_lines, run_arm
+from headstart.sites.flower.keys import make_keys, read_public_key, signs_with
+from headstart.study.written.arms import Stage as Written
+from headstart.study.written.load import StudyFile, load_study
+from headstart.training.client_data import ClientData
+from sites.in_process import NAMES, InProcess, arm_of, losses, lost, opened, simulated, sites_of, spoils
+
+
+@pytest.mark.parametrize("name", ["fedavg", "ridge", "finetune", "local", "both"])
+def test_the_numbers_are_the_simulations(name: str, folder: Path, file: StudyFile, tmp_path: Path) -> None:
+    ask = InProcess(sites_of(folder, tmp_path / "sites"))
+    found = run_arm(opened(file, ask, tmp_path / "out"), arm_of(file, name))
+    right = simulated(file, name, tmp_path / "simulation")
+    assert found["excluded"] == []
+    assert losses(found) == pytest.approx(right, abs=1e-4)
+    assert (tmp_path / "sites" / "north" / "own.safetensors").is_file()
+
+
+Change = Callable[[str, Tree], tuple[str, Tree]]
+BAD: dict[str, tuple[Change, str]] = {
+    "not finite": (lambda said, tree: (said, {n: v * torch.nan for n, v in tree.items()}), "not finite"),
+    "wrong shape": (lambda said, tree: (said, {n: v[..., :1] for n, v in tree.items()}), "of shape"),
+    "wrong type": (lambda said, tree: (said, {n: v.double() for n, v in tree.items()}), "torch.float64"),
+    "other names": (lambda said, tree: (said, {f"x{n}": v for n, v in tree.items()}), "other tensors"),
+    "100 times": (lambda said, tree: (said, {n: v * 100 for n, v in tree.items()}), "times the cohort's median"),
+    "unknown field": (lambda said, tree: ('{"surprise": 1}', tree), "field 'surprise' is unknown"),
+    "no message": (lambda said, tree: ("{", tree), "its answer: it "),
+    "died": (lost, "did not answer"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), BAD.values(), ids=BAD.keys())
+def test_a_bad_update_is_named_and_the_round_goes_on(
+    change: Change, reason: str, folder: Path, file: StudyFile, tmp_path: Path
+) -> None:
+    ask = InProcess(sites_of(folder, tmp_path / "sites"), spoils("update", change))
+    found = run_arm(opened(file, ask, tmp_path / "out"), arm_of(file, "fedavg"))
+    assert [(one["client"], one["round"]) for one in found["excluded"]] == [("east", r) for r in range(3)]
+    assert all(reason in one["reason"] for one in found["excluded"])
+    assert set(found["clients"]) == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('{"accepted": true}', "field 'metrics' is missing"),
+        ('{"accepted": 1, "metrics": {}, "pooled": {}, "excluded": []}', "field 'accepted' must be a valid boolean"),
+        ('{"error": "it failed with OSError; its own log says more"}', "it failed with OSError"),
+    ],
+)
+def test_a_bad_evaluation_is_named_and_the_others_stand(
+    said: str, reason: str, folder: Path, file: StudyFile, tmp_path: Path
+) -> None:
+    ask = InProcess(sites_of(folder, tmp_path / "sites"), spoils("adapt", lambda _, tree: (said, tree)))
+    found = run_arm(opened(file, ask, tmp_path / "out"), arm_of(file, "local"))
+    assert [(one["client"], reason in one["reason"]) for one in found["excluded"]] == [("east", True)]
+    assert set(found["clients"]) == set(NAMES) - {"east"}
+    assert any(line.startswith("  left out: east, round 0: ") for line in arm_lines(found, "balanced_accuracy"))
+
+
+def test_a_server_that_was_killed_goes_on(folder: Path, file: StudyFile, tmp_path: Path) -> None:
+    whole = run_arm(opened(file, InProcess(sites_of(folder, tmp_path / "a")), tmp_path / "one"), arm_of(file, "fedavg"))
+
+    class Killed(Exception):
+        pass
+
+    def kill(request: Any, said: Any, tree: Any) -> Any:
+        if request.kind == "update" and json.loads(request.text)["round"] == 2 and request.site == 2:
+            raise Killed
+        return said, tree
+
+    ask = InProcess(sites_of(folder, tmp_path / "b"), kill)
+    with pytest.raises(Killed):
+        run_arm(opened(file, ask, tmp_path / "two"), arm_of(file, "fedavg"))
+    again = InProcess(ask.sites)
+    found = run_arm(opened(file, again, tmp_path / "two"), arm_of(file, "fedavg"))
+    assert {number for _, kind, number in again.asked if kind == "update"} == {2}
+    assert json.dumps(found) == json.dumps(whole)
+
+
+@pytest.mark.parametrize(("keys", "fits"), [("own", True), ("others", False)])
+def test_a_site_takes_signed_models_alone(keys: str, fits: bool, folder: Path, file: StudyFile, tmp_path: Path) -> None:
+    for name in ("own", "others"):
+        make_keys(tmp_path / name, ["127.0.0.1"], NAMES)
+    ask = InProcess(sites_of(folder, tmp_path / "s", signer=read_public_key(tmp_path / "own" / "signer.pub")))
+    sign = signs_with(tmp_path / keys / "signer.pem")
+    found = run_arm(opened(file, ask, tmp_path / "out", sign=sign), arm_of(file, "finetune"))
+    assert (set(found["clients"]) == set(NAMES)) == fits
+    assert ("not signed by the key" in str(found["excluded"])) != fits
+
+
+def test_a_pooled_arm_is_refused(folder: Path, file: StudyFile, tmp_path: Path) -> None:
+    arm = replace(arm_of(file, "local"), federate=(Written("pooled"),))
+    with pytest.raises(SettingError, match="'pooled' needs all examples in one place, which no real federation has"):
+        run_arm(opened(file, InProcess(sites_of(folder, tmp_path / "s")), tmp_path / "out"), arm)
+
+
+def test_a_site_adapts_once(folder: Path, file: StudyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, adapt = [], LinearProbe.__call__
+
+    def counted(self: LinearProbe, model: Model, params: Params, data: ClientData) -> Params:
+        calls.append(data)
+        return adapt(self, model, params, data)
+
+    monkeypatch.setattr(LinearProbe, "__call__", counted)
+    found = run_arm(
+        opened(file, InProcess(sites_of(folder, tmp_path / "sites")), tmp_path / "out"), arm_of(file, "finetune")
+    )
+    assert len(calls) == len(found["clients"]) == len(NAMES)
+
+
+@pytest.mark.parametrize(("arm", "differs"), [("local", True), ("fedavg", False)])
+def test_a_site_keeps_what_it_predicts_with(
+    arm: str, differs: bool, folder: Path, file: StudyFile, tmp_path: Path
+) -> None:
+    run_arm(opened(file, InProcess(sites_of(folder, tmp_path / "sites")), tmp_path / "out"), arm_of(file, arm))
+    own = {hash_tree(load(tmp_path / "sites" / name / "own.safetensors")[0]) for name in NAMES}
+    assert len(own) == (len(NAMES) if differs else 1)
+    received = max((tmp_path / "sites" / "north").glob("model-*"), key=lambda path: path.stat().st_mtime_ns)
+    assert (hash_tree(load(received)[0]) in own) != differs
+
+
+@pytest.mark.parametrize(
+    "then", ["", ', { method = "fedavg", rounds = 2, local_epochs = 1, trainable = "all" }', ', "ridge"']
+)
+def test_private_trees_stay_at_their_sites(then: str, folder: Path, tmp_path: Path) -> None:
+    """Also where a stage follows, which begins with the weights of a client that is no one in particular."""
+    text = (folder / "study.toml").read_text().replace('"small-cnn"', '"mlp"')
+    text = text[: text.index("[arms.fedavg]")].replace('baseline = "local"', 'baseline = "private"')
+    first = '{ method = "fedsa_lora", rounds = 3, local_epochs = 2, client_lr = 0.05 }'
+    (tmp_path / "study.toml").write_text(f'{text}[arms.private]\nstart = "random"\nfederate = [{first}{then}]\n')
+    file = load_study(tmp_path / "study.toml")
+    ask = InProcess(sites_of(folder, tmp_path / "sites"))
+    found = run_arm(opened(file, ask, tmp_path / "out"), arm_of(file, "private"))
+    assert losses(found) == pytest.approx(simulated(file, "private", tmp_path / "simulation"), abs=1e-4)
+    assert list((tmp_path / "sites" / "north").glob("private-*.safetensors"))
