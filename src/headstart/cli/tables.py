@@ -27,12 +27,12 @@ def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, *,
     title = f"{name}: {verdict.metric.replace('_', ' ')}, mean over clients"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("arm", no_wrap=True)
-    for column in COLUMNS if wide else NARROW:
+    for column in _COLUMNS if wide else _NARROW:
         table.add_column(column, justify="right", no_wrap=True)
     shown = {arm: score for arm, score in verdict.arms.items() if score.mean is not None}
     for arm, score in sorted(shown.items(), key=lambda item: -(item[1].mean or 0)):
         cells = _cells(score, verdict.probability_best.get(arm), costs.get(arm))
-        row = (cells[column] for column in (COLUMNS if wide else NARROW))
+        row = (cells[column] for column in (_COLUMNS if wide else _NARROW))
         table.add_row(_label(arm, score, verdict), *row, style=_style(arm, score, verdict))
     return table
 
@@ -52,8 +52,8 @@ def prediction_line(verdict: Verdict) -> str:
     return f"The diagnosis predicted {verdict.predicted} before any training, {words[prediction_held(verdict)]}."
 
 
-COLUMNS = ("mean", "interval", "worst", "unseen", "effect", "best", "upload", "total")
-NARROW = ("mean", "worst", "unseen", "effect", "best", "upload")
+_COLUMNS = ("mean", "interval", "worst", "unseen", "effect", "best", "upload", "total")
+_NARROW = ("mean", "worst", "unseen", "effect", "best", "upload")
 LEGEND = (
     "worst: edge of the worst tenth of the clients; unseen: held-out clients; effect: over the baseline; "
     "best: probability of being the best; upload: per client, all rounds"
@@ -94,12 +94,12 @@ def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch]) -> 
     seeds, trials = len(settings.seeds), settings.tuning.trials
     tree = Tree(
         f"[bold]{settings.name}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "
-        f"about {show_seconds(seconds)} to go; {show_bytes(sent)} would cross the network per seed"
+        f"about {_show_seconds(seconds)} to go; {show_bytes(sent)} would cross the network per seed"
     )
     grown: dict[tuple[str, ...], Tree] = {(): tree}
     for branch in branches:
         parent = grown[branch.path[:-1]]
-        state = "[green]finished[/]" if branch.seconds == 0 else f"about {show_seconds(branch.seconds)}"
+        state = "[green]finished[/]" if branch.seconds == 0 else f"about {_show_seconds(branch.seconds)}"
         state += f" ({branch.way})" if branch.way else ""
         arms = f"  [dim]{', '.join(branch.arms)}[/]" if branch.arms else ""
         grown[branch.path] = parent.add(f"{escape(branch.path[-1])}  {state}{arms}")
@@ -108,10 +108,10 @@ def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch]) -> 
     return tree
 
 
-def show_seconds(seconds: float) -> str:
+def _show_seconds(seconds: float) -> str:
     """Say a duration.
 
-    >>> show_seconds(42.3), show_seconds(1000)
+    >>> _show_seconds(42.3), _show_seconds(1000)
     ('42 s', '17 min')
     """
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
