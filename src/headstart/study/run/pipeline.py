@@ -163,13 +163,13 @@ class Pipeline:
             before.network,
             Received(model, params, method, federated),
             before.sends_weights,
-            (*before.curve, *found.facts["curve"]),
-            Traffic(
+            curve=(*before.curve, *found.facts["curve"]),
+            traffic=Traffic(
                 before.traffic.download + federated.traffic.download,
                 before.traffic.upload + federated.traffic.upload,
             ),
-            (*before.excluded, *federated.excluded),
-            (*before.keys, key),
+            excluded=(*before.excluded, *federated.excluded),
+            keys=(*before.keys, key),
         )
 
     def _run_federate(self, key: str, stage: Stage, method: Any, model: Any, params: Params, bytes_before: int) -> Node:
