@@ -26,7 +26,7 @@ def test_costs_are_measured_once_and_read_back(study: Study, tmp_path: Path, mon
     study.costs.write(tmp_path / "costs.json")
     again = Costs(study.lab)
     again.read(tmp_path / "costs.json")
-    monkeypatch.setattr(Costs, "_measure", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr("headstart.study.plan.arm_costs", lambda *_, **__: pytest.fail("measured again"))
     assert gated(study.slate, again, ()).costs == slate.costs
     assert list(slate.costs) == [arm.name for arm in slate.arms] == [*ARMS, "pooled", "local"]
 
