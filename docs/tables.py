@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel
-
 from headstart.core.registry import Entry, Setting, UpTo
 from headstart.data import CentralSettings, DataSettings, PartitionSettings, SplitSettings
 from headstart.study.written import schema
@@ -144,11 +142,6 @@ def attributes(cls: type) -> dict[str, str]:
 
 def fields(cls: type) -> Iterator[tuple[str, Any, Any]]:
     """Yield name, type and default of each setting."""
-    if issubclass(cls, BaseModel):
-        for name, info in cls.model_fields.items():
-            kind = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
-            yield name, kind, dataclasses.MISSING if info.is_required() else info.default
-        return
     hints = get_type_hints(cls, include_extras=True)
     for f in dataclasses.fields(cls):
         default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
@@ -190,7 +183,7 @@ def default_words(default: Any) -> str:
     """Say a default as a study file would."""
     if default is dataclasses.MISSING:
         return "required"
-    if default is None or isinstance(default, BaseModel | Mapping) or dataclasses.is_dataclass(default):
+    if default is None or isinstance(default, Mapping) or dataclasses.is_dataclass(default):
         return "none"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

@@ -31,14 +31,14 @@ def run_file(
 ) -> None:
     """Run a study file."""
     file = load_study(path)
-    run(file, out or default_out(file), arms=arms, seeds=seeds, tensorboard=tensorboard)
+    run(file, out or _default_out(file), arms=arms, seeds=seeds, tensorboard=tensorboard)
 
 
 def run_demo(out: Path | None) -> None:
     """Run the embedded study."""
     with resources.as_file(resources.files("headstart.study") / "demo.toml") as path:
         file = load_study(path)
-    run(file, out or default_out(file))
+    run(file, out or _default_out(file))
 
 
 def run(
@@ -59,7 +59,7 @@ def run(
         check_installed()
     with Bar(console) as bar:
         study = Study.open(file, cache=cache_folder(), progress=bar)
-        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=write_page)
+        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=_write_page)
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
     console.print(verdict_table(outcome.verdict, outcome.slate.costs, file.settings.name, wide=console.width >= 100))
@@ -77,7 +77,7 @@ def show_plan(path: Path, out: Path | None) -> None:
     from headstart.study.study import Study
 
     file = load_study(path)
-    out = out or default_out(file)
+    out = out or _default_out(file)
     with Bar(console) as bar:
         study = Study.open(file, cache=cache_folder(), progress=bar)
         slate = study.plan(out)
@@ -93,7 +93,7 @@ def show_diagnosis(path: Path, out: Path | None) -> None:
 
     file = load_study(path)
     with Bar(console) as bar:
-        found = Study.open(file, cache=cache_folder(), progress=bar).diagnose(out or default_out(file), bar)
+        found = Study.open(file, cache=cache_folder(), progress=bar).diagnose(out or _default_out(file), bar)
     for line in diagnosis_lines(found):
         console.print(line)
 
@@ -114,14 +114,14 @@ def write_formats(run_folder: Path, name: str) -> None:
         console.print(str(path))
 
 
-def write_page(out: Path) -> Path:
+def _write_page(out: Path) -> Path:
     """Write the report page."""
     from headstart.report import write_report
 
     return write_report(out)[0]
 
 
-def default_out(file: StudyFile) -> Path:
+def _default_out(file: StudyFile) -> Path:
     """Return the run folder of a study that names none."""
     return Path("runs") / file.settings.name
 

@@ -16,7 +16,7 @@ from headstart.cli import federate
 from headstart.core.errors import ClientError, HeadstartError
 from headstart.core.version import __version__
 
-INTERRUPTED = 130
+_INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 
 app = typer.Typer(
@@ -27,14 +27,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-StudyFileArgument = Annotated[Path, typer.Argument(help="Study file (TOML).", show_default=False)]
-OutOption = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME when not given.", show_default=False)]
-ArmOption = Annotated[list[str] | None, typer.Option("--arm", help="Run only this arm; may be repeated.")]
-SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")]
-BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
+_StudyFileArgument = Annotated[Path, typer.Argument(help="Study file (TOML).", show_default=False)]
+_OutOption = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME when not given.", show_default=False)]
+_ArmOption = Annotated[list[str] | None, typer.Option("--arm", help="Run only this arm; may be repeated.")]
+_SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")]
+_BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
 
 
-def show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     """Print the version and stop, if wanted."""
     if wanted:
         typer.echo(f"headstart {__version__}")
@@ -44,7 +44,7 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", callback=show_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Should clients fine-tune a pre-trained model instead of running federated averaging?"""
@@ -52,11 +52,11 @@ def options(
 
 @app.command()
 def study(
-    file: StudyFileArgument,
-    out: OutOption = None,
-    arm: ArmOption = None,
-    seed: SeedOption = None,
-    tensorboard: BoardOption = None,
+    file: _StudyFileArgument,
+    out: _OutOption = None,
+    arm: _ArmOption = None,
+    seed: _SeedOption = None,
+    tensorboard: _BoardOption = None,
 ) -> None:
     """Run a study to its verdict and report; finished work is kept and never done twice."""
     from headstart.cli.jobs import run_file
@@ -65,7 +65,7 @@ def study(
 
 
 @app.command()
-def plan(file: StudyFileArgument, out: OutOption = None) -> None:
+def plan(file: _StudyFileArgument, out: _OutOption = None) -> None:
     """Show what a study would do: the tree of work, what is cached, time and bytes. Runs nothing."""
     from headstart.cli.jobs import show_plan
 
@@ -73,7 +73,7 @@ def plan(file: StudyFileArgument, out: OutOption = None) -> None:
 
 
 @app.command()
-def diagnose(file: StudyFileArgument, out: OutOption = None) -> None:
+def diagnose(file: _StudyFileArgument, out: _OutOption = None) -> None:
     """Look at the data before any training: skews, shifts, the ceiling, and a predicted winner."""
     from headstart.cli.jobs import show_diagnosis
 
@@ -81,7 +81,7 @@ def diagnose(file: StudyFileArgument, out: OutOption = None) -> None:
 
 
 @app.command()
-def demo(out: OutOption = None) -> None:
+def demo(out: _OutOption = None) -> None:
     """Answer the question on real handwritten digits; needs no download."""
     from headstart.cli.jobs import run_demo
 
@@ -144,11 +144,11 @@ def main(arguments: list[str] | None = None) -> None:
         errors.print(f"[bold red]error:[/] {escape(str(error))}")
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        code = _INTERRUPTED
     except Exception as error:
         _reraise_unless_usage(error)
     # The command-line library returns an exit code, that of an interrupt too.
-    if code == INTERRUPTED:
+    if code == _INTERRUPTED:
         errors.print("interrupted; finished work is kept: run the same command to go on")
     if code:
         sys.exit(code)

@@ -28,12 +28,12 @@ def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, *,
     title = f"{name}: {verdict.metric.replace('_', ' ')}, mean over clients"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("arm", no_wrap=True)
-    for column in COLUMNS if wide else NARROW:
+    for column in _COLUMNS if wide else _NARROW:
         table.add_column(column, justify="right", no_wrap=True)
     shown = {arm: score for arm, score in verdict.arms.items() if score.mean is not None}
     for arm, score in sorted(shown.items(), key=lambda item: -(item[1].mean or 0)):
         cells = _cells(score, verdict.probability_best.get(arm), costs.get(arm))
-        row = (cells[column] for column in (COLUMNS if wide else NARROW))
+        row = (cells[column] for column in (_COLUMNS if wide else _NARROW))
         table.add_row(_label(arm, score, verdict), *row, style=_style(arm, score, verdict))
     return table
 
@@ -53,8 +53,8 @@ def prediction_line(verdict: Verdict) -> str:
     return f"The diagnosis predicted {verdict.predicted} before any training, {words[prediction_held(verdict)]}."
 
 
-COLUMNS = ("mean", "interval", "worst", "unseen", "effect", "best", "upload", "total")
-NARROW = ("mean", "worst", "unseen", "effect", "best", "upload")
+_COLUMNS = ("mean", "interval", "worst", "unseen", "effect", "best", "upload", "total")
+_NARROW = ("mean", "worst", "unseen", "effect", "best", "upload")
 LEGEND = (
     "worst: edge of the worst tenth of the clients; unseen: held-out clients; effect: over the baseline; "
     "best: probability of being the best; upload: per client, all rounds"

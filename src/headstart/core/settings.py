@@ -21,7 +21,7 @@ from headstart.core.errors import SettingError, nearest
 
 T = TypeVar("T")
 
-Location = tuple[str | int, ...]
+_Location = tuple[str | int, ...]
 """Keys and positions that lead to a value."""
 
 
@@ -156,7 +156,7 @@ def _explain(errors: Sequence[ErrorDetails], root: Any, data: object, prefix: st
         yield f"{one.path}: {one.rule}, {one.received}; {one.way_out}"
 
 
-def _join(prefix: str, location: Location) -> str:
+def _join(prefix: str, location: _Location) -> str:
     """Write a path as the study file's reader would.
 
     >>> _join("arms.a", ("federate", 1, "rounds"))
@@ -206,7 +206,7 @@ def _default_words(default: object) -> str:
     return f"; the default is {default!r}" if isinstance(default, str | int | float) else ""
 
 
-def _real_location(location: Location, data: object) -> Location:
+def _real_location(location: _Location, data: object) -> _Location:
     """Leave out the parts that pydantic adds for the members of a union."""
     real: list[str | int] = []
     for index, part in enumerate(location):
@@ -221,7 +221,7 @@ def _real_location(location: Location, data: object) -> Location:
     return tuple(real)
 
 
-def _default(root: Any, location: Location) -> object:
+def _default(root: Any, location: _Location) -> object:
     """Return the default of the setting at a location, if its table has one."""
     for member in _tables(_inside(root, location[:-1])):
         if location and location[-1] in _fields(member):
@@ -229,7 +229,7 @@ def _default(root: Any, location: Location) -> object:
     return MISSING
 
 
-def _inside(kind: Any, location: Location) -> Any:
+def _inside(kind: Any, location: _Location) -> Any:
     """Return the annotated type at a location, or None."""
     for part in location:
         kind = next((found for member in _members(kind) if (found := _step(member, part)) is not None), None)

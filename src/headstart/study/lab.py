@@ -28,7 +28,7 @@ from headstart.models.spec import ModelSpec
 from headstart.start.protocol import Central
 from headstart.study.run.nodes import NodeStore
 
-POOL_VALIDATION = 0.15
+_POOL_VALIDATION = 0.15
 """Share of the central pool that decides when pre-training stops."""
 
 
@@ -134,7 +134,7 @@ def split_pool(central: Examples, seed: int) -> tuple[Array, Array]:
     if len(rows) < 2:
         return rows, rows[:0]
     counts = np.bincount(central.labels[rows])
-    held_back = max(int(len(rows) * POOL_VALIDATION), 1)
+    held_back = max(int(len(rows) * _POOL_VALIDATION), 1)
     stratify = central.labels[rows] if counts[counts > 0].min() > 1 and held_back >= (counts > 0).sum() else None
     random_state = derive(seed, "pool") % 2**32
     train, val = train_test_split(rows, test_size=held_back, random_state=random_state, stratify=stratify)

@@ -8,6 +8,7 @@ import pytest
 
 from headstart import Arm, Study, from_arrays
 from headstart.core.files import read_json_lines
+from headstart.core.progress import Silent
 from headstart.study.run.pruning import FEWEST_CLIENTS, Pruned, Pruner
 
 
@@ -51,13 +52,10 @@ def _tuning(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_study_ends_bad_trials_early_and_a_second_run_ends_the_same(tmp_path: Path) -> None:
-    class Told:
+    class Told(Silent):
         def __init__(self) -> None:
             self.lines: list[str] = []
 
-        def plan(self, total: int) -> None: ...
-        def tell(self, text: str) -> None: ...
-        def count(self, what: str, done: int, total: int) -> None: ...
         def finish(self, text: str) -> None:
             self.lines.append(text)
 

@@ -33,12 +33,12 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-def test_trial_0_is_the_arm_as_written() -> None:
-    for arm in (AVERAGE, TUNED):
-        trials = trial_arms(arm, 5, 0)
-        assert len(trials) == 5
-        assert trials[0] == arm
-        assert len({json.dumps(trial.as_json()) for trial in trials}) == 5
+@pytest.mark.parametrize("arm", [AVERAGE, TUNED])
+def test_trial_0_is_the_arm_as_written(arm: Arm) -> None:
+    trials = trial_arms(arm, 5, 0)
+    assert len(trials) == 5
+    assert trials[0] == arm
+    assert len({json.dumps(trial.as_json()) for trial in trials}) == 5
 
 
 def test_one_trial_or_nothing_to_tune_is_the_arm_alone() -> None:
@@ -48,10 +48,10 @@ def test_one_trial_or_nothing_to_tune_is_the_arm_alone() -> None:
 
 
 def test_what_is_no_hyper_parameter_of_training_stays() -> None:
-    for trial in trial_arms(TUNED, 8, 0):
-        assert trial.start == TUNED.start
-        assert trial.federate[0].settings["rounds"] == 3
-        assert (trial.federate[0].method, trial.adapt.method) == ("fedavg", "full_finetune")
+    trials = trial_arms(TUNED, 8, 0)
+    assert [trial.start for trial in trials] == [TUNED.start] * 8
+    assert {trial.federate[0].settings["rounds"] for trial in trials} == {3}
+    assert {(trial.federate[0].method, trial.adapt.method) for trial in trials} == {("fedavg", "full_finetune")}
 
 
 def test_values_lie_around_the_written_ones() -> None:
@@ -86,8 +86,9 @@ def test_draws_cover_the_range_evenly() -> None:
 
 
 def test_every_tunable_arm_gets_the_same_number(tuned: Path) -> None:
-    for line in read_records(tuned):
-        assert [trial["trial"] for trial in line["tuning"]] == ([] if line["arm"] == "zero-shot" else [0, 1, 2, 3])
+    lines = read_records(tuned)
+    tried = [[trial["trial"] for trial in line["tuning"]] for line in lines]
+    assert tried == [[] if line["arm"] == "zero-shot" else [0, 1, 2, 3] for line in lines]
 
 
 def test_the_best_on_validation_is_run_and_a_tie_goes_to_the_earlier(tuned: Path, tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from headstart.adapt import Keep, LpFt
@@ -10,6 +8,7 @@ from headstart.federate import FedAvg
 from headstart.study.written.arms import (
     METHODS,
     Arm,
+    Kind,
     Stage,
     check_training,
     parse_arm,
@@ -41,10 +40,9 @@ def test_settings_reach_the_method() -> None:
     assert isinstance(Stage("adapt", "keep").build(), Keep)
 
 
-@pytest.mark.parametrize("kind", METHODS)
-def test_every_method_is_built_by_its_name_alone(kind: Any) -> None:
-    for name, entry in METHODS[kind].items():
-        assert isinstance(Stage(kind, name).build(), entry.factory)
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, table in METHODS.items() for name in table])
+def test_every_method_is_built_by_its_name_alone(kind: Kind, name: str) -> None:
+    assert isinstance(Stage(kind, name).build(), METHODS[kind][name].factory)
 
 
 def test_as_json_is_read_back() -> None:

@@ -373,14 +373,8 @@ def in_python(text: str) -> dict[str, Any] | None:
     plain = {"source": "digits", "partition": {"method": "iid"}}
     arms, model, decision = (table.pop(name, {}) for name in ("arms", "model", "decision"))
     said = {**table.pop("tuning", {}), **model, **decision}
-    if (
-        table.pop("data", None) != plain
-        or "name" not in table
-        or not {*table, *said} <= PARAMETERS
-        or not all(map(_is_arm, arms.values()))
-    ):
-        return None
-    return {**table, **said, "arms": arms}
+    known = table.pop("data", None) == plain and "name" in table and {*table, *said} <= PARAMETERS
+    return {**table, **said, "arms": arms} if known and all(map(_is_arm, arms.values())) else None
 
 
 def _is_arm(table: object) -> bool:

@@ -75,7 +75,12 @@ def test_study_hash_does_not_change_with_the_rest(change: dict[str, Any]) -> Non
     assert study_hash(settings(**change)) == study_hash(settings())
 
 
-def test_decision_hash_is_of_the_decision_alone() -> None:
+def test_decision_hash_does_not_change_with_the_rest() -> None:
     assert decision_hash(settings(seeds=[3], name="other")) == decision_hash(settings())
-    for change in ({"min_effect": 0.02}, {"metric": "macro_f1"}, {"confidence": 0.9}, {"baseline": "local"}):
-        assert decision_hash(settings(decision=change)) != decision_hash(settings())
+
+
+@pytest.mark.parametrize(
+    "change", [{"min_effect": 0.02}, {"metric": "macro_f1"}, {"confidence": 0.9}, {"baseline": "local"}]
+)
+def test_decision_hash_changes_with_the_decision(change: dict[str, Any]) -> None:
+    assert decision_hash(settings(decision=change)) != decision_hash(settings())

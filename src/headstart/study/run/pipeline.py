@@ -8,20 +8,18 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from headstart.core.content import hash_json
 from headstart.core.progress import Silent, Tell
 from headstart.core.trees import Params
 from headstart.core.version import __version__
 from headstart.data.federation import Federation, pooled_client
-from headstart.engine.adaptation import adapt_and_predict, is_better, predict_received
+from headstart.engine.adaptation import adapt_and_predict, is_better
 from headstart.engine.received import Exclusion, Federated, Received, Traffic
 from headstart.engine.rounds import run_rounds
-from headstart.evidence.metrics import client_metrics
 from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.study.lab import Lab
+from headstart.study.run.curve import Curve, CurvePoint, is_curve_point
 from headstart.study.run.facts import evaluation_facts, pack, unpack
 from headstart.study.run.nodes import Node, NodeStore
 from headstart.study.run.pruning import Pruned, Watch, sees_clients
@@ -130,33 +128,20 @@ class Pipeline:
 
     def start(self, stage: Stage) -> Trunk:
         """Return the first weights."""
-        key = self.start_key(stage)
-        method = stage.build()
+        key, method = self.start_key(stage), stage.build()
         # Random weights are drawn faster than they are read: they need no place in the user's cache.
         studies = self.lab.starts if method.is_trained else None
-        found = self.store.get(key) or self._start_of_another_study(key, studies)
+        found = self.store.get(key) or _from_another_study(key, self.store, studies)
         if found is None:
             self.tell(f"start {stage.method}")
-            found = self._run_start(key, stage, method, studies)
+            found = self._run_start(key, stage, studies)
         network = self.lab.skeleton(from_scratch=method.from_scratch)
         model, params = cut_at(network, found.tree or {}, "all")
         return Trunk(key, network, Received(model, params), method.is_trained, keys=(key,))
 
-    def _start_of_another_study(self, key: str, studies: NodeStore | None) -> Node | None:
-        """Return the same start from the user's cache, if any study has trained it."""
-        found = studies.get(key) if studies else None
-        return found and self.store.put(key, found.facts, found.tree)
-
-    def _run_start(self, key: str, stage: Stage, method: Any, studies: NodeStore | None) -> Node:
-        begin, seed = time.monotonic(), self.start_seed(stage)
-
-        def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
-            return self.lab.build(seed, from_scratch=from_scratch, num_classes=num_classes)
-
-        def tell(text: str) -> None:
-            self.tell(f"start {stage.method}, {text}")
-
-        _, weights = method(build, self.lab.federation.num_classes, self.lab.pool(seed), seed, tell)
+    def _run_start(self, key: str, stage: Stage, studies: NodeStore | None) -> Node:
+        begin = time.monotonic()
+        weights = _first_weights(self.lab, stage, self.start_seed(stage), self.tell)
         facts = {"kind": "start", "seconds": time.monotonic() - begin}
         if studies:
             studies.put(key, facts, weights)
@@ -178,24 +163,23 @@ class Pipeline:
             before.network,
             Received(model, params, method, federated),
             before.sends_weights,
-            (*before.curve, *found.facts["curve"]),
-            Traffic(
+            curve=(*before.curve, *found.facts["curve"]),
+            traffic=Traffic(
                 before.traffic.download + federated.traffic.download,
                 before.traffic.upload + federated.traffic.upload,
             ),
-            (*before.excluded, *federated.excluded),
-            (*before.keys, key),
+            excluded=(*before.excluded, *federated.excluded),
+            keys=(*before.keys, key),
         )
 
     def _run_federate(self, key: str, stage: Stage, method: Any, model: Any, params: Params, bytes_before: int) -> Node:
-        begin, curve = time.monotonic(), []
+        begin, points = time.monotonic(), list[CurvePoint]()
+        curve = Curve(self.federation.seen_clients, self.lab.activations, stage.method, bytes_before)
 
         def on_round(now: Federated) -> None:
-            done = now.rounds
-            self.tell(f"federate {stage.method}, round {done} of {method.schedule.rounds}")
-            if self._is_curve_point(done, method.schedule.rounds):
-                point = self._validate(Received(model, params, method, now))
-                curve.append({"round": done, "stage": stage.method, **point, "bytes": bytes_before + now.traffic.total})
+            self.tell(f"federate {stage.method}, round {now.rounds} of {method.schedule.rounds}")
+            if is_curve_point(now.rounds, method.schedule.rounds, self.eval_every):
+                points.append(curve.point(Received(model, params, method, now), now))
 
         federated = run_rounds(
             method,
@@ -211,28 +195,7 @@ class Pipeline:
         # No round follows that would need what the server keeps to itself.
         facts, tree = pack(replace(federated, state={}))
         seconds = time.monotonic() - begin
-        return self.store.put(key, {"kind": "federate", **facts, "curve": curve, "seconds": seconds}, tree)
-
-    def _is_curve_point(self, done: int, rounds: int) -> bool:
-        return done % (self.eval_every or max(1, rounds // 10)) == 0 or done == rounds
-
-    def _validate(self, shared: Received) -> dict[str, float | None]:
-        """Evaluate what clients would receive now on the seen clients' validation data."""
-        clients = self.federation.seen_clients
-        rows = [client.val for client in clients]
-        together = np.concatenate(rows)
-        if not len(together):
-            return {"val_loss": None, "val_accuracy": None}
-        found = np.concatenate(
-            predict_received(shared, clients, self.lab.activations, {"val": rows}).probabilities["val"]
-        )
-        labels = self.lab.activations.examples.labels[together]
-        owner = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
-        each = client_metrics(labels, found, owner, len(rows))
-        return {
-            "val_loss": float(np.nanmean(each["log_loss"])),
-            "val_accuracy": float(np.nanmean(each["accuracy"])),
-        }
+        return self.store.put(key, {"kind": "federate", **facts, "curve": points, "seconds": seconds}, tree)
 
     def leaf_key(self, trunk_key: str, stage: Stage, views: Sequence[str]) -> str:
         """Name the result of an adaptation by content."""
@@ -300,6 +263,26 @@ def pipeline_of(settings: StudySettings, lab: Lab, store: NodeStore, seed: int, 
         eval_every=settings.evaluation.eval_every,
         tell=tell,
     )
+
+
+def _first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
+    """Run a start."""
+
+    def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
+        return lab.build(seed, from_scratch=from_scratch, num_classes=num_classes)
+
+    def told(text: str) -> None:
+        tell(f"start {stage.method}, {text}")
+
+    weights: Params
+    _, weights = stage.build()(build, lab.federation.num_classes, lab.pool(seed), seed, told)
+    return weights
+
+
+def _from_another_study(key: str, store: NodeStore, studies: NodeStore | None) -> Node | None:
+    """Return a start from the user's cache, if any study has trained it."""
+    found = studies.get(key) if studies else None
+    return found and store.put(key, found.facts, found.tree)
 
 
 def _whole(found: Node) -> Node:

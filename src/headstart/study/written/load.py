@@ -22,7 +22,7 @@ from headstart.study.written.arms import Arm, check_training, parse_arm, with_de
 from headstart.study.written.schema import StudySettings
 from headstart.study.written.slate import STANDARD, check_starts
 
-DATA_VARIABLE = "HEADSTART_DATA"
+_DATA_VARIABLE = "HEADSTART_DATA"
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _EMBEDDED = ("digits", "glyphs")
 
@@ -186,9 +186,9 @@ def _expand(setting: str, value: str) -> str:
 
 
 def _help(variable: str) -> str:
-    if variable != DATA_VARIABLE:
+    if variable != _DATA_VARIABLE:
         return f"set it first: export {variable}=…"
     return (
         "the presets need the project's data sets: docs/data.md says where to get them; then set the "
-        f"variable to their folder: export {DATA_VARIABLE}=/path/to/data"
+        f"variable to their folder: export {_DATA_VARIABLE}=/path/to/data"
     )
