@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.core.arrays import Array
 from headstart.core.seeds import numpy_generator
 from works import Work
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)
