@@ -51,3 +51,23 @@ def test_help_needs_no_extra() -> None:
     done = _run(("flwr", "cryptography", "dp_accounting", "torch"), ["federate", "run", "--help"])
     assert done.returncode == 0, done.stderr
     assert "--enough" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (
+            ["--arm", "fedavgg"],
+            "error: --arm: must be 'probe' or an arm of the study file, received 'fedavgg'",
+        ),
+        (
+            ["--arm", "ridge", "--local", "5"],
+            "error: --local: must be from 1 to the study's 4 seen clients, received 5",
+        ),
+    ],
+)
+def test_what_cannot_run_is_one_line(words: list[str], error: str, folder: Path, tmp_path: Path) -> None:
+    done = _run((), ["federate", "run", str(folder / "study.toml"), "--out", str(tmp_path / "out"), *words])
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(error)
