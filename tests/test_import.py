@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,12 @@ def test_import_headstart_is_quick() -> None:
     """Under 0.3 s of processor time, beyond the interpreter's own start; the best of three."""
     code = "import time; begin = time.process_time(); import headstart; print(time.process_time() - begin)"
     assert min(float(python(code).stdout) for _ in range(3)) < 0.3
+
+
+def test_what_tests_start_has_as_many_threads_as_the_environment_says() -> None:
+    """One, where nobody asked for more: `conftest.py` says so before anything imports PyTorch."""
+    found = python("import torch; print(torch.get_num_threads())").stdout.strip()
+    assert found == os.environ["OMP_NUM_THREADS"]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["study", "--help"], ["report", "--help"]])
