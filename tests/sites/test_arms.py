@@ -107,7 +107,7 @@ def test_a_site_takes_signed_models_alone(keys: str, fits: bool, folder: Path, f
 
 
 def test_a_pooled_arm_is_refused(folder: Path, file: StudyFile, tmp_path: Path) -> None:
-    arm = replace(arm_of(file, "local"), federate=(Written("pooled"),))
+    arm = replace(arm_of(file, "local"), federate=(Written("federate", "pooled"),))
     with pytest.raises(SettingError, match="'pooled' needs all examples in one place, which no real federation has"):
         run_arm(opened(file, InProcess(sites_of(folder, tmp_path / "s")), tmp_path / "out"), arm)
 

@@ -195,7 +195,7 @@ def test_a_refusal_is_the_sites_failure_with_its_own_words() -> None:
     [
         (Method("fedavgg", {}), "federate: unknown method 'fedavgg'; did you mean 'fedavg'?"),
         (Method("fedavg", {"round": 3}), "round: unknown setting; did you mean 'rounds'?"),
-        (Method("fedavg", {"rounds": "3"}), "rounds: input should be a valid integer, received '3'"),
+        (Method("fedavg", {"rounds": "3"}), "rounds: must be a whole number, received '3'"),
     ],
 )
 def test_a_method_is_built_from_what_fits_alone(method: Method, error: str) -> None:
