@@ -12,10 +12,12 @@ from rich.tree import Tree
 
 from headstart.core.units import duration
 from headstart.costs.units import show_bytes
+from headstart.data.account_words import in_words
 from headstart.evidence.verdict import prediction_held
 
 if TYPE_CHECKING:
     from headstart.costs.arm import ArmCosts
+    from headstart.data.federation import Federation
     from headstart.diagnosis import Diagnosis
     from headstart.evidence.verdict import ArmScore, Verdict
     from headstart.study.estimate import Branch
@@ -107,6 +109,26 @@ def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch]) -> 
     for name, reason in slate.ruled_out.items():
         tree.add(f"[dim]{name}: ruled out: {escape(reason)}[/]")
     return tree
+
+
+def data_block(federation: Federation) -> Table:
+    """Return what was read and what became of it, and what is odd, as one block that fits the terminal."""
+    lines = in_words(federation.account) if federation.account else ()
+    notes = list(federation.notes[:_NOTES])
+    if len(federation.notes) > _NOTES:
+        notes.append(f"and {len(federation.notes) - _NOTES} more in the report")
+    block = Table.grid(padding=(0, 2))
+    block.add_column(style="dim", no_wrap=True)
+    block.add_column(overflow="fold")
+    before = ""
+    for label, text in (*lines, *(("note", note) for note in notes)):
+        block.add_row("" if label == before else label, escape(text))
+        before = label
+    return block
+
+
+_NOTES = 5
+"""How many notes on the data the terminal shows."""
 
 
 def diagnosis_lines(found: Diagnosis) -> Iterator[str]:
