@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from headstart.core.errors import DataError
-from headstart.data.features import column_names, input_values
+from headstart.data.features import choose_columns, column_names, input_values
 from headstart.data.sources import Source
 
 TABLE = Source(
@@ -20,8 +20,12 @@ TABLE = Source(
 )
 
 
+def _names(source, columns, one_hot, taken=(), named=None):
+    return column_names(source, choose_columns(source, columns, one_hot, taken, named or {}), one_hot)
+
+
 def test_numbers_pass_and_categories_become_indicators_without_the_first():
-    names = column_names(TABLE, ("age", "smoker", "pain", "town"), ("pain", "town"), set())
+    names = _names(TABLE, ("age", "smoker", "pain", "town"), ("pain", "town"), set())
     assert names == ("age", "smoker", "pain=2", "town=b", "town=c")
     values = input_values(TABLE, names, ("pain", "town"))
     assert values.dtype == np.float32
@@ -30,8 +34,8 @@ def test_numbers_pass_and_categories_become_indicators_without_the_first():
 
 
 def test_without_columns_every_free_numeric_column_is_an_input():
-    assert column_names(TABLE, None, (), {"site"}) == ("age", "smoker", "pain")
-    assert column_names(TABLE, None, ("town",), {"site", "pain"}) == ("age", "smoker", "town=b", "town=c")
+    assert _names(TABLE, None, (), {"site"}) == ("age", "smoker", "pain")
+    assert _names(TABLE, None, ("town",), {"site", "pain"}) == ("age", "smoker", "town=b", "town=c")
 
 
 @pytest.mark.parametrize(
@@ -45,18 +49,18 @@ def test_without_columns_every_free_numeric_column_is_an_input():
 )
 def test_a_column_that_cannot_be_used_is_named(columns, one_hot, message):
     with pytest.raises(DataError, match=message):
-        column_names(TABLE, columns, one_hot, set())
+        _names(TABLE, columns, one_hot, set())
 
 
 def test_a_column_name_with_an_equals_sign_is_no_category():
     source = Source("x", pa.table({"a=b": [1.0, 2.0], "c": ["u", "v"]}))
-    names = column_names(source, ("a=b", "c"), ("c",), set())
+    names = _names(source, ("a=b", "c"), ("c",), set())
     assert input_values(source, names, ("c",)).tolist() == [[1, 0], [2, 1]]
 
 
 def test_nothing_to_learn_from_and_too_many_categories():
     texts = Source("texts", pa.table({"text": [f"word {i}" for i in range(200)]}))
     with pytest.raises(DataError, match=r"'texts' has no numeric column"):
-        column_names(texts, None, (), set())
+        _names(texts, None, (), set())
     with pytest.raises(DataError, match=r"data\.one_hot: 'text' has 200 categories"):
-        column_names(texts, ("text",), ("text",), set())
+        _names(texts, ("text",), ("text",), set())

@@ -9,6 +9,7 @@ import numpy as np
 from headstart.core import seeds
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
+from headstart.data.account import notes_in
 from headstart.data.checks import content_hashes
 from headstart.data.examples import Examples
 from headstart.data.labels import keep_classes
@@ -45,7 +46,7 @@ def read_central(
     Raises:
         DataError: the pool is of another kind than the clients' examples, or nothing is left of it.
     """
-    examples, _, notes = read_examples(source, _reading(settings, central, clients))
+    examples, _, found = read_examples(source, _reading(settings, central, clients))
     if examples.kind != clients.kind:
         raise DataError(
             f"data.central.source: '{source.name}' holds {examples.kind}s, the clients hold "
@@ -53,7 +54,7 @@ def read_central(
         )
     same_names = central.source == settings.source or bool(central.id and settings.id)
     pool, more = _without_overlap(examples, clients, same_names)
-    return (pool if pool.classes == clients.classes else _without_empty_classes(pool)), notes + more
+    return (pool if pool.classes == clients.classes else _without_empty_classes(pool)), notes_in(found) + more
 
 
 def _reading(settings: DataSettings, central: CentralSettings, clients: Examples) -> Reading:
@@ -61,6 +62,7 @@ def _reading(settings: DataSettings, central: CentralSettings, clients: Examples
     return Reading(
         setting="data.central",
         label=None if central.unlabelled else central.label or settings.label,
+        label_kind=settings.label_kind,
         image=central.image,
         text=(central.text or settings.text) if clients.kind == "text" else None,
         id=central.id,

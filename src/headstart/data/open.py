@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.core.errors import SettingError
 from headstart.data import partition, split
+from headstart.data.account import notes_in
 from headstart.data.central import read_central, take_share
 from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
@@ -18,7 +19,7 @@ from headstart.data.partition import Members
 from headstart.data.read import read_examples
 from headstart.data.reading import Reading
 from headstart.data.settings import DataSettings
-from headstart.data.sources import Source, open_source
+from headstart.data.sources import Source, TableFormat, open_source
 from headstart.data.standardize import fill_and_standardize
 
 
@@ -38,18 +39,18 @@ def open_federation(settings: DataSettings, base: Path) -> Federation:
     >>> len(federation.clients), federation.num_classes, federation.examples.shape
     (14, 10, (1, 8, 8))
     """
-    source = open_source(settings.source, base)
+    source = open_source(settings.source, base, form=table_format(settings))
     central = None
     if settings.central and settings.central.source:
-        central = open_source(settings.central.source, base, "data.central.source")
+        central = open_source(settings.central.source, base, "data.central.source", table_format(settings))
     return federate(source, settings, central)
 
 
 def federate(source: Source, settings: DataSettings, central_source: Source | None = None) -> Federation:
     """Make a federation from sources that are open already; see ``open_federation``."""
     client_column = _client_column(source, settings)
-    examples, source, notes = read_examples(source, _reading(settings, client_column))
-    central = None
+    examples, source, found = read_examples(source, _reading(settings, client_column))
+    notes, central = notes_in(found), None
     if settings.central and central_source:
         central, more = read_central(central_source, settings, settings.central, examples)
         notes += tuple(f"central pool: {note}" for note in more)
@@ -73,8 +74,19 @@ def open_client(settings: DataSettings, base: Path, name: str) -> Federation:
     >>> open_client(DataSettings(source="glyphs"), Path(), "site").clients[0].id
     'site'
     """
-    examples, source, notes = read_examples(open_source(settings.source, base), _reading(settings, None))
-    return _assemble(examples, source, settings, {name: np.arange(len(examples))}, None, notes)
+    source = open_source(settings.source, base, form=table_format(settings))
+    examples, source, found = read_examples(source, _reading(settings, None))
+    return _assemble(examples, source, settings, {name: np.arange(len(examples))}, None, notes_in(found))
+
+
+def table_format(settings: DataSettings) -> TableFormat:
+    """Return how the cells of a table are written, as far as the settings say."""
+    return TableFormat(
+        delimiter=settings.delimiter,
+        decimal=settings.decimal,
+        encoding=settings.encoding,
+        missing_words=settings.missing_words,
+    )
 
 
 def _assemble(
@@ -117,6 +129,7 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
     return Reading(
         setting="data",
         label=settings.label,
+        label_kind=settings.label_kind,
         image=settings.image,
         text=settings.text,
         id=settings.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +11,65 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
 from headstart.data import features, images, labels, rows, texts
+from headstart.data.account import Findings
 from headstart.data.examples import Examples, InputKind
+from headstart.data.identifiers import identifiers
+from headstart.data.official_split import official_split
 from headstart.data.reading import Reading
 from headstart.data.rows import Notes
 from headstart.data.sources import Source
+from headstart.data.sources.numbers import typed_table
 
 Inputs = tuple[InputKind, Any, Array, tuple[str, ...], Notes]
 """Kind, inputs, indices of the rows that have them, names of a table's inputs, notes."""
 
 
-def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, Notes]:
+def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, Findings]:
     """Read a source.
 
     Returns:
-        The examples, the source with the same rows (for its other columns), and notes on what was left out.
+        The examples, the source with the same rows (for its other columns), and what there is to say of it.
 
     Raises:
         DataError: a column, a label, an input or an id breaks a rule; the message names it.
     """
-    notes = source.notes
-    source = rows.keep_where(source, reading)
+    notes: Findings = source.notes
+    source, chosen, found = _prepared(source, reading)
     source, more = rows.keep_filled(source, reading)
     source, indices, names = _labelled(source, reading)
+    more += labels.doubtful_classes(str(reading.label), names) if reading.label and not reading.classes else ()
     source, indices = rows.subsample(source, indices, reading)
     if len(source) == 0:
         raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
-    kind, inputs, kept, columns, even_more = _inputs(source, reading)
+    kind, inputs, kept, columns, even_more = _inputs(source, reading, chosen)
     source, indices = source.take(kept), indices[kept]
     ids = rows.row_ids(source, reading)
-    return Examples(kind, inputs, indices, ids, names, columns), source, (*notes, *more, *even_more)
+    return Examples(kind, inputs, indices, ids, names, columns), source, (*notes, *found, *more, *even_more)
+
+
+def _prepared(source: Source, reading: Reading) -> tuple[Source, features.Chosen, Findings]:
+    """Bring rows into the order of their names, keep those asked for, and choose a table's columns by all of them."""
+    notes = official_split(source, reading)
+    column = reading.id or source.id_column
+    if column is not None:
+        source = source.in_order_of(source.texts(column, f"{reading.setting}.id"))
+    named = identifiers(source.table) if _is_table(source, reading) else {}
+    source = rows.keep_where(source, reading)
+    if reading.where:  # the words of a column of numbers may be in rows that are not kept
+        source = replace(source, table=typed_table(source.table, source.form, source.name)[0])
+    if reading.inputs is not None or not _is_table(source, reading):
+        return source, features.Chosen(()), notes
+    taken = {reading.label, column, reading.split, source.client_column, *reading.needed, *reading.where}
+    chosen = features.choose_columns(source, reading.columns, reading.one_hot, taken, named)
+    return source, chosen, (*notes, *chosen.findings(source))
+
+
+def _is_table(source: Source, reading: Reading) -> bool:
+    return reading.text is None and source.pixels is None and _image_column(source, reading) is None
+
+
+def _image_column(source: Source, reading: Reading) -> str | None:
+    return reading.image or (None if reading.columns else source.image_column)
 
 
 def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[str, ...]]:
@@ -46,10 +77,11 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
     if reading.label is None:
         return source, np.full(len(source), labels.UNLABELLED), reading.classes or ()
     setting = f"{reading.setting}.label"
-    labels.check_classes(source, reading.label, setting)
-    values = source.texts(reading.label, setting)
     stated = reading.classes if reading.known_classes else None
-    every_name = labels.class_names(source, reading.label, values, stated)
+    if reading.label_kind == "auto" and not stated and reading.label not in source.class_names:
+        labels.check_classes(source, reading.label, setting)
+    values = source.texts(reading.label, setting)
+    every_name = labels.class_names(source, reading.label, values, stated, reading.label_kind)
     wanted = reading.where.get(reading.label)
     keep = (wanted,) if isinstance(wanted, str) else wanted or reading.keep
     names = labels.keep_classes(every_name, keep, reading.exclude, reading.setting)
@@ -60,15 +92,15 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
     return source.take(kept), indices, names
 
 
-def _inputs(source: Source, reading: Reading) -> Inputs:
+def _inputs(source: Source, reading: Reading, chosen: features.Chosen) -> Inputs:
     if reading.text is not None:
         kept, notes = texts.with_text(source, reading)
         return "text", texts.read_texts(source.take(kept), reading), kept, (), notes
-    column = reading.image or (None if reading.columns else source.image_column)
     if source.pixels is not None:
         pixels = images.resize_pixels(source.pixels, reading.size, reading.channels)
         return "image", pixels, np.arange(len(source)), (), ()
-    return _table(source, reading) if column is None else _images(source, column, reading)
+    column = _image_column(source, reading)
+    return _table(source, reading, chosen) if column is None else _images(source, column, reading)
 
 
 def _images(source: Source, column: str, reading: Reading) -> Inputs:
@@ -79,9 +111,8 @@ def _images(source: Source, column: str, reading: Reading) -> Inputs:
     return "image", pixels, readable, (), notes
 
 
-def _table(source: Source, reading: Reading) -> Inputs:
-    taken = {reading.label, reading.id, reading.split, *reading.needed, *reading.where}
-    names = reading.inputs or features.column_names(source, reading.columns, reading.one_hot, taken)
+def _table(source: Source, reading: Reading, chosen: features.Chosen) -> Inputs:
+    names = reading.inputs or features.column_names(source, chosen, reading.one_hot)
     values = features.input_values(source, names, reading.one_hot)
     holes = np.isnan(values)
     broken = np.flatnonzero(holes.any(1))
