@@ -55,7 +55,7 @@ def choose_columns(
         columns: input columns; None takes every numeric or one-hot column that is not ``taken`` and no identifier.
         one_hot: columns of categories.
         taken: columns that play another part (label, client, …).
-        named: identifiers, each with the reason.
+        named: columns, such as identifiers, that are inputs only where they are asked for, each with the reason.
 
     Raises:
         DataError: a column is missing or has no numbers, a column of numbers holds words, or nothing is left.
@@ -84,8 +84,8 @@ def column_names(source: Source, chosen: Chosen, one_hot: tuple[str, ...]) -> tu
     if not chosen.columns:
         left = "; ".join(f"'{one.name}': {one.why}" for one in chosen.dropped[:5])
         raise DataError(
-            f"data.columns: '{source.name}' has no numeric column left to learn from ({left or 'no other column'}); name "
-            "the input columns, or the column of texts with data.text"
+            f"data.columns: '{source.name}' has no numeric column left to learn from ({left or 'no other column'}); "
+            "name the input columns, or the column of texts with data.text"
         )
     names: list[str] = []
     for name in chosen.columns:
@@ -128,7 +128,7 @@ def _why_not(source: Source, name: str, named: Mapping[str, str]) -> str | None:
     """
     column = source.column(name, "data.columns")
     if name in named:
-        return f"{named[name]}: an identifier; name it in data.columns to learn from it"
+        return named[name]
     if _is_empty(column):
         return "no value at all"
     if _is_numeric(column.type):
@@ -149,7 +149,9 @@ def _check_numbers(source: Source, name: str, one_hot: tuple[str, ...]) -> None:
     if _is_empty(column):
         raise DataError(f"data.columns: '{name}' of '{source.name}' has no value at all; leave it out")
     first = next((value for value in column[:1000].to_pylist() if value is not None), None)
-    way_out = "make its lists one length, or leave it out" if pa.types.is_nested(column.type) else "add it to data.one_hot"
+    way_out = (
+        "make its lists one length, or leave it out" if pa.types.is_nested(column.type) else "add it to data.one_hot"
+    )
     raise DataError(
         f"data.columns: '{name}' of '{source.name}' holds {column.type}, not numbers, such as {str(first)[:40]!r}; "
         f"{way_out}, or leave it out"
@@ -167,17 +169,17 @@ def _check_words(source: Source, name: str) -> None:
     if doubtful is not None:
         raise DataError(
             f"data.decimal: column '{name}' of '{source.name}' holds '{doubtful[0]}' in row "
-            f"{source.row_numbers[doubtful[1]]}, which may be meant in two ways; say data.decimal = ',' (a decimal comma) "
-            "or '.' (commas group thousands)"
+            f"{source.row_numbers[doubtful[1]]}, which may be meant in two ways; say data.decimal = ',' (a decimal "
+            "comma) or '.' (commas group thousands)"
         )
     found = words_in(column, source.form)
     if found is not None:
         words = ", ".join(f'"{word}"' for word in found.words)
         raise DataError(
             f"data.columns: '{name}' of '{source.name}' holds numbers, but '{found.words[0]}' in row "
-            f"{source.row_numbers[found.row]} (no numbers: {found.count} of {len(column)} cells); where that means an empty "
-            f"cell say data.missing_words = [{words}], else mend it, add the column to data.one_hot, or name the inputs "
-            "with data.columns"
+            f"{source.row_numbers[found.row]} (no numbers: {found.count} of {len(column)} cells); where that means an "
+            f"empty cell say data.missing_words = [{words}], else mend it, add the column to data.one_hot, or name the "
+            "inputs with data.columns"
         )
 
 

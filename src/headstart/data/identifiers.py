@@ -6,8 +6,8 @@ A column of numbers is an identifier where
 - or, from ten rows on, its values are whole numbers, all different, and in order, without a gap, or so close together
   that numbers by chance would repeat;
 - or they count up by one from row to row, with few restarts;
-- or its name says so (``patient_id``, ``PatientID``, ``mrn``, ``uuid``, …) and its whole numbers are all different, or
-  take more than twenty values.
+- or its name says so (``id``, ``patient_id``, ``PatientID``, ``mrn``, ``uuid``, …) and its whole numbers take more than
+  twenty values, or are all different.
 
 Measurements with fractions are none, however different they are.
 """
@@ -24,8 +24,8 @@ import pyarrow.compute as pc
 from headstart.core.arrays import Array
 
 _INDEX = re.compile(r"^(Unnamed: \d+|__index_level_\d+__|)$")
-_NAMES = frozenset({"id", "ids", "uid", "pid", "uuid", "guid", "mrn", "idx", "rowid", "index"})
-_WHOSE = frozenset({"patient", "subject", "record", "sample", "case", "person", "user", "client", "study", "row"})
+_WHOSE = ("patient", "subject", "record", "sample", "case", "person", "user", "client", "study", "row")
+_NAMES = frozenset({"id", "ids", "uid", "pid", "uuid", "guid", "mrn", "idx", *(f"{whose}id" for whose in _WHOSE)})
 _FEWEST_ROWS = 10
 _MANY_VALUES = 20
 _CHANCE = 20
@@ -45,12 +45,13 @@ def identifiers(table: pa.Table) -> Mapping[str, str]:
 def is_named_as_identifier(name: str) -> bool:
     """Say whether a column's name says that it names rows.
 
-    >>> [is_named_as_identifier(name) for name in ("patient_id", "PatientID", "subjectid", "acid", "width")]
+    >>> [is_named_as_identifier(name) for name in ("patient_id", "PatientID", "subjectid", "age_at_index", "acid")]
     [True, True, True, False, False]
     """
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     words = [word for word in re.split(r"[\W_]+", parts.lower()) if word]
-    return any(word in _NAMES or (word.endswith("id") and word[:-2] in _WHOSE) for word in words)
+    ends = {words[0], words[-1]} if words else set()
+    return words == ["index"] or not ends.isdisjoint(_NAMES)
 
 
 def _why(name: str, column: pa.ChunkedArray) -> str | None:

@@ -44,9 +44,9 @@ def check_classes(source: Source, column: str, setting: str) -> None:
 
 def _measured(source: Source, column: str, setting: str, received: str) -> DataError:
     return DataError(
-        f"{setting}: must be a column of classes, received {received} of column '{column}' in '{source.name}', which are "
-        "measurements; there is no regression yet: name the column of classes, turn the measurements into classes first, "
-        "or insist with data.label_kind = 'classes'"
+        f"{setting}: must be a column of classes, received {received} of column '{column}' in '{source.name}', which "
+        "are measurements; there is no regression yet: name the column of classes, turn the measurements into classes "
+        "first, or insist with data.label_kind = 'classes'"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -14,15 +15,18 @@ _SAMPLE = 100
 _USUAL = "split"
 
 
-def official_split(source: Source, reading: Reading) -> tuple[str, ...]:
-    """Note a column that says which rows are test rows and that the study does not use."""
+def official_splits(source: Source, reading: Reading) -> Mapping[str, str]:
+    """Return the columns that say which rows are test rows and that the study does not use, each with a note."""
     if reading.split is not None:
-        return ()
-    return tuple(
-        f"'{source.name}' has an official split that the study does not use: column '{name}' says {counts}; test on its "
-        f"test rows with data.split.column = '{name}', or keep some rows with data.where"
-        for name in source.table.column_names
-        if name not in reading.where and (counts := _counts(source, name))
+        return {}
+    unused = [name for name in source.table.column_names if name not in reading.where]
+    return {name: _note(source.name, name, counts) for name in unused if (counts := _counts(source, name))}
+
+
+def _note(source: str, column: str, counts: str) -> str:
+    return (
+        f"'{source}' has an official split that the study does not use: column '{column}' says {counts}; test on its "
+        f"test rows with data.split.column = '{column}', or keep some rows with data.where"
     )
 
 

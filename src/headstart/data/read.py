@@ -14,7 +14,7 @@ from headstart.data import features, images, labels, rows, texts
 from headstart.data.account import Findings
 from headstart.data.examples import Examples, InputKind
 from headstart.data.identifiers import identifiers
-from headstart.data.official_split import official_split
+from headstart.data.official_split import official_splits
 from headstart.data.reading import Reading
 from headstart.data.rows import Notes
 from headstart.data.sources import Source
@@ -22,6 +22,8 @@ from headstart.data.sources.numbers import typed_table
 
 Inputs = tuple[InputKind, Any, Array, tuple[str, ...], Notes]
 """Kind, inputs, indices of the rows that have them, names of a table's inputs, notes."""
+
+_IDENTIFIER = "an identifier; name it in data.columns to learn from it"
 
 
 def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, Findings]:
@@ -49,19 +51,21 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
 
 def _prepared(source: Source, reading: Reading) -> tuple[Source, features.Chosen, Findings]:
     """Bring rows into the order of their names, keep those asked for, and choose a table's columns by all of them."""
-    notes = official_split(source, reading)
+    splits = official_splits(source, reading)
+    named = dict.fromkeys(splits, "an official split")
     column = reading.id or source.id_column
     if column is not None:
         source = source.in_order_of(source.texts(column, f"{reading.setting}.id"))
-    named = identifiers(source.table) if _is_table(source, reading) else {}
+    if _is_table(source, reading):
+        named |= {name: f"{why}: {_IDENTIFIER}" for name, why in identifiers(source.table).items()}
     source = rows.keep_where(source, reading)
     if reading.where:  # the words of a column of numbers may be in rows that are not kept
         source = replace(source, table=typed_table(source.table, source.form, source.name)[0])
     if reading.inputs is not None or not _is_table(source, reading):
-        return source, features.Chosen(()), notes
+        return source, features.Chosen(()), tuple(splits.values())
     taken = {reading.label, column, reading.split, source.client_column, *reading.needed, *reading.where}
     chosen = features.choose_columns(source, reading.columns, reading.one_hot, taken, named)
-    return source, chosen, (*notes, *chosen.findings(source))
+    return source, chosen, (*splits.values(), *chosen.findings(source), *rows.copies(source))
 
 
 def _is_table(source: Source, reading: Reading) -> bool:

@@ -24,8 +24,8 @@ class Reading:
         split: a column that says train, val or test; rows that it gives to no split are left out.
         inputs: names of a table's inputs, if they are known already.
         size: height and width of images in pixels; None needs equal sizes.
-        others: label_kind, image, text, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt, seed as in
-            DataSettings.
+        others: label_kind, image, text, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt,
+            seed as in DataSettings.
     """
 
     setting: str

@@ -53,12 +53,14 @@ def keep_filled(source: Source, reading: Reading) -> tuple[Source, Notes]:
     for column in (*([reading.label] if reading.label and needs_label else []), *reading.needed):
         setting = f"{reading.setting}.{'label' if column == reading.label else 'client'}"
         empty = _empty(source.texts(column, setting))
-        state = "hidden (-1), as the Hub hides the labels of test sets" if _all_hidden(source, column, empty) else "empty"
+        state = (
+            "hidden (-1), as the Hub hides the labels of test sets" if _all_hidden(source, column, empty) else "empty"
+        )
         if len(empty) and reading.missing != "drop":
             raise DataError(
                 f"{setting}: column '{column}' of '{source.name}' is {state} in {len(empty)} rows, first in row "
-                f"{source.row_numbers[empty].min()}; fill them, keep other rows with data.where, or leave them out with "
-                "data.missing = 'drop'"
+                f"{source.row_numbers[empty].min()}; fill them, keep other rows with data.where, or leave them out "
+                "with data.missing = 'drop'"
             )
         notes += _trimmed(source, column)
         source, more = leave_out(source, empty, f"'{column}' is {state}")
@@ -75,6 +77,16 @@ def subsample(source: Source, labels: Array, reading: Reading) -> tuple[Source, 
     rng = seeds.numpy_generator(reading.seed, "max_examples", reading.setting)
     rows = stratified(keys, reading.max_examples, rng)
     return source.take(rows), labels[rows]
+
+
+def copies(source: Source) -> Notes:
+    """Note rows that have the very cells of another row."""
+    filled = [field for field in source.table.schema if not pa.types.is_null(field.type)]
+    if any(pa.types.is_nested(field.type) or pa.types.is_float16(field.type) for field in filled):
+        return ()
+    different = source.table.group_by([field.name for field in filled]).aggregate([([], "count_all")]).num_rows
+    count = len(source) - different
+    return (f"{count} of {len(source)} rows of '{source.name}' are copies of another row",) if count else ()
 
 
 def leave_out(source: Source, rows: Array, why: str) -> tuple[Source, Notes]:

@@ -46,7 +46,7 @@ def vector_names(name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def vector_values(column: pa.ChunkedArray) -> Array:
-    """Return the numbers ``(rows, numbers)`` float64, of a column whose rows have one shape; NaN where there are none."""
+    """Return the numbers of a column of one shape, ``(rows, numbers)`` float64; NaN where there are none."""
     filled, values = np.asarray(column.is_valid().to_numpy(), dtype=bool), column.drop_null()
     while pa.types.is_nested(values.type):
         values = pc.list_flatten(values)

@@ -76,8 +76,8 @@ def _decoded(content: bytes, name: str, encoding: str | None) -> tuple[str, tupl
         text = "\0"
     if "\0" in text:
         raise DataError(
-            f"data.encoding: '{name}' is not UTF-8 ({where}), and no Western text either; say which with data.encoding, "
-            "such as 'utf-16' or 'cp1250'"
+            f"data.encoding: '{name}' is not UTF-8 ({where}), and no Western text either; say which with "
+            "data.encoding, such as 'utf-16' or 'cp1250'"
         )
     return text, (f"'{name}': not UTF-8 ({where}); read as Western text ({_WESTERN}), else say data.encoding",)
 
@@ -98,7 +98,7 @@ def _where(error: UnicodeDecodeError, content: bytes) -> str:
 
 
 def _delimiter(text: str, usual: str) -> str:
-    """Return the sign that cuts the first lines into equally many cells, the most of them; the usual one if none does."""
+    """Return the sign that cuts the first lines into equally many cells, the most of them; else the usual one."""
     lines = text[: 1 << 16].splitlines()[:_SAMPLE_LINES]
     lines = lines[:-1] if len(text) > 1 << 16 else lines
     widths = {sign: _width(lines, sign) for sign in (usual, *_DELIMITERS)}
@@ -131,8 +131,8 @@ def _parsed(text: str, delimiter: str, name: str) -> pa.Table:
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0]
         raise DataError(
-            f"data.source: cannot read '{name}' ({reason}); its cells are taken to be cut by {delimiter!r}: mend the row, "
-            "or say data.delimiter"
+            f"data.source: cannot read '{name}' ({reason}); its cells are taken to be cut by {delimiter!r}: mend the "
+            "row, or say data.delimiter"
         ) from None
 
 

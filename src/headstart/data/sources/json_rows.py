@@ -63,7 +63,9 @@ def _leaf_rows(users: Mapping[str, Any], name: str) -> Iterator[_Row]:
         lists = {key: value for key, value in dict(data).items() if isinstance(value, list)}
         lengths = {key: len(value) for key, value in lists.items()}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"data.source: user '{user}' of '{name}' has lists of differing lengths, {lengths}; mend them")
+            raise DataError(
+                f"data.source: user '{user}' of '{name}' has lists of differing lengths, {lengths}; mend them"
+            )
         for row in zip(*lists.values(), strict=True):
             yield {LEAF_CLIENT: user} | {
                 "label" if key == "y" else key: value for key, value in zip(lists, row, strict=True)

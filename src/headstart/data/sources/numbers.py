@@ -162,7 +162,7 @@ def _plain_numbers(cells: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 
 def _with_point(cells: pa.ChunkedArray, form: TableFormat) -> tuple[pa.ChunkedArray, bool] | None:
-    """Write numbers with commas as numbers with a point; whether the comma was decimal. None where that is no number."""
+    """Write numbers that have commas with a point, and say whether the comma was decimal; None of other cells."""
     if form.decimal == ".":
         return (_without(cells, ","), False) if _all(cells, _COMMAS_GROUP) else None
     if _all(cells, _WITH_COMMA if form.decimal is None else _POINTS_GROUP):

@@ -32,14 +32,13 @@ _CONTENTS = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"PAR1": _PARQUET,
     b"SQLite format 3": "an SQLite data base",
-    b"version https://git-lfs": "a pointer of Git LFS, not the file itself",
+    b"version https://git-lfs": "a pointer of Git LFS",
     b"<!DOCTYPE": "a web page",
     b"<!doctype": "a web page",
     b"<html": "a web page",
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a NumPy array",
 }
-
 
 
 def way_out_of(suffix: str) -> str | None:

@@ -86,8 +86,8 @@ def _named(table: pa.Table, name: str) -> pa.Table:
         return table
     places = [str(i + 1) for i, key in enumerate(table.column_names) if key == double]
     raise DataError(
-        f"data.source: {len(places)} columns of '{name}' are called '{double}' (columns {', '.join(places)}); rename them, "
-        "so that each has a name of its own"
+        f"data.source: {len(places)} columns of '{name}' are called '{double}' (columns {', '.join(places)}); rename "
+        "them, so that each has a name of its own"
     )
 
 
