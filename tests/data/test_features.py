@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from headstart.core.errors import DataError
-from headstart.data.features import choose_columns, column_names, input_values
+from headstart.data.choose import choose_columns
+from headstart.data.features import column_names, input_values
 from headstart.data.sources import Source, TableFormat
 
 TABLE = Source(
@@ -59,10 +60,9 @@ def test_identifiers_and_text_are_left_with_their_reasons():
     chosen = choose_columns(TABLE, None, (), {"site"}, named)
     assert [(one.name, one.why) for one in chosen.dropped] == [
         ("age", "an identifier"),
-        ("town", "text; data.one_hot makes categories of it"),
+        ("town", "holds string, not numbers; data.one_hot makes inputs of categories"),
     ]
-    reasons = "'age' (an identifier); 'town' (text; data.one_hot makes categories of it)"
-    assert chosen.findings(TABLE)[-1] == f"columns of 'people' that are no inputs: {reasons}"
+    assert chosen.findings(TABLE)[-1] == "columns of numbers of 'people' that are no inputs: 'age' (an identifier)"
     assert choose_columns(TABLE, ("age",), (), (), named).columns == ("age",)
 
 
@@ -90,12 +90,12 @@ def test_numbers_with_a_few_words_do_not_vanish(values, message, columns):
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        (["007", "012"], "codes with leading zeros, such as '007'; text"),
+        (["007", "012"], "codes with leading zeros, such as '007'; data.one_hot"),
         ([None, None], "no value at all"),
         ([float("nan"), None], "no value at all"),
         ([[1.0], [1.0, 2.0]], "lists of differing or too great length"),
         ([datetime.date(2024, 1, 1), None], "dates or times"),
-        ([["a"], ["b"]], "which is no number"),
+        ([["a"], ["b"]], "holds list<item: string>, not numbers"),
     ],
 )
 def test_other_columns_are_left_with_a_reason(values, why):

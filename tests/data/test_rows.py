@@ -7,6 +7,7 @@ import pytest
 
 from headstart.core.errors import DataError
 from headstart.data import CentralSettings, DataSettings, PartitionSettings, open_federation, resplit
+from headstart.data.account import notes_in
 from headstart.data.reading import Reading
 from headstart.data.rows import copies, keep_filled, subsample
 from headstart.data.sources import Source
@@ -78,9 +79,9 @@ def test_labels_that_the_hub_hides_are_told_as_such():
         DataError, match=r"'label' of 'clinics' is hidden \(-1\).*in 2 rows, first in row 1.*data\.where"
     ):
         keep_filled(hidden, Reading(setting="data", label="label"))
-    kept, notes = keep_filled(hidden, Reading(setting="data", label="label", missing="drop"))
+    kept, found = keep_filled(hidden, Reading(setting="data", label="label", missing="drop"))
     assert len(kept) == 2
-    assert "'label' is hidden (-1)" in notes[0]
+    assert "'label' is hidden (-1)" in notes_in(found)[0]
 
 
 @pytest.mark.parametrize("labels", [[0, None], [0, None, -1]])
@@ -123,5 +124,5 @@ def test_copies_of_a_row_are_counted(columns, count):
 def test_names_with_slashes_are_not_mixed_up():
     columns = {"one": ["a/b", "a"] * 4, "two": ["c", "b/c"] * 4}
     reading = Reading(setting="data", label=None, needed=("one", "two"), max_examples=4)
-    kept, _ = subsample(source(**columns), np.zeros(8, np.int64), reading)
+    kept, _, _ = subsample(source(**columns), np.zeros(8, np.int64), reading)
     assert sorted(kept.texts("one", "x")) == ["a", "a", "a/b", "a/b"]
