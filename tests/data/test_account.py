@@ -120,7 +120,7 @@ def test_rows_left_out_are_counted_reason_by_reason(tmp_path):
 
 
 def test_cells_that_are_filled_are_counted_by_the_source_s_columns(tmp_path):
-    age = [None, None, *map(float, range(38))]
+    age = [None, None, *(i / 2 for i in range(38))]
     source = write_people(tmp_path, age=age, kind=[None, "a", "b", "c"] * 10)
     account = _account(tmp_path, source, one_hot=("kind",), missing="mean")
     assert [(one.column, one.count) for one in account.filled] == [("age", 2), ("kind", 10)]
@@ -128,7 +128,7 @@ def test_cells_that_are_filled_are_counted_by_the_source_s_columns(tmp_path):
 
 
 def test_what_a_client_fills_by_itself_is_said(tmp_path):
-    source = write_people(tmp_path, age=[None, *map(float, range(39))])
+    source = write_people(tmp_path, age=[None, *(i / 2 for i in range(39))])
     account = _account(tmp_path, source, missing="mean", standardize="client")
     assert account.filled == (Filled("age", 1, "each client's own mean"),)
     assert account.standardised.startswith("each client by its own rows outside test")

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pytest
 
 from headstart.core.errors import DataError
-from headstart.data.labels import check_classes, class_indices, class_names, class_order, keep_classes
+from headstart.data.labels import (
+    check_classes,
+    class_indices,
+    class_names,
+    class_order,
+    doubtful_classes,
+    keep_classes,
+)
 from headstart.data.sources import Source
 
 
@@ -60,10 +69,47 @@ def test_columns_that_hold_no_classes(values: list[str | None], message: str) ->
         class_names(source(), "label", values, None)
 
 
-def test_measurements_are_no_classes() -> None:
-    check_classes(source(1.0, 2.0, None), "label", "data.label")
-    with pytest.raises(DataError, match=r"must be a column of classes, received 2\.5 in row 1 of column 'label'"):
-        check_classes(source(1.0, 2.5), "label", "data.label")
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [1.0, 2.0, None],
+        [*range(20)],
+        [*range(30)],
+        [*range(10, 40)] * 5,
+        ["1.5", "2.5"],
+        [True, False],
+    ],
+    ids=["whole", "few", "counted from 0", "five rows each", "text", "truth"],
+)
+def test_numbers_that_may_be_classes(numbers: list[object]) -> None:
+    check_classes(source(*numbers), "label", "data.label")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "received"),
+    [
+        ([1.0, 2.5], r"2\.5 in row 1"),
+        ([Decimal("1.0"), Decimal("0.1")], r"0\.1 in row 1"),
+        ([*range(10, 40)] * 4, "30 different whole numbers in 120 rows"),
+        ([float(i) for i in range(1, 31)], "30 different whole numbers in 30 rows"),
+        ([*range(0, 60, 2), None], "30 different whole numbers in 30 rows"),
+    ],
+)
+def test_measurements_are_no_classes(numbers: list[object], received: str) -> None:
+    with pytest.raises(DataError, match=rf"a column of classes, received {received} of column 'label'.*label_kind"):
+        check_classes(source(*numbers), "label", "data.label")
+
+
+def test_whoever_insists_has_as_many_classes_as_values() -> None:
+    values = [str(i) for i in range(30)]
+    assert len(class_names(source(), "label", values, None, "classes")) == 30
+
+
+@pytest.mark.parametrize(("names", "doubtful"), [(("0", "1", "?"), "'?'"), (("ill", "NA", "n/a"), "'NA', 'n/a'")])
+def test_a_class_that_may_be_an_empty_cell_is_noted(names: tuple[str, ...], doubtful: str) -> None:
+    (note,) = doubtful_classes("label", names)
+    assert note.startswith(f"{doubtful} of 'label' counts as a class")
+    assert doubtful_classes("label", ("none", "disease")) == ()
 
 
 @pytest.mark.parametrize(

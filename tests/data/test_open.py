@@ -92,7 +92,7 @@ ERRORS = {
     ),
     "NaN input": (
         _people,
-        {"age": _holed(range(40), at3=float("nan"))},
+        {"age": _holed([i / 2 for i in range(40)], at3=float("nan"))},
         r"data\.missing: 1 rows.*'age'.*row 3.*'drop'",
     ),
     "infinite input": (

@@ -25,6 +25,17 @@ def test_round_trip(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["w.safetensors"]
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_the_tensor_that_is_not_finite_is_named(bad: float) -> None:
+    broken = {**TREE, "body.weight": torch.tensor([1.0, bad, bad])}
+    with pytest.raises(ModelError, match=r"x: all weights .* in 2 of 3 numbers of 'body\.weight' \(1 of 4 tensors"):
+        weights.check_finite(broken, "x")
+
+
+def test_whole_numbers_and_finite_ones_pass() -> None:
+    weights.check_finite({**TREE, "steps": torch.tensor(3)}, "x")
+
+
 def test_without_metadata(tmp_path: Path) -> None:
     weights.save(tmp_path / "w.safetensors", TREE)
     assert weights.load(tmp_path / "w.safetensors")[1] == {}

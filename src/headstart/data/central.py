@@ -62,6 +62,7 @@ def _reading(settings: DataSettings, central: CentralSettings, clients: Examples
     return Reading(
         setting="data.central",
         label=None if central.unlabelled else central.label or settings.label,
+        label_kind=settings.label_kind,
         image=central.image,
         text=(central.text or settings.text) if clients.kind == "text" else None,
         id=central.id,

@@ -11,6 +11,7 @@ from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
+from headstart.data.near_names import near_equal
 
 
 def content_hashes(examples: Examples) -> list[bytes]:
@@ -76,6 +77,8 @@ def notes_on(federation: Federation) -> tuple[str, ...]:
             [c.id for c, row in zip(clients, foreign, strict=True) if row.any()],
         ),
         _doubles(federation),
+        _near("clients", [c.id for c in clients]),
+        _near("classes", federation.examples.classes),
     ]
     return tuple(note for note in candidates if note)
 
@@ -89,6 +92,11 @@ def _lacking(clients: Sequence[Client], part: Split) -> list[str]:
 def _named(what: str, ids: Sequence[str]) -> str:
     more = ", …" if len(ids) > 5 else ""
     return f"{what} ({len(ids)} of them): {', '.join(ids[:5])}{more}" if ids else ""
+
+
+def _near(what: str, names: Sequence[str]) -> str:
+    groups = [" and ".join(map(repr, group)) for group in near_equal(names)]
+    return _named(f"{what} whose names are nearly equal, and may be one", groups)
 
 
 def _doubles(federation: Federation) -> str:

@@ -9,43 +9,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
-from headstart.core.errors import DataError, nearest
+from headstart.core.errors import DataError
 from headstart.data.account import Dropped, Encoded, Findings, Used
+from headstart.data.choose import Chosen
+from headstart.data.column_kinds import check_numbers, is_numeric, kind_in_words, shape_of
 from headstart.data.sources import Source
+from headstart.data.vectors import vector_names, vector_values
 
 
-def column_names(
-    source: Source, columns: tuple[str, ...] | None, one_hot: tuple[str, ...], taken: Collection[str | None]
-) -> tuple[str, ...]:
-    """Return the names of the inputs: numeric columns as they are, categories as ``column=value``.
+def column_names(source: Source, chosen: Chosen, one_hot: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the inputs: numeric columns as they are, categories as ``column=value``, vectors as ``x[0]``.
 
     The first category of each one-hot column, in sorted order, is the reference and has no input of its own.
 
-    Args:
-        source: the table.
-        columns: input columns; None takes every numeric or one-hot column that is not ``taken``.
-        one_hot: columns of categories.
-        taken: columns that play another part (label, client, …).
-
     Raises:
-        DataError: a column is missing or has no numbers, or nothing is left.
+        DataError: a column has too many categories, or nothing is left.
     """
-    if columns is None:
-        numeric = {field.name for field in source.table.schema if _is_numeric(field.type)}
-        columns = tuple(
-            name for name in source.table.column_names if name in numeric | set(one_hot) and name not in taken
-        )
-    for name in one_hot:
-        if name not in columns:
-            raise DataError(f"data.one_hot: '{name}' is not an input column; {nearest(name, columns)}")
-    if not columns:
+    if not chosen.columns:
+        left = "; ".join(f"'{one.name}': {one.why}" for one in chosen.dropped[:5])
         raise DataError(
-            f"data.columns: '{source.name}' has no numeric column left to learn from; name the input columns, "
-            "or the column of texts with data.text"
+            f"data.columns: '{source.name}' has no numeric column left to learn from ({left or 'no other column'}); "
+            "name the input columns, or the column of texts with data.text"
         )
     names: list[str] = []
-    for name in columns:
-        names += _categories(source, name) if name in one_hot else [_numeric_name(source, name)]
+    for name in chosen.columns:
+        shape = None if name in one_hot else shape_of(source, name)
+        if name in one_hot:
+            names += _categories(source, name)
+        else:
+            names += [name] if shape is None else vector_names(name, shape)
     return tuple(names)
 
 
@@ -56,44 +48,72 @@ def input_values(source: Source, names: Sequence[str], one_hot: tuple[str, ...])
         DataError: a column is missing.
     """
     values = np.empty((len(source), len(names)), dtype=np.float32)
+    vectors = _vectors(source, {name.rpartition("[")[0] for name in names})
     for position, name in enumerate(names):
         column, _, category = name.rpartition("=")
-        values[:, position] = _indicator(source, column, category) if column in one_hot else _numbers(source, name)
+        if column in one_hot:
+            values[:, position] = _indicator(source, column, category)
+        else:
+            values[:, position] = vectors[name] if name in vectors else _numbers(source, name)
     values[~np.isfinite(values)] = np.nan
     return values
 
 
-def columns_of(names: Sequence[str], columns: tuple[str, ...] | None, one_hot: tuple[str, ...]) -> Findings:
+def column_of(name: str, columns: Collection[str]) -> str:
+    """Return the column that an input is made of.
+
+    >>> [column_of(name, {"age", "town", "x"}) for name in ("age", "town=b", "x[0,1]")]
+    ['age', 'town', 'x']
+    """
+    bases = (name, name.rpartition("=")[0], name.rpartition("[")[0])
+    return next((base for base in bases if base in columns), name)
+
+
+def columns_of(names: Sequence[str], source: Source, columns: tuple[str, ...], one_hot: tuple[str, ...]) -> Findings:
     """Say which columns a table's inputs are made of, which of them are encoded, and which became none.
 
     Args:
         names: what ``column_names`` returned.
-        columns: input columns that were asked for; None if none were.
+        source: the table.
+        columns: input columns that were chosen.
         one_hot: columns of categories.
     """
-    made_of = [base if (base := name.rpartition("=")[0]) in one_hot else name for name in names]
-    asked = (*(columns or ()), *one_hot)
+    made_of = [column_of(name, source.table.column_names) for name in names]
+    counts = {name: made_of.count(name) for name in dict.fromkeys(made_of)}
+    encoded = {name: count for name, count in counts.items() if name not in names}
     return (
-        *(Used(name, "input") for name in dict.fromkeys(made_of)),
-        *(Encoded(name, _how_encoded(made_of.count(name) + 1)) for name in dict.fromkeys(made_of) if name in one_hot),
-        *(Dropped(name, "it has one category only") for name in dict.fromkeys(asked) if name not in made_of),
+        *(Used(name, "input") for name in counts),
+        *(Encoded(name, _how_encoded(count, name in one_hot)) for name, count in encoded.items()),
+        *(Dropped(name, "it has one category only") for name in dict.fromkeys(columns) if name not in counts),
     )
 
 
 def why_no_input(source: Source, name: str) -> str:
     """Say why a column without a part is no input of a table."""
     kind = source.table.schema.field(name).type
-    if _is_numeric(kind):
-        return "not in data.columns"
-    return f"holds {kind}, not numbers; data.one_hot makes inputs of categories"
+    return "not in data.columns" if is_numeric(kind) or shape_of(source, name) is not None else kind_in_words(kind)
 
 
-def _how_encoded(count: int) -> str:
-    return f"a column for each of its {count} categories but the first"
+def _how_encoded(count: int, is_category: bool) -> str:
+    if is_category:
+        return f"a column for each of its {count + 1} categories but the first"
+    return f"a column for each of its {count} numbers"
+
+
+def _vectors(source: Source, bases: Collection[str]) -> dict[str, Array]:
+    """Return the inputs that come from columns of vectors, by name."""
+    found: dict[str, Array] = {}
+    for base in sorted(set(source.table.column_names) & set(bases)):
+        shape = shape_of(source, base)
+        if shape is not None:
+            values = vector_values(source.column(base, "data.columns"))
+            found |= dict(zip(vector_names(base, shape), values.T, strict=True))
+    return found
 
 
 def _numbers(source: Source, name: str) -> Array:
-    column = source.column(_numeric_name(source, name), "data.columns")
+    check_numbers(source, name)
+    column = source.column(name, "data.columns")
     return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
@@ -109,22 +129,3 @@ def _categories(source: Source, name: str) -> list[str]:
             f"data.one_hot: '{name}' has {len(found)} categories, at most 100 are allowed; drop the column or join them"
         )
     return [f"{name}={category}" for category in found[1:]]
-
-
-def _numeric_name(source: Source, name: str) -> str:
-    kind = source.column(name, "data.columns").type
-    if not _is_numeric(kind):
-        raise DataError(
-            f"data.columns: '{name}' of '{source.name}' holds {kind}, not numbers; add it to data.one_hot "
-            "or leave it out"
-        )
-    return name
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_decimal(kind)
-    )

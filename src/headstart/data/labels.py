@@ -6,37 +6,56 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
+from headstart.data.settings import LabelKind
 from headstart.data.sources import Source
 
 UNLABELLED = -1
+FEW_CLASSES = 20
+ROWS_EACH = 5
+_OFTEN_EMPTY = frozenset({"na", "n/a", "nan", "null", "?", "-", "#n/a", "<na>"})
 MOST_CLASSES = 0.5
 """More classes than this share of the examples means that the column holds no classes."""
 
 
 def check_classes(source: Source, column: str, setting: str) -> None:
-    """Check that a column of numbers holds class numbers.
+    """Check that a column of numbers holds classes, not measurements.
+
+    Whole numbers may be many where they are 0, 1, …, C-1, or have five rows each on average.
 
     Raises:
-        DataError: a number has a fraction.
+        DataError: a number has a fraction, or there are too many different ones.
     """
     values = source.column(column, setting)
-    if not pa.types.is_floating(values.type):
+    if not (pa.types.is_floating(values.type) or pa.types.is_decimal(values.type) or pa.types.is_integer(values.type)):
         return
-    numbers = values.to_numpy().astype(np.float64)
+    numbers = np.asarray(pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
     fractions = np.flatnonzero(np.isfinite(numbers) & (numbers != np.round(numbers)))
     if len(fractions):
-        raise DataError(
-            f"{setting}: must be a column of classes, received {numbers[fractions[0]]:g} in row "
-            f"{source.row_numbers[fractions[0]]} of column '{column}' in '{source.name}'; name the column "
-            "of classes, or turn the measurements into classes first"
-        )
+        row = source.row_numbers[fractions[0]]
+        raise _measured(source, column, setting, f"{numbers[fractions[0]]:g} in row {row}")
+    found, rows = np.unique(numbers[np.isfinite(numbers)]), int(np.isfinite(numbers).sum())
+    if len(found) > FEW_CLASSES and rows < ROWS_EACH * len(found) and not np.array_equal(found, np.arange(len(found))):
+        raise _measured(source, column, setting, f"{len(found)} different whole numbers in {rows} rows")
+
+
+def _measured(source: Source, column: str, setting: str, received: str) -> DataError:
+    return DataError(
+        f"{setting}: must be a column of classes, received {received} of column '{column}' in '{source.name}', which "
+        "are measurements; there is no regression yet: name the column of classes, turn the measurements into classes "
+        "first, or insist with data.label_kind = 'classes'"
+    )
 
 
 def class_names(
-    source: Source, column: str, values: Sequence[str | None], classes: tuple[str, ...] | None
+    source: Source,
+    column: str,
+    values: Sequence[str | None],
+    classes: tuple[str, ...] | None,
+    kind: LabelKind = "auto",
 ) -> tuple[str, ...]:
     """Return the names of the classes in the order of their indices.
 
@@ -44,7 +63,7 @@ def class_names(
     alphabet.
 
     Raises:
-        DataError: there are fewer than two classes, or almost as many as examples.
+        DataError: there are fewer than two classes, or almost as many as examples and ``kind`` does not insist.
     """
     found = {value for value in values if value is not None}
     names = classes or source.class_names.get(column) or tuple(sorted(found, key=class_order))
@@ -53,10 +72,10 @@ def class_names(
             f"data.label: '{column}' of '{source.name}' has {len(names)} class "
             f"({', '.join(names) or 'none'}); a task needs at least 2"
         )
-    if len(found) > 20 and len(found) > MOST_CLASSES * len(values):
+    if kind == "auto" and len(found) > FEW_CLASSES and len(found) > MOST_CLASSES * len(values):
         raise DataError(
             f"data.label: '{column}' of '{source.name}' has {len(found)} different values in {len(values)} "
-            "rows, which are no classes; name the column of classes"
+            "rows, which are no classes; name the column of classes, or insist with data.label_kind = 'classes'"
         )
     return names
 
@@ -95,6 +114,12 @@ def keep_classes(
     if not kept:
         raise DataError(f"{setting}: no class is left of {', '.join(names)}; exclude fewer")
     return kept
+
+
+def doubtful_classes(column: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Note classes whose name often stands for an empty cell."""
+    found = [f"'{name}'" for name in names if name.lower() in _OFTEN_EMPTY]
+    return (f"{', '.join(found)} of '{column}' counts as a class; leave its rows out with data.where",) if found else ()
 
 
 def class_order(name: str) -> tuple[int, float, str]:

@@ -15,12 +15,13 @@ from headstart.data.account import Account, Filled, Findings, LeftOut, account_o
 from headstart.data.central import read_central, take_share
 from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
+from headstart.data.features import column_of
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.partition import Members
 from headstart.data.read import read_examples
 from headstart.data.reading import Reading
 from headstart.data.settings import DataSettings
-from headstart.data.sources import Source, open_source
+from headstart.data.sources import Source, TableFormat, open_source
 from headstart.data.standardize import fill_and_standardize
 
 
@@ -40,10 +41,10 @@ def open_federation(settings: DataSettings, base: Path) -> Federation:
     >>> len(federation.clients), federation.num_classes, federation.examples.shape
     (14, 10, (1, 8, 8))
     """
-    source = open_source(settings.source, base)
+    source = open_source(settings.source, base, form=table_format(settings))
     central = None
     if settings.central and settings.central.source:
-        central = open_source(settings.central.source, base, "data.central.source")
+        central = open_source(settings.central.source, base, "data.central.source", table_format(settings))
     return federate(source, settings, central)
 
 
@@ -77,9 +78,19 @@ def open_client(settings: DataSettings, base: Path, name: str) -> Federation:
     >>> open_client(DataSettings(source="glyphs"), Path(), "site").clients[0].id
     'site'
     """
-    source = open_source(settings.source, base)
+    source = open_source(settings.source, base, form=table_format(settings))
     read = _Read(len(source), *read_examples(source, _reading(settings, None)))
     return _assemble(read, settings, {name: np.arange(len(read.examples))}, None)
+
+
+def table_format(settings: DataSettings) -> TableFormat:
+    """Return how the cells of a table are written, as far as the settings say."""
+    return TableFormat(
+        delimiter=settings.delimiter,
+        decimal=settings.decimal,
+        encoding=settings.encoding,
+        missing_words=settings.missing_words,
+    )
 
 
 @dataclass(frozen=True)
@@ -138,10 +149,9 @@ def _by_column(source: Source, filled: Sequence[Filled]) -> Findings:
     columns = set(source.table.column_names)
     found = {one.column: one for one in filled if one.column in columns}
     for one in filled:
-        name = one.column.rpartition("=")[0]
-        found.setdefault(
-            name if name in columns else one.column, replace(one, column=name, how="its categories' shares")
-        )
+        name = column_of(one.column, columns)
+        how = "its categories' shares" if one.column.startswith(f"{name}=") else "each of its numbers by its own mean"
+        found.setdefault(name, replace(one, column=name, how=how))
     return tuple(found.values())
 
 
@@ -179,6 +189,7 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
     return Reading(
         setting="data",
         label=settings.label,
+        label_kind=settings.label_kind,
         image=settings.image,
         text=settings.text,
         id=settings.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,18 @@ from headstart.core.arrays import Array
 from headstart.core.errors import DataError
 from headstart.data import features, images, labels, rows, texts
 from headstart.data.account import Dropped, Findings, Used, left_out
+from headstart.data.choose import Chosen, choose_columns
 from headstart.data.examples import Examples, InputKind
+from headstart.data.identifiers import identifiers
+from headstart.data.official_split import official_splits
 from headstart.data.reading import Reading
 from headstart.data.sources import Source
+from headstart.data.sources.numbers import typed_table
 
 Inputs = tuple[InputKind, Any, Array, tuple[str, ...], Findings]
 """Kind, inputs, indices of the rows that have them, names of a table's inputs, what is to say of them."""
+
+_IDENTIFIER = "an identifier; name it in data.columns to learn from it"
 
 
 def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, Findings]:
@@ -30,18 +37,47 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
         DataError: a column, a label, an input or an id breaks a rule; the message names it.
     """
     found: Findings = source.notes
-    source, chosen = rows.keep_where(source, reading)
+    source, chosen, prepared = _prepared(source, reading)
     source, filled = rows.keep_filled(source, reading)
     source, indices, names, labelled = _labelled(source, reading)
     source, indices, drawn = rows.subsample(source, indices, reading)
     if len(source) == 0:
         raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
-    kind, inputs, kept, columns, more = _inputs(source, reading)
-    found += (*chosen, *filled, *labelled, *drawn, *more)
+    kind, inputs, kept, columns, more = _inputs(source, reading, chosen)
+    found += (*prepared, *filled, *labelled, *drawn, *more)
     found += (*_parts(source, reading), *_unused(source, kind, reading, found))
     source, indices = source.take(kept), indices[kept]
     ids = rows.row_ids(source, reading)
     return Examples(kind, inputs, indices, ids, names, columns), source, found
+
+
+def _prepared(source: Source, reading: Reading) -> tuple[Source, Chosen, Findings]:
+    """Bring rows into the order of their names, keep those asked for, and choose a table's columns by all of them."""
+    splits = official_splits(source, reading)
+    named = dict.fromkeys(splits, "an official split")
+    if source.client_column is not None:
+        named[source.client_column] = "says whose a row is; the study makes other clients"
+    column = reading.id or source.id_column
+    if column is not None:
+        source = source.in_order_of(source.texts(column, f"{reading.setting}.id"))
+    if _is_table(source, reading):
+        named |= {name: f"{why}: {_IDENTIFIER}" for name, why in identifiers(source.table).items()}
+    source, away = rows.keep_where(source, reading)
+    if reading.where:  # the words of a column of numbers may be in rows that are not kept
+        source = replace(source, table=typed_table(source.table, source.form, source.name)[0])
+    if reading.inputs is not None or not _is_table(source, reading):
+        return source, Chosen(), (*splits.values(), *away)
+    taken = {reading.label, column, reading.split, *reading.needed, *reading.where}
+    chosen = choose_columns(source, reading.columns, reading.one_hot, taken, named)
+    return source, chosen, (*splits.values(), *away, *chosen.findings(source), *rows.copies(source))
+
+
+def _is_table(source: Source, reading: Reading) -> bool:
+    return reading.text is None and source.pixels is None and _image_column(source, reading) is None
+
+
+def _image_column(source: Source, reading: Reading) -> str | None:
+    return reading.image or (None if reading.columns else source.image_column)
 
 
 def _parts(source: Source, reading: Reading) -> Findings:
@@ -73,32 +109,35 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
     if reading.label is None:
         return source, np.full(len(source), labels.UNLABELLED), reading.classes or (), ()
     setting = f"{reading.setting}.label"
-    labels.check_classes(source, reading.label, setting)
-    values = source.texts(reading.label, setting)
     stated = reading.classes if reading.known_classes else None
-    every_name = labels.class_names(source, reading.label, values, stated)
+    if reading.label_kind == "auto" and not stated and reading.label not in source.class_names:
+        labels.check_classes(source, reading.label, setting)
+    values = source.texts(reading.label, setting)
+    every_name = labels.class_names(source, reading.label, values, stated, reading.label_kind)
     wanted = reading.where.get(reading.label)
     keep = (wanted,) if isinstance(wanted, str) else wanted or reading.keep
     names = labels.keep_classes(every_name, keep, reading.exclude, reading.setting)
     others = set(every_name) - set(names)
     kept = np.flatnonzero([value not in others for value in values])
     away = np.setdiff1d(np.arange(len(source)), kept)
-    found = left_out(source.row_numbers[away], f"of a class that {reading.setting} does not keep")
+    found: Findings = left_out(source.row_numbers[away], f"of a class that {reading.setting} does not keep")
     if reading.classes and set(names) <= set(reading.classes):
         names = reading.classes
     indices = labels.class_indices(source, reading.label, [values[row] for row in kept], names, setting)
+    if not reading.classes:
+        found += labels.doubtful_classes(reading.label, names)
     return source.take(kept), indices, names, found
 
 
-def _inputs(source: Source, reading: Reading) -> Inputs:
+def _inputs(source: Source, reading: Reading, chosen: Chosen) -> Inputs:
     if reading.text is not None:
         kept, found = texts.with_text(source, reading)
         return "text", texts.read_texts(source.take(kept), reading), kept, (), (*found, Used(reading.text, "input"))
-    column = reading.image or (None if reading.columns else source.image_column)
     if source.pixels is not None:
         pixels = images.resize_pixels(source.pixels, reading.size, reading.channels)
         return "image", pixels, np.arange(len(source)), (), ()
-    return _table(source, reading) if column is None else _images(source, column, reading)
+    column = _image_column(source, reading)
+    return _table(source, reading, chosen) if column is None else _images(source, column, reading)
 
 
 def _images(source: Source, column: str, reading: Reading) -> Inputs:
@@ -110,11 +149,10 @@ def _images(source: Source, column: str, reading: Reading) -> Inputs:
     return "image", pixels, readable, (), (*broken, *notes, Used(column, "input"))
 
 
-def _table(source: Source, reading: Reading) -> Inputs:
-    taken = {reading.label, reading.id, reading.split, *reading.needed, *reading.where}
-    names = reading.inputs or features.column_names(source, reading.columns, reading.one_hot, taken)
+def _table(source: Source, reading: Reading, chosen: Chosen) -> Inputs:
+    names = reading.inputs or features.column_names(source, chosen, reading.one_hot)
     values = features.input_values(source, names, reading.one_hot)
-    found = features.columns_of(names, reading.columns, reading.one_hot)
+    found = features.columns_of(names, source, chosen.columns, reading.one_hot)
     holes = np.isnan(values)
     broken = np.flatnonzero(holes.any(1))
     if not len(broken) or reading.missing == "mean":

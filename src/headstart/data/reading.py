@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from headstart.data.settings import Missing, Where
+from headstart.data.settings import LabelKind, Missing, Where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +24,13 @@ class Reading:
         split: a column that says train, val or test; rows that it gives to no split are left out.
         inputs: names of a table's inputs, if they are known already.
         size: height and width of images in pixels; None needs equal sizes.
-        others: image, text, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt, seed as in
-            DataSettings.
+        others: label_kind, image, text, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt,
+            seed as in DataSettings.
     """
 
     setting: str
     label: str | None
+    label_kind: LabelKind = "auto"
     image: str | None = None
     text: str | None = None
     id: str | None = None

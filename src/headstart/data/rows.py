@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from headstart.core import seeds
 from headstart.core.arrays import Array
@@ -53,13 +55,17 @@ def keep_filled(source: Source, reading: Reading) -> tuple[Source, Findings]:
     for column in (*([reading.label] if reading.label and needs_label else []), *reading.needed):
         setting = f"{reading.setting}.{'label' if column == reading.label else 'client'}"
         empty = _empty(source.texts(column, setting))
+        state = (
+            "hidden (-1), as the Hub hides the labels of test sets" if _all_hidden(source, column, empty) else "empty"
+        )
         if len(empty) and reading.missing != "drop":
             raise DataError(
-                f"{setting}: column '{column}' of '{source.name}' is empty in {len(empty)} rows, first in "
-                f"row {source.row_numbers[empty[0]]}; fill them, or leave them out with data.missing = "
-                "'drop'"
+                f"{setting}: column '{column}' of '{source.name}' is {state} in {len(empty)} rows, first in row "
+                f"{source.row_numbers[empty].min()}; fill them, keep other rows with data.where, or leave them out "
+                "with data.missing = 'drop'"
             )
-        source, more = leave_out(source, empty, f"'{column}' is empty")
+        found += _trimmed(source, column)
+        source, more = leave_out(source, empty, f"'{column}' is {state}")
         found += more
     return source, found
 
@@ -69,18 +75,28 @@ def subsample(source: Source, labels: Array, reading: Reading) -> tuple[Source, 
     if reading.max_examples is None or reading.max_examples >= len(source):
         return source, labels, ()
     groups = [source.texts(column, reading.setting) for column in reading.needed]
-    keys = np.array(["/".join(map(str, key)) for key in zip(labels, *groups, strict=True)])
+    keys = np.array(["/".join(map(_escaped, key)) for key in zip(labels, *groups, strict=True)])
     rng = seeds.numpy_generator(reading.seed, "max_examples", reading.setting)
     rows = stratified(keys, reading.max_examples, rng)
     beyond = LeftOut(len(source) - len(rows), f"beyond {reading.setting}.max_examples = {reading.max_examples}")
     return source.take(rows), labels[rows], (beyond,)
 
 
+def copies(source: Source) -> Findings:
+    """Note rows that have the very cells of another row."""
+    filled = [field for field in source.table.schema if not pa.types.is_null(field.type)]
+    if any(pa.types.is_nested(field.type) or pa.types.is_float16(field.type) for field in filled):
+        return ()
+    different = source.table.group_by([field.name for field in filled]).aggregate([([], "count_all")]).num_rows
+    count = len(source) - different
+    return (f"{count} of {len(source)} rows of '{source.name}' are copies of another row",) if count else ()
+
+
 def leave_out(source: Source, rows: Array, why: str) -> tuple[Source, Findings]:
     """Leave out rows, by index, and record and note how many, why and which."""
     if not len(rows):
         return source, ()
-    numbers = ", ".join(map(str, source.row_numbers[rows[:5]])) + (", …" if len(rows) > 5 else "")
+    numbers = ", ".join(map(str, np.sort(source.row_numbers[rows])[:5])) + (", …" if len(rows) > 5 else "")
     note = f"{len(rows)} of {len(source)} rows of '{source.name}' are left out: {why} (rows {numbers})"
     record = left_out(source.row_numbers[rows], why)
     return source.take(np.setdiff1d(np.arange(len(source)), rows)), (*record, note)
@@ -104,6 +120,26 @@ def row_ids(source: Source, reading: Reading) -> list[str]:
             "number the rows"
         )
     return [str(name) for name in names]
+
+
+def _escaped(name: object) -> str:
+    return str(name).replace("\\", "\\\\").replace("/", "\\/")
+
+
+def _all_hidden(source: Source, column: str, rows: Array) -> bool:
+    """Say whether cells are -1, Hugging Face's mark of a label that is not told."""
+    cells = source.table.column(column)
+    return column in source.class_names and all(cells[int(row)].as_py() == -1 for row in rows)
+
+
+def _trimmed(source: Source, column: str) -> Findings:
+    """Note names with blanks around them, which are not of the name."""
+    cells = source.table.column(column)
+    if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
+        return ()
+    found = sorted({cell for cell in pc.unique(cells).to_pylist() if cell and cell != cell.strip() and cell.strip()})
+    listing = ", ".join(map(repr, found[:5])) + (", …" if len(found) > 5 else "")
+    return (f"blanks around the names in '{column}' are left out: {listing}",) if found else ()
 
 
 def _empty(values: Iterable[str | None]) -> Array:

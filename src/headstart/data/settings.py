@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from headstart.core.errors import SettingError
 from headstart.core.settings import Says, check
@@ -17,13 +18,26 @@ PartitionMethod = Literal[
 Sizes = Literal["linear", "square", "exponential", "dirichlet"]
 Standardize = Literal["auto", "none", "client", "pooled"]
 Missing = Literal["error", "drop", "mean"]
+LabelKind = Literal["auto", "classes"]
 Where = Mapping[str, str | tuple[str, ...]]
 """Rows to keep: a column's name, and the value or values (as text; class names for labels) it must have."""
 
 _AtLeastOne = Annotated[int, Field(ge=1), Says("must be at least 1")]
 _Share = Annotated[float, Field(ge=0, lt=1), Says("must be a share from 0 up to but not including 1")]
 _AboveZero = Annotated[float, Field(gt=0), Says("must be above 0")]
+_Sign = Annotated[str, Field(min_length=1, max_length=1), Says("must be one character", "such as ';' or '\\t'")]
 _Part = Annotated[float, Field(gt=0, lt=1), Says("must be a share between 0 and 1, neither of them included")]
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError("must be an encoding that Python knows, such as 'latin-1' or 'utf-16'") from None
+    return name
+
+
+_Encoding = Annotated[str, AfterValidator(_known_encoding)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,16 +151,20 @@ class DataSettings:
     """Everything that decides a federation; equal settings on equal files give an equal federation.
 
     Attributes:
-        source: a Parquet, CSV or JSONL file, a folder (of class folders, of client folders of class folders,
+        source: a Parquet, CSV, TSV, JSONL or JSON file, a folder (of class folders, of client folders of class folders,
             of Parquet files, or written by ``datasets.save_to_disk``), ``hub:NAME`` or ``hub:NAME:CONFIG`` on
             the Hugging Face Hub, or the embedded ``digits`` and ``glyphs``. Relative paths start at the study
             file's folder.
         label: column of class names or numbers.
+        label_kind: ``auto`` refuses a column of numbers that look like measurements; ``classes`` insists that each
+            different value is a class.
         image: column of encoded images or of paths to them; None finds it, or takes the source for a table.
         text: column of texts; None means that the inputs are no texts.
-        id: column of unique names; None uses file names or row numbers.
+        id: column of unique names, by which everything random is drawn, so that the order of rows changes nothing; None
+            uses file names, or row numbers, and then it may.
         client: column that says whose example it is; None needs ``partition``.
-        columns: a table's input columns; None takes every numeric column that has no other part to play.
+        columns: a table's input columns; None takes every numeric column that has no other part to play
+            and is no identifier.
         one_hot: input columns of categories; each becomes one column per category but the first (in sorted
             order).
         classes: all class names, in the order of their indices; None sorts those found.
@@ -166,12 +184,20 @@ class DataSettings:
         missing: an empty value in a column that is used is an ``error``, or its row is left out (``drop``);
             ``mean`` fills inputs with the column's mean outside test (tables only; an empty label or client
             stays an error).
+        missing_words: words such as ``NA`` or ``?`` that mean an empty value in a column whose other cells are numbers;
+            everywhere else they are text.
+        delimiter: what stands between the cells of a CSV or TSV file, one character; None finds it out. This and the
+            two that follow hold for the central pool too.
+        decimal: ``.`` or ``,``, the decimal sign of numbers written as text; the other one then groups thousands. None
+            finds it out, column by column, and refuses what may be meant in two ways.
+        encoding: of a CSV or TSV file, such as ``latin-1``; None finds it out.
         max_corrupt: share of images that may be unreadable and left out, in [0, 1); one image always may.
         central: the server's pool; None means there is none.
     """
 
     source: str
     label: str = "label"
+    label_kind: LabelKind = "auto"
     image: str | None = None
     text: str | None = None
     id: str | None = None
@@ -190,6 +216,10 @@ class DataSettings:
     train_per_client: _AtLeastOne | None = None
     standardize: Standardize = "auto"
     missing: Missing = "error"
+    missing_words: tuple[str, ...] = ()
+    delimiter: _Sign | None = None
+    decimal: Literal[".", ","] | None = None
+    encoding: _Encoding | None = None
     max_corrupt: _Share = 0.01
     central: CentralSettings | None = None
 

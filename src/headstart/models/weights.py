@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from headstart.core.errors import ModelError
 from headstart.core.files import write_atomically
@@ -43,3 +45,27 @@ def load(path: Path) -> tuple[Params, dict[str, str]]:
             f"weights: '{path}' is not a whole safetensors file ({error}); pickled weights (.bin, .pt) "
             f"are never read: save them with safetensors"
         ) from error
+
+
+def check_finite(params: Params, what: str) -> None:
+    """Check that every number of a tree is finite.
+
+    Args:
+        params: tensors by name; those of whole numbers are passed over.
+        what: how the message names the setting and the tree.
+
+    Raises:
+        ModelError: one is NaN or infinite; the first tensor is named.
+    """
+    broken = [name for name, value in sorted(params.items()) if value.is_floating_point() and _broken(value)]
+    if broken:
+        first = params[broken[0]]
+        raise ModelError(
+            f"{what}: all weights must be finite, received NaN or infinity in {_broken(first)} of {first.numel()} "
+            f"numbers of '{broken[0]}' ({len(broken)} of {len(params)} tensors are so); get the file anew, or give "
+            "another"
+        )
+
+
+def _broken(value: Tensor) -> int:
+    return int((~torch.isfinite(value)).sum())

@@ -16,6 +16,7 @@ from headstart.data.central import read_central
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.labels import class_order
+from headstart.data.open import table_format
 from headstart.data.sources import open_source
 from headstart.engine.ways.serial import Serial
 from headstart.sites.messages import Asks, Hello, Present
@@ -118,7 +119,7 @@ def _lab(file: StudyFile, said: Sequence[Present]) -> Lab:
     empty = Examples(kind, inputs, np.zeros(0, np.int64), [], classes, columns)
     central = None
     if file.data.central and file.data.central.source:
-        source = open_source(file.data.central.source, file.folder, "data.central.source")
+        source = open_source(file.data.central.source, file.folder, "data.central.source", table_format(file.data))
         central, _ = read_central(source, file.data, file.data.central, empty)
     federation = with_tokens(Federation(empty, [_client(one) for one in said], central), file.model)
     return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype])

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from headstart.core.errors import DataError, require
 from headstart.data.sources.source import Source
+from headstart.data.sources.table_format import TableFormat
 from headstart.data.sources.tables import source_of_table
 
 
@@ -17,12 +18,13 @@ def is_saved_dataset(path: Path) -> bool:
     return (path / "state.json").exists() or (path / "dataset_dict.json").exists()
 
 
-def open_hub(name: str) -> Source:
+def open_hub(name: str, form: TableFormat) -> Source:
     """Download (or find in the local cache) a data set of the Hub.
 
     Args:
         name: ``NAME`` or ``NAME:CONFIG``. All its splits are joined; the column ``split`` says which a row is
             from.
+        form: which words mean an empty cell.
 
     Raises:
         DataError: the Hub cannot be reached or has no such data set.
@@ -40,10 +42,10 @@ def open_hub(name: str) -> Source:
             f"data.source: cannot load 'hub:{name}' ({reason}); check the name and the network, or give a "
             "local Parquet file"
         ) from error
-    return _source_of(loaded, dataset)
+    return _source_of(loaded, dataset, form)
 
 
-def open_saved_dataset(path: Path) -> Source:
+def open_saved_dataset(path: Path, form: TableFormat) -> Source:
     """Open a folder that ``save_to_disk`` wrote; the splits of a DatasetDict are joined.
 
     Raises:
@@ -54,18 +56,18 @@ def open_saved_dataset(path: Path) -> Source:
     import datasets
 
     try:
-        return _source_of(datasets.load_from_disk(str(path)), path.name)
+        return _source_of(datasets.load_from_disk(str(path)), path.name, form)
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"data.source: cannot read '{path}' ({reason}); save the data set again") from error
 
 
-def _source_of(loaded: Any, name: str) -> Source:
+def _source_of(loaded: Any, name: str, form: TableFormat) -> Source:
     """Turn a Dataset or a DatasetDict into one table."""
     if not hasattr(loaded, "column_names") or not isinstance(loaded.column_names, dict):
-        return source_of_table(_table(loaded), name, None)
+        return source_of_table(_table(loaded), name, None, form)
     parts = [_with_split(_table(part), split) for split, part in loaded.items()]
-    return source_of_table(pa.concat_tables(parts, promote_options="default"), name, None)
+    return source_of_table(pa.concat_tables(parts, promote_options="default"), name, None, form)
 
 
 def _table(dataset: Any) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
+from headstart.data.sources.table_format import TableFormat
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +29,7 @@ class Source:
         id_column: column of names that the source itself gives, such as a file's path.
         client_column: column that says whose example a row is, where the source's own layout says so.
         folder: where relative image paths start.
+        form: how cells are written, for what is read of them later.
         pixels: images already decoded, ``(rows, channels, height, width)`` uint8, in place of an image
             column.
         rows: numbers of the rows in the source as it was opened; None means all of them.
@@ -40,6 +43,7 @@ class Source:
     id_column: str | None = None
     client_column: str | None = None
     folder: Path | None = None
+    form: TableFormat = TableFormat()
     pixels: Array | None = None
     rows: Array | None = None
     notes: tuple[str, ...] = ()
@@ -53,6 +57,14 @@ class Source:
             return self
         pixels = None if self.pixels is None else self.pixels[rows]
         return replace(self, table=self.table.take(pa.array(rows)), pixels=pixels, rows=self.row_numbers[rows])
+
+    def in_order_of(self, names: Sequence[str | None]) -> Source:
+        """Sort the rows by a name each; the parts of a path are compared one by one."""
+        order = sorted(range(len(self)), key=lambda row: str(names[row]).split("/"))
+        if order == list(range(len(self))):
+            return self
+        pixels = None if self.pixels is None else self.pixels[order]
+        return replace(self, table=self.table.take(pa.array(order)), pixels=pixels, rows=self.row_numbers[order])
 
     @property
     def row_numbers(self) -> Array:
@@ -75,10 +87,17 @@ class Source:
         """Return a column's values as text: class names for class numbers, '2' for 2.0, None where empty.
 
         Raises:
-            DataError: no such column, or a class number outside the named classes.
+            DataError: no such column, one of lists, or a class number outside the named classes.
         """
-        names = self.class_names.get(name)
-        values = self.column(name, setting).to_pylist()
+        names, column = self.class_names.get(name), self.column(name, setting)
+        if pa.types.is_nested(column.type):
+            raise DataError(
+                f"{setting}: must be a column of single values, received '{name}' of '{self.name}', which holds "
+                f"{column.type}, such as {column[0].as_py()!r:.60}; name another column"
+            )
+        values = column.to_pylist()
+        if pa.types.is_float32(column.type):  # its shortest digits, not those of a wider number
+            values = [value if value is None else float(str(np.float32(value))) for value in values]
         if names is None:
             return [_text(value) for value in values]
         return [self._class_name(value, names, setting) for value in values]
@@ -97,6 +116,8 @@ class Source:
 def _text(value: Any) -> str | None:
     if value is None or value != value:  # NaN is not equal to itself
         return None
+    if isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, bytes):

@@ -1,8 +1,10 @@
-"""Tables on disk: Parquet, CSV and JSON lines."""
+"""Tables on disk: Parquet, CSV and JSON; and what their columns turn out to be."""
 
 from __future__ import annotations
 
+import io
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,43 +12,102 @@ from typing import Any
 import pyarrow as pa
 
 from headstart.core.errors import DataError, nearest
+from headstart.data.sources.delimited import read_delimited
+from headstart.data.sources.json_rows import LEAF_CLIENT, read_json
+from headstart.data.sources.numbers import typed_table
+from headstart.data.sources.other_kinds import check_content, way_out_of
 from headstart.data.sources.source import Source
+from headstart.data.sources.table_format import TableFormat
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 
+_Read = tuple[pa.Table, tuple[str, ...], str | None]
+"""A file's rows, notes, and the column that its layout says names the clients."""
 
-def open_table(path: Path) -> Source:
+
+def open_table(path: Path, form: TableFormat | None = None) -> Source:
     """Open a table file, or a folder of Parquet files as one table.
 
     Raises:
-        DataError: the ending is unknown, or the file cannot be read.
+        DataError: the ending is unknown, the content is of another kind, or the file cannot be read.
     """
+    form = form or TableFormat()
     reader = READERS[".parquet"] if path.is_dir() else _reader_for(path)
+    if path.is_file():
+        check_content(path)
     try:
-        table = reader(path)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        table, notes, client = reader(path, form)
+    except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"data source: cannot read '{path}' ({reason}); check that the file is whole") from error
-    return source_of_table(table, path.name, path if path.is_dir() else path.parent)
+    return source_of_table(table, path.name, path if path.is_dir() else path.parent, form, notes, client)
 
 
-def source_of_table(table: pa.Table, name: str, folder: Path | None) -> Source:
-    """Find out which columns hold images and class names, from the types and Hugging Face's description."""
+def source_of_table(
+    table: pa.Table,
+    name: str,
+    folder: Path | None,
+    form: TableFormat | None = None,
+    notes: tuple[str, ...] = (),
+    client: str | None = None,
+) -> Source:
+    """Find out what columns hold: numbers, images, class names; from types, content and Hugging Face's description.
+
+    Raises:
+        DataError: two columns share a name, or numbers may be meant in two ways.
+    """
+    form = form or TableFormat()
     features = _features(table)
+    table, more = typed_table(_plain(_named(table, name)), form, name)
     described = {key: feature.get("_type") for key, feature in features.items() if isinstance(feature, dict)}
     class_names = {key: tuple(features[key]["names"]) for key, kind in described.items() if kind == "ClassLabel"}
     images = [key for key, kind in described.items() if kind == "Image" and key in table.column_names]
     images += [field.name for field in table.schema if _is_image(table, field)]
-    return Source(name, table, class_names, image_column=images[0] if images else None, folder=folder)
+    image = images[0] if images else None
+    return Source(
+        name, table, class_names, image_column=image, client_column=client, folder=folder, form=form, notes=notes + more
+    )
 
 
-def _reader_for(path: Path) -> Callable[[Path], pa.Table]:
+def _reader_for(path: Path) -> Callable[[Path, TableFormat], _Read]:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if suffix not in READERS:
-        raise DataError(
-            f"data source: '{path.name}' ends in '{suffix}', which no reader knows; {nearest(suffix, READERS)}"
-        )
-    return READERS[suffix]
+    if suffix in READERS:
+        return READERS[suffix]
+    way_out = way_out_of(suffix) or nearest(suffix, READERS)
+    raise DataError(f"data source: '{path.name}' ends in '{suffix}', which no reader knows; {way_out}")
+
+
+def _named(table: pa.Table, name: str) -> pa.Table:
+    """Leave out nameless columns without a value, which spreadsheets write, and check that names are unique."""
+    empty = [i for i, key in enumerate(table.column_names) if not key.strip() and _has_nothing(table.column(i))]
+    table = table.select([i for i in range(table.num_columns) if i not in set(empty)])
+    double = next((key for key, count in Counter(table.column_names).items() if count > 1), None)
+    if double is None:
+        return table
+    places = [str(i + 1) for i, key in enumerate(table.column_names) if key == double]
+    raise DataError(
+        f"data.source: {len(places)} columns of '{name}' are called '{double}' (columns {', '.join(places)}); rename "
+        "them, so that each has a name of its own"
+    )
+
+
+def _has_nothing(column: pa.ChunkedArray) -> bool:
+    return int(column.null_count) == len(column)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Undo what only says how values are stored: dictionaries, views, extension types."""
+    for position, field in enumerate(table.schema):
+        kind, column = field.type, table.column(position)
+        if isinstance(kind, pa.BaseExtensionType):
+            column = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if pa.types.is_string_view(column.type):
+            column = column.cast(pa.large_string())
+        if column.type != kind:
+            table = table.set_column(position, field.name, column)
+    return table
 
 
 def _features(table: pa.Table) -> dict[str, Any]:
@@ -61,41 +122,48 @@ def _is_image(table: pa.Table, field: pa.Field) -> bool:
     if pa.types.is_struct(kind):
         return "bytes" in {kind.field(i).name for i in range(kind.num_fields)}
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return True
+        return any(_is_picture(value) for value in table.column(field.name)[:20].to_pylist() if value)
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return False
-    first = next((str(value) for value in table.column(field.name)[:100].to_pylist() if value), "")
-    return Path(first).suffix.lower() in IMAGE_SUFFIXES
+    first = next((value for value in table.column(field.name)[:100].cast(pa.large_binary()).to_pylist() if value), b"")
+    return Path(first.decode(errors="replace")).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _read_parquet(path: Path) -> pa.Table:
+def _is_picture(value: bytes) -> bool:
+    """Ask Pillow, which knows more kinds of picture than any list here."""
+    from PIL import Image
+
+    try:
+        Image.open(io.BytesIO(value)).close()
+    except Exception:  # a broken file can make a decoder raise anything
+        return False
+    return True
+
+
+def _read_parquet(path: Path, form: TableFormat) -> _Read:  # noqa: ARG001
     import pyarrow.parquet as pq
 
-    return pq.read_table(path)
+    return pq.read_table(path), (), None
 
 
-def _read_csv(path: Path, delimiter: str = ",") -> pa.Table:
-    from pyarrow import csv
-
-    # An empty cell is a missing value in a column of text too, not a value of no letters.
-    options = csv.ConvertOptions(strings_can_be_null=True)
-    return csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=options)
+def _read_csv(path: Path, form: TableFormat) -> _Read:
+    return *read_delimited(path, form, ","), None
 
 
-def _read_tsv(path: Path) -> pa.Table:
-    return _read_csv(path, delimiter="\t")
+def _read_tsv(path: Path, form: TableFormat) -> _Read:
+    return *read_delimited(path, form, "\t"), None
 
 
-def _read_json_lines(path: Path) -> pa.Table:
-    from pyarrow import json as arrow_json
+def _read_json(path: Path, form: TableFormat) -> _Read:  # noqa: ARG001
+    table, is_leaf = read_json(path)
+    return table, (), LEAF_CLIENT if is_leaf else None
 
-    return arrow_json.read_json(path)
 
-
-READERS: Mapping[str, Callable[[Path], pa.Table]] = {
+READERS: Mapping[str, Callable[[Path, TableFormat], _Read]] = {
     ".parquet": _read_parquet,
     ".csv": _read_csv,
     ".tsv": _read_tsv,
-    ".jsonl": _read_json_lines,
-    ".ndjson": _read_json_lines,
+    ".jsonl": _read_json,
+    ".ndjson": _read_json,
+    ".json": _read_json,
 }

@@ -15,6 +15,7 @@ from torch import nn
 from headstart.core.content import hash_json
 from headstart.core.errors import MissingExtra, ModelError, require
 from headstart.models.spec import PACKAGED
+from headstart.models.weights import check_finite
 
 # Parts of a configuration that do not change the function from inputs to features.
 NOT_THE_FUNCTION = frozenset(
@@ -60,7 +61,7 @@ def load_backbone(name: str, options: Mapping[str, Any]) -> nn.Module:
         options: keywords of the model's constructor.
 
     Raises:
-        ModelError: the checkpoint lacks weights of its architecture.
+        ModelError: the checkpoint lacks weights of its architecture, or has some that are not finite.
     """
     transformers = require("transformers", "images")
     backbone, report = transformers.AutoModel.from_pretrained(
@@ -81,6 +82,7 @@ def load_backbone(name: str, options: Mapping[str, Any]) -> nn.Module:
             f"'{missing[0]}'; they would be random: give a complete checkpoint"
         )
     result: nn.Module = backbone
+    check_finite(result.state_dict(), f"backbone: the checkpoint '{name}'")
     return result
 
 

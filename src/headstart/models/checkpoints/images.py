@@ -62,7 +62,7 @@ def as_network(backbone: Any, prepare: PrepareImages, shape: Shape, num_classes:
     """Take a backbone apart into blocks, and measure its features on one image.
 
     Raises:
-        ModelError: the backbone fails on images of this shape, or is random.
+        ModelError: the backbone fails on images of this shape, or its features are not finite or random.
     """
     blocks = nn.Sequential(*family_of(backbone.config.model_type).blocks(backbone)).eval()
     image = prepare(torch.arange(math.prod(shape)).remainder(256).to(torch.uint8).view(1, *shape))
@@ -74,6 +74,11 @@ def as_network(backbone: Any, prepare: PrepareImages, shape: Shape, num_classes:
         raise ModelError(
             f"image_size: '{name}' fails on images of shape {shape} ({first_line(error)}); try {size}"
         ) from error
+    if not torch.isfinite(features).all():
+        raise ModelError(
+            f"backbone: the features of '{name}' are not finite on a plain image though its weights are; its "
+            "statistics or scales are too large for float32: take another checkpoint"
+        )
     if not torch.equal(features, again):
         raise ModelError(
             f"backbone: '{name}' gives other features at every call (random masking?), so none can be kept; "
