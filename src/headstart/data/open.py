@@ -74,7 +74,23 @@ def open_client(settings: DataSettings, base: Path, name: str) -> Federation:
     'site'
     """
     examples, source, notes = read_examples(open_source(settings.source, base), _reading(settings, None))
+    _check_range(examples, settings)
     return _assemble(examples, source, settings, {name: np.arange(len(examples))}, None, notes)
+
+
+def _check_range(examples: Examples, settings: DataSettings) -> None:
+    """Refuse a range that one client's own images led to: another's would lead to another.
+
+    Raises:
+        SettingError: the images need a range, and none is stated.
+    """
+    if examples.pixels and examples.pixels.range and settings.pixels.range is None:
+        low, high = examples.pixels.range
+        raise SettingError(
+            "data.pixels.range: must be stated where each client reads its own images of more than 8 bits, received "
+            f"none; this client's own images would lead to pixels = {{ range = [{low:g}, {high:g}] }}, and another's "
+            "perhaps to another: state one for all"
+        )
 
 
 def _assemble(
@@ -128,6 +144,7 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
         split=settings.split.column,
         size=(size, size) if size else None,
         channels=settings.channels,
+        pixels=settings.pixels,
         missing=settings.missing,
         max_examples=settings.max_examples,
         max_corrupt=settings.max_corrupt,

@@ -13,10 +13,11 @@ from headstart.data import features, images, labels, rows, texts
 from headstart.data.examples import Examples, InputKind
 from headstart.data.reading import Reading
 from headstart.data.rows import Notes
+from headstart.data.settings import PixelSettings
 from headstart.data.sources import Source
 
-Inputs = tuple[InputKind, Any, Array, tuple[str, ...], Notes]
-"""Kind, inputs, indices of the rows that have them, names of a table's inputs, notes."""
+Inputs = tuple[InputKind, Any, Array, tuple[str, ...], Notes, PixelSettings | None]
+"""Kind, inputs, indices of the rows that have them, names of a table's inputs, notes, how pictures became bytes."""
 
 
 def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, Notes]:
@@ -35,10 +36,10 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, N
     source, indices = rows.subsample(source, indices, reading)
     if len(source) == 0:
         raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
-    kind, inputs, kept, columns, even_more = _inputs(source, reading)
+    kind, inputs, kept, columns, even_more, pixels = _inputs(source, reading)
     source, indices = source.take(kept), indices[kept]
     ids = rows.row_ids(source, reading)
-    return Examples(kind, inputs, indices, ids, names, columns), source, (*notes, *more, *even_more)
+    return Examples(kind, inputs, indices, ids, names, columns, pixels), source, (*notes, *more, *even_more)
 
 
 def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[str, ...]]:
@@ -63,20 +64,21 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
 def _inputs(source: Source, reading: Reading) -> Inputs:
     if reading.text is not None:
         kept, notes = texts.with_text(source, reading)
-        return "text", texts.read_texts(source.take(kept), reading), kept, (), notes
+        return "text", texts.read_texts(source.take(kept), reading), kept, (), notes, None
     column = reading.image or (None if reading.columns else source.image_column)
     if source.pixels is not None:
         pixels = images.resize_pixels(source.pixels, reading.size, reading.channels)
-        return "image", pixels, np.arange(len(source)), (), ()
+        return "image", pixels, np.arange(len(source)), (), (), None
     return _table(source, reading) if column is None else _images(source, column, reading)
 
 
 def _images(source: Source, column: str, reading: Reading) -> Inputs:
     values = source.column(column, f"{reading.setting}.image").to_pylist()
     encoded = [_encoded(value, source.folder or Path()) for value in values]
-    pixels, readable, errors = images.decode_images(encoded, reading.size, reading.channels)
-    notes = (_corrupt_note(source, errors, reading),) if errors else ()
-    return "image", pixels, readable, (), notes
+    found = images.decode_images(encoded, reading.size, reading.channels, reading.pixels)
+    notes = [_corrupt_note(source, found.errors, reading)] if found.errors else []
+    notes += [f"{count} of {len(source)} images of '{source.name}': {how}" for how, count in found.converted.items()]
+    return "image", found.pixels, found.readable, (), tuple(notes), found.settings
 
 
 def _table(source: Source, reading: Reading) -> Inputs:
@@ -86,7 +88,7 @@ def _table(source: Source, reading: Reading) -> Inputs:
     holes = np.isnan(values)
     broken = np.flatnonzero(holes.any(1))
     if not len(broken) or reading.missing == "mean":
-        return "table", values, np.arange(len(source)), names, ()
+        return "table", values, np.arange(len(source)), names, (), None
     worst = names[int(holes.sum(0).argmax())]
     if reading.missing == "error":
         raise DataError(
@@ -97,7 +99,7 @@ def _table(source: Source, reading: Reading) -> Inputs:
     why = f"an input is missing or infinite, most often '{worst}'"
     _, notes = rows.leave_out(source, broken, why)
     kept = np.setdiff1d(np.arange(len(source)), broken)
-    return "table", values[kept], kept, names, notes
+    return "table", values[kept], kept, names, notes, None
 
 
 def _encoded(value: Any, folder: Path) -> images.Encoded:
