@@ -7,7 +7,7 @@ import io
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from headstart.core.arrays import Array
 from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
+from headstart.data.account import Converted
 from headstart.data.image_cache import ImageCache
 from headstart.data.intensities import Found, column_range, conversions
-from headstart.data.pixels import Header, Size, background, convert, values_of
-from headstart.data.settings import PixelSettings, Range
+from headstart.data.pixels import Header, Size, background, convert, extremes_of, size_of
+from headstart.data.settings import PixelSettings
 
 Encoded = bytes | Path | None
 """A PNG, JPEG, … as bytes or as the path of a file; None where there is none."""
@@ -42,14 +43,14 @@ class Decoded:
         readable: indices of the images that could be read.
         errors: the reason for each that could not.
         settings: by which they were converted, with the range that holds for all of them.
-        converted: how many images, by what was done to them.
+        converted: what was done to how many.
     """
 
     pixels: Array
     readable: Array
     errors: dict[int, str]
     settings: PixelSettings
-    converted: Mapping[str, int]
+    converted: tuple[Converted, ...]
 
 
 def decode_images(
@@ -76,11 +77,12 @@ def decode_images(
         DataError: no ``size`` is given and the images differ, none can be read, or a mode or its values have no rule.
     """
     settings, stated = settings or PixelSettings(), bool(settings and settings.range)
-    headers = _in_threads(_header, images)
-    size, channels = _common_format(headers, size, channels, settings)
+    headers = _in_threads(lambda image: _read(image, Header.of), images)
+    channels = _common_format(headers, channels, settings)
+    size = size or _common_size(images)
     found = _extremes(images, headers)
     settings = column_range(found, settings)
-    converted = conversions(headers, found, settings, stated)
+    converted = conversions(headers, found, settings, is_stated=stated)
     pixels, errors = _cached(images, (len(images), channels, *size), settings, cache or ImageCache())
     readable = np.setdiff1d(np.arange(len(images)), list(errors))
     return Decoded(pixels[readable] if errors else pixels, readable, errors, settings, converted)
@@ -119,7 +121,7 @@ def _decode_all(
                 # A large JPEG decodes at a fraction of its size.
                 image.draft(None, (2 * max(size), 2 * max(size)))
                 pixels[index] = _fitted(convert(image, header, settings, shape[1]), size)
-        except Exception as error:  # a broken file can make a decoder raise anything
+        except Exception as error:  # as in reading
             return _reason(error)
         return None
 
@@ -136,62 +138,55 @@ def _fitted(image: Image.Image, size: Size) -> Array:
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
-def _common_format(
-    headers: Sequence[Header | None], size: Size | None, channels: int | None, settings: PixelSettings
-) -> tuple[Size, int]:
-    """Find the one size, and whether all are grey."""
-    known = [header for header in headers if header]
-    if not known:
-        raise DataError(f"data.image: none of {len(headers)} images can be read; check the image column or the files")
-    _check_modes(known)
-    sizes = {header.size for header in known}
-    if size is None and len(sizes) > 1:
-        (height, width), (other_height, other_width) = sorted(sizes)[0], sorted(sizes)[-1]
-        raise DataError(
-            f"data.image_size: needed because the images differ in size, from {width}x{height} to "
-            f"{other_width}x{other_height} pixels; set it, for example to 64"
-        )
-    return size or sizes.pop(), channels or (1 if all(header.is_grey(settings) for header in known) else 3)
+def _common_format(headers: Sequence[Header | None], channels: int | None, settings: PixelSettings) -> int:
+    """Return how many channels hold all images: one where all are grey.
 
-
-def _check_modes(headers: Sequence[Header]) -> None:
-    refused = Counter(header.refused for header in headers if header.refused)
+    Raises:
+        DataError: none can be read, or some are of a mode without a rule.
+    """
+    known = _readable(headers)
+    refused = Counter(header.refused for header in known if header.refused)
     if refused:
         (why, count), *_ = refused.most_common()
         raise DataError(
-            f"data.image: must be images of grey or colour, received {count} of {len(headers)} {why}; save them as "
+            f"data.image: must be images of grey or colour, received {count} of {len(known)} {why}; save them as "
             "grey or RGB"
         )
+    return channels or (1 if all(header.is_grey(settings) for header in known) else 3)
+
+
+def _readable(found: Sequence[Result | None]) -> list[Result]:
+    known = [one for one in found if one is not None]
+    if not known:
+        raise DataError(f"data.image: none of {len(found)} images can be read; check the image column or the files")
+    return known
+
+
+def _common_size(images: Sequence[Encoded]) -> Size:
+    """Return the one size that all images have."""
+    sizes = set(_readable(_in_threads(lambda image: _read(image, size_of), images)))
+    if len(sizes) == 1:
+        return sizes.pop()
+    (height, width), (other_height, other_width) = sorted(sizes)[0], sorted(sizes)[-1]
+    raise DataError(
+        f"data.image_size: needed because the images differ in size, from {width}x{height} to "
+        f"{other_width}x{other_height} pixels; set it, for example to 64"
+    )
 
 
 def _extremes(images: Sequence[Encoded], headers: Sequence[Header | None]) -> Found:
     """Read the smallest and largest value of each image whose conversion depends on those of all."""
-
-    def extremes(index: int) -> Range | None:
-        try:
-            with _open(images[index]) as image:
-                if headers[index].is_deep:  # type: ignore[union-attr]
-                    values = values_of(image)
-                    return float(values.min()), float(values.max())
-                return _of_bytes(image)
-        except Exception:  # as in decoding, which will say why
-            return None
-
     asked = [i for i, header in enumerate(headers) if header and (header.is_deep or header.is_wide)]
-    found = zip(asked, _in_threads(extremes, asked), strict=True)
+    found = zip(asked, _in_threads(lambda index: _read(images[index], extremes_of), asked), strict=True)
     return {i: (header, values) for i, values in found if values and (header := headers[i])}
 
 
-def _of_bytes(image: Image.Image) -> Range:
-    values = np.asarray(image.convert("RGB"))
-    return float(values.min()), float(values.max())
-
-
-def _header(image: Encoded) -> Header | None:
+def _read(image: Encoded, read: Callable[[Image.Image], Result]) -> Result | None:
+    """Return what can be read of an image that is opened; None if it is broken, and decoding will say why."""
     try:
         with _open(image) as opened:
-            return Header.of(opened)
-    except Exception:  # as above
+            return read(opened)
+    except Exception:  # a broken file can make a decoder raise anything
         return None
 
 

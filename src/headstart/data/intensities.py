@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from headstart.core.errors import DataError
+from headstart.data.account import Converted
 from headstart.data.pixels import Header
 from headstart.data.settings import PixelSettings, Range
 
@@ -40,15 +41,15 @@ def column_range(found: Found, pixels: PixelSettings) -> PixelSettings:
 
 
 def conversions(
-    headers: Sequence[Header | None], found: Found, pixels: PixelSettings, was_stated: bool
-) -> Counter[str]:
-    """Count the images that were converted, by what was done."""
-    said = Counter(words for header in headers if header for words in _words(header, pixels))
-    if was_stated and pixels.range is not None:
+    headers: Sequence[Header | None], found: Found, pixels: PixelSettings, *, is_stated: bool
+) -> tuple[Converted, ...]:
+    """Say what was done to how many images; the values that a stated range clips among it."""
+    said = Counter(one for header in headers if header for one in _conversions(header, pixels))
+    if is_stated and pixels.range is not None:
         low, high = pixels.range
         outside = sum(one[0] < low or one[1] > high for header, one in found.values() if header.is_deep)
-        said += Counter({f"values outside {low:g} to {high:g}, which are clipped": outside})
-    return said
+        said += Counter({("images with other values", f"clipped to {low:g} to {high:g}"): outside})
+    return tuple(Converted(what, how, count) for (what, how), count in said.items())
 
 
 def _by_rule(found: Sequence[tuple[Header, Range]]) -> Range:
@@ -89,19 +90,20 @@ def _check_wide(wide: Sequence[tuple[Header, Range]]) -> None:
         )
 
 
-def _words(header: Header, pixels: PixelSettings) -> Iterator[str]:
-    values = header.range(pixels)
+def _conversions(header: Header, pixels: PixelSettings) -> Iterator[tuple[str, str]]:
+    """Yield what kind of image it is, and what is done to that kind."""
+    values, images = header.range(pixels), f"{header.mode} images"
     if values:
         negative = ", the smallest white" if header.is_negative else ""
-        yield f"mode {header.mode}, values {values[0]:g} to {values[1]:g} scaled to 0 to 255{negative}"
+        yield images, f"values {values[0]:g} to {values[1]:g} scaled to 0 to 255{negative}"
     if header.is_wide:
-        yield f"mode {header.mode} of 16 bits a channel, the upper 8 bits kept"
+        yield f"{images} of 16 bits a channel", "the upper 8 bits kept"
     if header.mode == "CMYK":
-        yield "mode CMYK, converted to RGB without a colour profile"
+        yield images, "turned to RGB without a colour profile"
     if header.is_clear:
-        yield f"mode {header.mode} with transparency, laid over {_colour(pixels)}"
+        yield f"{images} with transparency", f"laid over {_colour(pixels)}"
     if header.has_frames:
-        yield "several frames, of which the first is taken"
+        yield "images of several frames", "the first frame taken"
 
 
 def _colour(pixels: PixelSettings) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
+from headstart.core.arrays import Array
 from headstart.data.settings import PixelSettings, Range
 
 Size = tuple[int, int]
@@ -24,7 +25,6 @@ class Header:
     """What a file says of its picture before anything is decoded.
 
     Attributes:
-        size: height and width, as EXIF turns the picture.
         mode: Pillow's.
         is_unsigned: whether it holds grey values from 0 to 65535.
         is_deep: whether it holds grey values of more than 8 bits, or fractions.
@@ -37,7 +37,6 @@ class Header:
         refused: why it has no meaning here; "" where it has.
     """
 
-    size: Size
     mode: str
     is_unsigned: bool
     is_deep: bool
@@ -56,7 +55,6 @@ class Header:
         is_sixteen = mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM"))
         is_deep = is_sixteen or mode in ("I", "F")
         return cls(
-            size=_turned(image),
             mode=mode,
             is_unsigned=is_sixteen,
             is_deep=is_deep,
@@ -101,7 +99,31 @@ def convert(image: Image.Image, header: Header, pixels: PixelSettings, channels:
     return image.convert("L" if channels == 1 else "RGB")
 
 
-def values_of(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def size_of(image: Image.Image) -> Size:
+    """Return an image's height and width as EXIF turns it."""
+    if image.format == "TIFF":  # whose reader turns it on loading
+        image = ImageOps.exif_transpose(image)
+        return image.height, image.width
+    swaps = image.getexif().get(_ORIENTATION, 1) >= 5  # orientations 5 to 8 swap the sides
+    return image.size if swaps else (image.height, image.width)
+
+
+def extremes_of(image: Image.Image) -> Range:
+    """Return an image's smallest and largest value: as the file holds them of grey, as bytes of colours."""
+    values = _values(image) if Header.of(image).is_deep else np.asarray(image.convert("RGB"))
+    return float(values.min()), float(values.max())
+
+
+def background(pixels: PixelSettings) -> tuple[int, int, int]:
+    """Return the background as red, green and blue.
+
+    >>> background(PixelSettings(background="black")), background(PixelSettings(background=(9, 8, 7)))
+    ((0, 0, 0), (9, 8, 7))
+    """
+    return _BACKGROUNDS[pixels.background] if isinstance(pixels.background, str) else pixels.background
+
+
+def _values(image: Image.Image) -> Array:
     """Return a deep image's numbers as the file holds them.
 
     Raises:
@@ -114,18 +136,9 @@ def values_of(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.flo
     return values
 
 
-def background(pixels: PixelSettings) -> tuple[int, int, int]:
-    """Return the background as red, green and blue.
-
-    >>> background(PixelSettings(background="black")), background(PixelSettings(background=(9, 8, 7)))
-    ((0, 0, 0), (9, 8, 7))
-    """
-    return _BACKGROUNDS[pixels.background] if isinstance(pixels.background, str) else pixels.background
-
-
 def _scaled(image: Image.Image, header: Header, pixels: PixelSettings, key: object) -> Image.Image:
     """Scale a deep image to 8 bits; the value that the file calls transparent becomes so."""
-    values = values_of(image)
+    values = _values(image)
     low, high = header.range(pixels) or (0.0, 65535.0)
     shares = np.clip((values - low) / (high - low), 0, 1)
     grey = Image.fromarray(np.rint(255 * (1 - shares if header.is_negative else shares)).astype(np.uint8))
@@ -137,12 +150,6 @@ def _scaled(image: Image.Image, header: Header, pixels: PixelSettings, key: obje
 def _composited(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
     image = image.convert(_STRAIGHT.get(image.mode, image.mode)).convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, (*colour, 255)), image)
-
-
-def _turned(image: Image.Image) -> Size:
-    width, height = image.size
-    swaps = image.getexif().get(_ORIENTATION, 1) >= 5  # orientations 5 to 8 swap the sides
-    return (width, height) if swaps else (height, width)
 
 
 def _stated_bits(tags: dict[int, object]) -> int | None:

@@ -77,7 +77,7 @@ def _images(source: Source, column: str, reading: Reading) -> Inputs:
     encoded = [_encoded(value, source.folder or Path()) for value in values]
     found = images.decode_images(encoded, reading.size, reading.channels, reading.pixels)
     notes = [_corrupt_note(source, found.errors, reading)] if found.errors else []
-    notes += [f"{count} of {len(source)} images of '{source.name}': {how}" for how, count in found.converted.items()]
+    notes += [f"{one.count} {one.what} of '{source.name}': {one.how}" for one in found.converted]
     return "image", found.pixels, found.readable, (), tuple(notes), found.settings
 
 
