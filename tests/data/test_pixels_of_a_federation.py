@@ -10,6 +10,7 @@ from PIL import Image
 from data.makers import deep_png, encode, png, write_pictures, write_table
 from headstart.core.errors import SettingError
 from headstart.data import CentralSettings, DataSettings, Federation, PixelSettings, open_federation
+from headstart.data.account import Converted
 from headstart.data.open import open_client
 
 CLEAR = encode(Image.new("RGBA", (8, 8), (0, 0, 0, 0)))
@@ -31,13 +32,17 @@ def _deep(largest: int, rows: int = 12) -> list[bytes]:
 def test_what_was_converted_is_said_with_its_count(tmp_path: Path) -> None:
     shades = [png(i) for i in range(9)]
     federation = _open(tmp_path, [*shades, CLEAR, *_deep(1023, 2)], pixels=PixelSettings(background="black"))
-    said = "\n".join(federation.notes)
-    assert "1 RGBA images with transparency of 'pictures.parquet': laid over black" in said
-    assert "2 I;16 images of 'pictures.parquet': values 0 to 1023 scaled to 0 to 255" in said
+    assert federation.account is not None
+    assert federation.account.converted == (
+        Converted("RGBA images with transparency", "laid over black", 1),
+        Converted("I;16 images", "values 0 to 1023 scaled to 0 to 255", 2),
+    )
 
 
 def test_plain_pictures_need_no_word(tmp_path: Path) -> None:
-    assert not _open(tmp_path, [png(i) for i in range(12)]).notes
+    federation = _open(tmp_path, [png(i) for i in range(12)])
+    assert federation.account is not None
+    assert (federation.notes, federation.account.converted) == ((), ())
 
 
 def test_the_pool_is_scaled_as_the_clients_are(tmp_path: Path) -> None:

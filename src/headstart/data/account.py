@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from headstart.data.examples import Examples
+
 FIRST_ROWS = 5
 """How many of the rows left out are named."""
 
@@ -25,6 +27,14 @@ class LeftOut:
     count: int
     why: str
     rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Used:
+    """A column of the source that counts, and the part it plays: ``input``, ``label``, ``client``, ``id``, …."""
+
+    name: str
+    part: str
 
 
 @dataclass(frozen=True)
@@ -73,10 +83,10 @@ class Converted:
     count: int
 
 
-Finding = str | LeftOut | Dropped | Filled | Encoded | Converted
+Finding = str | LeftOut | Used | Dropped | Filled | Encoded | Converted
 """What a step of reading has to say: a record for the account, or a note (plain text) on what is odd."""
 Findings = tuple[Finding, ...]
-_Record = TypeVar("_Record", LeftOut, Dropped, Filled, Encoded, Converted)
+_Record = TypeVar("_Record", LeftOut, Used, Dropped, Filled, Encoded, Converted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +95,11 @@ class Account:
 
     Attributes:
         source: its name.
+        kind: what an input is, such as ``table`` or ``image 3x64x64``.
         rows: rows read.
         used: rows that a client (or the pool) holds.
         left_out: rows that nobody holds, one entry a reason.
-        parts: columns that are no inputs, by the part they play: ``label``, ``client``, ``id``, ``split``, ….
+        parts: columns that are no inputs, each with the part it plays: ``label``, ``client``, ``id``, ``split``, ….
         inputs: columns that the inputs are made of.
         dropped: all other columns of the source, each with its reason.
         filled: empty cells that were filled, by column.
@@ -102,6 +113,7 @@ class Account:
     """
 
     source: str
+    kind: str
     rows: int
     used: int
     left_out: tuple[LeftOut, ...] = ()
@@ -117,10 +129,18 @@ class Account:
     splits: Mapping[str, int] = field(default_factory=dict)
     central: Account | None = None
 
+    @property
+    def missing_rows(self) -> int:
+        """Rows read of which nothing is known: 0, or the account is wrong."""
+        return self.rows - self.used - sum(one.count for one in self.left_out)
+
     def with_findings(self, findings: Findings) -> Account:
         """Add the records among findings; notes are not of the account."""
+        used = _of(Used, findings)
         return replace(
             self,
+            parts={**self.parts, **{one.name: one.part for one in used if one.part != "input"}},
+            inputs=(*self.inputs, *(one.name for one in used if one.part == "input")),
             left_out=(*self.left_out, *_of(LeftOut, findings)),
             dropped=(*self.dropped, *_of(Dropped, findings)),
             filled=(*self.filled, *_of(Filled, findings)),
@@ -131,6 +151,24 @@ class Account:
     def as_json(self) -> dict[str, Any]:
         """Return what ``federation.json`` holds."""
         return asdict(self)
+
+
+def account_of(source: str, rows: int, examples: Examples, findings: Findings) -> Account:
+    """Begin the account of a source.
+
+    Args:
+        source: its name.
+        rows: rows that it had when it was opened.
+        examples: what was made of it.
+        findings: what reading it had to say.
+    """
+    counts = np.bincount(examples.labels[examples.labels >= 0], minlength=len(examples.classes))
+    classes = dict(zip(examples.classes, counts.tolist(), strict=True))
+    kind = "x".join(map(str, examples.shape)) if examples.kind == "image" else ""
+    account = Account(
+        source=source, kind=f"{examples.kind} {kind}".strip(), rows=rows, used=len(examples), classes=classes
+    )
+    return account.with_findings(findings)
 
 
 def notes_in(findings: Findings) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from headstart.core.seeds import Key
 from headstart.core.trees import Params
 from headstart.data.federation import Client, Federation
 from headstart.data.open import open_client
-from headstart.data.settings import DataSettings
+from headstart.data.settings import DataSettings, Standardize
 from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
 from headstart.engine.ways.serial import Serial
@@ -75,6 +75,7 @@ class Site:
             held_out_clients=0.0,
             max_examples=None,
             where={},
+            standardize=scale_at(settings.standardize),
         )
         return open_client(own, Path(), self.name)
 
@@ -88,6 +89,11 @@ class Site:
         lab = Lab(federation, setup.model, Serial(), DTYPES[setup.dtype], self.state)
         network = lab.skeleton(from_scratch=setup.from_scratch)
         return Opened(lab, lab.at(setup.seed).clients[0], network, self.shelf.weights(setup.digest))
+
+
+def scale_at(how: Standardize) -> Standardize:
+    """Return how a site scales its columns: nobody has sums over all sites, so ``auto`` leaves them as they are."""
+    return "none" if how == "auto" else how
 
 
 @dataclass(frozen=True, eq=False)
