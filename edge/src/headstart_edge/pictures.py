@@ -37,7 +37,7 @@ def read_picture(path: Path, spec: Mapping[str, Any]) -> Array:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
-        raise EdgeError(f"{path.name}: picture files need Pillow; pip install 'headstart-edge[images]'") from None
+        raise EdgeError(f"{path.name}: picture files need Pillow; pip install pillow") from None
     try:
         with Image.open(path) as image:
             return np.asarray(_converted(image, spec, path.name))
