@@ -67,5 +67,14 @@ def require(module: str, extra: str) -> ModuleType:
     except ImportError as error:
         missing = (error.name or module).partition(".")[0]
         raise MissingExtra(
-            f"'{missing}' is not installed; it comes with the extra '{extra}': pip install 'headstart[{extra}]'"
+            f"'{missing}' is not installed; it comes with the extra '{extra}': {how_to_install(extra)}"
         ) from error
+
+
+def how_to_install(extra: str) -> str:
+    """Say how to install an extra, in a clone of the project and without one.
+
+    >>> how_to_install("text")
+    "pip install -e '.[text]' in a clone of the project, else pip install 'headstart[text]'"
+    """
+    return f"pip install -e '.[{extra}]' in a clone of the project, else pip install 'headstart[{extra}]'"

@@ -98,7 +98,16 @@ def _job(method: Federate, model: Model, params: Params, clients: Clients, priva
 
     size = method.schedule.cohort_of(len(clients.members))
     dtype = next(iter(params.values())).dtype
-    return Job(work, model, clients, privates, batch_size=batch_size_of(method), cohort_size=size, dtype=dtype)
+    return Job(
+        work,
+        model,
+        clients,
+        privates,
+        batch_size=batch_size_of(method),
+        cohort_size=size,
+        dtype=dtype,
+        is_summed=method.reduce == "sum",
+    )
 
 
 def batch_size_of(method: object) -> int:
