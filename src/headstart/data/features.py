@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +15,30 @@ from headstart.data.sources import Source
 
 
 def column_names(
-    source: Source, columns: tuple[str, ...] | None, one_hot: tuple[str, ...], taken: Collection[str | None]
+    source: Source,
+    columns: tuple[str, ...] | None,
+    one_hot: tuple[str, ...],
+    taken: Collection[str | None],
+    *,
+    whole: bool = True,
 ) -> tuple[str, ...]:
     """Return the names of the inputs: numeric columns as they are, categories as ``column=value``.
 
     The first category of each one-hot column, in sorted order, is the reference and has no input of its own.
+    Arguments and errors as :func:`input_columns`; a column without any value is refused where the table is the
+    ``whole`` federation's.
+    """
+    names: list[str] = []
+    for name in input_columns(source, columns, one_hot, taken):
+        is_number = name not in one_hot
+        names += [_number(source, name, whole)] if is_number else one_hot_names(name, categories(source, name))
+    return tuple(names)
+
+
+def input_columns(
+    source: Source, columns: tuple[str, ...] | None, one_hot: tuple[str, ...], taken: Collection[str | None]
+) -> tuple[str, ...]:
+    """Return the columns that are learnt from.
 
     Args:
         source: the table.
@@ -42,10 +62,7 @@ def column_names(
             f"data.columns: '{source.name}' has no numeric column left to learn from; name the input columns, "
             "or the column of texts with data.text"
         )
-    names: list[str] = []
-    for name in columns:
-        names += _categories(source, name) if name in one_hot else [_numeric_name(source, name)]
-    return tuple(names)
+    return columns
 
 
 def input_values(source: Source, names: Sequence[str], one_hot: tuple[str, ...]) -> Array:
@@ -63,7 +80,7 @@ def input_values(source: Source, names: Sequence[str], one_hot: tuple[str, ...])
 
 
 def _numbers(source: Source, name: str) -> Array:
-    column = source.column(_numeric_name(source, name), "data.columns")
+    column = source.column(_number(source, name, whole=False), "data.columns")
     return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
@@ -72,18 +89,43 @@ def _indicator(source: Source, column: str, category: str) -> Array:
     return np.array([np.nan if text is None else float(text == category) for text in texts])
 
 
-def _categories(source: Source, name: str) -> list[str]:
-    found = sorted({text for text in source.texts(name, "data.one_hot") if text is not None})
-    if len(found) > 100:
+def categories(source: Source, name: str) -> Counter[str]:
+    """Count the rows of each category of a column."""
+    return Counter(text for text in source.texts(name, "data.one_hot") if text is not None)
+
+
+def one_hot_names(column: str, categories: Collection[str]) -> list[str]:
+    """Return the inputs that a column of categories becomes: one for each, in sorted order, but the first.
+
+    Raises:
+        DataError: there are more than 100.
+    """
+    if len(categories) > 100:
         raise DataError(
-            f"data.one_hot: '{name}' has {len(found)} categories, at most 100 are allowed; drop the column or join them"
+            f"data.one_hot: '{column}' has {len(categories)} categories, at most 100 are allowed; drop the column or "
+            "join them"
         )
-    return [f"{name}={category}" for category in found[1:]]
+    return [f"{column}={category}" for category in sorted(categories)[1:]]
 
 
-def _numeric_name(source: Source, name: str) -> str:
+def check_categories(source: Source, agreed: Mapping[str, Collection[str]]) -> None:
+    """Check that a table's categories are among those agreed upon; any other would look like the first of them.
+
+    Raises:
+        DataError: some rows have another; the message names the column, not the category.
+    """
+    for column, known in agreed.items():
+        rows = sum(count for name, count in categories(source, column).items() if name not in known)
+        if rows:
+            raise DataError(
+                f"data.one_hot: '{column}' of '{source.name}' has {rows} rows in categories too rare to be named, or "
+                "that were not agreed upon; join rare categories, or leave the column out"
+            )
+
+
+def _number(source: Source, name: str, whole: bool) -> str:
     kind = source.column(name, "data.columns").type
-    if not _is_numeric(kind):
+    if not (_is_numeric(kind) or (pa.types.is_null(kind) and not whole)):
         raise DataError(
             f"data.columns: '{name}' of '{source.name}' holds {kind}, not numbers; add it to data.one_hot "
             "or leave it out"

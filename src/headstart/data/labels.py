@@ -36,29 +36,49 @@ def check_classes(source: Source, column: str, setting: str) -> None:
 
 
 def class_names(
-    source: Source, column: str, values: Sequence[str | None], classes: tuple[str, ...] | None
+    source: Source, column: str, values: Sequence[str | None], classes: tuple[str, ...] | None, *, whole: bool = True
 ) -> tuple[str, ...]:
     """Return the names of the classes in the order of their indices.
 
     ``classes`` if given; else the names that the file states, or those found, numbers by value and text by
-    alphabet.
+    alphabet. What must hold of a task is not asked where the rows are not the ``whole`` federation's.
 
     Raises:
         DataError: there are fewer than two classes, or almost as many as examples.
     """
     found = {value for value in values if value is not None}
     names = classes or source.class_names.get(column) or tuple(sorted(found, key=class_order))
+    if whole:
+        check_class_names(names, len(found), len(values), f"'{column}' of '{source.name}'")
+    return names
+
+
+def check_class_names(names: Sequence[str], found: int, rows: int, what: str) -> None:
+    """Check that a column holds the classes of a task.
+
+    Args:
+        names: of the classes.
+        found: different values.
+        rows: in which they were found.
+        what: how an error calls the column.
+
+    Raises:
+        DataError: there are fewer than two classes, or almost as many as examples.
+    """
     if len(names) < 2:
         raise DataError(
-            f"data.label: '{column}' of '{source.name}' has {len(names)} class "
-            f"({', '.join(names) or 'none'}); a task needs at least 2"
+            f"data.label: {what} has {len(names)} class ({', '.join(names) or 'none'}); a task needs at least 2"
         )
-    if len(found) > 20 and len(found) > MOST_CLASSES * len(values):
+    if holds_no_classes(found, rows):
         raise DataError(
-            f"data.label: '{column}' of '{source.name}' has {len(found)} different values in {len(values)} "
-            "rows, which are no classes; name the column of classes"
+            f"data.label: {what} has {found} different values in {rows} rows, which are no classes; name the column "
+            "of classes"
         )
-    return names
+
+
+def holds_no_classes(found: int, rows: int) -> bool:
+    """Say whether so many different values in so many rows are almost one per example."""
+    return found > 20 and found > MOST_CLASSES * rows
 
 
 def class_indices(

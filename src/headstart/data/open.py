@@ -10,9 +10,11 @@ import numpy as np
 
 from headstart.core.errors import SettingError
 from headstart.data import partition, split
+from headstart.data.agreement import Agreement
 from headstart.data.central import read_central, take_share
 from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
+from headstart.data.features import input_columns
 from headstart.data.federation import Client, Federation
 from headstart.data.partition import Members
 from headstart.data.read import read_examples
@@ -59,22 +61,44 @@ def federate(source: Source, settings: DataSettings, central_source: Source | No
     return _assemble(examples, source, settings, _members(examples, source, settings, client_column), central, notes)
 
 
-def open_client(settings: DataSettings, base: Path, name: str) -> Federation:
-    """Open one client's own file: its whole content is the client's, split as the whole federation would split it.
+def open_client(source: Source, settings: DataSettings, name: str, agreed: Agreement | None = None) -> Federation:
+    """Open one client's own data: all rows are the client's, split as the whole federation would split them.
+
+    What must hold of a whole federation is not asked of one client. Nothing is filled or standardised.
 
     Args:
+        source: the client's own.
         settings: how the data are read; ``client``, ``partition`` and ``central`` are not used.
-        base: the folder where relative paths start.
         name: the client's id, which with ``data.seed`` fixes its split.
+        agreed: what the whole federation reads by; None finds what these rows alone say.
 
     Raises:
-        DataError: a file, a column or an example breaks a rule.
+        DataError: a column or an example breaks a rule, or does not fit what was agreed.
 
-    >>> open_client(DataSettings(source="glyphs"), Path(), "site").clients[0].id
+    >>> open_client(open_source("glyphs", Path()), DataSettings(source="glyphs"), "site").clients[0].id
     'site'
     """
-    examples, source, notes = read_examples(open_source(settings.source, base), _reading(settings, None))
-    return _assemble(examples, source, settings, {name: np.arange(len(examples))}, None, notes)
+    reading = replace(_reading(settings, None), whole=False)
+    examples, source, notes = read_examples(source, reading if agreed is None else _by(agreed, reading))
+    return _divided(examples, source, settings, {name: np.arange(len(examples))}, None, notes, whole=False)
+
+
+def client_inputs(source: Source, settings: DataSettings) -> tuple[str, ...]:
+    """Return the columns of one client's table that it would learn from."""
+    return input_columns(source, settings.columns, settings.one_hot, _reading(settings, None).taken)
+
+
+def _by(agreed: Agreement, reading: Reading) -> Reading:
+    """Read as a federation has agreed."""
+    channels, *size = agreed.shape or (None,)
+    return replace(
+        reading,
+        classes=agreed.classes,
+        inputs=agreed.inputs or None,
+        categories=agreed.categories,
+        size=(size[0], size[1]) if size else None,
+        channels=channels,
+    )
 
 
 def _assemble(
@@ -86,12 +110,27 @@ def _assemble(
     notes: tuple[str, ...],
 ) -> Federation:
     """Split every client's examples, check everything, scale columns."""
+    federation = _divided(examples, source, settings, members, central, notes)
+    examples, central = fill_and_standardize(federation.examples, federation.clients, central, settings.standardize)
+    return replace(federation, examples=examples, central=central)
+
+
+def _divided(
+    examples: Examples,
+    source: Source,
+    settings: DataSettings,
+    members: Members,
+    central: Examples | None,
+    notes: tuple[str, ...],
+    *,
+    whole: bool = True,
+) -> Federation:
+    """Split every client's examples and check everything."""
     clients, fixed_val = _clients(examples, source, settings, members)
     federation = without_unused(Federation(examples, clients, central, notes, fixed_val))
-    check_federation(federation)
-    notes = federation.notes + notes_on(federation)  # before columns are scaled: equal inputs are still equal
-    examples, central = fill_and_standardize(federation.examples, federation.clients, central, settings.standardize)
-    return replace(federation, examples=examples, central=central, notes=notes)
+    check_federation(federation, whole=whole)
+    # Before columns are scaled: equal inputs are still equal.
+    return replace(federation, notes=federation.notes + notes_on(federation))
 
 
 def _client_column(source: Source, settings: DataSettings) -> str | None:

@@ -49,7 +49,7 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
     labels.check_classes(source, reading.label, setting)
     values = source.texts(reading.label, setting)
     stated = reading.classes if reading.known_classes else None
-    every_name = labels.class_names(source, reading.label, values, stated)
+    every_name = labels.class_names(source, reading.label, values, stated, whole=reading.whole)
     wanted = reading.where.get(reading.label)
     keep = (wanted,) if isinstance(wanted, str) else wanted or reading.keep
     names = labels.keep_classes(every_name, keep, reading.exclude, reading.setting)
@@ -80,8 +80,10 @@ def _images(source: Source, column: str, reading: Reading) -> Inputs:
 
 
 def _table(source: Source, reading: Reading) -> Inputs:
-    taken = {reading.label, reading.id, reading.split, *reading.needed, *reading.where}
-    names = reading.inputs or features.column_names(source, reading.columns, reading.one_hot, taken)
+    names = reading.inputs or features.column_names(
+        source, reading.columns, reading.one_hot, reading.taken, whole=reading.whole
+    )
+    features.check_categories(source, reading.categories)
     values = features.input_values(source, names, reading.one_hot)
     holes = np.isnan(values)
     broken = np.flatnonzero(holes.any(1))

@@ -1,21 +1,99 @@
-"""Tables: fill what is missing and bring columns to one scale, from examples outside test alone."""
+"""Tables: fill what is missing and bring columns to one scale, from examples outside test alone.
+
+Statistics come from sums, which clients may send where their examples stay: of one table or of many, by the same code.
+"""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from pydantic import FiniteFloat, NonNegativeInt
 
 from headstart.core.arrays import Array
 from headstart.data.examples import Examples
 from headstart.data.federation import Client
 from headstart.data.settings import Standardize
 
+Statistics = tuple[Array, Array]
+"""Each column's mean and standard deviation."""
+
+
+@dataclass(frozen=True)
+class ColumnSums:
+    """Of a table's columns, over rows outside test; missing values aside.
+
+    Attributes:
+        rows: how many.
+        counts: values of each column.
+        totals: their sum.
+        squares: sum of their squared distances from their mean, which rounds less than a sum of squares.
+    """
+
+    rows: NonNegativeInt
+    counts: tuple[NonNegativeInt, ...]
+    totals: tuple[FiniteFloat, ...]
+    squares: tuple[FiniteFloat, ...]
+
+
+def sums_of(inputs: Array) -> ColumnSums:
+    """Add up the columns of some rows.
+
+    >>> sums_of(np.array([[1.0, np.nan], [3.0, 5.0]]))
+    ColumnSums(rows=2, counts=(2, 1), totals=(4.0, 5.0), squares=(2.0, 0.0))
+    """
+    values = inputs.astype(np.float64)
+    counts, totals = (~np.isnan(values)).sum(0), np.nansum(values, axis=0)
+    squares = np.nansum((values - _mean(counts, totals)) ** 2, axis=0)
+    return ColumnSums(len(values), tuple(counts.tolist()), tuple(totals.tolist()), tuple(squares.tolist()))
+
+
+def united(parts: Sequence[ColumnSums]) -> ColumnSums:
+    """Return the sums of all rows together.
+
+    >>> united([sums_of(np.array([[1.0]])), sums_of(np.array([[3.0]]))])
+    ColumnSums(rows=2, counts=(2,), totals=(4.0,), squares=(2.0,))
+    """
+    counts = np.array([part.counts for part in parts])
+    totals = np.array([part.totals for part in parts])
+    means = np.array([_mean(*each) for each in zip(counts, totals, strict=True)])
+    between = counts * (means - _mean(counts.sum(0), totals.sum(0))) ** 2
+    squares = np.array([part.squares for part in parts]).sum(0) + np.where(counts > 0, between, 0).sum(0)
+    rows = sum(part.rows for part in parts)
+    return ColumnSums(rows, tuple(counts.sum(0).tolist()), tuple(totals.sum(0).tolist()), tuple(squares.tolist()))
+
+
+def statistics(sums: ColumnSums, fallback: Statistics | None = None) -> Statistics:
+    """Return each column's mean and standard deviation (of the sample).
+
+    Args:
+        sums: of the columns.
+        fallback: for columns that have too few values; 0 and 1 if None.
+    """
+    counts, squares = np.array(sums.counts), np.array(sums.squares)
+    mean = _mean(counts, np.array(sums.totals))
+    freedom = np.where(counts > 0, counts - min(1, sums.rows - 1), 0)
+    deviation = np.sqrt(np.divide(squares, freedom, out=np.full(len(counts), np.nan), where=freedom > 0))
+    other = fallback or (np.zeros_like(mean), np.ones_like(mean))
+    mean = np.where(np.isnan(mean), other[0], mean)
+    deviation = np.where(np.isnan(deviation), other[1], deviation)
+    # Rounding leaves a constant column with a deviation just above zero.
+    constant = deviation <= 1e-6 * np.maximum(1, np.abs(mean))
+    return mean, np.where(constant, 1.0, deviation)
+
+
+def lacks_values(sums: ColumnSums) -> Array:
+    """Say of each column whether there are too few values for a mean and a deviation; ``(columns,)`` bool."""
+    return np.asarray(np.array(sums.counts) < min(2, max(sums.rows, 1)))
+
 
 def fill_and_standardize(
-    examples: Examples, clients: Sequence[Client], central: Examples | None, how: Standardize
+    examples: Examples,
+    clients: Sequence[Client],
+    central: Examples | None,
+    how: Standardize,
+    agreed: Statistics | None = None,
 ) -> tuple[Examples, Examples | None]:
     """Fill missing inputs with column means, then standardise.
 
@@ -29,43 +107,35 @@ def fill_and_standardize(
         clients: who holds what.
         central: the server's pool.
         how: ``none`` (fill only), ``client`` or ``pooled``.
+        agreed: those of a federation of which these are a part; None takes those of all seen clients here.
     """
     if examples.kind != "table":
         return examples, central
-    pooled = _statistics(examples.inputs[_known([c for c in clients if c.seen])])
+    pooled = agreed or statistics(known_sums(examples, [c for c in clients if c.seen]))
     inputs = examples.inputs.copy()
     for client in clients:
         rows = np.concatenate([client.train, client.val, client.test])
-        own = _statistics(examples.inputs[_known([client])], pooled) if how == "client" else pooled
+        own = statistics(known_sums(examples, [client]), pooled) if how == "client" else pooled
         inputs[rows] = _apply(inputs[rows], own, how)
     if central is not None:
-        own = _statistics(central.inputs, pooled) if how == "client" else pooled
+        own = statistics(sums_of(central.inputs), pooled) if how == "client" else pooled
         central = replace(central, inputs=_apply(central.inputs, own, how))
     return replace(examples, inputs=inputs), central
 
 
-def _known(clients: Sequence[Client]) -> Array:
-    """Return the indices of all examples outside test."""
-    return np.concatenate([part for client in clients for part in (client.train, client.val)])
+def known_sums(examples: Examples, clients: Sequence[Client]) -> ColumnSums:
+    """Add up all examples of some clients outside test."""
+    nothing = np.zeros(0, np.int64)
+    known = np.concatenate([nothing, *(part for client in clients for part in (client.train, client.val))])
+    return sums_of(examples.inputs[known])
 
 
-def _statistics(inputs: Array, fallback: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
-    """Return each column's mean and standard deviation (of the sample), missing values aside."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column with no value has no mean
-        values = inputs.astype(np.float64)
-        mean, deviation = np.nanmean(values, axis=0), np.nanstd(values, axis=0, ddof=min(1, len(values) - 1))
-    other = fallback or (np.zeros_like(mean), np.ones_like(mean))
-    mean, deviation = (
-        np.where(np.isnan(mean), other[0], mean),
-        np.where(np.isnan(deviation), other[1], deviation),
-    )
-    # Rounding leaves a constant column with a deviation just above zero.
-    constant = deviation <= 1e-6 * np.maximum(1, np.abs(mean))
-    return mean, np.where(constant, 1.0, deviation)
+def _mean(counts: Array, totals: Array) -> Array:
+    """Return means; NaN where there is no value."""
+    return np.asarray(np.divide(totals, counts, out=np.full(len(counts), np.nan), where=counts > 0))
 
 
-def _apply(inputs: Array, statistics: tuple[Array, Array], how: Standardize) -> Array:
+def _apply(inputs: Array, statistics: Statistics, how: Standardize) -> Array:
     mean, deviation = statistics
     filled = np.where(np.isnan(inputs), mean, inputs)
     return np.asarray(filled if how == "none" else (filled - mean) / deviation, dtype=np.float32)

@@ -1,0 +1,183 @@
+"""What belongs to the federation is agreed in it: names and sums of the sites united, and applied at each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from headstart.core.errors import ClientError, DataError, SettingError
+from headstart.data.agreement import Agreement
+from headstart.data.features import categories
+from headstart.data.federation import Federation
+from headstart.data.labels import check_class_names, class_order
+from headstart.data.settings import DataSettings
+from headstart.data.sources import Source
+from headstart.data.standardize import ColumnSums, fill_and_standardize, known_sums, lacks_values, statistics, united
+from headstart.sites.messages import Present
+from headstart.sites.settings import LEAST_ROWS
+
+
+def common_categories(source: Source, one_hot: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the names of each column's categories that have enough rows to be told."""
+    found = {column: categories(source, column) for column in one_hot}
+    return {
+        column: tuple(sorted(name for name, count in counts.items() if count >= LEAST_ROWS))
+        for column, counts in found.items()
+    }
+
+
+def needs_sums(settings: DataSettings) -> bool:
+    """Say whether a setting rests on means of the whole federation."""
+    return settings.standardize != "none" or settings.missing == "mean"
+
+
+def scaled(federation: Federation, settings: DataSettings, agreed: Agreement) -> Federation:
+    """Fill and standardise a site's table by what was agreed.
+
+    Raises:
+        ClientError: a setting needs means of the federation, and none were agreed.
+    """
+    if federation.examples.kind == "table" and agreed.statistics is None:
+        _check_alone(federation, settings)
+    examples, _ = fill_and_standardize(
+        federation.examples, federation.clients, None, settings.standardize, agreed.statistics
+    )
+    return replace(federation, examples=examples)
+
+
+def _check_alone(federation: Federation, settings: DataSettings) -> None:
+    """Check that a site's own means are enough: each client's are, where it has values of every column."""
+    (client,) = federation.clients
+    lacking = lacks_values(known_sums(federation.examples, [client]))
+    if needs_sums(settings) and (settings.standardize != "client" or lacking.any()):
+        names = [name for name, lacks in zip(federation.examples.columns, lacking, strict=True) if lacks]
+        what = f"too few values of '{names[0]}' outside test" if names else "no means of its own to go by"
+        raise ClientError(
+            f"data.standardize: '{client.id}' has {what}, and no means of all sites were agreed, as not every policy "
+            "lets sums leave; fill the column, or start the nodes with --policy updates"
+        )
+
+
+def agreement_of(settings: DataSettings, said: Sequence[Present]) -> Agreement:
+    """Unite what sites say of their data.
+
+    Raises:
+        DataError: they hold inputs of different kinds or sizes, or no classes of a task.
+        SettingError: they hold texts.
+    """
+    kind = _the_one({one.client: one.kind for one in said}, "data", "hold inputs of one kind", "mend the files")
+    if kind == "text":
+        raise SettingError("data.text: texts are not served by a real federation yet; run the study in a simulation")
+    classes = settings.classes or _classes(said)
+    if kind == "image":
+        return Agreement(classes=classes, shape=_shape(said))
+    columns = _in_order(one.columns for one in said)
+    names = {
+        column: tuple(sorted({name for one in said for name in one.categories.get(column, ())}))
+        for column in columns
+        if column in settings.one_hot
+    }
+    return Agreement(classes=classes, columns=columns, categories=names)
+
+
+def follows(said: Present, agreed: Agreement, settings: DataSettings) -> bool:
+    """Say whether a site reads what was agreed anyway, so that it need not be asked."""
+    if agreed.shape:
+        return said.shape == agreed.shape
+    same = set(said.columns) == set(agreed.columns) and not agreed.categories
+    return same and not needs_sums(settings)
+
+
+def with_sums(agreed: Agreement, sums: Mapping[str, ColumnSums | None], settings: DataSettings) -> Agreement:
+    """Add means and deviations, if every site sent sums.
+
+    Args:
+        agreed: names.
+        sums: of each client's columns.
+        settings: of the study.
+
+    Raises:
+        SettingError: a setting needs sums that not every policy lets leave.
+    """
+    if agreed.shape or not needs_sums(settings):
+        return agreed
+    came, silent = [each for each in sums.values() if each is not None], [n for n, each in sums.items() if each is None]
+    if not silent:
+        means, deviations = statistics(united(came))
+        return replace(agreed, means=tuple(means.tolist()), deviations=tuple(deviations.tolist()))
+    if settings.standardize != "client":
+        raise SettingError(_not_agreed(settings, silent))
+    return agreed
+
+
+def _not_agreed(settings: DataSettings, silent: Sequence[str]) -> str:
+    name, value, other = (
+        ("missing", settings.missing, "'error' or 'drop'")
+        if settings.standardize == "none"
+        else ("standardize", settings.standardize, "'client' or 'none'")
+    )
+    return (
+        f"data.{name}: '{value}' needs sums of every site's columns, which the policies of {_listed(silent)} do not "
+        f"let leave; write {other}, or start these nodes with --policy updates"
+    )
+
+
+def check_columns(said: Sequence[Present], settings: DataSettings, refusals: Sequence[str]) -> None:
+    """Refuse a study that names no input columns where sites differ in theirs, so that some cannot follow.
+
+    Raises:
+        DataError: with what they said.
+    """
+    shared = set.intersection(*(set(one.columns) for one in said))
+    if refusals and settings.columns is None and any(set(one.columns) != shared for one in said):
+        all_have = ", ".join(f'"{name}"' for name in _in_order(one.columns for one in said) if name in shared)
+        raise DataError(
+            f"data.columns: sites must have the same input columns ({'; '.join(refusals)}); mend the files, or name "
+            f"those to learn from, such as the ones that all have: columns = [{all_have}]"
+        )
+
+
+def _classes(said: Sequence[Present]) -> tuple[str, ...]:
+    """Return all classes: in the files' own order, if they state the same; else numbers by value, text by alphabet."""
+    found = {name for one in said for name in one.classes}
+    names = said[0].classes if all(one.classes == said[0].classes for one in said) else sorted(found, key=class_order)
+    rows = sum(sum(one.sizes.values()) for one in said) if all(one.sizes for one in said) else 2 * len(found)
+    check_class_names(names, len(found), rows, "the label of all sites together")
+    return tuple(names)
+
+
+def _shape(said: Sequence[Present]) -> tuple[int, ...]:
+    """Return the one size, and the colours that all pictures have room in."""
+    size = _the_one(
+        {one.client: "x".join(map(str, one.shape[1:])) for one in said},
+        "data.image_size",
+        "hold pictures of one size",
+        "set it, for example to 64",
+    )
+    return (max(one.shape[0] for one in said), *map(int, size.split("x")))
+
+
+def _the_one(found: Mapping[str, str], setting: str, rule: str, way_out: str) -> str:
+    """Return what all clients have.
+
+    Raises:
+        DataError: some have another; the message names a client of each.
+    """
+    by_value = {value: client for client, value in found.items()}
+    if len(by_value) > 1:
+        received = ", ".join(f"{value} at '{client}'" for value, client in sorted(by_value.items()))
+        raise DataError(f"{setting}: sites must {rule}, received {received}; {way_out}")
+    return next(iter(by_value))
+
+
+def _in_order(columns: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Return all names, in the order in which they first come.
+
+    >>> _in_order([("b", "a"), ("a", "c", "b")])
+    ('b', 'a', 'c')
+    """
+    return tuple(dict.fromkeys(name for names in columns for name in names))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names[:5]) + (", …" if len(names) > 5 else "")
