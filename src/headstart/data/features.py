@@ -31,7 +31,7 @@ def column_names(
     names: list[str] = []
     for name in input_columns(source, columns, one_hot, taken):
         is_number = name not in one_hot
-        names += [_number(source, name, whole)] if is_number else one_hot_names(name, categories(source, name))
+        names += [_numeric_name(source, name, whole)] if is_number else one_hot_names(name, categories(source, name))
     return tuple(names)
 
 
@@ -80,7 +80,7 @@ def input_values(source: Source, names: Sequence[str], one_hot: tuple[str, ...])
 
 
 def _numbers(source: Source, name: str) -> Array:
-    column = source.column(_number(source, name, whole=False), "data.columns")
+    column = source.column(_numeric_name(source, name, whole=False), "data.columns")
     return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
@@ -123,7 +123,7 @@ def check_categories(source: Source, agreed: Mapping[str, Collection[str]]) -> N
             )
 
 
-def _number(source: Source, name: str, whole: bool) -> str:
+def _numeric_name(source: Source, name: str, whole: bool) -> str:
     kind = source.column(name, "data.columns").type
     if not (_is_numeric(kind) or (pa.types.is_null(kind) and not whole)):
         raise DataError(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 
 from headstart.core.arrays import Array
-from headstart.core.errors import ClientError, SettingError
+from headstart.core.errors import ClientError, DataError, SettingError
 from headstart.core.trees import Tree
 from headstart.data.agreement import Agreement
 from headstart.data.central import read_central
@@ -166,7 +166,7 @@ class _Ring:
         """Return what all who can follow agree on; who cannot has no part in it."""
         data = self.file.data
         while here:
-            names = agreement_of(data, list(here.values()))
+            names = self._names(here)
             asked = [address for address, one in here.items() if not follows(one, names, data)]
             came = consult(self.ask, asked, Agree(data, names))
             refusals = [f"'{here[one.site].client}': {one.reason}" for one in came if isinstance(one, Failed)]
@@ -178,6 +178,14 @@ class _Ring:
             gone = {one.site for one in came if isinstance(one, Failed)}
             here = {address: one for address, one in here.items() if address not in gone}
         raise ClientError(f"federation: no site can follow; the first, '{self.lost[0].client}': {self.lost[0].reason}")
+
+    def _names(self, here: Mapping[int, Present]) -> Agreement:
+        try:
+            return agreement_of(self.file.data, list(here.values()))
+        except DataError as error:
+            raise DataError(
+                "; ".join([str(error), *(f"without '{o.client}': {o.reason}" for o in self.lost)])
+            ) from None
 
     def _lose(self, came: Sequence[Answer[Any] | Failed], here: Mapping[int, Present]) -> None:
         for one in came:
