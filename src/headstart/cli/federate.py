@@ -52,20 +52,18 @@ def up(
     ),
 ) -> None:
     """Start the server's link, with TLS and authentication of clients, and let the clients of the keys in."""
-    import subprocess
-
+    from headstart.sites.flower.processes import together
     from headstart.sites.flower.programs import Link
 
     link = Link(address, keys, home)
     link.configure()
-    process = subprocess.Popen(link.superlink(database), env=link.environment)
-    try:
+    with together() as start:
+        process = start(link.superlink(database), link.environment)
         link.wait()
         link.register_all()
         typer.echo(f"up at {address}; clients of {keys}/sites are let in")
-        raise typer.Exit(process.wait())
-    finally:
-        process.terminate()
+        code = process.wait()
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -165,6 +163,7 @@ def status(
     from headstart.sites.flower.programs import Link
 
     link = Link(address, keys, home)
+    link.wait(seconds=2)
     for command in (link.list_sites(), link.list_runs()):
         done = link.said_by(command, timeout=60)
         typer.echo(done.stdout or done.stderr)

@@ -13,7 +13,7 @@ import torch
 
 from headstart.core.content import SIGNED, hash_json, hash_tree
 from headstart.core.errors import SettingError
-from headstart.core.files import append_json_line
+from headstart.core.files import append_json_line, file_name
 from headstart.core.trees import Params, Tree, num_bytes
 from headstart.core.version import __version__
 from headstart.engine.received import Federated, Received
@@ -156,7 +156,7 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
         )
     model, params = cut_at(now.trunk.network, now.trunk.weights, method.trainable)
     key = hash_json([__version__, write(now.setup), spec.as_json()])
-    stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / name)
+    stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / file_name(name))
     found = run_rounds(
         method,
         model,

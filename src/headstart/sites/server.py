@@ -183,9 +183,8 @@ class _Ring:
         try:
             return agreement_of(self.file.data, list(here.values()))
         except DataError as error:
-            raise DataError(
-                "; ".join([str(error), *(f"without '{o.client}': {o.reason}" for o in self.lost)])
-            ) from None
+            lost = [f"without '{one.client}': {one.reason}" for one in self.lost]
+            raise DataError("; ".join([str(error), *lost])) from None
 
     def _lose(self, came: Sequence[Answer[Any] | Failed], here: Mapping[int, Present]) -> None:
         for one in came:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,11 +13,12 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, SettingError
-from headstart.core.files import read_json
+from headstart.core.files import file_name, read_json, write_names
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.settings import DataSettings
 from headstart.sites.flower.keys import make_keys
+from headstart.sites.flower.processes import together
 from headstart.sites.flower.programs import Link, free_ports
 from headstart.sites.settings import NodeSettings, RunSettings
 
@@ -44,9 +44,9 @@ def write_site_files(federation: Federation, settings: DataSettings, folder: Pat
     if federation.examples.kind == "text":
         raise SettingError("--local: texts are not served by a real federation yet; run the study in a simulation")
     folder.mkdir(parents=True, exist_ok=True)
-    found = {}
+    files = write_names(folder, [client.id for client in clients[:count]], "data.client")
+    found = {name: folder / f"{file}.parquet" for name, file in files.items()}
     for client in clients[:count]:
-        found[client.id] = folder / f"{client.id}.parquet"
         _write_parquet(federation.examples, client, settings, found[client.id])
     return found
 
@@ -93,42 +93,39 @@ def running(sites: dict[str, Path], folder: Path, policy: str = NodeSettings.pol
     if not link.keys.exists():
         make_keys(link.keys, ["127.0.0.1", "localhost"], list(sites))
     link.configure()
-    programs: list[subprocess.Popen[bytes]] = []
-    try:
-        programs.append(_start(link, link.superlink(), folder / "link.log"))
+    with together() as start:
+
+        def begin(command: list[str], name: str) -> None:
+            with (folder / f"{name}.log").open("ab") as log:
+                start(command, link.environment, log)
+
+        begin(link.superlink(), "link")
         link.wait()
         link.register_all()
         for (name, data), port in zip(sites.items(), ports[1:], strict=True):
-            state = (folder / "state" / name).resolve()
+            state = (folder / "state" / file_name(name)).resolve()
             node = NodeSettings(name=name, data=str(data.resolve()), state=str(state), policy=policy)
-            programs.append(_start(link, link.supernode(node, port), folder / f"{name}.log"))
+            begin(link.supernode(node, port), f"site-{file_name(name)}")
         yield link
-    finally:
-        for each in reversed(programs):
-            each.terminate()
-        for each in programs:
-            try:
-                each.wait(10)
-            except subprocess.TimeoutExpired:
-                each.kill()
-
-
-def _start(link: Link, command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("ab") as file:
-        return subprocess.Popen(command, env=link.environment, stdout=file, stderr=file)
 
 
 def run_on(link: Link, said: RunSettings) -> dict[str, Any]:
     """Run an arm, or the probe, on a link, its log in this terminal; return what it came to.
 
-    Models are signed, if the link's keys hold one for that.
+    The run ends with this program, unless that is killed outright. Models are signed, if the link's keys hold one.
 
     Raises:
         ClientError: it came to nothing.
     """
     last, signer = Path(said.out) / LAST, (link.keys / "signer.pem").resolve()
     last.unlink(missing_ok=True)
-    link.follow(link.run(Path(said.out), replace(said, sign=str(signer) if signer.is_file() else "")))
+    with together() as start:
+        run = link.begin(Path(said.out), replace(said, sign=str(signer) if signer.is_file() else ""))
+        try:
+            start(link.log(run), link.environment).wait()
+        except BaseException:  # Ctrl-C and signals: a run would outlive who asked for it
+            link.said_by(link.stop(run), timeout=60)
+            raise
     found = read_json(last)
     if found is None:
         raise ClientError(f"federate run: the run ended without a result in '{said.out}'; its log above says why")
