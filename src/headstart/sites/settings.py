@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
 
@@ -22,6 +25,26 @@ def allows(policy: str, what: Policy) -> bool:
     """
     order = get_args(Policy)
     return order.index(what) <= order.index(policy)
+
+
+def line_of(names: Iterable[str]) -> str:
+    """Return names as one line of CSV, as a node's settings hold them.
+
+    >>> line_of(["ward", "first, second"])
+    'ward,"first, second"'
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()
+
+
+def names_in(line: str) -> tuple[str, ...]:
+    """Undo :func:`line_of`.
+
+    >>> names_in('ward,"first, second"'), names_in("")
+    (('ward', 'first, second'), ())
+    """
+    return tuple(next(csv.reader([line]), []))
 
 
 LEAST_ROWS = 5

@@ -90,7 +90,7 @@ class Site:
             max_examples=None,
             where={},
         )
-        return open_source(own.source, Path()), own
+        return _without_others(open_source(own.source, Path()), settings), own
 
     def read(self, settings: DataSettings, agreed: Agreement | None = None) -> Federation:
         """Read its data by what was agreed, or as they stand if nothing is yet; nothing is filled or scaled."""
@@ -107,6 +107,15 @@ class Site:
         lab = Lab(federation, setup.model, Serial(), DTYPES[setup.dtype], self.state)
         network = lab.skeleton(from_scratch=setup.from_scratch)
         return Opened(lab, lab.at(setup.seed).clients[0], network, self.shelf.weights(setup.digest))
+
+
+def _without_others(source: Source, settings: DataSettings) -> Source:
+    """Forget columns that a study reads for something else, such as whose a row is; they are no inputs there either."""
+    within = settings.partition.within if settings.partition else None
+    roles = {settings.label, settings.id, settings.split.column, settings.image, settings.text}
+    others = {settings.client, within, *settings.where} - roles - set(settings.columns or ())
+    names = [name for name in source.table.column_names if name in others]
+    return replace(source, table=source.table.drop_columns(names))
 
 
 @dataclass(frozen=True, eq=False)

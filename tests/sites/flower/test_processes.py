@@ -1,4 +1,4 @@
-"""What is started ends with who started it: by SIGTERM, SIGHUP, Ctrl-C, an error, and by SIGKILL where there is a kernel for it."""
+"""What is started ends with who started it: by SIGTERM, SIGHUP, Ctrl-C, an error, and on Linux by SIGKILL."""
 
 import os
 import signal
@@ -94,17 +94,21 @@ def test_grandchildren_end_too(tmp_path: Path) -> None:
 
 
 def test_an_error_ends_programs_and_signals_are_as_before() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(ZeroDivisionError), together(grace=2) as start:
-        program = start([sys.executable, "-c", SLEEPER])
-        _ = 1 / 0
-    assert program.poll() == -signal.SIGTERM
+    before, programs = signal.getsignal(signal.SIGTERM), []
+
+    def fail() -> None:
+        with together(grace=2) as start:
+            programs.append(start([sys.executable, "-c", SLEEPER]))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert programs[0].poll() == -signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_log_takes_what_a_program_says(tmp_path: Path) -> None:
+    said = "import os; print(os.environ['NAME'])"
     with (tmp_path / "log").open("wb") as log, together() as start:
-        start(
-            [sys.executable, "-c", "import os; print(os.environ['NAME'])"], {**os.environ, "NAME": "north"}, log
-        ).wait()
+        start([sys.executable, "-c", said], {**os.environ, "NAME": "north"}, log).wait()
     assert (tmp_path / "log").read_text().strip() == "north"

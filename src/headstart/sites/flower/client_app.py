@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from headstart.sites.answers import DUTIES, Kind, reply
 from headstart.sites.flower.grid import from_content, to_content
 from headstart.sites.flower.keys import read_public_key
 from headstart.sites.messages import Refusal
-from headstart.sites.settings import NodeSettings
+from headstart.sites.settings import NodeSettings, names_in
 from headstart.sites.site import Site
 from headstart.sites.wire import read, write
 
@@ -33,7 +32,7 @@ def _site(node: NodeSettings) -> Site:
         policy=node.policy,
         noise=node.noise,
         masked=node.masked,
-        one_hot=tuple(next(csv.reader([node.one_hot]), [])),
+        one_hot=names_in(node.one_hot),
         signer=read_public_key(Path(node.signer)) if node.signer else None,
     )
 

@@ -35,8 +35,8 @@ def together(grace: float = _GRACE_SECONDS) -> Iterator[StartProgram]:
     """Let programs run as long as this block.
 
     They are told to end when the block ends: at its last line, by an error, by Ctrl-C, by SIGTERM, or by SIGHUP when
-    the terminal is closed; what is left after ``grace`` seconds is killed. On Linux the kernel tells them also when this
-    program is killed outright (SIGKILL); macOS and Windows cannot do that.
+    the terminal is closed; what is left after ``grace`` seconds is killed. On Linux the kernel tells them also when
+    this program is killed outright (SIGKILL); macOS and Windows cannot do that.
 
     Args:
         grace: seconds that programs have to end by themselves.
