@@ -54,8 +54,8 @@ REQUESTS: dict[Kind, Asks[Any]] = {
 }
 SCORES = {"local": 0.5, "global": 0.5, "personal": 0.5, "lda": 0.5, "ncm": 0.5}
 ANSWERS: dict[Kind, Any] = {
-    "hello": Present("north", "0.1", "image", ("a", "b"), (), {}, (1, 8, 8), "updates", KEY, {"train": 3}),
-    "agree": Agreed(ColumnSums(3, (3, 2), (1.0, 2.0), (0.5, 0.0))),
+    "hello": Present("north", "0.1", "image", ("a", "b"), (), {}, (1, 8, 8), False, "updates", KEY, {"train": 3}),
+    "agree": Agreed({"train": 3}, ColumnSums(3, (3, 2), (1.0, 2.0), (0.5, 0.0))),
     "start": DUTIES["start"].answer(),
     "update": DUTIES["update"].answer(),
     "adapt": Evaluated(True, {"test": {"accuracy": (0.5, None)}}, {"test": {"accuracy": 0.5}}, ()),

@@ -21,6 +21,7 @@ class Agreement:
         columns: a table's input columns, in order.
         categories: of each column that is encoded one-hot, all names in sorted order.
         shape: of a picture: channels, height and width; empty for tables.
+        fixed_val: whether a column says of some client's rows that they are val, so that no val is drawn.
         means: of a table's inputs, over all clients' rows outside test; None where no sums were asked for.
         deviations: as ``means``, standard deviations.
 
@@ -32,6 +33,7 @@ class Agreement:
     columns: tuple[str, ...] = ()
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shape: tuple[PositiveInt, ...] = ()
+    fixed_val: bool = False
     means: tuple[FiniteFloat, ...] | None = None
     deviations: tuple[FiniteFloat, ...] | None = None
 

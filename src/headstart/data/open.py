@@ -80,7 +80,8 @@ def open_client(source: Source, settings: DataSettings, name: str, agreed: Agree
     """
     reading = replace(_reading(settings, None), whole=False)
     examples, source, notes = read_examples(source, reading if agreed is None else _by(agreed, reading))
-    return _divided(examples, source, settings, {name: np.arange(len(examples))}, None, notes, whole=False)
+    rows = {name: np.arange(len(examples))}
+    return _divided(examples, source, settings, rows, None, notes, whole=False, agreed=agreed)
 
 
 def client_inputs(source: Source, settings: DataSettings) -> tuple[str, ...]:
@@ -124,9 +125,10 @@ def _divided(
     notes: tuple[str, ...],
     *,
     whole: bool = True,
+    agreed: Agreement | None = None,
 ) -> Federation:
     """Split every client's examples and check everything."""
-    clients, fixed_val = _clients(examples, source, settings, members)
+    clients, fixed_val = _clients(examples, source, settings, members, agreed)
     federation = without_unused(Federation(examples, clients, central, notes, fixed_val))
     check_federation(federation, whole=whole)
     # Before columns are scaled: equal inputs are still equal.
@@ -183,15 +185,15 @@ def _members(examples: Examples, source: Source, settings: DataSettings, client_
 
 
 def _clients(
-    examples: Examples, source: Source, settings: DataSettings, members: Members
+    examples: Examples, source: Source, settings: DataSettings, members: Members, agreed: Agreement | None
 ) -> tuple[Sequence[Client], bool]:
     """Return the clients, and whether a column fixes their val."""
     labels, seed = examples.labels, settings.seed
     column, fixed_val = settings.split.column, False
     if column:
         values = source.texts(column, "data.split.column")
-        clients = split.split_by_column(labels, members, values, settings.split, seed)
-        fixed_val = split.column_has_val(values)
+        fixed_val = split.column_has_val(values) or bool(agreed and agreed.fixed_val)
+        clients = split.split_by_column(labels, members, values, settings.split, seed, fixed_val=fixed_val)
     else:
         clients = [split.split_client(labels, rows, settings.split, seed, name) for name, rows in members.items()]
     clients = [split.cap_train(labels, client, settings.train_per_client, seed) for client in clients]

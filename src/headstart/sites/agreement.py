@@ -68,20 +68,22 @@ def agreement_of(settings: DataSettings, said: Sequence[Present]) -> Agreement:
     kind = _the_one({one.client: one.kind for one in said}, "data", "hold inputs of one kind", "mend the files")
     if kind == "text":
         raise SettingError("data.text: texts are not served by a real federation yet; run the study in a simulation")
-    classes = settings.classes or _classes(said)
+    classes, fixed_val = settings.classes or _classes(said), any(one.fixed_val for one in said)
     if kind == "image":
-        return Agreement(classes=classes, shape=_shape(said))
+        return Agreement(classes=classes, shape=_shape(said), fixed_val=fixed_val)
     columns = _in_order(one.columns for one in said)
     names = {
         column: tuple(sorted({name for one in said for name in one.categories.get(column, ())}))
         for column in columns
         if column in settings.one_hot
     }
-    return Agreement(classes=classes, columns=columns, categories=names)
+    return Agreement(classes=classes, columns=columns, categories=names, fixed_val=fixed_val)
 
 
 def follows(said: Present, agreed: Agreement, settings: DataSettings) -> bool:
     """Say whether a site reads what was agreed anyway, so that it need not be asked."""
+    if said.fixed_val != agreed.fixed_val:
+        return False
     if agreed.shape:
         return said.shape == agreed.shape
     same = set(said.columns) == set(agreed.columns) and not agreed.categories

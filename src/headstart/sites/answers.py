@@ -10,7 +10,7 @@ from headstart.core.errors import ClientError, HeadstartError
 from headstart.core.trees import Tree
 from headstart.core.version import __version__
 from headstart.data.examples import Examples
-from headstart.data.federation import Split
+from headstart.data.federation import Federation, Split
 from headstart.data.labels import holds_no_classes
 from headstart.data.open import client_inputs, open_client
 from headstart.data.settings import DataSettings
@@ -74,7 +74,7 @@ def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
     """Say who is there, what the data look like and, if allowed, how many there are."""
     source, own = site.source(said.data)
     federation = open_client(source, own, site.name)
-    (client,), examples = federation.clients, federation.examples
+    examples = federation.examples
     _check_names(site, examples, said.data)
     is_table = examples.kind == "table"
     return Present(
@@ -85,9 +85,10 @@ def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
         columns=client_inputs(source, own) if is_table else (),
         categories=common_categories(source, own.one_hot) if is_table else {},
         shape=tuple(examples.shape) if examples.kind == "image" else (),
+        fixed_val=federation.fixed_val,
         policy=cast("Policy", site.policy),
         key=site.shelf.new_key() if site.allows("updates") else "",
-        sizes={part: len(client.indices(part)) for part in get_args(Split)} if site.allows("counts") else {},
+        sizes=_sizes(site, federation),
     ), {}
 
 
@@ -104,7 +105,14 @@ def _agree(site: Site, said: Agree, tree: Tree) -> tuple[Agreed, Tree]:
     """Say whether the data can be read as agreed, and what they add to the federation's sums."""
     read = site.read(said.data, said.agreement)
     asked = read.examples.kind == "table" and needs_sums(said.data)
-    return Agreed(known_sums(read.examples, read.clients) if asked and site.allows("updates") else None), {}
+    sums = known_sums(read.examples, read.clients) if asked and site.allows("updates") else None
+    return Agreed(_sizes(site, read), sums), {}
+
+
+def _sizes(site: Site, read: Federation) -> dict[Split, int]:
+    """Count examples by split, if the operator lets counts leave."""
+    (client,) = read.clients
+    return {part: len(client.indices(part)) for part in get_args(Split)} if site.allows("counts") else {}
 
 
 def _start(site: Site, said: Start, tree: Tree) -> tuple[Done, Tree]:

@@ -127,6 +127,7 @@ class Present:
         columns: a table's, from which it would learn.
         categories: of the columns that its operator lists, the names of those with enough rows.
         shape: of a picture: channels, height and width.
+        fixed_val: whether a column of its data says which examples are val.
         policy: what its operator lets leave.
         key: public key of its masks, in hex; empty if it sends nothing.
         sizes: numbers of examples by split; empty if they may not leave.
@@ -139,6 +140,7 @@ class Present:
     columns: tuple[str, ...]
     categories: dict[str, tuple[str, ...]]
     shape: tuple[NonNegativeInt, ...]
+    fixed_val: bool
     policy: Policy
     key: _Key | Literal[""]
     sizes: dict[Split, NonNegativeInt]
@@ -151,8 +153,14 @@ class Present:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Agreed:
-    """It can follow; its columns' sums come along where a setting needs them and its operator lets them leave."""
+    """It can follow.
 
+    Attributes:
+        sizes: numbers of examples by split, as in ``Present``.
+        sums: of its columns; None where no setting needs them or its operator does not let them leave.
+    """
+
+    sizes: dict[Split, NonNegativeInt]
     sums: ColumnSums | None
 
 

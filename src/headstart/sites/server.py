@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -174,6 +174,8 @@ class _Ring:
             self._lose(came, here)
             sums = {here[one.site].client: one.said.sums for one in came if isinstance(one, Answer)}
             if not refusals:
+                sizes = {one.site: one.said.sizes for one in came if isinstance(one, Answer)}
+                here = {address: replace(one, sizes=sizes.get(address, one.sizes)) for address, one in here.items()}
                 return with_sums(names, sums, data), here
             gone = {one.site for one in came if isinstance(one, Failed)}
             here = {address: one for address, one in here.items() if address not in gone}
