@@ -12,6 +12,7 @@ from headstart.core.errors import SettingError
 from headstart.data import CentralSettings, DataSettings, Federation, PixelSettings, open_federation
 from headstart.data.account import Converted
 from headstart.data.open import open_client
+from headstart.data.sources import open_source
 
 CLEAR = encode(Image.new("RGBA", (8, 8), (0, 0, 0, 0)))
 
@@ -57,11 +58,13 @@ def test_the_pool_is_scaled_as_the_clients_are(tmp_path: Path) -> None:
 def test_one_clients_own_file_needs_a_stated_range(tmp_path: Path) -> None:
     source = write_pictures(tmp_path, rows=12, image=_cells(_deep(900)))
     with pytest.raises(SettingError, match=r"data\.pixels\.range: must be stated.*range = \[0, 1023\]"):
-        open_client(DataSettings(source=source), tmp_path, "site")
+        open_client(open_source(source, tmp_path), DataSettings(source=source), "site")
 
 
 @pytest.mark.parametrize("largest", [900, 4000])
 def test_clients_with_a_stated_range_are_scaled_alike(tmp_path: Path, largest: int) -> None:
     source = write_pictures(tmp_path, rows=12, image=_cells(_deep(largest)))
     settings = DataSettings(source=source, pixels=PixelSettings(range=(0, 4095)))
-    assert open_client(settings, tmp_path, "site").examples.inputs.max() == round(largest * 255 / 4095)
+    assert open_client(open_source(settings.source, tmp_path), settings, "site").examples.inputs.max() == round(
+        largest * 255 / 4095
+    )

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from headstart.core.errors import HeadstartError
 from headstart.core.trees import Tree
-from headstart.sites.answers import Kind, answer
+from headstart.sites.answers import Kind, reply
 from headstart.sites.flower.grid import from_content, to_content
 from headstart.sites.server import Server, open_server
 from headstart.sites.site import Site
@@ -106,7 +106,7 @@ class InProcess:
     def one(self, request: Request) -> Answer[str] | Failed:
         text, tree, _ = from_content(to_content(request.text, request.tree))
         try:
-            said, sent = answer(self.sites[request.site], request.kind, text, tree)
+            said, sent = reply(self.sites[request.site], request.kind, text, tree)
             if self.spoil:
                 said, sent = self.spoil(request, said, sent)
             return Answer(request.site, *from_content(to_content(said, sent)))

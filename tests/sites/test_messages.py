@@ -8,11 +8,15 @@ from typing import Any, get_args
 import pytest
 
 from headstart.core.errors import ClientError, SettingError
+from headstart.data.agreement import Agreement
 from headstart.data.settings import DataSettings
+from headstart.data.standardize import ColumnSums
 from headstart.models.spec import ModelSpec
 from headstart.sites.answers import DUTIES, Kind, answer
 from headstart.sites.messages import (
     Adapt,
+    Agree,
+    Agreed,
     Asks,
     Compared,
     Evaluated,
@@ -35,11 +39,13 @@ from headstart.sites.wire import read, write
 
 HASH, KEY = "0" * 32, "0" * 64
 DATA = DataSettings(source="all.parquet", client="site", classes=("a", "b"), where={"site": ("north", "south")})
-SETUP = Setup(data=DATA, model=ModelSpec(), dtype="float32", seed=0, digest=KEY, from_scratch=True)
+AGREEMENT = Agreement(classes=("a", "b"), columns=("age", "sex"), categories={"sex": ("f", "m")})
+SETUP = Setup(data=DATA, agreement=AGREEMENT, model=ModelSpec(), dtype="float32", seed=0, digest=KEY, from_scratch=True)
 STAGE = Stage(Method("fedavg", {"rounds": 3, "client_lr": 0.1, "trainable": "all"}), HASH)
 
 REQUESTS: dict[Kind, Asks[Any]] = {
     "hello": Hello(DATA),
+    "agree": Agree(DATA, AGREEMENT),
     "start": Start(KEY, "", ""),
     "update": Update(SETUP, STAGE, 0),
     "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3),
@@ -48,7 +54,8 @@ REQUESTS: dict[Kind, Asks[Any]] = {
 }
 SCORES = {"local": 0.5, "global": 0.5, "personal": 0.5, "lda": 0.5, "ncm": 0.5}
 ANSWERS: dict[Kind, Any] = {
-    "hello": Present("north", "0.1", "image", ("a", "b"), (), (1, 8, 8), True, KEY, {"train": 3}),
+    "hello": Present("north", "0.1", "image", ("a", "b"), (), {}, (1, 8, 8), False, "updates", KEY, {"train": 3}),
+    "agree": Agreed({"train": 3}, ColumnSums(3, (3, 2), (1.0, 2.0), (0.5, 0.0))),
     "start": DUTIES["start"].answer(),
     "update": DUTIES["update"].answer(),
     "adapt": Evaluated(True, {"test": {"accuracy": (0.5, None)}}, {"test": {"accuracy": 0.5}}, ()),
@@ -58,6 +65,7 @@ ANSWERS: dict[Kind, Any] = {
 
 WRONG_REQUESTS: dict[Kind, tuple[str, Any]] = {
     "hello": ("data.image_size", "large"),
+    "agree": ("agreement.classes", "ab"),
     "start": ("digest", "../../etc/passwd"),
     "update": ("round", "0"),
     "adapt": ("setup.seed", 0.5),
@@ -65,12 +73,13 @@ WRONG_REQUESTS: dict[Kind, tuple[str, Any]] = {
     "heads": ("setup.dtype", "float16"),
 }
 WRONG_ANSWERS: dict[Kind, tuple[str, Any]] = {
-    "hello": ("sizes.train", -1),
+    "hello": ("policy", "all"),
+    "agree": ("sums.rows", -1),
     "adapt": ("metrics.test.accuracy", 0.5),
     "sums": ("noise", None),
     "heads": ("scores.global", "good"),
 }
-WITH_FIELDS: tuple[Kind, ...] = ("hello", "adapt", "sums", "heads")
+WITH_FIELDS: tuple[Kind, ...] = ("hello", "agree", "adapt", "sums", "heads")
 """Kinds whose answer says something."""
 
 
@@ -145,7 +154,14 @@ def test_a_site_refuses_a_wrong_type(kind: Kind, field: str, value: Any, site: S
 
 @pytest.mark.parametrize(
     ("kind", "table"),
-    [("hello", "data"), ("update", "setup.data"), ("update", "stage.method"), ("adapt", "method"), ("sums", "masks")],
+    [
+        ("hello", "data"),
+        ("agree", "agreement"),
+        ("update", "setup.data"),
+        ("update", "stage.method"),
+        ("adapt", "method"),
+        ("sums", "masks"),
+    ],
 )
 def test_a_site_looks_into_tables_too(kind: Kind, table: str, site: Site) -> None:
     with pytest.raises(ClientError, match=f"field '{table}.surprise' is unknown"):

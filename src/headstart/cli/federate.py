@@ -52,20 +52,18 @@ def up(
     ),
 ) -> None:
     """Start the server's link, with TLS and authentication of clients, and let the clients of the keys in."""
-    import subprocess
-
+    from headstart.sites.flower.processes import together
     from headstart.sites.flower.programs import Link
 
     link = Link(address, keys, home)
     link.configure()
-    process = subprocess.Popen(link.superlink(database), env=link.environment)
-    try:
+    with together() as start:
+        process = start(link.superlink(database), link.environment)
         link.wait()
         link.register_all()
         typer.echo(f"up at {address}; clients of {keys}/sites are let in")
-        raise typer.Exit(process.wait())
-    finally:
-        process.terminate()
+        code = process.wait()
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -81,6 +79,10 @@ def node(
         str, typer.Option(help="What may leave: none, counts, metrics or updates.")
     ] = NodeSettings.policy,
     signed: Annotated[bool, typer.Option(help="Take only models that signer.pub of the keys fits.")] = True,
+    one_hot: Annotated[
+        list[str] | None,
+        typer.Option(help="A column of categories whose names may leave; may be repeated.", show_default=False),
+    ] = None,
     port: Annotated[int, typer.Option(help="Of this machine alone, for Flower's own use.")] = defaults.NODE_PORT,
     home: Home = Path(defaults.HOME),
 ) -> None:
@@ -97,6 +99,7 @@ def node(
         state=str(state.resolve()),
         policy=policy,
         signer=str(signer.resolve()) if signed else "",
+        one_hot=defaults.line_of(one_hot or ()),
     )
     link = Link(address, keys, home)
     raise typer.Exit(link.follow(link.supernode(said, port)))
@@ -165,6 +168,7 @@ def status(
     from headstart.sites.flower.programs import Link
 
     link = Link(address, keys, home)
+    link.wait(seconds=2)
     for command in (link.list_sites(), link.list_runs()):
         done = link.said_by(command, timeout=60)
         typer.echo(done.stdout or done.stderr)
@@ -188,8 +192,9 @@ def _run(said: RunSettings, out: Path | None, *, local: int, address: str, keys:
     if local:
         from headstart.data import open_federation
 
-        data = write_site_files(open_federation(file.data, file.folder), file.data, folder / "sites", local)
-        with running(data, folder / "local") as link:
+        federation = open_federation(file.data, file.folder)
+        data = write_site_files(federation, file.data, folder / "sites", local, file.folder)
+        with running(data, folder / "local", one_hot=file.data.one_hot) as link:
             run_on(link, replace(said, sites=local))
     else:
         link = Link(address, keys, home)

@@ -2,14 +2,62 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart.core.errors import SettingError
+
 CACHE_BYTES = 4 * 2**30
 """Disk that one kind of cached files may take."""
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,59}")
+
+
+def file_name(name: str) -> str:
+    """Return what a file of this name may be called: the name if it is plain, else its letters and a short hash.
+
+    A name that a user or a file gives is never a path.
+
+    >>> file_name("north"), file_name("../outside"), file_name("St. Mary's 3/B")
+    ('north', 'outside-102e90e5', 'st-mary-s-3-b-e607aef4')
+    """
+    if _PLAIN.fullmatch(name):
+        return name
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub("[^a-z0-9]+", "-", letters).strip("-")[:40]
+    # Surrogates stand for bytes that are no text.
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{slug or 'name'}-{digest}"
+
+
+def write_names(folder: Path, names: Sequence[str], setting: str) -> dict[str, str]:
+    """Return what files of these names are called; where that differs, ``names.json`` tells whose they are.
+
+    Args:
+        folder: of the files.
+        names: each of which has a file.
+        setting: how an error calls them.
+
+    Raises:
+        SettingError: two names differ in capitals alone, which not every disk tells apart.
+    """
+    files = {name: file_name(name) for name in names}
+    by_file: dict[str, str] = {}
+    for name, file in files.items():
+        if (other := by_file.setdefault(file.casefold(), name)) != name:
+            raise SettingError(
+                f"{setting}: names must differ in more than capitals, received '{other}' and '{name}'; rename one"
+            )
+    if any(name != file for name, file in files.items()):
+        write_json(folder / "names.json", {file: name for name, file in files.items()})
+    return files
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:

@@ -19,8 +19,8 @@ def content_hashes(examples: Examples) -> list[bytes]:
     return [fingerprint(row.tobytes()) for row in examples.inputs]
 
 
-def check_federation(federation: Federation) -> None:
-    """Check that no example is in two places and that there is something to train on.
+def check_federation(federation: Federation, *, whole: bool = True) -> None:
+    """Check that no example is in two places and, if it is the ``whole``, that there is something to train on.
 
     Raises:
         DataError: an example is in two splits or clients, two clients share an id, or no seen client can
@@ -36,7 +36,7 @@ def check_federation(federation: Federation) -> None:
     ids = [client.id for client in federation.clients]
     if len(set(ids)) < len(ids):
         raise DataError(f"data: client ids must be unique, received {len(ids) - len(set(ids))} doubles; rename them")
-    if not any(len(client.train) for client in federation.seen_clients):
+    if whole and not any(len(client.train) for client in federation.seen_clients):
         raise DataError("data: no client has a training example; give more data or a larger data.split.train")
 
 

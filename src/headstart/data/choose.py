@@ -18,10 +18,12 @@ class Chosen:
     Attributes:
         columns: names of columns, in order.
         dropped: columns that play no part, each with its reason; empty where the inputs were named.
+        set_aside: names of those dropped that could be inputs if they were asked for, such as identifiers.
     """
 
     columns: tuple[str, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+    set_aside: tuple[str, ...] = ()
 
     def findings(self, source: Source) -> Findings:
         """Return the records, and one note on columns of numbers, which one would take for inputs."""
@@ -41,6 +43,8 @@ def choose_columns(
     one_hot: tuple[str, ...],
     taken: Collection[str | None],
     named: Mapping[str, str],
+    *,
+    whole: bool = True,
 ) -> Chosen:
     """Choose the input columns: numbers, vectors of numbers, and categories.
 
@@ -50,6 +54,7 @@ def choose_columns(
         one_hot: columns of categories.
         taken: columns that play another part (label, client, …).
         named: columns, such as identifiers, that are inputs only where they are asked for, each with the reason.
+        whole: whether the rows are a whole federation's; a part may have no value of a column.
 
     Raises:
         DataError: a column is missing or has no numbers, or a column of numbers holds words.
@@ -62,11 +67,12 @@ def choose_columns(
         for name in columns:
             source.column(name, "data.columns")
             if name not in one_hot:
-                check_numbers(source, name)
+                check_numbers(source, name, may_be_empty=not whole)
         return Chosen(columns)
     reasons = {name: None if name in one_hot else named.get(name) or why_no_numbers(source, name) for name in asked}
     dropped = tuple(Dropped(name, why) for name, why in reasons.items() if why is not None)
-    return Chosen(tuple(name for name, why in reasons.items() if why is None), dropped)
+    set_aside = tuple(one.name for one in dropped if one.name in named)
+    return Chosen(tuple(name for name, why in reasons.items() if why is None), dropped, set_aside)
 
 
 def _listing(names: Iterable[str]) -> str:

@@ -50,17 +50,19 @@ def why_no_numbers(source: Source, name: str) -> str | None:
     return f"codes with leading zeros, such as '{code}'; {_ONE_HOT}" if code else kind_in_words(column.type)
 
 
-def check_numbers(source: Source, name: str) -> None:
+def check_numbers(source: Source, name: str, *, may_be_empty: bool = False) -> None:
     """Check that a column that was asked for can be an input.
 
     Raises:
-        DataError: there is no such column, or it holds no numbers.
+        DataError: there is no such column, or it holds no numbers, where it is empty too unless it ``may_be_empty``.
     """
     column = source.column(name, _SETTING)
     if is_numeric(column.type) or shape_of(source, name) is not None:
         return
     _check_words(source, name)
     if _is_empty(column):
+        if may_be_empty:
+            return
         raise DataError(f"{_SETTING}: '{name}' of '{source.name}' has no value at all; leave it out")
     first = next((value for value in column[:1000].to_pylist() if value is not None), None)
     way_out = "make its lists one length" if pa.types.is_nested(column.type) else "add it to data.one_hot"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +19,24 @@ from headstart.data.vectors import vector_names, vector_values
 
 
 def column_names(source: Source, chosen: Chosen, one_hot: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the inputs: numeric columns as they are, categories as ``column=value``, vectors as ``x[0]``.
+    """Return the names of the inputs: as ``number_names``, categories as ``column=value``.
 
     The first category of each one-hot column, in sorted order, is the reference and has no input of its own.
 
     Raises:
         DataError: a column has too many categories, or nothing is left.
+    """
+    names: list[str] = []
+    for name in number_names(source, chosen, one_hot):
+        names += one_hot_names(name, categories(source, name)) if name in one_hot else [name]
+    return tuple(names)
+
+
+def number_names(source: Source, chosen: Chosen, one_hot: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the chosen columns, those of vectors as the inputs ``x[0]``, ``x[1]``, … that they become.
+
+    Raises:
+        DataError: nothing is left.
     """
     if not chosen.columns:
         left = "; ".join(f"'{one.name}': {one.why}" for one in chosen.dropped[:5])
@@ -34,10 +47,7 @@ def column_names(source: Source, chosen: Chosen, one_hot: tuple[str, ...]) -> tu
     names: list[str] = []
     for name in chosen.columns:
         shape = None if name in one_hot else shape_of(source, name)
-        if name in one_hot:
-            names += _categories(source, name)
-        else:
-            names += [name] if shape is None else vector_names(name, shape)
+        names += [name] if shape is None else vector_names(name, shape)
     return tuple(names)
 
 
@@ -94,6 +104,40 @@ def why_no_input(source: Source, name: str) -> str:
     return "not in data.columns" if is_numeric(kind) or shape_of(source, name) is not None else kind_in_words(kind)
 
 
+def categories(source: Source, name: str) -> Counter[str]:
+    """Count the rows of each category of a column."""
+    return Counter(text for text in source.texts(name, "data.one_hot") if text is not None)
+
+
+def one_hot_names(column: str, categories: Collection[str]) -> list[str]:
+    """Return the inputs that a column of categories becomes: one for each, in sorted order, but the first.
+
+    Raises:
+        DataError: there are more than 100.
+    """
+    if len(categories) > 100:
+        raise DataError(
+            f"data.one_hot: '{column}' has {len(categories)} categories, at most 100 are allowed; drop the column or "
+            "join them"
+        )
+    return [f"{column}={category}" for category in sorted(categories)[1:]]
+
+
+def check_categories(source: Source, agreed: Mapping[str, Collection[str]]) -> None:
+    """Check that a table's categories are among those agreed upon; any other would look like the first of them.
+
+    Raises:
+        DataError: some rows have another; the message names the column, not the category.
+    """
+    for column, known in agreed.items():
+        rows = sum(count for name, count in categories(source, column).items() if name not in known)
+        if rows:
+            raise DataError(
+                f"data.one_hot: '{column}' of '{source.name}' has {rows} rows in categories too rare to be named, or "
+                "that were not agreed upon; join rare categories, or leave the column out"
+            )
+
+
 def _how_encoded(count: int, is_category: bool) -> str:
     if is_category:
         return f"a column for each of its {count + 1} categories but the first"
@@ -112,7 +156,7 @@ def _vectors(source: Source, bases: Collection[str]) -> dict[str, Array]:
 
 
 def _numbers(source: Source, name: str) -> Array:
-    check_numbers(source, name)
+    check_numbers(source, name, may_be_empty=True)
     column = source.column(name, "data.columns")
     return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
@@ -120,12 +164,3 @@ def _numbers(source: Source, name: str) -> Array:
 def _indicator(source: Source, column: str, category: str) -> Array:
     texts = source.texts(column, "data.one_hot")
     return np.array([np.nan if text is None else float(text == category) for text in texts])
-
-
-def _categories(source: Source, name: str) -> list[str]:
-    found = sorted({text for text in source.texts(name, "data.one_hot") if text is not None})
-    if len(found) > 100:
-        raise DataError(
-            f"data.one_hot: '{name}' has {len(found)} categories, at most 100 are allowed; drop the column or join them"
-        )
-    return [f"{name}={category}" for category in found[1:]]

@@ -21,10 +21,11 @@ MOST_CLASSES = 0.5
 """More classes than this share of the examples means that the column holds no classes."""
 
 
-def check_classes(source: Source, column: str, setting: str) -> None:
+def check_classes(source: Source, column: str, setting: str, *, whole: bool = True) -> None:
     """Check that a column of numbers holds classes, not measurements.
 
-    Whole numbers may be many where they are 0, 1, …, C-1, or have five rows each on average.
+    Whole numbers may be many where they are 0, 1, …, C-1, or have five rows each on average, and where the rows are
+    not the ``whole`` federation's.
 
     Raises:
         DataError: a number has a fraction, or there are too many different ones.
@@ -36,17 +37,33 @@ def check_classes(source: Source, column: str, setting: str) -> None:
     fractions = np.flatnonzero(np.isfinite(numbers) & (numbers != np.round(numbers)))
     if len(fractions):
         row = source.row_numbers[fractions[0]]
-        raise _measured(source, column, setting, f"{numbers[fractions[0]]:g} in row {row}")
-    found, rows = np.unique(numbers[np.isfinite(numbers)]), int(np.isfinite(numbers).sum())
+        raise _measured(setting, f"{numbers[fractions[0]]:g} in row {row} of column '{column}' in '{source.name}'")
+    if whole:
+        known = numbers[np.isfinite(numbers)]
+        check_numbers_of_classes(np.unique(known), len(known), setting, f"column '{column}' in '{source.name}'")
+
+
+def check_numbers_of_classes(found: Array, rows: int, setting: str, what: str) -> None:
+    """Check that a column's whole numbers are classes by how many there are.
+
+    Args:
+        found: the different numbers, ascending.
+        rows: in which they were found.
+        setting: as errors name it.
+        what: how an error calls the column.
+
+    Raises:
+        DataError: there are too many.
+    """
     if len(found) > FEW_CLASSES and rows < ROWS_EACH * len(found) and not np.array_equal(found, np.arange(len(found))):
-        raise _measured(source, column, setting, f"{len(found)} different whole numbers in {rows} rows")
+        raise _measured(setting, f"{len(found)} different whole numbers in {rows} rows of {what}")
 
 
-def _measured(source: Source, column: str, setting: str, received: str) -> DataError:
+def _measured(setting: str, received: str) -> DataError:
     return DataError(
-        f"{setting}: must be a column of classes, received {received} of column '{column}' in '{source.name}', which "
-        "are measurements; there is no regression yet: name the column of classes, turn the measurements into classes "
-        "first, or insist with data.label_kind = 'classes'"
+        f"{setting}: must be a column of classes, received {received}, which are measurements; there is no regression "
+        "yet: name the column of classes, turn the measurements into classes first, or insist with data.label_kind = "
+        "'classes'"
     )
 
 
@@ -56,28 +73,51 @@ def class_names(
     values: Sequence[str | None],
     classes: tuple[str, ...] | None,
     kind: LabelKind = "auto",
+    *,
+    whole: bool = True,
 ) -> tuple[str, ...]:
     """Return the names of the classes in the order of their indices.
 
     ``classes`` if given; else the names that the file states, or those found, numbers by value and text by
-    alphabet.
+    alphabet. What must hold of a task is not asked where the rows are not the ``whole`` federation's.
 
     Raises:
         DataError: there are fewer than two classes, or almost as many as examples and ``kind`` does not insist.
     """
     found = {value for value in values if value is not None}
     names = classes or source.class_names.get(column) or tuple(sorted(found, key=class_order))
+    if whole:
+        check_class_names(names, len(found), len(values), f"'{column}' of '{source.name}'", kind)
+    return names
+
+
+def check_class_names(names: Sequence[str], found: int, rows: int, what: str, kind: LabelKind = "auto") -> None:
+    """Check that a column holds the classes of a task.
+
+    Args:
+        names: of the classes.
+        found: different values.
+        rows: in which they were found.
+        what: how an error calls the column.
+        kind: ``classes`` insists that it holds classes.
+
+    Raises:
+        DataError: there are fewer than two classes, or almost as many as examples and ``kind`` does not insist.
+    """
     if len(names) < 2:
         raise DataError(
-            f"data.label: '{column}' of '{source.name}' has {len(names)} class "
-            f"({', '.join(names) or 'none'}); a task needs at least 2"
+            f"data.label: {what} has {len(names)} class ({', '.join(names) or 'none'}); a task needs at least 2"
         )
-    if kind == "auto" and len(found) > FEW_CLASSES and len(found) > MOST_CLASSES * len(values):
+    if kind == "auto" and holds_no_classes(found, rows):
         raise DataError(
-            f"data.label: '{column}' of '{source.name}' has {len(found)} different values in {len(values)} "
-            "rows, which are no classes; name the column of classes, or insist with data.label_kind = 'classes'"
+            f"data.label: {what} has {found} different values in {rows} rows, which are no classes; name the column "
+            "of classes, or insist with data.label_kind = 'classes'"
         )
-    return names
+
+
+def holds_no_classes(found: int, rows: int) -> bool:
+    """Say whether so many different values in so many rows are almost one per example."""
+    return found > FEW_CLASSES and found > MOST_CLASSES * rows
 
 
 def class_indices(

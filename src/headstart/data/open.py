@@ -11,18 +11,19 @@ import numpy as np
 
 from headstart.core.errors import SettingError
 from headstart.data import partition, split
-from headstart.data.account import Account, Filled, Findings, LeftOut, account_of, left_out, notes_in
+from headstart.data.account import Account, Findings, LeftOut, account_of, left_out, notes_in
+from headstart.data.agreement import Agreement
 from headstart.data.central import read_central, take_share
 from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
-from headstart.data.features import column_of
+from headstart.data.features import number_names
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.partition import Members
-from headstart.data.read import read_examples
+from headstart.data.read import chosen_columns, read_examples
 from headstart.data.reading import Reading
+from headstart.data.scale import scaled
 from headstart.data.settings import DataSettings
 from headstart.data.sources import Source, TableFormat, open_source
-from headstart.data.standardize import fill_and_standardize
 
 
 def open_federation(settings: DataSettings, base: Path) -> Federation:
@@ -61,27 +62,54 @@ def federate(source: Source, settings: DataSettings, central_source: Source | No
         found += (LeftOut(len(drawn), "drawn for the central pool"),)
         examples, rows = examples.take(kept), rows.take(kept)
     members = _members(examples, rows, settings, client_column)
-    return _assemble(_Read(len(source), examples, rows, found), settings, members, pool)
+    read = _Read(len(source), examples, rows, found)
+    return scaled(_divided(read, settings, members, pool), settings.standardize)
 
 
-def open_client(settings: DataSettings, base: Path, name: str) -> Federation:
-    """Open one client's own file: its whole content is the client's, split as the whole federation would split it.
+def open_client(source: Source, settings: DataSettings, name: str, agreed: Agreement | None = None) -> Federation:
+    """Open one client's own data: all rows are the client's, split as the whole federation would split them.
+
+    What must hold of a whole federation is not asked of one client. Nothing is filled or standardised.
 
     Args:
+        source: the client's own.
         settings: how the data are read; ``client``, ``partition`` and ``central`` are not used.
-        base: the folder where relative paths start.
         name: the client's id, which with ``data.seed`` fixes its split.
+        agreed: what the whole federation reads by; None finds what these rows alone say.
 
     Raises:
-        DataError: a file, a column or an example breaks a rule.
+        DataError: a column or an example breaks a rule, or does not fit what was agreed.
 
-    >>> open_client(DataSettings(source="glyphs"), Path(), "site").clients[0].id
+    >>> open_client(open_source("glyphs", Path()), DataSettings(source="glyphs"), "site").clients[0].id
     'site'
     """
-    source = open_source(settings.source, base, form=table_format(settings))
-    read = _Read(len(source), *read_examples(source, _reading(settings, None)))
+    reading = replace(_reading(settings, None), whole=False)
+    read = _Read(len(source), *read_examples(source, reading if agreed is None else _by(agreed, reading)))
     _check_range(read.examples, settings)
-    return _assemble(read, settings, {name: np.arange(len(read.examples))}, None)
+    return _divided(read, settings, {name: np.arange(len(read.examples))}, None, whole=False, agreed=agreed)
+
+
+def client_columns(source: Source, settings: DataSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a client's columns of numbers and of categories that it would learn from, and those it would set aside.
+
+    Vectors are the inputs that they become; set aside are identifiers and other columns that are inputs only where
+    ``data.columns`` names them.
+    """
+    chosen = chosen_columns(source, replace(_reading(settings, None), whole=False))
+    return number_names(source, chosen, settings.one_hot), chosen.set_aside
+
+
+def _by(agreed: Agreement, reading: Reading) -> Reading:
+    """Read as a federation has agreed."""
+    channels, *size = agreed.shape or (None,)
+    return replace(
+        reading,
+        classes=agreed.classes,
+        inputs=agreed.inputs or None,
+        categories=agreed.categories,
+        size=(size[0], size[1]) if size else None,
+        channels=channels,
+    )
 
 
 def table_format(settings: DataSettings) -> TableFormat:
@@ -134,41 +162,33 @@ class _Pool:
         return cls(examples, account, tuple(f"central pool: {note}" for note in notes_in(found)))
 
 
-def _assemble(read: _Read, settings: DataSettings, members: Members, pool: _Pool | None) -> Federation:
-    """Split every client's examples, check everything, scale columns, and say what was done."""
-    clients, fixed_val = _clients(read.examples, read.source, settings, members)
+def _divided(
+    read: _Read,
+    settings: DataSettings,
+    members: Members,
+    pool: _Pool | None,
+    *,
+    whole: bool = True,
+    agreed: Agreement | None = None,
+) -> Federation:
+    """Split every client's examples, check everything, and say what was done."""
+    clients, fixed_val = _clients(read.examples, read.source, settings, members, agreed)
     central, notes = (pool.examples, pool.notes) if pool else (None, ())
-    whole = Federation(read.examples, clients, central, (*notes_in(read.found), *notes), fixed_val)
-    federation = without_unused(whole)
-    check_federation(federation)
-    notes = federation.notes + notes_on(federation)  # before columns are scaled: equal inputs are still equal
-    scaled = fill_and_standardize(federation.examples, federation.clients, central, settings.standardize)
-    found = (*read.found, *_undealt(read.source, members, clients, settings), *_by_column(read.source, scaled.filled))
-    account = account_of(read.source.name, read.num_rows, federation.examples, found)
+    found = Federation(read.examples, clients, central, (*notes_in(read.found), *notes), fixed_val)
+    federation = without_unused(found)
+    check_federation(federation, whole=whole)
+    records = (*read.found, *_undealt(read.source, members, clients, settings))
+    account = account_of(read.source.name, read.num_rows, federation.examples, records)
     return replace(
         federation,
-        examples=scaled.examples,
-        central=scaled.central,
-        notes=notes + scaled.notes,
+        notes=federation.notes + notes_on(federation),  # before columns are scaled: equal inputs are still equal
         account=replace(
             account,
-            standardised=scaled.how,
             clients={c.id: sum(len(c.indices(part)) for part in get_args(Split)) for c in federation.clients},
             splits={part: sum(len(c.indices(part)) for c in federation.clients) for part in get_args(Split)},
-            central=pool.account.with_findings(_by_column(read.source, scaled.filled_central)) if pool else None,
+            central=pool.account if pool else None,
         ),
     )
-
-
-def _by_column(source: Source, filled: Sequence[Filled]) -> Findings:
-    """Name filled cells by the source's columns: the columns that a category became are one."""
-    columns = set(source.table.column_names)
-    found = {one.column: one for one in filled if one.column in columns}
-    for one in filled:
-        name = column_of(one.column, columns)
-        how = "its categories' shares" if one.column.startswith(f"{name}=") else "each of its numbers by its own mean"
-        found.setdefault(name, replace(one, column=name, how=how))
-    return tuple(found.values())
 
 
 def _undealt(source: Source, members: Members, clients: Sequence[Client], settings: DataSettings) -> Findings:
@@ -234,15 +254,15 @@ def _members(examples: Examples, source: Source, settings: DataSettings, client_
 
 
 def _clients(
-    examples: Examples, source: Source, settings: DataSettings, members: Members
+    examples: Examples, source: Source, settings: DataSettings, members: Members, agreed: Agreement | None
 ) -> tuple[Sequence[Client], bool]:
     """Return the clients, and whether a column fixes their val."""
     labels, seed = examples.labels, settings.seed
     column, fixed_val = settings.split.column, False
     if column:
         values = source.texts(column, "data.split.column")
-        clients = split.split_by_column(labels, members, values, settings.split, seed)
-        fixed_val = split.column_has_val(values)
+        fixed_val = split.column_has_val(values) or bool(agreed and agreed.fixed_val)
+        clients = split.split_by_column(labels, members, values, settings.split, seed, fixed_val=fixed_val)
     else:
         clients = [split.split_client(labels, rows, settings.split, seed, name) for name, rows in members.items()]
     clients = [split.cap_train(labels, client, settings.train_per_client, seed) for client in clients]

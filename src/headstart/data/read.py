@@ -52,6 +52,15 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
     return Examples(kind, inputs, indices, ids, names, columns, pixels), source, found
 
 
+def chosen_columns(source: Source, reading: Reading) -> Chosen:
+    """Return the columns that a table's inputs would be made of, and those that are left.
+
+    Raises:
+        DataError: a column breaks a rule, as in ``read_examples``.
+    """
+    return _prepared(source, reading)[1]
+
+
 def _prepared(source: Source, reading: Reading) -> tuple[Source, Chosen, Findings]:
     """Bring rows into the order of their names, keep those asked for, and choose a table's columns by all of them."""
     splits = official_splits(source, reading)
@@ -69,7 +78,7 @@ def _prepared(source: Source, reading: Reading) -> tuple[Source, Chosen, Finding
     if reading.inputs is not None or not _is_table(source, reading):
         return source, Chosen(), (*splits.values(), *away)
     taken = {reading.label, column, reading.split, *reading.needed, *reading.where}
-    chosen = choose_columns(source, reading.columns, reading.one_hot, taken, named)
+    chosen = choose_columns(source, reading.columns, reading.one_hot, taken, named, whole=reading.whole)
     return source, chosen, (*splits.values(), *away, *chosen.findings(source), *rows.copies(source))
 
 
@@ -112,9 +121,9 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
     setting = f"{reading.setting}.label"
     stated = reading.classes if reading.known_classes else None
     if reading.label_kind == "auto" and not stated and reading.label not in source.class_names:
-        labels.check_classes(source, reading.label, setting)
+        labels.check_classes(source, reading.label, setting, whole=reading.whole)
     values = source.texts(reading.label, setting)
-    every_name = labels.class_names(source, reading.label, values, stated, reading.label_kind)
+    every_name = labels.class_names(source, reading.label, values, stated, reading.label_kind, whole=reading.whole)
     wanted = reading.where.get(reading.label)
     keep = (wanted,) if isinstance(wanted, str) else wanted or reading.keep
     names = labels.keep_classes(every_name, keep, reading.exclude, reading.setting)
@@ -152,6 +161,7 @@ def _images(source: Source, column: str, reading: Reading) -> Inputs:
 
 def _table(source: Source, reading: Reading, chosen: Chosen) -> Inputs:
     names = reading.inputs or features.column_names(source, chosen, reading.one_hot)
+    features.check_categories(source, reading.categories)
     values = features.input_values(source, names, reading.one_hot)
     found = features.columns_of(names, source, chosen.columns, reading.one_hot)
     holes = np.isnan(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headstart.data.settings import LabelKind, Missing, PixelSettings, Where
@@ -23,6 +24,8 @@ class Reading:
         needed: columns, besides the label, that a row must fill.
         split: a column that says train, val or test; rows that it gives to no split are left out.
         inputs: names of a table's inputs, if they are known already.
+        categories: by column, those that were agreed upon; others are refused.
+        whole: whether the rows are a whole federation's; what must hold of it is not asked of a part.
         size: height and width of images in pixels; None needs equal sizes.
         pixels: how pictures become bytes.
         others: label_kind, image, text, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt,
@@ -46,6 +49,8 @@ class Reading:
     needed: tuple[str, ...] = ()
     split: str | None = None
     inputs: tuple[str, ...] | None = None
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    whole: bool = True
     size: tuple[int, int] | None = None
     channels: int | None = None
     pixels: PixelSettings = field(default_factory=PixelSettings)
@@ -53,3 +58,8 @@ class Reading:
     max_examples: int | None = None
     max_corrupt: float = 0.01
     seed: int = 0
+
+    @property
+    def taken(self) -> set[str | None]:
+        """Columns that play another part than a table's input."""
+        return {self.label, self.id, self.split, *self.needed, *self.where}

@@ -48,15 +48,21 @@ def _split_sizes(count: int, settings: SplitSettings) -> tuple[int, int]:
 
 
 def split_by_column(
-    labels: Array, members: Members, values: Sequence[str | None], settings: SplitSettings, seed: int
+    labels: Array,
+    members: Members,
+    values: Sequence[str | None],
+    settings: SplitSettings,
+    seed: int,
+    *,
+    fixed_val: bool = False,
 ) -> list[Client]:
-    """Split every client by what a column says; val is drawn from train where no row says val.
+    """Split every client by what a column says; val is drawn from train where no row says val, here or elsewhere.
 
     Raises:
         DataError: a value means none of train, val, test.
     """
     said = np.array([split_of(value, str(settings.column)) or "unused" for value in values])
-    has_val = bool((said == "val").any())
+    has_val = fixed_val or bool((said == "val").any())
     clients = []
     for name, rows in members.items():
         train, val, test = (rows[said[rows] == split] for split in ("train", "val", "test"))

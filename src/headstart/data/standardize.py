@@ -1,4 +1,7 @@
-"""Tables: fill what is missing and bring columns to one scale, from examples outside test alone."""
+"""Tables: fill what is missing and bring columns to one scale, from examples outside test alone.
+
+Statistics come from sums, which clients may send where their examples stay: of one table or of many, by the same code.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from pydantic import FiniteFloat, NonNegativeInt
 
 from headstart.core.arrays import Array
 from headstart.data.account import Filled
@@ -14,10 +18,80 @@ from headstart.data.examples import Examples
 from headstart.data.federation import Client
 from headstart.data.settings import Standardize
 
+Statistics = tuple[Array, Array]
+"""Each column's mean and standard deviation."""
 MOST_SPAN = 100.0
 """How many times larger one unscaled column may be than another before a reader is warned."""
 UNSCALED = "inputs are not scaled and differ widely"
 """How the warning begins."""
+
+
+@dataclass(frozen=True)
+class ColumnSums:
+    """Of a table's columns, over rows outside test; missing values aside.
+
+    Attributes:
+        rows: how many.
+        counts: values of each column.
+        totals: their sum.
+        squares: sum of their squared distances from their mean, which rounds less than a sum of squares.
+    """
+
+    rows: NonNegativeInt
+    counts: tuple[NonNegativeInt, ...]
+    totals: tuple[FiniteFloat, ...]
+    squares: tuple[FiniteFloat, ...]
+
+
+def sums_of(inputs: Array) -> ColumnSums:
+    """Add up the columns of some rows.
+
+    >>> sums_of(np.array([[1.0, np.nan], [3.0, 5.0]]))
+    ColumnSums(rows=2, counts=(2, 1), totals=(4.0, 5.0), squares=(2.0, 0.0))
+    """
+    values = inputs.astype(np.float64)
+    counts, totals = (~np.isnan(values)).sum(0), np.nansum(values, axis=0)
+    squares = np.nansum((values - _mean(counts, totals)) ** 2, axis=0)
+    return ColumnSums(len(values), tuple(counts.tolist()), tuple(totals.tolist()), tuple(squares.tolist()))
+
+
+def united(parts: Sequence[ColumnSums]) -> ColumnSums:
+    """Return the sums of all rows together.
+
+    >>> united([sums_of(np.array([[1.0]])), sums_of(np.array([[3.0]]))])
+    ColumnSums(rows=2, counts=(2,), totals=(4.0,), squares=(2.0,))
+    """
+    counts = np.array([part.counts for part in parts])
+    totals = np.array([part.totals for part in parts])
+    means = np.array([_mean(*each) for each in zip(counts, totals, strict=True)])
+    between = counts * (means - _mean(counts.sum(0), totals.sum(0))) ** 2
+    squares = np.array([part.squares for part in parts]).sum(0) + np.where(counts > 0, between, 0).sum(0)
+    rows = sum(part.rows for part in parts)
+    return ColumnSums(rows, tuple(counts.sum(0).tolist()), tuple(totals.sum(0).tolist()), tuple(squares.tolist()))
+
+
+def statistics(sums: ColumnSums, fallback: Statistics | None = None) -> Statistics:
+    """Return each column's mean and standard deviation (of the sample).
+
+    Args:
+        sums: of the columns.
+        fallback: for columns that have too few values; 0 and 1 if None.
+    """
+    counts, squares = np.array(sums.counts), np.array(sums.squares)
+    mean = _mean(counts, np.array(sums.totals))
+    freedom = np.where(counts > 0, counts - min(1, sums.rows - 1), 0)
+    deviation = np.sqrt(np.divide(squares, freedom, out=np.full(len(counts), np.nan), where=freedom > 0))
+    other = fallback or (np.zeros_like(mean), np.ones_like(mean))
+    mean = np.where(np.isnan(mean), other[0], mean)
+    deviation = np.where(np.isnan(deviation), other[1], deviation)
+    # Rounding leaves a constant column with a deviation just above zero.
+    constant = deviation <= 1e-6 * np.maximum(1, np.abs(mean))
+    return mean, np.where(constant, 1.0, deviation)
+
+
+def lacks_values(sums: ColumnSums) -> Array:
+    """Say of each column whether there are too few values for a mean and a deviation; ``(columns,)`` bool."""
+    return np.asarray(np.array(sums.counts) < min(2, max(sums.rows, 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +116,11 @@ class Scaled:
 
 
 def fill_and_standardize(
-    examples: Examples, clients: Sequence[Client], central: Examples | None, how: Standardize
+    examples: Examples,
+    clients: Sequence[Client],
+    central: Examples | None,
+    how: Standardize,
+    agreed: Statistics | None = None,
 ) -> Scaled:
     """Fill missing inputs with column means, then standardise.
 
@@ -55,16 +133,17 @@ def fill_and_standardize(
         examples: the clients' examples; images and texts pass unchanged.
         clients: who holds what.
         central: the server's pool.
-        how: ``none`` (fill only), ``client`` or ``pooled``, which is what ``auto`` means here.
+        how: ``none`` (fill only), ``client`` or ``pooled``, which is what ``auto`` means.
+        agreed: those of a federation of which these are a part; None takes those of all seen clients here.
     """
     if examples.kind != "table":
         return Scaled(examples, central)
-    known = _known([c for c in clients if c.seen])
-    pooled = _statistics(examples.inputs[known])
+    seen = [client for client in clients if client.seen]
+    pooled = agreed or statistics(known_sums(examples, seen))
     inputs = examples.inputs.copy()
     for client in clients:
         rows = np.concatenate([client.train, client.val, client.test])
-        own = _statistics(examples.inputs[_known([client])], pooled) if how == "client" else pooled
+        own = statistics(known_sums(examples, [client]), pooled) if how == "client" else pooled
         inputs[rows] = _apply(inputs[rows], own, how)
     means = None if how == "client" else pooled[0]
     return Scaled(
@@ -73,37 +152,32 @@ def fill_and_standardize(
         _in_words(how),
         _filled(examples, means),
         _filled(central, means) if central else (),
-        _wide_span(inputs[known], examples.columns) if how == "none" else (),
+        _wide_span(inputs[_known(seen)], examples.columns) if how == "none" else (),
     )
 
 
-def _scaled_pool(central: Examples, pooled: tuple[Array, Array], how: Standardize) -> Examples:
-    own = _statistics(central.inputs, pooled) if how == "client" else pooled
-    return replace(central, inputs=_apply(central.inputs, own, how))
+def known_sums(examples: Examples, clients: Sequence[Client]) -> ColumnSums:
+    """Add up all examples of some clients outside test."""
+    return sums_of(examples.inputs[_known(clients)])
 
 
 def _known(clients: Sequence[Client]) -> Array:
     """Return the indices of all examples outside test."""
-    return np.concatenate([part for client in clients for part in (client.train, client.val)])
+    nothing = np.zeros(0, np.int64)
+    return np.concatenate([nothing, *(part for client in clients for part in (client.train, client.val))])
 
 
-def _statistics(inputs: Array, fallback: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
-    """Return each column's mean and standard deviation (of the sample), missing values aside."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column with no value has no mean
-        values = inputs.astype(np.float64)
-        mean, deviation = np.nanmean(values, axis=0), np.nanstd(values, axis=0, ddof=min(1, len(values) - 1))
-    other = fallback or (np.zeros_like(mean), np.ones_like(mean))
-    mean, deviation = (
-        np.where(np.isnan(mean), other[0], mean),
-        np.where(np.isnan(deviation), other[1], deviation),
-    )
-    # Rounding leaves a constant column with a deviation just above zero.
-    constant = deviation <= 1e-6 * np.maximum(1, np.abs(mean))
-    return mean, np.where(constant, 1.0, deviation)
+def _scaled_pool(central: Examples, pooled: Statistics, how: Standardize) -> Examples:
+    own = statistics(sums_of(central.inputs), pooled) if how == "client" else pooled
+    return replace(central, inputs=_apply(central.inputs, own, how))
 
 
-def _apply(inputs: Array, statistics: tuple[Array, Array], how: Standardize) -> Array:
+def _mean(counts: Array, totals: Array) -> Array:
+    """Return means; NaN where there is no value."""
+    return np.asarray(np.divide(totals, counts, out=np.full(len(counts), np.nan), where=counts > 0))
+
+
+def _apply(inputs: Array, statistics: Statistics, how: Standardize) -> Array:
     mean, deviation = statistics
     filled = np.where(np.isnan(inputs), mean, inputs)
     return np.asarray(filled if how == "none" else (filled - mean) / deviation, dtype=np.float32)

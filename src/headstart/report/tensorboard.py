@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.core.errors import require
-from headstart.core.files import read_json_lines
+from headstart.core.files import file_name, read_json_lines
 
 
 def check_installed() -> None:
@@ -21,7 +21,7 @@ def log_records(records: Path, folder: Path) -> None:
     """Write every record's curve and metrics as scalars, one folder per arm and seed."""
     writer_class = require("torch.utils.tensorboard", "tensorboard").SummaryWriter
     for record in read_json_lines(records):
-        with writer_class(str(folder / f"{record['arm']}-{record['seed']}")) as writer:
+        with writer_class(str(folder / file_name(f"{record['arm']}-{record['seed']}"))) as writer:
             for step, point in enumerate(record["curve"]):
                 for name in ("val_loss", "val_accuracy", "bytes"):
                     if point[name] is not None:

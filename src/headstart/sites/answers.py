@@ -4,17 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar, cast, get_args
 
-from headstart.core.errors import ClientError
+from headstart.core.errors import ClientError, HeadstartError
 from headstart.core.trees import Tree
 from headstart.core.version import __version__
-from headstart.data.federation import Split
+from headstart.data.examples import Examples
+from headstart.data.federation import Federation, Split
+from headstart.data.labels import holds_no_classes
+from headstart.data.open import client_columns, open_client
+from headstart.data.settings import DataSettings
+from headstart.data.standardize import known_sums
 from headstart.engine.adaptation import adapt_and_predict, is_better
 from headstart.engine.received import Federated, Received
 from headstart.engine.ways.serial import Serial
 from headstart.models.model import cut_at
-from headstart.sites.messages import Adapt, Compared, Done, Evaluated, Heads, Hello, Noisy, Present, Start, Sums, Update
+from headstart.sites.agreement import common_categories, needs_sums
+from headstart.sites.messages import (
+    Adapt,
+    Agree,
+    Agreed,
+    Compared,
+    Done,
+    Evaluated,
+    Heads,
+    Hello,
+    Noisy,
+    Present,
+    Refusal,
+    Start,
+    Sums,
+    Update,
+)
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.masks import mask
 from headstart.sites.probe.noise import add_noise
@@ -25,7 +46,7 @@ from headstart.study.run.facts import evaluation_facts
 
 Q = TypeVar("Q")
 A = TypeVar("A")
-Kind = Literal["hello", "start", "update", "adapt", "sums", "heads"]
+Kind = Literal["hello", "agree", "start", "update", "adapt", "sums", "heads"]
 
 
 def answer(site: Site, kind: Kind, text: str, tree: Tree) -> tuple[str, Tree]:
@@ -41,22 +62,59 @@ def answer(site: Site, kind: Kind, text: str, tree: Tree) -> tuple[str, Tree]:
     return write(said), sent
 
 
+def reply(site: Site, kind: Kind, text: str, tree: Tree) -> tuple[str, Tree]:
+    """Answer, or say in one line why not, and who says so."""
+    try:
+        return answer(site, kind, text, tree)
+    except HeadstartError as error:
+        return write(Refusal(str(error), site.name)), {}
+
+
 def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
     """Say who is there, what the data look like and, if allowed, how many there are."""
-    federation = site.read(said.data)
-    (client,), examples = federation.clients, federation.examples
-    sends = site.allows("updates")
+    source, own = site.source(said.data)
+    federation = open_client(source, own, site.name)
+    examples = federation.examples
+    _check_names(site, examples, said.data)
+    is_table = examples.kind == "table"
+    columns, set_aside = client_columns(source, own) if is_table else ((), ())
     return Present(
         client=site.name,
         version=__version__,
         kind=examples.kind,
         classes=tuple(examples.classes),
-        columns=tuple(examples.columns),
-        shape=tuple(examples.shape),
-        sends=sends,
-        key=site.shelf.new_key() if sends else "",
-        sizes={part: len(client.indices(part)) for part in get_args(Split)} if site.allows("counts") else {},
+        columns=columns,
+        set_aside=set_aside,
+        categories=common_categories(source, own.one_hot) if is_table else {},
+        shape=tuple(examples.shape) if examples.kind == "image" else (),
+        fixed_val=federation.fixed_val,
+        policy=cast("Policy", site.policy),
+        key=site.shelf.new_key() if site.allows("updates") else "",
+        sizes=_sizes(site, federation),
     ), {}
+
+
+def _check_names(site: Site, examples: Examples, settings: DataSettings) -> None:
+    """Let no names leave that are almost one per row."""
+    if settings.classes is None and holds_no_classes(len(set(examples.labels.tolist())), len(examples)):
+        raise ClientError(
+            f"data.label: '{site.name}' has almost as many values of '{settings.label}' as rows, whose names do not "
+            "leave; name the column of classes, or all classes with data.classes"
+        )
+
+
+def _agree(site: Site, said: Agree, tree: Tree) -> tuple[Agreed, Tree]:
+    """Say whether the data can be read as agreed, and what they add to the federation's sums."""
+    read = site.read(said.data, said.agreement)
+    asked = read.examples.kind == "table" and needs_sums(said.data)
+    sums = known_sums(read.examples, read.clients) if asked and site.allows("updates") else None
+    return Agreed(_sizes(site, read), sums), {}
+
+
+def _sizes(site: Site, read: Federation) -> dict[Split, int]:
+    """Count examples by split, if the operator lets counts leave."""
+    (client,) = read.clients
+    return {part: len(client.indices(part)) for part in get_args(Split)} if site.allows("counts") else {}
 
 
 def _start(site: Site, said: Start, tree: Tree) -> tuple[Done, Tree]:
@@ -160,10 +218,12 @@ class _Duty(Generic[Q, A]):
 
 DUTIES: Mapping[Kind, _Duty[Any, Any]] = {
     "hello": _Duty(Hello, Present, "none", _hello),
+    "agree": _Duty(Agree, Agreed, "none", _agree),
     "start": _Duty(Start, Done, "none", _start),
     "update": _Duty(Update, Done, "updates", _update),
     "adapt": _Duty(Adapt, Evaluated, "none", _adapt),
     "sums": _Duty(Sums, Noisy, "updates", _sums),
     "heads": _Duty(Heads, Compared, "metrics", _heads),
 }
-"""Say who is there · take the model · do a round's work · adapt and evaluate · the two messages of a probe."""
+"""Say who is there · follow what is agreed · take the model · do a round's work · adapt and evaluate · the two messages
+of a probe."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -13,10 +13,10 @@ import torch
 
 from headstart.core.content import SIGNED, hash_json, hash_tree
 from headstart.core.errors import SettingError
-from headstart.core.files import append_json_line
+from headstart.core.files import append_json_line, file_name
 from headstart.core.trees import Params, Tree, num_bytes
 from headstart.core.version import __version__
-from headstart.engine.received import Exclusion, Federated, Received
+from headstart.engine.received import Federated, Received
 from headstart.engine.rounds import OnRound, run_rounds
 from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
@@ -25,7 +25,7 @@ from headstart.sites.checks import Expected
 from headstart.sites.messages import Adapt, Method, Setup, Start, Update
 from headstart.sites.remote import Remote
 from headstart.sites.server import Server
-from headstart.sites.transport import Answer, Failed
+from headstart.sites.transport import Answer
 from headstart.sites.wire import write
 from headstart.study.run.facts import pack, unpack
 from headstart.study.run.nodes import NodeStore
@@ -56,7 +56,12 @@ def run_arm(server: Server, arm: Arm) -> dict[str, Any]:
 
     Returns:
         What stands in the run folder's ``federation.jsonl``: scores per client, exclusions, rounds.
+
+    Raises:
+        SettingError: the arm has a federated stage, and nobody may send.
+        ClientError: too many sites are lost.
     """
+    _check_senders(server, arm)
     now = _begin(server, arm.start)
     for number, spec in enumerate(arm.federate):
         now = _federate(server, _sent(server, now), spec, f"{arm.name}-{number}-{server.seed}")
@@ -64,6 +69,22 @@ def run_arm(server: Server, arm: Arm) -> dict[str, Any]:
     found = _adapt(server, now if now.trunk.shared.is_personal else _sent(server, now), arm)
     append_json_line(server.out / "federation.jsonl", found)
     return found
+
+
+def _check_senders(server: Server, arm: Arm) -> None:
+    """Check that somebody trains where something is federated."""
+    if not arm.federate or any(len(client.train) for client in server.lab.federation.clients):
+        return
+    if senders := [f"'{site.client}'" for site in server.sites.values() if site.sends]:
+        raise SettingError(
+            f"data.split.train: '{arm.name}' has a federated stage, and no site whose policy lets updates leave has "
+            f"training examples ({', '.join(senders)}); give them some"
+        )
+    policies = ", ".join(f"'{site.client}' {site.policy}" for site in server.sites.values())
+    raise SettingError(
+        f"--policy: '{arm.name}' has a federated stage, and no site lets updates leave, received {policies}; start "
+        "nodes with --policy updates, or run an arm without a federated stage"
+    )
 
 
 def send_start(server: Server) -> _Standing:
@@ -98,7 +119,8 @@ def _begin(server: Server, start: Written) -> _Standing:
     file, lab = server.file, server.lab
     pipeline = Pipeline(lab, NodeStore(server.out), server.seed, file.settings.decision.metric, tell=server.tell)
     setup = Setup(
-        data=replace(file.data, classes=tuple(lab.federation.examples.classes)),
+        data=file.data,
+        agreement=server.agreement,
         model=file.model,
         dtype=file.settings.engine.dtype,
         seed=server.seed,
@@ -117,16 +139,12 @@ def _sent(server: Server, now: _Standing) -> _Standing:
     base, signature = now.setup.digest if now.held else "", server.sign(digest) if server.sign else ""
     server.tell(f"model of {num_bytes(changed) / 1e6:.2f} MB to {len(server.sites)} sites")
     came = server.send(Start(digest, base, signature), changed)
-    excluded = _excluded(server, came, 0)
+    excluded = server.excluded(came, 0)
+    server.check_lost(excluded)
     for one in excluded:
-        server.tell(f"a site did not take the model: {one.reason}")
+        server.tell(f"a site did not take the model: '{one.client}': {one.reason}")
     trunk = replace(now.trunk, excluded=(*now.trunk.excluded, *excluded))
     return replace(now, trunk=trunk, setup=replace(now.setup, digest=digest), held=whole)
-
-
-def _excluded(server: Server, came: Sequence[Answer[Any] | Failed], number: int) -> list[Exclusion]:
-    """Name the sites that sent nothing of use."""
-    return [Exclusion(server.sites[one.site].client, number, one.reason) for one in came if isinstance(one, Failed)]
 
 
 def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Standing:
@@ -138,7 +156,7 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
         )
     model, params = cut_at(now.trunk.network, now.trunk.weights, method.trainable)
     key = hash_json([__version__, write(now.setup), spec.as_json()])
-    stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / name)
+    stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / file_name(name))
     found = run_rounds(
         method,
         model,
@@ -161,6 +179,7 @@ def _keeps(server: Server, store: NodeStore, key: str, what: str, rounds: int) -
     begin = time.monotonic()
 
     def keep(now: Federated) -> None:
+        server.check_lost(one for one in now.excluded if one.round == now.rounds - 1)
         server.tell(f"{what}, round {now.rounds} of {rounds}, {time.monotonic() - begin:.1f} s so far")
         # Private trees stay at their sites.
         store.put(key, *pack(replace(now, privates={})))
@@ -192,5 +211,7 @@ def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
         for one in came
         if isinstance(one, Answer)
     }
-    excluded = [asdict(one) for one in (*now.trunk.excluded, *_excluded(server, came, rounds))]
+    last = server.excluded(came, rounds)
+    server.check_lost(last)
+    excluded = [asdict(one) for one in (*server.lost, *now.trunk.excluded, *last)]
     return {"arm": arm.name, "seed": server.seed, "clients": clients, "excluded": excluded, "rounds": rounds}

@@ -18,12 +18,14 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from headstart.core.errors import SettingError, nearest
+from headstart.data.agreement import Agreement
 from headstart.data.examples import InputKind
 from headstart.data.federation import Split
 from headstart.data.settings import DataSettings
+from headstart.data.standardize import ColumnSums
 from headstart.models.spec import ModelSpec
 from headstart.sites.probe.heads import Head
-from headstart.sites.settings import Bound, Noise
+from headstart.sites.settings import Bound, Noise, Policy, allows
 from headstart.study.written.arms import METHODS
 from headstart.study.written.arms import Kind as StageKind
 from headstart.study.written.arms import Stage as Written
@@ -57,6 +59,7 @@ class Setup:
 
     Attributes:
         data: the study's settings; source and choice of rows are the site's own.
+        agreement: what belongs to the federation.
         model: the backbone.
         dtype: of weights and arithmetic.
         seed: of everything random.
@@ -65,6 +68,7 @@ class Setup:
     """
 
     data: DataSettings
+    agreement: Agreement
     model: ModelSpec
     dtype: Literal["float32", "float64"]
     seed: int
@@ -120,11 +124,14 @@ class Present:
         version: of Headstart.
         kind: of inputs.
         classes: their names.
-        columns: a table's.
-        shape: of an input.
-        sends: whether updates may leave.
+        columns: a table's, from which it would learn.
+        categories: of the columns that its operator lists, the names of those with enough rows.
+        shape: of a picture: channels, height and width.
+        fixed_val: whether a column of its data says which examples are val.
+        policy: what its operator lets leave.
         key: public key of its masks, in hex; empty if it sends nothing.
         sizes: numbers of examples by split; empty if they may not leave.
+        set_aside: columns that it would learn from only where they are asked for by name, such as identifiers.
     """
 
     client: Annotated[str, Field(min_length=1)]
@@ -132,10 +139,31 @@ class Present:
     kind: InputKind
     classes: tuple[str, ...]
     columns: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]]
     shape: tuple[NonNegativeInt, ...]
-    sends: bool
+    fixed_val: bool
+    policy: Policy
     key: _Key | Literal[""]
     sizes: dict[Split, NonNegativeInt]
+    set_aside: tuple[str, ...] = ()
+
+    @property
+    def sends(self) -> bool:
+        """Whether updates and sums may leave."""
+        return allows(self.policy, "updates")
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Agreed:
+    """It can follow.
+
+    Attributes:
+        sizes: numbers of examples by split, as in ``Present``.
+        sums: of its columns; None where no setting needs them or its operator does not let them leave.
+    """
+
+    sizes: dict[Split, NonNegativeInt]
+    sums: ColumnSums | None
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -177,9 +205,10 @@ class Compared:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Refusal:
-    """Why a site does not answer."""
+    """Why a site does not answer, and who it is, where that is known."""
 
     error: str
+    client: str = ""
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -187,6 +216,14 @@ class Hello(Asks[Present]):
     """Who is there?"""
 
     data: DataSettings
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class Agree(Asks[Agreed]):
+    """Can you read your data by what the federation has agreed on?"""
+
+    data: DataSettings
+    agreement: Agreement
 
 
 @dataclass(frozen=True, config=_CONFIG)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, DataError, SettingError
 from headstart.core.trees import Tree
+from headstart.data.agreement import Agreement
 from headstart.data.central import read_central
-from headstart.data.examples import Examples
+from headstart.data.examples import Examples, InputKind
 from headstart.data.federation import Client, Federation, Split
-from headstart.data.labels import class_order
 from headstart.data.open import table_format
 from headstart.data.sources import open_source
+from headstart.data.standardize import ColumnSums, fill_and_standardize
+from headstart.engine.received import Exclusion
 from headstart.engine.ways.serial import Serial
-from headstart.sites.messages import Asks, Hello, Present
+from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
+from headstart.sites.messages import Agree, Asks, Hello, Present
 from headstart.sites.transport import Answer, Ask, Failed, consult
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
@@ -40,6 +43,8 @@ class Server:
         file: the study.
         ask: the transport.
         sites: what each site said of itself, by its address; sorted by client.
+        lost: sites that could not come along, and why.
+        agreement: what belongs to the federation.
         lab: the network and the central pool; no example of a client.
         out: the run folder.
         seed: of everything random.
@@ -50,6 +55,8 @@ class Server:
     file: StudyFile
     ask: Ask
     sites: Mapping[int, Present]
+    lost: Sequence[Exclusion]
+    agreement: Agreement
     lab: Lab
     out: Path
     seed: int
@@ -59,6 +66,19 @@ class Server:
     def address_of(self, client: str) -> int:
         """Return where a client is."""
         return next(address for address, site in self.sites.items() if site.client == client)
+
+    def excluded(self, came: Sequence[Answer[Any] | Failed], number: int) -> list[Exclusion]:
+        """Name the sites that sent nothing of use."""
+        return [Exclusion(self.sites[one.site].client, number, one.reason) for one in came if isinstance(one, Failed)]
+
+    def check_lost(self, excluded: Iterable[Exclusion]) -> None:
+        """Stop when too many sites are lost, those that could not come along among them.
+
+        Raises:
+            ClientError: there are more than ``engine.max_bad_clients`` allows.
+        """
+        allowed = self.file.settings.engine.max_bad_clients
+        check_lost([*self.lost, *excluded], len(self.sites) + len(self.lost), allowed)
 
     def send(self, message: Asks[A], tree: Tree, to: Sequence[int] | None = None) -> list[Answer[A] | Failed]:
         """Ask the same of some sites, of all of them where none are named."""
@@ -75,52 +95,127 @@ def open_server(
     sign: Sign | None = None,
     tell: Tell = lambda _: None,
 ) -> Server:
-    """Ask who is there, and agree on classes and shapes.
+    """Ask who is there, and agree on what belongs to the federation.
 
     Raises:
-        SettingError: the study needs what no site may give, such as pooled statistics.
+        SettingError: the study needs what some site may not give, such as sums of its columns.
         DataError: sites disagree on what an input is.
-        ClientError: no site answered.
+        ClientError: no site answered, or too many could not come along.
     """
-    if file.data.standardize == "pooled":
-        raise SettingError(
-            "data.standardize: must not be 'pooled' on a real federation, where no one sees all clients' columns; "
-            "write 'client' or 'none'"
+    ring = _Ring(file, ask, tell)
+    here = ring.present(addresses)
+    agreement, here = ring.agreed(here)
+    check_lost(ring.lost, len(here) + len(ring.lost), file.settings.engine.max_bad_clients)
+    return Server(
+        file=file,
+        ask=ask,
+        sites=here,
+        lost=ring.lost,
+        agreement=agreement,
+        lab=_lab(file, agreement, list(here.values())),
+        out=out,
+        seed=seed,
+        sign=sign,
+        tell=tell,
+    )
+
+
+def check_lost(lost: Sequence[Exclusion], sites: int, allowed: float) -> None:
+    """Stop when too large a share of the sites is lost.
+
+    Raises:
+        ClientError: with the first one's reason.
+    """
+    names = list(dict.fromkeys(one.client for one in lost))
+    if len(names) > allowed * sites:
+        raise ClientError(
+            f"federation: {len(names)} of {sites} sites are lost, more than the share {allowed:g} that "
+            f"engine.max_bad_clients allows; the first, '{lost[0].client}': {lost[0].reason}"
         )
-    here = _present(consult(ask, addresses, Hello(file.data)), tell)
-    lab = _lab(file, list(here.values()))
-    return Server(file=file, ask=ask, sites=here, lab=lab, out=out, seed=seed, sign=sign, tell=tell)
 
 
-def _present(came: Sequence[Answer[Present] | Failed], tell: Tell) -> dict[int, Present]:
-    """Return who is there, by address, sorted by client."""
-    for one in came:
-        if isinstance(one, Failed):
-            tell(f"a site is left out: {one.reason}")
-    found = {one.site: one.said for one in came if isinstance(one, Answer)}
-    if not found:
-        raise ClientError("federation: no site answered; start them with 'headstart federate node'")
-    names = [one.client for one in found.values()]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise SettingError(f"node --name: must be unique in a federation, received twice: {', '.join(twice)}")
-    return dict(sorted(found.items(), key=lambda item: item[1].client))
+@dataclass(eq=False)
+class _Ring:
+    """Sites that come together; those that cannot are named.
+
+    Attributes:
+        file: the study.
+        ask: the transport.
+        tell: told who is left out.
+        lost: who was.
+    """
+
+    file: StudyFile
+    ask: Ask
+    tell: Tell
+    lost: list[Exclusion] = field(default_factory=list)
+
+    def present(self, addresses: Sequence[int]) -> dict[int, Present]:
+        """Return who is there, by address, sorted by client."""
+        came = consult(self.ask, addresses, Hello(self.file.data))
+        found = {one.site: one.said for one in came if isinstance(one, Answer)}
+        self._lose(came, {})
+        if not found:
+            why = "".join(f" ('{one.client}': {one.reason})" for one in self.lost[:1])
+            raise ClientError(f"federation: no site answered{why}; start them with 'headstart federate node'")
+        names = [one.client for one in found.values()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise SettingError(f"node --name: must be unique in a federation, received twice: {', '.join(twice)}")
+        return dict(sorted(found.items(), key=lambda item: item[1].client))
+
+    def agreed(self, here: dict[int, Present]) -> tuple[Agreement, dict[int, Present]]:
+        """Return what all who can follow agree on; who cannot has no part in it."""
+        data = self.file.data
+        while here:
+            names = self._names(here)
+            asked = [address for address, one in here.items() if not follows(one, names, data)]
+            came = consult(self.ask, asked, Agree(data, names))
+            refusals = [f"'{here[one.site].client}': {one.reason}" for one in came if isinstance(one, Failed)]
+            check_columns(list(here.values()), data, refusals)
+            self._lose(came, here)
+            sums = {here[one.site].client: one.said.sums for one in came if isinstance(one, Answer)}
+            if not refusals:
+                self._tell_choices(here, names, sums)
+                sizes = {one.site: one.said.sizes for one in came if isinstance(one, Answer)}
+                here = {address: replace(one, sizes=sizes.get(address, one.sizes)) for address, one in here.items()}
+                return with_sums(names, sums, data), here
+            gone = {one.site for one in came if isinstance(one, Failed)}
+            here = {address: one for address, one in here.items() if address not in gone}
+        raise ClientError(f"federation: no site can follow; the first, '{self.lost[0].client}': {self.lost[0].reason}")
+
+    def _tell_choices(
+        self, here: Mapping[int, Present], names: Agreement, sums: Mapping[str, ColumnSums | None]
+    ) -> None:
+        """Say what was decided for all that some sites would do otherwise."""
+        for note in choices(self.file.data, list(here.values()), names, sums):
+            self.tell(note)
+
+    def _names(self, here: Mapping[int, Present]) -> Agreement:
+        try:
+            return agreement_of(self.file.data, list(here.values()))
+        except DataError as error:
+            lost = [f"without '{one.client}': {one.reason}" for one in self.lost]
+            raise DataError("; ".join([str(error), *lost])) from None
+
+    def _lose(self, came: Sequence[Answer[Any] | Failed], here: Mapping[int, Present]) -> None:
+        for one in came:
+            if isinstance(one, Failed):
+                client = here[one.site].client if one.site in here else one.client or f"site {one.site}"
+                self.tell(f"a site is left out: '{client}': {one.reason}")
+                self.lost.append(Exclusion(client, 0, one.reason))
 
 
-def _lab(file: StudyFile, said: Sequence[Present]) -> Lab:
+def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present]) -> Lab:
     """Return what the server needs to build the network: examples without any row, and the central pool."""
-    kinds = {(one.kind, one.shape, one.columns) for one in said}
-    if len(kinds) > 1:
-        raise DataError(f"sites must agree on what an input is, received {sorted(map(str, kinds))}; set image_size")
-    ((kind, shape, columns),) = kinds
-    if kind == "text":
-        raise SettingError("data.text: texts are not served by a real federation yet; run the study in a simulation")
-    classes = file.data.classes or tuple(sorted({name for one in said for name in one.classes}, key=class_order))
+    kind: InputKind = "image" if agreed.shape else "table"
+    shape = agreed.shape or (len(agreed.inputs),)
     inputs = np.zeros((0, *shape), np.uint8 if kind == "image" else np.float32)
-    empty = Examples(kind, inputs, np.zeros(0, np.int64), [], classes, columns)
+    empty = Examples(kind, inputs, np.zeros(0, np.int64), [], agreed.classes, agreed.inputs)
     central = None
     if file.data.central and file.data.central.source:
         source = open_source(file.data.central.source, file.folder, "data.central.source", table_format(file.data))
         central, _ = read_central(source, file.data, file.data.central, empty)
+        central = fill_and_standardize(empty, [], central, file.data.standardize, agreed.statistics).central
     federation = with_tokens(Federation(empty, [_client(one) for one in said], central), file.model)
     return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype])
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -12,6 +15,40 @@ EXTRA = "flower"
 
 Policy = Literal["none", "counts", "metrics", "updates"]
 """What may leave, each with what stands before it: nothing, numbers of examples, scores, updates and sums."""
+
+
+def allows(policy: str, what: Policy) -> bool:
+    """Say whether a policy lets something leave.
+
+    >>> allows("metrics", "counts"), allows("metrics", "updates")
+    (True, False)
+    """
+    order = get_args(Policy)
+    return order.index(what) <= order.index(policy)
+
+
+def line_of(names: Iterable[str]) -> str:
+    """Return names as one line of CSV, as a node's settings hold them.
+
+    >>> line_of(["ward", "first, second"])
+    'ward,"first, second"'
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()
+
+
+def names_in(line: str) -> tuple[str, ...]:
+    """Undo :func:`line_of`.
+
+    >>> names_in('ward,"first, second"'), names_in("")
+    (('ward', 'first, second'), ())
+    """
+    return tuple(next(csv.reader([line]), []))
+
+
+LEAST_ROWS = 5
+"""Of a category whose name may leave a site."""
 
 ADDRESS = "127.0.0.1:8000"
 """Where the server is."""
@@ -90,6 +127,7 @@ class NodeSettings:
         signer: file of the only public key whose models it takes; empty takes any.
         noise: least noise on the sums of a probe, in sensitivities.
         masked: whether it sends sums under masks only.
+        one_hot: columns whose categories' names may leave, as one line of CSV.
         most_bytes: a message larger than this is not read.
     """
 
@@ -100,6 +138,7 @@ class NodeSettings:
     signer: str = ""
     noise: Noise = 0.0
     masked: bool = False
+    one_hot: str = ""
     most_bytes: PositiveInt = 2**31
 
     __pydantic_config__: ClassVar = _STRICT

@@ -6,18 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from headstart.core.errors import SettingError, nearest
+from headstart.core.errors import ClientError, SettingError, nearest
 from headstart.core.seeds import Key
 from headstart.core.trees import Params
+from headstart.data.agreement import Agreement
 from headstart.data.federation import Client, Federation
-from headstart.data.open import open_client
-from headstart.data.settings import DataSettings, Standardize
+from headstart.data.open import open_client, table_format
+from headstart.data.settings import DataSettings
+from headstart.data.sources import Source, open_source
 from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
 from headstart.engine.ways.serial import Serial
 from headstart.models.network import Network
+from headstart.sites.agreement import scaled_as_agreed
 from headstart.sites.messages import Setup
-from headstart.sites.settings import NodeSettings, Policy
+from headstart.sites.settings import NodeSettings, Policy, allows
 from headstart.sites.shelf import Shelf
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
@@ -36,6 +39,7 @@ class Site:
         signer: the only public key (Ed25519, 32 bytes) whose models it takes; None takes any.
         noise: least noise on the sums of a probe, in sensitivities.
         masked: whether it sends sums under masks only.
+        one_hot: columns whose categories' names may leave.
 
     Raises:
         SettingError: there is no such policy.
@@ -48,6 +52,7 @@ class Site:
     signer: bytes | None = None
     noise: float = NodeSettings.noise
     masked: bool = NodeSettings.masked
+    one_hot: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the policy."""
@@ -56,16 +61,25 @@ class Site:
 
     def allows(self, what: Policy) -> bool:
         """Say whether the operator lets this leave."""
-        order = get_args(Policy)
-        return order.index(what) <= order.index(self.policy)
+        return allows(self.policy, what)
 
     @property
     def shelf(self) -> Shelf:
         """What it has received and learnt."""
         return Shelf(self.state)
 
-    def read(self, settings: DataSettings) -> Federation:
-        """Read its data as a study reads data; which of its rows take part is its own choice, made with its file."""
+    def source(self, settings: DataSettings) -> tuple[Source, DataSettings]:
+        """Open its data, and say how they are read: as the study's, but all its rows are its own choice.
+
+        Raises:
+            ClientError: the study encodes a column whose categories' names may not leave.
+        """
+        for column in settings.one_hot:
+            if column not in self.one_hot:
+                raise ClientError(
+                    f"data.one_hot: '{self.name}' lets no names of categories of '{column}' leave; its operator can "
+                    f"list the column with 'headstart federate node --one-hot {column}'"
+                )
         own = replace(
             settings,
             source=str(self.data),
@@ -75,25 +89,33 @@ class Site:
             held_out_clients=0.0,
             max_examples=None,
             where={},
-            standardize=scale_at(settings.standardize),
         )
-        return open_client(own, Path(), self.name)
+        return _without_others(open_source(own.source, Path(), form=table_format(own)), settings), own
+
+    def read(self, settings: DataSettings, agreed: Agreement | None = None) -> Federation:
+        """Read its data by what was agreed, or as they stand if nothing is yet; nothing is filled or scaled."""
+        return open_client(*self.source(settings), self.name, agreed)
 
     def open(self, setup: Setup) -> Opened:
         """Open data and model.
 
         Raises:
-            ClientError: the model was never received.
+            ClientError: the model was never received, or a setting needs what was not agreed.
         """
-        federation = with_tokens(self.read(setup.data), setup.model)
+        read = self.read(setup.data, setup.agreement)
+        federation = with_tokens(scaled_as_agreed(read, setup.data, setup.agreement), setup.model)
         lab = Lab(federation, setup.model, Serial(), DTYPES[setup.dtype], self.state)
         network = lab.skeleton(from_scratch=setup.from_scratch)
         return Opened(lab, lab.at(setup.seed).clients[0], network, self.shelf.weights(setup.digest))
 
 
-def scale_at(how: Standardize) -> Standardize:
-    """Return how a site scales its columns: nobody has sums over all sites, so ``auto`` leaves them as they are."""
-    return "none" if how == "auto" else how
+def _without_others(source: Source, settings: DataSettings) -> Source:
+    """Forget columns that a study reads for something else, such as whose a row is; they are no inputs there either."""
+    within = settings.partition.within if settings.partition else None
+    roles = {settings.label, settings.id, settings.split.column, settings.image, settings.text}
+    others = {settings.client, within, *settings.where} - roles - set(settings.columns or ())
+    names = [name for name in source.table.column_names if name in others]
+    return replace(source, table=source.table.drop_columns(names))
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,10 +52,11 @@ class Answer(Generic[A]):
 
 @dataclass(frozen=True)
 class Failed:
-    """A site that sent nothing of use, and why."""
+    """A site that sent nothing of use, why, and its client, where that is known."""
 
     site: int
     reason: str
+    client: str = ""
 
 
 Ask = Callable[[Sequence[Request]], Iterator[Answer[str] | Failed]]
@@ -72,7 +73,7 @@ def consult(ask: Ask, sites: Sequence[int], message: Asks[A], tree: Tree | None 
 
 def _read(came: Answer[str], expected: type[A]) -> Answer[A] | Failed:
     if refusal := _refusal_in(came.said):
-        return Failed(came.site, refusal.error)
+        return Failed(came.site, refusal.error, refusal.client)
     try:
         return Answer(came.site, read(expected, came.said, "its answer"), came.tree, came.num_bytes)
     except ClientError as error:

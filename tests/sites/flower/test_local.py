@@ -1,5 +1,6 @@
 """The files that a try on one machine writes hold what the study's clients hold."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from headstart.data import open_federation
 from headstart.data.federation import Federation
 from headstart.sites.flower.local import write_site_files
 from headstart.sites.site import Site
-from headstart.study.written.load import StudyFile
+from headstart.study.written.load import StudyFile, load_study
 
 
 @pytest.fixture
@@ -26,6 +27,74 @@ def test_a_site_reads_what_its_client_has(file: StudyFile, federation: Federatio
     rows = np.sort(np.concatenate([first.train, first.val, first.test]))
     np.testing.assert_array_equal(read.examples.inputs, federation.examples.inputs[rows])
     np.testing.assert_array_equal(read.examples.labels, federation.examples.labels[rows])
+
+
+TABLE = """
+name  = "wards"
+seeds = [0]
+[data]
+source = "in.csv"
+client = "site"
+one_hot = ["ward"]
+missing = "mean"
+standardize = "pooled"
+[model]
+backbone = "linear"
+[decision]
+baseline = "ridge"
+[arms.ridge]
+start = "random"
+federate = "ridge"
+"""
+NAMES = ("St. Mary's Ward 3/B", "../outside", 'a"b', "-x", ".", "Zürich Süd")
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> StudyFile:
+    """A table whose clients have names that are no file names, with holes and categories."""
+    rows = [
+        f'"{name.replace(chr(34), chr(34) * 2)}",{n % 2},{n * n % 7 or ""},{"icu" if n % 3 else "er"}'
+        for name in NAMES
+        for n in range(20)
+    ]
+    (tmp_path / "in.csv").write_text("\n".join(["site,label,dose,ward", *rows]) + "\n")
+    (tmp_path / "study.toml").write_text(TABLE)
+    return load_study(tmp_path / "study.toml")
+
+
+def _write(file: StudyFile, folder: Path, count: int = len(NAMES)) -> dict[str, Path]:
+    return write_site_files(open_federation(file.data, file.folder), file.data, folder, count, file.folder)
+
+
+def test_nothing_is_written_outside_the_folder(named: StudyFile, tmp_path: Path) -> None:
+    before = set(tmp_path.rglob("*"))
+    data = _write(named, tmp_path / "o" / "sites")
+    written = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert set(data) == set(NAMES)
+    assert written == {*data.values(), tmp_path / "o" / "sites" / "names.json"}
+    assert {path.parent for path in written} == {tmp_path / "o" / "sites"}
+
+
+def test_a_table_of_names_says_whose_a_file_is(named: StudyFile, tmp_path: Path) -> None:
+    data = _write(named, tmp_path / "sites")
+    told = json.loads((tmp_path / "sites" / "names.json").read_text())
+    assert told == {path.stem: name for name, path in data.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_client_of_any_name_reads_its_rows_as_they_were(name: str, named: StudyFile, tmp_path: Path) -> None:
+    """Categories are written as words and holes as holes: what fills and scales them is agreed in the federation."""
+    read = Site(name, _write(named, tmp_path / "sites")[name], tmp_path / "state", one_hot=("ward",)).read(named.data)
+    assert len(read.examples) == 20
+    assert read.examples.columns == ("dose", "ward=icu")
+    assert np.isnan(read.examples.inputs[:, 0]).any()
+
+
+def test_names_that_differ_in_capitals_alone_are_refused(named: StudyFile, tmp_path: Path) -> None:
+    text = named.folder.joinpath("in.csv").read_text().replace("-x", "VA").replace("Zürich Süd", "va")
+    named.folder.joinpath("in.csv").write_text(text)
+    with pytest.raises(SettingError, match=r"data\.client: names must differ in more than capitals, received 'VA' and"):
+        _write(named, tmp_path / "sites")
 
 
 @pytest.mark.parametrize("count", [0, 5])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from headstart.sites.flower.keys import make_keys
 from headstart.sites.flower.programs import Link, free_ports
-from headstart.sites.settings import RunSettings
+from headstart.sites.settings import NodeSettings, RunSettings, line_of, names_in
 
 
 @pytest.mark.parametrize("half", ["client", "server"])
@@ -22,6 +23,29 @@ def test_the_app_imports_what_is_there(half: str, tmp_path: Path) -> None:
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(5))) == 5
+
+
+@pytest.mark.parametrize("name", ["north", "St. Mary's 3/B", '../a"b', "x\\", 'q\\"w" = "z', "Zürich", "a\nb", "😀"])
+def test_flower_reads_any_name_as_it_is(name: str, tmp_path: Path) -> None:
+    from flwr.common.config import parse_config_args
+
+    said = NodeSettings(name=name, data="it's.csv", state="s", one_hot=line_of(["ward", "a,b"]))
+    *_, written = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower").supernode(said)
+    read = NodeSettings(**parse_config_args([written]))
+    assert read == said
+    assert names_in(read.one_hot) == ("ward", "a,b")
+
+
+@pytest.mark.parametrize("name", ["St. Mary's 3/B", "../outside", '"', ".", "a.pub", "north"])
+def test_a_site_finds_the_key_of_its_name(name: str, tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys", ["127.0.0.1"], [name])
+    command = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower").supernode(
+        NodeSettings(name=name, data="d", state="s")
+    )
+    key = Path(command[command.index("--auth-supernode-private-key") + 1])
+    assert key.is_file()
+    assert key.parent == tmp_path / "keys" / "sites"
+    assert [path.name for path in tmp_path.iterdir()] == ["keys"]
 
 
 COMMAND = """import sys

@@ -11,11 +11,11 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from headstart.core.errors import HeadstartError, SettingError
-from headstart.sites.answers import DUTIES, Kind, answer
+from headstart.sites.answers import DUTIES, Kind, reply
 from headstart.sites.flower.grid import from_content, to_content
 from headstart.sites.flower.keys import read_public_key
 from headstart.sites.messages import Refusal
-from headstart.sites.settings import NodeSettings
+from headstart.sites.settings import NodeSettings, names_in
 from headstart.sites.site import Site
 from headstart.sites.wire import read, write
 
@@ -32,6 +32,7 @@ def _site(node: NodeSettings) -> Site:
         policy=node.policy,
         noise=node.noise,
         masked=node.masked,
+        one_hot=names_in(node.one_hot),
         signer=read_public_key(Path(node.signer)) if node.signer else None,
     )
 
@@ -43,7 +44,7 @@ def _respond(kind: Kind) -> Callable[[Message, Context], Message]:
         try:
             node = read(NodeSettings, json.dumps(dict(context.node_config)), "node", SettingError)
             text, tree, _ = from_content(message.content, node.most_bytes)
-            said, sent = answer(_site(node), kind, text, tree)
+            said, sent = reply(_site(node), kind, text, tree)
         except HeadstartError as error:
             said, sent = write(Refusal(str(error))), {}
         except Exception as error:

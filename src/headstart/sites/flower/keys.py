@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from headstart.core.errors import SettingError
+from headstart.core.files import write_names
 from headstart.sites.settings import KEY_DAYS
 
 _Valid = tuple[datetime.datetime, datetime.datetime]
@@ -35,6 +36,8 @@ def make_keys(
     begin: datetime.datetime | None = None,
 ) -> None:
     """Write ``ca.crt``, ``server.pem`` and ``.key``, ``signer.pem`` and ``.pub``, and ``sites/NAME`` with its ``.pub``.
+
+    A name that is no plain file name has its letters and a short hash instead; ``sites/names.json`` says whose.
 
     The CA's own key is not kept: new certificates mean a new CA, and there is no key that could make another server.
 
@@ -59,8 +62,8 @@ def make_keys(
     _write(folder / "ca.crt", authority.public_bytes(Encoding.PEM), secret=False)
     _write(folder / "server.pem", own.public_bytes(Encoding.PEM), secret=False)
     _write(folder / "server.key", _private(server))
-    for name in sites:
-        _site_key(folder / "sites" / name)
+    for file in write_names(folder / "sites", sites, "--site").values():
+        _site_key(folder / "sites" / file)
     _signer(folder)
 
 

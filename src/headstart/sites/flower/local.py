@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import io
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, SettingError
-from headstart.core.files import read_json
+from headstart.core.files import file_name, read_json, write_names
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
+from headstart.data.reading import Reading
+from headstart.data.rows import row_ids
 from headstart.data.settings import DataSettings
+from headstart.data.sources import Source, open_source
 from headstart.sites.flower.keys import make_keys
+from headstart.sites.flower.processes import together
 from headstart.sites.flower.programs import Link, free_ports
-from headstart.sites.settings import NodeSettings, RunSettings
+from headstart.sites.settings import NodeSettings, RunSettings, line_of
 
 LAST = "last.json"
 """What the last run came to."""
 
 
-def write_site_files(federation: Federation, settings: DataSettings, folder: Path, count: int) -> dict[str, Path]:
-    """Write the examples of the first clients as one Parquet file each: pictures as PNG, tables as columns.
+def write_site_files(
+    federation: Federation, settings: DataSettings, folder: Path, count: int, base: Path = Path()
+) -> dict[str, Path]:
+    """Write the examples of the first clients as one Parquet file each: pictures as PNG, tables as their columns were.
 
     Args:
         federation: of the study.
         settings: whose names the columns take.
         folder: to write into.
         count: how many clients.
+        base: the folder where relative paths start.
 
     Raises:
         SettingError: there are fewer clients, or they hold texts.
@@ -44,31 +52,36 @@ def write_site_files(federation: Federation, settings: DataSettings, folder: Pat
     if federation.examples.kind == "text":
         raise SettingError("--local: texts are not served by a real federation yet; run the study in a simulation")
     folder.mkdir(parents=True, exist_ok=True)
-    found = {}
+    files = write_names(folder, [client.id for client in clients[:count]], "data.client")
+    found = {name: folder / f"{file}.parquet" for name, file in files.items()}
+    source = open_source(settings.source, base) if federation.examples.kind == "table" else None
     for client in clients[:count]:
-        found[client.id] = folder / f"{client.id}.parquet"
-        _write_parquet(federation.examples, client, settings, found[client.id])
+        rows = np.sort(np.concatenate([client.train, client.val, client.test]))
+        table = (
+            _pictures(federation.examples, client, rows, settings)
+            if source is None
+            else _rows(source, [federation.examples.ids[row] for row in rows], settings)
+        )
+        pq.write_table(table, found[client.id])
     return found
 
 
-def _write_parquet(examples: Examples, client: Client, settings: DataSettings, path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _rows(source: Source, ids: Sequence[str], settings: DataSettings) -> pa.Table:
+    """Return rows as they were read: not filled, encoded or standardised, which a federation does by itself."""
+    names = row_ids(source, Reading(setting="data", label=None, id=settings.id))
+    places = {name: place for place, name in enumerate(names)}
+    return source.table.take(pa.array([places[name] for name in ids], pa.int64()))
 
-    rows = np.sort(np.concatenate([client.train, client.val, client.test]))
-    inputs = examples.inputs[rows]
+
+def _pictures(examples: Examples, client: Client, rows: Array, settings: DataSettings) -> pa.Table:
+    """Return pictures with their labels and splits."""
     columns: dict[str, Any] = {settings.label: [examples.classes[label] for label in examples.labels[rows]]}
     if settings.split.column:
         columns[settings.split.column] = [
             next(part for part in get_args(Split) if row in client.indices(part)) for row in rows
         ]
-    if examples.kind == "image":
-        columns[settings.image or "image"] = [
-            {"bytes": _png(one), "path": f"{row}.png"} for one, row in zip(inputs, rows, strict=True)
-        ]
-    else:
-        columns |= {name: inputs[:, number] for number, name in enumerate(examples.columns)}
-    pq.write_table(pa.table(columns), path)
+    columns[settings.image or "image"] = [{"bytes": _png(examples.inputs[row]), "path": f"{row}.png"} for row in rows]
+    return pa.table(columns)
 
 
 def _png(pixels: Array) -> bytes:
@@ -80,55 +93,57 @@ def _png(pixels: Array) -> bytes:
 
 
 @contextmanager
-def running(sites: dict[str, Path], folder: Path, policy: str = NodeSettings.policy) -> Iterator[Link]:
+def running(
+    sites: dict[str, Path], folder: Path, policy: str = NodeSettings.policy, one_hot: Sequence[str] = ()
+) -> Iterator[Link]:
     """Start a link and its sites on loopback, and stop them in the end.
 
     Args:
         sites: data by client.
         folder: for keys, state and logs.
         policy: of every site.
+        one_hot: columns whose categories' names leave every site.
     """
     ports = free_ports(len(sites) + 1)
     link = Link(f"127.0.0.1:{ports[0]}", folder / "keys", folder / "flower")
     if not link.keys.exists():
         make_keys(link.keys, ["127.0.0.1", "localhost"], list(sites))
     link.configure()
-    programs: list[subprocess.Popen[bytes]] = []
-    try:
-        programs.append(_start(link, link.superlink(), folder / "link.log"))
+    with together() as start:
+
+        def begin(command: list[str], name: str) -> None:
+            with (folder / f"{name}.log").open("ab") as log:
+                start(command, link.environment, log)
+
+        begin(link.superlink(), "link")
         link.wait()
         link.register_all()
         for (name, data), port in zip(sites.items(), ports[1:], strict=True):
-            state = (folder / "state" / name).resolve()
-            node = NodeSettings(name=name, data=str(data.resolve()), state=str(state), policy=policy)
-            programs.append(_start(link, link.supernode(node, port), folder / f"{name}.log"))
+            state = (folder / "state" / file_name(name)).resolve()
+            node = NodeSettings(
+                name=name, data=str(data.resolve()), state=str(state), policy=policy, one_hot=line_of(one_hot)
+            )
+            begin(link.supernode(node, port), f"site-{file_name(name)}")
         yield link
-    finally:
-        for each in reversed(programs):
-            each.terminate()
-        for each in programs:
-            try:
-                each.wait(10)
-            except subprocess.TimeoutExpired:
-                each.kill()
-
-
-def _start(link: Link, command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("ab") as file:
-        return subprocess.Popen(command, env=link.environment, stdout=file, stderr=file)
 
 
 def run_on(link: Link, said: RunSettings) -> dict[str, Any]:
     """Run an arm, or the probe, on a link, its log in this terminal; return what it came to.
 
-    Models are signed, if the link's keys hold one for that.
+    The run ends with this program, unless that is killed outright. Models are signed, if the link's keys hold one.
 
     Raises:
         ClientError: it came to nothing.
     """
     last, signer = Path(said.out) / LAST, (link.keys / "signer.pem").resolve()
     last.unlink(missing_ok=True)
-    link.follow(link.run(Path(said.out), replace(said, sign=str(signer) if signer.is_file() else "")))
+    with together() as start:
+        run = link.begin(Path(said.out), replace(said, sign=str(signer) if signer.is_file() else ""))
+        try:
+            start(link.log(run), link.environment).wait()
+        except BaseException:  # Ctrl-C and signals: a run would outlive who asked for it
+            link.said_by(link.stop(run), timeout=60)
+            raise
     found = read_json(last)
     if found is None:
         raise ClientError(f"federate run: the run ended without a result in '{said.out}'; its log above says why")

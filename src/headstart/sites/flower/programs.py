@@ -16,6 +16,8 @@ from pathlib import Path
 import flwr
 
 from headstart.core.errors import ClientError, SettingError
+from headstart.core.files import file_name
+from headstart.sites.flower.processes import together
 from headstart.sites.settings import NODE_PORT, NodeSettings, RunSettings
 
 _NAME = "headstart"
@@ -109,14 +111,38 @@ class Link:
         return [
             _program("flower-supernode"),
             *("--root-certificates", str(self.keys / "ca.crt"), "--superlink", self.address),
-            *("--auth-supernode-private-key", str(key or self.keys / "sites" / node.name)),
+            *("--auth-supernode-private-key", str(key or self.keys / "sites" / file_name(node.name))),
             *("--port", str(port), "--node-config", _written(node)),
         ]
 
     def run(self, folder: Path, said: RunSettings) -> list[str]:
-        """Return the command of a run, whose app is written to a folder."""
+        """Return the command of a run, whose app is written to a folder, and whose log the command prints."""
+        return [*self._run(folder, said), "--stream"]
+
+    def begin(self, folder: Path, said: RunSettings) -> int:
+        """Begin a run; return its number.
+
+        Raises:
+            ClientError: the server does not take it.
+        """
+        done = self.said_by([*self._run(folder, said), "--format", "json"])
+        try:
+            return int(json.loads(done.stdout)["run-id"])
+        except (ValueError, KeyError, TypeError):
+            why = _last_line(done.stdout + done.stderr)
+            raise ClientError(f"federate run: the run could not be started: {why}") from None
+
+    def _run(self, folder: Path, said: RunSettings) -> list[str]:
         app = _write_app(folder / "app")
-        return [_program("flwr"), "run", str(app), _NAME, "--stream", "--run-config", _written(said)]
+        return [_program("flwr"), "run", str(app), _NAME, "--run-config", _written(said)]
+
+    def log(self, run: int) -> list[str]:
+        """Return the command that prints a run's log until the run ends."""
+        return [_program("flwr"), "log", str(run), _NAME, "--stream"]
+
+    def stop(self, run: int) -> list[str]:
+        """Return the command that stops a run."""
+        return [_program("flwr"), "stop", str(run), _NAME]
 
     def register(self, key: Path) -> list[str]:
         """Return the command that lets a site in, by its public key."""
@@ -138,9 +164,10 @@ class Link:
         )
 
     def follow(self, command: Sequence[str]) -> int:
-        """Run a command to its end in this terminal."""
+        """Run a command to its end in this terminal; what ends this program ends the command."""
         self.configure()
-        return subprocess.call(command, env=self.environment)
+        with together() as start:
+            return start(command, self.environment).wait()
 
     def register_all(self) -> None:
         """Let every site of the keys in; those that are in already stay.
@@ -201,7 +228,19 @@ def _written(settings: RunSettings | NodeSettings) -> str:
     >>> _written(NodeSettings(name="north", data="north.parquet", state="state"))[:39]
     'name="north" data="north.parquet" state'
     """
-    return " ".join(f"{name}={json.dumps(value)}" for name, value in asdict(settings).items())
+    return " ".join(f"{name}={_value(value)}" for name, value in asdict(settings).items())
+
+
+def _value(value: object) -> str:
+    r"""Return a value as TOML; Flower ends a text at the first quotation mark, so that none may stand in it.
+
+    >>> print(_value('the "old" ward'))
+    "the \u0022old\u0022 ward"
+    """
+    if not isinstance(value, str):
+        return json.dumps(value)
+    parts = (json.dumps(part, ensure_ascii=False)[1:-1] for part in value.split('"'))
+    return '"' + "\\u0022".join(parts) + '"'
 
 
 def _split_address(address: str) -> tuple[str, int]:

@@ -42,7 +42,7 @@ def run_probe(
     Raises:
         ClientError: no client sends sums, or one was lost whose masks the others have used.
     """
-    begin, lost = time.monotonic(), dict[str, str]()
+    begin, lost = time.monotonic(), {one.client: one.reason for one in server.lost}
     now = send_start(server)
     model, _ = cut_at(now.trunk.network, now.trunk.weights, "head")
     masks = _masks(server) if secure else None

@@ -1,0 +1,54 @@
+"""What belongs to a federation and not to a client: where files lie apart, it is agreed upon before any is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import FiniteFloat, PositiveInt
+
+from headstart.data.features import one_hot_names
+from headstart.data.standardize import Statistics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """What every client of a federation reads its file by.
+
+    Attributes:
+        classes: names in the order of their indices.
+        columns: a table's input columns, in order.
+        categories: of each column that is encoded one-hot, all names in sorted order.
+        shape: of a picture: channels, height and width; empty for tables.
+        fixed_val: whether a column says of some client's rows that they are val, so that no val is drawn.
+        means: of a table's inputs, over all clients' rows outside test; None where no sums were asked for.
+        deviations: as ``means``, standard deviations.
+
+    >>> Agreement(classes=("a", "b"), columns=("age", "sex"), categories={"sex": ("f", "m")}).inputs
+    ('age', 'sex=m')
+    """
+
+    classes: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shape: tuple[PositiveInt, ...] = ()
+    fixed_val: bool = False
+    means: tuple[FiniteFloat, ...] | None = None
+    deviations: tuple[FiniteFloat, ...] | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of a table's inputs."""
+        return tuple(
+            name
+            for column in self.columns
+            for name in (one_hot_names(column, self.categories[column]) if column in self.categories else [column])
+        )
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """Means and deviations of the whole federation; None where none were agreed."""
+        if self.means is None or self.deviations is None:
+            return None
+        return np.array(self.means), np.array(self.deviations)

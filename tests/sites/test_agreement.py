@@ -1,0 +1,316 @@
+"""What belongs to a federation is agreed in it: sites that differ give the numbers of the joined table, or a name."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headstart.core.errors import ClientError, DataError, HeadstartError, SettingError
+from headstart.sites.arms import run_arm
+from headstart.sites.site import Site
+from sites.federations import (
+    Made,
+    Pictures,
+    Row,
+    Table,
+    federated,
+    losses_on_test,
+    of_simulation,
+    random_pictures,
+    random_table,
+)
+from sites.in_process import InProcess, arm_of, opened
+
+CLOSE = 1e-6
+
+
+def rows(seed: int, count: int = 40, **change: Any) -> list[Row]:
+    """Return patients; ``change`` makes a column anew of each row, None leaves it out."""
+    draw = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        ill = bool(draw.random() < 0.5)
+        row = {
+            "age": float(draw.integers(40, 70) + 6 * ill),
+            "sex": float(draw.integers(2)),
+            "chol": float(draw.integers(180, 300) + 30 * ill),
+            "label": "disease" if ill else "none",
+        }
+        made = {name: make(row) for name, make in change.items() if make}
+        found.append({name: value for name, value in {**row, **made}.items() if change.get(name, True)})
+    return found
+
+
+STATED = 'columns = ["age", "sex", "chol"]'
+SITES = {"a": rows(0), "c": rows(2)}
+"""Two sites that agree; the tests add a third."""
+
+
+def reordered(found: list[Row]) -> list[Row]:
+    return [dict(sorted(row.items(), key=lambda item: item[0][::-1])) for row in found]
+
+
+def ward(row: Row) -> str:
+    return "er" if row["sex"] else "icu"
+
+
+def grey(value: int, size: int = 6) -> np.ndarray:
+    return np.full((size, 5), value, np.uint8)
+
+
+SAME: dict[str, Made] = {
+    "order": Table({**SITES, "b": reordered(rows(1))}),
+    "order, stated": Table({**SITES, "b": reordered(rows(1))}, STATED, "fedavg"),
+    "an extra column, stated": Table({**SITES, "b": rows(1, ward=lambda _: 3.0)}, STATED),
+    "an extra column of words": Table({**SITES, "b": rows(1, ward=lambda _: "north")}),
+    "whole numbers": Table({**SITES, "b": rows(1, age=lambda row: int(row["age"]))}, 'standardize = "pooled"'),
+    "units": Table({**SITES, "b": rows(1, chol=lambda row: row["chol"] / 38.67)}, 'standardize = "client"'),
+    "one class": Table({**SITES, "b": rows(1, label=lambda _: "none")}, arm="fedavg"),
+    "a class of its own": Table({**SITES, "b": rows(1, label=lambda _: "unclear")}, 'standardize = "pooled"', "fedavg"),
+    "one row": Table({**SITES, "b": rows(1, 1)}, 'standardize = "client"', "fedavg"),
+    "one row, adapts": Table({**SITES, "b": rows(1, 1)}, arm="local"),
+    "one category": Table(
+        {"a": rows(0, ward=ward), "b": rows(1, ward=lambda _: "icu")}, 'one_hot = ["ward"]', one_hot=("ward",)
+    ),
+    "other categories": Table(
+        {"a": rows(0, ward=ward), "b": rows(1, ward=lambda _: "burns")},
+        'one_hot = ["ward"]\nstandardize = "pooled"',
+        one_hot=("ward",),
+    ),
+    "rows left out": Table(
+        {**SITES, "b": rows(1, chol=lambda row: "" if row["sex"] else row["chol"])}, 'missing = "drop"'
+    ),
+    "one class of pictures": Pictures(
+        {
+            "A": {"one": [grey(9 * n) for n in range(5)], "two": [grey(200 + n) for n in range(5)]},
+            "D": {"two": [grey(50 + n) for n in range(5)]},
+        },
+        arm="fedavg",
+    ),
+    "grey and coloured": Pictures(
+        {
+            "A": {"one": [grey(9 * n) for n in range(5)], "two": [grey(200 + n) for n in range(5)]},
+            "B": {"one": [np.full((6, 5, 3), (9, 99, n), np.uint8) for n in range(5)]},
+        },
+    ),
+}
+FILLS = {
+    f"{name}, {how}": Table({**SITES, "b": holes}, f'missing = "mean"\nstandardize = "{how}"')
+    for name, holes in {
+        "holes": rows(1, chol=lambda row: "" if row["sex"] else row["chol"]),
+        "empty": rows(1, chol=lambda _: ""),
+        "holes in few": rows(1, age=lambda row: "" if row["age"] > 60 else row["age"]),
+    }.items()
+    for how in ("none", "client", "pooled")
+}
+SPLIT = 'split = { column = "part" }'
+
+
+def parts(found: list[Row], cycle: tuple[str, ...] = ("train", "train", "val", "test")) -> list[Row]:
+    return [{**row, "part": cycle[number % len(cycle)]} for number, row in enumerate(found)]
+
+
+PARTS = {
+    f"{name}, {how}": Table(
+        {"a": parts(rows(0)), "c": parts(rows(2)), "b": parts(rows(1), cycle)},
+        f'{SPLIT}\nstandardize = "{how}"',
+        arm,
+    )
+    for name, cycle, arm in (
+        ("test only", ("test",), "fedavg"),
+        ("train only", ("train",), "fedavg"),
+        ("val only", ("val",), "local"),
+        ("test only, adapts", ("test",), "local"),
+    )
+    for how in ("none", "client", "pooled")
+}
+DRAWN = {
+    **{f"table-{seed}": random_table(seed) for seed in range(22)},
+    **{f"pictures-{seed}": random_pictures(seed) for seed in range(8)},
+}
+EQUAL = {**SAME, **FILLS, **PARTS, **{name: made for name, made in DRAWN.items() if not made.refused}}
+CANNOT = {name: made for name, made in DRAWN.items() if made.refused}
+
+
+@pytest.mark.parametrize("made", EQUAL.values(), ids=EQUAL.keys())
+def test_sites_that_differ_are_the_joined_federation(made: Made, tmp_path: Path) -> None:
+    found = federated(made, tmp_path)
+    assert found["excluded"] == []
+    assert losses_on_test(found) == pytest.approx(of_simulation(made, tmp_path), abs=CLOSE)
+
+
+@pytest.mark.parametrize("made", CANNOT.values(), ids=CANNOT.keys())
+def test_drawn_sites_that_cannot_follow_are_refused_by_name(made: Made, tmp_path: Path) -> None:
+    assert f"'{made.refused}' of " in refusal(made, tmp_path)
+
+
+def refusal(made: Made, folder: Path) -> str:
+    """Return why a federation, or a site of it, is refused."""
+    try:
+        return "; ".join(f"{one['client']}: {one['reason']}" for one in federated(made, folder)["excluded"])
+    except HeadstartError as error:
+        return str(error)
+
+
+def test_most_drawn_sites_can_follow() -> None:
+    assert len(CANNOT) in range(1, 7)
+
+
+WARDS = rows(1, ward=ward)
+RARE = Table({"a": WARDS, "b": [{**WARDS[0], "ward": "burns"}, *WARDS[1:]]}, 'one_hot = ["ward"]', one_hot=("ward",))
+WHOLE: dict[str, tuple[Made, type[HeadstartError], tuple[str, ...]]] = {
+    "lacks, nothing stated": (
+        Table({**SITES, "b": rows(1, chol=None)}),
+        DataError,
+        ("data.columns: sites must have the same", "'b'", "no column 'chol'", 'columns = ["age", "sex"]'),
+    ),
+    "extra, nothing stated": (
+        Table({**SITES, "b": rows(1, ward=lambda _: 3.0)}),
+        DataError,
+        ("data.columns: sites must have the same", "'a'", "'c'", "no column 'ward'"),
+    ),
+    "words, nothing stated": (
+        Table({**SITES, "b": rows(1, sex=lambda row: "male" if row["sex"] else "female")}),
+        DataError,
+        ("'b'", "'sex'"),
+    ),
+    "categories that may not leave": (
+        Table({"a": WARDS, "b": WARDS}, 'one_hot = ["ward"]'),
+        ClientError,
+        ("'a' lets no names of categories of 'ward' leave", "--one-hot ward"),
+    ),
+    "one class in all": (
+        Table({name: rows(0, label=lambda _: "none") for name in "ab"}),
+        DataError,
+        ("all sites together has 1 class (none)",),
+    ),
+    "sizes": (
+        Pictures({"A": {"one": [grey(3, 6)] * 4}, "B": {"two": [grey(4, 8)] * 4}}),
+        DataError,
+        ("data.image_size: sites must hold pictures of one size", "6x5 at 'A'", "8x5 at 'B'", "set it"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("made", "error", "words"), WHOLE.values(), ids=WHOLE.keys())
+def test_what_nobody_can_agree_on_stops_all_by_name(
+    made: Made, error: type[HeadstartError], words: tuple[str, ...], tmp_path: Path
+) -> None:
+    with pytest.raises(error) as found:
+        federated(made, tmp_path)
+    assert [word for word in words if word not in str(found.value)] == []
+
+
+SITE: dict[str, tuple[Made, tuple[str, ...]]] = {
+    "lacks": (Table({**SITES, "b": rows(1, chol=None)}, STATED), ("no column 'chol'",)),
+    "a question mark": (
+        Table({**SITES, "b": rows(1, chol=lambda row: "?" if row["sex"] else row["chol"])}, STATED),
+        ("'chol'",),
+    ),
+    "another case": (
+        Table({**SITES, "b": rows(1, chol=None, Chol=lambda row: row["chol"])}, STATED),
+        ("no column 'chol'", "did you mean 'Chol'?"),
+    ),
+    "label of another case": (
+        Table({**SITES, "b": rows(1, label=None, Label=lambda row: row["label"])}),
+        ("no column 'label'", "did you mean 'Label'?"),
+    ),
+    "a rare category": (RARE, ("'ward' of", "1 rows in categories too rare to be named")),
+}
+
+
+@pytest.mark.parametrize(("made", "words"), SITE.values(), ids=SITE.keys())
+def test_a_site_that_cannot_follow_is_named_and_the_others_go_on(
+    made: Made, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = federated(made, tmp_path)
+    (lost,) = found["excluded"]
+    assert (lost["client"], lost["round"]) == ("b", 0)
+    assert set(found["clients"]) == set(made.sites) - {"b"}
+    assert [word for word in words if word not in lost["reason"]] == []
+
+
+def test_names_of_rare_categories_stay(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def listen(_: Any, text: str, tree: Any) -> Any:
+        said.append(text)
+        return text, tree
+
+    file, paths = RARE.write(tmp_path)
+    sites = [Site(name, path, tmp_path / name, one_hot=("ward",)) for name, path in paths.items()]
+    run_arm(opened(file, InProcess(sites, listen), tmp_path / "out"), arm_of(file, "ridge"))
+    assert said
+    assert [text for text in said if "burns" in text] == []
+
+
+def test_names_that_are_one_per_row_stay(tmp_path: Path) -> None:
+    made = Table({**SITES, "b": [{**row, "label": f"patient {n}"} for n, row in enumerate(rows(1))]})
+    (lost,) = federated(made, tmp_path)["excluded"]
+    assert "has almost as many values of 'label' as rows, whose names do not leave" in lost["reason"]
+    assert "patient" not in lost["reason"]
+
+
+def test_a_column_that_says_whose_a_row_is_is_no_input_at_a_site_either(tmp_path: Path) -> None:
+    numbered = {name: [{**row, "site": number} for row in found] for number, (name, found) in enumerate(SITES.items())}
+    file, paths = Table(numbered).write(tmp_path)
+    read = Site("a", paths["a"], tmp_path / "state").read(file.data)
+    assert read.examples.columns == ("age", "sex", "chol")
+
+
+POOLED = Table(SITES, 'standardize = "pooled"', "local")
+FILLED = Table({"a": rows(0, chol=lambda row: "" if row["sex"] else row["chol"]), "c": rows(2)}, 'missing = "mean"')
+
+
+@pytest.mark.parametrize("policy", ["none", "counts", "metrics"])
+@pytest.mark.parametrize(
+    ("made", "setting"),
+    [(POOLED, "data.standardize: 'pooled'"), (replace(FILLED, arm="local"), "data.missing: 'mean'")],
+    ids=["pooled", "mean"],
+)
+def test_a_setting_that_a_policy_forbids_is_refused_by_name(
+    made: Table, setting: str, policy: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingError, match=f"^{setting} needs sums .* policies of 'c' do not let leave"):
+        federated(made, tmp_path, {"c": policy})
+
+
+def test_a_site_that_has_no_mean_of_its_own_says_so(tmp_path: Path) -> None:
+    made = Table({**SITES, "b": rows(1, chol=lambda _: "")}, 'missing = "mean"\nstandardize = "client"', "local")
+    found = federated(made, tmp_path, {"a": "metrics"})
+    (lost,) = found["excluded"]
+    assert lost["client"] == "b"
+    assert "too few values of 'chol' outside test" in lost["reason"]
+
+
+@pytest.mark.parametrize("policies", [{"a": "none", "c": "none"}, {"a": "metrics", "c": "counts"}])
+@pytest.mark.parametrize("arm", ["fedavg", "ridge"])
+def test_a_federated_arm_without_senders_is_an_error(arm: str, policies: dict[str, str], tmp_path: Path) -> None:
+    words = ", ".join(f"'{name}' {policy}" for name, policy in policies.items())
+    with pytest.raises(SettingError, match=f"^--policy: '{arm}' .* no site lets updates leave, received {words}"):
+        federated(Table(SITES, arm=arm), tmp_path, policies)
+    assert not (tmp_path / "out" / "federation.jsonl").exists()
+
+
+def test_senders_without_training_examples_are_an_error(tmp_path: Path) -> None:
+    made = Table({name: parts(found, ("val", "test")) for name, found in SITES.items()}, SPLIT)
+    with pytest.raises(SettingError, match=r"^data\.split\.train: 'ridge' has a federated stage, and no site"):
+        federated(made, tmp_path)
+
+
+MANY = {name: rows(number, 30) for number, name in enumerate("abcd")}
+LACKING = {name: rows(number, 30, chol=None) for number, name in enumerate("vwxyz")}
+
+
+def test_a_site_lost_at_the_first_message_stands_in_the_result(tmp_path: Path) -> None:
+    found = federated(Table({**MANY, "z": LACKING["z"]}, STATED), tmp_path)
+    assert set(found["clients"]) == set(MANY)
+    assert [(one["client"], one["round"]) for one in found["excluded"]] == [("z", 0)]
+
+
+def test_too_many_sites_lost_at_the_first_message_stop_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match=r"5 of 9 sites are lost, more than the share 0\.5 that engine\.max_bad"):
+        federated(Table({**MANY, **LACKING}, STATED), tmp_path)
+    assert not (tmp_path / "out").exists()
