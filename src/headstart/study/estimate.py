@@ -150,10 +150,10 @@ class _Estimate:
         shared, private, _ = method.init(model, params)
         clients = len(members(self.lab.federation.seen_clients))
         one = self._one_client(arm, stage, lambda data: method.client_update(model, shared, private, data))
-        turns: int = clients if method.pooled else schedule.rounds * schedule.cohort_of(clients)
+        turns = clients if method.pooled else schedule.rounds * schedule.cohort_of(clients)
         points = min(schedule.rounds, 10) + 1
         validated = sum(len(client.val) for client in self.lab.federation.seen_clients)
-        return one * turns / self._at_once(arm, stage) + points * validated * self._forward
+        return float(one * turns / self._at_once(arm, stage) + points * validated * self._forward)
 
     def _adapt_seconds(self, arm: Arm, views: Sequence[str]) -> float:
         """Return the seconds of all clients' adaptation, and of their evaluation."""
