@@ -110,7 +110,7 @@ def test_a_table_pool_has_the_clients_columns_and_scale(tmp_path):
     write_table(tmp_path / "pool.parquet", **columns)
     central = CentralSettings(source="pool.parquet")
     settings = {"source": "people.parquet", "one_hot": ("kind",)}
-    federation = _open(tmp_path, central, **settings)
+    federation = _open(tmp_path, central, **settings, standardize="none")
     assert federation.central.columns == federation.examples.columns == ("age", "dose", "kind=b")
     assert federation.central.inputs.tolist() == [[10, 1, 1], [20, 2, 0], [30, 3, 0]]
     scaled = _open(tmp_path, central, **settings, standardize="client").central

@@ -14,6 +14,7 @@ def _examples(inputs: np.ndarray) -> Examples:
         np.zeros(rows, np.int64),
         [str(i) for i in range(rows)],
         ("a", "b"),
+        ("age", "dose"),
     )
 
 
@@ -31,7 +32,7 @@ CLIENTS = [
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.id)
 def test_each_client_is_scaled_by_its_own_examples_outside_test(inputs, client):
-    scaled, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, "client")
+    scaled = fill_and_standardize(_examples(inputs), CLIENTS, None, "client").examples
     known, rows = np.r_[client.train, client.val], np.r_[client.train, client.val, client.test]
     scaler = StandardScaler().fit(inputs[known])
     expected = scaler.transform(inputs[rows]) * np.sqrt((len(known) - 1) / len(known))
@@ -40,18 +41,18 @@ def test_each_client_is_scaled_by_its_own_examples_outside_test(inputs, client):
 
 def test_pooled_statistics_come_from_seen_clients_alone(inputs):
     known = np.r_[0:10, 15:22]
-    scaled, central = fill_and_standardize(_examples(inputs), CLIENTS, _examples(inputs), "pooled")
+    scaled = fill_and_standardize(_examples(inputs), CLIENTS, _examples(inputs), "pooled")
     expected = (inputs - inputs[known].mean(0)) / inputs[known].std(0, ddof=1)
-    assert np.allclose(scaled.inputs, expected, atol=1e-5)
-    assert np.allclose(central.inputs, expected, atol=1e-5)
+    assert np.allclose(scaled.examples.inputs, expected, atol=1e-5)
+    assert np.allclose(scaled.central.inputs, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("how", ["client", "pooled"])
 def test_test_examples_change_no_statistic(inputs, how):
     other = inputs.copy()
     other[[10, 24, 29]] = 1e6
-    first, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, how)
-    second, _ = fill_and_standardize(_examples(other), CLIENTS, None, how)
+    first = fill_and_standardize(_examples(inputs), CLIENTS, None, how).examples
+    second = fill_and_standardize(_examples(other), CLIENTS, None, how).examples
     same = np.setdiff1d(np.arange(30), [10, 24, 29])
     assert np.array_equal(first.inputs[same], second.inputs[same])
 
@@ -62,14 +63,14 @@ def test_constant_and_single_columns_stay_finite(inputs):
         Client("a", np.arange(1), np.arange(0), np.arange(1, 3)),
         Client("b", np.arange(3, 30), np.arange(0), np.arange(0)),
     ]
-    scaled, _ = fill_and_standardize(_examples(inputs), lonely, None, "client")
+    scaled = fill_and_standardize(_examples(inputs), lonely, None, "client").examples
     assert np.isfinite(scaled.inputs).all()
     assert np.allclose(scaled.inputs[:, 1], 0, atol=1e-6)
 
 
 def test_missing_values_become_the_mean_outside_test(inputs):
     inputs[0, 0] = inputs[10, 1] = np.nan
-    filled, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, "none")
+    filled = fill_and_standardize(_examples(inputs), CLIENTS, None, "none").examples
     known = np.r_[0:10, 15:22]
     assert filled.inputs[0, 0] == pytest.approx(np.nanmean(inputs[known, 0]), rel=1e-5)
     assert filled.inputs[10, 1] == pytest.approx(inputs[known, 1].mean(), rel=1e-5)
@@ -78,10 +79,11 @@ def test_missing_values_become_the_mean_outside_test(inputs):
 
 def test_a_client_without_any_value_of_a_column_takes_the_pooled_mean(inputs):
     inputs[:10, 0] = np.nan
-    scaled, _ = fill_and_standardize(_examples(inputs), CLIENTS, None, "client")
+    scaled = fill_and_standardize(_examples(inputs), CLIENTS, None, "client").examples
     assert np.isfinite(scaled.inputs).all()
 
 
 def test_images_pass_unchanged():
     images = Examples("image", np.zeros((2, 1, 4, 4), np.uint8), np.zeros(2, np.int64), ["a", "b"], ("x", "y"))
-    assert fill_and_standardize(images, [], None, "pooled") == (images, None)
+    found = fill_and_standardize(images, [], None, "pooled")
+    assert (found.examples, found.central, found.how) == (images, None, "")

@@ -12,10 +12,12 @@ from rich.tree import Tree
 
 from headstart.core.units import duration
 from headstart.costs.units import show_bytes
+from headstart.data.account_words import in_words
 from headstart.evidence.verdict import prediction_held
 
 if TYPE_CHECKING:
     from headstart.costs.arm import ArmCosts
+    from headstart.data.federation import Federation
     from headstart.diagnosis import Diagnosis
     from headstart.evidence.verdict import ArmScore, Verdict
     from headstart.study.estimate import Branch
@@ -93,20 +95,50 @@ def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch]) -> 
     """Return the prefix tree of a study, what is finished, and what the rest takes."""
     seconds, sent = sum(b.seconds for b in branches), sum(c.total_bytes for c in slate.costs.values())
     seeds, trials = len(settings.seeds), settings.tuning.trials
+    left = "nothing" if all(branch.done for branch in branches) else _about(seconds)
     tree = Tree(
         f"[bold]{settings.name}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "
-        f"about {duration(seconds, digits=0)} to go; {show_bytes(sent)} would cross the network per seed"
+        f"{left} to go; {show_bytes(sent)} would cross the network per seed"
     )
     grown: dict[tuple[str, ...], Tree] = {(): tree}
     for branch in branches:
         parent = grown[branch.path[:-1]]
-        state = "[green]finished[/]" if branch.seconds == 0 else f"about {duration(branch.seconds, digits=0)}"
+        state = "[green]finished[/]" if branch.done else _about(branch.seconds)
         state += f" ({branch.way})" if branch.way else ""
         arms = f"  [dim]{', '.join(branch.arms)}[/]" if branch.arms else ""
         grown[branch.path] = parent.add(f"{escape(branch.path[-1])}  {state}{arms}")
     for name, reason in slate.ruled_out.items():
         tree.add(f"[dim]{name}: ruled out: {escape(reason)}[/]")
     return tree
+
+
+def _about(seconds: float) -> str:
+    """Write a rough time.
+
+    >>> _about(0), _about(42.3)
+    ('under a second', 'about 42 s')
+    """
+    return "under a second" if seconds < 1 else f"about {duration(seconds, digits=0)}"
+
+
+def data_block(federation: Federation) -> Table:
+    """Return what was read and what became of it, and what is odd, as one block that fits the terminal."""
+    lines = in_words(federation.account) if federation.account else ()
+    notes = list(federation.notes[:_NOTES])
+    if len(federation.notes) > _NOTES:
+        notes.append(f"and {len(federation.notes) - _NOTES} more in the report")
+    block = Table.grid(padding=(0, 2))
+    block.add_column(style="dim", no_wrap=True)
+    block.add_column(overflow="fold")
+    before = ""
+    for label, text in (*lines, *(("note", note) for note in notes)):
+        block.add_row("" if label == before else label, escape(text))
+        before = label
+    return block
+
+
+_NOTES = 5
+"""How many notes on the data the terminal shows."""
 
 
 def diagnosis_lines(found: Diagnosis) -> Iterator[str]:

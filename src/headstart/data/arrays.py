@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from headstart.data.settings import (
     Standardize,
 )
 from headstart.data.sources.arrays import array_source, holds_texts
+from headstart.data.standardize import UNSCALED
 
 
 def from_arrays(
@@ -46,7 +48,9 @@ def from_arrays(
         partition: how to deal the examples to clients.
         split: shares of train, val and test; None means 0.6, 0.2 and 0.2.
         held_out_clients: share of clients that take no part in federated training, in [0, 1).
-        standardize: as in ``DataSettings``.
+        standardize: as in ``DataSettings``, but arrays are taken as they are unless it is said: whoever gives arrays
+            has made them ready, or holds features whose scale means something. Columns whose sizes lie more than
+            two orders of magnitude apart are warned of.
         seed: decides partition, split and held-out clients.
 
     Raises:
@@ -77,4 +81,8 @@ def from_arrays(
         seed=seed,
         central=pool_settings,
     )
-    return federate(source, settings, pool)
+    federation = federate(source, settings, pool)
+    for note in federation.notes:
+        if note.startswith(UNSCALED):
+            warnings.warn(note, stacklevel=2)
+    return federation

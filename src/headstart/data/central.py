@@ -9,6 +9,7 @@ import numpy as np
 from headstart.core import seeds
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
+from headstart.data.account import Findings, left_out
 from headstart.data.checks import content_hashes
 from headstart.data.examples import Examples
 from headstart.data.labels import keep_classes
@@ -36,7 +37,7 @@ def take_share(examples: Examples, central: CentralSettings, seed: int) -> tuple
 
 def read_central(
     source: Source, settings: DataSettings, central: CentralSettings, clients: Examples
-) -> tuple[Examples, tuple[str, ...]]:
+) -> tuple[Examples, Findings]:
     """Read a source as the central pool, in the clients' format, and leave out what the clients hold.
 
     Where every class of the pool is one of the clients', it has the clients' class indices; else it has its
@@ -45,15 +46,15 @@ def read_central(
     Raises:
         DataError: the pool is of another kind than the clients' examples, or nothing is left of it.
     """
-    examples, _, notes = read_examples(source, _reading(settings, central, clients))
+    examples, kept, found = read_examples(source, _reading(settings, central, clients))
     if examples.kind != clients.kind:
         raise DataError(
             f"data.central.source: '{source.name}' holds {examples.kind}s, the clients hold "
             f"{clients.kind}s; give a pool of the same kind"
         )
     same_names = central.source == settings.source or bool(central.id and settings.id)
-    pool, more = _without_overlap(examples, clients, same_names)
-    return (pool if pool.classes == clients.classes else _without_empty_classes(pool)), notes + more
+    pool, more = _without_overlap(examples, clients, same_names, kept.row_numbers)
+    return (pool if pool.classes == clients.classes else _without_empty_classes(pool)), found + more
 
 
 def _reading(settings: DataSettings, central: CentralSettings, clients: Examples) -> Reading:
@@ -82,7 +83,7 @@ def _reading(settings: DataSettings, central: CentralSettings, clients: Examples
     )
 
 
-def _without_overlap(pool: Examples, clients: Examples, same_names: bool) -> tuple[Examples, tuple[str, ...]]:
+def _without_overlap(pool: Examples, clients: Examples, same_names: bool, numbers: Array) -> tuple[Examples, Findings]:
     """Leave out what clients hold, by content, and by name where names mean the same in both."""
     held = set(content_hashes(clients))
     names = set(clients.ids) if same_names else set()
@@ -99,7 +100,8 @@ def _without_overlap(pool: Examples, clients: Examples, same_names: bool) -> tup
     if len(kept) == len(pool):
         return pool, ()
     note = f"{len(pool) - len(kept)} of {len(pool)} examples are also a client's and are left out of the pool"
-    return pool.take(np.array(kept)), (note,)
+    record = left_out(np.delete(numbers, kept), "a client holds it")
+    return pool.take(np.array(kept)), (*record, note)
 
 
 def _without_empty_classes(pool: Examples) -> Examples:

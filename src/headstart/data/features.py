@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
+from headstart.data.account import Dropped, Encoded, Findings, Used
 from headstart.data.sources import Source
 
 
@@ -77,6 +78,35 @@ def input_values(source: Source, names: Sequence[str], one_hot: tuple[str, ...])
         values[:, position] = _indicator(source, column, category) if column in one_hot else _numbers(source, name)
     values[~np.isfinite(values)] = np.nan
     return values
+
+
+def columns_of(names: Sequence[str], columns: tuple[str, ...] | None, one_hot: tuple[str, ...]) -> Findings:
+    """Say which columns a table's inputs are made of, which of them are encoded, and which became none.
+
+    Args:
+        names: what ``column_names`` returned.
+        columns: input columns that were asked for; None if none were.
+        one_hot: columns of categories.
+    """
+    made_of = [base if (base := name.rpartition("=")[0]) in one_hot else name for name in names]
+    asked = (*(columns or ()), *one_hot)
+    return (
+        *(Used(name, "input") for name in dict.fromkeys(made_of)),
+        *(Encoded(name, _how_encoded(made_of.count(name) + 1)) for name in dict.fromkeys(made_of) if name in one_hot),
+        *(Dropped(name, "it has one category only") for name in dict.fromkeys(asked) if name not in made_of),
+    )
+
+
+def why_no_input(source: Source, name: str) -> str:
+    """Say why a column without a part is no input of a table."""
+    kind = source.table.schema.field(name).type
+    if _is_numeric(kind):
+        return "not in data.columns"
+    return f"holds {kind}, not numbers; data.one_hot makes inputs of categories"
+
+
+def _how_encoded(count: int) -> str:
+    return f"a column for each of its {count} categories but the first"
 
 
 def _numbers(source: Source, name: str) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.content import hash_array, hash_json
+from headstart.data.account import Account
 from headstart.data.examples import Examples
 
 Split = Literal["train", "val", "test"]
@@ -49,6 +50,8 @@ class Federation:
         central: the server's own pool, disjoint from the clients' examples; None when there is none.
         notes: what a reader should know of the data (left-out images, clients too small to split, …), one
             line each.
+        account: what was read and what became of it, the central pool's with it; None where nothing was read, as
+            at a server whose clients are elsewhere.
         fixed_val: whether the data itself says which examples are val, so that no seed draws them anew.
     """
 
@@ -57,6 +60,7 @@ class Federation:
     central: Examples | None = None
     notes: tuple[str, ...] = field(default=())
     fixed_val: bool = False
+    account: Account | None = None
 
     @property
     def num_classes(self) -> int:

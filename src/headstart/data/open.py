@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from headstart.core.errors import SettingError
 from headstart.data import partition, split
+from headstart.data.account import Account, Filled, Findings, LeftOut, account_of, left_out, notes_in
 from headstart.data.agreement import Agreement
 from headstart.data.central import read_central, take_share
 from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
 from headstart.data.features import input_columns
-from headstart.data.federation import Client, Federation
+from headstart.data.federation import Client, Federation, Split
 from headstart.data.partition import Members
 from headstart.data.read import read_examples
 from headstart.data.reading import Reading
@@ -50,15 +52,17 @@ def open_federation(settings: DataSettings, base: Path) -> Federation:
 def federate(source: Source, settings: DataSettings, central_source: Source | None = None) -> Federation:
     """Make a federation from sources that are open already; see ``open_federation``."""
     client_column = _client_column(source, settings)
-    examples, source, notes = read_examples(source, _reading(settings, client_column))
-    central = None
+    examples, rows, found = read_examples(source, _reading(settings, client_column))
+    pool = None
     if settings.central and central_source:
-        central, more = read_central(central_source, settings, settings.central, examples)
-        notes += tuple(f"central pool: {note}" for note in more)
+        pool = _Pool.of(central_source, *read_central(central_source, settings, settings.central, examples))
     elif settings.central:
         kept, drawn = take_share(examples, settings.central, settings.seed)
-        examples, source, central = examples.take(kept), source.take(kept), examples.take(drawn)
-    return _assemble(examples, source, settings, _members(examples, source, settings, client_column), central, notes)
+        pool = _Pool.of(source, examples.take(drawn), (LeftOut(len(kept), "left to the clients"),), len(examples))
+        found += (LeftOut(len(drawn), "drawn for the central pool"),)
+        examples, rows = examples.take(kept), rows.take(kept)
+    members = _members(examples, rows, settings, client_column)
+    return _assemble(_Read(len(source), examples, rows, found), settings, members, pool)
 
 
 def open_client(source: Source, settings: DataSettings, name: str, agreed: Agreement | None = None) -> Federation:
@@ -79,9 +83,9 @@ def open_client(source: Source, settings: DataSettings, name: str, agreed: Agree
     'site'
     """
     reading = replace(_reading(settings, None), whole=False)
-    examples, source, notes = read_examples(source, reading if agreed is None else _by(agreed, reading))
-    rows = {name: np.arange(len(examples))}
-    return _divided(examples, source, settings, rows, None, notes, whole=False, agreed=agreed)
+    read = _Read(len(source), *read_examples(source, reading if agreed is None else _by(agreed, reading)))
+    members = {name: np.arange(len(read.examples))}
+    return _divided(read, *_clients(read.examples, read.source, settings, members, agreed), None, whole=False)
 
 
 def client_inputs(source: Source, settings: DataSettings) -> tuple[str, ...]:
@@ -102,37 +106,86 @@ def _by(agreed: Agreement, reading: Reading) -> Reading:
     )
 
 
-def _assemble(
-    examples: Examples,
-    source: Source,
-    settings: DataSettings,
-    members: Members,
-    central: Examples | None,
-    notes: tuple[str, ...],
-) -> Federation:
-    """Split every client's examples, check everything, scale columns."""
-    federation = _divided(examples, source, settings, members, central, notes)
-    examples, central = fill_and_standardize(federation.examples, federation.clients, central, settings.standardize)
-    return replace(federation, examples=examples, central=central)
+@dataclass(frozen=True)
+class _Read:
+    """The clients' source, read: rows it had, examples, the same rows of the source, what is to say."""
+
+    num_rows: int
+    examples: Examples
+    source: Source
+    found: Findings
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """The central pool, its account, and notes on it."""
+
+    examples: Examples
+    account: Account
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, source: Source, examples: Examples, found: Findings, rows: int | None = None) -> _Pool:
+        """Begin the pool's account."""
+        account = account_of(source.name, len(source) if rows is None else rows, examples, found)
+        return cls(examples, account, tuple(f"central pool: {note}" for note in notes_in(found)))
+
+
+def _assemble(read: _Read, settings: DataSettings, members: Members, pool: _Pool | None) -> Federation:
+    """Split every client's examples, check everything, scale columns, and say what was done."""
+    clients, fixed_val = _clients(read.examples, read.source, settings, members)
+    federation = _divided(read, clients, fixed_val, pool)
+    scaled = fill_and_standardize(federation.examples, federation.clients, federation.central, settings.standardize)
+    found = (*read.found, *_undealt(read.source, members, clients, settings), *_by_column(read.source, scaled.filled))
+    account = account_of(read.source.name, read.num_rows, federation.examples, found)
+    return replace(
+        federation,
+        examples=scaled.examples,
+        central=scaled.central,
+        notes=federation.notes + scaled.notes,
+        account=replace(
+            account,
+            standardised=scaled.how,
+            clients={c.id: sum(len(c.indices(part)) for part in get_args(Split)) for c in federation.clients},
+            splits={part: sum(len(c.indices(part)) for c in federation.clients) for part in get_args(Split)},
+            central=pool.account.with_findings(_by_column(read.source, scaled.filled_central)) if pool else None,
+        ),
+    )
 
 
 def _divided(
-    examples: Examples,
-    source: Source,
-    settings: DataSettings,
-    members: Members,
-    central: Examples | None,
-    notes: tuple[str, ...],
-    *,
-    whole: bool = True,
-    agreed: Agreement | None = None,
+    read: _Read, clients: Sequence[Client], fixed_val: bool, pool: _Pool | None, *, whole: bool = True
 ) -> Federation:
-    """Split every client's examples and check everything."""
-    clients, fixed_val = _clients(examples, source, settings, members, agreed)
-    federation = without_unused(Federation(examples, clients, central, notes, fixed_val))
+    """Put together what was read and split, and check it."""
+    central, notes = (pool.examples, pool.notes) if pool else (None, ())
+    everything = Federation(read.examples, clients, central, (*notes_in(read.found), *notes), fixed_val)
+    federation = without_unused(everything)
     check_federation(federation, whole=whole)
     # Before columns are scaled: equal inputs are still equal.
     return replace(federation, notes=federation.notes + notes_on(federation))
+
+
+def _by_column(source: Source, filled: Sequence[Filled]) -> Findings:
+    """Name filled cells by the source's columns: the columns that a category became are one."""
+    columns = set(source.table.column_names)
+    found = {one.column: one for one in filled if one.column in columns}
+    for one in filled:
+        name = one.column.rpartition("=")[0]
+        found.setdefault(
+            name if name in columns else one.column, replace(one, column=name, how="its categories' shares")
+        )
+    return tuple(found.values())
+
+
+def _undealt(source: Source, members: Members, clients: Sequence[Client], settings: DataSettings) -> Findings:
+    """Say which rows the partition gave to nobody, and which are more than a client may train on."""
+    dealt = np.concatenate(list(members.values()))
+    held = np.concatenate([part for c in clients for part in (c.train, c.val, c.test)])
+    numbers = source.row_numbers
+    return (
+        *left_out(np.delete(numbers, dealt), "given to no client by data.partition"),
+        *left_out(numbers[np.setdiff1d(dealt, held)], f"beyond data.train_per_client = {settings.train_per_client}"),
+    )
 
 
 def _client_column(source: Source, settings: DataSettings) -> str | None:
@@ -185,7 +238,7 @@ def _members(examples: Examples, source: Source, settings: DataSettings, client_
 
 
 def _clients(
-    examples: Examples, source: Source, settings: DataSettings, members: Members, agreed: Agreement | None
+    examples: Examples, source: Source, settings: DataSettings, members: Members, agreed: Agreement | None = None
 ) -> tuple[Sequence[Client], bool]:
     """Return the clients, and whether a column fixes their val."""
     labels, seed = examples.labels, settings.seed

@@ -10,41 +10,68 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
 from headstart.data import features, images, labels, rows, texts
+from headstart.data.account import Dropped, Findings, Used, left_out
 from headstart.data.examples import Examples, InputKind
 from headstart.data.reading import Reading
-from headstart.data.rows import Notes
 from headstart.data.sources import Source
 
-Inputs = tuple[InputKind, Any, Array, tuple[str, ...], Notes]
-"""Kind, inputs, indices of the rows that have them, names of a table's inputs, notes."""
+Inputs = tuple[InputKind, Any, Array, tuple[str, ...], Findings]
+"""Kind, inputs, indices of the rows that have them, names of a table's inputs, what is to say of them."""
 
 
-def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, Notes]:
+def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, Findings]:
     """Read a source.
 
     Returns:
-        The examples, the source with the same rows (for its other columns), and notes on what was left out.
+        The examples, the source with the same rows (for its other columns), and what became of every row and column
+        that is not among them, with notes on what is odd.
 
     Raises:
         DataError: a column, a label, an input or an id breaks a rule; the message names it.
     """
-    notes = source.notes
-    source = rows.keep_where(source, reading)
-    source, more = rows.keep_filled(source, reading)
-    source, indices, names = _labelled(source, reading)
-    source, indices = rows.subsample(source, indices, reading)
+    found: Findings = source.notes
+    source, chosen = rows.keep_where(source, reading)
+    source, filled = rows.keep_filled(source, reading)
+    source, indices, names, labelled = _labelled(source, reading)
+    source, indices, drawn = rows.subsample(source, indices, reading)
     if len(source) == 0:
         raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
-    kind, inputs, kept, columns, even_more = _inputs(source, reading)
+    kind, inputs, kept, columns, more = _inputs(source, reading)
+    found += (*chosen, *filled, *labelled, *drawn, *more)
+    found += (*_parts(source, reading), *_unused(source, kind, reading, found))
     source, indices = source.take(kept), indices[kept]
     ids = rows.row_ids(source, reading)
-    return Examples(kind, inputs, indices, ids, names, columns), source, (*notes, *more, *even_more)
+    return Examples(kind, inputs, indices, ids, names, columns), source, found
 
 
-def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[str, ...]]:
-    """Return the rows of the classes kept, their class indices, and the class names."""
+def _parts(source: Source, reading: Reading) -> Findings:
+    """Say which columns play which part; one with several plays the first."""
+    parts = (
+        ("label", (reading.label,)),
+        ("client", reading.needed),
+        ("split", (reading.split,)),
+        ("id", (reading.id or source.id_column,)),
+        ("where", reading.where),
+    )
+    played: dict[str, str] = {}
+    for part, columns in parts:
+        played |= {column: part for column in columns if column and column not in played}
+    return tuple(Used(column, part) for column, part in played.items())
+
+
+def _unused(source: Source, kind: InputKind, reading: Reading, found: Findings) -> Findings:
+    """Say of every column that neither counts nor was dropped with a reason why it is not used."""
+    known = {one.name for one in (*found, *_parts(source, reading)) if isinstance(one, Used | Dropped)}
+    names = [name for name in source.table.column_names if name not in known]
+    if kind == "table":
+        return tuple(Dropped(name, features.why_no_input(source, name)) for name in names)
+    return tuple(Dropped(name, f"no part to play: the inputs are {kind}s") for name in names)
+
+
+def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[str, ...], Findings]:
+    """Return the rows of the classes kept, their class indices, the class names, and what is to say of other rows."""
     if reading.label is None:
-        return source, np.full(len(source), labels.UNLABELLED), reading.classes or ()
+        return source, np.full(len(source), labels.UNLABELLED), reading.classes or (), ()
     setting = f"{reading.setting}.label"
     labels.check_classes(source, reading.label, setting)
     values = source.texts(reading.label, setting)
@@ -53,17 +80,20 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
     wanted = reading.where.get(reading.label)
     keep = (wanted,) if isinstance(wanted, str) else wanted or reading.keep
     names = labels.keep_classes(every_name, keep, reading.exclude, reading.setting)
-    kept = np.flatnonzero([value not in set(every_name) - set(names) for value in values])
+    others = set(every_name) - set(names)
+    kept = np.flatnonzero([value not in others for value in values])
+    away = np.setdiff1d(np.arange(len(source)), kept)
+    found = left_out(source.row_numbers[away], f"of a class that {reading.setting} does not keep")
     if reading.classes and set(names) <= set(reading.classes):
         names = reading.classes
     indices = labels.class_indices(source, reading.label, [values[row] for row in kept], names, setting)
-    return source.take(kept), indices, names
+    return source.take(kept), indices, names, found
 
 
 def _inputs(source: Source, reading: Reading) -> Inputs:
     if reading.text is not None:
-        kept, notes = texts.with_text(source, reading)
-        return "text", texts.read_texts(source.take(kept), reading), kept, (), notes
+        kept, found = texts.with_text(source, reading)
+        return "text", texts.read_texts(source.take(kept), reading), kept, (), (*found, Used(reading.text, "input"))
     column = reading.image or (None if reading.columns else source.image_column)
     if source.pixels is not None:
         pixels = images.resize_pixels(source.pixels, reading.size, reading.channels)
@@ -75,8 +105,9 @@ def _images(source: Source, column: str, reading: Reading) -> Inputs:
     values = source.column(column, f"{reading.setting}.image").to_pylist()
     encoded = [_encoded(value, source.folder or Path()) for value in values]
     pixels, readable, errors = images.decode_images(encoded, reading.size, reading.channels)
+    broken = left_out(source.row_numbers[sorted(errors)], "the image cannot be read")
     notes = (_corrupt_note(source, errors, reading),) if errors else ()
-    return "image", pixels, readable, (), notes
+    return "image", pixels, readable, (), (*broken, *notes, Used(column, "input"))
 
 
 def _table(source: Source, reading: Reading) -> Inputs:
@@ -85,10 +116,11 @@ def _table(source: Source, reading: Reading) -> Inputs:
     )
     features.check_categories(source, reading.categories)
     values = features.input_values(source, names, reading.one_hot)
+    found = features.columns_of(names, reading.columns, reading.one_hot)
     holes = np.isnan(values)
     broken = np.flatnonzero(holes.any(1))
     if not len(broken) or reading.missing == "mean":
-        return "table", values, np.arange(len(source)), names, ()
+        return "table", values, np.arange(len(source)), names, found
     worst = names[int(holes.sum(0).argmax())]
     if reading.missing == "error":
         raise DataError(
@@ -97,9 +129,9 @@ def _table(source: Source, reading: Reading) -> Inputs:
             "'drop' or 'mean', or leave out the column"
         )
     why = f"an input is missing or infinite, most often '{worst}'"
-    _, notes = rows.leave_out(source, broken, why)
+    _, more = rows.leave_out(source, broken, why)
     kept = np.setdiff1d(np.arange(len(source)), broken)
-    return "table", values[kept], kept, names, notes
+    return "table", values[kept], kept, names, (*found, *more)
 
 
 def _encoded(value: Any, folder: Path) -> images.Encoded:

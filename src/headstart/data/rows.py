@@ -10,43 +10,45 @@ import numpy as np
 from headstart.core import seeds
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
+from headstart.data.account import Findings, LeftOut, left_out
 from headstart.data.reading import Reading
 from headstart.data.sources import Source
 from headstart.data.split_names import split_of
 from headstart.data.subsample import stratified
 
-Notes = tuple[str, ...]
 
-
-def keep_where(source: Source, reading: Reading) -> Source:
+def keep_where(source: Source, reading: Reading) -> tuple[Source, Findings]:
     """Keep the rows that ``where`` asks for.
 
     Raises:
         DataError: there is none, or a column is missing.
     """
+    found: Findings = ()
     for column, wanted in reading.where.items():
         setting = f"{reading.setting}.where"
         values = {wanted} if isinstance(wanted, str) else set(wanted)
         texts = source.texts(column, setting)
-        source = source.take(np.flatnonzero([text in values for text in texts]))
+        kept = np.array([text in values for text in texts])
+        found += left_out(source.row_numbers[~kept], f"not among {setting}, '{column}'")
+        source = source.take(np.flatnonzero(kept))
         if len(source) == 0:
             raise DataError(
                 f"{setting}: no row of '{source.name}' has {column} = {' or '.join(sorted(values))}; some "
                 f"values it has: {', '.join(sorted({str(text) for text in texts})[:5])}"
             )
-    return source
+    return source, found
 
 
-def keep_filled(source: Source, reading: Reading) -> tuple[Source, Notes]:
+def keep_filled(source: Source, reading: Reading) -> tuple[Source, Findings]:
     """Leave out rows of no split, and, where ``missing`` is ``drop``, rows without a label or a client.
 
     Raises:
         DataError: a label or a client is empty and may not be.
     """
-    notes: Notes = ()
+    found: Findings = ()
     if reading.split:
         splits = [split_of(text, reading.split) for text in source.texts(reading.split, "data.split.column")]
-        source, notes = leave_out(source, _empty(splits), f"'{reading.split}' names no split")
+        source, found = leave_out(source, _empty(splits), f"'{reading.split}' names no split")
     needs_label = reading.label is not None and not reading.unlabelled_rows
     for column in (*([reading.label] if reading.label and needs_label else []), *reading.needed):
         setting = f"{reading.setting}.{'label' if column == reading.label else 'client'}"
@@ -58,28 +60,30 @@ def keep_filled(source: Source, reading: Reading) -> tuple[Source, Notes]:
                 "'drop'"
             )
         source, more = leave_out(source, empty, f"'{column}' is empty")
-        notes += more
-    return source, notes
+        found += more
+    return source, found
 
 
-def subsample(source: Source, labels: Array, reading: Reading) -> tuple[Source, Array]:
+def subsample(source: Source, labels: Array, reading: Reading) -> tuple[Source, Array, Findings]:
     """Keep at most ``max_examples`` rows; every class of every natural client keeps its share."""
     if reading.max_examples is None or reading.max_examples >= len(source):
-        return source, labels
+        return source, labels, ()
     groups = [source.texts(column, reading.setting) for column in reading.needed]
     keys = np.array(["/".join(map(str, key)) for key in zip(labels, *groups, strict=True)])
     rng = seeds.numpy_generator(reading.seed, "max_examples", reading.setting)
     rows = stratified(keys, reading.max_examples, rng)
-    return source.take(rows), labels[rows]
+    beyond = LeftOut(len(source) - len(rows), f"beyond {reading.setting}.max_examples = {reading.max_examples}")
+    return source.take(rows), labels[rows], (beyond,)
 
 
-def leave_out(source: Source, rows: Array, why: str) -> tuple[Source, Notes]:
-    """Leave out rows, by index, and note how many, why and which."""
+def leave_out(source: Source, rows: Array, why: str) -> tuple[Source, Findings]:
+    """Leave out rows, by index, and record and note how many, why and which."""
     if not len(rows):
         return source, ()
     numbers = ", ".join(map(str, source.row_numbers[rows[:5]])) + (", …" if len(rows) > 5 else "")
     note = f"{len(rows)} of {len(source)} rows of '{source.name}' are left out: {why} (rows {numbers})"
-    return source.take(np.setdiff1d(np.arange(len(source)), rows)), (note,)
+    record = left_out(source.row_numbers[rows], why)
+    return source.take(np.setdiff1d(np.arange(len(source)), rows)), (*record, note)
 
 
 def row_ids(source: Source, reading: Reading) -> list[str]:

@@ -15,7 +15,7 @@ PartitionMethod = Literal[
     "natural", "iid", "dirichlet_clients", "dirichlet_classes", "pathological", "shards", "quantity_skew"
 ]
 Sizes = Literal["linear", "square", "exponential", "dirichlet"]
-Standardize = Literal["none", "client", "pooled"]
+Standardize = Literal["auto", "none", "client", "pooled"]
 Missing = Literal["error", "drop", "mean"]
 Where = Mapping[str, str | tuple[str, ...]]
 """Rows to keep: a column's name, and the value or values (as text; class names for labels) it must have."""
@@ -160,8 +160,9 @@ class DataSettings:
         seed: decides the partition, the held-out clients, the subsamples and the test split.
         max_examples: at most this many of the clients' examples, drawn class by class; None keeps all.
         train_per_client: at most this many training examples a client; None keeps all.
-        standardize: ``client`` gives every column of every client mean 0 and standard deviation 1 on its own
-            examples outside test; ``pooled`` does so once for all seen clients; tables only.
+        standardize: ``pooled`` gives every column mean 0 and standard deviation 1, once for all seen clients, on their
+            examples outside test; ``client`` does so for every client on its own; ``none`` leaves columns as they are.
+            ``auto`` is ``pooled``; tables only.
         missing: an empty value in a column that is used is an ``error``, or its row is left out (``drop``);
             ``mean`` fills inputs with the column's mean outside test (tables only; an empty label or client
             stays an error).
@@ -187,7 +188,7 @@ class DataSettings:
     seed: int = 0
     max_examples: _AtLeastOne | None = None
     train_per_client: _AtLeastOne | None = None
-    standardize: Standardize = "none"
+    standardize: Standardize = "auto"
     missing: Missing = "error"
     max_corrupt: _Share = 0.01
     central: CentralSettings | None = None

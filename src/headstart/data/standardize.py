@@ -5,6 +5,7 @@ Statistics come from sums, which clients may send where their examples stay: of 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,9 +13,37 @@ import numpy as np
 from pydantic import FiniteFloat, NonNegativeInt
 
 from headstart.core.arrays import Array
+from headstart.data.account import Filled
 from headstart.data.examples import Examples
 from headstart.data.federation import Client
 from headstart.data.settings import Standardize
+
+MOST_SPAN = 100.0
+"""How many times larger one unscaled column may be than another before a reader is warned."""
+UNSCALED = "inputs are not scaled and differ widely"
+"""How the warning begins."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """Examples without holes, at one scale if that was asked for, and what is to say of it.
+
+    Attributes:
+        examples: the clients'.
+        central: the server's pool.
+        how: how columns were brought to one scale, in words; empty where they were not.
+        filled: cells of the clients' examples that were filled.
+        filled_central: cells of the pool that were filled.
+        notes: a warning where unscaled columns differ widely.
+    """
+
+    examples: Examples
+    central: Examples | None
+    how: str = ""
+    filled: tuple[Filled, ...] = ()
+    filled_central: tuple[Filled, ...] = ()
+    notes: tuple[str, ...] = ()
+
 
 Statistics = tuple[Array, Array]
 """Each column's mean and standard deviation."""
@@ -94,7 +123,7 @@ def fill_and_standardize(
     central: Examples | None,
     how: Standardize,
     agreed: Statistics | None = None,
-) -> tuple[Examples, Examples | None]:
+) -> Scaled:
     """Fill missing inputs with column means, then standardise.
 
     Statistics come from train and val together, so they stay the same when val is drawn anew, and never from
@@ -103,31 +132,46 @@ def fill_and_standardize(
     that is constant is only centred.
 
     Args:
-        examples: the clients' examples; images pass unchanged.
+        examples: the clients' examples; images and texts pass unchanged.
         clients: who holds what.
         central: the server's pool.
-        how: ``none`` (fill only), ``client`` or ``pooled``.
+        how: ``none`` (fill only), ``client`` or ``pooled``, which is what ``auto`` means here.
         agreed: those of a federation of which these are a part; None takes those of all seen clients here.
     """
     if examples.kind != "table":
-        return examples, central
-    pooled = agreed or statistics(known_sums(examples, [c for c in clients if c.seen]))
+        return Scaled(examples, central)
+    known = _known([c for c in clients if c.seen])
+    pooled = agreed or statistics(sums_of(examples.inputs[known]))
     inputs = examples.inputs.copy()
     for client in clients:
         rows = np.concatenate([client.train, client.val, client.test])
         own = statistics(known_sums(examples, [client]), pooled) if how == "client" else pooled
         inputs[rows] = _apply(inputs[rows], own, how)
-    if central is not None:
-        own = statistics(sums_of(central.inputs), pooled) if how == "client" else pooled
-        central = replace(central, inputs=_apply(central.inputs, own, how))
-    return replace(examples, inputs=inputs), central
+    means = None if how == "client" else pooled[0]
+    return Scaled(
+        replace(examples, inputs=inputs),
+        central and _scaled_pool(central, pooled, how),
+        _in_words(how),
+        _filled(examples, means),
+        _filled(central, means) if central else (),
+        _wide_span(inputs[known], examples.columns) if how == "none" else (),
+    )
+
+
+def _scaled_pool(central: Examples, pooled: Statistics, how: Standardize) -> Examples:
+    own = statistics(sums_of(central.inputs), pooled) if how == "client" else pooled
+    return replace(central, inputs=_apply(central.inputs, own, how))
 
 
 def known_sums(examples: Examples, clients: Sequence[Client]) -> ColumnSums:
     """Add up all examples of some clients outside test."""
+    return sums_of(examples.inputs[_known(clients)])
+
+
+def _known(clients: Sequence[Client]) -> Array:
+    """Return the indices of all examples outside test."""
     nothing = np.zeros(0, np.int64)
-    known = np.concatenate([nothing, *(part for client in clients for part in (client.train, client.val))])
-    return sums_of(examples.inputs[known])
+    return np.concatenate([nothing, *(part for client in clients for part in (client.train, client.val))])
 
 
 def _mean(counts: Array, totals: Array) -> Array:
@@ -139,3 +183,39 @@ def _apply(inputs: Array, statistics: Statistics, how: Standardize) -> Array:
     mean, deviation = statistics
     filled = np.where(np.isnan(inputs), mean, inputs)
     return np.asarray(filled if how == "none" else (filled - mean) / deviation, dtype=np.float32)
+
+
+def _in_words(how: Standardize) -> str:
+    if how == "none":
+        return ""
+    whose = "each client by its own rows" if how == "client" else "once for all, by the seen clients' rows"
+    return f"{whose} outside test, to mean 0 and deviation 1 a column"
+
+
+def _filled(examples: Examples, means: Array | None) -> tuple[Filled, ...]:
+    """Say which columns had holes, and what is in them now; without means each client has its own."""
+    holes = np.isnan(examples.inputs).sum(axis=0)
+    how = ["each client's own mean" if means is None else f"the mean, {means[i]:.4g}" for i in range(len(holes))]
+    return tuple(
+        Filled(name, int(count), what) for name, count, what in zip(examples.columns, holes, how, strict=True) if count
+    )
+
+
+def _wide_span(inputs: Array, columns: Sequence[str]) -> tuple[str, ...]:
+    """Warn of unscaled columns whose sizes, or whose spreads, lie further apart than training bears.
+
+    Zeros do not count: a category's column of 0 and 1 is as large as 1, however rare the category.
+    """
+    values = np.where(inputs == 0, np.nan, inputs.astype(np.float64))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column of zeros has no size
+        sizes, spreads = np.sqrt(np.nanmean(values**2, axis=0)), np.nanstd(values, axis=0)
+    for found in (sizes, np.where(spreads > 1e-6 * sizes, spreads, np.nan)):
+        if not np.isnan(found).all() and np.nanmax(found) > MOST_SPAN * np.nanmin(found):
+            small, large = int(np.nanargmin(found)), int(np.nanargmax(found))
+            return (
+                f"{UNSCALED}: '{columns[large]}' is about {found[large]:.3g}, "
+                f"'{columns[small]}' about {found[small]:.3g}; training may learn nothing: set "
+                "data.standardize = 'auto'",
+            )
+    return ()

@@ -11,14 +11,15 @@ from headstart.core.arrays import Array
 from headstart.core.errors import DataError
 from headstart.core.ragged import Ragged
 from headstart.data import rows
+from headstart.data.account import Findings
 from headstart.data.reading import Reading
 from headstart.data.sources import Source
 
 TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
 
-def with_text(source: Source, reading: Reading) -> tuple[Array, rows.Notes]:
-    """Return the rows that have a text, and a note on those left out.
+def with_text(source: Source, reading: Reading) -> tuple[Array, Findings]:
+    """Return the rows that have a text, and what is to say of those left out.
 
     Raises:
         DataError: a text is empty and ``data.missing`` does not say to drop it.
@@ -29,8 +30,8 @@ def with_text(source: Source, reading: Reading) -> tuple[Array, rows.Notes]:
             f"data.missing: {len(empty)} texts of '{source.name}' are empty, first in row "
             f"{source.row_numbers[empty[0]]}; fill them, or leave them out with data.missing = 'drop'"
         )
-    _, notes = rows.leave_out(source, empty, f"'{reading.text}' is empty")
-    return np.setdiff1d(np.arange(len(source)), empty), notes
+    _, found = rows.leave_out(source, empty, f"'{reading.text}' is empty")
+    return np.setdiff1d(np.arange(len(source)), empty), found
 
 
 def read_texts(source: Source, reading: Reading) -> Ragged:

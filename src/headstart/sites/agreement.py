@@ -39,10 +39,8 @@ def scaled(federation: Federation, settings: DataSettings, agreed: Agreement) ->
     """
     if federation.examples.kind == "table" and agreed.statistics is None:
         _check_alone(federation, settings)
-    examples, _ = fill_and_standardize(
-        federation.examples, federation.clients, None, settings.standardize, agreed.statistics
-    )
-    return replace(federation, examples=examples)
+    found = fill_and_standardize(federation.examples, federation.clients, None, settings.standardize, agreed.statistics)
+    return replace(federation, examples=found.examples)
 
 
 def _check_alone(federation: Federation, settings: DataSettings) -> None:

@@ -206,7 +206,7 @@ def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present]) -> Lab:
     if file.data.central and file.data.central.source:
         source = open_source(file.data.central.source, file.folder, "data.central.source")
         central, _ = read_central(source, file.data, file.data.central, empty)
-        empty, central = fill_and_standardize(empty, [], central, file.data.standardize, agreed.statistics)
+        central = fill_and_standardize(empty, [], central, file.data.standardize, agreed.statistics).central
     federation = with_tokens(Federation(empty, [_client(one) for one in said], central), file.model)
     return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype])
 

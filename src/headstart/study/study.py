@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from headstart.study.lab import Lab
 from headstart.study.lock import only_one
 from headstart.study.open import open_lab
 from headstart.study.plan import Costs, device_facts, first_slate, gated
+from headstart.study.run.changes import Fits
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline, pipeline_of
@@ -180,6 +182,16 @@ class Study:
         """
         return estimate(slate, self.file.settings, self.costs, Path(out))
 
+    def outdated(self, slate: Slate, out: Path | str) -> tuple[str, ...]:
+        """Say which records of a run folder :meth:`run` would not use, and why; changes nothing.
+
+        Args:
+            slate: what :meth:`plan` returned.
+            out: run folder.
+        """
+        folder = RunFolder(Path(out))
+        return folder.outdated(self.lab.federation, self._fits(slate, folder), self.file.settings.as_json())
+
     def run(
         self,
         out: Path | str,
@@ -239,21 +251,29 @@ class Study:
     def _prepare(self, slate: Slate, out: Path, progress: Progress) -> Runner:
         """Bring the folder to what the study says now, and look at the data before any arm runs."""
         settings, folder = self.file.settings, RunFolder(out)
-        trials = {arm.name: trial_arms(arm, settings.tuning.trials, settings.tuning.seed) for arm in slate.arms}
+        fits = self._fits(slate, folder)
         hashes = {"study": study_hash(settings), "decision": decision_hash(settings)}
-        folder.prepare(self.lab.federation, trials, settings.seeds, hashes)
+        for line in folder.prepare(self.lab.federation, fits, settings.as_json(), hashes):
+            progress.warn(line)
         folder.keep_text(self.file.text)
         if not (out / "diagnosis.json").exists():
             self._diagnose(slate, folder, progress)
         return Runner(
             settings=settings,
             lab=self.lab,
-            trials=trials,
+            trials=fits.trials,
             costs=slate.costs,
             hashes=hashes,
             folder=folder,
             progress=progress,
         )
+
+    def _fits(self, slate: Slate, folder: RunFolder) -> Fits:
+        """Return what tells records of this study from others."""
+        settings = self.file.settings
+        trials = {arm.name: trial_arms(arm, settings.tuning.trials, settings.tuning.seed) for arm in slate.arms}
+        pipeline = cache(lambda seed: self.pipeline(folder.store, seed, Silent()))
+        return Fits(trials, pipeline, settings.seeds)
 
     def _diagnose(self, slate: Slate, folder: RunFolder, progress: Progress) -> Diagnosis:
         progress.tell("diagnosis")

@@ -37,7 +37,7 @@ def best_trial(trials: Sequence[Arm], pipeline: Pipeline, progress: Progress) ->
     if scores[best] is None:
         raise SettingError(f"arms.{arm.name}: every one of {len(trials)} tuning trials failed; lower client_lr")
     table = [
-        {"trial": number, "values": _changes(arm, trial), "score": score, "chosen": number == best}
+        {"trial": number, "values": changes(arm, trial), "score": score, "chosen": number == best}
         for number, (trial, score) in enumerate(zip(trials, scores, strict=True))
     ]
     return trials[best], table
@@ -61,7 +61,7 @@ def _trial(pipeline: Pipeline, arm: Arm, number: int, watch: Watch, progress: Pr
     return score
 
 
-def _changes(written: Arm, tried: Arm) -> dict[str, Any]:
+def changes(written: Arm, tried: Arm) -> dict[str, Any]:
     """Return the settings that a trial changed, by stage and name."""
     found = {}
     for (path, before), (_, after) in zip(written.stages(), tried.stages(), strict=True):
