@@ -90,7 +90,7 @@ def test_images_pass_unchanged():
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("offset", [0.0, 1e6])
+@pytest.mark.parametrize("offset", [0.0, 1e5])
 def test_sums_of_parts_are_the_sums_of_all(seed, offset):
     draw = np.random.default_rng(seed)
     inputs = draw.normal(offset, 1 + draw.random(4), (50, 4))
