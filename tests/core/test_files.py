@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.core import files
+from headstart.core.errors import SettingError
+from headstart.core.files import file_name, read_json, write_names
 
 
 def test_text_and_json(tmp_path: Path) -> None:
@@ -108,3 +111,48 @@ def test_files_unused_for_longest_go_first(tmp_path: Path, capacity: int, kept: 
 def test_a_file_that_another_process_deletes_first_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "gone.npy").symlink_to(tmp_path / "deleted")
     files.evict(tmp_path, "*.npy", 0)
+
+
+@pytest.mark.parametrize("name", ["north", "fedavg-0-0", "VA", "a_b"])
+def test_a_plain_name_is_a_files_name(name: str) -> None:
+    assert file_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../outside",
+        "a/b",
+        "St. Mary's Ward 3/B",
+        'a"b',
+        "-x",
+        ".",
+        "..",
+        "",
+        "Z\u00fcrich",
+        "a.pub",
+        "x" * 300,
+        "\udcff",
+    ],
+)
+def test_a_name_is_never_a_path(name: str) -> None:
+    found = file_name(name)
+    assert Path(found).name == found
+    assert re.fullmatch("[a-z0-9][a-z0-9-]{0,59}", found)
+
+
+def test_names_that_look_alike_have_files_of_their_own() -> None:
+    names = ["a/b", "a b", "a.b", "a-b", "A/b", "a//b"]
+    assert len({file_name(name).casefold() for name in names}) == len(names)
+
+
+def test_a_table_of_names_is_written_where_one_differs(tmp_path: Path) -> None:
+    assert write_names(tmp_path, ["north", "south"], "--site") == {"north": "north", "south": "south"}
+    assert list(tmp_path.iterdir()) == []
+    files = write_names(tmp_path, ["north", "a/b"], "--site")
+    assert read_json(tmp_path / "names.json") == {file: name for name, file in files.items()}
+
+
+def test_names_that_differ_in_capitals_alone_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="--site: names must differ in more than capitals, received 'VA' and 'va'"):
+        write_names(tmp_path, ["VA", "va"], "--site")

@@ -3,7 +3,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from headstart.data import Client, Examples
-from headstart.data.standardize import fill_and_standardize
+from headstart.data.standardize import fill_and_standardize, lacks_values, statistics, sums_of, united
 
 
 def _examples(inputs: np.ndarray) -> Examples:
@@ -87,3 +87,34 @@ def test_images_pass_unchanged():
     images = Examples("image", np.zeros((2, 1, 4, 4), np.uint8), np.zeros(2, np.int64), ["a", "b"], ("x", "y"))
     found = fill_and_standardize(images, [], None, "pooled")
     assert (found.examples, found.central, found.how) == (images, None, "")
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("offset", [0.0, 1e5])
+def test_sums_of_parts_are_the_sums_of_all(seed, offset):
+    draw = np.random.default_rng(seed)
+    inputs = draw.normal(offset, 1 + draw.random(4), (50, 4))
+    inputs[draw.random(inputs.shape) < 0.3] = np.nan
+    inputs[:20, 0] = np.nan  # nothing at one client
+    parts = np.split(inputs, [20, 21, 21])
+    (mean, deviation), whole = statistics(united([sums_of(part) for part in parts])), statistics(sums_of(inputs))
+    np.testing.assert_allclose(mean, np.nanmean(inputs, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(deviation, np.nanstd(inputs, axis=0, ddof=1), rtol=1e-9)
+    np.testing.assert_allclose((mean, deviation), whole, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("column", "lacks"),
+    [([1.0, 2.0], False), ([1.0, np.nan], True), ([np.nan, np.nan], True), ([1.0], False), ([], True)],
+)
+def test_a_column_with_too_few_values_for_a_mean_and_a_deviation_lacks_them(column, lacks):
+    assert lacks_values(sums_of(np.array(column)[:, None])).tolist() == [lacks]
+
+
+def test_a_client_with_test_rows_alone_is_scaled_by_the_others(inputs):
+    """Its own rows outside test are none, so that both mean and deviation are those of all seen clients."""
+    rows = np.arange(len(inputs))
+    clients = [Client("a", rows[:-3], rows[:0], rows[:0]), Client("b", rows[:0], rows[:0], rows[-3:])]
+    mine = fill_and_standardize(_examples(inputs), clients, None, "client").examples.inputs
+    pooled = fill_and_standardize(_examples(inputs), clients, None, "pooled").examples.inputs
+    np.testing.assert_allclose(mine[-3:], pooled[-3:], rtol=1e-6)

@@ -137,7 +137,7 @@ def random_table(seed: int) -> Table:
     draw = np.random.default_rng(seed)
     names = ["clinic", "hospital", "practice", "ward"][: int(draw.integers(2, 5))]
     missing = str(draw.choice(["error", "drop", "mean"]))
-    standardize = str(draw.choice(["none", "client", "pooled"]))
+    standardize = str(draw.choice(["none", "client", "pooled", "auto"]))
     has_wards = bool(draw.random() < 0.6)
     stated = bool(draw.random() < 0.5)
     sites = {name: _rows(draw, name == names[0], has_wards, missing) for name in names}

@@ -267,8 +267,12 @@ FILLED = Table({"a": rows(0, chol=lambda row: "" if row["sex"] else row["chol"])
 @pytest.mark.parametrize("policy", ["none", "counts", "metrics"])
 @pytest.mark.parametrize(
     ("made", "setting"),
-    [(POOLED, "data.standardize: 'pooled'"), (replace(FILLED, arm="local"), "data.missing: 'mean'")],
-    ids=["pooled", "mean"],
+    [
+        (replace(POOLED, data=""), "data.standardize: 'auto'"),
+        (POOLED, "data.standardize: 'pooled'"),
+        (replace(FILLED, arm="local", data='missing = "mean"\nstandardize = "none"'), "data.missing: 'mean'"),
+    ],
+    ids=["auto", "pooled", "mean"],
 )
 def test_a_setting_that_a_policy_forbids_is_refused_by_name(
     made: Table, setting: str, policy: str, tmp_path: Path
@@ -290,7 +294,7 @@ def test_a_site_that_has_no_mean_of_its_own_says_so(tmp_path: Path) -> None:
 def test_a_federated_arm_without_senders_is_an_error(arm: str, policies: dict[str, str], tmp_path: Path) -> None:
     words = ", ".join(f"'{name}' {policy}" for name, policy in policies.items())
     with pytest.raises(SettingError, match=f"^--policy: '{arm}' .* no site lets updates leave, received {words}"):
-        federated(Table(SITES, arm=arm), tmp_path, policies)
+        federated(Table(SITES, 'standardize = "none"', arm), tmp_path, policies)
     assert not (tmp_path / "out" / "federation.jsonl").exists()
 
 

@@ -254,7 +254,7 @@ def _members(examples: Examples, source: Source, settings: DataSettings, client_
 
 
 def _clients(
-    examples: Examples, source: Source, settings: DataSettings, members: Members, agreed: Agreement | None
+    examples: Examples, source: Source, settings: DataSettings, members: Members, agreed: Agreement | None = None
 ) -> tuple[Sequence[Client], bool]:
     """Return the clients, and whether a column fixes their val."""
     labels, seed = examples.labels, settings.seed

@@ -210,7 +210,7 @@ class DataSettings:
         train_per_client: at most this many training examples a client; None keeps all.
         standardize: ``pooled`` gives every column mean 0 and standard deviation 1, once for all seen clients, on their
             examples outside test; ``client`` does so for every client on its own; ``none`` leaves columns as they are.
-            ``auto`` is ``pooled`` in a simulation; tables only.
+            ``auto`` is ``pooled``; tables only.
         missing: an empty value in a column that is used is an ``error``, or its row is left out (``drop``);
             ``mean`` fills inputs with the column's mean outside test (tables only; an empty label or client
             stays an error).

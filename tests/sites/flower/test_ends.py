@@ -1,0 +1,104 @@
+"""The real programs end with the command that started them, and the link says so."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from headstart.sites.flower.programs import Link, free_ports
+from sites.federations import Table
+from sites.test_agreement import rows
+
+pytest.importorskip("flwr")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and a kill is told by Linux alone"),
+]
+
+NAMES = ("St. Mary's 3/B", '../a"b')
+COMMAND = "from headstart.cli import main; main()"
+Begin = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    """Start commands of Headstart in a folder of their own; what is left ends with the test."""
+    programs: list[subprocess.Popen[bytes]] = []
+
+    def start(*words: str) -> subprocess.Popen[bytes]:
+        with (tmp_path / f"{words[0]}-{len(programs)}.log").open("wb") as log:
+            command = [sys.executable, "-c", COMMAND, "federate", *words]
+            programs.append(subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.terminate()
+        program.wait(60)
+
+
+def _until(holds: Callable[[], bool], seconds: float = 120) -> bool:
+    end = time.monotonic() + seconds
+    while not (found := holds()) and time.monotonic() < end:
+        time.sleep(0.5)
+    return found
+
+
+def _using(word: str) -> list[str]:
+    """Return the programs whose command has a word."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return [command for command in found if word in command and "flower-super" in command]
+
+
+def _told(link: Link, command: list[str], table: str) -> list[str]:
+    """Return the states that the link knows."""
+    said = json.loads(link.said_by([*command, "--format", "json"]).stdout)
+    return [str(one["status"]) for one in said[table]]
+
+
+def test_programs_end_with_the_command_that_started_them(begin: Begin, tmp_path: Path) -> None:
+    made = Table({name: rows(number) for number, name in enumerate("ab")}, 'standardize = "none"', "fedavg")
+    _, paths = made.write(tmp_path)
+    text = (tmp_path / "study.toml").read_text().replace("rounds = 2", "rounds = 200")
+    (tmp_path / "study.toml").write_text(text)
+    port, *ports = free_ports(3)
+    address = f"127.0.0.1:{port}"
+    begin("keys", "--host", "127.0.0.1", "--site", NAMES[0], "--site", NAMES[1]).wait(60)
+    link = Link(address, tmp_path / "keys", tmp_path / "flower")
+    up = begin("up", "--address", address)
+    assert _until(lambda: b"are let in" in (tmp_path / "up-1.log").read_bytes())
+    nodes = [
+        begin(
+            "node", "--name", name, "--data", str(path), "--address", address, "--state", path.stem, "--port", str(at)
+        )
+        for name, path, at in zip(NAMES, paths.values(), ports, strict=True)
+    ]
+    assert _until(lambda: _told(link, link.list_sites(), "nodes").count("online") == 2)
+    run = begin("run", "study.toml", "--arm", "fedavg", "--sites", "2", "--address", address, "--out", "out")
+    assert _until(lambda: b"round 1 of" in (tmp_path / "run-4.log").read_bytes())
+
+    run.terminate()
+    assert run.wait(90) == 128 + signal.SIGTERM
+    assert _told(link, link.list_runs(), "runs") == ["finished:stopped"]
+
+    nodes[0].kill()
+    nodes[1].terminate()
+    assert _until(lambda: not _using(str(ports[0])) and not _using(str(ports[1])), 30)
+    # One that could not take its leave in time is missed when its next sign of life is due.
+    assert _until(lambda: "online" not in _told(link, link.list_sites(), "nodes"), 90)
+
+    up.kill()
+    assert _until(lambda: not _using(address), 30)
+    status = begin("status", "--address", address)
+    assert status.wait(60) != 0
+    assert b"nobody listens" in next(tmp_path.glob("status-*.log")).read_bytes()
