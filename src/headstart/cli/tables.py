@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, *, wide: bool) -> Table:
     """Return the arms side by side, the best first; without intervals and totals where there is no room."""
     title = f"{name}: {verdict.metric.replace('_', ' ')}, mean over clients"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=not wide,
+        pad_edge=wide,
+    )
     table.add_column("arm", no_wrap=True)
     has = {"kept": bool(verdict.kept), "unseen": any(score.unseen_mean is not None for score in verdict.arms.values())}
     columns = [name for name in (_COLUMNS if wide else _NARROW) if has.get(name, True)]

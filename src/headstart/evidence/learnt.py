@@ -21,8 +21,9 @@ _LITTLE = 0.02
 _FEW_ROWS = 20
 """Examples below which the same class for all of them may be chance."""
 
-_GAIN = 0.25
-"""Share of what the majority class leaves to gain above which an accuracy speaks for an arm whose loss does not."""
+_EXCUSES = ((3.0, 0.75), (1.5, 0.25))
+"""A loss above so many times that of knowing the classes' shares alone is excused by an accuracy that gains more than
+so much of what the majority class leaves to gain: clients of few classes learn together with a high loss."""
 
 _WIDE_SPAN = 100.0
 """Ratio of the inputs' spreads above which their scale is the likeliest cause of a failure."""
@@ -84,7 +85,9 @@ def _failure(facts: Facts, train: Part, conduct: Conduct) -> Finding | None:
     if train.finite < 0.5:
         return _failed("diverged", f"{1 - train.finite:.0%} of its predictions are not finite", conduct)
     if facts.began and conduct.by_steps and _is_lost(train, facts.began, conduct):
-        return _failed(_way_of(train, facts.began, conduct), f"training loss {_losses(train, facts.began)}", conduct)
+        return _failed(
+            _way_of(facts, train, facts.began, conduct), f"training loss {_losses(train, facts.began)}", conduct
+        )
     told_nothing = not conduct.by_steps or train.loss > 0.95 * train.entropy
     if 0 < facts.mixed == facts.constant and facts.mixed_rows >= _FEW_ROWS and told_nothing:
         return _failed("constant", f"one class is said to all examples at {_all_of(facts.mixed)}", conduct)
@@ -95,8 +98,8 @@ def _is_lost(train: Part, began: Part, conduct: Conduct) -> bool:
     """Say whether steps were of no use: the loss has not fallen, or is still that of one who knows nothing."""
     if conduct.may_refuse and conduct.is_trained:
         return False
-    needed = _GAIN * (1 - train.majority) if train.loss > 1.5 * train.entropy else train.doubt
-    is_clear = train.accuracy - train.majority > needed
+    gains = (share * (1 - train.majority) for times, share in _EXCUSES if train.loss > times * train.entropy)
+    is_clear = train.accuracy - train.majority > next(gains, train.doubt)
     if train.loss >= train.entropy * (1 - _FALLEN) and not is_clear:
         return True
     if conduct.is_trained:
@@ -108,12 +111,15 @@ def _has_fallen(train: Part, began: Part) -> bool:
     return train.loss < began.loss * (1 - _FALLEN)
 
 
-def _way_of(train: Part, began: Part, conduct: Conduct) -> str:
+def _way_of(facts: Facts, train: Part, began: Part, conduct: Conduct) -> str:
     """Return how the loss failed to fall: a word for each cause."""
     if train.loss > 1.5 * max(began.loss, train.entropy) or _is_mostly_left_out(conduct):
         return "diverged"
-    moved = abs(train.loss - began.loss) > 0.01 * began.loss
-    return "not fallen" if moved or not conduct.trains else "too slow"
+    if 0 < facts.mixed == facts.constant and abs(train.loss - train.entropy) < 0.01 * train.entropy:
+        return "constant"
+    # A network that steps have killed may have the loss it began with, but says other classes.
+    is_still = abs(train.loss - began.loss) < 0.01 * began.loss and facts.changed < 0.1
+    return "too slow" if is_still else "not fallen"
 
 
 def _is_mostly_left_out(conduct: Conduct) -> bool:

@@ -64,6 +64,7 @@ class Facts:
         mixed: clients whose examples in either have two classes or more.
         mixed_rows: examples of these clients.
         constant: those of them to all of whose examples the arm says one class.
+        changed: share of the training examples to which it says another class than the start; 0 without a start.
     """
 
     train: Part | None
@@ -72,6 +73,7 @@ class Facts:
     mixed: int
     mixed_rows: int
     constant: int
+    changed: float
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say."""
@@ -140,6 +142,7 @@ def measure(
         mixed=len(mixed),
         mixed_rows=sum(len(own) for own, _ in mixed),
         constant=sum(len(np.unique(said)) == 1 for _, said in mixed),
+        changed=0.0 if before is None or not len(labels) else float((_said(before) != _said(after)).mean()),
     )
 
 

@@ -80,28 +80,35 @@ class Pretrain(Start):
     def _why_not(self, model: Model, first: Params, last: Params, central: Central) -> str:
         """Say why the validation loss did not fall: steps too large, too small, or too few examples."""
         before, after = (mean_loss(model, params, central.train) for params in (first, last))
-        rule, losses = "pre-training must lower the pool's validation loss, and", f"training loss {before:.3g} before"
-        losses = f"{losses}, {after:.3g} after"
-        step = f"{self.local.client_lr:g}"
-        if not after <= before * (1 + _CHANGED):
+        rule, losses = "pre-training must lower the pool's validation loss", f"training loss {before:.3g} before"
+        losses, step = f"{losses}, {after:.3g} after", f"{self.local.client_lr:g}"
+        examples = len(central.train.everything(model).labels)
+        each = examples / central.num_classes
+        if after > before * (1 - _CHANGED) and _distance(first, last) < _MOVED:
             return (
-                f"start.client_lr: {rule} with {step} it diverged ({losses}); give a smaller client_lr, or inputs of "
-                f"one scale (data.standardize)"
-            )
-        if after >= before * (1 - _CHANGED):
-            return (
-                f"start.client_lr: {rule} {step} was too slow in {self.epochs} epochs ({losses}); give a larger "
+                f"start.client_lr: {rule}, and {step} was too slow in {self.epochs} epochs ({losses}); give a larger "
                 f"client_lr, or more epochs"
             )
-        examples = len(central.train.everything(model).labels)
+        # Steps that are too large may also kill a network, whose loss is then that of one who knows nothing.
+        if not after <= before * (1 + _CHANGED) or (after > before * (1 - _CHANGED) and each >= _ENOUGH):
+            return (
+                f"start.client_lr: {rule}, and with {step} it diverged or got stuck ({losses}); give a smaller "
+                f"client_lr, or inputs of one scale (data.standardize)"
+            )
         return (
-            f"data.central: {rule} its {examples} examples for training were too few for {central.num_classes} classes "
-            f"({examples / central.num_classes:.1f} per class; {losses}); give a larger pool, or another start"
+            f"data.central: {rule}, and its {examples} examples for training were too few for {central.num_classes} "
+            f"classes ({each:.1f} per class; {losses}); give a larger pool, a smaller client_lr, or another start"
         )
 
 
+_ENOUGH = 10
+"""Examples per class from which a pool's size is not the first suspect."""
+
 _CHANGED = 0.01
 """Share by which a training loss must change for its steps to have done anything."""
+
+_MOVED = 0.01
+"""Share of their length by which weights must move for steps not to be too small."""
 
 _LOWERED = 0.001
 """Share by which the validation loss must fall for anything to have been learnt."""
@@ -144,6 +151,12 @@ def train_until_stale(
         if stale >= patience:
             break
     return Course(best, params, tuple(losses))
+
+
+def _distance(first: Params, last: Params) -> float:
+    """Return how far weights have moved, as a share of their length."""
+    moved = sum(float((last[name] - first[name]).double().square().sum()) for name in first)
+    return math.sqrt(moved / sum(float(value.double().square().sum()) for value in first.values()))
 
 
 def mean_loss(model: Model, params: Params, data: ClientData) -> float:
