@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -93,6 +94,57 @@ def test_a_study_from_its_file_to_its_report(run: Run, study: Path) -> None:
     names = {path.name for path in Path("runs/tiny").iterdir() if not path.name.startswith(".")}
     needed = {"study.toml", "records.jsonl", "clients.parquet", "verdict.json", "report.html", "weights", "nodes"}
     assert needed <= names
+
+
+@pytest.mark.parametrize("command", ["study", "plan", "diagnose"])
+def test_what_was_read_is_said_in_80_columns(run: Run, study: Path, command: str) -> None:
+    lines = run(command, study).out.splitlines()
+    block = lines[: lines.index("")]
+    said = {line[:11].strip(): line[13:].strip() for line in block if line[:11].strip()}
+    assert said["source"] == "clients.csv (table), 120 rows read, 120 used"
+    assert said["inputs"] == "5 columns: a, b, c, d, e"
+    assert said["other parts"] == "label, site (client), id"
+    assert said["clients"] == "4: site-0 30, site-1 30, site-2 30, site-3 30"
+    assert max(map(len, block)) <= 80
+
+
+def test_the_report_and_the_folder_say_what_was_read(run: Run, study: Path) -> None:
+    run("study", study)
+    run("report", "runs/tiny", "--format", "md")
+    run("report", "runs/tiny", "--format", "json")
+    account = json.loads(Path("runs/tiny/federation.json").read_text())["account"]
+    assert (account["rows"], account["used"], account["inputs"]) == (120, 120, ["a", "b", "c", "d", "e"])
+    assert "<dd>clients.csv (table), 120 rows read, 120 used</dd>" in Path("runs/tiny/report.html").read_text()
+    assert "- source: clients.csv (table), 120 rows read, 120 used" in Path("runs/tiny/report.md").read_text()
+    assert json.loads(Path("runs/tiny/report.json").read_text())["account"] == account
+
+
+def test_columns_that_are_not_scaled_and_differ_widely_are_warned_of(run: Run, study: Path) -> None:
+    table = study.parent / "clients.csv"
+    first, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([f"{first},pay", *(f"{row},{2000 + i}" for i, row in enumerate(rows))]) + "\n")
+    assert "inputs are not scaled" not in run("plan", study).out
+    write_study(study.parent, data='standardize = "none"')
+    assert "note         inputs are not scaled and differ widely: 'pay'" in run("plan", study).out
+
+
+def test_a_plan_says_what_a_run_would_not_use(run: Run, study: Path) -> None:
+    run("study", study)
+    assert "nothing to go" in run("plan", study).out
+    write_study(study.parent, data="seed = 3")
+    shown = " ".join(run("plan", study).out.split())
+    assert "note: the data changed (data.seed was 0, is 3; as many rows" in shown
+    assert "4 records of before are not used" in shown
+
+
+def test_a_changed_decision_is_named_by_its_setting(run: Run, study: Path) -> None:
+    run("study", study)
+    write_study(study.parent, decision='metric = "accuracy"')
+    done = run("study", study)
+    assert done.code == 2
+    assert "decision.metric was 'balanced_accuracy', is 'accuracy' (4 records" in done.error
+    assert done.error.endswith("restore [decision] as it was, or run the study into a new folder")
+    assert "[decision] changed (decision.metric was" in run("plan", study).out
 
 
 def test_the_table_fits_in_80_columns_with_the_longest_names(run: Run, study: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.study.clock import Clock, Seconds
 from headstart.study.estimate import Branch
 from headstart.study.study import Study
 from tiny_study import ARMS, FEDAVG, open_tiny, run_tiny, write_study
@@ -39,26 +40,57 @@ def test_nothing_is_written_or_trained(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"clients.csv", "study.toml"}
 
 
-def test_what_is_finished_takes_no_time(tmp_path: Path) -> None:
-    assert branches(tmp_path)[1].seconds > 0
-    run_tiny(tmp_path)
-    assert [branch.seconds for branch in branches(tmp_path)] == [0, 0, 0, 0]
-    more = branches(tmp_path, arms={**ARMS, "probe": f'{FEDAVG}\nadapt = "linear_probe"'})
-    assert [branch.seconds > 0 for branch in more] == [False, False, False, False, True]
+@pytest.mark.parametrize("more", ["", "[tuning]\ntrials = 3"])
+def test_what_is_finished_takes_no_time(tmp_path: Path, more: str) -> None:
+    assert branches(tmp_path, more=more)[1].seconds > 0
+    assert not any(branch.done for branch in branches(tmp_path, more=more))
+    run_tiny(tmp_path, more=more)
+    assert [branch.seconds for branch in branches(tmp_path, more=more)] == [0, 0, 0, 0]
+    assert all(branch.done for branch in branches(tmp_path, more=more))
+    probed = branches(tmp_path, more=more, arms={**ARMS, "probe": f'{FEDAVG}\nadapt = "linear_probe"'})
+    assert [branch.seconds > 0 for branch in probed[3:]] == [False, True]
+    assert [branch.done for branch in probed[3:]] == [True, False]
 
 
-def test_half_of_the_seeds_take_half_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.study.estimate._Clock.rate", 1e9)
+def test_what_costs_nothing_is_not_finished_before_it_ran(tmp_path: Path) -> None:
+    arms = {"fedavg": FEDAVG, "oracle": 'start = "random"\nfederate = { method = "pooled", epochs = 2 }'}
+    assert [branch.done for branch in branches(tmp_path, arms=arms)] == [False] * 5
+    run_tiny(tmp_path, arms=arms, only_arms=["fedavg"])
+    assert [branch.done for branch in branches(tmp_path, arms=arms)] == [True, True, True, False, False]
+
+
+@pytest.fixture
+def a_second_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every client's work takes a hundredth of a second a step, whatever it is."""
+    monkeypatch.setattr(Clock, "time", lambda *_: Seconds(100, 1.0, 0.0))
+
+
+@pytest.mark.usefixtures("a_second_a_client")
+def test_half_of_the_seeds_take_half_of_the_time(tmp_path: Path) -> None:
     before = branches(tmp_path)[3].seconds
     run_tiny(tmp_path, only_seeds=[0])
     assert branches(tmp_path)[3].seconds == pytest.approx(before / 2)
 
 
-def test_more_work_takes_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.study.estimate._Clock.rate", 1e9)
+@pytest.mark.usefixtures("a_second_a_client")
+def test_more_work_takes_more_time(tmp_path: Path) -> None:
     few = branches(tmp_path)[1].seconds
     assert branches(tmp_path, arms={"fedavg": FEDAVG.replace("3", "30")})[1].seconds == pytest.approx(10 * few, rel=0.2)
-    assert branches(tmp_path, more="[tuning]\ntrials = 5")[1].seconds == pytest.approx(3 * few)
+    assert branches(tmp_path, more="[tuning]\ntrials = 5")[1].seconds > 2 * few
+
+
+@pytest.mark.usefixtures("a_second_a_client")
+def test_work_that_arms_share_is_counted_once(tmp_path: Path) -> None:
+    alone = branches(tmp_path, arms={"fedavg": FEDAVG})[1].seconds
+    assert branches(tmp_path)[1].seconds == pytest.approx(alone, rel=0.2)
+
+
+@pytest.mark.usefixtures("a_second_a_client")
+def test_the_oracle_s_work_is_all_clients_work(tmp_path: Path) -> None:
+    pooled = 'start = "random"\nfederate = { method = "pooled", epochs = 3 }'
+    found = branches(tmp_path, arms={"fedavg": FEDAVG, "oracle": pooled})
+    assert found[3].path[1].startswith("federate pooled")
+    assert found[3].seconds == pytest.approx(found[1].seconds, rel=0.5)
 
 
 @pytest.mark.parametrize("backbone", ["linear", "mlp"])

@@ -117,20 +117,30 @@ def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch]) -> 
     """Return the prefix tree of a study, what is finished, and what the rest takes."""
     seconds, sent = sum(b.seconds for b in branches), sum(c.total_bytes for c in slate.costs.values())
     seeds, trials = len(settings.seeds), settings.tuning.trials
+    left = "nothing" if all(branch.done for branch in branches) else _about(seconds)
     tree = Tree(
         f"[bold]{settings.name}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "
-        f"about {duration(seconds, digits=0)} to go; {show_bytes(sent)} would cross the network per seed"
+        f"{left} to go; {show_bytes(sent)} would cross the network per seed"
     )
     grown: dict[tuple[str, ...], Tree] = {(): tree}
     for branch in branches:
         parent = grown[branch.path[:-1]]
-        state = "[green]finished[/]" if branch.seconds == 0 else f"about {duration(branch.seconds, digits=0)}"
+        state = "[green]finished[/]" if branch.done else _about(branch.seconds)
         state += f" ({branch.way})" if branch.way else ""
         arms = f"  [dim]{', '.join(branch.arms)}[/]" if branch.arms else ""
         grown[branch.path] = parent.add(f"{escape(branch.path[-1])}  {state}{arms}")
     for name, reason in slate.ruled_out.items():
         tree.add(f"[dim]{name}: ruled out: {escape(reason)}[/]")
     return tree
+
+
+def _about(seconds: float) -> str:
+    """Write a rough time.
+
+    >>> _about(0), _about(42.3)
+    ('under a second', 'about 42 s')
+    """
+    return "under a second" if seconds < 1 else f"about {duration(seconds, digits=0)}"
 
 
 def data_block(federation: Federation) -> Table:

@@ -1,55 +1,61 @@
-"""What a study has left to do, and about how long it takes: counted operations over a measured rate."""
+"""What a study has left to do, and about how long it takes: steps are counted, a few of each kind timed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 
+from headstart.core.content import hash_json
 from headstart.core.progress import Silent
 from headstart.core.trees import Params
 from headstart.costs.compute import count_flops, flops_per_example
+from headstart.engine.rounds import members
+from headstart.engine.ways.placement import PER_CLIENT, Placement
 from headstart.models.batch import Batch
 from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.network import Network
+from headstart.study.clock import Clock, Work
 from headstart.study.plan import Costs
-from headstart.study.run.nodes import NodeStore
-from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline, pipeline_of
-from headstart.study.run.tuning import trial_arms
-from headstart.study.ways import way_of
+from headstart.study.run.folder import RunFolder
+from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS, Pipeline, pipeline_of
+from headstart.study.run.tuning import ranges, trial_arms
+from headstart.study.ways import placement_of
 from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.schema import StudySettings
 from headstart.study.written.slate import Slate
 
-_KEEP = Stage("adapt", "keep")
+STACKED = 8.0
+"""Clients of a stack that take the time of one: measured with heads of 10 to 100 clients."""
 
 
 @dataclass(frozen=True)
 class Branch:
-    """One node of the prefix tree, all seeds together.
+    """One node of the prefix tree, all seeds and tuning trials together.
 
     Attributes:
         path: the stages from the start to this one, in words.
-        seconds: still to go, roughly; 0 when every seed is finished.
+        seconds: still to go, roughly.
         arms: that end here.
-        way: how the engine trains the clients; empty where none is trained.
+        done: whether every seed, and every trial, is finished.
+        way: how the engine trains the clients; empty where none is to be trained.
     """
 
     path: tuple[str, ...]
     seconds: float
     arms: tuple[str, ...]
+    done: bool
     way: str = ""
 
 
 def estimate(slate: Slate, settings: StudySettings, costs: Costs, out: Path) -> list[Branch]:
-    """Return the branches of the prefix tree, parents before children; nothing is trained.
-
-    Tuning trials are estimated as so many more seeds.
+    """Return the branches of the prefix tree, parents before children; a few steps are timed, nothing is trained.
 
     Args:
         slate: the arms.
@@ -57,59 +63,130 @@ def estimate(slate: Slate, settings: StudySettings, costs: Costs, out: Path) -> 
         costs: what arms cost.
         out: run folder, of which finished work is known.
     """
-    clock = _Clock(settings, costs, NodeStore(out))
+    clock = _Estimate(settings, costs, RunFolder(out))
     branches: dict[tuple[str, ...], Branch] = {}
     for arm in slate.arms:
         for branch in clock.arm(arm):
-            last = branches.setdefault(branch.path, branch)
+            last = _joined(branches.get(branch.path), branch)
+            branches[branch.path] = last
         branches[last.path] = replace(last, arms=(*last.arms, arm.name))
     return list(branches.values())
 
 
-class _Clock:
-    def __init__(self, settings: StudySettings, costs: Costs, store: NodeStore) -> None:
-        self.settings, self.costs, self.lab, self.store = settings, costs, costs.lab, store
-        self.pipelines = [pipeline_of(settings, self.lab, store, seed, Silent().tell) for seed in settings.seeds]
-        self.clients = len(self.lab.federation.clients)
+def _joined(before: Branch | None, more: Branch) -> Branch:
+    """Add what another arm has to do on a branch, beyond what is counted already."""
+    if before is None:
+        return more
+    seconds, done = before.seconds + more.seconds, before.done and more.done
+    return replace(before, seconds=seconds, done=done, way=before.way or more.way)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One configuration of an arm at one seed, a tuning trial or a final run."""
+
+    arm: Arm
+    pipeline: Pipeline
+    views: tuple[str, ...]
+
+
+class _Estimate:
+    def __init__(self, settings: StudySettings, costs: Costs, folder: RunFolder) -> None:
+        self.settings, self.lab, self.folder = settings, costs.lab, folder
+        self.pipelines = [pipeline_of(settings, self.lab, folder.store, seed, Silent().tell) for seed in settings.seeds]
+        people = costs.population
+        self.clock = Clock(people.raw, people.num_examples, self.lab.federation.num_classes)
+        self._counted: set[str] = set()
         self._built: dict[bool, tuple[Network, Params]] = {}
 
     def arm(self, arm: Arm) -> Iterator[Branch]:
-        """Yield each stage's branch."""
-        trials = len(trial_arms(arm, self.settings.tuning.trials, self.settings.tuning.seed)) - 1
-        path: tuple[str, ...] = (f"start {self._said(arm.start)}",)
-        yield Branch(path, self._left("start", arm, 0) * self._start_seconds(arm.start), ())
-        done = self._flops(replace(arm, federate=(), adapt=_KEEP))
-        for index, stage in enumerate(arm.federate):
-            path = (*path, f"federate {self._said(stage)}")
-            flops = self._flops(replace(arm, federate=arm.federate[: index + 1], adapt=_KEEP))
-            seconds = (self._left("federate", arm, index + 1) + trials) * self._seconds(flops - done)
-            yield Branch(path, seconds, (), self._way(arm, stage) if seconds else "")
-            done = flops
-        path = (*path, f"adapt {self._said(arm.adapt)}")
-        seconds = (self._left("adapt", arm, 0) + trials) * self._seconds(self._flops(arm) - done)
-        yield Branch(path, seconds, (), self._way(arm, arm.adapt) if seconds else "")
+        """Yield each stage's branch, with the work that no arm before had on it."""
+        runs = self._runs(arm)
+        path: tuple[str, ...] = ()
+        for position, stage in enumerate((arm.start, *arm.federate, arm.adapt)):
+            path = (*path, f"{stage.kind} {_words(stage, self.settings.training)}")
+            keys = {self._key(run, position): run for run in runs}
+            left = {key: run for key, run in keys.items() if not self._has(run, key)}
+            new = [run for key, run in left.items() if key not in self._counted]
+            self._counted |= left.keys()
+            seconds = sum(self._seconds(run, position) for run in new)
+            trains = bool(left) and position > 0 and not getattr(stage.build(), "changes_nothing", False)
+            yield Branch(path, seconds, (), not left, self._way(arm, stage) if trains else "")
+
+    def _runs(self, arm: Arm) -> list[_Run]:
+        """Return all that an arm has to do: its trials with the first seed, then what was chosen with each."""
+        trials = trial_arms(arm, self.settings.tuning.trials, self.settings.tuning.seed)
+        tried = [_Run(trial, self.pipelines[0], TRIAL_VIEWS) for trial in trials] if len(trials) > 1 else []
+        return [*tried, *(_Run(self._chosen(trials, p.seed), p, FINAL_VIEWS) for p in self.pipelines)]
+
+    def _chosen(self, trials: Sequence[Arm], seed: int) -> Arm:
+        """Return the configuration that a finished run had; the written one where there is none."""
+        line = self.folder.records.get(trials[0].name, seed)
+        return next((trial for trial in trials if line and trial.as_json() == line["settings"]), trials[0])
+
+    def _key(self, run: _Run, position: int) -> str:
+        arm, pipeline = run.arm, run.pipeline
+        if position <= len(arm.federate):
+            return pipeline.trunk_key(replace(arm, federate=arm.federate[:position]))
+        return pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, run.views)
+
+    def _has(self, run: _Run, key: str) -> bool:
+        """Say whether a node is finished; what led to a finished last node is, though its weights may be gone."""
+        store = self.folder.store
+        return store.has(key) or store.has(self._key(run, len(run.arm.federate) + 1))
+
+    def _seconds(self, run: _Run, position: int) -> float:
+        arm = run.arm
+        if position == 0:
+            return self._start_seconds(arm.start)
+        if position <= len(arm.federate):
+            return self._federate_seconds(arm, arm.federate[position - 1])
+        return self._adapt_seconds(arm, run.views)
+
+    def _federate_seconds(self, arm: Arm, stage: Stage) -> float:
+        """Return the seconds of all rounds, and of the learning curve."""
+        method, schedule = stage.build(), stage.build().schedule
+        model, params = self._cut(method.trainable, from_scratch=arm.start.build().from_scratch)
+        shared, private, _ = method.init(model, params)
+        clients = len(members(self.lab.federation.seen_clients))
+        one = self._one_client(arm, stage, lambda data: method.client_update(model, shared, private, data))
+        turns = clients if method.pooled else schedule.rounds * schedule.cohort_of(clients)
+        points = min(schedule.rounds, 10) + 1
+        validated = sum(len(client.val) for client in self.lab.federation.seen_clients)
+        return float(one * turns / self._at_once(arm, stage) + points * validated * self._forward)
+
+    def _adapt_seconds(self, arm: Arm, views: Sequence[str]) -> float:
+        """Return the seconds of all clients' adaptation, and of their evaluation."""
+        method, clients = arm.adapt.build(), self.lab.federation.clients
+        rows = [len(part) for view in views for part in self.lab.views(self.lab.federation)[view]]
+        if method.changes_nothing:
+            own = sum(len(client.val) + len(client.test) for client in clients)
+            return own * self._forward
+        model, params = self._cut(method.trainable, from_scratch=arm.start.build().from_scratch)
+        one = self._one_client(arm, arm.adapt, lambda data: method(model, params, data))
+        forward = self._forward * sum(rows) * (0.0 if model.is_head_only else 1.0)
+        return float(one * len(clients) / self._at_once(arm, arm.adapt) + forward)
+
+    def _one_client(self, arm: Arm, stage: Stage, work: Work) -> float:
+        """Return the seconds of one client; steps of a kind are timed once, whatever their number and size."""
+        known = {name: value for name, value in stage.settings.items() if name not in ranges(stage)}
+        name = hash_json([stage.kind, stage.method, arm.start.build().from_scratch, known])
+        return self.clock.time(name, work).of(self.clock.steps(work)) + PER_CLIENT
+
+    def _at_once(self, arm: Arm, stage: Stage) -> float:
+        """Return how many clients are done in the time of one."""
+        placement = self._placement(arm, stage)
+        if placement is None:
+            return 1.0
+        return STACKED if placement.way == "stack" else float(placement.workers)
 
     def _way(self, arm: Arm, stage: Stage) -> str:
+        placement = self._placement(arm, stage)
+        return str(placement) if placement else "one client after another"
+
+    def _placement(self, arm: Arm, stage: Stage) -> Placement | None:
         method, start = stage.build(), arm.start.build()
-        return way_of(self.lab, self._cut(method.trainable, from_scratch=start.from_scratch)[0], method)
-
-    def _said(self, stage: Stage) -> str:
-        return _words(stage, self.settings.training)
-
-    def _left(self, kind: str, arm: Arm, stages: int) -> int:
-        """Count the seeds for which a node is not finished."""
-        return sum(not self.store.has(self._key(pipeline, kind, arm, stages)) for pipeline in self.pipelines)
-
-    def _key(self, pipeline: Pipeline, kind: str, arm: Arm, stages: int) -> str:
-        if kind == "adapt":
-            return pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, FINAL_VIEWS)
-        return pipeline.trunk_key(replace(arm, federate=arm.federate[:stages]))
-
-    def _flops(self, arm: Arm) -> float:
-        return float(self.costs.of(arm).client_flops)
-
-    def _seconds(self, flops: float) -> float:
-        return max(flops, 0.0) * self.clients / self.rate
+        return placement_of(self.lab, self._cut(method.trainable, from_scratch=start.from_scratch)[0], method)
 
     def _start_seconds(self, stage: Stage) -> float:
         """Return what pre-training takes if it never stops early."""
@@ -128,19 +205,31 @@ class _Clock:
         return cut_at(*self._built[from_scratch], trainable)
 
     @cached_property
+    def _forward(self) -> float:
+        """Seconds of a prediction of the whole network, per example."""
+        model, params = self._cut("all", from_scratch=True)
+        inputs = model.activations(self.lab.activations.raw(slice(0, 64)))
+        with torch.no_grad():
+            return _usual(lambda: model.logits(params, inputs)) / max(1, len(inputs))
+
+    @cached_property
     def rate(self) -> float:
         """Floating-point operations per second of a training step of the whole network."""
         model, params = self._cut("all", from_scratch=True)
         inputs = model.activations(self.lab.activations.raw(slice(0, 32)))
         batch = Batch(inputs, torch.zeros(len(inputs), dtype=torch.int64), torch.ones(len(inputs)))
         flops = count_flops(lambda: model.gradient(params, batch))
-        return max(flops, 1) / min(_seconds_of(lambda: model.gradient(params, batch)) for _ in range(3))
+        return max(flops, 1) / _usual(lambda: model.gradient(params, batch))
 
 
-def _seconds_of(work: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
+def _usual(work: Callable[[], Any]) -> float:
+    """Return the median of three times that work takes, in seconds."""
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return median(times)
 
 
 def _words(stage: Stage, common: Mapping[str, Any]) -> str:

@@ -11,12 +11,13 @@ from headstart.engine.privates import PrivateStore
 from headstart.engine.protocol import Job
 from headstart.engine.rounds import batch_size_of, members
 from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.placement import Placement
 from headstart.models.model import Model
 from headstart.study.lab import Lab
 
 
-def way_of(lab: Lab, model: Model, method: Any) -> str:
-    """Say how the engine would do a federated or a client-side stage.
+def placement_of(lab: Lab, model: Model, method: Any) -> Placement | None:
+    """Return how the engine would do a federated or a client-side stage; None if it does one client after another.
 
     Args:
         lab: data, network, engine.
@@ -24,11 +25,11 @@ def way_of(lab: Lab, model: Model, method: Any) -> str:
         method: what the clients do.
     """
     if not isinstance(lab.engine, Fleet):
-        return "one client after another"
+        return None
     clients, cohort_size = _who(lab, method)
     team, privates = Clients(clients, lab.activations), PrivateStore({}, len(clients))
     job = Job(lambda *_: (), model, team, privates, None, batch_size_of(method), cohort_size, lab.dtype)
-    return str(lab.engine.placement(job))
+    return lab.engine.placement(job)
 
 
 def _who(lab: Lab, method: Any) -> tuple[Sequence[Client], int]:

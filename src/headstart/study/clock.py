@@ -1,0 +1,118 @@
+"""How long one client's work takes on this machine: its first steps are taken, the others counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+from torch import Tensor
+
+from headstart.core.trees import Params
+from headstart.costs.dry_run import DummyClient
+from headstart.models.batch import Batch
+from headstart.models.model import Model
+from headstart.training.client_data import Passes
+
+LONG = 0.5
+"""Seconds after which work is not done a second time, when everything is warm."""
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """What one client's work takes.
+
+    Attributes:
+        steps: minibatches that it takes.
+        stepping: seconds of all of them.
+        beside: seconds of the rest.
+    """
+
+    steps: int
+    stepping: float
+    beside: float
+
+    def of(self, steps: int) -> float:
+        """Return the seconds of the same work in more steps or fewer."""
+        return self.beside + (self.stepping * steps / self.steps if self.steps else 0.0)
+
+
+@dataclass
+class _Timed:
+    """A dummy client that is timed.
+
+    Attributes:
+        dummy: serves the first steps of each phase.
+        serves: whether it serves any; else it counts them alone.
+        steps: that were asked for so far.
+        served: seconds of the steps that were served.
+        stepping: seconds that all steps would take.
+    """
+
+    dummy: DummyClient
+    serves: bool = True
+    steps: int = 0
+    served: float = 0.0
+    stepping: float = 0.0
+
+    def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
+        """Yield the first steps, and count the rest at the time of the last one."""
+        in_an_epoch = ceil(self.dummy.num_examples / passes.batch_size)
+        due, taken, last = (passes.steps or passes.epochs * in_an_epoch), 0, 0.0
+        self.steps += due
+        for batch in self.dummy.batches(model, passes) if self.serves else ():
+            begin = time.perf_counter()
+            yield batch
+            last = time.perf_counter() - begin
+            taken, self.served = taken + 1, self.served + last
+        self.stepping += last * due
+
+    def dual_passes(self, model: Model, params: Params, passes: Passes) -> None:
+        """Return nothing: the dual form is for a stack of clients."""
+
+    def everything(self, model: Model) -> Batch:
+        """Return all examples."""
+        return self.dummy.everything(model)
+
+
+Work = Callable[[Any], object]
+"""One client's half of a method, as a function of its data."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Times work on a client of a usual size.
+
+    Attributes:
+        raw: one raw example, ``(1, …)``.
+        num_examples: training examples of the client, at least 1.
+        num_classes: classes of the task.
+    """
+
+    raw: Tensor
+    num_examples: int
+    num_classes: int
+    _known: dict[str, Seconds] = field(default_factory=dict)
+
+    def time(self, name: str, work: Work) -> Seconds:
+        """Return what work takes, timed once by its name."""
+        if name not in self._known:
+            found = self._timed(work)
+            self._known[name] = found if found.stepping + found.beside > LONG else self._timed(work)
+        return self._known[name]
+
+    def steps(self, work: Work) -> int:
+        """Return how many minibatches work takes, without taking one."""
+        client = self._client(serves=False)
+        work(client)
+        return client.steps
+
+    def _timed(self, work: Work) -> Seconds:
+        client, begin = self._client(serves=True), time.perf_counter()
+        work(client)
+        return Seconds(client.steps, client.stepping, max(0.0, time.perf_counter() - begin - client.served))
+
+    def _client(self, *, serves: bool) -> _Timed:
+        return _Timed(DummyClient(self.raw, max(1, self.num_examples), self.num_classes), serves)
