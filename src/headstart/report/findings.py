@@ -103,6 +103,13 @@ def excluded(run: Run) -> list[dict[str, Any]]:
     return [{"arm": arm, "client": client, "reason": reason, "times": n} for (arm, client, reason), n in seen.items()]
 
 
+def warnings(run: Run) -> list[tuple[str, str]]:
+    """What is to be noticed of the arms, each with its name: first why training failed, then all else."""
+    failed = [(arm, reason) for arm, reason in run.failed.items() if arm not in (run.verdict.get("ruled_out") or {})]
+    others = (run.verdict.get("warnings") or {}).items()
+    return [*failed, *((arm, words) for arm, all_words in others for words in all_words)]
+
+
 def data_notes(run: Run) -> list[str]:
     """What a reader should know about the data and the folder before believing a number."""
     scores = run.scores()
