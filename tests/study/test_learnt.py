@@ -196,7 +196,7 @@ BAD: dict[str, tuple[Make, Arm, Mapping[str, Any], str, str]] = {
     ),
     "too few rounds": (
         lambda: table(classes=10, apart=4, rows=120),
-        arm(steps(rounds=1, client_lr=3e-3)),
+        arm(steps(rounds=1, client_lr=1e-3)),
         {},
         "warnings",
         "far below the diagnosis",
