@@ -115,7 +115,7 @@ def pooled() -> Federation:
 BAD: dict[str, tuple[Make, Arm, Mapping[str, Any], str, str]] = {
     "steps too large": (hard, arm(steps(client_lr=1e3)), {}, "failed", "diverged"),
     "steps too small": (table, arm(steps(client_lr=1e-9)), {}, "failed", "moved nothing.* too small a step size"),
-    "alone, too large": (hard, arm((), own(client_lr=1e3)), {}, "failed", "diverged"),
+    "alone, too large": (hard, arm((), own(client_lr=1e3)), {}, "warnings", "training loss did not fall"),
     "alone, too large, kept by all": (hard, arm((), own(client_lr=1e3, accept=False)), {}, "failed", "diverged"),
     "alone, too small": (table, arm((), own(client_lr=1e-9)), {}, "failed", "moved nothing"),
     "a server's steps too large": (hard, arm(steps("fedadam", server_lr=1e3)), {}, "failed", "diverged"),
@@ -196,7 +196,7 @@ BAD: dict[str, tuple[Make, Arm, Mapping[str, Any], str, str]] = {
     ),
     "too few rounds": (
         lambda: table(classes=10, apart=4, rows=120),
-        arm(steps(rounds=1, client_lr=3e-3)),
+        arm(steps(rounds=1, client_lr=1e-3)),
         {},
         "warnings",
         "far below the diagnosis",
@@ -210,7 +210,7 @@ def bad(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """The verdict on an arm made to fail beside one that nothing can spoil, where it says so, and how."""
     make, arm, settings, where, words = BAD[request.param]
     good = Arm("good", "random", "ridge" if re.search("start|unscaled", request.param) else steps(client_lr=0.05))
-    verdict = judged(tmp_path_factory.mktemp("bad"), make(), [arm, good], **settings)
+    verdict = judged(tmp_path_factory.mktemp("bad"), make(), [arm, good], seeds=[0], **settings)
     return verdict, where, words
 
 

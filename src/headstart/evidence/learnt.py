@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headstart.evidence.measured import Facts, Part
+from headstart.evidence.measured import Facts, Part, is_wide, unscaled
 
-_FALLEN, _RISEN = 0.001, 0.01
+_FALLEN, _RISEN = 0.003, 0.01
 """Share by which a loss, and amount by which an accuracy, must change to have changed."""
 
 _LITTLE = 0.02
@@ -24,9 +24,6 @@ _FEW_ROWS = 20
 _EXCUSES = ((3.0, 0.75), (1.5, 0.25))
 """A loss above so many times that of knowing the classes' shares alone is excused by an accuracy that gains more than
 so much of what the majority class leaves to gain: clients of few classes learn together with a high loss."""
-
-_WIDE_SPAN = 100.0
-"""Ratio of the inputs' spreads above which their scale is the likeliest cause of a failure."""
 
 
 class Finding(NamedTuple):
@@ -85,26 +82,27 @@ def _failure(facts: Facts, train: Part, conduct: Conduct) -> Finding | None:
     if train.finite < 0.5:
         return _failed("diverged", f"{1 - train.finite:.0%} of its predictions are not finite", conduct)
     if facts.began and conduct.by_steps and _is_lost(train, facts.began, conduct):
-        return _failed(
-            _way_of(facts, train, facts.began, conduct), f"training loss {_losses(train, facts.began)}", conduct
-        )
+        kind = _way_of(facts, train, facts.began, conduct)
+        # Where there is nothing to be learnt, steps that suit end near the loss of the classes' shares too.
+        if kind != "not fallen" or not 0.95 < train.loss / train.entropy < 1.05:
+            return _failed(kind, f"training loss {_losses(train, facts.began)}", conduct)
     told_nothing = not conduct.by_steps or train.loss > 0.95 * train.entropy
-    if 0 < facts.mixed == facts.constant and facts.mixed_rows >= _FEW_ROWS and told_nothing:
-        return _failed("constant", f"one class is said to all examples at {_all_of(facts.mixed)}", conduct)
+    is_constant = facts.constant == facts.mixed or (2 * facts.constant > facts.mixed and not train.is_above_majority)
+    if facts.mixed and is_constant and facts.mixed_rows >= _FEW_ROWS and told_nothing:
+        return _failed("constant", f"one class is said to all examples at {_many_of(facts)}", conduct)
     return None
 
 
 def _is_lost(train: Part, began: Part, conduct: Conduct) -> bool:
     """Say whether steps were of no use: the loss has not fallen, or is still that of one who knows nothing."""
-    if conduct.may_refuse and conduct.is_trained:
+    if conduct.is_trained and (conduct.may_refuse or began.loss < _LITTLE):
         return False
     gains = (share * (1 - train.majority) for times, share in _EXCUSES if train.loss > times * train.entropy)
     is_clear = train.accuracy - train.majority > next(gains, train.doubt)
     if train.loss >= train.entropy * (1 - _FALLEN) and not is_clear:
         return True
-    if conduct.is_trained:
-        is_clear = train.accuracy > began.accuracy + _RISEN or began.loss < _LITTLE
-    return not _has_fallen(train, began) and not is_clear
+    has_risen = train.accuracy > began.accuracy + _RISEN
+    return not _has_fallen(train, began) and not (has_risen and (is_clear or conduct.is_trained))
 
 
 def _has_fallen(train: Part, began: Part) -> bool:
@@ -147,8 +145,8 @@ def _failed(kind: str, numbers: str, conduct: Conduct) -> Finding:
 
 def _causes(kind: str, conduct: Conduct) -> Iterator[str]:
     """Yield what may have led to a failure, the likeliest first."""
-    if conduct.span > _WIDE_SPAN:
-        yield f"unscaled inputs, whose columns differ by a factor of {conduct.span:,.0f} (set data.standardize)"
+    if is_wide(conduct.span):
+        yield unscaled(conduct.span)
     yield _STEPS[kind]
     if conduct.trials > 1:
         yield f"a tuning range without a good one ({conduct.trials} trials lie around what was written)"
@@ -183,9 +181,7 @@ def _not_above_majority(part: Part, name: str) -> Finding | None:
 def _mostly_constant(facts: Facts) -> Finding | None:
     if 2 * facts.constant <= facts.mixed:
         return None
-    return Finding(
-        "constant", f"one class is said to all examples at {facts.constant} of {facts.mixed} clients that hold several"
-    )
+    return Finding("constant", f"one class is said to all examples at {_many_of(facts)}")
 
 
 def _loss_not_fallen(facts: Facts, train: Part, conduct: Conduct) -> Finding | None:
@@ -208,5 +204,5 @@ def _left_out(conduct: Conduct) -> Finding | None:
     )
 
 
-def _all_of(count: int) -> str:
-    return "the one client that holds several" if count == 1 else f"all {count} clients that hold several"
+def _many_of(facts: Facts) -> str:
+    return f"{facts.constant} of {facts.mixed} clients that hold several"

@@ -160,6 +160,16 @@ def span_of(inputs: Array) -> float:
     return float(max(1.0, spreads.max()) / min(1.0, spreads.min())) if spreads.size else 1.0
 
 
+def is_wide(span: float) -> bool:
+    """Say whether scales lie so far apart that this is the likeliest cause of a failure."""
+    return span > 100
+
+
+def unscaled(span: float) -> str:
+    """Say in words that scales lie far apart, and the way out."""
+    return f"unscaled inputs, whose columns differ by a factor of {span:,.0f} (set data.standardize)"
+
+
 def _joined(parts: Sequence[Array]) -> Array:
     return np.concatenate(parts) if len(parts) else np.zeros(0, dtype=np.int64)
 

@@ -12,6 +12,10 @@ from headstart.evidence.learnt import Finding
 _NOT_CHECKED = "not checked whether it learnt anything: its records are older than the check"
 
 
+_MISSED = 0.6
+"""Share of a simple head's gain over the majority class that an arm must miss to lie far below it."""
+
+
 @dataclass(frozen=True)
 class Noticed:
     """What a verdict says beside its numbers.
@@ -117,12 +121,12 @@ def _below_federated(arms: Mapping[str, Standing], name: str) -> Iterator[str]:
 
 
 def _below_head(own: Standing, heads: Heads | None) -> Iterator[str]:
-    """Say where an arm gets less than half of what a simple head gains over the majority class."""
+    """Say where an arm gets little of what a simple head gains over the majority class."""
     if heads is None or not own.trains:
         return
     head = heads.pooled if own.federated or own.pooled else heads.local
     gap = head - own.accuracy
-    if gap > max(0.1, 0.5 * (head - heads.majority), 3 * _doubt(head, own.rows)):
+    if gap > max(0.1, _MISSED * (head - heads.majority), 3 * _doubt(head, own.rows)):
         yield (
             f"on validation data far below the diagnosis' own head ({own.accuracy:.3f} against {head:.3f}): "
             f"the inputs' scale, the step size or the number of steps may not suit"

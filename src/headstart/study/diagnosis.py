@@ -44,6 +44,7 @@ def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[Arm]) -> Diagnosis
         arms=[arm.name for arm in arms if arm.start not in [gone for gone, _ in failed]],
     )
     instead = f"those of the start '{start.method}'" if start else "the raw inputs"
+    instead += " with its defaults" if start and not start.settings else ""
     notes = (f"The features are {instead}, for the start '{gone.method}' failed: {why}" for gone, why in failed)
     reasons = (*found.prediction.reasons, *notes)
     return replace(found, prediction=replace(found.prediction, reasons=reasons))

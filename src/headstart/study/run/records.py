@@ -13,7 +13,7 @@ from headstart.core.files import append_json_line, read_json_lines, write_atomic
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts
 from headstart.data.federation import Federation
-from headstart.evidence.learnt import Conduct, findings
+from headstart.evidence.learnt import Conduct, Finding, findings
 from headstart.evidence.measured import Facts
 from headstart.evidence.metrics import run_metrics
 from headstart.evidence.scores import COLUMNS
@@ -36,7 +36,6 @@ def record(
     tuning: Sequence[Mapping[str, Any]],
     hashes: Mapping[str, str],
     seconds: float,
-    span: float,
 ) -> dict[str, Any]:
     """Build one line of ``records.jsonl``.
 
@@ -49,21 +48,13 @@ def record(
         tuning: the trials that were made.
         hashes: of the study and of its decision.
         seconds: that computing it took.
-        span: how far the scales of the inputs' columns lie apart.
     """
     leaf_key = pipeline.leaf_key(trunk.key, arm.adapt, FINAL_VIEWS)
     facts = leaf.facts
     excluded = [*(asdict(exclusion) for exclusion in trunk.excluded), *facts["excluded"]]
+    found = noticed(arm, pipeline, trunk, facts, trials=len(tuning))
     clients = len(pipeline.federation.clients)
-    kept = None if facts["accepted"] is None else round(facts["accepted"] * clients)
-    conduct = Conduct(
-        **_traits(arm, kept),
-        kept=kept,
-        clients=clients,
-        left_out=[(exclusion["client"], exclusion["reason"]) for exclusion in excluded],
-        span=span,
-        trials=len(tuning),
-    )
+    kept = _kept(facts, clients)
     return {
         "arm": arm.name,
         "seed": pipeline.seed,
@@ -80,8 +71,8 @@ def record(
         "costs": costs.as_json(),
         "accepted": facts["accepted"],
         "personal": trunk.shared.is_personal or not arm.adapt.build().changes_nothing,
-        "kept": _kept_words(kept, clients),
-        "learnt": _learnt(facts, conduct),
+        "kept": None if kept is None else f"kept by {kept} of {clients}",
+        "learnt": None if found is None else [finding._asdict() for finding in found],
         "excluded": excluded,
         "timing": {"seconds": seconds},
         "versions": versions(),
@@ -100,15 +91,39 @@ def _traits(arm: Arm, kept: int | None) -> dict[str, bool]:
     }
 
 
-def _kept_words(kept: int | None, clients: int) -> str | None:
-    return None if kept is None else f"kept by {kept} of {clients}"
+def noticed(
+    arm: Arm, pipeline: Pipeline, trunk: Trunk, facts: Mapping[str, Any], *, trials: int
+) -> tuple[Finding, ...] | None:
+    """Say what is to be noticed of one arm and seed; None where its last node is older than the checks.
 
-
-def _learnt(facts: Mapping[str, Any], conduct: Conduct) -> list[dict[str, Any]] | None:
-    """Return what was noticed; None where the node is older than the checks."""
+    Args:
+        arm: as run.
+        pipeline: of this seed.
+        trunk: what its stages before adaptation have come to.
+        facts: of its last node.
+        trials: that were made.
+    """
     if facts.get("learnt") is None:
         return None
-    return [finding._asdict() for finding in findings(Facts.of_json(facts["learnt"]), conduct)]
+    clients = len(pipeline.federation.clients)
+    kept = _kept(facts, clients)
+    conduct = Conduct(
+        **_traits(arm, kept),
+        kept=kept,
+        clients=clients,
+        left_out=[
+            *((exclusion.client, exclusion.reason) for exclusion in trunk.excluded),
+            *((exclusion["client"], exclusion["reason"]) for exclusion in facts["excluded"]),
+        ],
+        span=pipeline.lab.span,
+        trials=trials,
+    )
+    return findings(Facts.of_json(facts["learnt"]), conduct)
+
+
+def _kept(facts: Mapping[str, Any], clients: int) -> int | None:
+    """Return how many clients kept their adaptation; None where there is none."""
+    return None if facts["accepted"] is None else round(facts["accepted"] * clients)
 
 
 def _summary(facts: Mapping[str, Any], federation: Federation, metric: str) -> dict[str, float | None]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from headstart.core.errors import HeadstartError, StartError
+from headstart.core.errors import ClientError, HeadstartError, StartError
 from headstart.core.progress import Progress
 from headstart.costs.arm import ArmCosts
-from headstart.evidence.measured import span_of
+from headstart.evidence.measured import is_wide, unscaled
 from headstart.study.lab import Lab
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import Node
@@ -21,9 +18,6 @@ from headstart.study.run.records import record
 from headstart.study.run.trials import best_trial
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings
-
-_MOST_ROWS = 10_000
-"""Examples from which the inputs' scales are known well enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +42,6 @@ class Runner:
     folder: RunFolder
     progress: Progress
 
-    @cached_property
-    def span(self) -> float:
-        """How far the scales of the inputs' columns lie apart."""
-        seen = self.lab.federation.seen_clients
-        rows = np.concatenate([client.train for client in seen])[:_MOST_ROWS]
-        inputs = self.lab.federation.examples.inputs
-        return span_of(np.asarray(inputs[rows])) if isinstance(inputs, np.ndarray) and inputs.ndim == 2 else 1.0
-
     def pipeline(self, seed: int) -> Pipeline:
         """Return what runs arms for one seed."""
         return pipeline_of(self.settings, self.lab, self.folder.store, seed, self.progress.tell)
@@ -76,9 +62,14 @@ class Runner:
                 stopped[arm.name] = f"its start cannot be trained: {error}"
                 self.progress.finish(f"{arm.name}: ruled out: {stopped[arm.name]}")
             except HeadstartError as error:
-                stopped[arm.name] = f"stopped: {error}"
-                self.progress.finish(f"{arm.name}: stopped: {error}")
+                stopped[arm.name] = f"stopped: {error}{self._likelier(error)}"
+                self.progress.finish(f"{arm.name}: {stopped[arm.name]}")
         return stopped
+
+    def _likelier(self, error: HeadstartError) -> str:
+        """Return a cause that is likelier than the one which clients' failures name, if there is one."""
+        is_likelier = isinstance(error, ClientError) and is_wide(self.lab.span)
+        return f"; likeliest cause: {unscaled(self.lab.span)}" if is_likelier else ""
 
     def _arm(self, arm: Arm, seeds: Sequence[int]) -> None:
         chosen, tuning = best_trial(self.trials[arm.name], self.pipeline(self.settings.seeds[0]), self.progress)
@@ -110,7 +101,6 @@ class Runner:
             tuning=tuning,
             hashes=self.hashes,
             seconds=self._seconds(trunk, leaf),
-            span=self.span,
         )
 
     def _seconds(self, trunk: Trunk, leaf: Node) -> float:
