@@ -83,11 +83,23 @@ def test_numbers_read_as_names_have_no_point():
     assert source.texts("flag", "x") == ["True", "False", None, "True"]
 
 
-@pytest.mark.parametrize("names", [["age", "dose", "age"], ["", "age", ""]])
-def test_columns_that_share_a_name_are_refused(tmp_path, names):
-    (tmp_path / "t.csv").write_text(",".join(names) + "\n1,2,3\n")
-    with pytest.raises(DataError, match=rf"2 columns of 't\.csv' are called '{names[0]}' \(columns 1, 3\); rename"):
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("age,dose,age", r"2 columns of 't\.csv' are called 'age' \(columns 1, 3\); rename"),
+        ("age,age,age", r"3 columns of 't\.csv' are called 'age' \(columns 1, 2, 3\)"),
+        (",dose,Unnamed: 0", r"2 columns of 't\.csv' are called 'Unnamed: 0' \(columns 1, 3\)"),
+    ],
+)
+def test_columns_that_share_a_name_are_refused(tmp_path, header, message):
+    (tmp_path / "t.csv").write_text(f"{header}\n1,2,3\n")
+    with pytest.raises(DataError, match=message):
         open_source("t.csv", tmp_path)
+
+
+def test_a_nameless_column_is_called_as_pandas_would(tmp_path):
+    (tmp_path / "t.csv").write_text(",age, \n0,1,2\n")
+    assert open_source("t.csv", tmp_path).table.column_names == ["Unnamed: 0", "age", "Unnamed: 2"]
 
 
 def test_nameless_columns_without_a_value_are_passed_over(tmp_path):
