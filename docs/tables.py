@@ -16,13 +16,14 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from headstart.core.registry import Entry, Setting, UpTo
-from headstart.data import CentralSettings, DataSettings, PartitionSettings, SplitSettings
+from headstart.data import CentralSettings, DataSettings, PartitionSettings, PixelSettings, SplitSettings
 from headstart.study.written import schema
 from headstart.study.written.arms import METHODS
 
 STUDY_TABLES: Mapping[str, type] = {
     "StudySettings": schema.StudySettings,
     "DataSettings": DataSettings,
+    "PixelSettings": PixelSettings,
     "PartitionSettings": PartitionSettings,
     "SplitSettings": SplitSettings,
     "CentralSettings": CentralSettings,

@@ -82,7 +82,8 @@ def test_tensorboard_missing_is_said_before_anything_runs(tmp_path: Path) -> Non
 def check_helpful(done: subprocess.CompletedProcess[str], module: str, extra: str) -> None:
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines() == [
-        f"error: '{module}' is not installed; it comes with the extra '{extra}': pip install 'headstart[{extra}]'"
+        f"error: '{module}' is not installed; it comes with the extra '{extra}': "
+        f"pip install -e '.[{extra}]' in a clone of the project, else pip install 'headstart[{extra}]'"
     ]
 
 

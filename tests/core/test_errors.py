@@ -30,5 +30,6 @@ def test_nearest_reads_any_iterable_once() -> None:
 def test_a_missing_extra_says_how_to_install_it() -> None:
     with pytest.raises(errors.MissingExtra, match="'no_such_module' is not installed") as caught:
         errors.require("no_such_module", "images")
+    assert "pip install -e '.[images]' in a clone of the project" in str(caught.value)
     assert str(caught.value).endswith("pip install 'headstart[images]'")
     assert "\n" not in str(caught.value)

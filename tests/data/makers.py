@@ -1,6 +1,8 @@
 """Small files and arrays to test with."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +47,29 @@ def write_pictures(folder: Path, rows: int = 40, broken: tuple[int, ...] = (), *
     }
     write_table(folder / "pictures.parquet", **{**columns, **changes})
     return "pictures.parquet"
+
+
+def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def deep_png(values: Any) -> bytes:
+    """Encode grey values of up to 16 bits in a 16-bit file, as they are."""
+    return encode(Image.fromarray(np.asarray(values, np.uint16)))
+
+
+def colour_png(values: Any, kind: int) -> bytes:
+    """Encode ``(height, width, channels)`` with 16 bits a channel, which Pillow reads but does not write.
+
+    Args:
+        values: of the channels.
+        kind: PNG's colour type: 2 RGB, 4 grey and alpha, 6 RGB and alpha.
+    """
+    values = np.asarray(values, ">u2")
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, kind, 0, 0, 0)
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = (struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)

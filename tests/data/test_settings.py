@@ -1,7 +1,7 @@
 import pytest
 
 from headstart.core.errors import SettingError
-from headstart.data import CentralSettings, DataSettings, PartitionSettings, SplitSettings
+from headstart.data import CentralSettings, DataSettings, PartitionSettings, PixelSettings, SplitSettings
 
 BAD = [
     (
@@ -18,6 +18,11 @@ BAD = [
     (lambda: CentralSettings(), r"data\.central.*source or fraction"),
     (lambda: CentralSettings(source="a", fraction=0.1), r"data\.central.*source='a' and fraction=0\.1"),
     (lambda: CentralSettings(fraction=1.0), r"data\.central\.fraction.*1\.0"),
+    (lambda: PixelSettings(range=(9, 1)), r"data\.pixels\.range.*lowest below highest.*\[9, 1\]"),
+    (lambda: PixelSettings(range=(1,)), r"data\.pixels\.range"),
+    (lambda: PixelSettings(range=(0, float("inf"))), r"data\.pixels\.range"),
+    (lambda: PixelSettings(background="grey"), r"data\.pixels\.background.*'grey'"),
+    (lambda: PixelSettings(background=(0, 0, 256)), r"data\.pixels\.background.*0 to 255.*256"),
     (lambda: DataSettings(source="x", held_out_clients=1.0), r"data\.held_out_clients.*1\.0"),
     (lambda: DataSettings(source="x", channels=2), r"data\.channels.*2"),
     (lambda: DataSettings(source="x", standardize="each"), r"data\.standardize.*'each'"),

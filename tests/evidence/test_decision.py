@@ -29,10 +29,16 @@ def test_bad_settings_are_refused(changes: dict[str, Any], message: str):
 def test_records_under_another_rule_are_refused():
     record = {"arm": "ridge", "seed": 3, "decision": "old"}
     check_decision([record], "old")
-    with pytest.raises(DataError, match="arm 'ridge', seed 3, was made under 'old', not 'new'"):
+    with pytest.raises(DataError, match=r"its hash was 'old', is 'new'.*arm 'ridge', seed 3"):
         check_decision([{"arm": "ridge", "seed": 0, "decision": "new"}, record], "new")
 
 
 def test_a_record_without_a_rule_is_refused():
-    with pytest.raises(DataError, match="was made under None"):
+    with pytest.raises(DataError, match="its hash was None, is 'new'"):
         check_decision([{"arm": "ridge", "seed": 0}], "new")
+
+
+def test_what_changed_is_named_where_it_is_known():
+    records = [{"arm": "ridge", "seed": seed, "decision": "old"} for seed in (0, 1)]
+    with pytest.raises(DataError, match=r"before the runs, but decision\.metric was 'a', is 'b' \(2 records"):
+        check_decision(records, "new", ["decision.metric was 'a', is 'b'"])

@@ -68,6 +68,8 @@ def test_a_device_comes_to_the_simulations_head(run: Path, arm: str, tmp_path: P
     np.save(tmp_path / "data" / "inputs.npy", examples.inputs[client.train])
     np.save(tmp_path / "data" / "labels.npy", examples.labels[client.train])
     bundle = headstart_edge.open_bundle(tmp_path / "bundle")
+    shape = dict(zip(("channels", "height", "width"), examples.shape, strict=True))
+    assert bundle.settings["input"] == {"kind": "image", **shape, "background": [255, 255, 255], "range": None}
     data = headstart_edge.open_data(tmp_path / "data", bundle)
     found = headstart_edge.finetune(bundle, data, client=client.id, hold_back=0).head
     own = OneClient(finished.lab.activations, client.id, client.train, keyed_order, (0, "adapt"))

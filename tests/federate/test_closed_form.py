@@ -1,5 +1,8 @@
 """Ridge, LDA and NCM: one round, and the result of pooled data for any partition."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +15,11 @@ from headstart.core.trees import Params
 from headstart.data.examples import Examples
 from headstart.data.federation import Client
 from headstart.engine.features.activations import Activations
+from headstart.engine.protocol import Job
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
+from headstart.engine.ways.stacks import Stacked
 from headstart.federate import LinearDiscriminant, NearestClassMean, Ridge
 from headstart.federate.closed_form import pack_symmetric, unpack_symmetric
 from headstart.models.model import cut_at
@@ -150,3 +155,55 @@ def test_a_symmetric_matrix_travels_as_its_triangle() -> None:
     packed = pack_symmetric(matrices)
     assert packed.shape == (2, 6)
     torch.testing.assert_close(unpack_symmetric(packed[1], 3), matrices[1])
+
+
+OWNERS = [row % 7 for row in range(ROWS)]
+METHODS = [Ridge(), LinearDiscriminant(), NearestClassMean()]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """An engine whose blocks take so much memory."""
+
+    block_bytes: int
+
+    @contextmanager
+    def crew(self, job: Job) -> Iterator[Stacked]:
+        """Yield who does the job."""
+        yield Stacked(job, block_bytes=self.block_bytes)
+
+
+def _is_equal(left: Params, right: Params) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+@pytest.mark.parametrize("chunk_bytes", [1, 3_000, 2**20, 2**28])
+def test_no_bit_depends_on_the_room_for_stacks(method: Any, chunk_bytes: int) -> None:
+    found = [solve(method, table(), OWNERS, Fleet(chunk_bytes=room)) for room in (chunk_bytes, 2**27)]
+    assert _is_equal(*found)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+@pytest.mark.parametrize("block_bytes", [1, 10_000])
+def test_blocks_come_to_the_sum_of_all(method: Any, block_bytes: int) -> None:
+    found = solve(method, table(), OWNERS, Blocks(block_bytes))
+    expected = solve(method, table(), OWNERS, Fleet())
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_few_clients_are_one_block() -> None:
+    """Its sums are those of a stack of all clients."""
+    examples = table()
+    owner, classes = np.array(OWNERS), torch.eye(CLASSES, dtype=torch.float64)
+    widest = max(np.bincount(owner))
+    design, targets = torch.zeros(7, widest, COLUMNS + 1).double(), torch.zeros(7, widest, CLASSES).double()
+    for i in range(7):
+        rows = np.flatnonzero(owner == i)
+        design[i, : len(rows), :-1], design[i, : len(rows), -1] = torch.from_numpy(examples.inputs[rows]), 1
+        targets[i, : len(rows)] = classes[torch.from_numpy(examples.labels[rows])]
+    ones = torch.ones(7, dtype=torch.float64)
+    gram, moment = (torch.tensordot(ones, design.mT @ right, dims=1) for right in (design, targets))
+    weight = torch.linalg.solve(torch.triu(gram) + torch.triu(gram, 1).mT + torch.eye(len(gram)), moment)
+    found = solve(Ridge(), examples, OWNERS, Fleet())
+    torch.testing.assert_close(found["head.weight"], weight[:-1].mT, rtol=1e-12, atol=1e-12)

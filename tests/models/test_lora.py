@@ -10,6 +10,7 @@ import torch
 from headstart.core import trees
 from headstart.core.errors import ModelError
 from headstart.core.trees import Params
+from headstart.federate.ffa_lora import FrozenA
 from headstart.models.batch import Batch
 from headstart.models.lora import Lora, adapted_layers, new_adapters
 from headstart.models.model import Model, cut_at
@@ -147,7 +148,7 @@ def test_only_the_last_blocks_are_computed_anew(text_spec: ModelSpec) -> None:
 
 def test_a_frozen_a_is_no_parameter(text_spec: ModelSpec) -> None:
     network, weights, _ = _network("bert", text_spec)
-    model, params = cut_at(network, weights, Lora(train_a=False))
+    model, params = cut_at(network, weights, FrozenA())
     assert not any(name.endswith(".A") for name in params)
     assert set(model.adapters) - set(params) <= set(model.frozen)
 

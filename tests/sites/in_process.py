@@ -33,7 +33,7 @@ source = "{source}"
 client = "site"
 [data.central]
 source = "glyphs"
-max_examples = 300
+max_examples = 80
 [model]
 backbone = "small-cnn"
 [training]

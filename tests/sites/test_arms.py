@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from headstart.adapt.gradient import LinearProbe
+from headstart.adapt.gradient import Finetune
 from headstart.core.content import hash_tree
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
@@ -107,19 +107,19 @@ def test_a_site_takes_signed_models_alone(keys: str, fits: bool, folder: Path, f
 
 
 def test_a_pooled_arm_is_refused(folder: Path, file: StudyFile, tmp_path: Path) -> None:
-    arm = replace(arm_of(file, "local"), federate=(Written("pooled"),))
+    arm = replace(arm_of(file, "local"), federate=(Written("federate", "pooled"),))
     with pytest.raises(SettingError, match="'pooled' needs all examples in one place, which no real federation has"):
         run_arm(opened(file, InProcess(sites_of(folder, tmp_path / "s")), tmp_path / "out"), arm)
 
 
 def test_a_site_adapts_once(folder: Path, file: StudyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, adapt = [], LinearProbe.__call__
+    calls, adapt = [], Finetune.__call__
 
-    def counted(self: LinearProbe, model: Model, params: Params, data: ClientData) -> Params:
+    def counted(self: Finetune, model: Model, params: Params, data: ClientData) -> Params:
         calls.append(data)
         return adapt(self, model, params, data)
 
-    monkeypatch.setattr(LinearProbe, "__call__", counted)
+    monkeypatch.setattr(Finetune, "__call__", counted)
     found = run_arm(
         opened(file, InProcess(sites_of(folder, tmp_path / "sites")), tmp_path / "out"), arm_of(file, "finetune")
     )

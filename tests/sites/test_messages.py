@@ -35,12 +35,12 @@ from headstart.sites.wire import read, write
 
 HASH, KEY = "0" * 32, "0" * 64
 DATA = DataSettings(source="all.parquet", client="site", classes=("a", "b"), where={"site": ("north", "south")})
-SETUP = Setup(data=DATA, model=ModelSpec(), dtype="float32", seed=0, digest=HASH, from_scratch=True)
+SETUP = Setup(data=DATA, model=ModelSpec(), dtype="float32", seed=0, digest=KEY, from_scratch=True)
 STAGE = Stage(Method("fedavg", {"rounds": 3, "client_lr": 0.1, "trainable": "all"}), HASH)
 
 REQUESTS: dict[Kind, Asks[Any]] = {
     "hello": Hello(DATA),
-    "start": Start(HASH, "", ""),
+    "start": Start(KEY, "", ""),
     "update": Update(SETUP, STAGE, 0),
     "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3),
     "sums": Sums(SETUP, 1.0, 10.0, Masks({"north": KEY}, "once")),
@@ -195,7 +195,7 @@ def test_a_refusal_is_the_sites_failure_with_its_own_words() -> None:
     [
         (Method("fedavgg", {}), "federate: unknown method 'fedavgg'; did you mean 'fedavg'?"),
         (Method("fedavg", {"round": 3}), "round: unknown setting; did you mean 'rounds'?"),
-        (Method("fedavg", {"rounds": "3"}), "rounds: input should be a valid integer, received '3'"),
+        (Method("fedavg", {"rounds": "3"}), "rounds: must be a whole number, received '3'"),
     ],
 )
 def test_a_method_is_built_from_what_fits_alone(method: Method, error: str) -> None:

@@ -149,7 +149,9 @@ def test_early_stopping_keeps_the_epoch_of_least_validation_loss() -> None:
     model, params = cut_at(network, weights, "all")
     losses: list[float] = []
     local = replace(LOCAL, client_lr=0.3)
-    best = train_until_stale(model, params, pool, local, 12, 3, lambda text: losses.append(float(text.split()[-1])))
+    best = train_until_stale(
+        model, params, pool, local, 12, 3, lambda text: losses.append(float(text.split()[-1]))
+    ).best
     first = mean_loss(model, params, pool.val)
     assert mean_loss(model, best, pool.val) == pytest.approx(min(first, *losses), abs=6e-4)
     assert losses[-1] > min(first, *losses), "the last epoch was not the best, so there was something to keep"
@@ -164,7 +166,7 @@ def test_patience_ends_training() -> None:
     model, params = cut_at(network, weights, "head")
     told: list[str] = []
     harmful = replace(LOCAL, client_lr=1e4)
-    best = train_until_stale(model, params, pool, harmful, 20, 3, told.append)
+    best = train_until_stale(model, params, pool, harmful, 20, 3, told.append).best
     assert len(told) == 3
     assert told[0].startswith("epoch 1 of 20, validation loss ")
     assert_same("nothing was better", best, params)

@@ -110,7 +110,7 @@ def _check_signature(folder: Path, manifest: bytes, public_key: bytes) -> None:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError:
-        raise EdgeError("key: 'cryptography' is not installed; pip install 'headstart-edge[signing]'") from None
+        raise EdgeError("key: 'cryptography' is not installed; pip install cryptography") from None
     path = folder / "manifest.sig"
     if not path.is_file():
         raise EdgeError(

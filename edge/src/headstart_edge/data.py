@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart_edge.bundle import Bundle
 from headstart_edge.errors import EdgeError
+from headstart_edge.pictures import read_picture
 from headstart_edge.tensors import Array
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"})
@@ -94,7 +95,7 @@ class Data:
         """
         return np.stack(
             [
-                _as_input(_read(item), self.spec, _name(item, start + i))
+                _as_input(_read(item, self.spec), self.spec, _name(item, start + i))
                 for i, item in enumerate(self.inputs[start:stop])
             ]
         )
@@ -144,8 +145,8 @@ def _as_input(value: Array, spec: dict[str, Any], name: str) -> Array:
         return row
     wanted = (spec["channels"], spec["height"], spec["width"])
     image = value[None] if value.ndim == 2 else value
-    if image.ndim == 3 and image.shape != wanted and image.shape[2] in (1, 3, 4):
-        image = image.transpose(2, 0, 1)[: 3 if image.shape[2] > 1 else 1]
+    if image.ndim == 3 and image.shape != wanted and image.shape[2] in (1, 3):
+        image = image.transpose(2, 0, 1)
     if image.ndim == 3 and image.shape[0] == 1 and wanted[0] == 3:
         image = np.repeat(image, 3, axis=0)
     if value.dtype != np.uint8 or image.shape != wanted:
@@ -173,9 +174,9 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES | {".npy"})
 
 
-def _read(item: object) -> Array:
+def _read(item: object, spec: dict[str, Any]) -> Array:
     if isinstance(item, Path):
-        return _load(item) if item.suffix == ".npy" else _picture(item)
+        return _load(item) if item.suffix == ".npy" else read_picture(item, spec)
     return np.asarray(item)
 
 
@@ -187,20 +188,6 @@ def _load(path: Path) -> Array:
             f"{path.name}: must be an array that NumPy saved, received another file ({error}); replace it"
         ) from None
     return found
-
-
-def _picture(path: Path) -> Array:
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise EdgeError(f"{path.name}: picture files need Pillow; pip install 'headstart-edge[images]'") from None
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA", "I;16") else "RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise EdgeError(
-            f"{path.name}: must be a picture, received a file that cannot be read ({error}); remove it"
-        ) from None
 
 
 def _name(item: object, row: int) -> str:

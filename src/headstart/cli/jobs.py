@@ -6,14 +6,26 @@ import time
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from headstart.cli.progress import Bar
-from headstart.cli.tables import LEGEND, diagnosis_lines, plan_tree, prediction_line, ruled_out_lines, verdict_table
+from headstart.cli.tables import (
+    LEGEND,
+    data_block,
+    diagnosis_lines,
+    plan_tree,
+    prediction_line,
+    ruled_out_lines,
+    verdict_table,
+    warning_lines,
+)
 from headstart.core.errors import SettingError, nearest
 from headstart.study.written.load import StudyFile, load_study
+
+if TYPE_CHECKING:
+    from headstart.study.study import Study
 
 PICTURES = ("png", "svg")
 """Formats in which a report is one file per figure."""
@@ -59,12 +71,13 @@ def run(
         check_installed()
     with Bar(console) as bar:
         study = Study.open(file, cache=cache_folder(), progress=bar)
+        _print_data(study)
         outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=_write_page)
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
     console.print(verdict_table(outcome.verdict, outcome.slate.costs, file.settings.name, wide=console.width >= 100))
     console.print(LEGEND, style="dim", soft_wrap=False)
-    for line in ruled_out_lines(outcome.verdict):
+    for line in (*ruled_out_lines(outcome.verdict), *warning_lines(outcome.verdict)):
         console.print(line)
     console.print(f"\n[bold]{outcome.verdict.sentence}[/]\n")
     console.print(prediction_line(outcome.verdict))
@@ -80,8 +93,11 @@ def show_plan(path: Path, out: Path | None) -> None:
     out = out or _default_out(file)
     with Bar(console) as bar:
         study = Study.open(file, cache=cache_folder(), progress=bar)
+        _print_data(study)
         slate = study.plan(out)
         branches = study.branches(slate, out)
+        for line in study.outdated(slate, out):
+            bar.warn(line)
     # Long lines are folded inside the tree; the console's own soft wrap would crop them.
     console.print(plan_tree(file.settings, slate, branches), soft_wrap=False)
 
@@ -93,9 +109,17 @@ def show_diagnosis(path: Path, out: Path | None) -> None:
 
     file = load_study(path)
     with Bar(console) as bar:
-        found = Study.open(file, cache=cache_folder(), progress=bar).diagnose(out or _default_out(file), bar)
+        study = Study.open(file, cache=cache_folder(), progress=bar)
+        _print_data(study)
+        found = study.diagnose(out or _default_out(file), bar)
     for line in diagnosis_lines(found):
         console.print(line)
+
+
+def _print_data(study: Study) -> None:
+    """Print what was read, before anything is made of it."""
+    console.print(data_block(study.lab.federation), soft_wrap=False)
+    console.print()
 
 
 def write_formats(run_folder: Path, name: str) -> None:

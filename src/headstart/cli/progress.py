@@ -47,6 +47,10 @@ class Bar:
         self._bar.advance(self._task)
         self._console.print(f"  {escape(text)}", highlight=False)
 
+    def warn(self, text: str) -> None:
+        """Print a line that must not be overlooked."""
+        self._console.print(f"[yellow]note[/]: {escape(text)}", highlight=False)
+
     def count(self, what: str, done: int, total: int) -> None:
         """Show how far a pass over the data is."""
         self.tell(f"{what}: {done:,} of {total:,} examples")

@@ -12,15 +12,18 @@ from torch import Tensor
 
 from headstart.core.arrays import Array
 
+NAME, SIGNED = 32, 64
+"""Hexadecimal digits of a hash that names, and of one that is signed: all of SHA-256, so that nobody finds a twin."""
 
-def hash_json(value: Any) -> str:
+
+def hash_json(value: Any, digits: int = NAME) -> str:
     """Hash a value that JSON can say; key order does not matter.
 
     >>> hash_json({"a": 1, "b": 2}) == hash_json({"b": 2, "a": 1})
     True
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
 def fingerprint(content: bytes | memoryview) -> bytes:
@@ -28,14 +31,14 @@ def fingerprint(content: bytes | memoryview) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def hash_array(array: Array) -> str:
+def hash_array(array: Array, digits: int = NAME) -> str:
     """Hash an array's type, shape and bytes."""
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()[:digits]
 
 
-def hash_tree(tree: Mapping[str, Tensor]) -> str:
+def hash_tree(tree: Mapping[str, Tensor], digits: int = NAME) -> str:
     """Hash a tree's names, types, shapes and values; order of names does not matter."""
-    parts = {name: hash_array(tree[name].detach().cpu().numpy()) for name in sorted(tree)}
-    return hash_json(parts)
+    parts = {name: hash_array(tree[name].detach().cpu().numpy(), digits) for name in sorted(tree)}
+    return hash_json(parts, digits)

@@ -3,6 +3,7 @@
 HeadstartError
 ├── SettingError      a study file, an argument or a method's hyper-parameter
 ├── DataError         a data source, a federation, an example
+├── StartError        a start cannot be trained; the arms that need it are ruled out, the others go on
 ├── ModelError        a checkpoint, a network, where it is cut
 ├── ClientError       one client's work failed; the round goes on without it
 └── MissingExtra      an optional dependency is not installed
@@ -28,6 +29,10 @@ class SettingError(HeadstartError):
 
 class DataError(HeadstartError):
     """A data source cannot be read, or its content breaks a rule."""
+
+
+class StartError(HeadstartError):
+    """A start cannot be trained: the arms that need it are ruled out, the others go on."""
 
 
 class ModelError(HeadstartError):
@@ -67,5 +72,14 @@ def require(module: str, extra: str) -> ModuleType:
     except ImportError as error:
         missing = (error.name or module).partition(".")[0]
         raise MissingExtra(
-            f"'{missing}' is not installed; it comes with the extra '{extra}': pip install 'headstart[{extra}]'"
+            f"'{missing}' is not installed; it comes with the extra '{extra}': {how_to_install(extra)}"
         ) from error
+
+
+def how_to_install(extra: str) -> str:
+    """Say how to install an extra, in a clone of the project and without one.
+
+    >>> how_to_install("text")
+    "pip install -e '.[text]' in a clone of the project, else pip install 'headstart[text]'"
+    """
+    return f"pip install -e '.[{extra}]' in a clone of the project, else pip install 'headstart[{extra}]'"

@@ -24,6 +24,10 @@ class Progress(Protocol):
         """Learn that one run is finished, with a line about it."""
         ...
 
+    def warn(self, text: str) -> None:
+        """Learn, in a line, what the user must know before more is done."""
+        ...
+
     def count(self, what: str, done: int, total: int) -> None:
         """Learn how many examples a long pass over the data has done, and how many there are."""
         ...
@@ -39,6 +43,9 @@ class Silent:
         """Say nothing."""
 
     def finish(self, text: str) -> None:
+        """Say nothing."""
+
+    def warn(self, text: str) -> None:
         """Say nothing."""
 
     def count(self, what: str, done: int, total: int) -> None:

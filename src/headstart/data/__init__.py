@@ -4,7 +4,7 @@ from headstart.data.arrays import from_arrays
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.data.open import open_federation
-from headstart.data.settings import CentralSettings, DataSettings, PartitionSettings, SplitSettings
+from headstart.data.settings import CentralSettings, DataSettings, PartitionSettings, PixelSettings, SplitSettings
 from headstart.data.split import resplit
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Examples",
     "Federation",
     "PartitionSettings",
+    "PixelSettings",
     "SplitSettings",
     "from_arrays",
     "open_federation",

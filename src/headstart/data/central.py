@@ -77,6 +77,7 @@ def _reading(settings: DataSettings, central: CentralSettings, clients: Examples
         inputs=clients.columns if clients.kind == "table" else None,
         size=(clients.shape[1], clients.shape[2]) if is_image else None,
         channels=clients.shape[0] if is_image else None,
+        pixels=clients.pixels or settings.pixels,
         missing=settings.missing,
         max_examples=central.max_examples,
         max_corrupt=settings.max_corrupt,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from headstart.core.arrays import Array
 from headstart.core.content import hash_array, hash_json
 from headstart.core.ragged import Ragged
+from headstart.data.settings import PixelSettings
 
 InputKind = Literal["image", "table", "text"]
 
@@ -26,6 +27,7 @@ class Examples:
         ids: a unique name per example, stable over runs.
         classes: class names; ``labels`` index into it.
         columns: names of a table's input columns; else empty.
+        pixels: by what rules encoded pictures became bytes, the range of all of them included; else None.
     """
 
     kind: InputKind
@@ -34,6 +36,7 @@ class Examples:
     ids: Sequence[str]
     classes: tuple[str, ...]
     columns: tuple[str, ...] = ()
+    pixels: PixelSettings | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

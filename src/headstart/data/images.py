@@ -6,8 +6,10 @@ import hashlib
 import io
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,51 +19,73 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from headstart.core.arrays import Array
 from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
+from headstart.data.account import Converted
 from headstart.data.image_cache import ImageCache
+from headstart.data.intensities import Found, column_range, conversions
+from headstart.data.pixels import Header, Size, background, convert, extremes_of, size_of
+from headstart.data.settings import PixelSettings
 
 Encoded = bytes | Path | None
 """A PNG, JPEG, … as bytes or as the path of a file; None where there is none."""
-Size = tuple[int, int]
-"""Height and width in pixels."""
 Result = TypeVar("Result")
 
 _CHUNK = 64
-_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
+_RULES = 2
+"""Of conversion; an array that was decoded by other rules is not read again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Pictures as bytes, and how they became so.
+
+    Attributes:
+        pixels: ``(readable, channels, height, width)`` uint8.
+        readable: indices of the images that could be read.
+        errors: the reason for each that could not.
+        settings: by which they were converted, with the range that holds for all of them.
+        converted: what was done to how many.
+    """
+
+    pixels: Array
+    readable: Array
+    errors: dict[int, str]
+    settings: PixelSettings
+    converted: tuple[Converted, ...]
 
 
 def decode_images(
-    images: Sequence[Encoded], size: Size | None, channels: int | None, cache: ImageCache | None = None
-) -> tuple[Array, Array, dict[int, str]]:
+    images: Sequence[Encoded],
+    size: Size | None,
+    channels: int | None,
+    settings: PixelSettings | None = None,
+    cache: ImageCache | None = None,
+) -> Decoded:
     """Decode images to bytes of pixels.
 
-    The orientation that EXIF states is applied; the image is scaled until it covers ``size`` and its centre
-    is cut out (shorter side to the side of the square); alpha is dropped; 16-bit grey is scaled to 8.
+    The orientation that EXIF states is applied; transparent parts are laid over the background; more than 8 bits are
+    scaled by one range for all images (see ``intensities.column_range``); of several frames the first is taken; the
+    image is scaled until it covers ``size`` and its centre is cut out (shorter side to the side of the square).
 
     Args:
         images: encoded images.
         size: height and width; None when all have the same.
         channels: 1 or 3; None means 1 if all images are grey, else 3.
+        settings: range and background; None takes the defaults.
         cache: of decoded images; the user's when None.
 
-    Returns:
-        pixels ``(readable, channels, height, width)`` uint8; the indices of the readable images; and the
-        reason for each unreadable one.
-
     Raises:
-        DataError: no ``size`` is given and the images differ, or none can be read.
+        DataError: no ``size`` is given and the images differ, none can be read, or a mode or its values have no rule.
     """
-    if size is None or channels is None:
-        size, channels = _common_format(images, size, channels)
-    shape = (len(images), channels, *size)
-    cache = cache or ImageCache()
-    decoded = cache.find(key := _key(images, shape), shape)
-    if decoded is not None:
-        return decoded, np.arange(len(images)), {}
-    pixels, errors = _decode_all(images, shape)
-    if not errors:
-        return cache.keep(key, pixels), np.arange(len(images)), {}
+    settings, stated = settings or PixelSettings(), bool(settings and settings.range)
+    headers = _in_threads(lambda image: _read(image, Header.of), images)
+    channels = _common_format(headers, channels, settings)
+    size = size or _common_size(images)
+    found = _extremes(images, headers)
+    settings = column_range(found, settings)
+    converted = conversions(headers, found, settings, is_stated=stated)
+    pixels, errors = _cached(images, (len(images), channels, *size), settings, cache or ImageCache())
     readable = np.setdiff1d(np.arange(len(images)), list(errors))
-    return pixels[readable], readable, errors
+    return Decoded(pixels[readable] if errors else pixels, readable, errors, settings, converted)
 
 
 def resize_pixels(pixels: Array, size: Size | None, channels: int | None) -> Array:
@@ -70,20 +94,34 @@ def resize_pixels(pixels: Array, size: Size | None, channels: int | None) -> Arr
     if pixels.shape[1:] == (channels, *size):
         return pixels
     images = (Image.fromarray(row[0] if len(row) == 1 else row.transpose(1, 2, 0)) for row in pixels)
-    return np.stack([_to_array(image, size, channels) for image in images])
+    return np.stack([_fitted(image.convert("L" if channels == 1 else "RGB"), size) for image in images])
 
 
-def _decode_all(images: Sequence[Encoded], shape: tuple[int, ...]) -> tuple[Array, dict[int, str]]:
+def _cached(
+    images: Sequence[Encoded], shape: tuple[int, ...], settings: PixelSettings, cache: ImageCache
+) -> tuple[Array, dict[int, str]]:
+    """Return what an earlier decoding left, or decode; only a set without errors is kept."""
+    decoded = cache.find(key := _key(images, shape, settings), shape)
+    if decoded is not None:
+        return decoded, {}
+    pixels, errors = _decode_all(images, shape, settings)
+    return (pixels if errors else cache.keep(key, pixels)), errors
+
+
+def _decode_all(
+    images: Sequence[Encoded], shape: tuple[int, ...], settings: PixelSettings
+) -> tuple[Array, dict[int, str]]:
     pixels = np.zeros(shape, dtype=np.uint8)
     size = (shape[2], shape[3])
 
     def decode(index: int) -> str | None:
         try:
             with _open(images[index]) as image:
+                header = Header.of(image)
                 # A large JPEG decodes at a fraction of its size.
                 image.draft(None, (2 * max(size), 2 * max(size)))
-                pixels[index] = _to_array(image, size, shape[1])
-        except Exception as error:  # a broken file can make a decoder raise anything
+                pixels[index] = _fitted(convert(image, header, settings, shape[1]), size)
+        except Exception as error:  # as in reading
             return _reason(error)
         return None
 
@@ -91,42 +129,64 @@ def _decode_all(images: Sequence[Encoded], shape: tuple[int, ...]) -> tuple[Arra
     return pixels, {index: reason for index, reason in enumerate(reasons) if reason}
 
 
-def _to_array(image: Image.Image, size: Size, channels: int) -> Array:
-    """Orient, convert, scale and crop one image to ``(channels, height, width)``."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    image = image.convert("L" if channels == 1 else "RGB")
+def _fitted(image: Image.Image, size: Size) -> Array:
+    """Scale and crop an image of mode L or RGB to ``(channels, height, width)``."""
     height, width = size
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     array = np.asarray(image)
-    return array[None] if channels == 1 else array.transpose(2, 0, 1)
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
-def _common_format(images: Sequence[Encoded], size: Size | None, channels: int | None) -> tuple[Size, int]:
-    """Read the headers alone, to find the one size and whether all are grey."""
-    headers = [header for header in _in_threads(_header, images) if header]
-    if not headers:
-        raise DataError(f"data.image: none of {len(images)} images can be read; check the image column or the files")
-    sizes = {header[0] for header in headers}
-    if size is None and len(sizes) > 1:
-        (height, width), (other_height, other_width) = sorted(sizes)[0], sorted(sizes)[-1]
+def _common_format(headers: Sequence[Header | None], channels: int | None, settings: PixelSettings) -> int:
+    """Return how many channels hold all images: one where all are grey.
+
+    Raises:
+        DataError: none can be read, or some are of a mode without a rule.
+    """
+    known = _readable(headers)
+    refused = Counter(header.refused for header in known if header.refused)
+    if refused:
+        (why, count), *_ = refused.most_common()
         raise DataError(
-            f"data.image_size: needed because the images differ in size, from {width}x{height} to "
-            f"{other_width}x{other_height} pixels; set it, for example to 64"
+            f"data.image: must be images of grey or colour, received {count} of {len(known)} {why}; save them as "
+            "grey or RGB"
         )
-    return size or sizes.pop(), channels or (1 if all(grey for _, grey in headers) else 3)
+    return channels or (1 if all(header.is_grey(settings) for header in known) else 3)
 
 
-def _header(image: Encoded) -> tuple[Size, bool] | None:
-    """Return (height, width) as EXIF turns it, and whether the image is grey."""
+def _readable(found: Sequence[Result | None]) -> list[Result]:
+    known = [one for one in found if one is not None]
+    if not known:
+        raise DataError(f"data.image: none of {len(found)} images can be read; check the image column or the files")
+    return known
+
+
+def _common_size(images: Sequence[Encoded]) -> Size:
+    """Return the one size that all images have."""
+    sizes = set(_readable(_in_threads(lambda image: _read(image, size_of), images)))
+    if len(sizes) == 1:
+        return sizes.pop()
+    (height, width), (other_height, other_width) = sorted(sizes)[0], sorted(sizes)[-1]
+    raise DataError(
+        f"data.image_size: needed because the images differ in size, from {width}x{height} to "
+        f"{other_width}x{other_height} pixels; set it, for example to 64"
+    )
+
+
+def _extremes(images: Sequence[Encoded], headers: Sequence[Header | None]) -> Found:
+    """Read the smallest and largest value of each image whose conversion depends on those of all."""
+    asked = [i for i, header in enumerate(headers) if header and (header.is_deep or header.is_wide)]
+    found = zip(asked, _in_threads(lambda index: _read(images[index], extremes_of), asked), strict=True)
+    return {i: (header, values) for i, values in found if values and (header := headers[i])}
+
+
+def _read(image: Encoded, read: Callable[[Image.Image], Result]) -> Result | None:
+    """Return what can be read of an image that is opened; None if it is broken, and decoding will say why."""
     try:
         with _open(image) as opened:
-            turned = opened.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 swap the sides
-            width, height = opened.size[::-1] if turned else opened.size
-            return (height, width), opened.mode in _GREY_MODES
-    except Exception:  # as above; decoding will say why
+            return read(opened)
+    except Exception:  # a broken file can make a decoder raise anything
         return None
 
 
@@ -144,9 +204,10 @@ def _reason(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _key(images: Sequence[Encoded], shape: tuple[int, ...]) -> str:
-    """Name the decoded array by the encoded bytes and the shape wanted."""
-    digest = hashlib.sha256(f"{shape} Pillow {Image.__version__}".encode())  # type: ignore[attr-defined]
+def _key(images: Sequence[Encoded], shape: tuple[int, ...], settings: PixelSettings) -> str:
+    """Name the decoded array by the encoded bytes, the shape wanted and the rules of conversion."""
+    rules = f"rules {_RULES} {settings.range} {background(settings)}"
+    digest = hashlib.sha256(f"{shape} {rules} Pillow {Image.__version__}".encode())  # type: ignore[attr-defined]
     for part in _in_threads(_fingerprint, images):
         digest.update(part)
     return digest.hexdigest()[:32]

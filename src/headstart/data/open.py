@@ -80,6 +80,7 @@ def open_client(settings: DataSettings, base: Path, name: str) -> Federation:
     """
     source = open_source(settings.source, base, form=table_format(settings))
     read = _Read(len(source), *read_examples(source, _reading(settings, None)))
+    _check_range(read.examples, settings)
     return _assemble(read, settings, {name: np.arange(len(read.examples))}, None)
 
 
@@ -91,6 +92,21 @@ def table_format(settings: DataSettings) -> TableFormat:
         encoding=settings.encoding,
         missing_words=settings.missing_words,
     )
+
+
+def _check_range(examples: Examples, settings: DataSettings) -> None:
+    """Refuse a range that one client's own images led to: another's would lead to another.
+
+    Raises:
+        SettingError: the images need a range, and none is stated.
+    """
+    if examples.pixels and examples.pixels.range and settings.pixels.range is None:
+        low, high = examples.pixels.range
+        raise SettingError(
+            "data.pixels.range: must be stated where each client reads its own images of more than 8 bits, received "
+            f"none; this client's own images would lead to pixels = {{ range = [{low:g}, {high:g}] }}, and another's "
+            "perhaps to another: state one for all"
+        )
 
 
 @dataclass(frozen=True)
@@ -201,6 +217,7 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
         split=settings.split.column,
         size=(size, size) if size else None,
         channels=settings.channels,
+        pixels=settings.pixels,
         missing=settings.missing,
         max_examples=settings.max_examples,
         max_corrupt=settings.max_corrupt,

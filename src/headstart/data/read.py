@@ -21,7 +21,7 @@ from headstart.data.sources import Source
 from headstart.data.sources.numbers import typed_table
 
 Inputs = tuple[InputKind, Any, Array, tuple[str, ...], Findings]
-"""Kind, inputs, indices of the rows that have them, names of a table's inputs, what is to say of them."""
+"""Kind, inputs (or decoded images), indices of the rows that have them, names of a table's inputs, what is to say."""
 
 _IDENTIFIER = "an identifier; name it in data.columns to learn from it"
 
@@ -48,7 +48,8 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
     found += (*_parts(source, reading), *_unused(source, kind, reading, found))
     source, indices = source.take(kept), indices[kept]
     ids = rows.row_ids(source, reading)
-    return Examples(kind, inputs, indices, ids, names, columns), source, found
+    inputs, pixels = (inputs.pixels, inputs.settings) if isinstance(inputs, images.Decoded) else (inputs, None)
+    return Examples(kind, inputs, indices, ids, names, columns, pixels), source, found
 
 
 def _prepared(source: Source, reading: Reading) -> tuple[Source, Chosen, Findings]:
@@ -143,10 +144,10 @@ def _inputs(source: Source, reading: Reading, chosen: Chosen) -> Inputs:
 def _images(source: Source, column: str, reading: Reading) -> Inputs:
     values = source.column(column, f"{reading.setting}.image").to_pylist()
     encoded = [_encoded(value, source.folder or Path()) for value in values]
-    pixels, readable, errors = images.decode_images(encoded, reading.size, reading.channels)
-    broken = left_out(source.row_numbers[sorted(errors)], "the image cannot be read")
-    notes = (_corrupt_note(source, errors, reading),) if errors else ()
-    return "image", pixels, readable, (), (*broken, *notes, Used(column, "input"))
+    decoded = images.decode_images(encoded, reading.size, reading.channels, reading.pixels)
+    broken = left_out(source.row_numbers[sorted(decoded.errors)], "the image cannot be read")
+    notes = (_corrupt_note(source, decoded.errors, reading),) if decoded.errors else ()
+    return "image", decoded, decoded.readable, (), (*broken, *notes, *decoded.converted, Used(column, "input"))
 
 
 def _table(source: Source, reading: Reading, chosen: Chosen) -> Inputs:

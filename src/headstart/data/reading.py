@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from headstart.data.settings import LabelKind, Missing, Where
+from headstart.data.settings import LabelKind, Missing, PixelSettings, Where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class Reading:
         split: a column that says train, val or test; rows that it gives to no split are left out.
         inputs: names of a table's inputs, if they are known already.
         size: height and width of images in pixels; None needs equal sizes.
+        pixels: how pictures become bytes.
         others: label_kind, image, text, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt,
             seed as in DataSettings.
     """
@@ -47,6 +48,7 @@ class Reading:
     inputs: tuple[str, ...] | None = None
     size: tuple[int, int] | None = None
     channels: int | None = None
+    pixels: PixelSettings = field(default_factory=PixelSettings)
     missing: Missing = "error"
     max_examples: int | None = None
     max_corrupt: float = 0.01

@@ -22,10 +22,14 @@ LabelKind = Literal["auto", "classes"]
 Where = Mapping[str, str | tuple[str, ...]]
 """Rows to keep: a column's name, and the value or values (as text; class names for labels) it must have."""
 
+Range = tuple[float, float]
+"""Smallest and largest value."""
+
 _AtLeastOne = Annotated[int, Field(ge=1), Says("must be at least 1")]
 _Share = Annotated[float, Field(ge=0, lt=1), Says("must be a share from 0 up to but not including 1")]
 _AboveZero = Annotated[float, Field(gt=0), Says("must be above 0")]
 _Sign = Annotated[str, Field(min_length=1, max_length=1), Says("must be one character", "such as ';' or '\\t'")]
+_Byte = Annotated[int, Field(ge=0, le=255), Says("must be a whole number from 0 to 255")]
 _Part = Annotated[float, Field(gt=0, lt=1), Says("must be a share between 0 and 1, neither of them included")]
 
 
@@ -107,6 +111,31 @@ class SplitSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PixelSettings:
+    """How pictures become bytes of grey or RGB.
+
+    Attributes:
+        range: values, as the files hold them, that become black and white in grey images of more than 8 bits, such as
+            [0, 4095]; what lies outside is clipped. None scales by the depth that a file states, else from 0 to the
+            largest of 8, 10, 12 or 16 bits that all images together need; signed values and fractions then must lie
+            in 0..1 or 0..255.
+        background: what transparent parts are laid over: ``white``, ``black`` or [red, green, blue], each 0 to 255.
+    """
+
+    range: Range | None = None
+    background: Literal["white", "black"] | tuple[_Byte, _Byte, _Byte] = "white"
+
+    def __post_init__(self) -> None:
+        """Check every value, and that the range is one."""
+        check(self, "data.pixels")
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise SettingError(
+                f"data.pixels.range: must be [lowest, highest] with lowest below highest, received "
+                f"{list(self.range)}; swap them, or leave range out"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class CentralSettings:
     """The server's own pool: another source, or a random share of the clients' source.
 
@@ -172,6 +201,7 @@ class DataSettings:
         image_size: side of the square that images are resized and cropped to, in pixels; None needs equal
             sizes.
         channels: 1 (grey) or 3 (RGB); None keeps grey images grey.
+        pixels: how pictures become bytes: the range of more than 8 bits, the background of transparent parts.
         partition: how to make clients; None uses ``client``.
         split: train, val and test.
         held_out_clients: share of clients that take no part in federated training, in [0, 1).
@@ -208,6 +238,7 @@ class DataSettings:
     where: Where = field(default_factory=dict)
     image_size: _AtLeastOne | None = None
     channels: Literal[1, 3] | None = None
+    pixels: PixelSettings = field(default_factory=PixelSettings)
     partition: PartitionSettings | None = None
     split: SplitSettings = field(default_factory=SplitSettings)
     held_out_clients: _Share = 0.0

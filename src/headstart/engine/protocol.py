@@ -37,6 +37,7 @@ class Job:
         batch_size: of the clients' steps; by this and what follows an engine judges how to do them.
         cohort_size: clients per round.
         dtype: of the weights.
+        is_summed: whether results are added up as they are, so that equal blocks of clients give equal sums.
     """
 
     work: Work
@@ -47,6 +48,7 @@ class Job:
     batch_size: int = 32
     cohort_size: int = 1
     dtype: torch.dtype = torch.float32
+    is_summed: bool = False
 
     @property
     def num_bytes(self) -> int:

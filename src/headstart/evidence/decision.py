@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from headstart.core.errors import DataError, SettingError, nearest
@@ -26,19 +26,26 @@ def check_settings(baseline: str, metric: str, min_effect: float, confidence: fl
         raise SettingError(f"decision.baseline: must be one of the arms, got '{baseline}'; {nearest(baseline, names)}")
 
 
-def check_decision(records: Iterable[Mapping[str, Any]], decision_hash: str) -> None:
+def check_decision(records: Iterable[Mapping[str, Any]], decision_hash: str, changes: Sequence[str] = ()) -> None:
     """Refuse records that were made under another decision rule: a rule is fixed before the runs.
+
+    Args:
+        records: of the runs so far.
+        decision_hash: of the rule now.
+        changes: which settings differ, with their old and new values, where that is known.
 
     Raises:
         DataError: a record carries another hash, or none.
 
     >>> check_decision([{"arm": "ridge", "seed": 0, "decision": "a1"}], "a1")
     """
-    for record in records:
-        arm, seed, found = (record.get(key) for key in ("arm", "seed", "decision"))
-        if found != decision_hash:
-            raise DataError(
-                f"[decision]: the rule is fixed before the runs, but the record of arm '{arm}', seed "
-                f"{seed}, was made under {found!r}, not {decision_hash!r}; "
-                "restore [decision] as it was, or run the study into a new folder"
-            )
+    others = [record for record in records if record.get("decision") != decision_hash]
+    if not others:
+        return
+    arm, seed, found = (others[0].get(key) for key in ("arm", "seed", "decision"))
+    which = f"{'; '.join(changes)}" if changes else f"its hash was {found!r}, is {decision_hash!r}"
+    raise DataError(
+        f"[decision]: the rule is fixed before the runs, but {which} ({len(others)} records, such as that of arm "
+        f"'{arm}', seed {seed}, were made before the change); restore [decision] as it was, or run the study into a "
+        "new folder"
+    )

@@ -16,6 +16,9 @@ import torch
 from headstart.core.arrays import Array
 from headstart.core.errors import ModelError, SettingError, require
 from headstart.core.version import __version__
+from headstart.data.examples import Examples
+from headstart.data.pixels import background
+from headstart.data.settings import PixelSettings
 from headstart.evidence.metrics import pooled_metrics
 from headstart.export.finished import Finished, open_finished
 from headstart.models.model import head_logits
@@ -167,7 +170,7 @@ def _accuracy(finished: Finished, features: torch.Tensor, rows: Array) -> float:
 
 def _settings(finished: Finished, backbone: str) -> dict[str, Any]:
     examples = finished.lab.federation.examples
-    kinds: dict[str, Any] = {"image": dict(zip(("channels", "height", "width"), examples.shape, strict=False))}
+    kinds: dict[str, Any] = {"image": _picture(examples)}
     given = {"kind": examples.kind, **kinds.get(examples.kind, {"columns": list(examples.columns)})}
     return {
         "labels": list(examples.classes),
@@ -180,6 +183,13 @@ def _settings(finished: Finished, backbone: str) -> dict[str, Any]:
         "study": finished.study,
         "arm": finished.arm.name,
     }
+
+
+def _picture(examples: Examples) -> dict[str, Any]:
+    """Say what a picture must be, and by which rules the study made bytes of it."""
+    pixels = examples.pixels or PixelSettings()
+    shape = dict(zip(("channels", "height", "width"), examples.shape, strict=False))
+    return {**shape, "background": background(pixels), "range": pixels.range}
 
 
 def _seal(folder: Path, key: Ed25519PrivateKey | None) -> str | None:

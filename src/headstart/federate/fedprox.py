@@ -25,5 +25,6 @@ class Proximal(LocalTraining):
 
     def slope(self, model: Model, start: Params, params: Params, batch: Batch) -> Params:
         """Add the pull towards where the client began."""
-        pull = trees.scale(trees.subtract(params, start), self.proximal_mu)
-        return trees.add(model.gradient(params, batch), pull)
+        # The gradient first: beside its activations the pull would take the room of one more model.
+        gradient = model.gradient(params, batch)
+        return trees.add(gradient, trees.scale(trees.subtract(params, start), self.proximal_mu))

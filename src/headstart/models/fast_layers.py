@@ -33,9 +33,9 @@ def with_fast_layers(network: Network, inputs: Tensor, start: int) -> tuple[Netw
     tiny = set(_convolutions_of_tiny_maps(fast, inputs, start))
     for name, module in list(fast.named_modules()):
         if name in tiny:
-            replace_module(fast, name, _TapConvolution(module))
+            replace_module(fast, name, TapConvolution(module))
         elif type(module) is nn.MaxPool2d and not module.return_indices:
-            replace_module(fast, name, _ChannelsLastPool(module))
+            replace_module(fast, name, ChannelsLastPool(module))
     return fast.eval(), frozenset(f"{name}.weight" for name in tiny)
 
 
@@ -48,7 +48,7 @@ def taps_outermost(weight: Tensor) -> Tensor:
     return weight.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
 
 
-class _TapConvolution(nn.Module):
+class TapConvolution(nn.Module):
     """A 3 x 3 convolution as a sum of matrix products, one per tap.
 
     Args:
@@ -65,7 +65,7 @@ class _TapConvolution(nn.Module):
         return result if self.bias is None else result + self.bias.view(-1, 1, 1)
 
 
-class _ChannelsLastPool(nn.Module):
+class ChannelsLastPool(nn.Module):
     """Max pooling channel by channel within a pixel, where PyTorch's loop is vectorised.
 
     Args:

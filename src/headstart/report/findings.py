@@ -103,6 +103,12 @@ def excluded(run: Run) -> list[dict[str, Any]]:
     return [{"arm": arm, "client": client, "reason": reason, "times": n} for (arm, client, reason), n in seen.items()]
 
 
+def account(run: Run) -> list[tuple[str, str]]:
+    """What was read and what became of it, as label and text; empty in folders of before that was kept."""
+    said = (run.federation.get("account") or {}).get("says") or ()
+    return [(str(label), str(text)) for label, text in said]
+
+
 def data_notes(run: Run) -> list[str]:
     """What a reader should know about the data and the folder before believing a number."""
     scores = run.scores()

@@ -87,6 +87,7 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "facts": findings.facts(run.diagnosis),
         "prediction": findings.prediction(run),
         "excluded": findings.excluded(run),
+        "account": findings.account(run),
         "notes": findings.data_notes(run),
         "tuning": findings.tuning(run),
         "depths": depths(run),

@@ -57,6 +57,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "prediction": findings.prediction(run),
         "devices": [asdict(device) for device in device_tables(run)],
         "excluded": findings.excluded(run),
+        "account": run.federation.get("account"),
         "notes": findings.data_notes(run),
         "tuning": findings.tuning(run),
         "seeds": list(run.seeds),
@@ -151,6 +152,7 @@ def _reasons(run: Run) -> list[str]:
         "Left out": [
             f"- {x['client']} ({x['arm']}): {x['reason']}, {x['times']} times" for x in findings.excluded(run)
         ],
+        "What was read": [f"- {label}: {text}" for label, text in findings.account(run)],
         "Notes": [f"- {note}" for note in findings.data_notes(run)],
     }
     return [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]

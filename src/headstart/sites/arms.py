@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.core.content import hash_json, hash_tree
+from headstart.core.content import SIGNED, hash_json, hash_tree
 from headstart.core.errors import SettingError
 from headstart.core.files import append_json_line
 from headstart.core.trees import Params, Tree, num_bytes
@@ -102,7 +102,7 @@ def _begin(server: Server, start: Written) -> _Standing:
         model=file.model,
         dtype=file.settings.engine.dtype,
         seed=server.seed,
-        digest=hash_tree({}),  # nothing is held yet
+        digest=hash_tree({}, SIGNED),  # nothing is held yet
         from_scratch=start.build().from_scratch,
     )
     return _Standing(pipeline.start(start), setup)
@@ -110,7 +110,7 @@ def _begin(server: Server, start: Written) -> _Standing:
 
 def _sent(server: Server, now: _Standing) -> _Standing:
     """Send the model to every site, or what differs from the one that it holds."""
-    whole, digest = now.trunk.weights, hash_tree(now.trunk.weights)
+    whole, digest = now.trunk.weights, hash_tree(now.trunk.weights, SIGNED)
     if digest == now.setup.digest:
         return now
     changed = {n: v for n, v in whole.items() if n not in now.held or not torch.equal(now.held[n], v)}

@@ -32,7 +32,8 @@ from headstart.study.written.schema import Metric
 A = TypeVar("A")
 
 _CONFIG = ConfigDict(extra="forbid", strict=True)
-_Hash = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+_Name = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Key = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -67,7 +68,7 @@ class Setup:
     model: ModelSpec
     dtype: Literal["float32", "float64"]
     seed: int
-    digest: _Hash
+    digest: _Digest
     from_scratch: bool
 
 
@@ -99,7 +100,7 @@ class Stage:
     """A federated stage: its method, and the name under which sites keep their private trees."""
 
     method: Method
-    key: _Hash
+    key: _Name
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -198,8 +199,8 @@ class Start(Asks[Done]):
         signature: of the digest, in hex; empty if nobody signed it.
     """
 
-    digest: _Hash
-    base: _Hash | Literal[""]
+    digest: _Digest
+    base: _Digest | Literal[""]
     signature: str
 
 

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from headstart.core.content import hash_tree
+from headstart.core.content import SIGNED, hash_tree
 from headstart.core.errors import ClientError
 from headstart.core.trees import Params, Tree, part
 from headstart.models.weights import load, save
@@ -49,7 +49,7 @@ class Shelf:
         if signer is not None:
             _check_signature(signer, said)
         whole = {**(self.weights(said.base) if said.base else {}), **sent}
-        if hash_tree(whole) != said.digest:
+        if hash_tree(whole, SIGNED) != said.digest:
             raise ClientError("the model received is not the one announced: its digest does not fit; nothing was kept")
         self.folder.mkdir(parents=True, exist_ok=True)
         save(self._weights(said.digest), whole)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
-from headstart.core.files import write_json
+from headstart.core.files import read_json, write_json
 from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
@@ -19,11 +20,12 @@ from headstart.models.spec import ModelSpec
 from headstart.study.checks import check_plan, check_results, select
 from headstart.study.diagnosis import diagnose_lab, predicted_arm
 from headstart.study.estimate import Branch, estimate
-from headstart.study.judge import judge
+from headstart.study.judge import judge, notice
 from headstart.study.lab import Lab
 from headstart.study.lock import only_one
 from headstart.study.open import open_lab
 from headstart.study.plan import Costs, device_facts, first_slate, gated
+from headstart.study.run.changes import Fits
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline, pipeline_of
@@ -180,6 +182,16 @@ class Study:
         """
         return estimate(slate, self.file.settings, self.costs, Path(out))
 
+    def outdated(self, slate: Slate, out: Path | str) -> tuple[str, ...]:
+        """Say which records of a run folder :meth:`run` would not use, and why; changes nothing.
+
+        Args:
+            slate: what :meth:`plan` returned.
+            out: run folder.
+        """
+        folder = RunFolder(Path(out))
+        return folder.outdated(self.lab.federation, self._fits(slate, folder), self.file.settings.as_json())
+
     def run(
         self,
         out: Path | str,
@@ -239,21 +251,29 @@ class Study:
     def _prepare(self, slate: Slate, out: Path, progress: Progress) -> Runner:
         """Bring the folder to what the study says now, and look at the data before any arm runs."""
         settings, folder = self.file.settings, RunFolder(out)
-        trials = {arm.name: trial_arms(arm, settings.tuning.trials, settings.tuning.seed) for arm in slate.arms}
+        fits = self._fits(slate, folder)
         hashes = {"study": study_hash(settings), "decision": decision_hash(settings)}
-        folder.prepare(self.lab.federation, trials, settings.seeds, hashes)
+        for line in folder.prepare(self.lab.federation, fits, settings.as_json(), hashes):
+            progress.warn(line)
         folder.keep_text(self.file.text)
         if not (out / "diagnosis.json").exists():
             self._diagnose(slate, folder, progress)
         return Runner(
             settings=settings,
             lab=self.lab,
-            trials=trials,
+            trials=fits.trials,
             costs=slate.costs,
             hashes=hashes,
             folder=folder,
             progress=progress,
         )
+
+    def _fits(self, slate: Slate, folder: RunFolder) -> Fits:
+        """Return what tells records of this study from others."""
+        settings = self.file.settings
+        trials = {arm.name: trial_arms(arm, settings.tuning.trials, settings.tuning.seed) for arm in slate.arms}
+        pipeline = cache(lambda seed: self.pipeline(folder.store, seed, Silent()))
+        return Fits(trials, pipeline, settings.seeds)
 
     def _diagnose(self, slate: Slate, folder: RunFolder, progress: Progress) -> Diagnosis:
         progress.tell("diagnosis")
@@ -266,7 +286,8 @@ class Study:
         """Write the client table, the verdict and the costs."""
         check_results(folder.records.all(), stopped)
         rows, predicted = folder.write_clients(self.lab.federation), predicted_arm(folder.path / "diagnosis.json")
-        verdict = judge(slate, self.file.settings.decision, rows, stopped, predicted)
+        noticed = notice(folder.results(), slate.arms, read_json(folder.path / "diagnosis.json") or {})
+        verdict = judge(slate, self.file.settings.decision, rows, stopped, predicted, noticed)
         write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
         write_json(folder.path / "devices.json", device_facts(slate, self.file.devices))
         self.costs.write(folder.path / "costs.json")

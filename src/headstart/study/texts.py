@@ -13,6 +13,7 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.errors import ModelError
 from headstart.core.ragged import Ragged
+from headstart.data.account import Converted, Findings
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
 from headstart.data.near_duplicates import near_duplicates
@@ -42,11 +43,18 @@ def with_tokens(federation: Federation, spec: ModelSpec) -> Federation:
     notes = [*_notes_on(tokens), *_leaks(federation, tokens.ids)]
     examples = replace(federation.examples, inputs=tokens.ids)
     central = federation.central and _pool_with_tokens(federation.central, spec)
-    return replace(federation, examples=examples, central=central, notes=(*federation.notes, *notes))
+    account = federation.account and federation.account.with_findings(_cut(tokens))
+    return replace(federation, examples=examples, central=central, notes=(*federation.notes, *notes), account=account)
 
 
 def _pool_with_tokens(pool: Examples, spec: ModelSpec) -> Examples:
     return replace(pool, inputs=tokenize(pool.inputs, spec).ids)
+
+
+def _cut(tokens: Tokens) -> Findings:
+    """Return the record of texts that are longer than the backbone reads."""
+    how = f"cut after {tokens.max_tokens} tokens"
+    return (Converted("longer texts", how, tokens.truncated),) if tokens.truncated else ()
 
 
 def _notes_on(tokens: Tokens) -> Iterator[str]:

@@ -1,9 +1,15 @@
 """How clients are split into stacks that fit."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from engine.ways.jobs import job_of
+from engine.ways.jobs import count, job_of, results_of
+from headstart.core.trees import Tree
+from headstart.engine.protocol import Chunk, Job
+from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.stacks import Stacked
 from headstart.testing import World
 
@@ -22,3 +28,36 @@ def test_a_stack_holds_as_many_as_fit_and_at_least_one(world: World, room: int, 
 
 def test_no_clients_no_stack(world: World) -> None:
     assert list(Stacked(job_of(world)).chunks(np.empty(0, dtype=np.int64))) == []
+
+
+def _widths(world: World, job: Job, engine: Any) -> list[int]:
+    return [len(result.positions) for result in results_of(engine, world, job) if isinstance(result, Chunk)]
+
+
+def _large(*arguments: Any) -> tuple[Tree, Tree]:
+    """Send 64 MB for each client."""
+    updates, privates = count(*arguments)
+    examples = updates["examples"]
+    return {"sums": examples.double().unsqueeze(-1).expand(*examples.shape, 2**23)}, privates
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 10_000, 2**28])
+def test_blocks_that_are_summed_do_not_depend_on_the_room_for_stacks(world: World, chunk_bytes: int) -> None:
+    job = replace(job_of(world), is_summed=True)
+    assert _widths(world, job, Fleet(chunk_bytes=chunk_bytes)) == [len(job.clients.members)]
+
+
+def test_large_results_are_summed_in_small_blocks(world: World) -> None:
+    job = replace(job_of(world, _large), is_summed=True)
+    assert _widths(world, job, Fleet()) == [1] * len(job.clients.members)
+
+
+def test_the_size_of_results_is_found_though_the_first_client_fails(world: World) -> None:
+    def work(*arguments: Any) -> tuple[Tree, Tree]:
+        if arguments[-1].ids[0] == "c0":
+            raise OSError("the disk is full")
+        return _large(*arguments)
+
+    job = replace(job_of(world, work), is_summed=True)
+    results = results_of(Fleet(), world, job)
+    assert [len(result.positions) for result in results if isinstance(result, Chunk)] == [1] * (len(results) - 1)

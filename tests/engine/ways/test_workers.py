@@ -18,6 +18,7 @@ from headstart.engine.clients import Clients
 from headstart.engine.protocol import Chunk, Failure
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.workers import SLOT_BYTES, Workers
 from headstart.federate import FedAvg, Schedule
 from headstart.models.model import Model
 from headstart.testing import World, open_world
@@ -101,3 +102,15 @@ def test_workers_follow_an_order_that_was_fixed_for_whole_clients(world: World) 
     assert all(isinstance(result, Chunk) for result in results)
     pids = [int(result.results[0]["process"]) for result in results]  # type: ignore[union-attr]
     assert os.getpid() not in pids[:-1]
+
+
+@FORKS
+def test_few_results_wait_where_one_is_large(world: World) -> None:
+    def large(*arguments: Any) -> tuple[Tree, Tree]:
+        return {"sums": torch.zeros(2**20, dtype=torch.float64)}, {}
+
+    job = job_of(world, large)
+    with Workers(job, 2, slots=10_000) as workers:
+        done = sum(1 for _ in workers.map(world.params, np.arange(len(job.clients.members)), (0, "test")))
+    assert done == len(job.clients.members)
+    assert workers.slots == SLOT_BYTES // 2**23

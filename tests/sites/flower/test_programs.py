@@ -42,7 +42,8 @@ def test_a_federation_without_its_extra_is_one_helpful_line(missing: str, tmp_pa
     done = _run((missing,), words)
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines() == [
-        f"error: '{missing}' is not installed; it comes with the extra 'flower': pip install 'headstart[flower]'"
+        f"error: '{missing}' is not installed; it comes with the extra 'flower': "
+        f"pip install -e '.[flower]' in a clone of the project, else pip install 'headstart[flower]'"
     ]
     assert not (tmp_path / "keys").exists()
 

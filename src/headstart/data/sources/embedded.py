@@ -7,6 +7,8 @@ made noisy: the same ten classes in another domain.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -41,6 +43,7 @@ def digits() -> Source:
     return Source("digits", table, {"label": _DIGITS}, client_column="form", pixels=pixels)
 
 
+@cache
 def glyphs(count: int = NUM_GLYPHS, seed: int = _GLYPH_SEED) -> Source:
     """Draw ``count`` printed digits, 8x8 grey, equally many of each class; equal seeds draw equal pictures.
 
@@ -55,7 +58,7 @@ def glyphs(count: int = NUM_GLYPHS, seed: int = _GLYPH_SEED) -> Source:
 def _draw(text: str, rng: np.random.Generator) -> Array:
     """Draw one digit large, distort it, and shrink it to 8x8."""
     canvas = Image.new("L", (64, 64), 0)
-    font = ImageFont.load_default(size=int(rng.integers(48, 66)))
+    font = _font(int(rng.integers(48, 66)))
     position = tuple(32 + rng.uniform(-4, 4, size=2))
     width = int(rng.integers(0, 3))
     ImageDraw.Draw(canvas).text(position, text, fill=255, font=font, anchor="mm", stroke_width=width)
@@ -63,6 +66,11 @@ def _draw(text: str, rng: np.random.Generator) -> Array:
     small = np.asarray(canvas.resize((8, 8), Image.Resampling.BOX), dtype=np.float64)
     noisy = small * rng.uniform(0.7, 1.3) + rng.normal(0, 12, size=small.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)
 
 
 def _distort(image: Image.Image, rng: np.random.Generator) -> Image.Image:

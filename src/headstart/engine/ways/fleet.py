@@ -16,10 +16,7 @@ from headstart.engine.ways.calibration import name_of_timings, timings_of, tuned
 from headstart.engine.ways.placement import HEADS, Placement, Timings, Way, cheapest
 from headstart.engine.ways.serial import OneByOne
 from headstart.engine.ways.stacks import Stacked
-from headstart.engine.ways.workers import Workers
-
-SLOT_BYTES = 2**30
-"""Memory that results of clients may take while they wait for their turn."""
+from headstart.engine.ways.workers import SLOT_BYTES, Workers
 
 
 @dataclass(frozen=True)

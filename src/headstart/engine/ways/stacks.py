@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,14 +23,18 @@ class Stacked:
     Attributes:
         job: what is to be done.
         chunk_bytes: memory that one stack may take.
+        block_bytes: the same for stacks whose results are summed. It is not for a user to change: sums depend in their
+            last bits on where one block ends.
     """
 
     job: Job
     chunk_bytes: int = 256 * 2**20
+    block_bytes: int = 256 * 2**20
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
         """Do the work for chunks of clients; a chunk that fails is done again one by one, to find the culprit."""
-        for some in self.chunks(positions):
+        result_bytes = self._bytes_of_results(shared, positions, key) if self.job.is_summed else 0
+        for some in self.chunks(positions, result_bytes):
             try:
                 chunk = self._chunk(shared, some, key)
             except Exception:
@@ -43,13 +48,26 @@ class Stacked:
         results = job.work(job.model, stack, privates, job.clients.some(positions, key))
         return chunk_of(job, positions.tolist(), results)
 
-    def chunks(self, positions: Array) -> Iterator[Array]:
-        """Split positions into runs of clients whose padded activations and parameters fit."""
+    def chunks(self, positions: Array, result_bytes: int = 0) -> Iterator[Array]:
+        """Split positions into runs of clients whose padded activations, parameters and results fit."""
         widest = self.job.clients.rows.widest(positions)
-        # Parameters, their gradient and an optimiser's state; activations and what is made of them.
-        per_client = 4 * self.job.num_bytes + 4 * self._bytes_of_examples(widest)
-        size = max(1, self.chunk_bytes // max(1, per_client))
+        # Parameters, their gradient and an optimiser's state; activations and what is made of them; a square matrix,
+        # of which half is sent.
+        per_client = 4 * self.job.num_bytes + 4 * self._bytes_of_examples(widest) + 3 * result_bytes
+        room = self.block_bytes if self.job.is_summed else self.chunk_bytes
+        size = max(1, room // max(1, per_client))
         yield from np.split(positions, range(size, len(positions), size)) if len(positions) else ()
+
+    def _bytes_of_results(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> int:
+        """Return what one client's results take: those of one example are as large as any; 0 if no client has any."""
+        job = self.job
+        for position in positions.tolist():
+            one = job.clients.one(position, key)
+            # Whose failure it is, the round will say.
+            with suppress(Exception):
+                results = job.work(job.model, shared, job.privates.one(position), replace(one, indices=one.indices[:1]))
+                return sum(trees.num_bytes(tree) for tree in results)
+        return 0
 
     def _bytes_of_examples(self, widest: int) -> int:
         model = self.job.model

@@ -30,6 +30,9 @@ from headstart.engine.protocol import Chunk, Failure, Job, failure_of
 from headstart.engine.ways.serial import OneByOne
 from headstart.engine.ways.shared_memory import Slots
 
+SLOT_BYTES = 2**30
+"""Memory that results of clients may take while they wait for their turn."""
+
 MOST_DEATHS = 3
 """Workers that may die over one client before it is given up."""
 
@@ -91,9 +94,14 @@ class Workers:
         with threads(1):
             found = OneByOne(self.job).one(shared, position, key)
         if isinstance(found, Chunk):
+            self.slots = self._slots(sum(trees.num_bytes(tree) for tree in found.results))
             self._results = tuple(Slots(trees.unstack(tree, 0), self.slots) for tree in found.results)
             self._shared = Slots(shared, 1)
         return found
+
+    def _slots(self, result_bytes: int) -> int:
+        """Return how many results may wait: fewer where one is large, but always two for each process."""
+        return max(2 * self.count, min(self.slots, SLOT_BYTES // max(1, result_bytes)))
 
     def _start(self, shared: Tree) -> None:
         """Share the server's tree, and fork what is missing."""

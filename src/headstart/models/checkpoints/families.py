@@ -25,7 +25,7 @@ class _Family:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-class _MeanPool(nn.Module):
+class MeanPool(nn.Module):
     """Mean over height and width: ``(batch, channels, height, width)`` to ``(batch, channels)``."""
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class _Embed(nn.Module):
         return result
 
 
-class _ClassToken(nn.Module):
+class ClassToken(nn.Module):
     """A transformer's feature vector: its first token."""
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class _ClassToken(nn.Module):
         return hidden[:, 0]
 
 
-class _Whole(nn.Module):
+class Whole(nn.Module):
     """A backbone of no known family as one block: its pooled output, or the mean of its last states."""
 
     def __init__(self, backbone: nn.Module) -> None:
@@ -73,12 +73,12 @@ class _Whole(nn.Module):
 
 def family_of(model_type: str) -> _Family:
     """Return the family of a model type; an unknown one is a single block."""
-    return FAMILIES.get(model_type, _Family(lambda model: [_Whole(model)]))
+    return FAMILIES.get(model_type, _Family(lambda model: [Whole(model)]))
 
 
 def _residual(model: Any) -> list[nn.Module]:
     *stages, last = model.encoder.stages
-    return [model.embedder, *stages, nn.Sequential(last, _MeanPool())]
+    return [model.embedder, *stages, nn.Sequential(last, MeanPool())]
 
 
 def _residual_stride(config: Any) -> int:
@@ -91,11 +91,11 @@ def _regnet_stride(config: Any) -> int:
 
 
 def _mobilenet_v1(model: Any) -> list[nn.Module]:
-    return _by_resolution([model.conv_stem, *model.layer, _MeanPool()])
+    return _by_resolution([model.conv_stem, *model.layer, MeanPool()])
 
 
 def _mobilenet_v2(model: Any) -> list[nn.Module]:
-    return _by_resolution([model.conv_stem, *model.layer, model.conv_1x1, _MeanPool()])
+    return _by_resolution([model.conv_stem, *model.layer, model.conv_1x1, MeanPool()])
 
 
 def _by_resolution(layers: Iterable[nn.Module]) -> list[nn.Module]:
@@ -110,12 +110,12 @@ def _by_resolution(layers: Iterable[nn.Module]) -> list[nn.Module]:
 
 def _transformer(model: Any) -> list[nn.Module]:
     *layers, last = model.layers
-    return [_Embed(model.embeddings), *layers, nn.Sequential(last, model.layernorm, _ClassToken())]
+    return [_Embed(model.embeddings), *layers, nn.Sequential(last, model.layernorm, ClassToken())]
 
 
 def _dinov2(model: Any) -> list[nn.Module]:
     *layers, last = model.encoder.layer
-    return [model.embeddings, *layers, nn.Sequential(last, model.layernorm, _ClassToken())]
+    return [model.embeddings, *layers, nn.Sequential(last, model.layernorm, ClassToken())]
 
 
 def _patch(config: Any) -> int:

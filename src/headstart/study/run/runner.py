@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from headstart.core.errors import HeadstartError
+import numpy as np
+
+from headstart.core.errors import HeadstartError, StartError
 from headstart.core.progress import Progress
 from headstart.costs.arm import ArmCosts
+from headstart.evidence.measured import span_of
 from headstart.study.lab import Lab
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import Node
@@ -17,6 +21,9 @@ from headstart.study.run.records import record
 from headstart.study.run.trials import best_trial
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings
+
+_MOST_ROWS = 10_000
+"""Examples from which the inputs' scales are known well enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,14 @@ class Runner:
     folder: RunFolder
     progress: Progress
 
+    @cached_property
+    def span(self) -> float:
+        """How far the scales of the inputs' columns lie apart."""
+        seen = self.lab.federation.seen_clients
+        rows = np.concatenate([client.train for client in seen])[:_MOST_ROWS]
+        inputs = self.lab.federation.examples.inputs
+        return span_of(np.asarray(inputs[rows])) if isinstance(inputs, np.ndarray) and inputs.ndim == 2 else 1.0
+
     def pipeline(self, seed: int) -> Pipeline:
         """Return what runs arms for one seed."""
         return pipeline_of(self.settings, self.lab, self.folder.store, seed, self.progress.tell)
@@ -57,6 +72,9 @@ class Runner:
         for arm in arms:
             try:
                 self._arm(arm, seeds)
+            except StartError as error:
+                stopped[arm.name] = f"its start cannot be trained: {error}"
+                self.progress.finish(f"{arm.name}: ruled out: {stopped[arm.name]}")
             except HeadstartError as error:
                 stopped[arm.name] = f"stopped: {error}"
                 self.progress.finish(f"{arm.name}: stopped: {error}")
@@ -92,6 +110,7 @@ class Runner:
             tuning=tuning,
             hashes=self.hashes,
             seconds=self._seconds(trunk, leaf),
+            span=self.span,
         )
 
     def _seconds(self, trunk: Trunk, leaf: Node) -> float:
