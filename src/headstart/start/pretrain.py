@@ -110,7 +110,7 @@ _CHANGED = 0.01
 _MOVED = 0.01
 """Share of their length by which weights must move for steps not to be too small."""
 
-_LOWERED = 0.001
+_LOWERED = 1e-5
 """Share by which the validation loss must fall for anything to have been learnt."""
 
 
