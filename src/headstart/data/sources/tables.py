@@ -39,7 +39,7 @@ def open_table(path: Path, form: TableFormat | None = None) -> Source:
         table, notes, client = reader(path, form)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"data source: cannot read '{path}' ({reason}); check that the file is whole") from error
+        raise DataError(f"data.source: cannot read '{path}' ({reason}); check that the file is whole") from error
     return source_of_table(table, path.name, path if path.is_dir() else path.parent, form, notes, client)
 
 
@@ -74,7 +74,7 @@ def _reader_for(path: Path) -> Callable[[Path, TableFormat], _Read]:
     if suffix in READERS:
         return READERS[suffix]
     way_out = way_out_of(suffix) or nearest(suffix, READERS)
-    raise DataError(f"data source: '{path.name}' ends in '{suffix}', which no reader knows; {way_out}")
+    raise DataError(f"data.source: '{path.name}' ends in '{suffix}', which no reader knows; {way_out}")
 
 
 def _named(table: pa.Table, name: str) -> pa.Table:
