@@ -118,7 +118,7 @@ def shuffled(items: list[Item]) -> list[Item]:
 def _labelled_lines(content: bytes) -> Iterator[tuple[str, str]]:
     for line in content.decode(errors="replace").split("\n"):
         label, tab, text = line.partition("\t")
-        if tab and text.strip():
+        if tab:
             yield label, text
 
 

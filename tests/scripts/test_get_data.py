@@ -34,7 +34,7 @@ def _put(mirror: Path, address: str, content: bytes) -> None:
 
 def _tar(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in files.items():
             member = tarfile.TarInfo(f"CIFAR-10-images-master/{name}")
             member.size = len(content)
