@@ -83,7 +83,7 @@ def test_a_study_from_its_file_to_its_report(run: Run, study: Path) -> None:
     done = run("study", study)
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
-    assert [line.split(":")[0].strip() for line in lines if ", seed" in line] == [
+    assert told_runs(done.out) == [
         "fedavg, seed 0",
         "fedavg, seed 1",
         "fedavg-finetune, seed 0",
@@ -377,10 +377,15 @@ def test_ctrl_c_keeps_finished_work(study: Path) -> None:
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "interrupted; finished work is kept: run the same command to go on\n"
-    told = [line.split(":")[0].strip() for line in out.splitlines() if ", seed" in line]
+    told = told_runs(out)
     # The second record may be there a moment before its line is.
     assert told in (["fedavg, seed 0"], ["fedavg, seed 0", "fedavg, seed 1"])
     assert keys(Path("here")) == [("fedavg", 0), ("fedavg", 1)]
+
+
+def told_runs(out: str) -> list[str]:
+    """The arms and seeds in the order in which their lines came."""
+    return re.findall(r"^ *(\S+, seed \d+):", out, re.MULTILINE)
 
 
 def wait_for(happened: Callable[[], bool], seconds: float = 120) -> None:

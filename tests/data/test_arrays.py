@@ -86,3 +86,12 @@ def test_arrays_are_dealt_without_clients():
 def test_arrays_that_do_not_fit_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_arrays_are_taken_as_they_are_and_wide_ones_are_warned_of():
+    inputs = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    labels, clients = np.arange(40) % 2, ["north", "south"] * 20
+    federation = from_arrays(inputs, labels, clients=clients)
+    assert np.array_equal(federation.examples.inputs, inputs)
+    with pytest.warns(UserWarning, match=r"inputs are not scaled.*'x1' is about"):
+        from_arrays(inputs * [1, 1000], labels, clients=clients)

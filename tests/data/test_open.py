@@ -308,3 +308,60 @@ def test_opening_again_reads_the_decoded_images(tmp_path, image_cache_folder):
     (entry,) = image_cache_folder.iterdir()
     np.save(entry, changed)
     assert np.array_equal(_pictures(tmp_path, rows=500).examples.inputs, changed)
+
+
+def test_identifiers_are_learnt_from_only_where_they_are_asked_for(tmp_path):
+    numbers = {"patient_id": range(1000, 1040), "Unnamed: 0": range(40)}
+    federation = _people(tmp_path, **numbers)
+    assert federation.examples.columns == ("age", "dose")
+    (note,) = [note for note in federation.notes if "no inputs" in note]
+    assert "'patient_id' (whole numbers, all different and in order: an identifier" in note
+    assert [one.name for one in federation.account.dropped] == ["patient_id", "Unnamed: 0"]
+    assert _people(tmp_path, {"columns": ("age", "patient_id")}, **numbers).examples.columns == ("age", "patient_id")
+
+
+def test_the_index_that_pandas_writes_is_not_learnt_from(tmp_path):
+    rows = "".join(f"{i},{i * 7 % 10},{'ab'[i % 2]},{'xy'[i // 2 % 2]}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(f",age,label,site\n{rows}")
+    assert open_federation(DataSettings(source="t.csv", client="site"), tmp_path).examples.columns == ("age",)
+
+
+def test_an_identifier_is_told_by_all_rows_not_by_those_kept(tmp_path):
+    federation = _people(tmp_path, {"where": {"site": "north"}}, nr=range(40))
+    assert federation.examples.columns == ("age", "dose")
+
+
+def test_words_in_rows_that_are_not_kept_do_not_count(tmp_path):
+    dose = ["?" if i % 2 else str(i / 4) for i in range(40)]
+    assert _people(tmp_path, {"where": {"site": "south"}}, dose=dose).examples.columns == ("age", "dose")
+
+
+def test_missing_words_are_empty_cells_of_numbers_and_text_elsewhere(tmp_path):
+    dose = ["NA", *(str(i / 4) for i in range(39))]
+    settings = {"missing_words": ("NA",), "missing": "drop", "client": "land"}
+    federation = _people(tmp_path, settings, dose=dose, land=["NA", "DE"] * 20)
+    assert [client.id for client in federation.clients] == ["DE", "NA"]
+    assert len(federation.examples) == 39
+
+
+def test_clients_and_classes_of_nearly_one_name_are_told(tmp_path):
+    notes = _people(tmp_path, label=["Ill", "ill", "well", "well"] * 10, site=["VA", "va"] * 20).notes
+    assert "clients whose names are nearly equal, and may be one (1 of them): 'VA' and 'va'" in notes
+    assert "classes whose names are nearly equal, and may be one (1 of them): 'Ill' and 'ill'" in notes
+
+
+def test_the_formats_settings_hold_for_the_pool_too(tmp_path):
+    rows = "".join(f"{i},25;{i % 2};s{i % 3}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(f"age;label;site\n{rows}", encoding="utf-16")
+    (tmp_path / "pool.csv").write_text("age;label\n90,5;1\n91,5;0\n", encoding="utf-16-le")
+    settings = DataSettings(
+        source="t.csv",
+        client="site",
+        delimiter=";",
+        decimal=",",
+        encoding="utf-16",
+        standardize="none",
+        central=CentralSettings(source="pool.csv"),
+    )
+    federation = open_federation(settings, tmp_path)
+    assert federation.central.inputs.tolist() == [[90.5], [91.5]]

@@ -118,3 +118,45 @@ def test_a_client_with_test_rows_alone_is_scaled_by_the_others(inputs):
     mine = fill_and_standardize(_examples(inputs), clients, None, "client").examples.inputs
     pooled = fill_and_standardize(_examples(inputs), clients, None, "pooled").examples.inputs
     np.testing.assert_allclose(mine[-3:], pooled[-3:], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scale", "warned"),
+    [
+        ((1, 1), False),
+        ((1, 90), False),
+        ((1, 150), True),
+        ((0.05, 2500), True),
+        ((2500, 0.05), True),
+        ((1e4, 1e4), False),
+    ],
+)
+def test_unscaled_columns_more_than_two_orders_apart_are_warned_of(scale, warned):
+    draw = np.random.default_rng(0).normal(size=(30, 2)) * scale
+    notes = fill_and_standardize(_examples(draw), CLIENTS, None, "none").notes
+    assert bool(notes) == warned
+    assert not fill_and_standardize(_examples(draw), CLIENTS, None, "auto").notes
+
+
+def test_a_year_beside_a_rate_is_warned_of_by_name():
+    draw = np.random.default_rng(0).normal([0, 2015], [1, 3], size=(30, 2))
+    (note,) = fill_and_standardize(_examples(draw), CLIENTS, None, "none").notes
+    assert "'dose' is about 2" in note
+    assert "'age' about" in note
+    assert note.endswith("set data.standardize = 'auto'")
+
+
+def test_a_column_that_varies_little_around_a_large_value_is_warned_of():
+    draw = np.random.default_rng(0).normal([1000, 1000], [0.5, 300], size=(30, 2))
+    assert fill_and_standardize(_examples(draw), CLIENTS, None, "none").notes
+
+
+def test_a_rare_category_is_not_small():
+    rare = np.stack([np.random.default_rng(0).normal(size=30), np.arange(30) == 3], axis=1)
+    assert not fill_and_standardize(_examples(rare), CLIENTS, None, "none").notes
+
+
+def test_auto_is_pooled_in_a_simulation(inputs):
+    pooled, auto = (fill_and_standardize(_examples(inputs), CLIENTS, None, how) for how in ("pooled", "auto"))
+    assert np.array_equal(pooled.examples.inputs, auto.examples.inputs)
+    assert auto.how == pooled.how != ""

@@ -100,19 +100,28 @@ def test_the_share_of_failures_is_allowed_up_to_and_including_its_bound(world: W
 
 
 def test_everything_may_fail_where_that_is_allowed(world: World) -> None:
-    run = federate(world, Schedule(rounds=2), engine=AllFail(), max_bad_clients=1.0)
-    assert_same("nothing came", run.shared, world.params)
-    assert run.rounds == 2
-    assert len(run.excluded) == 10
-    assert run.traffic.upload == 0
+    told: list[Federated] = []
+    with pytest.raises(ClientError, match="received none in 2 rounds; the first left out, 'c0': OSError"):
+        federate(world, Schedule(rounds=2), engine=AllFail(), max_bad_clients=1.0, on_round=told.append)
+    assert_same("nothing came", told[-1].shared, world.params)
+    assert told[-1].rounds == 2
+    assert len(told[-1].excluded) == 10
+    assert told[-1].traffic.upload == 0
 
 
 def test_a_round_in_which_nobody_answers_changes_nothing(world: World) -> None:
-    schedule = Schedule(rounds=1, client_dropout=0.99)
-    run = federate(world, schedule)
-    assert_same("silence", run.shared, world.params)
-    assert run.rounds == 1
-    assert run.traffic == Traffic()
+    told: list[Federated] = []
+    with pytest.raises(ClientError, match="needs an update of some client, received none in 1 rounds; check"):
+        federate(world, Schedule(rounds=1, client_dropout=0.99), on_round=told.append)
+    assert_same("silence", told[-1].shared, world.params)
+    assert told[-1].rounds == 1
+    assert told[-1].traffic == Traffic()
+
+
+def test_clients_without_training_examples_give_no_result(world: World) -> None:
+    empty = [client for client in world.federation.clients if not len(client.train)]
+    with pytest.raises(ClientError, match="clients have training examples"):
+        federate(world, Schedule(rounds=2), clients=empty)
 
 
 def test_rounds_are_told_before_the_first_and_after_each(world: World) -> None:

@@ -120,6 +120,20 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_arm_of_a_study_of_texts_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "notes.csv").write_text("text,label,site\nfine,0,a\n")
+    lines = [
+        'name = "notes"',
+        'data = { source = "notes.csv", text = "text", client = "site" }',
+        'model = { backbone = "minilm" }',
+        'decision = { baseline = "probe", metric = "accuracy" }',
+        'arms.probe = { start = "pretrained", adapt = "linear_probe" }',
+    ]
+    (tmp_path / "study.toml").write_text("\n".join(lines))
+    with pytest.raises(SettingError, match=r"data\.text: a device reads pictures or numbers.*'text'"):
+        open_finished(tmp_path, "probe")
+
+
 def test_a_folder_in_use_is_left_alone(run: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     with pytest.raises(SettingError, match="out: must be a new or an empty folder"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from headstart.core.errors import SettingError
+from headstart.core.errors import SettingError, StartError
 from headstart.core.trees import Params
 from headstart.data.federation import Federation
 from headstart.engine.ways.serial import Serial
@@ -149,7 +149,9 @@ def test_early_stopping_keeps_the_epoch_of_least_validation_loss() -> None:
     model, params = cut_at(network, weights, "all")
     losses: list[float] = []
     local = replace(LOCAL, client_lr=0.3)
-    best = train_until_stale(model, params, pool, local, 12, 3, lambda text: losses.append(float(text.split()[-1])))
+    best = train_until_stale(
+        model, params, pool, local, 12, 3, lambda text: losses.append(float(text.split()[-1]))
+    ).best
     first = mean_loss(model, params, pool.val)
     assert mean_loss(model, best, pool.val) == pytest.approx(min(first, *losses), abs=6e-4)
     assert losses[-1] > min(first, *losses), "the last epoch was not the best, so there was something to keep"
@@ -164,7 +166,7 @@ def test_patience_ends_training() -> None:
     model, params = cut_at(network, weights, "head")
     told: list[str] = []
     harmful = replace(LOCAL, client_lr=1e4)
-    best = train_until_stale(model, params, pool, harmful, 20, 3, told.append)
+    best = train_until_stale(model, params, pool, harmful, 20, 3, told.append).best
     assert len(told) == 3
     assert told[0].startswith("epoch 1 of 20, validation loss ")
     assert_same("nothing was better", best, params)
@@ -196,3 +198,32 @@ def test_a_pool_is_split_without_overlap_and_without_unlabelled_rows() -> None:
 def test_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     silent("epoch 1")
     assert capsys.readouterr().out == ""
+
+
+def lab_of_noise(classes: int = 20) -> Lab:
+    """A pool of many classes with few examples each, in which nothing is to be seen."""
+    lab = lab_with()
+    pool = lab.federation.central
+    labels = np.random.default_rng(0).permutation(np.arange(len(pool)) % classes)
+    pool = replace(pool, labels=labels, classes=tuple(f"kind {i}" for i in range(classes)))
+    return replace(lab, federation=replace(lab.federation, central=pool))
+
+
+@pytest.mark.parametrize(
+    ("lab", "changes", "reason"),
+    [
+        (lab_with(), {"client_lr": 1e4}, "start.client_lr: .*with 10000 it diverged or got stuck.*smaller client_lr"),
+        (
+            lab_with(),
+            {"client_lr": 1e-9},
+            "start.client_lr: .*1e-09 was too slow in 4 epochs.*larger client_lr",
+        ),
+        (lab_of_noise(), {"client_lr": 0.05}, r"data.central: .*too few for 20 classes \(\d.\d per class"),
+    ],
+    ids=["diverged", "too slow", "too few examples"],
+)
+def test_pretraining_that_learns_nothing_says_why(lab: Lab, changes: dict[str, float], reason: str) -> None:
+    pool = lab.pool(0)
+    method = Pretrain(epochs=4, local=replace(LOCAL, **changes))
+    with pytest.raises(StartError, match=reason):
+        method(Build(lab), 3, pool, 0)

@@ -43,6 +43,14 @@ def test_one_arm_gives_scores_weights_and_a_curve(federation: Federation) -> Non
     assert set(result.weights) == {name for name, _ in result.network.named_parameters()}
 
 
+@pytest.mark.parametrize(("client_lr", "kinds"), [(0.2, []), (1e-9, ["too slow"])])
+def test_one_arm_says_whether_it_learnt(client_lr: float, kinds: list[str], federation: Federation) -> None:
+    result = run(
+        Arm("fedavg", start="random", federate={**FEDAVG, "client_lr": client_lr}), federation, backbone="linear"
+    )
+    assert [finding.kind for finding in result.findings if finding.failed] == kinds
+
+
 def test_an_arm_alone_is_the_studys_run(federation: Federation, tmp_path: Path) -> None:
     arm = Arm("fedavg", start="random", federate=FEDAVG)
     outcome = Study(federation, [arm], backbone="linear", seeds=[3]).run(tmp_path)

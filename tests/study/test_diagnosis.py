@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.core.progress import Silent
-from headstart.study.diagnosis import frozen_features, good_start, predicted_arm
+from headstart.study.diagnosis import frozen_features, good_starts, predicted_arm
 from headstart.study.run.nodes import NodeStore
 from headstart.study.study import Study
 from study.watch import Watch
@@ -17,7 +17,7 @@ CENTRAL = 'central = { source = "pool.csv" }'
 
 def test_without_a_good_start_the_raw_inputs_are_the_features(tmp_path: Path) -> None:
     plan = open_tiny(tmp_path)
-    assert good_start(plan.lab, plan.slate.arms) is None
+    assert good_starts(plan.lab, plan.slate.arms) == [None]
     pipeline = plan.pipeline(NodeStore(tmp_path / "out"), 0, Silent())
     assert np.array_equal(frozen_features(plan.lab, pipeline, None), plan.lab.federation.examples.inputs)
 
@@ -27,8 +27,9 @@ def test_with_a_pool_the_features_are_those_of_the_pretrained_network(tmp_path: 
     study = write_study(tmp_path, data=CENTRAL)
     study.write_text(study.read_text().replace('"linear"', '"mlp"\nhidden = [7]'))
     plan = Study.load(study)
-    start = good_start(plan.lab, plan.slate.arms)
+    start, raw = good_starts(plan.lab, plan.slate.arms)
     assert start is not None
+    assert raw is None
     assert start.method == "pretrain"
     pipeline = plan.pipeline(NodeStore(tmp_path / "out"), 0, Silent())
     assert frozen_features(plan.lab, pipeline, start).shape == (len(plan.lab.federation.examples), 7)

@@ -19,6 +19,7 @@ from headstart.cli.tables import (
     prediction_line,
     ruled_out_lines,
     verdict_table,
+    warning_lines,
 )
 from headstart.core.errors import SettingError, nearest
 from headstart.study.written.load import StudyFile, load_study
@@ -76,7 +77,7 @@ def run(
         log_records(out / "records.jsonl", tensorboard)
     console.print(verdict_table(outcome.verdict, outcome.slate.costs, file.settings.name, wide=console.width >= 100))
     console.print(LEGEND, style="dim", soft_wrap=False)
-    for line in ruled_out_lines(outcome.verdict):
+    for line in (*ruled_out_lines(outcome.verdict), *warning_lines(outcome.verdict)):
         console.print(line)
     console.print(f"\n[bold]{outcome.verdict.sentence}[/]\n")
     console.print(prediction_line(outcome.verdict))

@@ -28,14 +28,26 @@ if TYPE_CHECKING:
 def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, *, wide: bool) -> Table:
     """Return the arms side by side, the best first; without intervals and totals where there is no room."""
     title = f"{name}: {verdict.metric.replace('_', ' ')}, mean over clients"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=not wide,
+        pad_edge=wide,
+    )
     table.add_column("arm", no_wrap=True)
-    for column in _COLUMNS if wide else _NARROW:
+    has = {"kept": bool(verdict.kept), "unseen": any(score.unseen_mean is not None for score in verdict.arms.values())}
+    columns = [name for name in (_COLUMNS if wide else _NARROW) if has.get(name, True)]
+    for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     shown = {arm: score for arm, score in verdict.arms.items() if score.mean is not None}
     for arm, score in sorted(shown.items(), key=lambda item: -(item[1].mean or 0)):
-        cells = _cells(score, verdict.probability_best.get(arm), costs.get(arm))
-        row = (cells[column] for column in (_COLUMNS if wide else _NARROW))
+        cells = {
+            **_cells(score, verdict.probability_best.get(arm), costs.get(arm)),
+            "kept": verdict.kept.get(arm, "").removeprefix("kept by ").replace(" of ", "/"),
+        }
+        row = (cells[column] for column in columns)
         table.add_row(_label(arm, score, verdict), *row, style=_style(arm, score, verdict))
     return table
 
@@ -47,6 +59,15 @@ def ruled_out_lines(verdict: Verdict) -> Iterator[str]:
         yield f"[dim]{name}: {'' if stopped else 'ruled out: '}{escape(reason)}[/]"
 
 
+def warning_lines(verdict: Verdict) -> Iterator[str]:
+    """Yield a line per arm that failed though it ran, with its reason, then one per warning."""
+    for name, reason in verdict.failed.items():
+        if name not in verdict.ruled_out:
+            yield f"[red]{name}: {escape(reason)}[/]"
+    for name, warnings in verdict.warnings.items():
+        yield from (f"[yellow]{name}: {escape(words)}[/]" for words in warnings)
+
+
 def prediction_line(verdict: Verdict) -> str:
     """Say what the diagnosis predicted before any training, and whether that held."""
     if verdict.predicted is None:
@@ -55,11 +76,11 @@ def prediction_line(verdict: Verdict) -> str:
     return f"The diagnosis predicted {verdict.predicted} before any training, {words[prediction_held(verdict)]}."
 
 
-_COLUMNS = ("mean", "interval", "worst", "unseen", "effect", "best", "upload", "total")
-_NARROW = ("mean", "worst", "unseen", "effect", "best", "upload")
+_COLUMNS = ("mean", "interval", "worst", "unseen", "effect", "best", "kept", "upload", "total")
+_NARROW = ("mean", "worst", "unseen", "effect", "best", "kept", "upload")
 LEGEND = (
     "worst: edge of the worst tenth of the clients; unseen: held-out clients; effect: over the baseline; "
-    "best: probability of being the best; upload: per client, all rounds"
+    "best: probability of being the best; kept: clients that kept their adaptation; upload: per client, all rounds"
 )
 
 
@@ -78,7 +99,8 @@ def _cells(score: ArmScore, probability: float | None, cost: ArmCosts | None) ->
 
 
 def _label(name: str, score: ArmScore, verdict: Verdict) -> str:
-    return name + (" *" if name == verdict.recommended else " (oracle)" if score.status == "oracle" else "")
+    mark = {"oracle": " (oracle)", "failed": " (failed)"}.get(score.status, "")
+    return name + (" *" if name == verdict.recommended else mark)
 
 
 def _number(value: float | None) -> str:

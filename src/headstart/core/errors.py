@@ -3,6 +3,7 @@
 HeadstartError
 ├── SettingError      a study file, an argument or a method's hyper-parameter
 ├── DataError         a data source, a federation, an example
+├── StartError        a start cannot be trained; the arms that need it are ruled out, the others go on
 ├── ModelError        a checkpoint, a network, where it is cut
 ├── ClientError       one client's work failed; the round goes on without it
 └── MissingExtra      an optional dependency is not installed
@@ -28,6 +29,10 @@ class SettingError(HeadstartError):
 
 class DataError(HeadstartError):
     """A data source cannot be read, or its content breaks a rule."""
+
+
+class StartError(HeadstartError):
+    """A start cannot be trained: the arms that need it are ruled out, the others go on."""
 
 
 class ModelError(HeadstartError):

@@ -17,7 +17,7 @@ def in_words(account: Account) -> Lines:
     """Return what became of a source, and of the pool after it; lines that would say nothing are left out.
 
     >>> in_words(Account(source="people.csv", kind="table", rows=3, used=3, classes={"ill": 1, "well": 2}))[:2]
-    (('source', 'people.csv (table), 3 rows read, 3 used'), ('classes', 'ill 1, well 2'))
+    (('source', 'people.csv (table), 3 rows read, 3 used'), ('scale', 'columns as they are'))
     """
     pool = ((f"pool: {label}", text) for label, text in in_words(account.central)) if account.central else ()
     return (*_rows(account), *_columns(account), *_holders(account), *pool)

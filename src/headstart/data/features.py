@@ -14,6 +14,7 @@ from headstart.core.errors import DataError
 from headstart.data.account import Dropped, Encoded, Findings, Used
 from headstart.data.choose import Chosen
 from headstart.data.column_kinds import check_numbers, is_numeric, kind_in_words, shape_of
+from headstart.data.near_names import near_equal
 from headstart.data.sources import Source
 from headstart.data.vectors import vector_names, vector_values
 
@@ -95,6 +96,17 @@ def columns_of(names: Sequence[str], source: Source, columns: tuple[str, ...], o
         *(Used(name, "input") for name in counts),
         *(Encoded(name, _how_encoded(count, name in one_hot)) for name, count in encoded.items()),
         *(Dropped(name, "it has one category only") for name in dict.fromkeys(columns) if name not in counts),
+    )
+
+
+def near_categories(source: Source, one_hot: tuple[str, ...]) -> Findings:
+    """Note categories of nearly one name, which are one input each."""
+    found = {name: near_equal(text for text in source.texts(name, "data.one_hot") if text) for name in one_hot}
+    return tuple(
+        f"categories of '{name}' whose names are nearly equal, and may be one: "
+        + "; ".join(" and ".join(map(repr, group)) for group in groups[:5])
+        for name, groups in found.items()
+        if groups
     )
 
 

@@ -163,7 +163,9 @@ def _table(source: Source, reading: Reading, chosen: Chosen) -> Inputs:
     names = reading.inputs or features.column_names(source, chosen, reading.one_hot)
     features.check_categories(source, reading.categories)
     values = features.input_values(source, names, reading.one_hot)
-    found = features.columns_of(names, source, chosen.columns, reading.one_hot)
+    found = features.columns_of(names, source, chosen.columns, reading.one_hot) + features.near_categories(
+        source, reading.one_hot
+    )
     holes = np.isnan(values)
     broken = np.flatnonzero(holes.any(1))
     if not len(broken) or reading.missing == "mean":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from headstart.core.arrays import Array
-from headstart.core.errors import SettingError
+from headstart.core.errors import ClientError, SettingError
 from headstart.core.trees import Params, Tree
 from headstart.data.federation import Client
 from headstart.data.roster import Roster
@@ -60,7 +60,7 @@ def run_rounds(
         begin: where an earlier run stood, whose clients keep their private trees themselves; None begins anew.
 
     Raises:
-        ClientError: more than the allowed share of a cohort failed.
+        ClientError: more than the allowed share of a cohort failed, or no round got an update.
         SettingError: the method shares nothing at this cut.
     """
     shared, newcomer, state = method.init(model, params)
@@ -82,7 +82,22 @@ def run_rounds(
             check_failures(cohort.excluded, len(chosen), max_bad_clients, number)
             now = cohort.served(model, len(chosen))
             tell(now)
+    _check_updates(now)
     return now
+
+
+def _check_updates(now: Federated) -> None:
+    """Refuse rounds that have changed nothing.
+
+    Raises:
+        ClientError: no client's update was used; with the reason why the first was left out.
+    """
+    if not now.traffic.upload:
+        why = f"; the first left out, '{now.excluded[0].client}': {now.excluded[0].reason}" if now.excluded else ""
+        raise ClientError(
+            f"federate: needs an update of some client, received none in {now.rounds} rounds{why}; check that clients "
+            f"have training examples and may send, lower client_dropout or client_lr"
+        )
 
 
 def members(clients: Sequence[Client]) -> Sequence[Client]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from headstart.evidence.bootstrap import Resample, interval, mean_draws, resampl
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.scores import Scores, Summary, share_hurt, summarize
 
-Status = Literal["candidate", "oracle", "ruled out", "incomplete", "not run"]
+Status = Literal["candidate", "oracle", "failed", "ruled out", "incomplete", "not run"]
 FEW_CLIENTS = 6
 
 
@@ -24,6 +25,9 @@ class Effect(NamedTuple):
     gap: float
     low: float
     high: float
+
+
+NO_EFFECT = Effect(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,7 @@ class Contest:
         costs: per arm ``total_bytes`` and ``client_flops``; a missing number counts as infinite.
         ruled_out: arms that a device or data rule excludes, with its reason.
         oracle: arms that no real client can run.
+        failed: arms whose training failed, with the reason; they are shown and compared with nothing.
         seed: of the bootstrap.
     """
 
@@ -47,6 +52,7 @@ class Contest:
     costs: Mapping[str, Mapping[str, Any]]
     ruled_out: Mapping[str, str]
     oracle: frozenset[str]
+    failed: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
 
     @property
@@ -92,6 +98,8 @@ class Contest:
         An arm is incomplete when it lacks a client or seed that another arm has: where it failed is then
         unknown, and its mean would be taken over easier cells.
         """
+        if arm in self.failed and arm not in self.ruled_out:
+            return "failed"
         if arm in self.oracle:
             return "oracle"
         if arm in self.ruled_out:
@@ -115,14 +123,21 @@ class Contest:
         return self._number(arm, "total_bytes")
 
     def effect(self, arm: str, against: str) -> Effect:
-        """Paired effect of one arm against another over the cells that both have."""
+        """Paired effect of one arm against another over the cells that both have; none if either failed."""
+        if arm in self.failed or against in self.failed:
+            return NO_EFFECT
         difference = self.sign * (self.scores.of(arm) - self.scores.of(against))
         gap = summarize(difference).mean
         return Effect(gap, *interval(mean_draws(difference, self.counts), self.confidence))
 
     def hurt(self, arm: str, reference: str | None) -> float:
-        """Share of clients worse off than under the reference; NaN when there is no such arm."""
-        if reference is None or reference not in self.scores.arms or reference == arm:
+        """Share of clients worse off than under the reference; NaN when there is no such arm, or either failed."""
+        if (
+            reference is None
+            or reference not in self.scores.arms
+            or reference == arm
+            or {arm, reference} & {*self.failed}
+        ):
             return float("nan")
         return share_hurt(self.scores.of(arm), self.scores.of(reference), lower_is_better=self.lower_is_better)
 

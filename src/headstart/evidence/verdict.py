@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from headstart.core.errors import DataError
 from headstart.core.plain import finite, plain
 from headstart.evidence import wording
 from headstart.evidence.bootstrap import interval
-from headstart.evidence.contest import Contest, Effect
+from headstart.evidence.contest import NO_EFFECT, Contest, Effect
 from headstart.evidence.decision import check_settings
 from headstart.evidence.metrics import nan_mean
+from headstart.evidence.noticed import Noticed
 from headstart.evidence.scores import Scores
 
 Pair = tuple[float, float]
@@ -24,8 +25,8 @@ class ArmScore:
     """One arm in the verdict's table; None where there is nothing to say.
 
     Attributes:
-        status: ``candidate``, ``oracle``, ``ruled out``, ``incomplete`` (lacks a seed or client) or ``not
-            run``.
+        status: ``candidate``, ``oracle``, ``failed``, ``ruled out``, ``incomplete`` (lacks a seed or client) or
+            ``not run``.
         mean: over the decisive clients, then seeds.
         sd: sample SD over clients.
         sd_seeds: sample SD over seeds of the mean over clients.
@@ -76,6 +77,9 @@ class Verdict:
         num_seeds: number of seeds.
         clients: when clients are few, every client's mean per arm.
         arms: per arm, its scores.
+        failed: arms whose training failed, with the reason; nothing is compared with them.
+        warnings: per arm, what else is to be noticed.
+        kept: per arm with an adaptation, how many clients kept it.
     """
 
     recommended: str | None
@@ -99,6 +103,9 @@ class Verdict:
     num_seeds: int
     clients: dict[str, dict[str, float | None]]
     arms: dict[str, ArmScore]
+    failed: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say, without NaN."""
@@ -119,11 +126,12 @@ def decide(
     keep: Mapping[str, str] | None = None,
     local: str = "local",
     predicted: str | None = None,
+    noticed: Noticed | None = None,
     seed: int = 0,
 ) -> Verdict:
     """Decide between the arms of a study.
 
-    The rule. *Candidates* are the arms that ran in full, are not ruled out and are no oracle. Means and
+    The rule. *Candidates* are the arms that ran in full, did not fail, are not ruled out and are no oracle. Means and
     effects are over seen clients (over held-out ones only where no other exists). The recommended arm is the
     cheapest candidate (total bytes, then client FLOPs) whose mean is within ``min_effect`` of the best mean.
     It is a *clear winner* when, for every other candidate, its mean is better by more than ``min_effect`` and
@@ -144,6 +152,7 @@ def decide(
             entry.
         local: arm in which clients train alone.
         predicted: what the diagnosis predicted, to stand in the verdict.
+        noticed: which arms failed, and what else is to be said of them; None for nothing.
         seed: of the bootstrap.
 
     Raises:
@@ -160,11 +169,18 @@ def decide(
     ('ridge', True, 0.2)
     """
     check_settings(baseline, metric, min_effect, confidence, [*scores.arms, *ruled_out])
-    decisive = scores.decisive()
+    decisive, noticed = scores.decisive(), noticed or Noticed()
     if not decisive.clients:
         raise DataError(f"decide: needs a client with a score in '{metric}', got none; run an arm first")
     contest = Contest(
-        decisive, metric=metric, confidence=confidence, costs=costs, ruled_out=ruled_out, oracle=oracle, seed=seed
+        decisive,
+        metric=metric,
+        confidence=confidence,
+        costs=costs,
+        ruled_out=ruled_out,
+        oracle=oracle,
+        failed=noticed.failed,
+        seed=seed,
     )
     recommended = contest.cheapest_within(min_effect) if contest.candidates else None
     clear = recommended is not None and contest.is_clear_winner(recommended, min_effect)
@@ -191,6 +207,9 @@ def decide(
         num_seeds=len(decisive.seeds),
         clients=_every_client(decisive) if contest.few_clients else {},
         arms=_table(contest, baseline, scores.unseen()),
+        failed=dict(noticed.failed),
+        warnings={arm: list(words) for arm, words in noticed.warnings.items()},
+        kept=dict(noticed.kept),
     )
 
 
@@ -206,7 +225,7 @@ def prediction_held(verdict: Verdict) -> bool | None:
 
 def _effect(contest: Contest, arm: str | None, baseline: str) -> Effect:
     if arm is None or baseline not in contest.scores.arms:
-        return Effect(math.nan, math.nan, math.nan)
+        return NO_EFFECT
     return contest.effect(arm, baseline)
 
 

@@ -16,7 +16,8 @@ from headstart.evidence.scores import Scores
 def sentence(contest: Contest, recommended: str | None, clear: bool, baseline: str, min_effect: float) -> str:
     """Say what to use and how sure that is."""
     if recommended is None:
-        return "No arm can be recommended: none ran in full, is allowed by the rules and is more than an oracle."
+        none = "No arm can be recommended: none ran in full, is allowed by the rules and is more than an oracle"
+        return f"{none}{_first_failure(contest)}."
     reached = f"mean client {_label(contest.metric)} {contest.summaries[recommended].mean:.3f}"
     against = _against_baseline(contest, recommended, baseline)
     return f"{_opening(contest, recommended, clear, min_effect)}: {reached}, {against}."
@@ -25,8 +26,9 @@ def sentence(contest: Contest, recommended: str | None, clear: bool, baseline: s
 def would_change(contest: Contest, recommended: str | None, min_effect: float, unseen: Scores) -> list[str]:
     """Say what would change the answer, the likeliest first."""
     if recommended is None:
-        return _incomplete(contest)
+        return [*_failed(contest), *_incomplete(contest)]
     return [
+        *_failed(contest),
         *_nearest(contest, recommended),
         *_other_min_effect(contest, recommended),
         *_lifted_rules(contest, recommended),
@@ -55,6 +57,12 @@ def _signed(effect: Effect) -> str:
     return f"{abs(effect.gap):.3f} {'better' if effect.gap >= 0 else 'worse'}"
 
 
+def _first_failure(contest: Contest) -> str:
+    """Say which arms failed, and why the first did."""
+    arms = [arm for arm in contest.scores.arms if contest.status(arm) == "failed"]
+    return f"; failed: {', '.join(arms)} ({arms[0]}: {contest.failed[arms[0]]})" if arms else ""
+
+
 def _opening(contest: Contest, recommended: str, clear: bool, min_effect: float) -> str:
     best = contest.best()
     if len(contest.candidates) == 1:
@@ -73,6 +81,8 @@ def _opening(contest: Contest, recommended: str, clear: bool, min_effect: float)
 def _against_baseline(contest: Contest, recommended: str, baseline: str) -> str:
     if recommended == baseline:
         return "and it is the baseline itself"
+    if baseline in contest.failed:
+        return f"with no comparison, for the baseline {baseline} failed ({contest.failed[baseline]})"
     effect = contest.effect(recommended, baseline) if baseline in contest.scores.arms else None
     if effect is None or not math.isfinite(effect.gap):
         reason = contest.ruled_out.get(baseline)
@@ -175,6 +185,11 @@ def _held_out(contest: Contest, recommended: str, unseen: Scores) -> list[str]:
         return []
     values = f"{means[leader]:.3f} against {means[recommended]:.3f} for {recommended}"
     return [f"On {_count(len(unseen.clients), 'held-out client')} {leader} has the best mean: {values}."]
+
+
+def _failed(contest: Contest) -> list[str]:
+    arms = [arm for arm in contest.scores.arms if contest.status(arm) == "failed"]
+    return [f"{arm} is compared with nothing ({contest.failed[arm]}); trained well, it might win." for arm in arms]
 
 
 def _incomplete(contest: Contest) -> list[str]:

@@ -23,7 +23,7 @@ from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.records import Records
 from headstart.study.study import Study
 from headstart.study.written.arms import METHODS, Arm, parse_arm
-from headstart.study.written.load import load_study
+from headstart.study.written.load import StudyFile, load_study
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,6 +91,7 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
         SettingError: the arm is not there, not finished, or nothing that a device can have.
     """
     file = load_study(study or run / "study.toml")
+    _check_inputs(file)
     line = _line(run, arm, seed)
     spec = parse_arm(arm, line["settings"])
     _check_adapt(spec)
@@ -112,6 +113,14 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
         model=model,
         head=head,
     )
+
+
+def _check_inputs(file: StudyFile) -> None:
+    if file.data.text is not None:
+        raise SettingError(
+            f"data.text: a device reads pictures or numbers, received a study of texts ('{file.data.text}'); export an "
+            "arm of another study"
+        )
 
 
 def _line(run: Path, arm: str, seed: int | None) -> dict[str, Any]:

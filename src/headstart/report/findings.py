@@ -109,6 +109,13 @@ def account(run: Run) -> list[tuple[str, str]]:
     return [(str(label), str(text)) for label, text in said]
 
 
+def warnings(run: Run) -> list[tuple[str, str]]:
+    """What is to be noticed of the arms, each with its name: first why training failed, then all else."""
+    failed = [(arm, reason) for arm, reason in run.failed.items() if arm not in (run.verdict.get("ruled_out") or {})]
+    others = (run.verdict.get("warnings") or {}).items()
+    return [*failed, *((arm, words) for arm, all_words in others for words in all_words)]
+
+
 def data_notes(run: Run) -> list[str]:
     """What a reader should know about the data and the folder before believing a number."""
     scores = run.scores()

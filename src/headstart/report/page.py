@@ -73,6 +73,7 @@ def _context(run: Run) -> dict[str, Any]:
         "few": views.is_few(run, len(clients)),
         "matrix": _matrix(run) if 0 < len(clients) <= FEW_CLIENTS else (),
         "worst_hit": views.worst_hit(clients),
+        "compared": any(row.change is not None or row.change_local is not None for row in clients),
         "show": _shown(rows),
         **_sections(run, rows),
     }
@@ -86,6 +87,7 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "key_numbers": views.key_numbers(run, rows),
         "facts": findings.facts(run.diagnosis),
         "prediction": findings.prediction(run),
+        "warnings": findings.warnings(run),
         "excluded": findings.excluded(run),
         "account": findings.account(run),
         "notes": findings.data_notes(run),
@@ -105,6 +107,7 @@ def _shown(rows: Any) -> Mapping[str, bool]:
         "probability_best",
         "hurt_local",
         "hurt_keep",
+        "kept",
         "rounds",
         "memory",
         "flops",

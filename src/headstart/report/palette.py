@@ -41,6 +41,7 @@ ROLE_COLOUR = {
     "local": LOCAL,
     "oracle": FAINT,
     "incomplete": FAINT,
+    "failed": FAINT,
     "": FAINT,
 }
 ROLE_SHAPE = {
@@ -48,11 +49,13 @@ ROLE_SHAPE = {
     "baseline": "diamond",
     "local": "triangle-up",
     "oracle": "square",
+    "incomplete": "circle",
+    "failed": "circle",
     "": "circle",
 }
 
 # Angular shapes look smaller than a disc of the same area.
-ROLE_SIZE = {"recommended": 80, "baseline": 110, "local": 85, "oracle": 70, "incomplete": 70, "": 70}
+ROLE_SIZE = {"recommended": 80, "baseline": 110, "local": 85, "oracle": 70, "incomplete": 70, "failed": 70, "": 70}
 
 
 def look(role: str) -> dict[str, str | int]:

@@ -78,6 +78,11 @@ class Run:
         """Seeds with at least one record, ascending."""
         return tuple(sorted({int(record["seed"]) for record in self.records}))
 
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Arms whose training failed, with the reason; nothing is compared with them."""
+        return dict(self.verdict.get("failed") or {})
+
     def of(self, arm: str) -> tuple[Json, ...]:
         """The records of one arm."""
         return tuple(record for record in self.records if record["arm"] == arm)

@@ -27,7 +27,7 @@ class ArmRow:
     """
 
     name: str
-    role: str  # "recommended" | "baseline" | "oracle" | "incomplete" | ""
+    role: str  # "recommended" | "failed" | "baseline" | "oracle" | "incomplete" | ""
     stages: tuple[str, ...]  # start, federate, adapt in words
     says: str  # what the arm does, in one sentence; empty in records that do not say it
     seeds: int
@@ -47,6 +47,7 @@ class ArmRow:
     hurt_local: float | None
     hurt_keep: float | None
     pareto: bool
+    kept: str | None  # how many clients kept their adaptation, such as "3 of 10"; None where that is not known
 
     @property
     def bytes(self) -> float | None:
@@ -92,13 +93,14 @@ def differences(run: Run) -> dict[str, NDArray[np.float64]]:
     """Each arm's paired difference from the baseline, (clients,), positive is better.
 
     Seeds are paired first, then averaged. The clients are those that the verdict rests on: the seen ones,
-    or all where none is seen.
+    or all where none is seen. An arm that failed is compared with nothing.
     """
     scores = run.scores().decisive()
-    if run.baseline not in scores.arms:
+    if run.baseline not in scores.arms or run.baseline in run.failed:
         return {}
     base, sign = scores.of(run.baseline), Metric(run.metric).sign
-    return {arm: nan_means(sign * (scores.of(arm) - base), 0) for arm in scores.arms if arm != run.baseline}
+    arms = [arm for arm in scores.arms if arm != run.baseline and arm not in run.failed]
+    return {arm: nan_means(sign * (scores.of(arm) - base), 0) for arm in arms}
 
 
 def recommended(run: Run) -> str | None:
@@ -108,8 +110,8 @@ def recommended(run: Run) -> str | None:
 
 
 def local_arm(run: Run) -> str | None:
-    """The arm in which each client trains alone from scratch, if the study has one."""
-    return "local" if "local" in run.arms else None
+    """The arm in which each client trains alone from scratch, if the study has one that did not fail."""
+    return "local" if "local" in run.arms and "local" not in run.failed else None
 
 
 def _is_oracle(run: Run, arm: str) -> bool:
@@ -144,12 +146,15 @@ def _arm_row(run: Run, arm: str) -> ArmRow:
         hurt_local=finite(hurt.get("local")),
         hurt_keep=finite(hurt.get("keep")),
         pareto=arm in (run.verdict.get("pareto") or ()),
+        kept=str((run.verdict.get("kept") or {}).get(arm, "")).removeprefix("kept by ") or None,
     )
 
 
 def _role(run: Run, arm: str) -> str:
     if arm == recommended(run):
         return "recommended"
+    if arm in run.failed:
+        return "failed"
     if arm == run.baseline:
         return "baseline"
     status = ((run.verdict.get("arms") or {}).get(arm) or {}).get("status")
@@ -183,7 +188,7 @@ def _stage_words(stage: Any) -> str:
 
 
 def _client_row(run: Run, scores: Scores, means: Mapping[str, NDArray[np.float64]], at: int) -> ClientRow:
-    named = (recommended(run), run.baseline, local_arm(run))
+    named = (recommended(run), None if run.baseline in run.failed else run.baseline, local_arm(run))
     chosen, base, local = (finite(float(means[arm][at])) if arm in means else None for arm in map(str, named))
     sign = Metric(run.metric).sign
     gains = (_gain(chosen, other, sign) for other in (base, local))

@@ -43,7 +43,8 @@ def sentence(run: Run, rows: tuple[ArmRow, ...]) -> str:
 def _choice(run: Run, chosen: ArmRow, rows: tuple[ArmRow, ...]) -> str:
     if run.verdict.get("clear_winner"):
         return f"{chosen.name} is better than every other arm"
-    best = next((row for row in rows if row.role not in ("oracle", "incomplete") and row.mean is not None), chosen)
+    out = ("oracle", "incomplete", "failed")
+    best = next((row for row in rows if row.role not in out and row.mean is not None), chosen)
     within = Metric(run.metric).change(run.verdict.get("min_effect")).lstrip("+")
     if best is chosen:
         why = f"it has the best mean and no cheaper arm comes within {within}"
@@ -55,6 +56,8 @@ def _choice(run: Run, chosen: ArmRow, rows: tuple[ArmRow, ...]) -> str:
 def _against(run: Run, metric: Metric) -> str:
     if run.baseline == recommended(run):
         return ", and it is the baseline itself"
+    if run.baseline in run.failed:
+        return f"; there is no comparison, for the baseline {run.baseline} failed ({run.failed[str(run.baseline)]})"
     effect = metric.change(run.verdict.get("effect"))
     if effect == MISSING:
         return ""
@@ -76,7 +79,8 @@ def confidence(run: Run) -> str:
 def key_numbers(run: Run, rows: tuple[ArmRow, ...]) -> list[KeyNumber]:
     """The few numbers that a decision needs: effect, certainty, the weakest clients, the cost."""
     named = {row.name: row for row in rows}
-    chosen, base = named.get(str(recommended(run))), named.get(str(run.baseline))
+    chosen = named.get(str(recommended(run)))
+    base = None if run.baseline in run.failed else named.get(str(run.baseline))
     if chosen is None:
         return []
     metric = Metric(run.metric)
@@ -91,11 +95,8 @@ def key_numbers(run: Run, rows: tuple[ArmRow, ...]) -> list[KeyNumber]:
 
 def _effect(run: Run, metric: Metric, chosen: ArmRow, base: ArmRow | None) -> KeyNumber | None:
     if base is None or base is chosen:
-        return KeyNumber(
-            f"{metric.label.capitalize()}, mean over clients",
-            metric.value(chosen.mean),
-            "the baseline itself",
-        )
+        note = "the baseline itself" if base else "no baseline to compare with"
+        return KeyNumber(f"{metric.label.capitalize()}, mean over clients", metric.value(chosen.mean), note)
     between = metric.between(*pair(run.verdict.get("interval")))
     note = f"{confidence(run)} interval {between}" if between != MISSING else "no interval: too few clients or seeds"
     return KeyNumber(f"Against {base.name}", metric.change(run.verdict.get("effect")), note)

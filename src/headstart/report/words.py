@@ -14,6 +14,7 @@ GLOSSARY: dict[str, str] = {
     "paired difference": "A client's score under one arm against another, seed by seed; positive is better.",
     "hurt": "A client that does worse than it would with the alternative named.",
     "oracle": "Training on everybody's data in one place: a bound for comparison, not an option.",
+    "kept": "How many clients kept what their own training gave; the others go on with what they received.",
     "bytes per client": "What one client sends and receives over the whole run.",
     "FLOP": "Floating-point operations that one client spends on training, over the whole run.",
     "memory": "The most memory that training takes on a client: weights, gradients, optimiser, activations.",

@@ -56,6 +56,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "diagnosis": dict(run.diagnosis),
         "prediction": findings.prediction(run),
         "devices": [asdict(device) for device in device_tables(run)],
+        "warnings": [{"arm": arm, "words": words} for arm, words in findings.warnings(run)],
         "excluded": findings.excluded(run),
         "account": run.federation.get("account"),
         "notes": findings.data_notes(run),
@@ -97,6 +98,7 @@ def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
         "Worst decile": lambda row: metric.value(row.worst_decile),
         "Held-out clients": lambda row: metric.value(row.unseen),
         "Best": lambda row: share(row.probability_best),
+        "Kept": lambda row: row.kept or "",
         "Bytes down": lambda row: size(row.download),
         "Bytes up": lambda row: size(row.upload),
         "Compute": lambda row: operations(row.flops),
@@ -146,6 +148,7 @@ def _reasons(run: Run) -> list[str]:
     ruled = [f"- {arm}: {reason}" for arm, reason in (run.verdict.get("ruled_out") or {}).items()]
     foretold = findings.prediction(run)
     sections = {
+        "Did every arm learn?": [f"- {arm}: {words}" for arm, words in findings.warnings(run)],
         "Ruled out": ruled,
         "What would change the answer": [f"- {reason}" for reason in run.verdict.get("would_change") or ()],
         "Prediction": [f"- {foretold['winner']}: {_outcome(foretold)}"] if foretold else [],

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -24,6 +24,7 @@ from headstart.training import (
     Params,
     Passes,
     SettingError,
+    StartError,
     Tell,
     Trainable,
     cut_at,
@@ -70,32 +71,92 @@ class Pretrain(Start):
             )
         network, weights = build(from_scratch=self.from_scratch, num_classes=central.num_classes)
         model, params = cut_at(network, weights, self.trainable)
-        best = train_until_stale(model, params, central, self.local, self.epochs, self.patience, tell)
-        if best is params:
-            raise SettingError(
-                f"start.client_lr: pre-training must lower the pool's validation loss, and {self.local.client_lr:g} "
-                f"did not in {self.epochs} epochs; give a smaller client_lr, or a larger pool"
-            )
-        trained = model.weights(best)
+        course = train_until_stale(model, params, central, self.local, self.epochs, self.patience, tell)
+        if not course.has_lowered_loss:
+            raise StartError(self._why_not(model, params, course.last, central))
+        trained = model.weights(course.best)
         return (network, trained) if central.same_classes else new_head(network, trained, num_classes, seed)
+
+    def _why_not(self, model: Model, first: Params, last: Params, central: Central) -> str:
+        """Say why the validation loss did not fall: steps too large, too small, or too few examples."""
+        before, after = (mean_loss(model, params, central.train) for params in (first, last))
+        rule, losses = "pre-training must lower the pool's validation loss", f"training loss {before:.3g} before"
+        losses, step = f"{losses}, {after:.3g} after", f"{self.local.client_lr:g}"
+        examples = len(central.train.everything(model).labels)
+        each = examples / central.num_classes
+        if after > before * (1 - _CHANGED) and _distance(first, last) < _MOVED:
+            return (
+                f"start.client_lr: {rule}, and {step} was too slow in {self.epochs} epochs ({losses}); give a larger "
+                f"client_lr, or more epochs"
+            )
+        # Steps that are too large may also kill a network, whose loss is then that of one who knows nothing.
+        if not after <= before * (1 + _CHANGED) or (after > before * (1 - _CHANGED) and each >= _ENOUGH):
+            return (
+                f"start.client_lr: {rule}, and with {step} it diverged or got stuck ({losses}); give a smaller "
+                f"client_lr, or inputs of one scale (data.standardize)"
+            )
+        return (
+            f"data.central: {rule}, and its {examples} examples for training were too few for {central.num_classes} "
+            f"classes ({each:.1f} per class; {losses}); give a larger pool, a smaller client_lr, or another start"
+        )
+
+
+_ENOUGH = 10
+"""Examples per class from which a pool's size is not the first suspect."""
+
+_CHANGED = 0.01
+"""Share by which a training loss must change for its steps to have done anything."""
+
+_MOVED = 0.01
+"""Share of their length by which weights must move for steps not to be too small."""
+
+_LOWERED = 1e-5
+"""Share by which the validation loss must fall for anything to have been learnt."""
+
+
+class Course(NamedTuple):
+    """How training on a pool went.
+
+    Attributes:
+        best: parameters of least validation loss, perhaps the first.
+        last: parameters after the last epoch.
+        losses: on validation, before the first epoch and after each.
+    """
+
+    best: Params
+    last: Params
+    losses: tuple[float, ...]
+
+    @property
+    def has_lowered_loss(self) -> bool:
+        """Whether any epoch's validation loss is lower than the first by more than rounding."""
+        return any(loss < self.losses[0] * (1 - _LOWERED) for loss in self.losses)
 
 
 def train_until_stale(
     model: Model, params: Params, central: Central, local: LocalTraining, epochs: int, patience: int, tell: Tell
-) -> Params:
-    """Train with half a cosine of step sizes; return the parameters of least validation loss, perhaps the first."""
+) -> Course:
+    """Train with half a cosine of step sizes, until the validation loss has not fallen for some epochs."""
     state = local.build().init(params)
     best, best_loss, stale = params, mean_loss(model, params, central.val), 0
+    losses = [best_loss]
     for epoch in range(epochs):
         optimizer = local.build(lr_factor=(1 + math.cos(math.pi * epoch / epochs)) / 2)
         batches = central.train.batches(model, local.passes(1, stream=f"pretrain-{epoch}"))
         params, state = descend(model.gradient, params, state, batches, optimizer)
         loss = mean_loss(model, params, central.val)
+        losses.append(loss)
         tell(f"epoch {epoch + 1} of {epochs}, validation loss {loss:.3f}")
         best, best_loss, stale = (params, loss, 0) if loss < best_loss else (best, best_loss, stale + 1)
         if stale >= patience:
             break
-    return best
+    return Course(best, params, tuple(losses))
+
+
+def _distance(first: Params, last: Params) -> float:
+    """Return how far weights have moved, as a share of their length."""
+    moved = sum(float((last[name] - first[name]).double().square().sum()) for name in first)
+    return math.sqrt(moved / sum(float(value.double().square().sum()) for value in first.values()))
 
 
 def mean_loss(model: Model, params: Params, data: ClientData) -> float:

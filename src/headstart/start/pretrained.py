@@ -50,5 +50,5 @@ def fit_head(
     if not central.same_classes:
         return weights
     model, head = cut_at(network, weights, "head")
-    fitted = train_until_stale(model, head, central, settings.local, settings.epochs, settings.patience, tell)
-    return model.weights(fitted)
+    course = train_until_stale(model, head, central, settings.local, settings.epochs, settings.patience, tell)
+    return model.weights(course.best)

@@ -12,8 +12,10 @@ from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Silent
 from headstart.core.trees import Params
 from headstart.data.federation import Federation
+from headstart.evidence.learnt import Finding
 from headstart.models.network import Network
 from headstart.study.run.nodes import NodeStore
+from headstart.study.run.records import noticed
 from headstart.study.study import Study
 from headstart.study.written.arms import Arm
 
@@ -28,6 +30,7 @@ class Result:
         curve: validation over rounds.
         network: the skeleton.
         weights: all weights that the federated stages ended with.
+        findings: what is to be noticed on training and validation data; the first says so where the training failed.
     """
 
     clients: Mapping[str, Mapping[str, float | None]]
@@ -35,6 +38,7 @@ class Result:
     curve: Sequence[Mapping[str, Any]]
     network: Network
     weights: Params
+    findings: Sequence[Finding] = ()
 
 
 def run(
@@ -77,7 +81,8 @@ def run(
     }
     seen = [clients[client.id] for client in federation.seen_clients]
     metrics = {name: _mean([client[name] for client in seen]) for name in found}
-    return Result(clients, metrics, trunk.curve, trunk.network, trunk.weights)
+    odd = noticed(arm, pipeline, trunk, leaf.facts, trials=0) or ()
+    return Result(clients, metrics, trunk.curve, trunk.network, trunk.weights, odd)
 
 
 def _mean(values: Sequence[float | None]) -> float:

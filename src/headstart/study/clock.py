@@ -1,4 +1,7 @@
-"""How long one client's work takes on this machine: its first steps are taken, the others counted."""
+"""How long one client's work takes on this machine: its first steps are taken, the others counted.
+
+Times are of this thread on its core, so that other programs on a busy machine do not blur them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import ceil
+from statistics import fmean
 from typing import Any
 
 from torch import Tensor
@@ -16,8 +20,8 @@ from headstart.models.batch import Batch
 from headstart.models.model import Model
 from headstart.training.client_data import Passes
 
-LONG = 0.5
-"""Seconds after which work is not done a second time, when everything is warm."""
+_ENOUGH, _MOST = 0.3, 30
+"""Seconds after which work is not timed again, and how often it is at the most: one time alone may meet a hiccup."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,9 @@ class _Timed:
         due, taken, last = (passes.steps or passes.epochs * in_an_epoch), 0, 0.0
         self.steps += due
         for batch in self.dummy.batches(model, passes) if self.serves else ():
-            begin = time.perf_counter()
+            begin = time.thread_time()
             yield batch
-            last = time.perf_counter() - begin
+            last = time.thread_time() - begin
             taken, self.served = taken + 1, self.served + last
         self.stepping += last * due
 
@@ -99,8 +103,7 @@ class Clock:
     def time(self, name: str, work: Work) -> Seconds:
         """Return what work takes, timed once by its name."""
         if name not in self._known:
-            found = self._timed(work)
-            self._known[name] = found if found.stepping + found.beside > LONG else self._timed(work)
+            self._known[name] = self._usual(work)
         return self._known[name]
 
     def steps(self, work: Work) -> int:
@@ -109,10 +112,18 @@ class Clock:
         work(client)
         return client.steps
 
+    def _usual(self, work: Work) -> Seconds:
+        """Return the mean of several times; the first, when nothing is warm yet, counts only if it is alone."""
+        begin, found = time.perf_counter(), [self._timed(work)]
+        while len(found) < _MOST and time.perf_counter() - begin < _ENOUGH:
+            found.append(self._timed(work))
+        warm = found[1:] or found
+        return Seconds(warm[0].steps, fmean(one.stepping for one in warm), fmean(one.beside for one in warm))
+
     def _timed(self, work: Work) -> Seconds:
-        client, begin = self._client(serves=True), time.perf_counter()
+        client, begin = self._client(serves=True), time.thread_time()
         work(client)
-        return Seconds(client.steps, client.stepping, max(0.0, time.perf_counter() - begin - client.served))
+        return Seconds(client.steps, client.stepping, max(0.0, time.thread_time() - begin - client.served))
 
     def _client(self, *, serves: bool) -> _Timed:
         return _Timed(DummyClient(self.raw, max(1, self.num_examples), self.num_classes), serves)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headstart.core.arrays import Array
+from headstart.core.errors import StartError
 from headstart.data.federation import Client
 from headstart.diagnosis import Diagnosis, diagnose
 from headstart.engine.predict import features_of
@@ -27,20 +29,40 @@ def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[Arm]) -> Diagnosis
         pipeline: of the first seed; its start is shared with the arms that begin there.
         arms: that the prediction may name; the features are those of their start.
     """
-    start = good_start(lab, arms)
-    features, labels = frozen_features(lab, pipeline, start), lab.federation.examples.labels
+    features, start, failed = _first_features(lab, pipeline, good_starts(lab, arms))
+    labels = lab.federation.examples.labels
 
     def parts(split: Any) -> list[tuple[Array, Array]]:
         return [_take(features, labels, client, split) for client in pipeline.federation.seen_clients]
 
-    return diagnose(
+    found = diagnose(
         parts("train"),
         parts("val"),
         lab.federation.num_classes,
         clients=[client.id for client in pipeline.federation.seen_clients],
         pretrained=start is not None,
-        arms=[arm.name for arm in arms],
+        arms=[arm.name for arm in arms if arm.start not in [gone for gone, _ in failed]],
     )
+    instead = f"those of the start '{start.method}'" if start else "the raw inputs"
+    instead += " with its defaults" if start and not start.settings else ""
+    notes = (f"The features are {instead}, for the start '{gone.method}' failed: {why}" for gone, why in failed)
+    reasons = (*found.prediction.reasons, *notes)
+    return replace(found, prediction=replace(found.prediction, reasons=reasons))
+
+
+def _first_features(
+    lab: Lab, pipeline: Pipeline, starts: Sequence[Stage | None]
+) -> tuple[Array, Stage | None, list[tuple[Stage, str]]]:
+    """Return the features of the first start that can be trained, that start, and those that failed before it."""
+    start, *others = starts
+    try:
+        return frozen_features(lab, pipeline, start), start, []
+    except StartError as error:
+        if start is None or not others:
+            raise
+        reason = str(error)
+    features, used, failed = _first_features(lab, pipeline, others)
+    return features, used, [(start, reason), *failed]
 
 
 def frozen_features(lab: Lab, pipeline: Pipeline, start: Stage | None) -> Array:
@@ -54,15 +76,19 @@ def frozen_features(lab: Lab, pipeline: Pipeline, start: Stage | None) -> Array:
     return features
 
 
-def good_start(lab: Lab, arms: Sequence[Arm]) -> Stage | None:
-    """Return the start that knows something: the arms' own, a checkpoint's, pre-training on a pool, or None."""
-    for arm in arms:
-        if arm.start.build().is_trained:
-            return arm.start
-    if is_checkpoint(lab.spec):
-        return Stage("start", "pretrained")
+def good_starts(lab: Lab, arms: Sequence[Arm]) -> list[Stage | None]:
+    """Return the starts that know something, the first to be tried first, then None for the raw inputs.
+
+    The arms' own come first, then a checkpoint's or pre-training on a pool; texts are no features by themselves.
+    """
+    found = [arm.start for arm in arms if arm.start.build().is_trained]
     central = lab.federation.central
-    return Stage("start", "pretrain") if central is not None and (central.labels >= 0).any() else None
+    if is_checkpoint(lab.spec):
+        found.append(Stage("start", "pretrained"))
+    elif central is not None and (central.labels >= 0).any():
+        found.append(Stage("start", "pretrain"))
+    distinct: list[Stage | None] = [stage for i, stage in enumerate(found) if stage not in found[:i]]
+    return distinct if lab.federation.examples.kind == "text" else [*distinct, None]
 
 
 def predicted_arm(path: Path) -> str | None:

@@ -31,8 +31,11 @@ from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.schema import StudySettings
 from headstart.study.written.slate import Slate
 
-STACKED = 8.0
-"""Clients of a stack that take the time of one: measured with heads of 10 to 100 clients."""
+STACKED = 8
+"""Clients of a stack whose step takes about the time of one client's."""
+
+PER_STEP = 0.00015
+"""Seconds that a step takes beside its arithmetic: its batch is drawn and gathered."""
 
 
 @dataclass(frozen=True)
@@ -149,11 +152,14 @@ class _Estimate:
         model, params = self._cut(method.trainable, from_scratch=arm.start.build().from_scratch)
         shared, private, _ = method.init(model, params)
         clients = len(members(self.lab.federation.seen_clients))
-        one = self._one_client(arm, stage, lambda data: method.client_update(model, shared, private, data))
-        turns = clients if method.pooled else schedule.rounds * schedule.cohort_of(clients)
-        points = min(schedule.rounds, 10) + 1
+        # The oracle is one client who has what all have: as many steps, one after another.
+        cohort, rounds = (1, clients) if method.pooled else (schedule.cohort_of(clients), schedule.rounds)
+        trained = self._trained(
+            arm, stage, lambda data: method.client_update(model, shared, private, data), rounds, cohort
+        )
+        points: int = min(schedule.rounds, 10) + 1
         validated = sum(len(client.val) for client in self.lab.federation.seen_clients)
-        return float(one * turns / self._at_once(arm, stage) + points * validated * self._forward)
+        return trained + points * validated * self._forward
 
     def _adapt_seconds(self, arm: Arm, views: Sequence[str]) -> float:
         """Return the seconds of all clients' adaptation, and of their evaluation."""
@@ -163,22 +169,21 @@ class _Estimate:
             own = sum(len(client.val) + len(client.test) for client in clients)
             return own * self._forward
         model, params = self._cut(method.trainable, from_scratch=arm.start.build().from_scratch)
-        one = self._one_client(arm, arm.adapt, lambda data: method(model, params, data))
+        trained = self._trained(arm, arm.adapt, lambda data: method(model, params, data), 1, len(clients))
         forward = self._forward * sum(rows) * (0.0 if model.is_head_only else 1.0)
-        return float(one * len(clients) / self._at_once(arm, arm.adapt) + forward)
+        return trained + forward
 
-    def _one_client(self, arm: Arm, stage: Stage, work: Work) -> float:
-        """Return the seconds of one client; steps of a kind are timed once, whatever their number and size."""
+    def _trained(self, arm: Arm, stage: Stage, work: Work, rounds: int, cohort: int) -> float:
+        """Return the seconds of client work; steps of a kind are timed once, whatever their number and size."""
         known = {name: value for name, value in stage.settings.items() if name not in ranges(stage)}
         name = hash_json([stage.kind, stage.method, arm.start.build().from_scratch, known])
-        return self.clock.time(name, work).of(self.clock.steps(work)) + PER_CLIENT
-
-    def _at_once(self, arm: Arm, stage: Stage) -> float:
-        """Return how many clients are done in the time of one."""
+        steps = self.clock.steps(work)
+        one = self.clock.time(name, work).of(steps)
         placement = self._placement(arm, stage)
-        if placement is None:
-            return 1.0
-        return STACKED if placement.way == "stack" else float(placement.workers)
+        if placement and placement.way == "stack" and cohort > 1:
+            return rounds * (one * max(1.0, cohort / STACKED) + steps * PER_STEP)
+        workers = placement.workers if placement else 1
+        return rounds * cohort * (one + steps * PER_STEP + PER_CLIENT) / workers
 
     def _way(self, arm: Arm, stage: Stage) -> str:
         placement = self._placement(arm, stage)
@@ -226,9 +231,9 @@ def _usual(work: Callable[[], Any]) -> float:
     """Return the median of three times that work takes, in seconds."""
     times = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         work()
-        times.append(time.perf_counter() - begin)
+        times.append(time.thread_time() - begin)
     return median(times)
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from headstart.core.content import hash_json
+from headstart.evidence.learnt import Finding
+from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 from headstart.evidence.verdict import Verdict, decide
 from headstart.study.plan import oracles
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import DecisionSettings
 from headstart.study.written.slate import Slate
+
+Json = Mapping[str, Any]
 
 
 def judge(
@@ -20,6 +27,7 @@ def judge(
     parts: Sequence[Mapping[str, list[Any]]],
     stopped: Mapping[str, str],
     predicted: str | None,
+    noticed: Noticed,
 ) -> Verdict:
     """Decide between the arms that ran.
 
@@ -29,6 +37,7 @@ def judge(
         parts: each run's rows of the client table, by column.
         stopped: arms that had to stop, with the reason.
         predicted: the arm that the diagnosis predicted.
+        noticed: what is to be noticed of the arms that ran.
     """
     return decide(
         _scores(slate.arms, decision.metric, parts),
@@ -41,7 +50,73 @@ def judge(
         oracle=oracles(slate.arms),
         keep=without_adaptation(slate.arms),
         predicted=predicted,
+        noticed=replace(noticed, failed={**noticed.failed, **stopped}),
     )
+
+
+def notice(results: Sequence[tuple[Json, Json]], arms: Sequence[Arm], diagnosis: Json) -> Noticed:
+    """Gather what is to be noticed of the arms that ran.
+
+    Args:
+        results: every record, with the facts of its last node.
+        arms: of the study.
+        diagnosis: as written; empty without.
+    """
+    runs = {arm.name: [both for both in results if both[0]["arm"] == arm.name] for arm in arms}
+    seeds = {name: over_seeds({line["seed"]: _findings(line) for line, _ in own}) for name, own in runs.items() if own}
+    failed = {name: reason for name, (reason, _) in seeds.items() if reason}
+    standing = {arm.name: found for arm in arms if arm.name not in failed and (found := _standing(arm, runs[arm.name]))}
+    beside = beside_each_other(standing, _heads(diagnosis))
+    warnings = {name: [*own, *beside.get(name, [])] for name, (_, own) in seeds.items()}
+    kept = {name: _span([line["kept"] for line, _ in own if line.get("kept")]) for name, own in runs.items()}
+    return Noticed(
+        failed,
+        {name: words for name, words in warnings.items() if words},
+        {name: words for name, words in kept.items() if words},
+    )
+
+
+def _findings(line: Json) -> list[Finding] | None:
+    """Return a record's findings; None if it is older than the checks."""
+    found = line.get("learnt")
+    return None if found is None else [Finding(**one) for one in found]
+
+
+def _standing(arm: Arm, results: Sequence[tuple[Json, Json]]) -> Standing | None:
+    """Return where an arm stands on validation data; None where that was not measured."""
+    parts = [facts["learnt"]["val"] for _, facts in results if (facts.get("learnt") or {}).get("val")]
+    if not parts:
+        return None
+    federate, adapt = [stage.build() for stage in arm.federate], arm.adapt.build()
+    pooled = any(method.pooled for method in federate)
+    return Standing(
+        accuracy=float(np.mean([part["accuracy"] for part in parts])),
+        rows=parts[0]["rows"],
+        start=hash_json(arm.start.as_json()),
+        pooled=pooled,
+        federated=bool(federate) and not pooled,
+        shared=not any(line.get("personal", True) for line, _ in results),
+        trains=bool(federate) or not adapt.changes_nothing,
+    )
+
+
+def _heads(diagnosis: Json) -> Heads | None:
+    ceiling, backbone = diagnosis.get("ceiling") or {}, diagnosis.get("backbone") or {}
+    values = (ceiling.get("pooled"), ceiling.get("local"), backbone.get("majority"))
+    return None if None in values else Heads(*(float(value) for value in values if value is not None))
+
+
+def _span(kept: Sequence[str]) -> str:
+    """Say once what all seeds say; else the words of all, shortest first.
+
+    >>> _span(["kept by 3 of 10", "kept by 3 of 10"]), _span(["kept by 3 of 10", "kept by 0 of 10"]), _span([])
+    ('kept by 3 of 10', 'kept by 0–3 of 10', '')
+    """
+    if len(set(kept)) < 2:
+        return kept[0] if kept else ""
+    counts = [words.split()[2] for words in kept]
+    low, high = min(counts, key=int), max(counts, key=int)
+    return f"kept by {low}–{high} of {kept[0].split()[-1]}"
 
 
 def without_adaptation(arms: Sequence[Arm]) -> dict[str, str]:

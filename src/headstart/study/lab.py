@@ -21,6 +21,7 @@ from headstart.engine.clients import OneClient
 from headstart.engine.features.activations import Activations
 from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
+from headstart.evidence.measured import span_of
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.network import Network
 from headstart.models.registry import build
@@ -30,6 +31,9 @@ from headstart.study.run.nodes import NodeStore
 
 _POOL_VALIDATION = 0.15
 """Share of the central pool that decides when pre-training stops."""
+
+_MOST_ROWS = 10_000
+"""Examples from which the inputs' scales are known well enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +100,14 @@ class Lab:
     def num_weights(self) -> int:
         """Number of the network's parameters."""
         return sum(parameter.numel() for parameter in self.skeleton(from_scratch=True).parameters())
+
+    @cached_property
+    def span(self) -> float:
+        """How far the scales of a table's columns lie apart, on training examples; 1 for images and texts."""
+        if self.federation.examples.kind != "table":
+            return 1.0
+        rows = np.concatenate([client.train for client in self.federation.seen_clients])[:_MOST_ROWS]
+        return span_of(self.federation.examples.inputs[rows])
 
     def pool(self, seed: int) -> Central | None:
         """Return the central pool, its labelled part split for early stopping; None if there is nothing to learn."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
-from headstart.core.files import write_json
+from headstart.core.files import read_json, write_json
 from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
@@ -20,7 +20,7 @@ from headstart.models.spec import ModelSpec
 from headstart.study.checks import check_plan, check_results, select
 from headstart.study.diagnosis import diagnose_lab, predicted_arm
 from headstart.study.estimate import Branch, estimate
-from headstart.study.judge import judge
+from headstart.study.judge import judge, notice
 from headstart.study.lab import Lab
 from headstart.study.lock import only_one
 from headstart.study.open import open_lab
@@ -286,7 +286,8 @@ class Study:
         """Write the client table, the verdict and the costs."""
         check_results(folder.records.all(), stopped)
         rows, predicted = folder.write_clients(self.lab.federation), predicted_arm(folder.path / "diagnosis.json")
-        verdict = judge(slate, self.file.settings.decision, rows, stopped, predicted)
+        noticed = notice(folder.results(), slate.arms, read_json(folder.path / "diagnosis.json") or {})
+        verdict = judge(slate, self.file.settings.decision, rows, stopped, predicted, noticed)
         write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
         write_json(folder.path / "devices.json", device_facts(slate, self.file.devices))
         self.costs.write(folder.path / "costs.json")

@@ -6,7 +6,7 @@ A method imports from here and from its own package alone.
 from torch import Tensor
 
 from headstart.core import trees
-from headstart.core.errors import SettingError
+from headstart.core.errors import SettingError, StartError
 from headstart.core.progress import Tell
 from headstart.core.registry import Scale, UpTo
 from headstart.core.seeds import derive, numpy_generator, torch_generator
@@ -34,6 +34,7 @@ __all__ = [
     "Passes",
     "Scale",
     "SettingError",
+    "StartError",
     "Tell",
     "Tensor",
     "Texts",

@@ -68,6 +68,11 @@ def test_another_delimiter_is_found_and_noted(tmp_path, sign):
     assert len(notes) == 1
 
 
+def test_a_cell_of_several_lines_at_the_end_of_the_sample_does_not_matter(tmp_path):
+    rows = "".join(f'{i};"one\ntwo"\n' for i in range(80))
+    assert read(tmp_path, f"a;b\n{rows}")[0].column_names == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("text", "usual"),
     [

@@ -48,6 +48,13 @@ def test_outer_folders_named_after_splits_are_splits(tmp_path):
     assert all(federation.examples.ids[i].startswith("Test/") for i in client.test)
 
 
+@pytest.mark.parametrize("paths", [("a.csv", "b.csv"), ("train/one.json",), ("x/y/t.TSV", "readme.md")])
+def test_a_folder_of_tables_is_told_as_such(tmp_path, paths):
+    _fill(tmp_path, *paths)
+    with pytest.raises(DataError, match=r"holds \d tables, such as '.*', and only Parquet files.*join them"):
+        open_source(".", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("paths", "found"),
     [

@@ -222,6 +222,16 @@ def test_weights_of_another_shape(copied: Path) -> None:
         built(copied)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_named(copied: Path, bad: float) -> None:
+    tree = load_file(copied / "model.safetensors")
+    name = next(name for name in sorted(tree) if name.endswith("convolution.weight"))
+    tree[name].view(-1)[0] = bad
+    save_file(tree, copied / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=rf"all weights must be finite, .* in 1 of \d+ numbers of '.*{name[-20:]}'"):
+        built(copied)
+
+
 def test_missing_weights_are_not_replaced_by_random_ones(copied: Path) -> None:
     tensors = load_file(copied / "model.safetensors")
     gone = next(name for name in tensors if name.endswith("convolution.weight"))

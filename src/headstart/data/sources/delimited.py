@@ -111,7 +111,8 @@ def _width(lines: list[str], delimiter: str) -> int:
         rows = [row for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter) if row]
     except csv.Error:
         return 1
-    found = {len(row) for row in rows}
+    whole = rows[:-1] if len(lines) >= _SAMPLE_LINES - 1 else rows  # a cell of several lines may be cut off
+    found = {len(row) for row in whole}
     return found.pop() if len(found) == 1 else 1
 
 

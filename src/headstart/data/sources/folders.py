@@ -11,6 +11,8 @@ from headstart.data.sources.source import Source
 from headstart.data.sources.tables import IMAGE_SUFFIXES
 from headstart.data.split_names import SPLIT_NAMES
 
+_TABLES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xlsx"})
+
 
 def open_folder(path: Path) -> Source:
     """Open a folder of class folders, or a folder of client folders that each hold class folders.
@@ -24,6 +26,8 @@ def open_folder(path: Path) -> Source:
     """
     files = sorted(file.relative_to(path) for file in path.rglob("*") if _is_image(file, path))
     depths = {len(file.parts) for file in files}
+    if not files:
+        _check_no_tables(path)
     if depths not in ({2}, {3}):
         raise DataError(
             f"data.source: '{path}' should hold images as class/file or client/class/file, found "
@@ -54,6 +58,16 @@ def _empty_clients(path: Path, found: set[str]) -> tuple[str, ...]:
     folders = {folder.name for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")}
     empty = sorted(folders - found)
     return (f"{len(empty)} client folders hold no image and are left out: {', '.join(empty[:5])}",) if empty else ()
+
+
+def _check_no_tables(path: Path) -> None:
+    """Tell a folder of tables, which is not one source, from one without a picture."""
+    tables = sorted(file.relative_to(path) for file in path.rglob("*") if file.suffix.lower() in _TABLES)
+    if tables:
+        raise DataError(
+            f"data.source: '{path}' holds {len(tables)} tables, such as '{tables[0]}', and only Parquet files of a "
+            "folder are read as one; give one file, or join them, with a column that says whose a row is"
+        )
 
 
 def _is_image(file: Path, root: Path) -> bool:

@@ -39,7 +39,7 @@ def open_table(path: Path, form: TableFormat | None = None) -> Source:
         table, notes, client = reader(path, form)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"data source: cannot read '{path}' ({reason}); check that the file is whole") from error
+        raise DataError(f"data.source: cannot read '{path}' ({reason}); check that the file is whole") from error
     return source_of_table(table, path.name, path if path.is_dir() else path.parent, form, notes, client)
 
 
@@ -74,13 +74,14 @@ def _reader_for(path: Path) -> Callable[[Path, TableFormat], _Read]:
     if suffix in READERS:
         return READERS[suffix]
     way_out = way_out_of(suffix) or nearest(suffix, READERS)
-    raise DataError(f"data source: '{path.name}' ends in '{suffix}', which no reader knows; {way_out}")
+    raise DataError(f"data.source: '{path.name}' ends in '{suffix}', which no reader knows; {way_out}")
 
 
 def _named(table: pa.Table, name: str) -> pa.Table:
-    """Leave out nameless columns without a value, which spreadsheets write, and check that names are unique."""
-    empty = [i for i, key in enumerate(table.column_names) if not key.strip() and _has_nothing(table.column(i))]
-    table = table.select([i for i in range(table.num_columns) if i not in set(empty)])
+    """Leave out nameless columns without a value, which spreadsheets write; name the others; check for doubles."""
+    kept = [i for i, key in enumerate(table.column_names) if key.strip() or not _has_nothing(table.column(i))]
+    names = [table.column_names[i] if table.column_names[i].strip() else f"Unnamed: {i}" for i in kept]
+    table = table.select(kept).rename_columns(names) if names != table.column_names else table
     double = next((key for key, count in Counter(table.column_names).items() if count > 1), None)
     if double is None:
         return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +14,7 @@ from headstart.core.trees import Tree, part
 from headstart.data.federation import Federation
 from headstart.engine.adaptation import Evaluation
 from headstart.engine.received import Exclusion, Federated, Traffic
+from headstart.evidence.measured import measure
 from headstart.evidence.metrics import client_metrics, pooled_metrics
 from headstart.study.run.nodes import Node
 
@@ -39,6 +40,55 @@ def evaluation_facts(
             pooled[view] = pooled_metrics(together, np.concatenate([found[i] for i in some]))
     excluded = [asdict(exclusion) for exclusion in evaluation.excluded]
     return {"metrics": metrics, "pooled": pooled, "excluded": excluded}
+
+
+def training_sample(federation: Federation, *, most_clients: int = 50, most_rows: int = 1000) -> list[Array]:
+    """Return for each client the training examples on which an arm is checked; none for most of very many.
+
+    Args:
+        federation: whose seen clients are checked.
+        most_clients: that are checked.
+        most_rows: of all of them together.
+    """
+    able = [i for i, client in enumerate(federation.clients) if client.seen and len(client.train)]
+    chosen = {able[i] for i in _evenly(len(able), most_clients)}
+    each = most_rows // max(1, len(chosen))
+    return [
+        client.train[_evenly(len(client.train), each)] if i in chosen else np.empty(0, dtype=np.int64)
+        for i, client in enumerate(federation.clients)
+    ]
+
+
+def _evenly(count: int, most: int) -> Array:
+    """Return at most so many positions of so many, in even steps."""
+    positions: Array = np.arange(min(count, most), dtype=np.int64) * count // max(1, min(count, most))
+    return positions
+
+
+def learnt_facts(
+    federation: Federation,
+    labels: Array,
+    sample: Sequence[Array],
+    last: Sequence[Array],
+    first: Sequence[Array] | None,
+    val: Sequence[Array],
+) -> dict[str, Any]:
+    """Measure what an arm has learnt, over the seen clients.
+
+    Args:
+        federation: the clients.
+        labels: of all examples.
+        sample: each client's training examples that are checked.
+        last: probabilities there, of what each client ends with.
+        first: likewise of the start; None where nothing was trained.
+        val: probabilities on each client's validation examples.
+    """
+    seen = [i for i, client in enumerate(federation.clients) if client.seen]
+    return measure(
+        ([labels[sample[i]] for i in seen], [last[i] for i in seen]),
+        ([labels[federation.clients[i].val] for i in seen], [val[i] for i in seen]),
+        None if first is None else [first[i] for i in seen],
+    ).as_json()
 
 
 def pack(federated: Federated) -> tuple[dict[str, Any], Tree]:

@@ -8,19 +8,21 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from headstart.core.arrays import Array
 from headstart.core.content import hash_json
+from headstart.core.errors import StartError
 from headstart.core.progress import Silent, Tell
 from headstart.core.trees import Params
 from headstart.core.version import __version__
 from headstart.data.federation import Federation, pooled_client
-from headstart.engine.adaptation import adapt_and_predict, is_better
+from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better, predict_received
 from headstart.engine.received import Exclusion, Federated, Received, Traffic
 from headstart.engine.rounds import run_rounds
 from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.study.lab import Lab
 from headstart.study.run.curve import Curve, CurvePoint, is_curve_point
-from headstart.study.run.facts import evaluation_facts, pack, unpack
+from headstart.study.run.facts import evaluation_facts, learnt_facts, pack, training_sample, unpack
 from headstart.study.run.nodes import Node, NodeStore
 from headstart.study.run.pruning import Pruned, Watch, sees_clients
 from headstart.study.written.arms import Arm, Stage
@@ -44,6 +46,7 @@ class Trunk:
         excluded: clients left out of rounds.
         keys: of all nodes so far.
         sends_weights: whether clients must be sent the start.
+        began: the start.
     """
 
     key: str
@@ -54,6 +57,7 @@ class Trunk:
     traffic: Traffic = Traffic()
     excluded: tuple[Exclusion, ...] = ()
     keys: tuple[str, ...] = ()
+    began: Received | None = None
 
     @property
     def weights(self) -> Params:
@@ -127,7 +131,11 @@ class Pipeline:
         return self.seed if own is None else int(own)
 
     def start(self, stage: Stage) -> Trunk:
-        """Return the first weights."""
+        """Return the first weights.
+
+        Raises:
+            StartError: they cannot be trained, now or when that was tried before.
+        """
         key, method = self.start_key(stage), stage.build()
         # Random weights are drawn faster than they are read: they need no place in the user's cache.
         studies = self.lab.starts if method.is_trained else None
@@ -135,13 +143,20 @@ class Pipeline:
         if found is None:
             self.tell(f"start {stage.method}")
             found = self._run_start(key, stage, studies)
+        if reason := found.facts.get("failed"):
+            raise StartError(reason)
         network = self.lab.skeleton(from_scratch=method.from_scratch)
         model, params = cut_at(network, found.tree or {}, "all")
-        return Trunk(key, network, Received(model, params), method.is_trained, keys=(key,))
+        first = Received(model, params)
+        return Trunk(key, network, first, method.is_trained, keys=(key,), began=first)
 
     def _run_start(self, key: str, stage: Stage, studies: NodeStore | None) -> Node:
         begin = time.monotonic()
-        weights = _first_weights(self.lab, stage, self.start_seed(stage), self.tell)
+        try:
+            weights = _first_weights(self.lab, stage, self.start_seed(stage), self.tell)
+        except StartError as error:
+            # Other arms that need it are told the same without trying again.
+            return self.store.put(key, {"kind": "start", "failed": str(error), "seconds": time.monotonic() - begin})
         facts = {"kind": "start", "seconds": time.monotonic() - begin}
         if studies:
             studies.put(key, facts, weights)
@@ -170,6 +185,7 @@ class Pipeline:
             ),
             excluded=(*before.excluded, *federated.excluded),
             keys=(*before.keys, key),
+            began=before.began,
         )
 
     def _run_federate(self, key: str, stage: Stage, method: Any, model: Any, params: Params, bytes_before: int) -> Node:
@@ -236,12 +252,13 @@ class Pipeline:
         all_views = self.lab.views(self.federation)
         rows, labels = {view: all_views[view] for view in views}, self.lab.activations.examples.labels
         method = stage.build()
+        sample = training_sample(self.federation) if "test" in views else []
         evaluation = adapt_and_predict(
             method,
             trunk.shared,
             self.federation.clients,
             self.lab.activations,
-            rows,
+            {**rows, "train": sample} if sample and not method.changes_nothing else rows,
             engine=self.lab.engine,
             seed=self.seed,
             better=is_better(self.metric),
@@ -249,7 +266,25 @@ class Pipeline:
         )
         facts = evaluation_facts(evaluation, rows, self.federation, labels)
         facts["accepted"] = None if method.changes_nothing else float(evaluation.accepted.mean())
+        if sample:
+            facts["learnt"] = self._learnt(trunk, method, evaluation, sample)
         return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin})
+
+    def _learnt(self, trunk: Trunk, method: Any, evaluation: Evaluation, sample: list[Array]) -> dict[str, Any]:
+        """Say what clients end with on training and validation data, beside what the start says there."""
+        last = evaluation.probabilities.get("train") or self._predict(trunk.shared, sample)
+        first = None
+        if trunk.began and (trunk.shared.method or not method.changes_nothing):
+            # Cut where the arm trains, what lies below is known by now.
+            cut = (trunk.shared.method or method).trainable
+            model, params = cut_at(trunk.network, trunk.began.model.weights(trunk.began.common), cut)
+            first = self._predict(Received(model, params), sample)
+        val = evaluation.probabilities["val"]
+        return learnt_facts(self.federation, self.lab.activations.examples.labels, sample, last, first, val)
+
+    def _predict(self, received: Received, rows: list[Array]) -> list[Array]:
+        clients, activations = self.federation.clients, self.lab.activations
+        return predict_received(received, clients, activations, {"train": rows}).probabilities["train"]
 
 
 def pipeline_of(settings: StudySettings, lab: Lab, store: NodeStore, seed: int, tell: Tell) -> Pipeline:

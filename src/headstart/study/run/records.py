@@ -13,12 +13,15 @@ from headstart.core.files import append_json_line, read_json_lines, write_atomic
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts
 from headstart.data.federation import Federation
+from headstart.evidence.learnt import Conduct, Finding, findings
+from headstart.evidence.measured import Facts
 from headstart.evidence.metrics import run_metrics
 from headstart.evidence.scores import COLUMNS
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline, Trunk
 from headstart.study.written.arms import Arm
 from headstart.study.written.sentence import sentence
+from headstart.training.local import LocalTraining
 
 _METRICS_KEPT = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "num_examples")
 
@@ -34,10 +37,24 @@ def record(
     hashes: Mapping[str, str],
     seconds: float,
 ) -> dict[str, Any]:
-    """Build one line of ``records.jsonl``."""
+    """Build one line of ``records.jsonl``.
+
+    Args:
+        arm: as run.
+        pipeline: of this seed.
+        trunk: what its stages before adaptation have come to.
+        leaf: its last node.
+        costs: of the arm.
+        tuning: the trials that were made.
+        hashes: of the study and of its decision.
+        seconds: that computing it took.
+    """
     leaf_key = pipeline.leaf_key(trunk.key, arm.adapt, FINAL_VIEWS)
     facts = leaf.facts
     excluded = [*(asdict(exclusion) for exclusion in trunk.excluded), *facts["excluded"]]
+    found = noticed(arm, pipeline, trunk, facts, trials=len(tuning))
+    clients = len(pipeline.federation.clients)
+    kept = _kept(facts, clients)
     return {
         "arm": arm.name,
         "seed": pipeline.seed,
@@ -53,10 +70,60 @@ def record(
         "traffic": asdict(trunk.traffic),
         "costs": costs.as_json(),
         "accepted": facts["accepted"],
+        "personal": trunk.shared.is_personal or not arm.adapt.build().changes_nothing,
+        "kept": None if kept is None else f"kept by {kept} of {clients}",
+        "learnt": None if found is None else [finding._asdict() for finding in found],
         "excluded": excluded,
         "timing": {"seconds": seconds},
         "versions": versions(),
     }
+
+
+def _traits(arm: Arm, kept: int | None) -> dict[str, bool]:
+    """Say how an arm trains, by what its methods say of themselves."""
+    federate, adapt = [stage.build() for stage in arm.federate], arm.adapt.build()
+    stages = federate if adapt.changes_nothing or (federate and kept == 0) else [*federate, adapt]
+    return {
+        "trains": bool(stages),
+        "is_trained": arm.start.build().is_trained,
+        "by_steps": bool(stages) and isinstance(getattr(stages[-1], "local", None), LocalTraining),
+        "may_refuse": not federate and adapt.accept,
+    }
+
+
+def noticed(
+    arm: Arm, pipeline: Pipeline, trunk: Trunk, facts: Mapping[str, Any], *, trials: int
+) -> tuple[Finding, ...] | None:
+    """Say what is to be noticed of one arm and seed; None where its last node is older than the checks.
+
+    Args:
+        arm: as run.
+        pipeline: of this seed.
+        trunk: what its stages before adaptation have come to.
+        facts: of its last node.
+        trials: that were made.
+    """
+    if facts.get("learnt") is None:
+        return None
+    clients = len(pipeline.federation.clients)
+    kept = _kept(facts, clients)
+    conduct = Conduct(
+        **_traits(arm, kept),
+        kept=kept,
+        clients=clients,
+        left_out=[
+            *((exclusion.client, exclusion.reason) for exclusion in trunk.excluded),
+            *((exclusion["client"], exclusion["reason"]) for exclusion in facts["excluded"]),
+        ],
+        span=pipeline.lab.span,
+        trials=trials,
+    )
+    return findings(Facts.of_json(facts["learnt"]), conduct)
+
+
+def _kept(facts: Mapping[str, Any], clients: int) -> int | None:
+    """Return how many clients kept their adaptation; None where there is none."""
+    return None if facts["accepted"] is None else round(facts["accepted"] * clients)
 
 
 def _summary(facts: Mapping[str, Any], federation: Federation, metric: str) -> dict[str, float | None]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.core.errors import HeadstartError
+from headstart.core.errors import ClientError, HeadstartError, StartError
 from headstart.core.progress import Progress
 from headstart.costs.arm import ArmCosts
+from headstart.evidence.measured import is_wide, unscaled
 from headstart.study.lab import Lab
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import Node
@@ -57,10 +58,18 @@ class Runner:
         for arm in arms:
             try:
                 self._arm(arm, seeds)
+            except StartError as error:
+                stopped[arm.name] = f"its start cannot be trained: {error}"
+                self.progress.finish(f"{arm.name}: ruled out: {stopped[arm.name]}")
             except HeadstartError as error:
-                stopped[arm.name] = f"stopped: {error}"
-                self.progress.finish(f"{arm.name}: stopped: {error}")
+                stopped[arm.name] = f"stopped: {error}{self._likelier(error)}"
+                self.progress.finish(f"{arm.name}: {stopped[arm.name]}")
         return stopped
+
+    def _likelier(self, error: HeadstartError) -> str:
+        """Return a cause that is likelier than the one which clients' failures name, if there is one."""
+        is_likelier = isinstance(error, ClientError) and is_wide(self.lab.span)
+        return f"; likeliest cause: {unscaled(self.lab.span)}" if is_likelier else ""
 
     def _arm(self, arm: Arm, seeds: Sequence[int]) -> None:
         chosen, tuning = best_trial(self.trials[arm.name], self.pipeline(self.settings.seeds[0]), self.progress)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.core.errors import HeadstartError, SettingError
+from headstart.core.errors import HeadstartError, SettingError, StartError
 from headstart.core.progress import Progress
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.study.run.nodes import Node
@@ -27,15 +27,18 @@ def best_trial(trials: Sequence[Arm], pipeline: Pipeline, progress: Progress) ->
 
     Raises:
         SettingError: every trial failed.
+        StartError: the start that all trials share cannot be trained.
     """
     arm = trials[0]
     if len(trials) == 1:
         return arm, []
     pruner = Pruner()
-    scores = [_trial(pipeline, trial, number, pruner.begin(), progress) for number, trial in enumerate(trials)]
+    reasons: list[str] = []
+    scores = [_trial(pipeline, trial, number, pruner.begin(), progress, reasons) for number, trial in enumerate(trials)]
     best = int(np.argmax([-np.inf if score is None else score for score in scores]))
     if scores[best] is None:
-        raise SettingError(f"arms.{arm.name}: every one of {len(trials)} tuning trials failed; lower client_lr")
+        first = f", the first: {reasons[0]}" if reasons else ""
+        raise SettingError(f"arms.{arm.name}: every one of {len(trials)} tuning trials failed; lower client_lr{first}")
     table = [
         {"trial": number, "values": changes(arm, trial), "score": score, "chosen": number == best}
         for number, (trial, score) in enumerate(zip(trials, scores, strict=True))
@@ -43,15 +46,20 @@ def best_trial(trials: Sequence[Arm], pipeline: Pipeline, progress: Progress) ->
     return trials[best], table
 
 
-def _trial(pipeline: Pipeline, arm: Arm, number: int, watch: Watch, progress: Progress) -> float | None:
-    """Score one configuration on validation data; None if it failed, or was ended early."""
+def _trial(
+    pipeline: Pipeline, arm: Arm, number: int, watch: Watch, progress: Progress, reasons: list[str]
+) -> float | None:
+    """Score one configuration on validation data; None if it failed, which adds to the reasons, or was ended early."""
     try:
         leaf = pipeline.result(arm, TRIAL_VIEWS, watch)
     except Pruned as stop:
         watch.end(stop.values, pruned=True)
         score, shown = None, str(stop)
-    except HeadstartError:
+    except StartError:
+        raise
+    except HeadstartError as error:
         watch.end((), pruned=True)
+        reasons.append(str(error))
         score, shown = None, "failed"
     else:
         watch.end(scores_of(leaf.facts, pipeline.federation, pipeline.metric))

@@ -189,6 +189,6 @@ def _help(variable: str) -> str:
     if variable != _DATA_VARIABLE:
         return f"set it first: export {variable}=…"
     return (
-        "the presets need the project's data sets: docs/data.md says where to get them; then set the "
-        f"variable to their folder: export {_DATA_VARIABLE}=/path/to/data"
+        "the presets need the project's data sets: docs/data.md says where to get them, scripts/get_data builds or "
+        f"checks them; then set the variable to their folder: export {_DATA_VARIABLE}=/path/to/data"
     )
