@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,14 +108,16 @@ def _write_csv(path: Path, rows: Sequence[Row]) -> None:
         writer.writerows(rows)
 
 
-def federated(made: Made, folder: Path, policies: Mapping[str, str] | None = None) -> dict[str, Any]:
+def federated(
+    made: Made, folder: Path, policies: Mapping[str, str] | None = None, tell: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     """Return what an arm over the sites came to."""
     file, paths = made.write(folder)
     sites = [
         Site(name, path, folder / "state" / name, (policies or {}).get(name, "updates"), one_hot=made.one_hot)
         for name, path in paths.items()
     ]
-    return run_arm(opened(file, InProcess(sites), folder / "out"), arm_of(file, made.arm))
+    return run_arm(opened(file, InProcess(sites), folder / "out", tell=tell), arm_of(file, made.arm))
 
 
 def losses_on_test(found: Mapping[str, Any]) -> dict[str, float | None]:

@@ -268,7 +268,7 @@ FILLED = Table({"a": rows(0, chol=lambda row: "" if row["sex"] else row["chol"])
 @pytest.mark.parametrize(
     ("made", "setting"),
     [
-        (replace(POOLED, data=""), "data.standardize: 'auto'"),
+        (replace(POOLED, data='missing = "mean"'), "data.missing: 'mean'"),
         (POOLED, "data.standardize: 'pooled'"),
         (replace(FILLED, arm="local", data='missing = "mean"\nstandardize = "none"'), "data.missing: 'mean'"),
     ],
@@ -279,6 +279,18 @@ def test_a_setting_that_a_policy_forbids_is_refused_by_name(
 ) -> None:
     with pytest.raises(SettingError, match=f"^{setting} needs sums .* policies of 'c' do not let leave"):
         federated(made, tmp_path, {"c": policy})
+
+
+def test_by_default_columns_are_scaled_by_the_sums_that_may_leave(tmp_path: Path) -> None:
+    told: list[str] = []
+    found = federated(replace(POOLED, data=""), tmp_path, {"c": "metrics"}, told.append)
+    assert (set(found["clients"]), found["excluded"]) == ({"a", "c"}, [])
+    assert "columns are brought to one scale without the rows of 'c', whose policies let no sums leave" in told
+
+
+def test_without_any_sums_nothing_is_scaled_in_silence(tmp_path: Path) -> None:
+    with pytest.raises(HeadstartError, match="lets sums leave"):
+        federated(replace(POOLED, data=""), tmp_path, {"a": "metrics", "c": "metrics"})
 
 
 def test_a_site_that_has_no_mean_of_its_own_says_so(tmp_path: Path) -> None:
