@@ -21,14 +21,14 @@ from functools import cached_property
 from pathlib import Path
 
 LIMITS = {
-    "public names": (0, 765),
+    "public names": (0, 829),
     "code lines per public name": (15, math.inf),
-    "code lines of a method file, most": (0, 80),
-    "imports of a method file, most": (0, 18),
+    "code lines of a method file, most": (0, 84),
+    "imports of a method file, most": (0, 8),
     "function lines, 90th percentile": (0, 13),
-    "file lines, 90th percentile": (0, 200),
-    "file lines, most": (0, 300),
-    "methods compared by name": (0, 17),
+    "file lines, 90th percentile": (0, 208),
+    "file lines, most": (0, 327),
+    "methods compared by name": (0, 0),
 }
 """What each figure may be, least and most; the figures that are not named are for reading."""
 
