@@ -23,7 +23,7 @@ from pathlib import Path
 LIMITS = {
     "public names": (0, 829),
     "code lines per public name": (15, math.inf),
-    "code lines of a method file, most": (0, 84),
+    "code lines of a method file, most": (0, 80),
     "imports of a method file, most": (0, 8),
     "function lines, 90th percentile": (0, 13),
     "file lines, 90th percentile": (0, 208),
@@ -262,7 +262,7 @@ def faults(found: dict[str, float]) -> list[str]:
     """Return a line for each figure beyond its limit.
 
     >>> faults({"public names": 10_000, "files": 3})
-    ['public names: at most 765, found 10000']
+    ['public names: at most 829, found 10000']
     """
     bad = []
     for name, (least, most) in LIMITS.items():

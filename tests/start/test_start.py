@@ -15,7 +15,7 @@ from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.models.spec import ModelSpec
 from headstart.start import Central, Pretrain, Pretrained, Random
-from headstart.start.pretrain import mean_loss, train_until_stale
+from headstart.start.course import mean_loss, train_until_stale
 from headstart.start.protocol import silent
 from headstart.study.lab import Lab
 from headstart.testing import small_federation

@@ -16,8 +16,8 @@ def write(message: object) -> str:
     """Return a message as JSON.
 
     >>> from headstart.sites.messages import Refusal
-    >>> write(Refusal("no such file"))
-    '{"error":"no such file"}'
+    >>> write(Refusal("no such file", client="a"))
+    '{"error":"no such file","client":"a"}'
     """
     return TypeAdapter(type(message)).dump_json(message).decode()
 

@@ -11,26 +11,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
+from headstart.start.course import mean_loss, train_until_stale
 from headstart.start.protocol import Build, Central, Need, Start, silent
 from headstart.training import (
-    ClientData,
     LocalTraining,
     Model,
     Network,
     Params,
-    Passes,
     SettingError,
     StartError,
     Tell,
     Trainable,
     cut_at,
-    descend,
     new_head,
-    weighted_loss,
 )
 
 
@@ -110,60 +107,8 @@ _CHANGED = 0.01
 _MOVED = 0.01
 """Share of their length by which weights must move for steps not to be too small."""
 
-_LOWERED = 1e-5
-"""Share by which the validation loss must fall for anything to have been learnt."""
-
-
-class Course(NamedTuple):
-    """How training on a pool went.
-
-    Attributes:
-        best: parameters of least validation loss, perhaps the first.
-        last: parameters after the last epoch.
-        losses: on validation, before the first epoch and after each.
-    """
-
-    best: Params
-    last: Params
-    losses: tuple[float, ...]
-
-    @property
-    def has_lowered_loss(self) -> bool:
-        """Whether any epoch's validation loss is lower than the first by more than rounding."""
-        return any(loss < self.losses[0] * (1 - _LOWERED) for loss in self.losses)
-
-
-def train_until_stale(
-    model: Model, params: Params, central: Central, local: LocalTraining, epochs: int, patience: int, tell: Tell
-) -> Course:
-    """Train with half a cosine of step sizes, until the validation loss has not fallen for some epochs."""
-    state = local.build().init(params)
-    best, best_loss, stale = params, mean_loss(model, params, central.val), 0
-    losses = [best_loss]
-    for epoch in range(epochs):
-        optimizer = local.build(lr_factor=(1 + math.cos(math.pi * epoch / epochs)) / 2)
-        batches = central.train.batches(model, local.passes(1, stream=f"pretrain-{epoch}"))
-        params, state = descend(model.gradient, params, state, batches, optimizer)
-        loss = mean_loss(model, params, central.val)
-        losses.append(loss)
-        tell(f"epoch {epoch + 1} of {epochs}, validation loss {loss:.3f}")
-        best, best_loss, stale = (params, loss, 0) if loss < best_loss else (best, best_loss, stale + 1)
-        if stale >= patience:
-            break
-    return Course(best, params, tuple(losses))
-
 
 def _distance(first: Params, last: Params) -> float:
     """Return how far weights have moved, as a share of their length."""
     moved = sum(float((last[name] - first[name]).double().square().sum()) for name in first)
     return math.sqrt(moved / sum(float(value.double().square().sum()) for value in first.values()))
-
-
-def mean_loss(model: Model, params: Params, data: ClientData) -> float:
-    """Return the mean cross-entropy over ``data``."""
-    total, count = 0.0, 0
-    for batch in data.batches(model, Passes(batch_size=256)):
-        size = len(batch.labels)
-        total += float(weighted_loss(model.logits(params, batch.inputs), batch)) * size
-        count += size
-    return total / max(count, 1)

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from pydantic import PositiveInt
 
-from headstart.start.pretrain import train_until_stale
+from headstart.start.course import train_until_stale
 from headstart.start.protocol import Build, Central, Need, Start, silent
 from headstart.training import LocalTraining, Network, Params, Tell, cut_at
 
