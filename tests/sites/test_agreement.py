@@ -1,10 +1,13 @@
 """What belongs to a federation is agreed in it: sites that differ give the numbers of the joined table, or a name."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from headstart.core.errors import ClientError, DataError, HeadstartError, SettingError
@@ -56,6 +59,15 @@ def ward(row: Row) -> str:
     return "er" if row["sex"] else "icu"
 
 
+def numbered(found: list[Row], first: int) -> list[Row]:
+    return [{**row, "patient_id": first + number} for number, row in enumerate(found)]
+
+
+def code_of(site: int) -> Callable[[Row], int]:
+    """Return what makes a code of ten: other ones at each site."""
+    return lambda row: 1000 + 7 * (10 * site + int(row["chol"]) % 10)
+
+
 def grey(value: int, size: int = 6) -> np.ndarray:
     return np.full((size, 5), value, np.uint8)
 
@@ -78,6 +90,13 @@ SAME: dict[str, Made] = {
         {"a": rows(0, ward=ward), "b": rows(1, ward=lambda _: "burns")},
         'one_hot = ["ward"]\nstandardize = "pooled"',
         one_hot=("ward",),
+    ),
+    "numbers of patients": Table({"a": numbered(rows(0), 100), "c": numbered(rows(2), 500)}),
+    "numbers of patients, too few to tell at one": Table(
+        {"a": numbered(rows(1, 6), 900), "b": numbered(rows(0), 100), "c": numbered(rows(2), 500)}
+    ),
+    "many whole numbers as classes, few of them at each": Table(
+        {name: rows(site, 120, label=code_of(site)) for site, name in enumerate("abc")}
     ),
     "rows left out": Table(
         {**SITES, "b": rows(1, chol=lambda row: "" if row["sex"] else row["chol"])}, 'missing = "drop"'
@@ -180,6 +199,21 @@ WHOLE: dict[str, tuple[Made, type[HeadstartError], tuple[str, ...]]] = {
         Table({"a": WARDS, "b": WARDS}, 'one_hot = ["ward"]'),
         ClientError,
         ("'a' lets no names of categories of 'ward' leave", "--one-hot ward"),
+    ),
+    "no value at any": (
+        Table({name: rows(site, chol=lambda _: "") for site, name in enumerate("ab")}, f'{STATED}\nmissing = "mean"'),
+        DataError,
+        ("no site has a value of 'chol' outside test; leave it out",),
+    ),
+    "measurements as classes": (
+        Table({name: rows(site, 30, label=lambda row: int(row["chol"] // 5)) for site, name in enumerate("ab")}),
+        DataError,
+        ("data.label: must be a column of classes", "the label of all sites together", "data.label_kind"),
+    ),
+    "nothing but numbers of rows": (
+        Table({name: numbered([{"label": "xy"[n % 2]} for n in range(20)], 7) for name in "ab"}),
+        ClientError,
+        ("no numeric column left", "'patient_id'"),
     ),
     "one class in all": (
         Table({name: rows(0, label=lambda _: "none") for name in "ab"}),
@@ -330,3 +364,46 @@ def test_too_many_sites_lost_at_the_first_message_stop_the_run(tmp_path: Path) -
     with pytest.raises(ClientError, match=r"5 of 9 sites are lost, more than the share 0\.5 that engine\.max_bad"):
         federated(Table({**MANY, **LACKING}, STATED), tmp_path)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_column_that_one_site_sets_aside_is_no_input_at_any_and_named(tmp_path: Path) -> None:
+    made = Table({"a": numbered(rows(1, 6), 900), "b": numbered(rows(0), 100)})
+    file, paths = made.write(tmp_path)
+    told: list[str] = []
+    sites = [Site(name, path, tmp_path / name) for name, path in paths.items()]
+    server = opened(file, InProcess(sites), tmp_path / "out", tell=told.append)
+    assert server.agreement.columns == ("age", "sex", "chol")
+    assert [note for note in told if note.startswith("'patient_id' is no input, as at 'b'")] != []
+
+
+def _with_vectors(folder: Path, lengths: tuple[int, int]) -> tuple[Table, dict[str, Path]]:
+    """Write sites with a column of vectors; return the same tables with a column for each of the numbers."""
+    flat, paths = {}, {}
+    for seed, length in enumerate(lengths):
+        name, found = f"s{seed}", rows(seed)
+        vectors = np.random.default_rng(seed).normal(size=(len(found), length)).round(3).tolist()
+        paths[name] = folder / f"{name}.parquet"
+        pq.write_table(
+            pa.Table.from_pylist([{"x": x, **row} for x, row in zip(vectors, found, strict=True)]), paths[name]
+        )
+        flat[name] = [
+            {**{f"x{place}": value for place, value in enumerate(x)}, **row}
+            for x, row in zip(vectors, found, strict=True)
+        ]
+    return Table(flat), paths
+
+
+def test_columns_of_vectors_are_the_columns_of_their_numbers(tmp_path: Path) -> None:
+    made, paths = _with_vectors(tmp_path, (3, 3))
+    file, _ = made.write(tmp_path)
+    sites = [Site(name, path, tmp_path / name) for name, path in paths.items()]
+    found = run_arm(opened(file, InProcess(sites), tmp_path / "out"), arm_of(file, "ridge"))
+    assert losses_on_test(found) == pytest.approx(of_simulation(made, tmp_path), abs=CLOSE)
+
+
+def test_vectors_of_other_lengths_are_refused_and_no_part_of_them_is_offered(tmp_path: Path) -> None:
+    made, paths = _with_vectors(tmp_path, (3, 2))
+    file, _ = made.write(tmp_path)
+    sites = [Site(name, path, tmp_path / name) for name, path in paths.items()]
+    with pytest.raises(DataError, match=r"no column 'x\[2\]'.*columns = \[\"age\", \"sex\", \"chol\"\]$"):
+        opened(file, InProcess(sites), tmp_path / "out")

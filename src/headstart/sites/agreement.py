@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,6 +19,9 @@ from headstart.data.sources import Source
 from headstart.data.standardize import ColumnSums, known_sums, lacks_values, statistics, united
 from headstart.sites.messages import Present
 from headstart.sites.settings import LEAST_ROWS
+
+_PART = re.compile(r"\[\d+(,\d+)*\]$")
+"""How the name of an input ends that is one number of a column of vectors, which cannot be named by itself."""
 
 
 def common_categories(source: Source, one_hot: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -112,6 +116,7 @@ def with_sums(agreed: Agreement, sums: Mapping[str, ColumnSums | None], settings
 
     Raises:
         SettingError: a setting needs sums that not every policy lets leave.
+        DataError: no site has a value of a column.
     """
     if agreed.shape or not needs_sums(settings):
         return agreed
@@ -120,8 +125,16 @@ def with_sums(agreed: Agreement, sums: Mapping[str, ColumnSums | None], settings
         raise SettingError(_not_agreed(settings, silent))
     if not came or (silent and settings.standardize == "client"):
         return agreed
-    means, deviations = statistics(united(came))
+    together = united(came)
+    _check_values(agreed, together)
+    means, deviations = statistics(together)
     return replace(agreed, means=tuple(means.tolist()), deviations=tuple(deviations.tolist()))
+
+
+def _check_values(agreed: Agreement, sums: ColumnSums) -> None:
+    empty = [name for name, count in zip(agreed.inputs, sums.counts, strict=True) if sums.rows and not count]
+    if empty:
+        raise DataError(f"data.columns: no site has a value of '{empty[0]}' outside test; leave it out")
 
 
 def choices(
@@ -173,7 +186,8 @@ def check_columns(said: Sequence[Present], settings: DataSettings, refusals: Seq
     """
     shared = set.intersection(*(set(one.columns) for one in said))
     if refusals and settings.columns is None and any(set(one.columns) != shared for one in said):
-        all_have = ", ".join(f'"{name}"' for name in _in_order(one.columns for one in said) if name in shared)
+        whole = {name for name in shared if not _PART.search(name)}
+        all_have = ", ".join(f'"{name}"' for name in _in_order(one.columns for one in said) if name in whole)
         raise DataError(
             f"data.columns: sites must have the same input columns ({'; '.join(refusals)}); mend the files, or name "
             f"those to learn from, such as the ones that all have: columns = [{all_have}]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -167,7 +168,7 @@ class _Ring:
         """Return what all who can follow agree on; who cannot has no part in it."""
         data = self.file.data
         while here:
-            names = self._names(here)
+            names = self._united(partial(agreement_of, data, list(here.values())))
             asked = [address for address, one in here.items() if not follows(one, names, data)]
             came = consult(self.ask, asked, Agree(data, names))
             refusals = [f"'{here[one.site].client}': {one.reason}" for one in came if isinstance(one, Failed)]
@@ -178,7 +179,7 @@ class _Ring:
                 self._tell_choices(here, names, sums)
                 sizes = {one.site: one.said.sizes for one in came if isinstance(one, Answer)}
                 here = {address: replace(one, sizes=sizes.get(address, one.sizes)) for address, one in here.items()}
-                return with_sums(names, sums, data), here
+                return self._united(partial(with_sums, names, sums, data)), here
             gone = {one.site for one in came if isinstance(one, Failed)}
             here = {address: one for address, one in here.items() if address not in gone}
         raise ClientError(f"federation: no site can follow; the first, '{self.lost[0].client}': {self.lost[0].reason}")
@@ -190,9 +191,10 @@ class _Ring:
         for note in choices(self.file.data, list(here.values()), names, sums):
             self.tell(note)
 
-    def _names(self, here: Mapping[int, Present]) -> Agreement:
+    def _united(self, unite: Callable[[], Agreement]) -> Agreement:
+        """Return what those who are left agree on, or say too who is not."""
         try:
-            return agreement_of(self.file.data, list(here.values()))
+            return unite()
         except DataError as error:
             lost = [f"without '{one.client}': {one.reason}" for one in self.lost]
             raise DataError("; ".join([str(error), *lost])) from None
