@@ -13,6 +13,7 @@ from rich.console import Console
 from headstart.cli.progress import Bar
 from headstart.cli.tables import (
     LEGEND,
+    WIDE,
     data_block,
     diagnosis_lines,
     plan_tree,
@@ -75,7 +76,7 @@ def run(
         outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=_write_page)
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
-    console.print(verdict_table(outcome.verdict, outcome.slate.costs, file.settings.name, wide=console.width >= 100))
+    console.print(verdict_table(outcome.verdict, outcome.slate.costs, file.settings.name, wide=console.width >= WIDE))
     console.print(LEGEND, style="dim", soft_wrap=False)
     for line in (*ruled_out_lines(outcome.verdict), *warning_lines(outcome.verdict)):
         console.print(line)

@@ -76,6 +76,9 @@ def prediction_line(verdict: Verdict) -> str:
     return f"The diagnosis predicted {verdict.predicted} before any training, {words[prediction_held(verdict)]}."
 
 
+WIDE = 112
+"""Characters a line from which intervals and totals have room."""
+
 _COLUMNS = ("mean", "interval", "worst", "unseen", "effect", "best", "kept", "upload", "total")
 _NARROW = ("mean", "worst", "unseen", "effect", "best", "kept", "upload")
 LEGEND = (
