@@ -44,8 +44,8 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
     if len(source) == 0:
         raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
     kind, inputs, kept, columns, more = _inputs(source, reading, chosen)
-    found += (*prepared, *filled, *labelled, *drawn, *more)
-    found += (*_parts(source, reading), *_unused(source, kind, reading, found))
+    found += (*prepared, *filled, *labelled, *drawn, *more, *_parts(source, reading))
+    found += _unused(source, kind, found)
     source, indices = source.take(kept), indices[kept]
     ids = rows.row_ids(source, reading)
     inputs, pixels = (inputs.pixels, inputs.settings) if isinstance(inputs, images.Decoded) else (inputs, None)
@@ -105,9 +105,9 @@ def _parts(source: Source, reading: Reading) -> Findings:
     return tuple(Used(column, part) for column, part in played.items())
 
 
-def _unused(source: Source, kind: InputKind, reading: Reading, found: Findings) -> Findings:
+def _unused(source: Source, kind: InputKind, found: Findings) -> Findings:
     """Say of every column that neither counts nor was dropped with a reason why it is not used."""
-    known = {one.name for one in (*found, *_parts(source, reading)) if isinstance(one, Used | Dropped)}
+    known = {one.name for one in found if isinstance(one, Used | Dropped)}
     names = [name for name in source.table.column_names if name not in known]
     if kind == "table":
         return tuple(Dropped(name, features.why_no_input(source, name)) for name in names)

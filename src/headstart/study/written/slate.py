@@ -12,6 +12,7 @@ from headstart.costs.arm import ArmCosts
 from headstart.data.federation import Federation
 from headstart.diagnosis.predict import STANDARD_SLATE
 from headstart.models.spec import ModelSpec, is_checkpoint
+from headstart.start import Need
 from headstart.study.written.arms import Arm, Stage
 
 _PASSES = 20
@@ -75,24 +76,31 @@ def check_starts(arms: Iterable[Arm], *, checkpoint: bool, central: bool) -> Non
     Raises:
         SettingError: ``pretrained`` without a checkpoint, or ``pretrain`` without a central pool.
     """
+    has: dict[Need, bool] = {"checkpoint": checkpoint, "text checkpoint": checkpoint, "labels": central}
     for arm in arms:
-        path, method = f"arms.{arm.name}.start", arm.start.method
-        if method == "pretrained" and not checkpoint:
-            raise SettingError(
-                f"{path}: needs a backbone with trained weights, received 'pretrained'; set model.backbone "
-                "to a checkpoint (local directory or Hub name), or start with 'pretrain' or 'random'"
-            )
-        if method == "domain_pretrain" and not checkpoint:
-            raise SettingError(
-                f"{path}: needs a text checkpoint, received 'domain_pretrain'; set model.backbone to one (local "
-                "directory, Hub name or 'minilm')"
-            )
-        if method == "pretrain" and not central:
-            raise SettingError(
-                f"{path}: needs a labelled central pool, received 'pretrain'; add a [data.central] table, or "
-                "start with 'pretrained' or 'random'"
-            )
+        method = arm.start.method
+        for need in arm.start.build().needs:
+            # Whether a pool's texts are there is known when it is read.
+            if not has.get(need, True):
+                what, way_out = _NEEDED[need]
+                raise SettingError(f"arms.{arm.name}.start: needs {what}, received {method!r}; {way_out}")
 
+
+_NEEDED: dict[Need, tuple[str, str]] = {
+    "checkpoint": (
+        "a backbone with trained weights",
+        "set model.backbone to a checkpoint (local directory or Hub name), or start with 'pretrain' or 'random'",
+    ),
+    "text checkpoint": (
+        "a text checkpoint",
+        "set model.backbone to one (local directory, Hub name or 'minilm')",
+    ),
+    "labels": (
+        "a labelled central pool",
+        "add a [data.central] table, or start with 'pretrained' or 'random'",
+    ),
+}
+"""What a start needs, in words, and the way out where it is not there."""
 
 _NEED_GOOD_START = frozenset(STANDARD) - {"local", "pooled", "fedavg", "fedavg-finetune"}
 _NO_START = (
