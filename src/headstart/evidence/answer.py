@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from scipy import stats
+from scipy import special
 
 from headstart.evidence.contrast import Contrast, Scope, contrast
 from headstart.evidence.power import Needed, needed
@@ -134,7 +134,7 @@ def find_answer(entrants: Mapping[str, Entrant], units: Units, rule: Rule) -> An
         units: what they are compared on.
         rule: fixed before the runs.
     """
-    members = {family: [arm for arm in entrants if entrants[arm].family == family] for family in FAMILIES}
+    members = {family: [arm for arm in entrants if entrants[arm].traits.family == family] for family in FAMILIES}
     sides = {family: side for family in FAMILIES if (side := pick(members[family], entrants, units))}
     if not sides:
         return Answer(None, "no claim", None, rule)
@@ -253,7 +253,7 @@ class _Judge:
         """Compare the best trained start with the best from scratch, in the answer's family if it has both."""
         sharing = [*members["federate"], *members["both"]]
         for arms in (members[leader], sharing if leader != "fine-tune" else []):
-            parts = [[arm for arm in arms if self.entrants[arm].from_scratch is flag] for flag in (False, True)]
+            parts = [[arm for arm in arms if self.entrants[arm].traits.from_scratch is flag] for flag in (False, True)]
             if all(parts):
                 return self.between("a trained start", parts[0], "from scratch", parts[1])
         return None
@@ -281,4 +281,4 @@ def _expected_gain(found: Contrast) -> float:
     if not found.se > 0:
         return max(0.0, found.gap) if found.se == 0 else math.nan
     z = found.gap / found.se
-    return float(found.se * (stats.norm.pdf(z) + z * stats.norm.cdf(z)))
+    return float(found.se * (math.exp(-z * z / 2) / math.sqrt(2 * math.pi) + z * special.ndtr(z)))

@@ -304,8 +304,9 @@ class Study:
         """Write the client table, the verdict and the costs."""
         check_results(folder.records.all(), stopped)
         rows, predicted = folder.write_clients(self.lab.federation), predicted_arm(folder.path / "diagnosis.json")
-        noticed = notice(folder.results(), slate.arms, read_json(folder.path / "diagnosis.json") or {})
-        verdict = judge(slate, self.file.settings.decision, rows, stopped, predicted, noticed)
+        results = folder.results()
+        noticed = notice(results, slate.arms, read_json(folder.path / "diagnosis.json") or {})
+        verdict = judge(slate, self.file.settings.decision, results, rows, None, stopped, predicted, noticed)
         write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
         write_predictions(folder.path / "predictions.parquet", folder, self.lab.federation)
         write_json(folder.path / "devices.json", device_facts(slate, self.file.devices))
