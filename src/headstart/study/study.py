@@ -114,13 +114,8 @@ class Study:
         clients: str | None = None,
         devices: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        decision = {
-            "baseline": baseline,
-            "metric": metric,
-            "min_effect": min_effect,
-            "confidence": confidence,
-            "clients": clients,
-        }
+        decision = {"baseline": baseline, "metric": metric, "min_effect": min_effect}
+        decision |= {"confidence": confidence, "clients": clients}
         table = {
             "name": name,
             "seeds": seeds,
