@@ -30,7 +30,7 @@ from headstart.study.run.changes import Fits
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline, pipeline_of
-from headstart.study.run.predictions import write_predictions
+from headstart.study.run.predictions import outcomes, write_predictions
 from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import trial_arms
 from headstart.study.written.arms import Arm
@@ -301,7 +301,8 @@ class Study:
         rows, predicted = folder.write_clients(self.lab.federation), predicted_arm(folder.path / "diagnosis.json")
         results = folder.results()
         noticed = notice(results, slate.arms, read_json(folder.path / "diagnosis.json") or {})
-        verdict = judge(slate, self.file.settings.decision, results, rows, None, stopped, predicted, noticed)
+        said = outcomes(folder, self.lab.federation, [arm.name for arm in slate.arms])
+        verdict = judge(slate, self.file.settings.decision, results, rows, said, stopped, predicted, noticed)
         write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
         write_predictions(folder.path / "predictions.parquet", folder, self.lab.federation)
         write_json(folder.path / "devices.json", device_facts(slate, self.file.devices))
