@@ -63,6 +63,14 @@ def numbered(found: list[Row], first: int) -> list[Row]:
     return [{**row, "patient_id": first + number} for number, row in enumerate(found)]
 
 
+def visits(found: list[Row]) -> list[Row]:
+    return [{**row, "patient": f"p{number // 4}"} for number, row in enumerate(found)]
+
+
+def halved(found: list[Row]) -> list[Row]:
+    return [{**row, "part": "test" if int(row["patient"][1:]) % 3 else "train"} for row in found]
+
+
 def code_of(site: int) -> Callable[[Row], int]:
     """Return what makes a code of ten: other ones at each site."""
     return lambda row: 1000 + 7 * (10 * site + int(row["chol"]) % 10)
@@ -100,6 +108,14 @@ SAME: dict[str, Made] = {
     ),
     "rows left out": Table(
         {**SITES, "b": rows(1, chol=lambda row: "" if row["sex"] else row["chol"])}, 'missing = "drop"'
+    ),
+    "rows that belong together": Table(
+        {name: visits(rows(site)) for site, name in enumerate("abc")}, 'split = { group = "patient" }'
+    ),
+    "rows that belong together, val drawn": Table(
+        {name: halved(visits(rows(site))) for site, name in enumerate("abc")},
+        'split = { group = "patient", column = "part" }',
+        "fedavg",
     ),
     "one class of pictures": Pictures(
         {

@@ -12,6 +12,7 @@ from headstart.core.errors import DataError
 from headstart.data.account import Findings, left_out
 from headstart.data.checks import content_hashes
 from headstart.data.examples import Examples
+from headstart.data.groups import whole_groups
 from headstart.data.labels import keep_classes
 from headstart.data.read import read_examples
 from headstart.data.reading import Reading
@@ -28,11 +29,21 @@ def take_share(examples: Examples, central: CentralSettings, seed: int) -> tuple
     """
     names = keep_classes(examples.classes, central.keep, central.exclude, "data.central")
     wanted = [examples.classes.index(name) for name in names]
-    eligible = np.flatnonzero(np.isin(examples.labels, wanted))
+    eligible = np.flatnonzero(_eligible(examples, np.isin(examples.labels, wanted)))
     count = max(1, round(len(eligible) * (central.fraction or 0)))
-    rng = seeds.numpy_generator(seed, "central")
-    drawn = eligible[stratified(examples.labels[eligible], min(count, central.max_examples or count), rng)]
+    rng, count = seeds.numpy_generator(seed, "central"), min(count, central.max_examples or count)
+    labels = examples.labels[eligible]
+    if examples.groups is None:
+        drawn = eligible[stratified(labels, count, rng)]
+    else:
+        drawn = eligible[whole_groups(labels, examples.groups[eligible], count, rng)]
     return np.setdiff1d(np.arange(len(examples)), drawn), drawn
+
+
+def _eligible(examples: Examples, is_wanted: Array) -> Array:
+    """Leave out groups that hold a row which is not wanted: they could not be drawn whole."""
+    groups = examples.groups
+    return is_wanted if groups is None else is_wanted & ~np.isin(groups, groups[~is_wanted])
 
 
 def read_central(

@@ -18,12 +18,14 @@ from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
 from headstart.data.features import number_names
 from headstart.data.federation import Client, Federation, Split
+from headstart.data.groups import check_sides, shared_groups
 from headstart.data.partition import Members
 from headstart.data.read import chosen_columns, read_examples
 from headstart.data.reading import Reading
 from headstart.data.scale import scaled
 from headstart.data.settings import DataSettings
 from headstart.data.sources import Source, TableFormat, open_source
+from headstart.data.split_names import split_of
 
 
 def open_federation(settings: DataSettings, base: Path) -> Federation:
@@ -174,7 +176,8 @@ def _divided(
     """Split every client's examples, check everything, and say what was done."""
     clients, fixed_val = _clients(read.examples, read.source, settings, members, agreed)
     central, notes = (pool.examples, pool.notes) if pool else (None, ())
-    found = Federation(read.examples, clients, central, (*notes_in(read.found), *notes), fixed_val)
+    shared = _shared(read.source, members, settings.split.group)
+    found = Federation(read.examples, clients, central, (*notes_in(read.found), *notes, *shared), fixed_val)
     federation = without_unused(found)
     check_federation(federation, whole=whole)
     records = (*read.found, *_undealt(read.source, members, clients, settings))
@@ -189,6 +192,10 @@ def _divided(
             central=pool.account if pool else None,
         ),
     )
+
+
+def _shared(source: Source, members: Members, group: str | None) -> tuple[str, ...]:
+    return shared_groups(members, source.texts(group, "data.split.group"), group) if group else ()
 
 
 def _undealt(source: Source, members: Members, clients: Sequence[Client], settings: DataSettings) -> Findings:
@@ -235,6 +242,7 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
         where=settings.where,
         needed=tuple(column for column in (client_column, within) if column),
         split=settings.split.column,
+        group=settings.split.group,
         size=(size, size) if size else None,
         channels=settings.channels,
         pixels=settings.pixels,
@@ -249,21 +257,24 @@ def _members(examples: Examples, source: Source, settings: DataSettings, client_
     if client_column is not None or settings.partition is None:
         return partition.by_name(source.texts(str(client_column), "data.client"))
     within = settings.partition.within
-    groups = source.texts(within, "data.partition.within") if within else None
-    return partition.deal(examples.labels, settings.partition, settings.seed, groups)
+    places = source.texts(within, "data.partition.within") if within else None
+    return partition.deal(examples.labels, settings.partition, settings.seed, places, examples.groups)
 
 
 def _clients(
     examples: Examples, source: Source, settings: DataSettings, members: Members, agreed: Agreement | None = None
 ) -> tuple[Sequence[Client], bool]:
     """Return the clients, and whether a column fixes their val."""
-    labels, seed = examples.labels, settings.seed
-    column, fixed_val = settings.split.column, False
+    labels, groups, seed = examples.labels, examples.groups, settings.seed
+    shares, column, group, fixed_val = settings.split, settings.split.column, settings.split.group, False
     if column:
         values = source.texts(column, "data.split.column")
         fixed_val = split.column_has_val(values) or bool(agreed and agreed.fixed_val)
-        clients = split.split_by_column(labels, members, values, settings.split, seed, fixed_val=fixed_val)
+        clients = split.split_by_column(labels, members, values, shares, seed, fixed_val=fixed_val, groups=groups)
+        if group:
+            splits = [split_of(value, column) for value in values]
+            check_sides(members, source.texts(group, "data.split.group"), splits, group, column)
     else:
-        clients = [split.split_client(labels, rows, settings.split, seed, name) for name, rows in members.items()]
+        clients = [split.split_client(labels, rows, shares, seed, name, groups) for name, rows in members.items()]
     clients = [split.cap_train(labels, client, settings.train_per_client, seed) for client in clients]
     return split.hold_out(clients, settings.held_out_clients, seed), fixed_val

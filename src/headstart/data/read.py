@@ -14,6 +14,7 @@ from headstart.data import features, images, labels, rows, texts
 from headstart.data.account import Dropped, Findings, Used, left_out
 from headstart.data.choose import Chosen, choose_columns
 from headstart.data.examples import Examples, InputKind
+from headstart.data.groups import group_codes
 from headstart.data.identifiers import identifiers
 from headstart.data.official_split import official_splits
 from headstart.data.reading import Reading
@@ -47,9 +48,9 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
     found += (*prepared, *filled, *labelled, *drawn, *more, *_parts(source, reading))
     found += _unused(source, kind, found)
     source, indices = source.take(kept), indices[kept]
-    ids = rows.row_ids(source, reading)
+    ids, groups = rows.row_ids(source, reading), group_codes(source, reading.group)
     inputs, pixels = (inputs.pixels, inputs.settings) if isinstance(inputs, images.Decoded) else (inputs, None)
-    return Examples(kind, inputs, indices, ids, names, columns, pixels), source, found
+    return Examples(kind, inputs, indices, ids, names, columns, pixels, groups), source, found
 
 
 def chosen_columns(source: Source, reading: Reading) -> Chosen:
@@ -77,7 +78,7 @@ def _prepared(source: Source, reading: Reading) -> tuple[Source, Chosen, Finding
         source = replace(source, table=typed_table(source.table, source.form, source.name)[0])
     if reading.inputs is not None or not _is_table(source, reading):
         return source, Chosen(), (*splits.values(), *away)
-    taken = {reading.label, column, reading.split, *reading.needed, *reading.where}
+    taken = {reading.label, column, reading.split, reading.group, *reading.needed, *reading.where}
     chosen = choose_columns(source, reading.columns, reading.one_hot, taken, named, whole=reading.whole)
     return source, chosen, (*splits.values(), *away, *chosen.findings(source), *rows.copies(source))
 
@@ -96,6 +97,7 @@ def _parts(source: Source, reading: Reading) -> Findings:
         ("label", (reading.label,)),
         ("client", reading.needed),
         ("split", (reading.split,)),
+        ("group", (reading.group,)),
         ("id", (reading.id or source.id_column,)),
         ("where", reading.where),
     )
