@@ -13,6 +13,7 @@ from headstart.core.errors import DataError
 from headstart.data import features, images, labels, rows, texts
 from headstart.data.account import Dropped, Findings, Used, left_out
 from headstart.data.choose import Chosen, choose_columns
+from headstart.data.doubts import doubts
 from headstart.data.examples import Examples, InputKind
 from headstart.data.groups import group_codes
 from headstart.data.identifiers import identifiers
@@ -46,7 +47,7 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
         raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
     kind, inputs, kept, columns, more = _inputs(source, reading, chosen)
     found += (*prepared, *filled, *labelled, *drawn, *more, *_parts(source, reading))
-    found += _unused(source, kind, found)
+    found += (*_unused(source, kind, found), *doubts(source, reading, chosen.columns, indices))
     source, indices = source.take(kept), indices[kept]
     ids, groups = rows.row_ids(source, reading), group_codes(source, reading.group)
     inputs, pixels = (inputs.pixels, inputs.settings) if isinstance(inputs, images.Decoded) else (inputs, None)
@@ -131,8 +132,7 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
     names = labels.keep_classes(every_name, keep, reading.exclude, reading.setting)
     others = set(every_name) - set(names)
     kept = np.flatnonzero([value not in others for value in values])
-    away = np.setdiff1d(np.arange(len(source)), kept)
-    found: Findings = left_out(source.row_numbers[away], f"of a class that {reading.setting} does not keep")
+    found: Findings = left_out(np.delete(source.row_numbers, kept), f"of a class that {reading.setting} does not keep")
     if reading.classes and set(names) <= set(reading.classes):
         names = reading.classes
     indices = labels.class_indices(source, reading.label, [values[row] for row in kept], names, setting)
