@@ -1,8 +1,5 @@
 """Files from the field, in the folder HEADSTART_CASES: each is read right, or refused with the right cause."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from headstart.core.errors import DataError
@@ -10,14 +7,6 @@ from headstart.data import DataSettings, PartitionSettings, open_federation
 
 TWO = PartitionSettings(num_clients=2)
 HEART = ("age", "sex", "trestbps", "chol", "thalach", "exang", "oldpeak")
-
-
-@pytest.fixture(scope="module")
-def cases():
-    folder = os.environ.get("HEADSTART_CASES")
-    if not folder:
-        pytest.skip("HEADSTART_CASES names no folder of cases")
-    return Path(folder)
 
 
 @pytest.mark.parametrize(
