@@ -11,14 +11,16 @@ import pytest
 from PIL import Image
 
 from headstart.core.errors import ClientError, DataError, SettingError
+from headstart.core.files import file_name
+from headstart.data import open_federation
 from headstart.sites.arms import run_arm
+from headstart.sites.flower.local import write_site_files
 from headstart.sites.site import Site
 from headstart.study.written.load import load_study
 from sites.federations import Table, federated, losses_on_test, of_simulation
 from sites.in_process import InProcess, arm_of, opened
 
 CLOSE = 1e-6
-ARMS = ("fedavg", "ridge")
 
 
 def run(
@@ -26,7 +28,9 @@ def run(
 ) -> dict[str, Any]:
     """Return what an arm of a study over sites came to."""
     file = load_study(study)
-    sites = [Site(name, path, out / name, (policies or {}).get(name, "updates")) for name, path in files.items()]
+    sites = [
+        Site(name, path, out / file_name(name), (policies or {}).get(name, "updates")) for name, path in files.items()
+    ]
     return run_arm(opened(file, InProcess(sites), out / "run"), arm_of(file, arm))
 
 
@@ -56,8 +60,7 @@ CLASSES = {
 }
 
 
-@pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("study", ["s", "s2"])
+@pytest.mark.parametrize(("study", "arm"), [("s", "ridge"), ("s", "fedavg"), ("s2", "fedavg")])
 def test_a_site_that_holds_one_class_takes_part(study: str, arm: str, cases: Path, tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     for name, labels in CLASSES.items():
@@ -73,8 +76,7 @@ def test_a_site_that_holds_one_class_takes_part(study: str, arm: str, cases: Pat
 
 
 @pytest.mark.parametrize("policy", ["none", "counts", "metrics"])
-@pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("study", ["s", "sc", "free", "freec"])
+@pytest.mark.parametrize(("study", "arm"), [("s", "fedavg"), ("sc", "ridge"), ("free", "ridge"), ("freec", "fedavg")])
 def test_where_nobody_may_send_nothing_is_federated(
     study: str, arm: str, policy: str, cases: Path, tmp_path: Path
 ) -> None:
@@ -218,3 +220,20 @@ def test_fills_that_may_not_leave_are_each_sites_own_or_refused(cases: Path, tmp
     (tmp_path / "refused").mkdir()
     with pytest.raises(SettingError, match=r"^data\.missing: 'mean' needs sums of every site's columns, .* 'a' do not"):
         federated(made, tmp_path / "refused", {"a": "metrics"})
+
+
+@pytest.mark.parametrize("arm", ["fedavg", "local"])
+def test_names_are_never_paths(arm: str, cases: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    adapts = '[arms.local]\nstart = "random"\nadapt = { method = "full_finetune", epochs = 1 }\n'
+    (folder / "study.toml").write_text((cases / "case-27" / "s.toml").read_text() + adapts)
+    shutil.copyfile(cases / "case-27" / "in.csv", folder / "in.csv")
+    file = load_study(folder / "study.toml")
+    paths = write_site_files(open_federation(file.data, folder), file.data, folder / "o" / "sites", 6, folder)
+    found = run(folder / "study.toml", folder / "o", paths, arm)
+    assert set(found["clients"]) == {"St. Mary's Ward 3/B", "../outside", 'a"b', "-x", ".", "Zürich Süd"}
+    assert found["excluded"] == []
+    assert list(tmp_path.iterdir()) == [folder]
+    assert {path.name for path in folder.iterdir()} == {"study.toml", "in.csv", "o"}
+    assert {path.parent for path in paths.values()} == {folder / "o" / "sites"}
