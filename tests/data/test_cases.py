@@ -20,6 +20,7 @@ HEART = ("age", "sex", "trestbps", "chol", "thalach", "exang", "oldpeak")
         ("case-22/bom.csv", {"client": "clinic"}, ("a",)),
         ("case-22/latin.csv", {"client": "clinic"}, ("a",)),
         ("case-22/leaf.json", {}, tuple(f"x[{i}]" for i in range(64))),
+        ("case-22/list.json", {"partition": TWO}, ("a",)),
         ("case-22/vec.jsonl", {"client": "user"}, tuple(f"x[{i}]" for i in range(64))),
         ("case-16/arr.parquet", {"client": "writer"}, tuple(f"x[{i},{j}]" for i in range(8) for j in range(8))),
     ],

@@ -166,6 +166,14 @@ def test_a_group_that_several_clients_have_is_noted():
     assert [note for note in federation.notes if note.startswith("values of 'recording' that several clients have (27")]
 
 
+def test_clients_of_one_group_are_noted():
+    federation = opened(windows(recording=["r1", "r2"] * 60, site=["north", "south"] * 60))
+    assert federation.notes[
+        0
+    ] == "clients with one value of 'recording' (2 of them): north, south; all their rows are " + ("for training")
+    assert [len(client.test) for client in federation.clients] == [0, 0]
+
+
 @pytest.mark.parametrize("name", ["recordings", "Recording"])
 def test_a_column_that_is_not_there_is_an_error(name):
     with pytest.raises(DataError, match=rf"data\.split\.group: .*'{name}'.*'recording'"):

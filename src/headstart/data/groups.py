@@ -6,6 +6,7 @@ test of memory. Groups are a client's own: the patient 7 of one hospital is not 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -97,23 +98,24 @@ def check_sides(
         )
 
 
-def shared_groups(members: Mapping[str, Array], names: Sequence[str | None], group: str) -> tuple[str, ...]:
-    """Note groups whose name several clients have: they are kept whole at each client alone."""
-    owners: dict[str, int] = {}
-    for rows in members.values():
-        for name in _names(rows, names):
-            owners[name] = owners.get(name, 0) + 1
-    shared = sorted(name for name, count in owners.items() if count > 1)
-    listing = ", ".join(shared[:5]) + (", …" if len(shared) > 5 else "")
-    note = (
-        f"values of '{group}' that several clients have ({len(shared)} of them): {listing}; each client keeps its own "
-        "rows of them in one split, and if they are the same, one may train on what another is tested on"
+def group_notes(members: Mapping[str, Array], names: Sequence[str | None], group: str) -> tuple[str, ...]:
+    """Note names that several clients have, which are kept whole at each alone, and clients of one group."""
+    held = {client: {str(names[row]) for row in rows} for client, rows in members.items()}
+    counts = Counter(name for found in held.values() for name in found)
+    shared = sorted(name for name, count in counts.items() if count > 1)
+    single = [client for client, found in held.items() if len(found) == 1]
+    of_several = _listed(f"values of '{group}' that several clients have", shared)
+    of_one = _listed(f"clients with one value of '{group}'", single)
+    notes = (
+        f"{of_several}; each client keeps its own rows of them in one split, and if they are the same, one may train "
+        "on what another is tested on",
+        f"{of_one}; all their rows are for training",
     )
-    return (note,) if shared else ()
+    return tuple(note for note, found in zip(notes, (shared, single), strict=True) if found)
 
 
-def _names(rows: Array, names: Sequence[str | None]) -> set[str]:
-    return {str(names[row]) for row in rows}
+def _listed(what: str, names: Sequence[str]) -> str:
+    return f"{what} ({len(names)} of them): {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
 
 
 def _in_turn(labels: Array, is_last: Array, rng: np.random.Generator) -> Array:

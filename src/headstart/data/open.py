@@ -18,7 +18,7 @@ from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
 from headstart.data.features import number_names
 from headstart.data.federation import Client, Federation, Split
-from headstart.data.groups import check_sides, shared_groups
+from headstart.data.groups import check_sides, group_notes
 from headstart.data.partition import Members
 from headstart.data.read import chosen_columns, read_examples
 from headstart.data.reading import Reading
@@ -176,8 +176,8 @@ def _divided(
     """Split every client's examples, check everything, and say what was done."""
     clients, fixed_val = _clients(read.examples, read.source, settings, members, agreed)
     central, notes = (pool.examples, pool.notes) if pool else (None, ())
-    shared = _shared(read.source, members, settings.split.group)
-    found = Federation(read.examples, clients, central, (*notes_in(read.found), *notes, *shared), fixed_val)
+    grouped = _grouped(read.source, members, settings.split.group)
+    found = Federation(read.examples, clients, central, (*notes_in(read.found), *notes, *grouped), fixed_val)
     federation = without_unused(found)
     check_federation(federation, whole=whole)
     records = (*read.found, *_undealt(read.source, members, clients, settings))
@@ -194,8 +194,8 @@ def _divided(
     )
 
 
-def _shared(source: Source, members: Members, group: str | None) -> tuple[str, ...]:
-    return shared_groups(members, source.texts(group, "data.split.group"), group) if group else ()
+def _grouped(source: Source, members: Members, group: str | None) -> tuple[str, ...]:
+    return group_notes(members, source.texts(group, "data.split.group"), group) if group else ()
 
 
 def _undealt(source: Source, members: Members, clients: Sequence[Client], settings: DataSettings) -> Findings:
