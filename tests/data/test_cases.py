@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from headstart.core.errors import DataError
 from headstart.data import DataSettings, PartitionSettings, SplitSettings, open_federation, resplit
@@ -89,6 +90,15 @@ def test_pictures_are_seen_as_a_viewer_shows_them(cases, name, converted):
     apart = np.abs(federation.examples.inputs.astype(int) - grey)
     assert apart.mean() < 6
     assert np.quantile(apart, 0.99) < 40
+
+
+@pytest.mark.parametrize("name", ["L", "RGBA", "P", "CMYK", "mix"])
+def test_ink_is_told_from_its_ground(cases, name):
+    federation = open_federation(DataSettings(source=f"case-11/{name}.parquet", client="client"), cases)
+    inputs, labels = federation.examples.inputs.mean(1).reshape(300, -1) / 255, federation.examples.labels
+    test = np.concatenate([client.test for client in federation.clients])
+    train = np.setdiff1d(np.arange(300), test)
+    assert LogisticRegression(max_iter=200).fit(inputs[train], labels[train]).score(inputs[test], labels[test]) > 0.93
 
 
 def test_the_names_of_classes_are_those_of_the_file(cases):
