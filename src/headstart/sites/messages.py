@@ -23,6 +23,7 @@ from headstart.data.examples import InputKind
 from headstart.data.federation import Split
 from headstart.data.settings import DataSettings
 from headstart.data.standardize import ColumnSums
+from headstart.evidence.tally import ClientTally
 from headstart.models.spec import ModelSpec
 from headstart.sites.probe.heads import Head
 from headstart.sites.settings import Bound, Noise, Policy, allows
@@ -180,12 +181,16 @@ class Evaluated:
         metrics: by view and metric.
         pooled: by view and metric.
         excluded: why its adaptation failed, if it did.
+        learnt: what says whether the arm learnt, as counts on training and validation data.
+        span: how far the scales of its columns lie apart.
     """
 
     accepted: bool | None
     metrics: dict[str, _Values]
     pooled: dict[str, dict[str, FiniteFloat]]
     excluded: tuple[dict[str, str | int], ...]
+    learnt: ClientTally | None = None
+    span: Annotated[FiniteFloat, Field(ge=1)] = 1.0
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -261,6 +266,7 @@ class Adapt(Asks[Evaluated]):
         stage: whose private tree and whose shared tree, which comes along, belong to what was received; None if the
             model is all.
         rounds: of that stage.
+        began: digest of the start, as sent before; empty where nothing was trained after it.
     """
 
     setup: Setup
@@ -268,6 +274,7 @@ class Adapt(Asks[Evaluated]):
     metric: Metric
     stage: Stage | None
     rounds: NonNegativeInt
+    began: _Digest | Literal[""]
 
 
 @dataclass(frozen=True, config=_CONFIG)
