@@ -63,6 +63,11 @@ def numbered(found: list[Row], first: int) -> list[Row]:
     return [{**row, "patient_id": first + number} for number, row in enumerate(found)]
 
 
+def sorted_ages(found: list[Row]) -> list[Row]:
+    """Give every row another age, in whole years, in the order of the ages."""
+    return [{**row, "age": 30 + number} for number, row in enumerate(found)]
+
+
 def code_of(site: int) -> Callable[[Row], int]:
     """Return what makes a code of ten: other ones at each site."""
     return lambda row: 1000 + 7 * (10 * site + int(row["chol"]) % 10)
@@ -94,6 +99,11 @@ SAME: dict[str, Made] = {
     "numbers of patients": Table({"a": numbered(rows(0), 100), "c": numbered(rows(2), 500)}),
     "numbers of patients, too few to tell at one": Table(
         {"a": numbered(rows(1, 6), 900), "b": numbered(rows(0), 100), "c": numbered(rows(2), 500)}
+    ),
+    "sorted by age, all different at one": Table({**SITES, "b": sorted_ages(rows(1))}),
+    "sorted by age, at the first": Table({"a": sorted_ages(rows(0)), "b": rows(1), "c": rows(2)}, arm="fedavg"),
+    "sorted by age, other rows few": Table(
+        {"a": sorted_ages(rows(0)), "b": rows(1, 8, age=lambda row: 50 + int(row["sex"]))}
     ),
     "many whole numbers as classes, few of them at each": Table(
         {name: rows(site, 120, label=code_of(site)) for site, name in enumerate("abc")}
@@ -374,6 +384,27 @@ def test_a_column_that_one_site_sets_aside_is_no_input_at_any_and_named(tmp_path
     server = opened(file, InProcess(sites), tmp_path / "out", tell=told.append)
     assert server.agreement.columns == ("age", "sex", "chol")
     assert [note for note in told if note.startswith("'patient_id' is no input, as at 'b'")] != []
+
+
+def test_a_column_that_looks_like_numbers_of_rows_at_one_site_alone_is_an_input_and_named(tmp_path: Path) -> None:
+    file, paths = Table({**SITES, "b": sorted_ages(rows(1))}).write(tmp_path)
+    told: list[str] = []
+    sites = [Site(name, path, tmp_path / name) for name, path in paths.items()]
+    server = opened(file, InProcess(sites), tmp_path / "out", tell=told.append)
+    assert server.agreement.columns == ("age", "sex", "chol")
+    assert [note for note in told if note.startswith("'age' is an input: at 'b' alone")] != []
+    assert "age" in sites[2].read(file.data, server.agreement).examples.columns
+
+
+def test_a_sites_account_says_why_a_column_is_no_input(tmp_path: Path) -> None:
+    few = [{**row, "nr": number} for number, row in enumerate(rows(1, 6))]
+    file, paths = Table({"a": few, "b": [{**row, "nr": 7 + n} for n, row in enumerate(rows(0))]}).write(tmp_path)
+    sites = [Site(name, path, tmp_path / name) for name, path in paths.items()]
+    agreed = opened(file, InProcess(sites), tmp_path / "out").agreement
+    accounts = [site.read(file.data, agreed).account for site in sites]
+    reasons = [{one.name: one.why for one in account.dropped}["nr"] for account in accounts if account]
+    assert reasons[0] == "no input of the federation"
+    assert reasons[1].startswith("whole numbers, all different and in order: an identifier")
 
 
 def _with_vectors(folder: Path, lengths: tuple[int, int]) -> tuple[Table, dict[str, Path]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
 from headstart.data.features import number_names
 from headstart.data.federation import Client, Federation, Split
+from headstart.data.identifiers import describing_columns, doubtful_identifiers
 from headstart.data.partition import Members
 from headstart.data.read import chosen_columns, read_examples
 from headstart.data.reading import Reading
@@ -89,14 +90,36 @@ def open_client(source: Source, settings: DataSettings, name: str, agreed: Agree
     return _divided(read, settings, {name: np.arange(len(read.examples))}, None, whole=False, agreed=agreed)
 
 
-def client_columns(source: Source, settings: DataSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return a client's columns of numbers and of categories that it would learn from, and those it would set aside.
+class Columns(NamedTuple):
+    """A client's columns, as far as its own rows tell.
 
-    Vectors are the inputs that they become; set aside are identifiers and other columns that are inputs only where
-    ``data.columns`` names them.
+    Attributes:
+        inputs: of numbers, vectors (as the inputs that they become) and categories, in order, ``doubtful`` ones too.
+        set_aside: no inputs unless ``data.columns`` names them, such as an index or an official split.
+        doubtful: inputs that its own rows show as identifiers.
+        describing: those that are no identifiers, whatever rows are added.
     """
-    chosen = chosen_columns(source, replace(_reading(settings, None), whole=False))
-    return number_names(source, chosen, settings.one_hot), chosen.set_aside
+
+    inputs: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    describing: tuple[str, ...] = ()
+
+
+def client_columns(source: Source, settings: DataSettings) -> Columns:
+    """Return a client's columns that it would learn from, and those it would set aside.
+
+    Raises:
+        DataError: there is nothing to learn from.
+    """
+    source, chosen = chosen_columns(source, replace(_reading(settings, None), whole=False))
+    number_names(source, chosen, settings.one_hot)  # raises an error where nothing is left
+    doubtful = tuple(name for name in doubtful_identifiers(source.table) if name in chosen.set_aside)
+    ordered = [name for name in source.table.column_names if name in doubtful or name in chosen.columns]
+    columns = chosen.columns if settings.columns else tuple(ordered)
+    inputs = number_names(source, replace(chosen, columns=columns), settings.one_hot)
+    describing = tuple(name for name in describing_columns(source.table) if name in chosen.columns)
+    return Columns(inputs, tuple(name for name in chosen.set_aside if name not in doubtful), doubtful, describing)
 
 
 def _by(agreed: Agreement, reading: Reading) -> Reading:

@@ -81,7 +81,7 @@ def agreement_of(settings: DataSettings, said: Sequence[Present]) -> Agreement:
     classes, fixed_val = settings.classes or _classes(said, settings), any(one.fixed_val for one in said)
     if kind == "image":
         return Agreement(classes=classes, shape=_shape(said), fixed_val=fixed_val)
-    aside = {name for one in said for name in one.set_aside}
+    aside = _aside(said)
     columns = tuple(name for name in _in_order(one.columns for one in said) if name not in aside)
     if not columns:
         raise DataError(
@@ -96,13 +96,26 @@ def agreement_of(settings: DataSettings, said: Sequence[Present]) -> Agreement:
     return Agreement(classes=classes, columns=columns, categories=names, fixed_val=fixed_val)
 
 
+def _aside(said: Sequence[Present]) -> dict[str, str]:
+    """Return the columns that are no inputs at any site, each with the first site that says why.
+
+    What one site takes for an identifier is none where another knows better: the rule is that of all rows together.
+    """
+    describing = {name for one in said for name in one.describing}
+    found: dict[str, str] = {}
+    for one in said:
+        for name in (*one.set_aside, *(name for name in one.doubtful if name not in describing)):
+            found.setdefault(name, one.client)
+    return found
+
+
 def follows(said: Present, agreed: Agreement, settings: DataSettings) -> bool:
     """Say whether a site reads what was agreed anyway, so that it need not be asked."""
     if said.fixed_val != agreed.fixed_val:
         return False
     if agreed.shape:
         return said.shape == agreed.shape
-    same = set(said.columns) == set(agreed.columns) and not agreed.categories
+    same = set(said.columns) - set(said.doubtful) == set(agreed.columns) and not agreed.categories
     return same and not needs_sums(settings)
 
 
@@ -148,11 +161,15 @@ def choices(
         agreed: names.
         sums: of the columns of those who were asked to follow.
     """
-    aside = {name: one.client for one in reversed(said) for name in one.set_aside if name not in agreed.columns}
     notes = [
         f"'{name}' is no input, as at '{client}' it names rows, or a part they play, and describes nothing; name it in "
         "data.columns to learn from it"
-        for name, client in aside.items()
+        for name, client in _aside(said).items()
+    ]
+    doubted = {name: one.client for one in reversed(said) for name in one.doubtful if name in agreed.columns}
+    notes += [
+        f"'{name}' is an input: at '{client}' alone its numbers look like those of rows, at others they describe"
+        for name, client in doubted.items()
     ]
     silent = _silent(sums)
     if settings.standardize == "auto" and not agreed.shape and silent:
@@ -184,8 +201,10 @@ def check_columns(said: Sequence[Present], settings: DataSettings, refusals: Seq
     Raises:
         DataError: with what they said.
     """
-    shared = set.intersection(*(set(one.columns) for one in said))
-    if refusals and settings.columns is None and any(set(one.columns) != shared for one in said):
+    aside = _aside(said)
+    columns = [set(one.columns) - set(aside) for one in said]
+    shared = set.intersection(*columns)
+    if refusals and settings.columns is None and any(own != shared for own in columns):
         whole = {name for name in shared if not _PART.search(name)}
         all_have = ", ".join(f'"{name}"' for name in _in_order(one.columns for one in said) if name in whole)
         raise DataError(

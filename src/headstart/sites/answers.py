@@ -12,7 +12,7 @@ from headstart.core.version import __version__
 from headstart.data.examples import Examples
 from headstart.data.federation import Federation, Split
 from headstart.data.labels import holds_no_classes
-from headstart.data.open import client_columns, open_client
+from headstart.data.open import Columns, client_columns, open_client
 from headstart.data.settings import DataSettings
 from headstart.data.standardize import known_sums
 from headstart.engine.adaptation import adapt_and_predict, is_better
@@ -78,14 +78,16 @@ def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
     examples = federation.examples
     _check_names(site, examples, said.data)
     is_table = examples.kind == "table"
-    columns, set_aside = client_columns(source, own) if is_table else ((), ())
+    columns = client_columns(source, own) if is_table else Columns()
     return Present(
         client=site.name,
         version=__version__,
         kind=examples.kind,
         classes=tuple(examples.classes),
-        columns=columns,
-        set_aside=set_aside,
+        columns=columns.inputs,
+        set_aside=columns.set_aside,
+        doubtful=columns.doubtful,
+        describing=columns.describing,
         categories=common_categories(source, own.one_hot) if is_table else {},
         shape=tuple(examples.shape) if examples.kind == "image" else (),
         fixed_val=federation.fixed_val,

@@ -125,14 +125,16 @@ class Present:
         version: of Headstart.
         kind: of inputs.
         classes: their names.
-        columns: a table's, from which it would learn.
+        columns: a table's, from which it would learn, the ``doubtful`` ones among them.
         categories: of the columns that its operator lists, the names of those with enough rows.
         shape: of a picture: channels, height and width.
         fixed_val: whether a column of its data says which examples are val.
         policy: what its operator lets leave.
         key: public key of its masks, in hex; empty if it sends nothing.
         sizes: numbers of examples by split; empty if they may not leave.
-        set_aside: columns that it would learn from only where they are asked for by name, such as identifiers.
+        set_aside: columns that it would learn from only where they are asked for by name, such as an index.
+        doubtful: columns that its own rows show as identifiers.
+        describing: columns that are no identifiers, whatever other sites hold.
     """
 
     client: Annotated[str, Field(min_length=1)]
@@ -147,6 +149,8 @@ class Present:
     key: _Key | Literal[""]
     sizes: dict[Split, NonNegativeInt]
     set_aside: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    describing: tuple[str, ...] = ()
 
     @property
     def sends(self) -> bool:
