@@ -11,6 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from headstart.core.errors import ClientError, DataError, HeadstartError, SettingError
+from headstart.data import DataSettings
+from headstart.data.agreement import Agreement
+from headstart.data.standardize import ColumnSums
+from headstart.sites.agreement import with_sums
 from headstart.sites.arms import run_arm
 from headstart.sites.site import Site
 from sites.federations import (
@@ -23,6 +27,7 @@ from sites.federations import (
     of_simulation,
     random_pictures,
     random_table,
+    write_csv,
 )
 from sites.in_process import InProcess, arm_of, opened
 
@@ -332,6 +337,15 @@ def test_by_default_columns_are_scaled_by_the_sums_that_may_leave(tmp_path: Path
     assert "columns are brought to one scale without the rows of 'c', whose policies let no sums leave" in told
 
 
+def test_a_column_without_values_at_those_who_send_sums_is_said_to_be_so() -> None:
+    agreed, empty = Agreement(classes=("x", "y"), columns=("chol",)), ColumnSums(3, (0,), (0.0,), (0.0,))
+    words = r"^data\.columns: no site whose policy lets sums leave \('a'\) has a value of 'chol' outside test; leave it"
+    with pytest.raises(DataError, match=words):
+        with_sums(agreed, {"a": empty, "c": None}, DataSettings(source="all.csv"))
+    with pytest.raises(DataError, match=r"^data\.columns: no site has a value of 'chol' outside test; leave it out$"):
+        with_sums(agreed, {"a": empty, "c": empty}, DataSettings(source="all.csv"))
+
+
 def test_without_any_sums_nothing_is_scaled_in_silence(tmp_path: Path) -> None:
     with pytest.raises(HeadstartError, match="lets sums leave"):
         federated(replace(POOLED, data=""), tmp_path, {"a": "metrics", "c": "metrics"})
@@ -405,6 +419,17 @@ def test_a_sites_account_says_why_a_column_is_no_input(tmp_path: Path) -> None:
     reasons = [{one.name: one.why for one in account.dropped}["nr"] for account in accounts if account]
     assert reasons[0] == "no input of the federation"
     assert reasons[1].startswith("whole numbers, all different and in order: an identifier")
+
+
+def test_categories_of_the_pool_that_no_site_has_are_said(tmp_path: Path) -> None:
+    made = Table({"a": WARDS, "b": WARDS}, 'one_hot = ["ward"]\n[data.central]\nsource = "pool.csv"')
+    write_csv(tmp_path / "pool.csv", rows(7, 12, ward=lambda _: "burns"))
+    file, paths = made.write(tmp_path)
+    told: list[str] = []
+    sites = [Site(name, path, tmp_path / name, one_hot=("ward",)) for name, path in paths.items()]
+    opened(file, InProcess(sites), tmp_path / "out", tell=told.append)
+    line = "central pool: 12 cells of 'ward' in categories that no client has ('burns'): as 'er', the first of the"
+    assert [one for one in told if one.startswith(line)] != []
 
 
 def _with_vectors(folder: Path, lengths: tuple[int, int]) -> tuple[Table, dict[str, Path]]:

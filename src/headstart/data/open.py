@@ -16,7 +16,7 @@ from headstart.data.agreement import Agreement
 from headstart.data.central import read_central, take_share
 from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
-from headstart.data.features import number_names
+from headstart.data.features import categories, number_names
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.identifiers import describing_columns, doubtful_identifiers
 from headstart.data.partition import Members
@@ -56,7 +56,8 @@ def federate(source: Source, settings: DataSettings, central_source: Source | No
     examples, rows, found = read_examples(source, _reading(settings, client_column))
     pool = None
     if settings.central and central_source:
-        pool = _Pool.of(central_source, *read_central(central_source, settings, settings.central, examples))
+        known = {column: categories(rows, column) for column in settings.one_hot}
+        pool = _Pool.of(central_source, *read_central(central_source, settings, settings.central, examples, known))
     elif settings.central:
         kept, drawn = take_share(examples, settings.central, settings.seed)
         pool = _Pool.of(source, examples.take(drawn), (LeftOut(len(kept), "left to the clients"),), len(examples))

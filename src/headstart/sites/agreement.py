@@ -129,7 +129,7 @@ def with_sums(agreed: Agreement, sums: Mapping[str, ColumnSums | None], settings
 
     Raises:
         SettingError: a setting needs sums that not every policy lets leave.
-        DataError: no site has a value of a column.
+        DataError: no site that sent sums has a value of a column.
     """
     if agreed.shape or not needs_sums(settings):
         return agreed
@@ -139,15 +139,19 @@ def with_sums(agreed: Agreement, sums: Mapping[str, ColumnSums | None], settings
     if not came or (silent and settings.standardize == "client"):
         return agreed
     together = united(came)
-    _check_values(agreed, together)
+    senders = [name for name, each in sums.items() if each is not None]
+    _check_values(
+        agreed, together, f"no site whose policy lets sums leave ({_listed(senders)})" if silent else "no site"
+    )
     means, deviations = statistics(together)
     return replace(agreed, means=tuple(means.tolist()), deviations=tuple(deviations.tolist()))
 
 
-def _check_values(agreed: Agreement, sums: ColumnSums) -> None:
+def _check_values(agreed: Agreement, sums: ColumnSums, who: str) -> None:
     empty = [name for name, count in zip(agreed.inputs, sums.counts, strict=True) if sums.rows and not count]
     if empty:
-        raise DataError(f"data.columns: no site has a value of '{empty[0]}' outside test; leave it out")
+        more = "" if who == "no site" else ", or let the others send sums with --policy updates"
+        raise DataError(f"data.columns: {who} has a value of '{empty[0]}' outside test; leave it out{more}")
 
 
 def choices(
