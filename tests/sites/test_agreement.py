@@ -14,8 +14,9 @@ from headstart.core.errors import ClientError, DataError, HeadstartError, Settin
 from headstart.data import DataSettings
 from headstart.data.agreement import Agreement
 from headstart.data.standardize import ColumnSums
-from headstart.sites.agreement import with_sums
+from headstart.sites.agreement import agreement_of, with_sums
 from headstart.sites.arms import run_arm
+from headstart.sites.messages import Present
 from headstart.sites.site import Site
 from sites.federations import (
     Made,
@@ -78,6 +79,11 @@ def code_of(site: int) -> Callable[[Row], int]:
     return lambda row: 1000 + 7 * (10 * site + int(row["chol"]) % 10)
 
 
+def deep(value: int) -> np.ndarray:
+    """Return a picture of 16 bits of which only a part is used."""
+    return np.arange(30, dtype=np.uint16).reshape(6, 5) * (value // 29)
+
+
 def grey(value: int, size: int = 6) -> np.ndarray:
     return np.full((size, 5), value, np.uint8)
 
@@ -122,6 +128,13 @@ SAME: dict[str, Made] = {
             "D": {"two": [grey(50 + n) for n in range(5)]},
         },
         arm="fedavg",
+    ),
+    "more than 8 bits, of differing depth": Pictures(
+        {
+            "A": {"one": [deep(500 + 29 * n) for n in range(5)], "two": [deep(900 + 9 * n) for n in range(5)]},
+            "B": {"one": [deep(3000 + 40 * n) for n in range(5)], "two": [deep(2000 + 40 * n) for n in range(5)]},
+            "C": {"two": [grey(20 * n) for n in range(5)]},
+        },
     ),
     "grey and coloured": Pictures(
         {
@@ -430,6 +443,30 @@ def test_categories_of_the_pool_that_no_site_has_are_said(tmp_path: Path) -> Non
     opened(file, InProcess(sites), tmp_path / "out", tell=told.append)
     line = "central pool: 12 cells of 'ward' in categories that no client has ('burns'): as 'er', the first of the"
     assert [one for one in told if one.startswith(line)] != []
+
+
+def test_shares_and_numbers_of_pictures_are_refused_together() -> None:
+    shares, numbers = ((0.0, 1.0), (0.0, 4095.0))
+    said = [_pictures("a", shares), _pictures("b", numbers)]
+    with pytest.raises(DataError, match=r"^data\.pixels\.range: .* 0 to 1 at some sites \('a'\) and to 4095 .*\('b'\)"):
+        agreement_of(DataSettings(source="all"), said)
+
+
+def _pictures(client: str, values: tuple[float, float]) -> Present:
+    return Present(
+        client=client,
+        version="",
+        kind="image",
+        classes=("x", "y"),
+        columns=(),
+        categories={},
+        shape=(1, 6, 5),
+        fixed_val=False,
+        policy="updates",
+        key="",
+        sizes={},
+        range=values,
+    )
 
 
 def _with_vectors(folder: Path, lengths: tuple[int, int]) -> tuple[Table, dict[str, Path]]:

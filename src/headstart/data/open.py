@@ -87,7 +87,6 @@ def open_client(source: Source, settings: DataSettings, name: str, agreed: Agree
     """
     reading = replace(_reading(settings, None), whole=False)
     read = _Read(len(source), *read_examples(source, reading if agreed is None else _by(agreed, reading)))
-    _check_range(read.examples, settings)
     return _divided(read, settings, {name: np.arange(len(read.examples))}, None, whole=False, agreed=agreed)
 
 
@@ -133,6 +132,7 @@ def _by(agreed: Agreement, reading: Reading) -> Reading:
         categories=agreed.categories,
         size=(size[0], size[1]) if size else None,
         channels=channels,
+        pixels=replace(reading.pixels, range=agreed.range) if agreed.range else reading.pixels,
     )
 
 
@@ -144,21 +144,6 @@ def table_format(settings: DataSettings) -> TableFormat:
         encoding=settings.encoding,
         missing_words=settings.missing_words,
     )
-
-
-def _check_range(examples: Examples, settings: DataSettings) -> None:
-    """Refuse a range that one client's own images led to: another's would lead to another.
-
-    Raises:
-        SettingError: the images need a range, and none is stated.
-    """
-    if examples.pixels and examples.pixels.range and settings.pixels.range is None:
-        low, high = examples.pixels.range
-        raise SettingError(
-            "data.pixels.range: must be stated where each client reads its own images of more than 8 bits, received "
-            f"none; this client's own images would lead to pixels = {{ range = [{low:g}, {high:g}] }}, and another's "
-            "perhaps to another: state one for all"
-        )
 
 
 @dataclass(frozen=True)

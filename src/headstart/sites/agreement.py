@@ -80,7 +80,7 @@ def agreement_of(settings: DataSettings, said: Sequence[Present]) -> Agreement:
         raise SettingError("data.text: texts are not served by a real federation yet; run the study in a simulation")
     classes, fixed_val = settings.classes or _classes(said, settings), any(one.fixed_val for one in said)
     if kind == "image":
-        return Agreement(classes=classes, shape=_shape(said), fixed_val=fixed_val)
+        return Agreement(classes=classes, shape=_shape(said), range=_range(said), fixed_val=fixed_val)
     aside = _aside(said)
     columns = tuple(name for name in _in_order(one.columns for one in said) if name not in aside)
     if not columns:
@@ -114,7 +114,7 @@ def follows(said: Present, agreed: Agreement, settings: DataSettings) -> bool:
     if said.fixed_val != agreed.fixed_val:
         return False
     if agreed.shape:
-        return said.shape == agreed.shape
+        return said.shape == agreed.shape and said.range == agreed.range
     same = set(said.columns) - set(said.doubtful) == set(agreed.columns) and not agreed.categories
     return same and not needs_sums(settings)
 
@@ -175,6 +175,13 @@ def choices(
         f"'{name}' is an input: at '{client}' alone its numbers look like those of rows, at others they describe"
         for name, client in doubted.items()
     ]
+    narrower = [one.client for one in said if one.range and one.range != agreed.range]
+    if narrower and agreed.range:
+        low, high = agreed.range
+        notes.append(
+            f"values {low:g} to {high:g} of pictures become black and white everywhere, though {_listed(narrower)} "
+            "need fewer; data.pixels.range states another range"
+        )
     silent = _silent(sums)
     if settings.standardize == "auto" and not agreed.shape and silent:
         notes.append(
@@ -240,6 +247,28 @@ def _shape(said: Sequence[Present]) -> tuple[int, ...]:
         "set it, for example to 64",
     )
     return (max(one.shape[0] for one in said), *map(int, size.split("x")))
+
+
+def _range(said: Sequence[Present]) -> tuple[float, float] | None:
+    """Return the range that holds for all pictures of more than 8 bits: the widest, as all of them together need.
+
+    Raises:
+        DataError: some sites hold shares, others larger numbers of which none says how they relate.
+    """
+    found = {one.client: one.range for one in said if one.range}
+    if not found:
+        return None
+    shares, others = (
+        [name for name, each in found.items() if (each[1] <= 1) == is_share] for is_share in (True, False)
+    )
+    low, high = min(each[0] for each in found.values()), max(each[1] for each in found.values())
+    if shares and high > 255:
+        raise DataError(
+            f"data.pixels.range: must be given where pictures hold values from 0 to 1 at some sites "
+            f"({_listed(shares)}) and to {high:g} at others ({_listed(others)}), received none; set pixels = {{ range = [LOW, HIGH] }}, or "
+            "save them alike"
+        )
+    return low, high
 
 
 def _the_one(found: Mapping[str, str], setting: str, rule: str, way_out: str) -> str:

@@ -90,6 +90,7 @@ def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
         describing=columns.describing,
         categories=common_categories(source, own.one_hot) if is_table else {},
         shape=tuple(examples.shape) if examples.kind == "image" else (),
+        range=examples.pixels.range if examples.pixels and said.data.pixels.range is None else None,
         fixed_val=federation.fixed_val,
         policy=cast("Policy", site.policy),
         key=site.shelf.new_key() if site.allows("updates") else "",

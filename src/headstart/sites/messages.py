@@ -21,7 +21,7 @@ from headstart.core.errors import SettingError, nearest
 from headstart.data.agreement import Agreement
 from headstart.data.examples import InputKind
 from headstart.data.federation import Split
-from headstart.data.settings import DataSettings
+from headstart.data.settings import DataSettings, Range
 from headstart.data.standardize import ColumnSums
 from headstart.evidence.tally import ClientTally
 from headstart.models.spec import ModelSpec
@@ -128,6 +128,7 @@ class Present:
         columns: a table's, from which it would learn, the ``doubtful`` ones among them.
         categories: of the columns that its operator lists, the names of those with enough rows.
         shape: of a picture: channels, height and width.
+        range: values that would become black and white in its pictures of more than 8 bits; None where it needs none.
         fixed_val: whether a column of its data says which examples are val.
         policy: what its operator lets leave.
         key: public key of its masks, in hex; empty if it sends nothing.
@@ -151,6 +152,7 @@ class Present:
     set_aside: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
     describing: tuple[str, ...] = ()
+    range: Range | None = None
 
     @property
     def sends(self) -> bool:

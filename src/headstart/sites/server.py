@@ -213,7 +213,8 @@ def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present], tell: Tell
     kind: InputKind = "image" if agreed.shape else "table"
     shape = agreed.shape or (len(agreed.inputs),)
     inputs = np.zeros((0, *shape), np.uint8 if kind == "image" else np.float32)
-    empty = Examples(kind, inputs, np.zeros(0, np.int64), [], agreed.classes, agreed.inputs)
+    pixels = replace(file.data.pixels, range=agreed.range) if agreed.range else None
+    empty = Examples(kind, inputs, np.zeros(0, np.int64), [], agreed.classes, agreed.inputs, pixels)
     central = None
     if file.data.central and file.data.central.source:
         source = open_source(file.data.central.source, file.folder, "data.central.source", table_format(file.data))
