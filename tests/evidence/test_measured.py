@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from headstart.core.arrays import Array
-from headstart.evidence.measured import Facts, measure, part_of, span_of
+from headstart.evidence.measured import Facts, measure, part_of
 from headstart.evidence.tally import ClientTally
 
 NONE = np.empty((0, 2))
@@ -63,20 +63,3 @@ def test_an_accuracy_is_above_the_majority_by_more_than_chance(accuracy: int, ab
     found = part_of(own, sure(*said))
     assert found is not None
     assert found.is_above_majority == above
-
-
-@pytest.mark.parametrize(
-    ("inputs", "span"),
-    [
-        (np.array([[0.0, 0.0], [2.0, 2.0]]), 1.0),
-        (np.array([[0.0, 0.0], [2.0, 2000.0]]), 1000.0),
-        (np.array([[0.0, 0.0], [0.002, 2.0]]), 1000.0),
-        (np.array([[0.0, 0.0], [2000.0, 2000.0]]), 1000.0),
-        (np.array([[0.0, 5.0], [2.0, 5.0], [np.nan, 9e9]]), 1.0),
-        (np.full((2, 2), np.nan), 1.0),
-        (np.zeros((2, 1, 8, 8)), 1.0),
-        (np.zeros((0, 4)), 1.0),
-    ],
-)
-def test_scales_lie_apart_by_the_ratio_of_their_spreads(inputs: Array, span: float) -> None:
-    assert span_of(inputs) == pytest.approx(span)

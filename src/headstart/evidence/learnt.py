@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headstart.evidence.measured import Facts, Part, is_wide, unscaled
+from headstart.core.span import is_wide, unscaled
+from headstart.evidence.measured import Facts, Part
 
 _FALLEN, _RISEN = 0.003, 0.01
 """Share by which a loss, and amount by which an accuracy, must change to have changed."""

@@ -131,27 +131,3 @@ def _part(tally: Tally) -> Part | None:
         balanced_accuracy=float((right[present] / counts[present]).mean()),
         loss=tally.loss / rows,
     )
-
-
-def span_of(inputs: Array) -> float:
-    """Return the ratio of the widest spread of a table's columns to the narrowest, with 1 for a spread between them.
-
-    >>> span_of(np.array([[0.0, 0.0, 7.0], [1.0, 4000.0, 7.0]]))
-    4000.0
-    """
-    if inputs.ndim != 2 or not len(inputs):
-        return 1.0
-    rows = inputs[np.isfinite(inputs).all(axis=1)].astype(np.float64)
-    spreads = rows.std(axis=0) if len(rows) else np.zeros(0)
-    spreads = spreads[spreads > 0]
-    return float(max(1.0, spreads.max()) / min(1.0, spreads.min())) if spreads.size else 1.0
-
-
-def is_wide(span: float) -> bool:
-    """Say whether scales lie so far apart that this is the likeliest cause of a failure."""
-    return span > 100
-
-
-def unscaled(span: float) -> str:
-    """Say in words that scales lie far apart, and the way out."""
-    return f"unscaled inputs, whose columns differ by a factor of {span:,.0f} (set data.standardize)"

@@ -264,9 +264,9 @@ def _range(said: Sequence[Present]) -> tuple[float, float] | None:
     low, high = min(each[0] for each in found.values()), max(each[1] for each in found.values())
     if shares and high > 255:
         raise DataError(
-            f"data.pixels.range: must be given where pictures hold values from 0 to 1 at some sites "
-            f"({_listed(shares)}) and to {high:g} at others ({_listed(others)}), received none; set pixels = {{ range = [LOW, HIGH] }}, or "
-            "save them alike"
+            "data.pixels.range: must be given where pictures hold values from 0 to 1 at some sites "
+            f"({_listed(shares)}) and to {high:g} at others ({_listed(others)}), received none; set "
+            "pixels = { range = [LOW, HIGH] }, or save them alike"
         )
     return low, high
 
