@@ -30,8 +30,7 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
     """Read a source.
 
     Returns:
-        The examples, the source with the same rows (for its other columns), and what became of every row and column
-        that is not among them, with notes on what is odd.
+        The examples, the source with the same rows, and what became of all other rows and columns, with notes.
 
     Raises:
         DataError: a column, a label, an input or an id breaks a rule; the message names it.
@@ -53,11 +52,7 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
 
 
 def chosen_columns(source: Source, reading: Reading) -> tuple[Source, Chosen]:
-    """Return the columns that a table's inputs would be made of and those that are left, of rows in their order.
-
-    Raises:
-        DataError: a column breaks a rule, as in ``read_examples``.
-    """
+    """Return the columns that a table's inputs would be made of, and those left; errors are as of ``read_examples``."""
     return _prepared(source, reading)[:2]
 
 
@@ -77,9 +72,9 @@ def _prepared(source: Source, reading: Reading) -> tuple[Source, Chosen, Finding
         source = replace(source, table=typed_table(source.table, source.form, source.name)[0])
     if not _is_table(source, reading):
         return source, Chosen(), (*splits.values(), *away)
-    taken = {reading.label, column, reading.split, *reading.needed, *reading.where}
+    taken = {*reading.taken, column, *(reading.inputs or ())}
     if reading.inputs is not None:
-        known = (Dropped(name, why) for name, why in named.items() if name not in {*taken, *reading.inputs})
+        known = (Dropped(name, why) for name, why in named.items() if name not in taken)
         return source, Chosen(), (*splits.values(), *away, *known)
     chosen = choose_columns(source, reading.columns, reading.one_hot, taken, named, whole=reading.whole)
     return source, chosen, (*splits.values(), *away, *chosen.findings(source), *rows.copies(source))

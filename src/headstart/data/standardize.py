@@ -203,7 +203,5 @@ def _wide_span(inputs: Array, columns: Sequence[str]) -> tuple[str, ...]:
     if not is_wide(span.ratio):
         return ()
     large, small = span.sizes
-    return (
-        f"{UNSCALED}: '{columns[span.largest]}' is about {large:.3g}, '{columns[span.smallest]}' about {small:.3g}; "
-        "training may learn nothing: set data.standardize = 'auto'",
-    )
+    words = f"'{columns[span.largest]}' is about {large:.3g}, '{columns[span.smallest]}' about {small:.3g}"
+    return (f"{UNSCALED}: {words}; training may learn nothing: set data.standardize = 'auto'",)
