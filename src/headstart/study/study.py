@@ -301,8 +301,17 @@ class Study:
         rows, predicted = folder.write_clients(self.lab.federation), predicted_arm(folder.path / "diagnosis.json")
         results = folder.results()
         noticed = notice(results, slate.arms, read_json(folder.path / "diagnosis.json") or {})
-        said = outcomes(folder, self.lab.federation, [arm.name for arm in slate.arms])
-        verdict = judge(slate, self.file.settings.decision, results, rows, said, stopped, predicted, noticed)
+        verdict = judge(
+            slate,
+            self.file.settings.decision,
+            every_arm=self.slate.arms,
+            results=results,
+            parts=rows,
+            outcomes=outcomes(folder, self.lab.federation, [arm.name for arm in slate.arms]),
+            stopped=stopped,
+            predicted=predicted,
+            noticed=noticed,
+        )
         write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
         write_predictions(folder.path / "predictions.parquet", folder, self.lab.federation)
         write_json(folder.path / "devices.json", device_facts(slate, self.file.devices))
