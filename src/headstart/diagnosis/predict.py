@@ -15,6 +15,8 @@ STANDARD_SLATE = (
     "finetune-head",
     "finetune-lp-ft",
     "finetune-full",
+    "local-ridge",
+    "local-lda",
     "fedavg",
     "fedavg-pretrained",
     "fedadam-pretrained",

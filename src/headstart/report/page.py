@@ -88,6 +88,7 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "facts": findings.facts(run.diagnosis),
         "prediction": findings.prediction(run),
         "warnings": findings.warnings(run),
+        "ruled_out": findings.ruled_out(run),
         "excluded": findings.excluded(run),
         "account": findings.account(run),
         "notes": findings.data_notes(run),

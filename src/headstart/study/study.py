@@ -30,7 +30,7 @@ from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.runner import Runner
-from headstart.study.run.tuning import trial_arms
+from headstart.study.run.tuning import num_trials, trial_arms
 from headstart.study.written.arms import Arm
 from headstart.study.written.load import StudyFile, load_study, parse_study
 from headstart.study.written.schema import DecisionSettings, decision_hash, study_hash
@@ -64,9 +64,9 @@ class Study:
         backbone: a built-in network or a Transformers checkpoint.
         trainable: where federated stages cut the model in arms that don't start at random.
         seeds: one run of every arm each.
-        trials: configurations tried per arm, on validation data.
+        trials: configurations tried per arm, on validation data; None as in a study file.
         training: defaults of all stages, such as ``{"batch_size": 16}``.
-        baseline: the arm that others are compared with.
+        baseline: the arm that others are compared with; None as in a study file.
         metric: what is compared.
         min_effect: the smallest difference that matters.
         confidence: of the intervals, in (0.5, 1).
@@ -100,9 +100,9 @@ class Study:
         backbone: str = ModelSpec.backbone,
         trainable: str | int = "head",
         seeds: Sequence[int] = (0, 1, 2, 3, 4),
-        trials: int = 1,
+        trials: int | None = None,
         training: Mapping[str, Any] | None = None,
-        baseline: str = DecisionSettings.baseline,
+        baseline: str | None = None,
         metric: str = DecisionSettings.metric,
         min_effect: float = DecisionSettings.min_effect,
         confidence: float = DecisionSettings.confidence,
@@ -256,6 +256,8 @@ class Study:
         for line in folder.prepare(self.lab.federation, fits, settings.as_json(), hashes):
             progress.warn(line)
         folder.keep_text(self.file.text)
+        if settings.tuning.trials is None and num_trials(None, self.lab.federation) == 1:
+            progress.warn("no client has validation data, so that no arm is tuned: each runs as it is written")
         if not (out / "diagnosis.json").exists():
             self._diagnose(slate, folder, progress)
         return Runner(
@@ -271,7 +273,8 @@ class Study:
     def _fits(self, slate: Slate, folder: RunFolder) -> Fits:
         """Return what tells records of this study from others."""
         settings = self.file.settings
-        trials = {arm.name: trial_arms(arm, settings.tuning.trials, settings.tuning.seed) for arm in slate.arms}
+        count = num_trials(settings.tuning.trials, self.lab.federation)
+        trials = {arm.name: trial_arms(arm, count, settings.tuning.seed) for arm in slate.arms}
         pipeline = cache(lambda seed: self.pipeline(folder.store, seed, Silent()))
         return Fits(trials, pipeline, settings.seeds)
 

@@ -79,7 +79,7 @@ class RunFolder:
         """Name the settings of the decision that were others when the folder was made, as far as it says them."""
         before = read_json(self.path / "settings.json") or _written(self.path / "study.toml")
         # A study file does not say its defaults.
-        decision = {**asdict(DecisionSettings()), **before.get("decision", {})}
+        decision = {**asdict(DecisionSettings(baseline="fedavg")), **before.get("decision", {})}
         return differences({"decision": decision}, {"decision": settings["decision"]}) if before else []
 
     def keep_text(self, text: str) -> None:

@@ -53,11 +53,12 @@ class TuningSettings:
     """``[tuning]``: the same for every arm, on validation data only.
 
     Attributes:
-        trials: settings tried per arm; 1 means those written, untuned.
+        trials: settings tried per arm; 1 means those written, untuned. None tries 4, or 1 where no client has
+            validation data.
         seed: keys what is tried.
     """
 
-    trials: PositiveInt = 1
+    trials: PositiveInt | None = None
     seed: NonNegativeInt = 0
 
 
@@ -66,13 +67,14 @@ class DecisionSettings:
     """``[decision]``: fixed before the runs.
 
     Attributes:
-        baseline: the arm that others are compared with.
+        baseline: the arm that others are compared with; None takes ``fedavg-pretrained`` where the study has a good
+            start, a checkpoint or a labelled pool, and ``fedavg`` elsewhere.
         metric: what is compared, mean over clients.
         min_effect: a smaller difference does not matter.
         confidence: of the intervals, in (0.5, 1).
     """
 
-    baseline: str = "fedavg"
+    baseline: str | None = None
     metric: Metric = "balanced_accuracy"
     min_effect: _Share = 0.01
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
