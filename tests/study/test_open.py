@@ -8,7 +8,7 @@ import torch
 from headstart.core.errors import HeadstartError
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
-from headstart.study.plan import oracles
+from headstart.study.plan import references
 from tiny_study import open_tiny
 
 
@@ -31,7 +31,7 @@ def test_without_arms_the_slate_takes_the_studys_defaults(tmp_path: Path) -> Non
     assert {"finetune-head", "local-ridge", "ridge"} < set(names), "columns are features"
     assert plan.slate.arms[0].adapt.settings["batch_size"] == 8
     assert "fedavg-pretrained" in plan.slate.ruled_out
-    assert oracles(plan.slate.arms) == {"pooled"}
+    assert references(plan.slate.arms) == {"pooled"}
 
 
 def test_opening_writes_nothing(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ def _cells(score: ArmScore, probability: float | None, cost: ArmCosts | None) ->
 
 
 def _label(name: str, score: ArmScore, verdict: Verdict) -> str:
-    mark = {"oracle": " (oracle)", "failed": " (failed)"}.get(score.status, "")
+    marks = {"reference": " (reference)", "oracle": " (reference)", "failed": " (failed)"}
+    mark = marks.get(score.status, "")
     return name + (" *" if name == verdict.recommended else mark)
 
 

@@ -43,7 +43,7 @@ def sentence(run: Run, rows: tuple[ArmRow, ...]) -> str:
 def _choice(run: Run, chosen: ArmRow, rows: tuple[ArmRow, ...]) -> str:
     if run.verdict.get("clear_winner"):
         return f"{chosen.name} is better than every other arm"
-    out = ("oracle", "incomplete", "failed")
+    out = ("reference", "incomplete", "failed")
     best = next((row for row in rows if row.role not in out and row.mean is not None), chosen)
     within = Metric(run.metric).change(run.verdict.get("min_effect")).lstrip("+")
     if best is chosen:

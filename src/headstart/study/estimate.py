@@ -155,7 +155,7 @@ class _Estimate:
         model, params = self._cut(method.trainable, from_scratch=arm.start.build().from_scratch)
         shared, private, _ = method.init(model, params)
         clients = len(members(self.lab.federation.seen_clients))
-        # The oracle is one client who has what all have: as many steps, one after another.
+        # The pooled reference is one client who has what all have: as many steps, one after another.
         cohort, rounds = (1, clients) if method.pooled else (schedule.cohort_of(clients), schedule.rounds)
         trained = self._trained(
             arm, stage, lambda data: method.client_update(model, shared, private, data), rounds, cohort

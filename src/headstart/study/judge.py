@@ -13,7 +13,7 @@ from headstart.evidence.learnt import Finding
 from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 from headstart.evidence.verdict import Verdict, decide
-from headstart.study.plan import oracles
+from headstart.study.plan import references
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import DecisionSettings
 from headstart.study.written.slate import Slate
@@ -47,7 +47,7 @@ def judge(
         confidence=decision.confidence,
         costs={name: cost.as_json() for name, cost in slate.costs.items()},
         ruled_out={**slate.ruled_out, **stopped},
-        oracle=oracles(slate.arms),
+        oracle=references(slate.arms),
         keep=without_adaptation(slate.arms),
         predicted=predicted,
         noticed=replace(noticed, failed={**noticed.failed, **stopped}),
