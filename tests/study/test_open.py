@@ -31,7 +31,7 @@ def test_without_arms_the_slate_takes_the_studys_defaults(tmp_path: Path) -> Non
     assert {"finetune-head", "local-ridge", "ridge"} < set(names), "columns are features"
     assert plan.slate.arms[0].adapt.settings["batch_size"] == 8
     assert "fedavg-pretrained" in plan.slate.ruled_out
-    assert references(plan.slate.arms) == {"pooled"}
+    assert references(plan.slate.arms) == {"pooled", "pooled-personal"}
 
 
 def test_opening_writes_nothing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ STANDARD_SLATE = (
     "zero-shot",
     "local",
     "pooled",
+    "pooled-personal",
     "finetune-head",
     "finetune-lp-ft",
     "finetune-full",

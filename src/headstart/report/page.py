@@ -83,6 +83,7 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
     return {
         "headline": views.headline(run),
         "sentence": views.sentence(run, rows),
+        "beaten": views.beaten(run, rows),
         "confidence": views.confidence(run),
         "key_numbers": views.key_numbers(run, rows),
         "facts": findings.facts(run.diagnosis),

@@ -12,9 +12,11 @@ from headstart.study.written.arms import Stage
 from headstart.study.written.slate import STANDARD, slate_for, standard_slate
 
 NAMES = [
-    "zero-shot", "local", "pooled", "finetune-head", "finetune-lp-ft", "finetune-full", "local-ridge", "local-lda",
-    "fedavg", "fedavg-pretrained", "fedadam-pretrained", "fedavg-finetune", "ridge", "ridge-personal", "ridge-fedadam",
+    "zero-shot", "local", "pooled", "pooled-personal", "finetune-head", "finetune-lp-ft", "finetune-full",
+    "local-ridge", "local-lda", "fedavg", "fedavg-pretrained", "fedadam-pretrained", "fedavg-finetune",
+    "ridge", "ridge-personal", "ridge-fedadam",
 ]  # fmt: skip
+FROM_SCRATCH = ["local", "pooled", "pooled-personal", "fedavg", "fedavg-finetune"]
 
 
 def examples(classes: tuple[str, ...], labels: list[int]) -> Examples:
@@ -63,7 +65,7 @@ def test_without_one_the_pool_is() -> None:
 
 def test_without_either_only_arms_from_scratch_run() -> None:
     slate = standard_slate(checkpoint=False, central=False, same_classes=False)
-    assert [arm.name for arm in slate.arms] == ["local", "pooled", "fedavg", "fedavg-finetune"]
+    assert [arm.name for arm in slate.arms] == FROM_SCRATCH
     assert {arm.start.method for arm in slate.arms} == {"random"}
 
 
@@ -87,7 +89,7 @@ def test_all_arms_have_the_same_passes() -> None:
 
 def test_heads_on_bare_columns_need_no_trained_start() -> None:
     slate = standard_slate(checkpoint=False, central=False, same_classes=False, bare=True)
-    assert [arm.name for arm in slate.arms if arm.name not in ("local", "pooled", "fedavg", "fedavg-finetune")] == [
+    assert [arm.name for arm in slate.arms if arm.name not in FROM_SCRATCH] == [
         "finetune-head", "local-ridge", "local-lda", "ridge", "ridge-personal", "ridge-fedadam",
     ]  # fmt: skip
     assert {arm.start.method for arm in slate.arms} == {"random"}

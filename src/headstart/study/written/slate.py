@@ -42,8 +42,8 @@ def standard_slate(*, checkpoint: bool, central: bool, same_classes: bool, bare:
     """Return the standard slate for what a study has.
 
     The good start is the checkpoint, or else pre-training on the central pool. Arms that are nothing without
-    one are ruled out when there is neither; ``pooled`` and ``fedavg-finetune`` then start at random. Arms of heads on
-    fixed features do so too where the network is bare: their features are the inputs themselves.
+    one are ruled out when there is neither; the references and ``fedavg-finetune`` then start at random. Arms of
+    heads on fixed features do so too where the network is bare: their features are the inputs themselves.
 
     Args:
         checkpoint: whether the backbone comes with trained weights.
@@ -53,7 +53,7 @@ def standard_slate(*, checkpoint: bool, central: bool, same_classes: bool, bare:
 
     >>> slate = standard_slate(checkpoint=False, central=False, same_classes=False)
     >>> [arm.name for arm in slate.arms]
-    ['local', 'pooled', 'fedavg', 'fedavg-finetune']
+    ['local', 'pooled', 'pooled-personal', 'fedavg', 'fedavg-finetune']
     """
     good = "pretrained" if checkpoint else "pretrain" if central else None
     lacking = frozenset() if good else _NEED_GOOD_START - (_HEADS if bare else frozenset())
@@ -106,7 +106,7 @@ _NEEDED: dict[Need, tuple[str, str]] = {
 }
 """What a start needs, in words, and the way out where it is not there."""
 
-_NEED_GOOD_START = frozenset(STANDARD) - {"local", "pooled", "fedavg", "fedavg-finetune"}
+_NEED_GOOD_START = frozenset(STANDARD) - {"local", "pooled", "pooled-personal", "fedavg", "fedavg-finetune"}
 _HEADS = frozenset({"finetune-head", "local-ridge", "local-lda", "ridge", "ridge-personal", "ridge-fedadam"})
 """Arms that train or solve a head on features as they are."""
 
@@ -131,6 +131,7 @@ def _arms(good: str) -> list[Arm]:
         Arm("zero-shot", good),
         Arm("local", "random", adapt=local),
         Arm("pooled", good, pooled),
+        Arm("pooled-personal", good, [pooled, "ridge"], "personal_ridge"),
         Arm("finetune-head", good, adapt=probe),
         Arm("finetune-lp-ft", good, adapt=lp_ft),
         Arm("finetune-full", good, adapt=full),
