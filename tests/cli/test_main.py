@@ -303,7 +303,7 @@ def test_a_plan_names_what_is_ruled_out(run: Run, study: Path) -> None:
     write_study(study.parent, more='[devices.phone]\nuplink = "none"')
     done = run("plan", study)
     assert done.code == 0
-    assert "fedavg: ruled out: device 'phone' has no uplink" in " ".join(done.out.split())
+    assert "fedavg, fedavg-finetune: ruled out: device 'phone' has no uplink" in " ".join(done.out.split())
 
 
 def test_a_diagnosis_is_printed_and_runs_no_arm(run: Run, study: Path) -> None:

@@ -14,7 +14,7 @@ def test_rows_are_sorted_and_carry_their_roles(slate_folder: Path) -> None:
     rows = arm_rows(load_run(slate_folder))
     assert [row.mean for row in rows] == sorted((row.mean for row in rows), reverse=True)
     roles = {row.name: row.role for row in rows if row.role}
-    assert roles == {"pooled": "oracle", "ridge-personal": "recommended", "fedavg": "baseline"}
+    assert roles == {"pooled": "reference", "ridge-personal": "recommended", "fedavg": "baseline"}
 
 
 def test_bytes_and_stages_come_from_the_records(slate_folder: Path) -> None:

@@ -88,7 +88,7 @@ WELL: dict[str, tuple[Make, list[Arm], Mapping[str, Any]]] = {
 def judged(folder: Path, federation: Federation, arms: list[Arm], **settings: Any) -> Verdict:
     """Run a study of arms; the first is the baseline."""
     settings = {"backbone": "linear", "seeds": [0, 1], "baseline": arms[0].name, **settings}
-    return Study(federation, arms, **settings).run(folder).verdict
+    return Study(federation, arms, **{"trials": 1, **settings}).run(folder).verdict
 
 
 @pytest.mark.parametrize("name", WELL)

@@ -126,7 +126,7 @@ def without_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verdi
         Arm("zero-shot", {**PRETRAINED, "client_lr": 1e4}),
         Arm("fedavg", "random", {"method": "fedavg", "rounds": 20, "client_lr": 0.1, "batch_size": 8}),
     ]
-    study = Study(images(pool=60), arms, backbone="small-cnn", seeds=[0, 1], baseline="fedavg")
+    study = Study(images(pool=60), arms, backbone="small-cnn", seeds=[0, 1], trials=1, baseline="fedavg")
     return folder, study.run(folder).verdict
 
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
+from headstart.core.plain import by_value
 from headstart.core.units import duration
 from headstart.costs.units import show_bytes
 from headstart.data.account_words import in_words
@@ -54,10 +55,10 @@ def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, *,
 
 
 def ruled_out_lines(verdict: Verdict) -> Iterator[str]:
-    """Yield a line per arm that did not run, with its reason."""
-    for name, reason in verdict.ruled_out.items():
+    """Yield a line per reason why arms did not run, with their names."""
+    for reason, names in by_value(verdict.ruled_out).items():
         stopped = reason.startswith("stopped")
-        yield f"[dim]{name}: {'' if stopped else 'ruled out: '}{escape(reason)}[/]"
+        yield f"[dim]{', '.join(names)}: {'' if stopped else 'ruled out: '}{escape(reason)}[/]"
 
 
 def warning_lines(verdict: Verdict) -> Iterator[str]:
@@ -103,7 +104,8 @@ def _cells(score: ArmScore, probability: float | None, cost: ArmCosts | None) ->
 
 
 def _label(name: str, score: ArmScore, verdict: Verdict) -> str:
-    mark = {"oracle": " (oracle)", "failed": " (failed)"}.get(score.status, "")
+    marks = {"reference": " (reference)", "oracle": " (reference)", "failed": " (failed)"}
+    mark = marks.get(score.status, "")
     return name + (" *" if name == verdict.recommended else mark)
 
 
@@ -117,10 +119,10 @@ def _style(name: str, score: ArmScore, verdict: Verdict) -> str:
     return "dim" if score.status != "candidate" else ""
 
 
-def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch]) -> Tree:
+def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch], trials: int) -> Tree:
     """Return the prefix tree of a study, what is finished, and what the rest takes."""
     seconds, sent = sum(b.seconds for b in branches), sum(c.total_bytes for c in slate.costs.values())
-    seeds, trials = len(settings.seeds), settings.tuning.trials
+    seeds = len(settings.seeds)
     left = "nothing" if all(branch.done for branch in branches) else _about(seconds)
     tree = Tree(
         f"[bold]{settings.name}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "
@@ -133,8 +135,8 @@ def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch]) -> 
         state += f" ({branch.way})" if branch.way else ""
         arms = f"  [dim]{', '.join(branch.arms)}[/]" if branch.arms else ""
         grown[branch.path] = parent.add(f"{escape(branch.path[-1])}  {state}{arms}")
-    for name, reason in slate.ruled_out.items():
-        tree.add(f"[dim]{name}: ruled out: {escape(reason)}[/]")
+    for reason, names in by_value(slate.ruled_out).items():
+        tree.add(f"[dim]{', '.join(names)}: ruled out: {escape(reason)}[/]")
     return tree
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.core.plain import finite
+from headstart.core.plain import by_value, finite
 from headstart.report.run import Json, Run
 from headstart.report.summary import recommended
 from headstart.report.units import DASH, MISSING, Metric, number
@@ -107,6 +107,12 @@ def account(run: Run) -> list[tuple[str, str]]:
     """What was read and what became of it, as label and text; empty in folders of before that was kept."""
     said = (run.federation.get("account") or {}).get("says") or ()
     return [(str(label), str(text)) for label, text in said]
+
+
+def ruled_out(run: Run) -> list[tuple[str, str]]:
+    """Arms that were ruled out for the same reason, together, and the reason."""
+    reasons = by_value(run.verdict.get("ruled_out") or {})
+    return [(", ".join(arms), reason) for reason, arms in reasons.items()]
 
 
 def warnings(run: Run) -> list[tuple[str, str]]:

@@ -83,11 +83,13 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
     return {
         "headline": views.headline(run),
         "sentence": views.sentence(run, rows),
+        "beaten": views.beaten(run, rows),
         "confidence": views.confidence(run),
         "key_numbers": views.key_numbers(run, rows),
         "facts": findings.facts(run.diagnosis),
         "prediction": findings.prediction(run),
         "warnings": findings.warnings(run),
+        "ruled_out": findings.ruled_out(run),
         "excluded": findings.excluded(run),
         "account": findings.account(run),
         "notes": findings.data_notes(run),

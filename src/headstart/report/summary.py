@@ -27,7 +27,7 @@ class ArmRow:
     """
 
     name: str
-    role: str  # "recommended" | "failed" | "baseline" | "oracle" | "incomplete" | ""
+    role: str  # "recommended" | "failed" | "baseline" | "reference" | "incomplete" | ""
     stages: tuple[str, ...]  # start, federate, adapt in words
     says: str  # what the arm does, in one sentence; empty in records that do not say it
     seeds: int
@@ -114,9 +114,9 @@ def local_arm(run: Run) -> str | None:
     return "local" if "local" in run.arms and "local" not in run.failed else None
 
 
-def _is_oracle(run: Run, arm: str) -> bool:
+def _is_reference(run: Run, arm: str) -> bool:
     """Whether the arm pools the clients' data, which no real federation can do."""
-    return any(record.get("oracle") for record in run.of(arm)[:1])
+    return any(record.get("reference") or record.get("oracle") for record in run.of(arm)[:1])
 
 
 def _arm_row(run: Run, arm: str) -> ArmRow:
@@ -158,8 +158,9 @@ def _role(run: Run, arm: str) -> str:
     if arm == run.baseline:
         return "baseline"
     status = ((run.verdict.get("arms") or {}).get(arm) or {}).get("status")
-    if status == "oracle" or _is_oracle(run, arm):
-        return "oracle"
+    # Folders of before say "oracle".
+    if status in ("reference", "oracle") or _is_reference(run, arm):
+        return "reference"
     return "incomplete" if status == "incomplete" else ""
 
 

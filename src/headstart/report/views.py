@@ -43,7 +43,7 @@ def sentence(run: Run, rows: tuple[ArmRow, ...]) -> str:
 def _choice(run: Run, chosen: ArmRow, rows: tuple[ArmRow, ...]) -> str:
     if run.verdict.get("clear_winner"):
         return f"{chosen.name} is better than every other arm"
-    out = ("oracle", "incomplete", "failed")
+    out = ("reference", "incomplete", "failed")
     best = next((row for row in rows if row.role not in out and row.mean is not None), chosen)
     within = Metric(run.metric).change(run.verdict.get("min_effect")).lstrip("+")
     if best is chosen:
@@ -118,6 +118,16 @@ def _worst(metric: Metric, chosen: ArmRow, base: ArmRow | None) -> KeyNumber:
 def _sent(chosen: ArmRow, base: ArmRow | None) -> KeyNumber:
     note = f"{base.name}: {size(base.bytes)}" if base and base is not chosen else "down and up, whole run"
     return KeyNumber("Bytes per client", size(chosen.bytes), note)
+
+
+def beaten(run: Run, rows: tuple[ArmRow, ...]) -> str:
+    """Name the best arm that does better than every pooled reference; empty if there is none."""
+    means = {row.name: Metric(run.metric).sign * row.mean for row in rows if row.mean is not None}
+    reference = [means[row.name] for row in rows if row.role == "reference" and row.name in means]
+    out = ("reference", "incomplete", "failed")
+    able = {row.name: means[row.name] for row in rows if row.role not in out and row.name in means}
+    best = max(able, key=lambda name: able[name], default="")
+    return best if reference and best and able[best] > max(reference) else ""
 
 
 def worst_hit(clients: tuple[ClientRow, ...], most: int = 5) -> list[ClientRow]:

@@ -13,7 +13,7 @@ GLOSSARY: dict[str, str] = {
     "probability best": "How often the arm comes out first when seeds and clients are resampled.",
     "paired difference": "A client's score under one arm against another, seed by seed; positive is better.",
     "hurt": "A client that does worse than it would with the alternative named.",
-    "oracle": "Training on everybody's data in one place: a bound for comparison, not an option.",
+    "pooled reference": "Training on everybody's data in one place: for comparison, no option. Other arms may beat it.",
     "kept": "How many clients kept what their own training gave; the others go on with what they received.",
     "bytes per client": "What one client sends and receives over the whole run.",
     "FLOP": "Floating-point operations that one client spends on training, over the whole run.",

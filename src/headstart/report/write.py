@@ -145,7 +145,7 @@ def _client(row: ClientRow, metric: Metric) -> list[str]:
 
 
 def _reasons(run: Run) -> list[str]:
-    ruled = [f"- {arm}: {reason}" for arm, reason in (run.verdict.get("ruled_out") or {}).items()]
+    ruled = [f"- {arms}: {reason}" for arms, reason in findings.ruled_out(run)]
     foretold = findings.prediction(run)
     sections = {
         "Did every arm learn?": [f"- {arm}: {words}" for arm, words in findings.warnings(run)],

@@ -49,7 +49,7 @@ def judge(
     """
     return decide(
         _scores(slate.arms, decision.metric, parts, "test"),
-        baseline=decision.baseline,
+        baseline=decision.baseline or "fedavg",
         metric=decision.metric,
         min_effect=decision.min_effect,
         confidence=decision.confidence,
