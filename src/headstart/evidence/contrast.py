@@ -1,0 +1,136 @@
+"""A contrast of two arms: by how much one is better, how surely, and for whom.
+
+Two scopes. *These* clients are the ones that matter: what varies is which test examples they happen to have, and the
+seeds. *Like these*: the clients are a sample of more, which varies too. The test examples' (or clients') share of the
+variance and the seeds' are estimated apart and added; the degrees of freedom are Satterthwaite's (Biometrics Bulletin
+2, 1946). What varies with both, example and seed, is counted in either share: safe, and a little too wide.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from headstart.evidence.paired import Paired
+
+Scope = Literal["these", "like these"]
+FEWEST_SEEDS, FEWEST_CLIENTS = 3, 3
+"""Seeds below which nothing is claimed, and clients below which nothing is claimed of clients like these."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One arm's mean score over clients minus another's.
+
+    Attributes:
+        gap: positive where the first is better.
+        se: its standard error; NaN where nothing can be claimed.
+        df: degrees of freedom of ``se``.
+        scope: what ``se`` speaks of.
+        clients: that were compared.
+        examples: test examples of one seed.
+        seeds: of the runs.
+        sampling: the part of the squared error that more examples (*these*) or clients (*like these*) would lower.
+        between: the variance between seeds of the mean over clients.
+        within: the part of ``between`` that is single examples' luck.
+    """
+
+    gap: float
+    se: float
+    df: float
+    scope: Scope
+    clients: int
+    examples: int
+    seeds: int
+    sampling: float
+    between: float
+    within: float
+
+    def ends(self, tail: float) -> tuple[float, float]:
+        """Return the interval that leaves ``tail`` (in (0, 0.5)) outside on each side; NaN without a claim."""
+        half = self.quantile(tail) * self.se
+        return self.gap - half, self.gap + half
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Return the two-sided interval at a confidence in (0, 1)."""
+        return self.ends((1 - confidence) / 2)
+
+    def quantile(self, tail: float) -> float:
+        """Return how many standard errors leave ``tail`` outside on one side."""
+        return float(stats.t.ppf(1 - tail, self.df)) if math.isfinite(self.df) else math.nan
+
+    def turned(self) -> Contrast:
+        """Return the same contrast seen from the other arm."""
+        return replace(self, gap=-self.gap)
+
+
+def contrast(moments: Paired, scope: Scope, *, floor: bool) -> Contrast:
+    """Estimate a contrast.
+
+    Args:
+        moments: of the difference of two arms.
+        scope: of which clients to speak.
+        floor: whether scores are right or wrong, so that an error below one example's weight means nothing.
+
+    >>> from headstart.evidence.paired import paired
+    >>> generator = np.random.default_rng(0)
+    >>> client = np.arange(400) % 4
+    >>> better = generator.random((3, 400)) < 0.8
+    >>> worse = generator.random((3, 400)) < 0.6
+    >>> found = contrast(paired(better.astype(float) - worse, client, client), "these", floor=True)
+    >>> found.clients, found.examples, found.interval(0.95)[0] > 0.1
+    (4, 400, True)
+    """
+    clients, examples, seeds = len(moments.client_means), int(moments.count.sum()), len(moments.by_seed)
+    sampling, df = _these(moments, clients) if scope == "these" else _like_these(moments, clients)
+    sampling = max(sampling, examples**-2.0) if floor and examples and math.isfinite(sampling) else sampling
+    between = float(moments.totals.var(ddof=1)) if seeds > 1 else math.nan
+    claimed = seeds >= FEWEST_SEEDS and math.isfinite(sampling)
+    squared = sampling + between / max(1, seeds) if claimed else math.nan
+    return Contrast(
+        gap=float(moments.client_means.mean()) if clients else math.nan,
+        se=math.sqrt(squared) if claimed else math.nan,
+        df=_satterthwaite(sampling, df, between / seeds, seeds - 1) if claimed else math.nan,
+        scope=scope,
+        clients=clients,
+        examples=examples,
+        seeds=seeds,
+        sampling=sampling,
+        between=between,
+        within=float((moments.weights**2 * moments.wobble / moments.count**2).sum()),
+    )
+
+
+def _these(moments: Paired, clients: int) -> tuple[float, float]:
+    """Return the variance of the mean by the choice of test examples, and its degrees of freedom."""
+    freedom = moments.count - 1
+    if not freedom.sum() > 0:
+        return math.nan, math.nan
+    # A stratum of one example varies as the others do.
+    pooled = moments.squares.sum() / freedom.sum()
+    alone = freedom == 0
+    variance = np.where(alone, pooled, moments.squares / np.maximum(freedom, 1))
+    parts = moments.weights**2 * variance / moments.count
+    if not parts.any():
+        return 0.0, max(1.0, float(moments.count.sum()) - clients)
+    freedom = np.where(alone, freedom.sum(), freedom)
+    return float(parts.sum()), float(parts.sum() ** 2 / (parts**2 / freedom).sum())
+
+
+def _like_these(moments: Paired, clients: int) -> tuple[float, float]:
+    """Return the variance of the mean by the choice of clients, and its degrees of freedom."""
+    if clients < FEWEST_CLIENTS:
+        return math.nan, math.nan
+    return float(moments.client_means.var(ddof=1)) / clients, clients - 1.0
+
+
+def _satterthwaite(one: float, one_df: float, other: float, other_df: float) -> float:
+    """Return the degrees of freedom of a sum of two variances."""
+    total = one + other
+    if not total > 0:
+        return one_df + other_df
+    return float(total**2 / (one**2 / one_df + other**2 / other_df))

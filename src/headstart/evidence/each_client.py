@@ -1,0 +1,153 @@
+"""What each client gains: exact, one by one, for a few clients as for many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from headstart.core.arrays import Array
+from headstart.core.plain import finite
+from headstart.evidence.contrast import FEWEST_SEEDS
+from headstart.evidence.outcomes import Outcomes
+from headstart.evidence.paired import paired
+
+
+@dataclass(frozen=True)
+class ClientGain:
+    """What one client gains in accuracy with another family than the answer's.
+
+    Attributes:
+        client: its name.
+        seen: whether it took part in training.
+        examples: of its test data.
+        family: the other family.
+        gain: of that family over the answer's.
+        low: end of its interval; None with too few seeds or examples.
+        high: the other end.
+        p_value: of an exact sign test on the examples whose mean over seeds differs, corrected after Holm over all
+            clients and comparisons.
+        sure: whether the client does better, or worse, beyond doubt.
+    """
+
+    client: str
+    seen: bool
+    examples: int
+    family: str
+    gain: float
+    low: float | None
+    high: float | None
+    p_value: float
+    sure: bool
+
+
+def gains_of_clients(
+    outcomes: Outcomes, answer: str, others: Mapping[str, str], confidence: float
+) -> tuple[ClientGain, ...]:
+    """Compare families at each client.
+
+    Args:
+        outcomes: of all clients.
+        answer: the arm that stands for the answer.
+        others: the arms that stand for other families, by family.
+        confidence: of intervals and of what is sure, in (0, 1).
+    """
+    base = outcomes.scores(answer, "accuracy")
+    differences = {family: outcomes.scores(arm, "accuracy") - base for family, arm in others.items()}
+    found = {family: _Gains.of(difference, outcomes.owner) for family, difference in differences.items()}
+    if not found:
+        return ()
+    p_values = _holm(np.concatenate([gains.p_values for gains in found.values()]))
+    rows = ((family, gains, at) for family, gains in found.items() for at in range(len(gains.clients)))
+    return tuple(
+        _gain(outcomes, family, gains, at, p, confidence) for (family, gains, at), p in zip(rows, p_values, strict=True)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Gains:
+    """Of all clients ``(clients,)``: their positions, moments, standard errors, degrees of freedom, p-values."""
+
+    clients: Array
+    count: Array
+    gap: Array
+    se: Array
+    df: Array
+    p_values: Array
+
+    @classmethod
+    def of(cls, difference: Array, owner: Array) -> _Gains:
+        found = paired(difference, owner, owner)
+        seeds, freedom = len(difference), found.count - 1
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sampling = np.maximum(found.squares / freedom / found.count, found.count**-2.0)
+            between = (
+                found.by_seed.var(axis=0, ddof=1) / seeds if seeds >= FEWEST_SEEDS else np.full_like(sampling, np.nan)
+            )
+            se = np.sqrt(np.where(freedom > 0, sampling, np.nan) + between)
+            df = (sampling + between) ** 2 / (sampling**2 / freedom + between**2 / (seeds - 1))
+        each = np.where(np.isfinite(difference).all(axis=0), difference.mean(axis=0), np.nan)
+        return cls(found.client, found.count, found.mean, se, df, _sign_tests(each, owner, found.client))
+
+
+def _gain(outcomes: Outcomes, family: str, gains: _Gains, at: int, p_value: float, confidence: float) -> ClientGain:
+    half = float(stats.t.ppf((1 + confidence) / 2, gains.df[at]) * gains.se[at])
+    gap, client = float(gains.gap[at]), int(gains.clients[at])
+    return ClientGain(
+        client=outcomes.clients[client],
+        seen=bool(outcomes.seen[client]),
+        examples=int(gains.count[at]),
+        family=family,
+        gain=gap,
+        low=finite(gap - half),
+        high=finite(gap + half),
+        p_value=p_value,
+        sure=p_value < 1 - confidence,
+    )
+
+
+def _sign_tests(values: Array, owner: Array, clients: Array) -> Array:
+    """Return each client's exact two-sided p-value of its examples' signs ``(clients,)``.
+
+    >>> _sign_tests(np.array([1.0, 0.5, 1.0, 0.0, 1.0, 1.0, 0.3, -0.0]), np.zeros(8, dtype=int), np.array([0])).tolist()
+    [0.03125]
+    """
+    # A mean over seeds of differences may miss 0 by rounding.
+    up, down = (np.bincount(owner[sign * values > 1e-9], minlength=clients[-1] + 1)[clients] for sign in (1, -1))
+    p_values: Array = np.minimum(1, 2 * stats.binom.cdf(np.minimum(up, down), up + down, 0.5))
+    return p_values
+
+
+def _holm(values: Array) -> list[float]:
+    """Return p-values corrected for as many tests: Holm, Scandinavian Journal of Statistics 6(2), 1979.
+
+    >>> [round(p, 2) for p in _holm(np.array([0.01, 0.04, 0.03]))]
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(values)
+    scaled = values[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty(len(values))
+    corrected[order] = np.minimum(1, np.maximum.accumulate(scaled)) if len(values) else scaled
+    return [float(p) for p in corrected]
+
+
+def chance_of_hurt(difference: Array, owner: Array) -> float:
+    """Return the share of clients that would look worse off by chance, were no example's difference more than a coin.
+
+    Args:
+        difference: ``(seeds, examples)``, positive is better.
+        owner: ``(examples,)`` position of each example's client.
+
+    >>> chance_of_hurt(np.array([[1.0, -1.0, 1.0, 0.0]]), np.array([0, 0, 0, 1]))
+    0.25
+    """
+    kept = np.isfinite(difference).all(axis=0)
+    if not kept.any():
+        return math.nan
+    present, at = np.unique(owner[kept], return_inverse=True)
+    differing = np.bincount(at, np.abs(difference[:, kept].mean(axis=0)) > 1e-9, len(present))
+    # Of m coins, fewer than half come up: half of what is no tie.
+    return float(stats.binom.cdf(np.ceil(differing / 2) - 1, differing, 0.5).mean())

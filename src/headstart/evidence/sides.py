@@ -1,0 +1,153 @@
+"""Who stands for a side of a comparison: picked on validation data, so that the test only judges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from headstart.core.arrays import Array
+from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.outcomes import EXAMPLE_METRICS, Outcomes
+from headstart.evidence.paired import Paired, paired
+from headstart.evidence.scores import Scores
+
+Family = Literal["fine-tune", "federate", "both"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """What is known of an arm before any test example is looked at.
+
+    Attributes:
+        family: ``fine-tune``: nothing learned from clients' data leaves them; ``federate``: clients learn together and
+            keep what they get; ``both``: they learn together, then each for itself. None for a reference.
+        from_scratch: whether its start knows nothing.
+        cost: order of cheapness: bytes, then operations, then the order of arms.
+        validation: mean score over seen clients and seeds, greater is better; NaN without validation data.
+    """
+
+    family: Family | None
+    from_scratch: bool
+    cost: tuple[float, float, int]
+    validation: float
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """What arms are compared on: test examples, or whole clients where single examples say nothing.
+
+    Attributes:
+        values: per arm ``(seeds, units)``, greater is better; NaN where missing.
+        client: ``(units,)`` position of the unit's client.
+        stratum: ``(units,)`` integers, see :mod:`headstart.evidence.paired`.
+        right_or_wrong: whether scores of examples are 0 or 1.
+    """
+
+    values: Mapping[str, Array]
+    client: Array
+    stratum: Array
+    right_or_wrong: bool
+
+    def paired(self, better: Array, worse: Array) -> Paired:
+        """Return the moments of a difference of two sides' values ``(seeds, units)``."""
+        return paired(better - worse, self.stratum, self.client)
+
+    def strength(self, arm: str, kept: Array) -> float:
+        """Return an arm's mean over clients on some units ``(units,)`` bool; -inf without any."""
+        moments = paired(self.values[arm][:, kept], self.stratum[kept], self.client[kept])
+        return float(moments.client_means.mean()) if len(moments.count) else -math.inf
+
+    @property
+    def folds(self) -> Array:
+        """Deal every client's units to five folds in turn ``(units,)``; clients themselves where they are the units."""
+        if len(np.unique(self.client)) == len(self.client):
+            return self.client % _FOLDS
+        order = np.argsort(self.client, kind="stable")
+        owners = self.client[order]
+        starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
+        rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+        folds = np.empty(len(order), dtype=np.int64)
+        folds[order] = rank % _FOLDS
+        return folds
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One side of a comparison.
+
+    Attributes:
+        arm: that stands for it.
+        picked_by: ``validation``, or ``cross-fitting`` over test examples where no client has validation data.
+        values: ``(seeds, units)``; by cross-fitting, each fold's are of the arm that is best on the others.
+        cost: of the arm.
+    """
+
+    arm: str
+    picked_by: Literal["validation", "cross-fitting"]
+    values: Array
+    cost: tuple[float, float, int]
+
+
+def example_units(outcomes: Outcomes, metric: str) -> Units:
+    """Return test examples of decisive clients as units."""
+    kept = np.isin(outcomes.owner, np.flatnonzero(outcomes.seen)) if outcomes.seen.any() else outcomes.owner >= 0
+    owner, labels = outcomes.owner[kept], outcomes.labels[kept]
+    classes = int(labels.max(initial=0)) + 1
+    return Units(
+        values={arm: outcomes.scores(arm, metric)[:, kept] for arm in outcomes.arms},
+        client=owner,
+        stratum=owner * classes + labels if metric == "balanced_accuracy" else owner,
+        right_or_wrong=metric not in LOWER_IS_BETTER,
+    )
+
+
+def client_units(scores: Scores, metric: str) -> Units:
+    """Return decisive clients as units, by their scores."""
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    clients = np.arange(len(scores.clients))
+    return Units({arm: sign * scores.of(arm) for arm in scores.arms}, clients, clients, right_or_wrong=False)
+
+
+def units_of(outcomes: Outcomes | None, scores: Scores, metric: str) -> Units:
+    """Return what a metric's arms are compared on, as finely as it can be."""
+    if outcomes is None or metric not in EXAMPLE_METRICS:
+        return client_units(scores, metric)
+    return example_units(outcomes, metric)
+
+
+def pick(arms: Sequence[str], entrants: Mapping[str, Entrant], units: Units) -> Side | None:
+    """Pick the arm that stands for some; None of none.
+
+    It is the one with the best validation score, the cheaper of equals. Without any validation data each fold of the
+    test examples is judged by the arm that is best on the other folds, so that no example picks what it judges.
+
+    Args:
+        arms: names.
+        entrants: what is known of them.
+        units: what they are compared on.
+    """
+    if not arms:
+        return None
+    validated = [arm for arm in arms if math.isfinite(entrants[arm].validation)]
+    if not validated:
+        return _cross_fitted(arms, entrants, units)
+    best = min(validated, key=lambda arm: (-entrants[arm].validation, entrants[arm].cost))
+    return Side(best, "validation", units.values[best], entrants[best].cost)
+
+
+def _cross_fitted(arms: Sequence[str], entrants: Mapping[str, Entrant], units: Units) -> Side:
+    def best(kept: Array) -> str:
+        return min(arms, key=lambda arm: (-units.strength(arm, kept), entrants[arm].cost))
+
+    folds = units.folds
+    values = np.full_like(units.values[arms[0]], np.nan)
+    for fold in range(_FOLDS):
+        values[:, folds == fold] = units.values[best(folds != fold)][:, folds == fold]
+    arm = best(folds >= 0)
+    return Side(arm, "cross-fitting", values, entrants[arm].cost)
