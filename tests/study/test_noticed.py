@@ -49,7 +49,9 @@ def test_a_failed_baseline_stands_in_the_verdict_and_gives_no_comparison(failed:
     assert {arm: score["effect"] for arm, score in verdict["arms"].items()} == dict.fromkeys(verdict["arms"])
     assert "fedavg" not in verdict["probability_best"]
     assert verdict["kept"] == {"adapted": "kept by 4 of 4"}
-    assert "no comparison, for the baseline fedavg failed (training failed: it diverged" in verdict["sentence"]
+    assert (
+        "no comparison with the baseline fedavg, which failed (training failed: it diverged" in verdict["cautions"][-1]
+    )
 
 
 @pytest.mark.parametrize("write", [to_html, to_markdown, lambda run: json.dumps(to_json(run))])

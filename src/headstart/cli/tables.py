@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from headstart.costs.arm import ArmCosts
     from headstart.data.federation import Federation
     from headstart.diagnosis import Diagnosis
-    from headstart.evidence.verdict import ArmScore, Verdict
+    from headstart.evidence.arm_table import ArmScore
+    from headstart.evidence.verdict import Verdict
     from headstart.study.estimate import Branch
     from headstart.study.written.schema import StudySettings
     from headstart.study.written.slate import Slate

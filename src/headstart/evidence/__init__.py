@@ -1,5 +1,6 @@
-"""From what every client scored to a verdict with its uncertainty; NumPy only."""
+"""From what every client scored to a verdict with its uncertainty; NumPy and SciPy only."""
 
+from headstart.evidence.arm_table import ArmScore
 from headstart.evidence.bootstrap import interval, mean_draws, resample
 from headstart.evidence.decision import check_decision, check_settings
 from headstart.evidence.metrics import (
@@ -11,7 +12,7 @@ from headstart.evidence.metrics import (
     run_metrics,
 )
 from headstart.evidence.scores import Scores, Summary, from_rows, share_hurt, summarize
-from headstart.evidence.verdict import ArmScore, Verdict, decide
+from headstart.evidence.verdict import Verdict, decide
 
 __all__ = [
     "LOWER_IS_BETTER",

@@ -11,16 +11,19 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from headstart.core.arrays import Array
-from headstart.evidence.bootstrap import Resample, interval, mean_draws, resample
+from headstart.evidence.answer import Absent, Rule
+from headstart.evidence.bootstrap import Resample, mean_draws, resample
+from headstart.evidence.contrast import contrast
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.scores import Scores, Summary, share_hurt, summarize
+from headstart.evidence.sides import FAMILIES, Entrant, Family, Traits, Units
 
-Status = Literal["candidate", "oracle", "failed", "ruled out", "incomplete", "not run"]
+Status = Literal["candidate", "reference", "failed", "ruled out", "incomplete", "not run"]
 FEW_CLIENTS = 6
 
 
 class Effect(NamedTuple):
-    """A paired difference, positive where the first arm is better, with its interval; NaN without pairs."""
+    """A paired difference, positive where the first arm is better, with its interval; NaN where there is none."""
 
     gap: float
     low: float
@@ -36,23 +39,27 @@ class Contest:
 
     Attributes:
         scores: of the clients that count.
+        units: what arms are compared on.
         metric: what the scores are.
-        confidence: of every interval, in (0, 1).
+        rule: of the decision.
         costs: per arm ``total_bytes`` and ``client_flops``; a missing number counts as infinite.
         ruled_out: arms that a device or data rule excludes, with its reason.
-        oracle: arms that no real client can run.
+        traits: what every arm is.
         failed: arms whose training failed, with the reason; they are shown and compared with nothing.
+        validation: each arm's mean on validation data, in the metric; missing without.
         seed: of the bootstrap.
     """
 
     scores: Scores
+    units: Units
     _: KW_ONLY
     metric: str
-    confidence: float
+    rule: Rule
     costs: Mapping[str, Mapping[str, Any]]
     ruled_out: Mapping[str, str]
-    oracle: frozenset[str]
+    traits: Mapping[str, Traits]
     failed: Mapping[str, str] = field(default_factory=dict)
+    validation: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
 
     @property
@@ -67,8 +74,34 @@ class Contest:
 
     @property
     def few_clients(self) -> bool:
-        """Whether there are too few clients for any claim of significance."""
+        """Whether clients are so few that each is shown with its score under every arm."""
         return len(self.scores.clients) <= FEW_CLIENTS
+
+    @cached_property
+    def entrants(self) -> dict[str, Entrant]:
+        """The candidates, as far as they are known before the test is looked at."""
+        return {
+            arm: Entrant(self.traits[arm], self.cost(arm), self.sign * self.validation.get(arm, math.nan))
+            for arm in self.candidates
+        }
+
+    @property
+    def absent(self) -> dict[Family, Absent]:
+        """Families of the study without a candidate, with the reason."""
+        there = {self.traits[arm].family for arm in self.candidates}
+        known = {traits.family for traits in self.traits.values()}
+        return {family: self._why_absent(family) for family in FAMILIES if family in known - there}
+
+    def _why_absent(self, family: Family) -> Absent:
+        """Return the reason of the family's first arm: failures before rules."""
+        arms = [arm for arm, traits in self.traits.items() if traits.family == family]
+        failed = [arm for arm in arms if arm in self.failed]
+        if failed:
+            return Absent(f"{failed[0]}: {self.failed[failed[0]]}", failed=True)
+        ruled_out = [arm for arm in arms if arm in self.ruled_out]
+        if ruled_out:
+            return Absent(f"{ruled_out[0]} is ruled out: {self.ruled_out[ruled_out[0]]}")
+        return Absent(f"{arms[0]} did not run in full")
 
     @cached_property
     def counts(self) -> Resample:
@@ -83,13 +116,8 @@ class Contest:
         return {arm: summarize(self.scores.of(arm), lower_is_better=self.lower_is_better) for arm in self.scores.arms}
 
     @cached_property
-    def draws(self) -> dict[str, Array]:
-        """Every arm's mean in every draw, in the metric's own direction."""
-        return {arm: mean_draws(self.scores.of(arm), self.counts) for arm in self.scores.arms}
-
-    @cached_property
     def candidates(self) -> tuple[str, ...]:
-        """Arms that may be recommended: run in full, not ruled out, no oracle."""
+        """Arms that may be recommended: run in full, not ruled out, no reference."""
         return tuple(arm for arm in self.scores.arms if self.status(arm) == "candidate")
 
     def status(self, arm: str) -> Status:
@@ -100,8 +128,8 @@ class Contest:
         """
         if arm in self.failed and arm not in self.ruled_out:
             return "failed"
-        if arm in self.oracle:
-            return "oracle"
+        if self.is_reference(arm):
+            return "reference"
         if arm in self.ruled_out:
             return "ruled out"
         present = np.isfinite(self.scores.of(arm))
@@ -109,6 +137,10 @@ class Contest:
             return "not run"
         expected = np.isfinite(self.scores.values).any(axis=0)
         return "candidate" if present[expected].all() else "incomplete"
+
+    def is_reference(self, arm: str) -> bool:
+        """Whether no real client can run the arm."""
+        return arm in self.traits and self.traits[arm].family is None
 
     def strength(self, arm: str) -> float:
         """Mean score, turned so that greater is better."""
@@ -123,61 +155,57 @@ class Contest:
         return self._number(arm, "total_bytes")
 
     def effect(self, arm: str, against: str) -> Effect:
-        """Paired effect of one arm against another over the cells that both have; none if either failed."""
+        """Paired effect of one arm against another, with its interval by the rule; none if either failed."""
         if arm in self.failed or against in self.failed:
             return NO_EFFECT
-        difference = self.sign * (self.scores.of(arm) - self.scores.of(against))
-        gap = summarize(difference).mean
-        return Effect(gap, *interval(mean_draws(difference, self.counts), self.confidence))
+        return self._effect(self.units.values[arm], self.units.values[against])
+
+    def interval(self, arm: str) -> tuple[float, float]:
+        """Return the interval of an arm's mean, in the metric's own direction; NaN where there is none."""
+        values = self.sign * self.units.values[arm]
+        return self._effect(values, np.zeros_like(values))[1:]
 
     def hurt(self, arm: str, reference: str | None) -> float:
-        """Share of clients worse off than under the reference; NaN when there is no such arm, or either failed."""
-        if (
-            reference is None
-            or reference not in self.scores.arms
-            or reference == arm
-            or {arm, reference} & {*self.failed}
-        ):
-            return float("nan")
+        """Share of clients worse off than under a reference; NaN when there is no such arm, or either failed."""
+        if reference is None or not self.can_compare(arm, reference):
+            return math.nan
         return share_hurt(self.scores.of(arm), self.scores.of(reference), lower_is_better=self.lower_is_better)
 
-    def probability_best(self) -> dict[str, float]:
-        """Share of draws in which each candidate has the best mean; ties are shared evenly."""
-        if not self.candidates:
+    def can_compare(self, arm: str, other: str) -> bool:
+        """Whether two different arms ran and did not fail."""
+        return other in self.scores.arms and other != arm and not {arm, other} & {*self.failed}
+
+    def probability_best(self, arms: tuple[str, ...]) -> dict[str, float]:
+        """Share of bootstrap draws in which each of some arms has the best mean; ties are shared evenly."""
+        if not arms:
             return {}
-        draws = self.sign * np.stack([self.draws[arm] for arm in self.candidates])
+        draws = self.sign * np.stack([mean_draws(self.scores.of(arm), self.counts) for arm in arms])
         best = draws == draws.max(axis=0)
         shares = (best / best.sum(axis=0)).mean(axis=1)
-        return dict(zip(self.candidates, shares.tolist(), strict=True))
+        return dict(zip(arms, shares.tolist(), strict=True))
 
     def pareto(self) -> list[str]:
         """Candidates that no other one matches at fewer bytes or beats at as many, the cheapest first."""
         front = [arm for arm in self.candidates if not any(self._dominates(other, arm) for other in self.candidates)]
         return sorted(front, key=self.cost)
 
-    def cheapest_within(self, min_effect: float) -> str:
-        """The cheapest candidate whose mean is within ``min_effect`` of the best mean."""
-        best = max(self.strength(arm) for arm in self.candidates)
-        # Means are sums of rounded numbers: 0.90 - 0.89 must count as 0.01.
-        near = [arm for arm in self.candidates if best - self.strength(arm) <= min_effect + 1e-12]
-        return min(near, key=self.cost)
-
-    def best(self) -> str:
-        """The candidate with the best mean; the cheaper of equals."""
-        return min(self.candidates, key=lambda arm: (-self.strength(arm), self.cost(arm)))
-
     def nearest(self, arm: str) -> str | None:
         """The candidate whose mean lies nearest to this arm's."""
         others = [other for other in self.candidates if other != arm]
         return min(others, key=lambda other: abs(self.strength(other) - self.strength(arm)), default=None)
 
-    def is_clear_winner(self, arm: str, min_effect: float) -> bool:
-        """Whether one candidate beats every other one, see ``decide``."""
-        others = [other for other in self.candidates if other != arm]
-        if not others or self.few_clients or len(self.scores.seeds) < 2:
-            return False
-        effects = [self.effect(arm, other) for other in others]
-        return all(effect.low > 0 and effect.gap > min_effect + 1e-12 for effect in effects)
+    def is_clear_winner(self, arm: str) -> bool:
+        """Whether a candidate beats every other one, its own family's too, by more than what matters."""
+        effects = [self.effect(arm, other) for other in self.candidates if other != arm]
+        least = self.rule.min_effect + 1e-12
+        return bool(effects) and all(effect.low > 0 and effect.gap > least for effect in effects)
+
+    def _effect(self, better: Array, worse: Array) -> Effect:
+        moments = self.units.paired(better, worse)
+        if not len(moments.count):
+            return NO_EFFECT
+        found = contrast(moments, self.rule.scope, floor=self.units.right_or_wrong)
+        return Effect(found.gap, *found.interval(self.rule.confidence))
 
     def _dominates(self, other: str, arm: str) -> bool:
         ours, theirs = (

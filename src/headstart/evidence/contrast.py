@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from headstart.evidence.paired import Paired
 
@@ -61,7 +61,7 @@ class Contrast:
 
     def quantile(self, tail: float) -> float:
         """Return how many standard errors leave ``tail`` outside on one side."""
-        return float(stats.t.ppf(1 - tail, self.df)) if math.isfinite(self.df) else math.nan
+        return float(special.stdtrit(self.df, 1 - tail)) if math.isfinite(self.df) else math.nan
 
     def turned(self) -> Contrast:
         """Return the same contrast seen from the other arm."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from headstart.core.arrays import Array
 from headstart.core.plain import finite
@@ -94,7 +94,7 @@ class _Gains:
 
 
 def _gain(outcomes: Outcomes, family: str, gains: _Gains, at: int, p_value: float, confidence: float) -> ClientGain:
-    half = float(stats.t.ppf((1 + confidence) / 2, gains.df[at]) * gains.se[at])
+    half = float(special.stdtrit(gains.df[at], (1 + confidence) / 2) * gains.se[at])
     gap, client = float(gains.gap[at]), int(gains.clients[at])
     return ClientGain(
         client=outcomes.clients[client],
@@ -117,7 +117,7 @@ def _sign_tests(values: Array, owner: Array, clients: Array) -> Array:
     """
     # A mean over seeds of differences may miss 0 by rounding.
     up, down = (np.bincount(owner[sign * values > 1e-9], minlength=clients[-1] + 1)[clients] for sign in (1, -1))
-    p_values: Array = np.minimum(1, 2 * stats.binom.cdf(np.minimum(up, down), up + down, 0.5))
+    p_values: Array = np.minimum(1, 2 * special.bdtr(np.minimum(up, down), up + down, 0.5))
     return p_values
 
 
@@ -148,6 +148,7 @@ def chance_of_hurt(difference: Array, owner: Array) -> float:
     if not kept.any():
         return math.nan
     present, at = np.unique(owner[kept], return_inverse=True)
-    differing = np.bincount(at, np.abs(difference[:, kept].mean(axis=0)) > 1e-9, len(present))
+    differing = np.bincount(at[np.abs(difference[:, kept].mean(axis=0)) > 1e-9], minlength=len(present))
     # Of m coins, fewer than half come up: half of what is no tie.
-    return float(stats.binom.cdf(np.ceil(differing / 2) - 1, differing, 0.5).mean())
+    half = (differing + 1) // 2 - 1
+    return float(np.where(differing, special.bdtr(np.maximum(half, 0), differing, 0.5), 0.0).mean())

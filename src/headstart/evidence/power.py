@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from headstart.core.arrays import Array
 from headstart.evidence.contrast import FEWEST_CLIENTS, FEWEST_SEEDS, Contrast, Scope
@@ -80,7 +80,7 @@ def smallest_effect(design: Design, spread: float = EXAMPLES) -> float:
         return math.inf
     total = sampling + between
     freedom = total**2 / (sampling**2 / df + between**2 / (design.seeds - 1))
-    return float(stats.t.ppf(1 - design.tail, freedom)) * math.sqrt(total)
+    return float(special.stdtrit(freedom, 1 - design.tail)) * math.sqrt(total)
 
 
 def _sampling(counts: Array, spread: float, scope: Scope) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -20,20 +20,31 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 _FOLDS = 5
 
 
+class Traits(NamedTuple):
+    """What an arm is.
+
+    Attributes:
+        family: ``fine-tune``: nothing learned from clients' data leaves them; ``federate``: clients learn together and
+            keep what they get; ``both``: they learn together, then each for itself. None for a reference, which no
+            real client can run.
+        from_scratch: whether its start knows nothing.
+    """
+
+    family: Family | None
+    from_scratch: bool
+
+
 @dataclass(frozen=True)
 class Entrant:
     """What is known of an arm before any test example is looked at.
 
     Attributes:
-        family: ``fine-tune``: nothing learned from clients' data leaves them; ``federate``: clients learn together and
-            keep what they get; ``both``: they learn together, then each for itself. None for a reference.
-        from_scratch: whether its start knows nothing.
+        traits: what it is.
         cost: order of cheapness: bytes, then operations, then the order of arms.
         validation: mean score over seen clients and seeds, greater is better; NaN without validation data.
     """
 
-    family: Family | None
-    from_scratch: bool
+    traits: Traits
     cost: tuple[float, float, int]
     validation: float
 

@@ -1,63 +1,41 @@
-"""The verdict: which arm to use, how sure that is, and what would change it."""
+"""The verdict: the answer, which arm to use, how sure that is, and what would change it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from headstart.core.errors import DataError
 from headstart.core.plain import finite, plain
-from headstart.evidence import wording
-from headstart.evidence.bootstrap import interval
-from headstart.evidence.contest import NO_EFFECT, Contest, Effect
+from headstart.evidence import answer_words, wording
+from headstart.evidence.answer import Answer, Rule, find_answer
+from headstart.evidence.answer_json import answer_json
+from headstart.evidence.arm_table import ArmScore, Pair, arm_table, effect_over, pair, shares_hurt
+from headstart.evidence.cautions import cautions
+from headstart.evidence.contest import Contest
+from headstart.evidence.contrast import Scope
 from headstart.evidence.decision import check_settings
+from headstart.evidence.each_client import ClientGain, gains_of_clients
 from headstart.evidence.metrics import nan_mean
 from headstart.evidence.noticed import Noticed
+from headstart.evidence.outcomes import EXAMPLE_METRICS, Outcomes
 from headstart.evidence.scores import Scores
+from headstart.evidence.sides import Traits, units_of
 
-Pair = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class ArmScore:
-    """One arm in the verdict's table; None where there is nothing to say.
-
-    Attributes:
-        status: ``candidate``, ``oracle``, ``failed``, ``ruled out``, ``incomplete`` (lacks a seed or client) or
-            ``not run``.
-        mean: over the decisive clients, then seeds.
-        sd: sample SD over clients.
-        sd_seeds: sample SD over seeds of the mean over clients.
-        worst_decile: the boundary of the worst tenth of the clients, mean over seeds.
-        worst_client: the worst client's score, mean over seeds.
-        interval: of the mean.
-        unseen_mean: over held-out clients.
-        effect: paired, over the baseline; positive is better.
-        effect_interval: of the effect.
-    """
-
-    status: str
-    mean: float | None
-    sd: float | None
-    sd_seeds: float | None
-    worst_decile: float | None
-    worst_client: float | None
-    interval: Pair | None
-    unseen_mean: float | None
-    effect: float | None
-    effect_interval: Pair | None
+MANY_CLIENTS, ENOUGH_CLIENTS = 20, 10
+"""Clients up to which the answer speaks of these by default, and from which a bootstrap over them says anything."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a study found; the rule is in ``decide``.
+    """What a study found; the rules are in ``decide`` and :mod:`headstart.evidence.answer`.
 
     Attributes:
+        answer: fine-tune, federate, or both; and what that rests on.
         recommended: arm to use; None when no arm may be recommended.
-        clear_winner: whether it beats every other candidate by the rule of ``decide``.
-        sentence: the verdict and its uncertainty in plain words.
+        clear_winner: whether it beats every other candidate, those of its own family too.
+        sentence: the answer and its uncertainty in plain words.
         metric: what was compared.
         min_effect: the smallest difference that matters.
         confidence: of every interval.
@@ -68,11 +46,11 @@ class Verdict:
         nearest: the candidate nearest to the recommended arm: ``arm``, ``gap`` (positive: it is worse),
             ``interval``.
         pareto: candidates not beaten in both mean and total bytes, the cheapest first.
-        hurt: per arm, share of clients worse off than under ``local`` and under ``keep``.
+        hurt: per arm, share of clients worse off than under ``local`` and under ``keep``, and by chance.
         ruled_out: arms excluded by a device or data rule, with the reason.
         predicted: arm that the diagnosis predicted before the runs.
         would_change: sentences on what would change the answer.
-        few_clients: six or fewer decisive clients, so that no significance is claimed.
+        few_clients: six or fewer decisive clients: each is shown under every arm.
         num_clients: number of decisive clients.
         num_seeds: number of seeds.
         clients: when clients are few, every client's mean per arm.
@@ -80,8 +58,12 @@ class Verdict:
         failed: arms whose training failed, with the reason; nothing is compared with them.
         warnings: per arm, what else is to be noticed.
         kept: per arm with an adaptation, how many clients kept it.
+        each_client: what each client gains in accuracy with another family than the answer's.
+        cautions: what a reader should know before believing the answer.
+        family_best: per family, share of bootstrap draws in which its arm has the best mean; from ten clients on.
     """
 
+    answer: Answer
     recommended: str | None
     clear_winner: bool
     sentence: str
@@ -106,10 +88,18 @@ class Verdict:
     failed: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
+    each_client: tuple[ClientGain, ...] = ()
+    cautions: tuple[str, ...] = ()
+    family_best: dict[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values that JSON can say, without NaN."""
-        found: dict[str, Any] = plain(asdict(self))
+        """Return plain values that JSON can say, without NaN; the answer's stand beside the others."""
+        others = {name: value for name, value in vars(self).items() if name not in ("answer", "arms", "each_client")}
+        arms = {name: asdict(score) for name, score in self.arms.items()}
+        each = [asdict(gain) for gain in self.each_client]
+        found: dict[str, Any] = plain(
+            {**answer_json(self.answer, self.metric), **others, "arms": arms, "each_client": each}
+        )
         return found
 
 
@@ -122,24 +112,25 @@ def decide(
     confidence: float,
     costs: Mapping[str, Mapping[str, Any]],
     ruled_out: Mapping[str, str],
-    oracle: frozenset[str] = frozenset({"pooled"}),
+    traits: Mapping[str, Traits],
+    clients: Scope | None = None,
+    validation: Scores | None = None,
+    outcomes: Outcomes | None = None,
     keep: Mapping[str, str] | None = None,
     local: str = "local",
     predicted: str | None = None,
     noticed: Noticed | None = None,
     seed: int = 0,
 ) -> Verdict:
-    """Decide between the arms of a study.
+    """Decide between the families of arms, and name the arm to use.
 
-    The rule. *Candidates* are the arms that ran in full, did not fail, are not ruled out and are no oracle. Means and
-    effects are over seen clients (over held-out ones only where no other exists). The recommended arm is the
-    cheapest candidate (total bytes, then client FLOPs) whose mean is within ``min_effect`` of the best mean.
-    It is a *clear winner* when, for every other candidate, its mean is better by more than ``min_effect`` and
-    the whole paired bootstrap interval lies above zero; with six clients or fewer, or one seed, no winner is
-    ever clear.
+    *Candidates* are the arms that ran in full, did not fail, are not ruled out and are no reference. Each family is
+    represented by the candidate with the best validation score; the answer is found from these representatives on the
+    test examples of seen clients (of held-out ones only where no other exists), see
+    :func:`headstart.evidence.answer.find_answer`. The recommended arm is the answer's, or that of the family ahead.
 
     Args:
-        scores: one value per arm, seed and client.
+        scores: one test value per arm, seed and client.
         baseline: arm that effects are measured against.
         metric: what the scores are.
         min_effect: the smallest difference that matters, in the metric's unit, at least 0.
@@ -147,7 +138,10 @@ def decide(
         costs: per arm ``total_bytes`` and ``client_flops``; a missing number counts as infinite.
         ruled_out: arms that a device or data rule excludes, with its reason; they may have scores all the
             same.
-        oracle: arms that no real client can run; shown, never recommended.
+        traits: what every arm is.
+        clients: of which clients the answer speaks; None for these up to 20, if none is held out.
+        validation: as ``scores``, on validation data; None, or an arm without value, for no such data.
+        outcomes: what arms said of every test example; None where that was not kept.
         keep: per arm, the arm that is the same without its adaptation; ``zero-shot`` for an arm without
             entry.
         local: arm in which clients train alone.
@@ -160,56 +154,63 @@ def decide(
         DataError: there is no client with a score.
 
     >>> import numpy as np
-    >>> values = np.array([[[0.9] * 8, [0.8] * 8], [[0.7] * 8, [0.6] * 8]])
-    >>> seen = np.ones(8, dtype=bool)
-    >>> scores = Scores(("ridge", "fedavg"), (0, 1), tuple("abcdefgh"), seen, values)
-    >>> verdict = decide(scores, baseline="fedavg", metric="accuracy", min_effect=0.01, confidence=0.95,
-    ...                  costs={}, ruled_out={})
-    >>> verdict.recommended, verdict.clear_winner, round(verdict.effect, 3)
-    ('ridge', True, 0.2)
+    >>> noise = 0.02 * np.random.default_rng(0).standard_normal((2, 3, 8))
+    >>> values = np.array([0.9, 0.7])[:, None, None] + noise
+    >>> scores = Scores(("ridge", "local"), (0, 1, 2), tuple("abcdefgh"), np.ones(8, dtype=bool), values)
+    >>> traits = {"ridge": Traits("federate", False), "local": Traits("fine-tune", True)}
+    >>> verdict = decide(scores, baseline="local", metric="accuracy", min_effect=0.02, confidence=0.95,
+    ...                  costs={}, ruled_out={}, traits=traits, clients="like these")
+    >>> verdict.answer.family, verdict.answer.grounds, verdict.recommended, round(verdict.effect, 2)
+    ('federate', 'better', 'ridge', 0.19)
     """
     check_settings(baseline, metric, min_effect, confidence, [*scores.arms, *ruled_out])
     decisive, noticed = scores.decisive(), noticed or Noticed()
     if not decisive.clients:
         raise DataError(f"decide: needs a client with a score in '{metric}', got none; run an arm first")
+    rule = Rule(min_effect, confidence, clients or _scope(decisive, scores.unseen(), metric))
     contest = Contest(
         decisive,
+        units_of(outcomes, decisive, metric),
         metric=metric,
-        confidence=confidence,
+        rule=rule,
         costs=costs,
         ruled_out=ruled_out,
-        oracle=oracle,
+        traits=traits,
         failed=noticed.failed,
+        validation=_means(validation),
         seed=seed,
     )
-    recommended = contest.cheapest_within(min_effect) if contest.candidates else None
-    clear = recommended is not None and contest.is_clear_winner(recommended, min_effect)
-    effect = _effect(contest, recommended, baseline)
+    answer = find_answer(contest.entrants, contest.units, rule, contest.absent)
+    effect = effect_over(contest, answer.arm, baseline)
     return Verdict(
-        recommended=recommended,
-        clear_winner=clear,
-        sentence=wording.sentence(contest, recommended, clear, baseline, min_effect),
+        answer=answer,
+        recommended=answer.arm,
+        clear_winner=answer.arm is not None and contest.is_clear_winner(answer.arm),
+        sentence=answer_words.sentence(answer, metric),
         metric=metric,
         min_effect=min_effect,
         confidence=confidence,
         baseline=baseline,
         effect=finite(effect.gap),
-        interval=_pair(effect.low, effect.high),
-        probability_best=contest.probability_best(),
-        nearest=_nearest(contest, recommended),
+        interval=pair(effect.low, effect.high),
+        probability_best=contest.probability_best(contest.candidates),
+        nearest=_nearest(contest, answer.arm),
         pareto=contest.pareto(),
-        hurt=_hurt(contest, local, keep or {}),
+        hurt=shares_hurt(contest, local, keep or {}),
         ruled_out=dict(ruled_out),
         predicted=predicted,
-        would_change=wording.would_change(contest, recommended, min_effect, scores.unseen()),
+        would_change=wording.would_change(contest, answer.arm, scores.unseen()),
         few_clients=contest.few_clients,
         num_clients=len(decisive.clients),
         num_seeds=len(decisive.seeds),
         clients=_every_client(decisive) if contest.few_clients else {},
-        arms=_table(contest, baseline, scores.unseen()),
+        arms=arm_table(contest, baseline, scores.unseen()),
         failed=dict(noticed.failed),
         warnings={arm: list(words) for arm, words in noticed.warnings.items()},
         kept=dict(noticed.kept),
+        each_client=_each_client(answer, outcomes, confidence),
+        cautions=(*cautions(answer, outcomes, metric), *wording.without_baseline(contest, baseline)),
+        family_best=_family_best(contest, answer),
     )
 
 
@@ -223,10 +224,35 @@ def prediction_held(verdict: Verdict) -> bool | None:
     return verdict.predicted == verdict.recommended or best - predicted <= verdict.min_effect
 
 
-def _effect(contest: Contest, arm: str | None, baseline: str) -> Effect:
-    if arm is None or baseline not in contest.scores.arms:
-        return NO_EFFECT
-    return contest.effect(arm, baseline)
+def _scope(decisive: Scores, unseen: Scores, metric: str) -> Scope:
+    """Return of which clients an answer speaks where nobody said."""
+    if metric not in EXAMPLE_METRICS:
+        return "like these"
+    held_out = set(unseen.clients) - set(decisive.clients)
+    return "these" if len(decisive.clients) <= MANY_CLIENTS and not held_out else "like these"
+
+
+def _means(validation: Scores | None) -> dict[str, float]:
+    """Return each arm's mean over seen clients and seeds, of those that have one."""
+    if validation is None:
+        return {}
+    seen = validation.decisive()
+    return {arm: float(nan_mean(seen.of(arm))) for arm in seen.arms}
+
+
+def _each_client(answer: Answer, outcomes: Outcomes | None, confidence: float) -> tuple[ClientGain, ...]:
+    if outcomes is None or answer.leader is None:
+        return ()
+    arms: dict[str, str] = {name: standing.representative for name, standing in answer.families.items()}
+    own = arms.pop(answer.leader)
+    return gains_of_clients(outcomes, own, arms, confidence)
+
+
+def _family_best(contest: Contest, answer: Answer) -> dict[str, float]:
+    if len(contest.scores.clients) < ENOUGH_CLIENTS:
+        return {}
+    arms = {standing.representative: family for family, standing in answer.families.items()}
+    return {arms[arm]: share for arm, share in contest.probability_best(tuple(arms)).items()}
 
 
 def _nearest(contest: Contest, recommended: str | None) -> dict[str, Any] | None:
@@ -237,35 +263,8 @@ def _nearest(contest: Contest, recommended: str | None) -> dict[str, Any] | None
     return {"arm": other, "gap": effect.gap, "interval": (effect.low, effect.high)}
 
 
-def _hurt(contest: Contest, local: str, keep: Mapping[str, str]) -> dict[str, dict[str, float | None]]:
-    def shares(arm: str) -> dict[str, float | None]:
-        references = {"local": local, "keep": keep.get(arm, "zero-shot")}
-        return {name: finite(contest.hurt(arm, reference)) for name, reference in references.items()}
-
-    return {arm: shares(arm) for arm in contest.scores.arms}
-
-
 def _every_client(scores: Scores) -> dict[str, dict[str, float | None]]:
     def means(client: int) -> dict[str, float | None]:
         return {arm: finite(nan_mean(scores.of(arm)[:, client])) for arm in scores.arms}
 
     return {name: means(position) for position, name in enumerate(scores.clients)}
-
-
-def _table(contest: Contest, baseline: str, unseen: Scores) -> dict[str, ArmScore]:
-    def row(arm: str) -> ArmScore:
-        effect = _effect(contest, arm, baseline)
-        return ArmScore(
-            status=contest.status(arm),
-            **{name: finite(value) for name, value in contest.summaries[arm]._asdict().items()},
-            interval=_pair(*interval(contest.draws[arm], contest.confidence)),
-            unseen_mean=finite(nan_mean(unseen.of(arm))),
-            effect=finite(effect.gap),
-            effect_interval=_pair(effect.low, effect.high),
-        )
-
-    return {arm: row(arm) for arm in contest.scores.arms}
-
-
-def _pair(low: float, high: float) -> Pair | None:
-    return (low, high) if math.isfinite(low) and math.isfinite(high) else None

@@ -11,9 +11,10 @@ import numpy as np
 from headstart.core.content import hash_json
 from headstart.evidence.learnt import Finding
 from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
+from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
+from headstart.evidence.sides import Family, Traits
 from headstart.evidence.verdict import Verdict, decide
-from headstart.study.plan import references
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import DecisionSettings
 from headstart.study.written.slate import Slate
@@ -24,7 +25,11 @@ Json = Mapping[str, Any]
 def judge(
     slate: Slate,
     decision: DecisionSettings,
+    *,
+    every_arm: Sequence[Arm],
+    results: Sequence[tuple[Json, Json]],
     parts: Sequence[Mapping[str, list[Any]]],
+    outcomes: Outcomes | None,
     stopped: Mapping[str, str],
     predicted: str | None,
     noticed: Noticed,
@@ -34,24 +39,40 @@ def judge(
     Args:
         slate: the study's arms, with their costs.
         decision: the rule, fixed before the runs.
+        every_arm: those that a device rules out, too.
+        results: every record, with the facts of its last node.
         parts: each run's rows of the client table, by column.
+        outcomes: what arms said of every test example, where that was kept.
         stopped: arms that had to stop, with the reason.
         predicted: the arm that the diagnosis predicted.
         noticed: what is to be noticed of the arms that ran.
     """
     return decide(
-        _scores(slate.arms, decision.metric, parts),
+        _scores(slate.arms, decision.metric, parts, "test"),
         baseline=decision.baseline or "fedavg",
         metric=decision.metric,
         min_effect=decision.min_effect,
         confidence=decision.confidence,
         costs={name: cost.as_json() for name, cost in slate.costs.items()},
         ruled_out={**slate.ruled_out, **stopped},
-        oracle=references(slate.arms),
+        traits={arm.name: _traits(arm, results) for arm in every_arm},
+        clients=decision.clients,
+        validation=_scores(slate.arms, decision.metric, parts, "val"),
+        outcomes=outcomes,
         keep=without_adaptation(slate.arms),
         predicted=predicted,
         noticed=replace(noticed, failed={**noticed.failed, **stopped}),
     )
+
+
+def _traits(arm: Arm, results: Sequence[tuple[Json, Json]]) -> Traits:
+    """Say which family an arm belongs to, and whether it starts from scratch."""
+    federate = [stage.build() for stage in arm.federate]
+    personal = any(line.get("personal") for line, _ in results if line["arm"] == arm.name)
+    family: Family | None = "fine-tune" if not federate else "both" if personal else "federate"
+    if any(method.pooled for method in federate):
+        family = None
+    return Traits(family, from_scratch=not arm.start.build().is_trained)
 
 
 def notice(results: Sequence[tuple[Json, Json]], arms: Sequence[Arm], diagnosis: Json) -> Noticed:
@@ -126,15 +147,15 @@ def without_adaptation(arms: Sequence[Arm]) -> dict[str, str]:
     return {arm.name: kept[_before_adaptation(arm)] for arm in adapted if _before_adaptation(arm) in kept}
 
 
-def _scores(arms: Sequence[Arm], metric: str, parts: Sequence[Mapping[str, list[Any]]]) -> Scores:
-    """Gather the decision's metric on the clients' own test examples."""
+def _scores(arms: Sequence[Arm], metric: str, parts: Sequence[Mapping[str, list[Any]]], view: str) -> Scores:
+    """Gather the decision's metric on one view of the clients' own examples."""
     rows = (
         dict(zip(COLUMNS, cells, strict=True))
         for part in parts
         for cells in zip(*(part[name] for name in COLUMNS), strict=True)
     )
-    wanted = (row for row in rows if row["metric"] == metric and row["split"] == "test")
-    return from_rows(wanted, metric, arms=[arm.name for arm in arms])
+    wanted = (row for row in rows if row["metric"] == metric and row["split"] == view)
+    return from_rows(wanted, metric, view, arms=[arm.name for arm in arms])
 
 
 def _before_adaptation(arm: Arm) -> str:

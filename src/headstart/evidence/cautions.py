@@ -1,0 +1,59 @@
+"""What a reader should know before believing an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headstart.core.arrays import Array
+from headstart.evidence.answer import Answer
+from headstart.evidence.answer_words import signed
+from headstart.evidence.contrast import FEWEST_SEEDS, contrast
+from headstart.evidence.outcomes import Outcomes
+from headstart.evidence.paired import paired
+from headstart.evidence.sides import example_units
+
+_TWINS = {"accuracy": "balanced_accuracy", "balanced_accuracy": "accuracy"}
+
+
+def cautions(answer: Answer, outcomes: Outcomes | None, metric: str) -> tuple[str, ...]:
+    """Return sentences, the gravest first; none where there is nothing to be careful of.
+
+    Args:
+        answer: found.
+        outcomes: what arms said of every test example, where that was kept.
+        metric: of the decision.
+    """
+    return (*_other_metric(answer, outcomes, metric), *_not_kept(answer, outcomes))
+
+
+def _other_metric(answer: Answer, outcomes: Outcomes | None, metric: str) -> Iterator[str]:
+    """Say where accuracy and balanced accuracy disagree about who is ahead, by what matters."""
+    twin = _TWINS.get(metric)
+    if outcomes is None or answer.leader is None or twin is None:
+        return
+    units = example_units(outcomes, twin)
+    own = units.values[answer.families[answer.leader].representative]
+    for family, standing in answer.families.items():
+        found = answer.between(answer.leader, family)
+        if found is None:
+            continue
+        other = _gap(own - units.values[standing.representative], units.stratum, units.client)
+        if found.gap * other < 0 and min(abs(found.gap), abs(other)) > answer.rule.min_effect:
+            yield (
+                f"Over {family}, {answer.leader} is {signed(found.gap, metric)} in {metric.replace('_', ' ')} and "
+                f"{signed(other, twin)} in {twin.replace('_', ' ')}: classes are unequal, and which metric is right "
+                "is for you to say."
+            )
+
+
+def _gap(difference: Array, stratum: Array, client: Array) -> float:
+    return contrast(paired(difference, stratum, client), "these", floor=False).gap
+
+
+def _not_kept(answer: Answer, outcomes: Outcomes | None) -> Iterator[str]:
+    found = next((one.contrast for one in answer.contrasts if one.contrast.scope == answer.rule.scope), None)
+    if outcomes is None and found and found.seeds >= FEWEST_SEEDS and answer.rule.scope == "these":
+        yield (
+            "These runs are older than predictions of single examples: nothing can be claimed of these clients; "
+            "run the study into a new folder."
+        )
