@@ -39,7 +39,7 @@ ROLE_COLOUR = {
     "recommended": RECOMMENDED,
     "baseline": BASELINE,
     "local": LOCAL,
-    "oracle": FAINT,
+    "reference": FAINT,
     "incomplete": FAINT,
     "failed": FAINT,
     "": FAINT,
@@ -48,14 +48,14 @@ ROLE_SHAPE = {
     "recommended": "circle",
     "baseline": "diamond",
     "local": "triangle-up",
-    "oracle": "square",
+    "reference": "square",
     "incomplete": "circle",
     "failed": "circle",
     "": "circle",
 }
 
 # Angular shapes look smaller than a disc of the same area.
-ROLE_SIZE = {"recommended": 80, "baseline": 110, "local": 85, "oracle": 70, "incomplete": 70, "failed": 70, "": 70}
+ROLE_SIZE = {"recommended": 80, "baseline": 110, "local": 85, "reference": 70, "incomplete": 70, "failed": 70, "": 70}
 
 
 def look(role: str) -> dict[str, str | int]:
