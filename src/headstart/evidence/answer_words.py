@@ -137,6 +137,7 @@ def _against_rivals(answer: Answer, metric: str) -> Iterator[str]:
             yield f"better than {_DOING[rival]} by {amount(found.gap, metric)}{doubt}"
         elif high < 0:
             less = f"less than the {amount(answer.rule.min_effect, metric)} that matter"
+            doubt = _interval(found.turned(), answer.rule, metric)
             yield f"behind {_DOING[rival]} by {amount(found.gap, metric)}{doubt}, {less}, and cheaper"
         else:
             cheaper = ", and cheaper" if _is_cheaper(answer, rival) else ""

@@ -47,9 +47,8 @@ def client_metrics(labels: Array, probabilities: Array, client_of: Array, num_cl
     labels, probabilities, client_of = np.asarray(labels), np.asarray(probabilities), np.asarray(client_of)
     _check(labels, probabilities, client_of, num_clients)
     num_classes = probabilities.shape[1]
-    finite = np.isfinite(probabilities).all(axis=1)
-    predicted = np.where(finite, np.argmax(probabilities, axis=1), num_classes)
-    hits = predicted == labels
+    predicted, losses, confidence = example_values(labels, probabilities).values()
+    finite, hits = predicted < num_classes, predicted == labels
     examples = np.bincount(client_of, minlength=num_clients).astype(np.float64)
     true = _count(client_of, labels, num_clients, num_classes)
     guessed = _count(client_of[finite], predicted[finite], num_clients, num_classes)
@@ -58,9 +57,29 @@ def client_metrics(labels: Array, probabilities: Array, client_of: Array, num_cl
         "accuracy": _ratio(right.sum(axis=1), examples),
         "balanced_accuracy": _mean_over_classes(right, true),
         "macro_f1": _mean_over_classes(2 * right, true + guessed),
-        "log_loss": _ratio(_sum(client_of, _losses(labels, probabilities, finite), num_clients), examples),
-        "calibration_error": _calibration(hits, probabilities, finite, client_of, num_clients),
+        "log_loss": _ratio(_sum(client_of, losses, num_clients), examples),
+        "calibration_error": _calibration(hits, confidence, client_of, num_clients),
         "num_examples": examples,
+    }
+
+
+def example_values(labels: Array, probabilities: Array) -> dict[str, Array]:
+    """Say of each example what is predicted, at which loss and how surely; arguments as ``client_metrics``.
+
+    Returns:
+        Arrays ``(n,)``: ``predicted``, the likeliest class, or ``classes`` where a row is not finite; ``log_loss``
+        in nats; ``confidence``, the top probability, 1 where a row is not finite.
+
+    >>> example_values(np.array([1]), np.array([[0.25, 0.75]]))["confidence"].tolist()
+    [0.75]
+    """
+    finite = np.isfinite(probabilities).all(axis=1)
+    epsilon = np.finfo(np.result_type(probabilities, np.float32)).eps
+    chosen = np.where(finite, probabilities[np.arange(len(labels)), labels], 0.0).astype(np.float64)
+    return {
+        "predicted": np.where(finite, np.argmax(probabilities, axis=1), probabilities.shape[1]),
+        "log_loss": -np.log(np.clip(chosen, epsilon, 1 - epsilon)),
+        "confidence": np.where(finite, probabilities.max(axis=1), 1.0).astype(np.float64),
     }
 
 
@@ -152,15 +171,7 @@ def _mean_over_classes(part: Array, whole: Array) -> Array:
     return _ratio(shares.sum(axis=1), (whole > 0).sum(axis=1))
 
 
-def _losses(labels: Array, probabilities: Array, finite: Array) -> Array:
-    epsilon = np.finfo(np.result_type(probabilities, np.float32)).eps
-    chosen = np.where(finite, probabilities[np.arange(len(labels)), labels], 0.0)
-    losses: Array = -np.log(np.clip(chosen.astype(np.float64), epsilon, 1 - epsilon))
-    return losses
-
-
-def _calibration(hits: Array, probabilities: Array, finite: Array, client_of: Array, num_clients: int) -> Array:
-    confidence = np.where(finite, probabilities.max(axis=1), 1.0).astype(np.float64)
+def _calibration(hits: Array, confidence: Array, client_of: Array, num_clients: int) -> Array:
     # Bins are (low, high], as in the paper.
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
     cells = client_of.astype(np.int64) * CALIBRATION_BINS + bins

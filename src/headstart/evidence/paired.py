@@ -67,7 +67,8 @@ def paired(difference: Array, stratum: Array, client: Array) -> Paired:
     """Gather the moments of a difference.
 
     Args:
-        difference: ``(seeds, examples)``, positive is better; an example that misses a seed (NaN) is left out.
+        difference: ``(seeds, examples)``, positive is better; a seed without any value is left out, then each example
+            that misses one (NaN).
         stratum: ``(examples,)`` any integers.
         client: ``(examples,)`` position of the example's client.
 
@@ -75,6 +76,8 @@ def paired(difference: Array, stratum: Array, client: Array) -> Paired:
     >>> found.count.tolist(), found.mean.tolist(), found.totals.tolist()
     ([2.0, 1.0], [0.75, -1.0], [-0.25, 0.0])
     """
+    ran = np.isfinite(difference).any(axis=1)
+    difference = difference[ran] if ran.any() else difference
     kept = np.isfinite(difference).all(axis=0)
     difference, client = difference[:, kept], client[kept]
     _, first, at = np.unique(stratum[kept], return_index=True, return_inverse=True)

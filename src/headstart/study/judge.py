@@ -53,6 +53,7 @@ def judge(
         costs={name: cost.as_json() for name, cost in slate.costs.items()},
         ruled_out={**slate.ruled_out, **stopped},
         traits={arm.name: _traits(arm, results) for arm in slate.arms},
+        clients=decision.clients,
         validation=_scores(slate.arms, decision.metric, parts, "val"),
         outcomes=outcomes,
         keep=without_adaptation(slate.arms),

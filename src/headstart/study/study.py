@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,11 +30,13 @@ from headstart.study.run.changes import Fits
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline, pipeline_of
+from headstart.study.run.predictions import outcomes, write_predictions
 from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import trial_arms
 from headstart.study.written.arms import Arm
 from headstart.study.written.load import StudyFile, load_study, parse_study
-from headstart.study.written.schema import DecisionSettings, decision_hash, study_hash
+from headstart.study.written.made import as_made
+from headstart.study.written.schema import decision_hash, study_hash
 from headstart.study.written.slate import Slate
 
 
@@ -66,10 +69,12 @@ class Study:
         seeds: one run of every arm each.
         trials: configurations tried per arm, on validation data.
         training: defaults of all stages, such as ``{"batch_size": 16}``.
-        baseline: the arm that others are compared with.
+        baseline: the arm that others are compared with; None, here and below, leaves a setting of the decision to
+            the run folder that the study goes on in, or to its default.
         metric: what is compared.
         min_effect: the smallest difference that matters.
         confidence: of the intervals, in (0.5, 1).
+        clients: of whom the answer speaks: of ``"these"``, or of clients ``"like these"``.
         devices: tables of quantities with units, such as ``{"clinic": {"uplink": "none"}}``.
 
     Raises:
@@ -102,12 +107,15 @@ class Study:
         seeds: Sequence[int] = (0, 1, 2, 3, 4),
         trials: int = 1,
         training: Mapping[str, Any] | None = None,
-        baseline: str = DecisionSettings.baseline,
-        metric: str = DecisionSettings.metric,
-        min_effect: float = DecisionSettings.min_effect,
-        confidence: float = DecisionSettings.confidence,
+        baseline: str | None = None,
+        metric: str | None = None,
+        min_effect: float | None = None,
+        confidence: float | None = None,
+        clients: str | None = None,
         devices: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
+        decision = {"baseline": baseline, "metric": metric, "min_effect": min_effect}
+        decision |= {"confidence": confidence, "clients": clients}
         table = {
             "name": name,
             "seeds": seeds,
@@ -115,12 +123,7 @@ class Study:
             "model": {"backbone": backbone, "trainable": trainable},
             "tuning": {"trials": trials},
             "training": training or {},
-            "decision": {
-                "baseline": baseline,
-                "metric": metric,
-                "min_effect": min_effect,
-                "confidence": confidence,
-            },
+            "decision": {setting: value for setting, value in decision.items() if value is not None},
             "devices": devices or {},
             "arms": _tables(arms),
         }
@@ -180,17 +183,18 @@ class Study:
             slate: what :meth:`plan` returned.
             out: run folder.
         """
-        return estimate(slate, self.file.settings, self.costs, Path(out))
+        return estimate(slate, self._in(out)[0].file.settings, self.costs, Path(out))
 
     def outdated(self, slate: Slate, out: Path | str) -> tuple[str, ...]:
-        """Say which records of a run folder :meth:`run` would not use, and why; changes nothing.
+        """Say what :meth:`run` would take over of a run folder's decision, which records it would not use, and why.
 
         Args:
             slate: what :meth:`plan` returned.
             out: run folder.
         """
-        folder = RunFolder(Path(out))
-        return folder.outdated(self.lab.federation, self._fits(slate, folder), self.file.settings.as_json())
+        folder, (study, said) = RunFolder(Path(out)), self._in(out)
+        settings = study.file.settings.as_json()
+        return (*said, *folder.outdated(self.lab.federation, study._fits(slate, folder), settings))
 
     def run(
         self,
@@ -221,9 +225,12 @@ class Study:
         check_plan(slate, self.file.settings, self.lab.federation)
         chosen = select(slate, self.file.settings.seeds, arms, seeds)
         with only_one(out), threads(self._num_threads):
-            runner = self._prepare(slate, out, progress)
+            study, said = self._in(out)
+            for line in said:
+                progress.warn(line)
+            runner = study._prepare(slate, out, progress)
             stopped = runner.run(*chosen)
-            verdict = self._judge(slate, runner.folder, stopped)
+            verdict = study._judge(slate, runner.folder, stopped)
             if page:
                 progress.tell("report")
                 page(out)
@@ -237,7 +244,7 @@ class Study:
         """
         out = Path(out)
         with only_one(out), threads(self._num_threads):
-            return self._diagnose(self.slate, RunFolder(out), progress or Silent())
+            return self._in(out)[0]._diagnose(self.slate, RunFolder(out), progress or Silent())
 
     def pipeline(self, store: NodeStore, seed: int, progress: Progress) -> Pipeline:
         """Return what runs arms for one seed."""
@@ -247,6 +254,12 @@ class Study:
     def _num_threads(self) -> int:
         """PyTorch's threads: those asked for, or what suits the network."""
         return self.file.settings.engine.threads or suitable_threads(self.lab.num_weights)
+
+    def _in(self, out: Path | str) -> tuple[Study, tuple[str, ...]]:
+        """Return the study as it goes on in a folder, and what it takes over of the folder's decision."""
+        study = copy(self)
+        study.file, said = as_made(self.file, RunFolder(Path(out)).decision())
+        return study, said
 
     def _prepare(self, slate: Slate, out: Path, progress: Progress) -> Runner:
         """Bring the folder to what the study says now, and look at the data before any arm runs."""
@@ -288,8 +301,10 @@ class Study:
         rows, predicted = folder.write_clients(self.lab.federation), predicted_arm(folder.path / "diagnosis.json")
         results = folder.results()
         noticed = notice(results, slate.arms, read_json(folder.path / "diagnosis.json") or {})
-        verdict = judge(slate, self.file.settings.decision, results, rows, None, stopped, predicted, noticed)
+        said = outcomes(folder, self.lab.federation, [arm.name for arm in slate.arms])
+        verdict = judge(slate, self.file.settings.decision, results, rows, said, stopped, predicted, noticed)
         write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
+        write_predictions(folder.path / "predictions.parquet", folder, self.lab.federation)
         write_json(folder.path / "devices.json", device_facts(slate, self.file.devices))
         self.costs.write(folder.path / "costs.json")
         folder.prune()

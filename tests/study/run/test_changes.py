@@ -40,7 +40,7 @@ def test_nothing_changed(done: Path) -> None:
         ({"more": "[tuning]\ntrials = 2\nseed = 5"}, 4, "settings changed (tuning.seed was 0, is 5)"),
         ({"more": f"{TUNED}\n[engine]\nmax_bad_clients = 0.1"}, 4, "settings changed (engine.max_bad_clients was"),
         ({"arms": {"fedavg": FEDAVG}}, 2, "the study has other arms, seeds or tuning"),
-        ({"decision": "min_effect = 0.2"}, 0, "[decision] changed (decision.min_effect was 0.01, is 0.2)"),
+        ({"decision": "min_effect = 0.2"}, 0, "[decision] changed (decision.min_effect was 0.02, is 0.2)"),
         ({"seeds": (1,)}, 2, "settings changed (seeds was [0, 1], is [1])"),
         ({"arms": {**ARMS, "fedavg": FEDAVG.replace("3", "4")}}, 2, "settings changed (arms.fedavg.federate.rounds"),
     ],

@@ -216,14 +216,14 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
         "decision.min_effect",
         "equal to 0",
         "-0.1",
-        "0.01",
+        "0.02",
     ),
     "effect-percent": (
         HEAD + "[decision]\nmin_effect = 2\n",
         "decision.min_effect",
         "equal to 1",
         "2",
-        "0.01",
+        "0.02",
     ),
     "eval-never": (
         HEAD + "[evaluation]\neval_every = 0\n",

@@ -65,7 +65,7 @@ def test_study_hash_changes_with_what_runs_share(change: dict[str, Any]) -> None
         {"name": "other"},
         {"seeds": [0, 1]},
         {"arms": {"fedavg": {"start": "random"}}},
-        {"decision": {"min_effect": 0.02}},
+        {"decision": {"min_effect": 0.05}},
         {"devices": {"clinic": {"uplink": "none"}}},
         {"engine": {"threads": 2}},
         {"data": {"source": "digits", "seed": 0}},
@@ -80,7 +80,14 @@ def test_decision_hash_does_not_change_with_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"min_effect": 0.02}, {"metric": "macro_f1"}, {"confidence": 0.9}, {"baseline": "local"}]
+    "change",
+    [
+        {"min_effect": 0.01},
+        {"metric": "macro_f1"},
+        {"confidence": 0.9},
+        {"baseline": "local"},
+        {"clients": "these"},
+    ],
 )
 def test_decision_hash_changes_with_the_decision(change: dict[str, Any]) -> None:
     assert decision_hash(settings(decision=change)) != decision_hash(settings())

@@ -69,6 +69,18 @@ def not_used(lost: Sequence[Record], facts: tuple[Record, Record], settings: tup
     return f"{_why(lost, *facts, *settings)}: {count} not used"
 
 
+def too_old(lost: Sequence[Record], runs: int) -> str:
+    """Say which of so many runs kept no predictions of examples.
+
+    >>> too_old([{"arm": "ridge", "seed": 0}, {"arm": "ridge", "seed": 1}], 4)
+    '2 of 4 runs are older than per-example predictions: ridge; run into a new folder to have them'
+    """
+    arms = list(dict.fromkeys(str(line["arm"]) for line in lost))
+    more = f" and {len(arms) - _SHOWN} more" if len(arms) > _SHOWN else ""
+    which = f"{', '.join(arms[:_SHOWN])}{more}; run into a new folder to have them"
+    return f"{len(lost)} of {runs} runs are older than per-example predictions: {which}"
+
+
 def _why(lost: Sequence[Record], facts: Record, facts_now: Record, settings: Record, settings_now: Record) -> str:
     found = differences(settings, settings_now)
     if facts.get("key") not in (None, facts_now["key"]):

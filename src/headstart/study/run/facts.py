@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import torch
 
 from headstart.core.arrays import Array
 from headstart.core.plain import finite
@@ -15,7 +16,7 @@ from headstart.data.federation import Federation
 from headstart.engine.adaptation import Evaluation
 from headstart.engine.received import Exclusion, Federated, Traffic
 from headstart.evidence.measured import measure
-from headstart.evidence.metrics import client_metrics, pooled_metrics
+from headstart.evidence.metrics import client_metrics, example_values, pooled_metrics
 from headstart.study.run.nodes import Node
 
 
@@ -40,6 +41,34 @@ def evaluation_facts(
             pooled[view] = pooled_metrics(together, np.concatenate([found[i] for i in some]))
     excluded = [asdict(exclusion) for exclusion in evaluation.excluded]
     return {"metrics": metrics, "pooled": pooled, "excluded": excluded}
+
+
+def own_predictions(
+    evaluation: Evaluation, rows: Mapping[str, list[Array]], labels: Array, *, losses: bool
+) -> Tree | None:
+    """Keep what is predicted of every client's own test examples, client by client; None where none was asked for.
+
+    Args:
+        evaluation: the predictions.
+        rows: of each client, by view.
+        labels: of all examples.
+        losses: whether to keep each example's log loss and confidence too.
+
+    Returns:
+        ``test/predicted``, the class, or the number of classes where numbers are not finite, which is never right.
+    """
+    if "test" not in rows:
+        return None
+    found = np.concatenate(evaluation.probabilities["test"])
+    values = example_values(labels[np.concatenate(rows["test"])], found)
+    kinds = {"predicted": _smallest(found.shape[1])}
+    kinds |= {"log_loss": torch.float32, "confidence": torch.float32} if losses else {}
+    return {f"test/{name}": torch.from_numpy(values[name]).to(kind) for name, kind in kinds.items()}
+
+
+def _smallest(most: int) -> torch.dtype:
+    """Return the smallest type of whole numbers from 0 to ``most``."""
+    return next(kind for kind in (torch.uint8, torch.int16, torch.int32) if most <= torch.iinfo(kind).max)
 
 
 def training_sample(federation: Federation, *, most_clients: int = 50, most_rows: int = 1000) -> list[Array]:

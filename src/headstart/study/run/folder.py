@@ -12,10 +12,10 @@ from headstart.core.files import read_json, remove_leftovers, write_json, write_
 from headstart.data.account_words import in_words
 from headstart.data.federation import Federation
 from headstart.evidence.decision import check_decision
-from headstart.study.run.changes import differences, not_used
+from headstart.study.run.changes import differences, not_used, too_old
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.records import Records, client_rows, write_clients
-from headstart.study.written.schema import DecisionSettings
+from headstart.study.written.schema import FORMER, NEW, DecisionSettings
 
 
 class RunFolder:
@@ -44,7 +44,7 @@ class RunFolder:
             hashes: of the study and of its decision.
 
         Returns:
-            A line on the records that are not used any more, if there are any.
+            A line on the records that are not used any more, and one on those without predictions, if there are any.
 
         Raises:
             DataError: the folder belongs to a study with another decision rule.
@@ -58,7 +58,8 @@ class RunFolder:
         self.records.keep_only((line["arm"], line["seed"]) for line in self.records.all() if fits(line))
         write_json(self.path / "federation.json", {**now, "study": hashes["study"]})
         write_json(self.path / "settings.json", settings)
-        return said
+        older = [line for line in self.lacking() if self.store.has(line["key"])]
+        return (*said, too_old(older, len(self.records.all()))) if older else said
 
     def outdated(
         self, federation: Federation, fits: Callable[[Mapping[str, Any]], bool], settings: Mapping[str, Any]
@@ -68,8 +69,20 @@ class RunFolder:
         if rule:
             return (f"[decision] changed ({'; '.join(rule)}): a run into this folder will be refused; give another",)
         lost = [line for line in self.records.all() if not fits(line)]
-        before = (read_json(self.path / "settings.json") or {}, settings)
+        before = (_with_new(read_json(self.path / "settings.json") or {}), settings)
         return (not_used(lost, (self._facts(), _federation_facts(federation)), before),) if lost else ()
+
+    def decision(self) -> dict[str, Any]:
+        """Return the decision that the records were made for, as far as the folder says it; empty without records."""
+        before = read_json(self.path / "settings.json") or _written(self.path / "study.toml")
+        if not before or not self.records.all():
+            return {}
+        # A study file does not say its defaults.
+        return {**asdict(DecisionSettings()), **FORMER, **NEW["decision"], **before.get("decision", {})}
+
+    def lacking(self) -> list[dict[str, Any]]:
+        """Return the records of runs that have no predictions of examples: most are older than those."""
+        return [line for line in self.records.all() if not self.store.has_tree(line["key"])]
 
     def _facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = read_json(self.path / "federation.json") or {}
@@ -77,10 +90,7 @@ class RunFolder:
 
     def _other_decision(self, settings: Mapping[str, Any]) -> list[str]:
         """Name the settings of the decision that were others when the folder was made, as far as it says them."""
-        before = read_json(self.path / "settings.json") or _written(self.path / "study.toml")
-        # A study file does not say its defaults.
-        decision = {**asdict(DecisionSettings()), **before.get("decision", {})}
-        return differences({"decision": decision}, {"decision": settings["decision"]}) if before else []
+        return differences({"decision": self.decision()}, {"decision": settings["decision"]})
 
     def keep_text(self, text: str) -> None:
         """Keep the study file as it was run."""
@@ -99,6 +109,11 @@ class RunFolder:
     def prune(self) -> None:
         """Delete weights that no record refers to."""
         self.store.prune({key for line in self.records.all() for key in line["nodes"]})
+
+
+def _with_new(before: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the defaults of settings that a folder does not know yet."""
+    return {name: {**NEW[name], **table} if name in NEW else table for name, table in before.items()}
 
 
 def _written(file: Path) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from headstart.core.files import evict, write_json
 from headstart.core.trees import Tree
 from headstart.models import weights
 
+LASTING = "predictions-"
+"""How names of a leaf's trees begin: they are small and stay, and without them its facts still count."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -34,10 +37,10 @@ class NodeStore:
         if not path.exists():
             return None
         facts = json.loads(path.read_text())
-        if facts.get("weights") is None:
-            return Node(facts)
-        file = self.weights_file(facts["weights"])
-        return Node(facts, weights.load(file)[0]) if file.exists() else None
+        name = facts.get("weights")
+        if name is not None and (file := self.weights_file(name)).exists():
+            return Node(facts, weights.load(file)[0])
+        return Node(facts) if _says_enough(name) else None
 
     def facts(self, key: str) -> dict[str, Any]:
         """Return the facts of a finished node."""
@@ -50,28 +53,39 @@ class NodeStore:
         if not path.exists():
             return False
         name = json.loads(path.read_text()).get("weights")
-        return name is None or self.weights_file(name).exists()
+        return _says_enough(name) or self.weights_file(name).exists()
+
+    def has_tree(self, key: str) -> bool:
+        """Say whether a node is finished and left a tree, without reading it."""
+        path = self._facts(key)
+        name = json.loads(path.read_text()).get("weights") if path.exists() else None
+        return name is not None and self.weights_file(name).exists()
 
     def put(self, key: str, facts: Mapping[str, Any], tree: Tree | None = None) -> Node:
         """Keep a finished node: weights first, so that a node without its weights is never seen."""
         name = None
         if tree is not None:
-            name = hash_tree(tree)
+            name = (LASTING if facts.get("kind") == "adapt" else "") + hash_tree(tree)
             if not self.weights_file(name).exists():
                 weights.save(self.weights_file(name), tree, {"node": key})
         facts = {**facts, "weights": name}
         write_json(self._facts(key), facts)
         return Node(facts, tree)
 
+    def copy(self, key: str, other: NodeStore | None) -> Node | None:
+        """Keep another store's node here too, if it has it."""
+        found = other.get(key) if other else None
+        return found and self.put(key, found.facts, found.tree)
+
     def weights_file(self, name: str) -> Path:
-        """Return the file of the weights with this content hash."""
+        """Return the file of the tree that a node's facts name."""
         return self.folder / "weights" / f"{name}.safetensors"
 
     def prune(self, wanted: set[str]) -> None:
-        """Delete weights that no node in ``wanted`` refers to: those of tuning trials not chosen."""
+        """Delete weights that no node in ``wanted`` refers to: those of tuning trials not chosen; no predictions."""
         used = {json.loads(self._facts(key).read_text()).get("weights") for key in wanted if self._facts(key).exists()}
         for file in self._weights_files():
-            if file.stem not in used:
+            if file.stem not in used and not file.stem.startswith(LASTING):
                 file.unlink(missing_ok=True)
 
     def evict(self) -> None:
@@ -83,3 +97,8 @@ class NodeStore:
 
     def _facts(self, key: str) -> Path:
         return self.folder / "nodes" / f"{key}.json"
+
+
+def _says_enough(name: str | None) -> bool:
+    """Say whether the facts count without their tree."""
+    return name is None or name.startswith(LASTING)

@@ -22,7 +22,7 @@ from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.study.lab import Lab
 from headstart.study.run.curve import Curve, CurvePoint, is_curve_point
-from headstart.study.run.facts import evaluation_facts, learnt_facts, pack, training_sample, unpack
+from headstart.study.run.facts import evaluation_facts, learnt_facts, own_predictions, pack, training_sample, unpack
 from headstart.study.run.nodes import Node, NodeStore
 from headstart.study.run.pruning import Pruned, Watch, sees_clients
 from headstart.study.written.arms import Arm, Stage
@@ -76,6 +76,7 @@ class Pipeline:
         metric: that decides whether a client accepts its adapted parameters.
         max_bad_clients: share of a cohort that may fail.
         eval_every: rounds between two points of a learning curve; None makes about ten points.
+        losses: whether leaves keep the losses of test examples, whatever the metric.
         tell: told what is being done.
     """
 
@@ -85,6 +86,7 @@ class Pipeline:
     metric: str
     max_bad_clients: float = 0.5
     eval_every: int | None = None
+    losses: bool = False
     tell: Tell = Silent().tell
 
     @cached_property
@@ -139,7 +141,7 @@ class Pipeline:
         key, method = self.start_key(stage), stage.build()
         # Random weights are drawn faster than they are read: they need no place in the user's cache.
         studies = self.lab.starts if method.is_trained else None
-        found = self.store.get(key) or _from_another_study(key, self.store, studies)
+        found = self.store.get(key) or self.store.copy(key, studies)
         if found is None:
             self.tell(f"start {stage.method}")
             found = self._run_start(key, stage, studies)
@@ -217,7 +219,8 @@ class Pipeline:
         """Name the result of an adaptation by content."""
         # The facts list the clients in their order, which the federation's key does not depend on.
         clients = [client.id for client in self.federation.clients]
-        views = [*views, str(self.lab.global_test_examples)]
+        more = ["losses"] if self.losses and "test" in views else []
+        views = [*views, str(self.lab.global_test_examples), *more]
         return hash_json(["adapt", trunk_key, self.federation.key, clients, stage.as_json(), self.metric, views])
 
     def leaf(self, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None = None) -> Node:
@@ -268,7 +271,8 @@ class Pipeline:
         facts["accepted"] = None if method.changes_nothing else float(evaluation.accepted.mean())
         if sample:
             facts["learnt"] = self._learnt(trunk, method, evaluation, sample)
-        return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin})
+        kept = own_predictions(evaluation, rows, labels, losses=self.losses or self.metric == "log_loss")
+        return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin}, kept)
 
     def _learnt(self, trunk: Trunk, method: Any, evaluation: Evaluation, sample: list[Array]) -> dict[str, Any]:
         """Say what clients end with on training and validation data, beside what the start says there."""
@@ -296,6 +300,7 @@ def pipeline_of(settings: StudySettings, lab: Lab, store: NodeStore, seed: int, 
         settings.decision.metric,
         max_bad_clients=settings.engine.max_bad_clients,
         eval_every=settings.evaluation.eval_every,
+        losses=settings.evaluation.losses,
         tell=tell,
     )
 
@@ -312,12 +317,6 @@ def _first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
     weights: Params
     _, weights = stage.build()(build, lab.federation.num_classes, lab.pool(seed), seed, told)
     return weights
-
-
-def _from_another_study(key: str, store: NodeStore, studies: NodeStore | None) -> Node | None:
-    """Return a start from the user's cache, if any study has trained it."""
-    found = studies.get(key) if studies else None
-    return found and store.put(key, found.facts, found.tree)
 
 
 def _whole(found: Node) -> Node:

@@ -39,6 +39,7 @@ class StudyFile:
         devices: every kind of device among the clients.
         folder: relative paths start here.
         text: the file itself; empty for settings made in Python.
+        decides: settings of ``[decision]`` that it writes.
     """
 
     settings: StudySettings
@@ -48,6 +49,7 @@ class StudyFile:
     devices: tuple[DeviceProfile, ...]
     folder: Path
     text: str = ""
+    decides: frozenset[str] = frozenset()
 
 
 def load_study(path: Path | str) -> StudyFile:
@@ -93,7 +95,7 @@ def parse_study(
     model = _resolve_model(settings, folder)
     central = _is_labelled(federation.central) if federation else _has_labels(data.central)
     check_starts(arms, checkpoint=is_checkpoint(model), central=central)
-    return StudyFile(settings, data, model, arms, devices, folder, text)
+    return StudyFile(settings, data, model, arms, devices, folder, text, frozenset(table.get("decision", ())))
 
 
 def resolve_path(setting: str, value: str, folder: Path) -> str:

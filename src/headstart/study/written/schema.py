@@ -15,6 +15,12 @@ from headstart.models.spec import ModelSpec, Pooling
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"]
 _Share = Annotated[float, Field(ge=0, le=1)]
+NEW: Mapping[str, Mapping[str, Any]] = {"decision": {"clients": None}, "evaluation": {"losses": False}}
+"""Settings that came after run folders had been made, with their defaults, which enter no hash."""
+
+FORMER: Mapping[str, Any] = {"min_effect": 0.01}
+"""Settings of the decision whose default was another once."""
+
 _Name = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"),
@@ -70,12 +76,15 @@ class DecisionSettings:
         metric: what is compared, mean over clients.
         min_effect: a smaller difference does not matter.
         confidence: of the intervals, in (0.5, 1).
+        clients: of whom the answer speaks: of ``these`` clients, or of clients ``like these``, of which they are a
+            sample. None takes ``these`` for at most 20 clients, none of them held out.
     """
 
     baseline: str = "fedavg"
     metric: Metric = "balanced_accuracy"
-    min_effect: _Share = 0.01
+    min_effect: _Share = 0.02
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    clients: Literal["these", "like these"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +94,13 @@ class EvaluationSettings:
     Attributes:
         global_test_examples: examples of all clients' test data that each client is tested on; 0 for none.
         eval_every: rounds between two points of the learning curve; None makes about ten points.
+        losses: whether to keep log loss and confidence of each test example beside the predicted class; always with
+            the metric ``log_loss``.
     """
 
     global_test_examples: NonNegativeInt = 1000
     eval_every: PositiveInt | None = None
+    losses: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,11 +166,21 @@ def study_hash(settings: StudySettings) -> str:
     The name, the seeds, the arms, the devices and the decision are left out: a study may gain arms and seeds
     and keep its finished runs, and each record says its arm's settings itself.
     """
-    values = settings.as_json()
+    values = _without_new(settings.as_json())
     shared = {key: values[key] for key in ("data", "model", "tuning", "evaluation")}
     return hash_json({**shared, "dtype": settings.engine.dtype})
 
 
 def decision_hash(settings: StudySettings) -> str:
     """Hash the ``[decision]`` table, which is fixed before the runs."""
-    return hash_json(settings.as_json()["decision"])
+    return hash_json(_without_new(settings.as_json())["decision"])
+
+
+def _without_new(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out settings that came later and have their defaults: what is said without them is said as before."""
+    return {
+        name: {key: value for key, value in table.items() if key not in NEW[name] or value != NEW[name][key]}
+        if name in NEW
+        else table
+        for name, table in values.items()
+    }

@@ -1,0 +1,161 @@
+"""What every run says of every client's own test examples: gathered for the judge, and written as a table."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.core.arrays import Array
+from headstart.core.files import write_atomically
+from headstart.core.trees import Tree
+from headstart.data.federation import Federation
+from headstart.evidence.outcomes import Outcomes
+from headstart.study.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ROWS = 2**19
+"""Rows of the table that are written at once, if one run has no more: what its runs have in common is kept once."""
+
+_PAGE = {"data_page_size": 2**22, "max_rows_per_page": _ROWS}
+"""How much is compressed at once; older versions of PyArrow know the first alone and have no limit of rows."""
+
+_WORDS = ["arm", "seed", "client", "view", "predicted"]
+_LOSSES = ["log_loss", "confidence"]
+
+
+def outcomes(folder: RunFolder, federation: Federation, arms: Sequence[str]) -> Outcomes | None:
+    """Gather the predictions of some arms' runs; None if one of the runs kept none, see ``RunFolder.lacking``.
+
+    Args:
+        folder: the runs.
+        federation: that they were made with.
+        arms: names; one without a run is all missing.
+    """
+    wanted = [line for line in folder.records.all() if line["arm"] in arms]
+    trees = [(line["arm"], line["seed"], tree) for line in wanted if (tree := _tree(folder, line)) is not None]
+    if not trees or len(trees) < len(wanted):
+        return None
+    owner, rows = _test(federation)
+    predicted, losses = _filled(trees, arms, np.min_scalar_type(-1 - federation.num_classes))
+    return Outcomes(
+        arms=tuple(arms),
+        seeds=tuple(sorted({seed for _, seed, _ in trees})),
+        clients=tuple(client.id for client in federation.clients),
+        seen=np.array([client.seen for client in federation.clients], dtype=bool),
+        owner=owner,
+        labels=federation.examples.labels[rows],
+        predicted=predicted,
+        losses=losses,
+    )
+
+
+def write_predictions(path: Path, folder: RunFolder, federation: Federation) -> None:
+    """Write ``predictions.parquet``, a row for each run and test example; no file where no run kept any.
+
+    Columns: ``arm``, ``seed``, ``client``, ``view``, ``row`` (the example's place in the federation's examples),
+    ``predicted`` (a class's place among the classes, null where numbers are not finite), and, where they were kept,
+    ``log_loss`` and ``confidence``.
+
+    Args:
+        path: of the file.
+        folder: the runs.
+        federation: that they were made with.
+    """
+    lines = [line for line in folder.records.all() if folder.store.has_tree(line["key"])]
+    if not lines:
+        path.unlink(missing_ok=True)
+        return
+    table = _Table(federation, sorted({line["arm"] for line in lines}))
+    write_atomically(path, lambda temporary: table.write(temporary, folder, lines))
+
+
+class _Table:
+    """The table of a federation's test examples, for as many runs as are given."""
+
+    def __init__(self, federation: Federation, arms: Sequence[str]) -> None:
+        self.arms, self.clients = list(arms), [client.id for client in federation.clients]
+        self.owner, self.rows = _test(federation)
+        self.num_classes = federation.num_classes
+
+    def write(self, path: Path, folder: RunFolder, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Write the runs, some at a time."""
+        from pyarrow import parquet
+
+        known = inspect.signature(parquet.ParquetWriter.__init__).parameters
+        together = max(1, _ROWS // max(1, len(self.rows)))
+        parts = (self._part(folder, lines[begin : begin + together]) for begin in range(0, len(lines), together))
+        first = next(parts)
+        losses = [name for name in _LOSSES if name in first.column_names]
+        with parquet.ParquetWriter(
+            path,
+            first.schema,
+            compression="zstd",
+            use_dictionary=_WORDS,
+            use_byte_stream_split=losses,
+            **{name: value for name, value in _PAGE.items() if name in known},
+        ) as writer:
+            for part in (first, *parts):
+                writer.write_table(part, row_group_size=max(1, len(part)))
+
+    def _part(self, folder: RunFolder, lines: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """Return the rows of some runs."""
+        import pyarrow as pa
+
+        trees, each = [_tree(folder, line) or {} for line in lines], len(self.rows)
+        predicted = _joined(trees, "predicted")
+        arm = np.repeat([self.arms.index(line["arm"]) for line in lines], each)
+        columns = {
+            "arm": _words(arm, self.arms),
+            "seed": np.repeat([line["seed"] for line in lines], each),
+            "client": _words(np.tile(self.owner, len(lines)), self.clients),
+            "view": _words(np.zeros(len(arm)), ["test"]),
+            "row": np.tile(self.rows.astype(np.int32), len(lines)),
+            "predicted": pa.array(predicted, mask=predicted == self.num_classes),
+        }
+        losses = {name: _joined(trees, name) for name in _LOSSES if f"test/{name}" in trees[0]}
+        return pa.table(columns | losses)
+
+
+def _tree(folder: RunFolder, line: Mapping[str, Any]) -> Tree | None:
+    """Return what a run kept of its test examples; None if it is older than that."""
+    found = folder.store.get(line["key"])
+    return found.tree if found else None
+
+
+def _test(federation: Federation) -> tuple[Array, Array]:
+    """Return every test example's client and place among the examples, client by client."""
+    rows = [client.test for client in federation.clients]
+    return np.repeat(np.arange(len(rows)), [len(own) for own in rows]), np.concatenate(rows)
+
+
+def _filled(
+    trees: Sequence[tuple[str, int, Tree]], arms: Sequence[str], dtype: np.dtype[Any]
+) -> tuple[Array, Array | None]:
+    """Put classes and losses, those if all runs have them, in their places ``(arms, seeds, rows)``."""
+    seeds = sorted({seed for _, seed, _ in trees})
+    shape = (len(arms), len(seeds), len(trees[0][2]["test/predicted"]))
+    predicted = np.full(shape, -1, dtype=dtype)
+    has_losses = all("test/log_loss" in tree for _, _, tree in trees)
+    losses = np.full(shape, np.nan, dtype=np.float32) if has_losses else None
+    for arm, seed, tree in trees:
+        at = arms.index(arm), seeds.index(seed)
+        predicted[at] = tree["test/predicted"].numpy()
+        if losses is not None:
+            losses[at] = tree["test/log_loss"].numpy()
+    return predicted, losses
+
+
+def _joined(trees: Sequence[Tree], name: str) -> Array:
+    return np.concatenate([tree[f"test/{name}"].numpy() for tree in trees])
+
+
+def _words(places: Array, words: Sequence[str]) -> pa.DictionaryArray:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(places.astype(np.int32), words)
