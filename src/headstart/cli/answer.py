@@ -17,7 +17,6 @@ from headstart.report.power import plan_lines
 
 if TYPE_CHECKING:
     from headstart.data.federation import Federation
-    from headstart.evidence.contrast import Scope
     from headstart.study.written.arms import Arm
     from headstart.study.written.schema import StudySettings
     from headstart.study.written.slate import Slate
@@ -81,8 +80,7 @@ def _design(settings: StudySettings, slate: Slate, federation: Federation) -> De
     seen = [client for client in with_test if client.seen]
     held_out = bool(seen) and len(seen) < len(with_test)
     counts = tuple(len(client.test) for client in seen or with_test)
-    asked: Scope | None = getattr(settings.decision, "clients", None)
-    scope = asked or ("these" if len(counts) <= MANY_CLIENTS and not held_out else "like these")
+    scope = settings.decision.clients or ("these" if len(counts) <= MANY_CLIENTS and not held_out else "like these")
     families = len({family for arm in slate.arms if (family := _family(arm))})
     return Design(counts, len(settings.seeds), families, settings.decision.confidence, scope)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import amount
+from headstart.report.answer import matters
 
 Json = Mapping[str, Any]
 
@@ -61,5 +62,5 @@ def _family_held(verdict: Json, predicted: Any) -> str:
 
 
 def _arm_held(verdict: Json) -> str:
-    matters = f"the {amount(float(verdict['min_effect']), str(verdict['metric']))} that matter"
-    return f"The arm {'held' if verdict['prediction_held'] else 'did not hold'} within {matters}."
+    within = f" within the {least} that matter" if (least := matters(verdict)) else ""
+    return f"The arm {'held' if verdict['prediction_held'] else 'did not hold'}{within}."
