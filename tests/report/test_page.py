@@ -11,7 +11,7 @@ import pytest
 from headstart.report import load_run
 from headstart.report.page import to_html
 
-from .answered import CASES
+from .answered import CASES, write_answered
 from .run_folders import Recipe, write_run
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -156,6 +156,13 @@ def test_who_is_surely_better_otherwise_is_named(answered: dict[str, Path]) -> N
 def test_a_caution_is_seen_before_the_sections(answered: dict[str, Path]) -> None:
     text = to_html(load_run(answered["not kept"]))
     assert text.index("<b>Careful:</b> These runs are older") < text.index("<nav")
+
+
+def test_names_are_escaped_in_the_answer_too(tmp_path: Path) -> None:
+    text = to_html(load_run(write_answered(tmp_path / "run", "better", names="<b>&{}")))
+    check(text)
+    assert "<b>&" not in text
+    assert "Better alone: &lt;b&gt;&amp;2 (+" in text
 
 
 def test_few_clients_are_all_listed(few_folder: Path) -> None:
