@@ -54,3 +54,11 @@ def weights_folder() -> Path:
     if "HEADSTART_WEIGHTS" not in os.environ:
         pytest.skip("HEADSTART_WEIGHTS is unset: no folder of trained checkpoints")
     return Path(os.environ["HEADSTART_WEIGHTS"])
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """The folder of files from the field."""
+    if "HEADSTART_CASES" not in os.environ:
+        pytest.skip("HEADSTART_CASES names no folder of cases")
+    return Path(os.environ["HEADSTART_CASES"])

@@ -1,9 +1,12 @@
+from contextlib import nullcontext
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from headstart.core.errors import DataError
 from headstart.data import Client, Examples, Federation
-from headstart.data.checks import check_federation, content_hashes, notes_on, without_unused
+from headstart.data.checks import check_federation, check_numbers, content_hashes, notes_on, without_unused
 
 
 def _examples(labels: list[int], inputs: np.ndarray | None = None) -> Examples:
@@ -33,6 +36,23 @@ def test_a_broken_federation_is_refused(clients, message):
         check_federation(Federation(_examples([0, 1, 0]), clients))
 
 
+HOLES = {
+    "nowhere": (np.ones((3, 2)), ""),
+    "in a row": (np.array([[np.nan, 1], [1, 1], [np.nan, np.nan]]), ""),
+    "everywhere": (np.full((3, 2), np.nan), r"columns without any number \(2 of them\): age, dose; leave these"),
+    "in a column": (np.array([[np.nan, 1], [np.nan, 1], [np.nan, 9]]), r"any number \(1 of them\): age; leave these"),
+    "in every row": (np.array([[np.nan, 1], [np.inf, 1], [2, np.nan]]), r"most often .* \(1 of them\): age; leave"),
+}
+
+
+@pytest.mark.parametrize(("inputs", "message"), HOLES.values(), ids=HOLES.keys())
+def test_examples_without_numbers_are_refused_with_their_columns(inputs: np.ndarray, message: str) -> None:
+    examples = replace(_examples([0, 1, 0], inputs), columns=("age", "dose"))
+    federation = Federation(examples, [_client("x", [0, 1, 2], [], [])])
+    with pytest.raises(DataError, match=f"^data: none of the 3 training .*{message}") if message else nullcontext():
+        check_numbers(federation)
+
+
 def test_what_is_odd_is_noted():
     examples = _examples([0, 0, 0, 1, 1, 0], inputs=np.array([[0], [1], [2], [3], [3], [5]], np.float32))
     clients = [_client("same", [0], [1], [2]), _client("odd", [5], [], [3]), _client("third", [4], [], [])]
@@ -54,7 +74,7 @@ def test_examples_of_no_client_are_forgotten():
     trimmed = without_unused(federation)
     assert list(trimmed.examples.ids) == ["row-1", "row-3"]
     assert (trimmed.clients[0].train.tolist(), trimmed.clients[0].test.tolist()) == ([1], [0])
-    assert trimmed.notes == ("2 of 4 examples are given to no client",)
+    assert trimmed.notes == ()
     assert without_unused(trimmed) is trimmed
 
 

@@ -79,7 +79,7 @@ def test_examples_per_client_leaves_the_rest_out(method):
 
 def test_inside_a_column_every_value_is_dealt_on_its_own():
     sites = ["north" if i < 200 else "south" for i in range(600)]
-    members = deal(LABELS, PartitionSettings(method="iid", num_clients=2), seed=0, groups=sites)
+    members = deal(LABELS, PartitionSettings(method="iid", num_clients=2), seed=0, within=sites)
     assert {name: len(rows) for name, rows in members.items()} == {
         "north-0": 100,
         "north-1": 100,

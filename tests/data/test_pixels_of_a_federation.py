@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from data.makers import deep_png, encode, png, write_pictures, write_table
-from headstart.core.errors import SettingError
 from headstart.data import CentralSettings, DataSettings, Federation, PixelSettings, open_federation
 from headstart.data.account import Converted
+from headstart.data.agreement import Agreement
 from headstart.data.open import open_client
 from headstart.data.sources import open_source
 
@@ -55,10 +55,14 @@ def test_the_pool_is_scaled_as_the_clients_are(tmp_path: Path) -> None:
     assert federation.examples.inputs.max() == round(4000 * 255 / 4095)
 
 
-def test_one_clients_own_file_needs_a_stated_range(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("agreed", "white"), [(None, 1023), ((0.0, 4095.0), 4095)])
+def test_one_clients_own_file_is_scaled_as_agreed(
+    tmp_path: Path, agreed: tuple[float, float] | None, white: int
+) -> None:
     source = write_pictures(tmp_path, rows=12, image=_cells(_deep(900)))
-    with pytest.raises(SettingError, match=r"data\.pixels\.range: must be stated.*range = \[0, 1023\]"):
-        open_client(open_source(source, tmp_path), DataSettings(source=source), "site")
+    agreement = Agreement(classes=("0", "1"), shape=(1, 8, 8), range=agreed) if agreed else None
+    opened = open_client(open_source(source, tmp_path), DataSettings(source=source), "site", agreement)
+    assert opened.examples.inputs.max() == round(900 * 255 / white)
 
 
 @pytest.mark.parametrize("largest", [900, 4000])

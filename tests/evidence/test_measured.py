@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from headstart.core.arrays import Array
-from headstart.evidence.measured import Facts, measure, part_of, span_of
+from headstart.evidence.measured import Facts, measure, part_of
+from headstart.evidence.tally import ClientTally
 
 NONE = np.empty((0, 2))
 
@@ -25,9 +26,9 @@ def labels(*classes: int) -> Array:
 def test_clients_of_two_classes_to_whom_one_is_said_are_counted() -> None:
     train = [labels(0, 1), labels(0, 0), labels(1, 0), labels()]
     val = [labels(1), labels(0), labels(), labels(0, 1)]
-    facts = measure(
-        (train, [sure(0, 0), sure(0, 0), sure(1, 0), NONE]), (val, [sure(0), sure(0), NONE, sure(1, 1)]), None
-    )
+    after, checked = [sure(0, 0), sure(0, 0), sure(1, 0), NONE], [sure(0), sure(0), NONE, sure(1, 1)]
+    each = zip(train, after, val, checked, strict=True)
+    facts = measure([ClientTally.of((own, found), (other, said), None) for own, found, other, said in each])
     assert (facts.mixed, facts.constant, facts.mixed_rows) == (3, 2, 7)
     assert facts.train is not None
     assert (facts.train.rows, facts.train.accuracy) == (6, 5 / 6)
@@ -36,11 +37,8 @@ def test_clients_of_two_classes_to_whom_one_is_said_are_counted() -> None:
 
 def test_examples_of_which_the_start_says_no_numbers_do_not_count() -> None:
     nothing = np.full((1, 2), np.nan)
-    facts = measure(
-        ([labels(0, 1, 1)], [np.concatenate([sure(0, 1), nothing])]),
-        ([labels()], [NONE]),
-        [np.concatenate([sure(1, 1), nothing])],
-    )
+    after, began = (np.concatenate([said, nothing]) for said in (sure(0, 1), sure(1, 1)))
+    facts = measure([ClientTally.of((labels(0, 1, 1), after), (labels(), NONE), began)])
     assert facts.train is not None
     assert facts.began is not None
     assert (facts.train.rows, facts.train.finite, facts.began.accuracy, facts.changed) == (2, 1.0, 0.5, 0.5)
@@ -48,7 +46,7 @@ def test_examples_of_which_the_start_says_no_numbers_do_not_count() -> None:
 
 
 def test_facts_come_back_from_json() -> None:
-    facts = measure(([labels(0, 1)], [sure(0, 1)]), ([labels()], [NONE]), [sure(1, 1)])
+    facts = measure([ClientTally.of((labels(0, 1), sure(0, 1)), (labels(), NONE), sure(1, 1))])
     assert Facts.of_json(json.loads(json.dumps(facts.as_json()))) == facts
 
 
@@ -65,20 +63,3 @@ def test_an_accuracy_is_above_the_majority_by_more_than_chance(accuracy: int, ab
     found = part_of(own, sure(*said))
     assert found is not None
     assert found.is_above_majority == above
-
-
-@pytest.mark.parametrize(
-    ("inputs", "span"),
-    [
-        (np.array([[0.0, 0.0], [2.0, 2.0]]), 1.0),
-        (np.array([[0.0, 0.0], [2.0, 2000.0]]), 1000.0),
-        (np.array([[0.0, 0.0], [0.002, 2.0]]), 1000.0),
-        (np.array([[0.0, 0.0], [2000.0, 2000.0]]), 1000.0),
-        (np.array([[0.0, 5.0], [2.0, 5.0], [np.nan, 9e9]]), 1.0),
-        (np.full((2, 2), np.nan), 1.0),
-        (np.zeros((2, 1, 8, 8)), 1.0),
-        (np.zeros((0, 4)), 1.0),
-    ],
-)
-def test_scales_lie_apart_by_the_ratio_of_their_spreads(inputs: Array, span: float) -> None:
-    assert span_of(inputs) == pytest.approx(span)

@@ -66,9 +66,9 @@ class Table:
         """Write a file per site, and one of all rows in the order of the first site's columns."""
         paths = {name: folder / f"{name}.csv" for name in self.sites}
         for name, rows in self.sites.items():
-            _write_csv(paths[name], rows)
+            write_csv(paths[name], rows)
         together = [{**row, "site": name} for name in sorted(self.sites) for row in self.sites[name]]
-        _write_csv(folder / "all.csv", together)
+        write_csv(folder / "all.csv", together)
         return _study(folder, "all.csv", f'client = "site"\n{self.data}'), paths
 
 
@@ -100,7 +100,7 @@ def _study(folder: Path, source: str, data: str) -> StudyFile:
     return load_study(folder / "study.toml")
 
 
-def _write_csv(path: Path, rows: Sequence[Row]) -> None:
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")

@@ -11,7 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from headstart.core.errors import ClientError, DataError, HeadstartError, SettingError
+from headstart.data import DataSettings
+from headstart.data.agreement import Agreement
+from headstart.data.standardize import ColumnSums
+from headstart.sites.agreement import agreement_of, with_sums
 from headstart.sites.arms import run_arm
+from headstart.sites.messages import Present
 from headstart.sites.site import Site
 from sites.federations import (
     Made,
@@ -23,6 +28,7 @@ from sites.federations import (
     of_simulation,
     random_pictures,
     random_table,
+    write_csv,
 )
 from sites.in_process import InProcess, arm_of, opened
 
@@ -63,9 +69,27 @@ def numbered(found: list[Row], first: int) -> list[Row]:
     return [{**row, "patient_id": first + number} for number, row in enumerate(found)]
 
 
+def visits(found: list[Row]) -> list[Row]:
+    return [{**row, "patient": f"p{number // 4}"} for number, row in enumerate(found)]
+
+
+def halved(found: list[Row]) -> list[Row]:
+    return [{**row, "part": "test" if int(row["patient"][1:]) % 3 else "train"} for row in found]
+
+
+def sorted_ages(found: list[Row]) -> list[Row]:
+    """Give every row another age, in whole years, in the order of the ages."""
+    return [{**row, "age": 30 + number} for number, row in enumerate(found)]
+
+
 def code_of(site: int) -> Callable[[Row], int]:
     """Return what makes a code of ten: other ones at each site."""
     return lambda row: 1000 + 7 * (10 * site + int(row["chol"]) % 10)
+
+
+def deep(value: int) -> np.ndarray:
+    """Return a picture of 16 bits of which only a part is used."""
+    return np.arange(30, dtype=np.uint16).reshape(6, 5) * (value // 29)
 
 
 def grey(value: int, size: int = 6) -> np.ndarray:
@@ -95,11 +119,24 @@ SAME: dict[str, Made] = {
     "numbers of patients, too few to tell at one": Table(
         {"a": numbered(rows(1, 6), 900), "b": numbered(rows(0), 100), "c": numbered(rows(2), 500)}
     ),
+    "sorted by age, all different at one": Table({**SITES, "b": sorted_ages(rows(1))}),
+    "sorted by age, at the first": Table({"a": sorted_ages(rows(0)), "b": rows(1), "c": rows(2)}, arm="fedavg"),
+    "sorted by age, other rows few": Table(
+        {"a": sorted_ages(rows(0)), "b": rows(1, 8, age=lambda row: 50 + int(row["sex"]))}
+    ),
     "many whole numbers as classes, few of them at each": Table(
         {name: rows(site, 120, label=code_of(site)) for site, name in enumerate("abc")}
     ),
     "rows left out": Table(
         {**SITES, "b": rows(1, chol=lambda row: "" if row["sex"] else row["chol"])}, 'missing = "drop"'
+    ),
+    "rows that belong together": Table(
+        {name: visits(rows(site)) for site, name in enumerate("abc")}, 'split = { group = "patient" }'
+    ),
+    "rows that belong together, val drawn": Table(
+        {name: halved(visits(rows(site))) for site, name in enumerate("abc")},
+        'split = { group = "patient", column = "part" }',
+        "fedavg",
     ),
     "one class of pictures": Pictures(
         {
@@ -107,6 +144,13 @@ SAME: dict[str, Made] = {
             "D": {"two": [grey(50 + n) for n in range(5)]},
         },
         arm="fedavg",
+    ),
+    "more than 8 bits, of differing depth": Pictures(
+        {
+            "A": {"one": [deep(500 + 29 * n) for n in range(5)], "two": [deep(900 + 9 * n) for n in range(5)]},
+            "B": {"one": [deep(3000 + 40 * n) for n in range(5)], "two": [deep(2000 + 40 * n) for n in range(5)]},
+            "C": {"two": [grey(20 * n) for n in range(5)]},
+        },
     ),
     "grey and coloured": Pictures(
         {
@@ -322,6 +366,15 @@ def test_by_default_columns_are_scaled_by_the_sums_that_may_leave(tmp_path: Path
     assert "columns are brought to one scale without the rows of 'c', whose policies let no sums leave" in told
 
 
+def test_a_column_without_values_at_those_who_send_sums_is_said_to_be_so() -> None:
+    agreed, empty = Agreement(classes=("x", "y"), columns=("chol",)), ColumnSums(3, (0,), (0.0,), (0.0,))
+    words = r"^data\.columns: no site whose policy lets sums leave \('a'\) has a value of 'chol' outside test; leave it"
+    with pytest.raises(DataError, match=words):
+        with_sums(agreed, {"a": empty, "c": None}, DataSettings(source="all.csv"))
+    with pytest.raises(DataError, match=r"^data\.columns: no site has a value of 'chol' outside test; leave it out$"):
+        with_sums(agreed, {"a": empty, "c": empty}, DataSettings(source="all.csv"))
+
+
 def test_without_any_sums_nothing_is_scaled_in_silence(tmp_path: Path) -> None:
     with pytest.raises(HeadstartError, match="lets sums leave"):
         federated(replace(POOLED, data=""), tmp_path, {"a": "metrics", "c": "metrics"})
@@ -374,6 +427,62 @@ def test_a_column_that_one_site_sets_aside_is_no_input_at_any_and_named(tmp_path
     server = opened(file, InProcess(sites), tmp_path / "out", tell=told.append)
     assert server.agreement.columns == ("age", "sex", "chol")
     assert [note for note in told if note.startswith("'patient_id' is no input, as at 'b'")] != []
+
+
+def test_a_column_that_looks_like_numbers_of_rows_at_one_site_alone_is_an_input_and_named(tmp_path: Path) -> None:
+    file, paths = Table({**SITES, "b": sorted_ages(rows(1))}).write(tmp_path)
+    told: list[str] = []
+    sites = [Site(name, path, tmp_path / name) for name, path in paths.items()]
+    server = opened(file, InProcess(sites), tmp_path / "out", tell=told.append)
+    assert server.agreement.columns == ("age", "sex", "chol")
+    assert [note for note in told if note.startswith("'age' is an input: at 'b' alone")] != []
+    assert "age" in sites[2].read(file.data, server.agreement).examples.columns
+
+
+def test_a_sites_account_says_why_a_column_is_no_input(tmp_path: Path) -> None:
+    few = [{**row, "nr": number} for number, row in enumerate(rows(1, 6))]
+    file, paths = Table({"a": few, "b": [{**row, "nr": 7 + n} for n, row in enumerate(rows(0))]}).write(tmp_path)
+    sites = [Site(name, path, tmp_path / name) for name, path in paths.items()]
+    agreed = opened(file, InProcess(sites), tmp_path / "out").agreement
+    accounts = [site.read(file.data, agreed).account for site in sites]
+    reasons = [{one.name: one.why for one in account.dropped}["nr"] for account in accounts if account]
+    assert reasons[0] == "no input of the federation"
+    assert reasons[1].startswith("whole numbers, all different and in order: an identifier")
+
+
+def test_categories_of_the_pool_that_no_site_has_are_said(tmp_path: Path) -> None:
+    made = Table({"a": WARDS, "b": WARDS}, 'one_hot = ["ward"]\n[data.central]\nsource = "pool.csv"')
+    write_csv(tmp_path / "pool.csv", rows(7, 12, ward=lambda _: "burns"))
+    file, paths = made.write(tmp_path)
+    told: list[str] = []
+    sites = [Site(name, path, tmp_path / name, one_hot=("ward",)) for name, path in paths.items()]
+    opened(file, InProcess(sites), tmp_path / "out", tell=told.append)
+    line = "central pool: 12 cells of 'ward' in categories that no client has ('burns'): as 'er', the first of the"
+    assert [one for one in told if one.startswith(line)] != []
+
+
+def test_shares_and_numbers_of_pictures_are_refused_together() -> None:
+    shares, numbers = ((0.0, 1.0), (0.0, 4095.0))
+    said = [_pictures("a", shares), _pictures("b", numbers)]
+    with pytest.raises(DataError, match=r"^data\.pixels\.range: .* 0 to 1 at some sites \('a'\) and to 4095 .*\('b'\)"):
+        agreement_of(DataSettings(source="all"), said)
+
+
+def _pictures(client: str, values: tuple[float, float]) -> Present:
+    return Present(
+        client=client,
+        version="",
+        kind="image",
+        classes=("x", "y"),
+        columns=(),
+        categories={},
+        shape=(1, 6, 5),
+        fixed_val=False,
+        policy="updates",
+        key="",
+        sizes={},
+        range=values,
+    )
 
 
 def _with_vectors(folder: Path, lengths: tuple[int, int]) -> tuple[Table, dict[str, Path]]:

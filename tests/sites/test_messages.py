@@ -48,7 +48,7 @@ REQUESTS: dict[Kind, Asks[Any]] = {
     "agree": Agree(DATA, AGREEMENT),
     "start": Start(KEY, "", ""),
     "update": Update(SETUP, STAGE, 0),
-    "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3),
+    "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3, "0" * 64),
     "sums": Sums(SETUP, 1.0, 10.0, Masks({"north": KEY}, "once")),
     "heads": Heads(SETUP),
 }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from headstart import Arm, Federation, Study
-from headstart.core.errors import ClientError
+from headstart.core.errors import ClientError, DataError
 from headstart.evidence.verdict import Verdict
 from study.made import images, pool_of_noise, scaled, table, unscaled, without_numbers
 
@@ -226,6 +226,12 @@ def test_of_features_that_are_dead_nothing_is_learnt(tmp_path: Path) -> None:
 def test_a_study_in_which_most_clients_fail_says_why(clients: int, tmp_path: Path) -> None:
     with pytest.raises(ClientError, match=f"{clients} of 6 clients failed.*'0': .*not finite"):
         judged(tmp_path, without_numbers(table(), clients), [FEDAVG])
+
+
+def test_a_federation_without_numbers_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none of the \d+ training examples has numbers in all its inputs"):
+        judged(tmp_path, without_numbers(table(), 6), [FEDAVG])
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_arm_made_to_fail_is_found(bad: tuple[Verdict, str, str]) -> None:

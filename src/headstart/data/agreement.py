@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import FiniteFloat, PositiveInt
 
 from headstart.data.features import one_hot_names
+from headstart.data.settings import Range
 from headstart.data.standardize import Statistics
 
 
@@ -21,6 +22,8 @@ class Agreement:
         columns: a table's input columns, in order.
         categories: of each column that is encoded one-hot, all names in sorted order.
         shape: of a picture: channels, height and width; empty for tables.
+        range: of pictures of more than 8 bits, values that become black and white; None where none is needed or the
+            study states one.
         fixed_val: whether a column says of some client's rows that they are val, so that no val is drawn.
         means: of a table's inputs, over all clients' rows outside test; None where no sums were asked for.
         deviations: as ``means``, standard deviations.
@@ -33,6 +36,7 @@ class Agreement:
     columns: tuple[str, ...] = ()
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shape: tuple[PositiveInt, ...] = ()
+    range: Range | None = None
     fixed_val: bool = False
     means: tuple[FiniteFloat, ...] | None = None
     deviations: tuple[FiniteFloat, ...] | None = None

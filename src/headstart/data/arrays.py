@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from headstart.data.federation import Federation
@@ -25,6 +26,7 @@ def from_arrays(
     *,
     clients: Sequence[Any] | None = None,
     ids: Sequence[Any] | None = None,
+    groups: Sequence[Any] | None = None,
     classes: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
     central: tuple[Any, Any] | None = None,
@@ -42,6 +44,7 @@ def from_arrays(
         labels: class numbers or names, one per example.
         clients: whose each example is; None needs ``partition``.
         ids: a unique name per example; None numbers them.
+        groups: which examples belong together, such as windows of one recording; as ``data.split.group``.
         classes: class names; integer labels index into it. None takes the labels found, sorted.
         columns: names of a table's columns.
         central: inputs and labels (None: unlabelled) of the server's pool.
@@ -64,7 +67,7 @@ def from_arrays(
     [('north', 12), ('south', 12)]
     """
     names = tuple(classes) if classes is not None else None
-    source = array_source(inputs, labels, clients=clients, ids=ids, classes=names, columns=columns)
+    source = array_source(inputs, labels, clients=clients, ids=ids, groups=groups, classes=names, columns=columns)
     pool, pool_settings = None, None
     if central is not None:
         pool = array_source(*central, classes=names, columns=columns, name="central arrays")
@@ -75,7 +78,7 @@ def from_arrays(
         text="text" if holds_texts(inputs) else None,
         columns=tuple(columns) if columns is not None else None,
         partition=partition,
-        split=split or SplitSettings(),
+        split=replace(split or SplitSettings(), group=None if groups is None else "group"),
         held_out_clients=held_out_clients,
         standardize=standardize,
         seed=seed,

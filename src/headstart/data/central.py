@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy as np
 from headstart.core import seeds
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
-from headstart.data.account import Findings, left_out
+from headstart.data.account import Converted, Findings, left_out
 from headstart.data.checks import content_hashes
 from headstart.data.examples import Examples
+from headstart.data.features import categories as categories_of
+from headstart.data.groups import whole_groups
 from headstart.data.labels import keep_classes
 from headstart.data.read import read_examples
 from headstart.data.reading import Reading
@@ -28,20 +31,42 @@ def take_share(examples: Examples, central: CentralSettings, seed: int) -> tuple
     """
     names = keep_classes(examples.classes, central.keep, central.exclude, "data.central")
     wanted = [examples.classes.index(name) for name in names]
-    eligible = np.flatnonzero(np.isin(examples.labels, wanted))
+    eligible = np.flatnonzero(_eligible(examples, np.isin(examples.labels, wanted)))
     count = max(1, round(len(eligible) * (central.fraction or 0)))
-    rng = seeds.numpy_generator(seed, "central")
-    drawn = eligible[stratified(examples.labels[eligible], min(count, central.max_examples or count), rng)]
+    rng, count = seeds.numpy_generator(seed, "central"), min(count, central.max_examples or count)
+    labels = examples.labels[eligible]
+    if examples.groups is None:
+        drawn = eligible[stratified(labels, count, rng)]
+    else:
+        drawn = eligible[whole_groups(labels, examples.groups[eligible], count, rng)]
     return np.setdiff1d(np.arange(len(examples)), drawn), drawn
 
 
+def _eligible(examples: Examples, is_wanted: Array) -> Array:
+    """Leave out groups that hold a row which is not wanted: they could not be drawn whole."""
+    groups = examples.groups
+    return is_wanted if groups is None else is_wanted & ~np.isin(groups, groups[~is_wanted])
+
+
 def read_central(
-    source: Source, settings: DataSettings, central: CentralSettings, clients: Examples
+    source: Source,
+    settings: DataSettings,
+    central: CentralSettings,
+    clients: Examples,
+    categories: Mapping[str, Collection[str]],
 ) -> tuple[Examples, Findings]:
     """Read a source as the central pool, in the clients' format, and leave out what the clients hold.
 
     Where every class of the pool is one of the clients', it has the clients' class indices; else it has its
-    own. Rows without a label are kept, with label -1.
+    own. Rows without a label are kept, with label -1. A category that no client has becomes the first of the clients',
+    for no weight of theirs could be learnt for it; the account says so.
+
+    Args:
+        source: the pool's.
+        settings: of the study's data.
+        central: of the pool.
+        clients: the clients' examples.
+        categories: that clients have, by column of ``data.one_hot``.
 
     Raises:
         DataError: the pool is of another kind than the clients' examples, or nothing is left of it.
@@ -52,9 +77,22 @@ def read_central(
             f"data.central.source: '{source.name}' holds {examples.kind}s, the clients hold "
             f"{clients.kind}s; give a pool of the same kind"
         )
+    found += _unknown_categories(kept, categories)
     same_names = central.source == settings.source or bool(central.id and settings.id)
     pool, more = _without_overlap(examples, clients, same_names, kept.row_numbers)
     return (pool if pool.classes == clients.classes else _without_empty_classes(pool)), found + more
+
+
+def _unknown_categories(source: Source, known: Mapping[str, Collection[str]]) -> Findings:
+    """Say which rows have a category that no client has, and what becomes of it."""
+    found = []
+    for column, names in known.items():
+        others = {name: count for name, count in categories_of(source, column).items() if name not in names}
+        if others and names:
+            listed = ", ".join(f"'{name}'" for name in sorted(others)[:5]) + (", …" if len(others) > 5 else "")
+            what = f"cells of '{column}' in categories that no client has ({listed})"
+            found.append(Converted(what, f"as '{min(names)}', the first of the clients'", sum(others.values())))
+    return tuple(found)
 
 
 def _reading(settings: DataSettings, central: CentralSettings, clients: Examples) -> Reading:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
 from headstart.data.examples import Examples
@@ -40,8 +41,35 @@ def check_federation(federation: Federation, *, whole: bool = True) -> None:
         raise DataError("data: no client has a training example; give more data or a larger data.split.train")
 
 
+def check_numbers(federation: Federation) -> None:
+    """Check that clients have an example to train on whose inputs are all numbers; images and texts always are.
+
+    Raises:
+        DataError: they have none; the message names the columns.
+    """
+    examples, nothing = federation.examples, np.zeros(0, np.int64)
+    train = np.concatenate([nothing, *(client.train for client in federation.seen_clients)])
+    if examples.kind != "table" or not len(train):
+        return
+    holes = ~np.isfinite(examples.inputs[train])
+    if holes.any(axis=1).all():
+        where = _named("columns without any number", _columns(examples, holes.all(axis=0)))
+        worst = _named(
+            "most often missing in columns", _columns(examples, holes.sum(axis=0) == holes.sum(axis=0).max())
+        )
+        raise DataError(
+            f"data: none of the {len(train)} training examples has numbers in all its inputs; {where or worst}; leave "
+            "these columns out, or fill them (missing = 'mean')"
+        )
+
+
+def _columns(examples: Examples, which: Array) -> list[str]:
+    names = examples.columns or [f"column {number}" for number in range(len(which))]
+    return [name for name, is_one in zip(names, which, strict=True) if is_one]
+
+
 def without_unused(federation: Federation) -> Federation:
-    """Forget examples that no client holds, so that nothing is computed for them."""
+    """Forget examples that no client holds, so that nothing is computed for them; the account counts them."""
     everyone = [part for c in federation.clients for part in (c.train, c.val, c.test)]
     used = np.unique(np.concatenate(everyone)).astype(np.int64)
     total = len(federation.examples)
@@ -50,9 +78,7 @@ def without_unused(federation: Federation) -> Federation:
     index = np.full(total, -1, dtype=np.int64)
     index[used] = np.arange(len(used))
     clients = [replace(c, train=index[c.train], val=index[c.val], test=index[c.test]) for c in federation.clients]
-    note = f"{total - len(used)} of {total} examples are given to no client"
-    examples, notes = federation.examples.take(used), (*federation.notes, note)
-    return replace(federation, examples=examples, clients=clients, notes=notes)
+    return replace(federation, examples=federation.examples.take(used), clients=clients)
 
 
 def notes_on(federation: Federation) -> tuple[str, ...]:

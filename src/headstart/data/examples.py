@@ -27,6 +27,7 @@ class Examples:
         ids: a unique name per example, stable over runs.
         classes: class names; ``labels`` index into it.
         columns: names of a table's input columns; else empty.
+        groups: numbers of the groups that no split parts ``(examples,)`` int64; None where every row is its own.
         pixels: by what rules encoded pictures became bytes, the range of all of them included; else None.
     """
 
@@ -37,6 +38,7 @@ class Examples:
     classes: tuple[str, ...]
     columns: tuple[str, ...] = ()
     pixels: PixelSettings | None = None
+    groups: Array | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,7 +46,8 @@ class Examples:
     def take(self, indices: Array) -> Examples:
         """Copy the examples of these indices; classes and columns stay."""
         ids = [self.ids[index] for index in indices]
-        return replace(self, inputs=self.inputs[indices], labels=self.labels[indices], ids=ids)
+        groups = None if self.groups is None else self.groups[indices]
+        return replace(self, inputs=self.inputs[indices], labels=self.labels[indices], ids=ids, groups=groups)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,4 +64,6 @@ class Examples:
     @cached_property
     def key(self) -> str:
         """Content hash of everything here."""
-        return hash_json([self.kind, self.inputs_key, hash_array(self.labels), list(self.ids), self.classes])
+        groups = [] if self.groups is None else [hash_array(self.groups)]
+        said = [self.kind, self.inputs_key, hash_array(self.labels), list(self.ids), self.classes]
+        return hash_json([*said, *groups])

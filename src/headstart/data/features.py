@@ -111,9 +111,9 @@ def near_categories(source: Source, one_hot: tuple[str, ...]) -> Findings:
 
 
 def why_no_input(source: Source, name: str) -> str:
-    """Say why a column without a part is no input of a table."""
+    """Say why a column without a part cannot be an input of a table; empty where it could be."""
     kind = source.table.schema.field(name).type
-    return "not in data.columns" if is_numeric(kind) or shape_of(source, name) is not None else kind_in_words(kind)
+    return "" if is_numeric(kind) or shape_of(source, name) is not None else kind_in_words(kind)
 
 
 def categories(source: Source, name: str) -> Counter[str]:

@@ -31,6 +31,9 @@ _MANY_VALUES = 20
 _CHANCE = 20
 """n numbers by chance out of R are all different with probability exp(-n**2 / 2R): below exp(-10) from here on."""
 
+_COUNTS = 0.8
+"""Share of steps of one from which numbers that repeat may be counting rows, with restarts."""
+
 
 def identifiers(table: pa.Table) -> Mapping[str, str]:
     """Return the columns of numbers that are identifiers, each with the reason.
@@ -40,6 +43,34 @@ def identifiers(table: pa.Table) -> Mapping[str, str]:
     """
     found = {name: _why(name, table.column(name)) for name in table.column_names}
     return {name: why for name, why in found.items() if why is not None}
+
+
+def doubtful_identifiers(table: pa.Table) -> tuple[str, ...]:
+    """Return the identifiers that are some by their values: with more rows they may turn out to be none.
+
+    >>> doubtful_identifiers(pa.table({"Unnamed: 0": range(10), "age": range(40, 50)}))
+    ('age',)
+    """
+    return tuple(name for name in identifiers(table) if not _INDEX.match(name.strip()))
+
+
+def describing_columns(table: pa.Table) -> tuple[str, ...]:
+    """Return the columns of numbers that are no identifiers, whatever rows are added: with fractions, or repeating.
+
+    >>> describing_columns(pa.table({"age": [40, 51, 40], "nr": [1, 2, 3], "dose": [0.5, 1, 2]}))
+    ('age', 'dose')
+    """
+    return tuple(name for name in table.column_names if _describes(name, table.column(name)))
+
+
+def _describes(name: str, column: pa.ChunkedArray) -> bool:
+    if not _is_number(column.type) or _INDEX.match(name.strip()):
+        return False
+    values = _values(column)
+    if not np.array_equal(values, np.round(values)):
+        return True
+    repeats = len(np.unique(values)) < len(values)
+    return repeats and not is_named_as_identifier(name) and bool(np.mean(np.diff(values) == 1) < _COUNTS)
 
 
 def is_named_as_identifier(name: str) -> bool:
@@ -55,15 +86,24 @@ def is_named_as_identifier(name: str) -> bool:
 
 
 def _why(name: str, column: pa.ChunkedArray) -> str | None:
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+    if not _is_number(column.type):
         return None
     if _INDEX.match(name.strip()):
         return "an index that pandas wrote"
-    values = np.asarray(pc.cast(column.drop_null(), pa.float64()).to_numpy(), dtype=np.float64)
-    values = values[~np.isnan(values)]
+    values = _values(column)
     if len(values) < max(_FEWEST_ROWS, 0.9 * len(column)) or not np.array_equal(values, np.round(values)):
         return None
     return _why_whole(values, is_named_as_identifier(name))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _values(column: pa.ChunkedArray) -> Array:
+    """Return the values that are there."""
+    values = np.asarray(pc.cast(column.drop_null(), pa.float64()).to_numpy(), dtype=np.float64)
+    return values[~np.isnan(values)]
 
 
 def _why_whole(values: Array, named: bool) -> str | None:

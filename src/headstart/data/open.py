@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -16,14 +16,17 @@ from headstart.data.agreement import Agreement
 from headstart.data.central import read_central, take_share
 from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.examples import Examples
-from headstart.data.features import number_names
+from headstart.data.features import categories, number_names
 from headstart.data.federation import Client, Federation, Split
+from headstart.data.groups import check_sides, group_notes
+from headstart.data.identifiers import describing_columns, doubtful_identifiers
 from headstart.data.partition import Members
 from headstart.data.read import chosen_columns, read_examples
 from headstart.data.reading import Reading
 from headstart.data.scale import scaled
 from headstart.data.settings import DataSettings
 from headstart.data.sources import Source, TableFormat, open_source
+from headstart.data.split_names import split_of
 
 
 def open_federation(settings: DataSettings, base: Path) -> Federation:
@@ -55,7 +58,8 @@ def federate(source: Source, settings: DataSettings, central_source: Source | No
     examples, rows, found = read_examples(source, _reading(settings, client_column))
     pool = None
     if settings.central and central_source:
-        pool = _Pool.of(central_source, *read_central(central_source, settings, settings.central, examples))
+        known = {column: categories(rows, column) for column in settings.one_hot}
+        pool = _Pool.of(central_source, *read_central(central_source, settings, settings.central, examples, known))
     elif settings.central:
         kept, drawn = take_share(examples, settings.central, settings.seed)
         pool = _Pool.of(source, examples.take(drawn), (LeftOut(len(kept), "left to the clients"),), len(examples))
@@ -85,18 +89,39 @@ def open_client(source: Source, settings: DataSettings, name: str, agreed: Agree
     """
     reading = replace(_reading(settings, None), whole=False)
     read = _Read(len(source), *read_examples(source, reading if agreed is None else _by(agreed, reading)))
-    _check_range(read.examples, settings)
     return _divided(read, settings, {name: np.arange(len(read.examples))}, None, whole=False, agreed=agreed)
 
 
-def client_columns(source: Source, settings: DataSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return a client's columns of numbers and of categories that it would learn from, and those it would set aside.
+class Columns(NamedTuple):
+    """A client's columns, as far as its own rows tell.
 
-    Vectors are the inputs that they become; set aside are identifiers and other columns that are inputs only where
-    ``data.columns`` names them.
+    Attributes:
+        inputs: of numbers, vectors (as the inputs that they become) and categories, in order, ``doubtful`` ones too.
+        set_aside: no inputs unless ``data.columns`` names them, such as an index or an official split.
+        doubtful: inputs that its own rows show as identifiers.
+        describing: those that are no identifiers, whatever rows are added.
     """
-    chosen = chosen_columns(source, replace(_reading(settings, None), whole=False))
-    return number_names(source, chosen, settings.one_hot), chosen.set_aside
+
+    inputs: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    describing: tuple[str, ...] = ()
+
+
+def client_columns(source: Source, settings: DataSettings) -> Columns:
+    """Return a client's columns that it would learn from, and those it would set aside.
+
+    Raises:
+        DataError: there is nothing to learn from.
+    """
+    source, chosen = chosen_columns(source, replace(_reading(settings, None), whole=False))
+    number_names(source, chosen, settings.one_hot)  # raises an error where nothing is left
+    doubtful = tuple(name for name in doubtful_identifiers(source.table) if name in chosen.set_aside)
+    ordered = [name for name in source.table.column_names if name in doubtful or name in chosen.columns]
+    columns = chosen.columns if settings.columns else tuple(ordered)
+    inputs = number_names(source, replace(chosen, columns=columns), settings.one_hot)
+    describing = tuple(name for name in describing_columns(source.table) if name in chosen.columns)
+    return Columns(inputs, tuple(name for name in chosen.set_aside if name not in doubtful), doubtful, describing)
 
 
 def _by(agreed: Agreement, reading: Reading) -> Reading:
@@ -109,6 +134,7 @@ def _by(agreed: Agreement, reading: Reading) -> Reading:
         categories=agreed.categories,
         size=(size[0], size[1]) if size else None,
         channels=channels,
+        pixels=replace(reading.pixels, range=agreed.range) if agreed.range else reading.pixels,
     )
 
 
@@ -120,21 +146,6 @@ def table_format(settings: DataSettings) -> TableFormat:
         encoding=settings.encoding,
         missing_words=settings.missing_words,
     )
-
-
-def _check_range(examples: Examples, settings: DataSettings) -> None:
-    """Refuse a range that one client's own images led to: another's would lead to another.
-
-    Raises:
-        SettingError: the images need a range, and none is stated.
-    """
-    if examples.pixels and examples.pixels.range and settings.pixels.range is None:
-        low, high = examples.pixels.range
-        raise SettingError(
-            "data.pixels.range: must be stated where each client reads its own images of more than 8 bits, received "
-            f"none; this client's own images would lead to pixels = {{ range = [{low:g}, {high:g}] }}, and another's "
-            "perhaps to another: state one for all"
-        )
 
 
 @dataclass(frozen=True)
@@ -174,7 +185,8 @@ def _divided(
     """Split every client's examples, check everything, and say what was done."""
     clients, fixed_val = _clients(read.examples, read.source, settings, members, agreed)
     central, notes = (pool.examples, pool.notes) if pool else (None, ())
-    found = Federation(read.examples, clients, central, (*notes_in(read.found), *notes), fixed_val)
+    grouped = _grouped(read.source, members, settings.split.group)
+    found = Federation(read.examples, clients, central, (*notes_in(read.found), *notes, *grouped), fixed_val)
     federation = without_unused(found)
     check_federation(federation, whole=whole)
     records = (*read.found, *_undealt(read.source, members, clients, settings))
@@ -189,6 +201,10 @@ def _divided(
             central=pool.account if pool else None,
         ),
     )
+
+
+def _grouped(source: Source, members: Members, group: str | None) -> tuple[str, ...]:
+    return group_notes(members, source.texts(group, "data.split.group"), group) if group else ()
 
 
 def _undealt(source: Source, members: Members, clients: Sequence[Client], settings: DataSettings) -> Findings:
@@ -235,6 +251,7 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
         where=settings.where,
         needed=tuple(column for column in (client_column, within) if column),
         split=settings.split.column,
+        group=settings.split.group,
         size=(size, size) if size else None,
         channels=settings.channels,
         pixels=settings.pixels,
@@ -249,21 +266,24 @@ def _members(examples: Examples, source: Source, settings: DataSettings, client_
     if client_column is not None or settings.partition is None:
         return partition.by_name(source.texts(str(client_column), "data.client"))
     within = settings.partition.within
-    groups = source.texts(within, "data.partition.within") if within else None
-    return partition.deal(examples.labels, settings.partition, settings.seed, groups)
+    places = source.texts(within, "data.partition.within") if within else None
+    return partition.deal(examples.labels, settings.partition, settings.seed, places, examples.groups)
 
 
 def _clients(
     examples: Examples, source: Source, settings: DataSettings, members: Members, agreed: Agreement | None = None
 ) -> tuple[Sequence[Client], bool]:
     """Return the clients, and whether a column fixes their val."""
-    labels, seed = examples.labels, settings.seed
-    column, fixed_val = settings.split.column, False
+    labels, groups, seed = examples.labels, examples.groups, settings.seed
+    shares, column, group, fixed_val = settings.split, settings.split.column, settings.split.group, False
     if column:
         values = source.texts(column, "data.split.column")
         fixed_val = split.column_has_val(values) or bool(agreed and agreed.fixed_val)
-        clients = split.split_by_column(labels, members, values, settings.split, seed, fixed_val=fixed_val)
+        clients = split.split_by_column(labels, members, values, shares, seed, fixed_val=fixed_val, groups=groups)
+        if group:
+            splits = [split_of(value, column) for value in values]
+            check_sides(members, source.texts(group, "data.split.group"), splits, group, column)
     else:
-        clients = [split.split_client(labels, rows, settings.split, seed, name) for name, rows in members.items()]
+        clients = [split.split_client(labels, rows, shares, seed, name, groups) for name, rows in members.items()]
     clients = [split.cap_train(labels, client, settings.train_per_client, seed) for client in clients]
     return split.hold_out(clients, settings.held_out_clients, seed), fixed_val

@@ -9,6 +9,7 @@ import numpy as np
 from headstart.core import seeds
 from headstart.core.arrays import Array
 from headstart.core.errors import SettingError, require
+from headstart.data.groups import usual_labels
 from headstart.data.settings import PartitionSettings
 
 Members = dict[str, Array]
@@ -25,30 +26,47 @@ def by_name(names: Sequence[str | None]) -> Members:
     return {str(name): np.flatnonzero(array == name) for name in np.unique(array)}
 
 
-def deal(labels: Array, settings: PartitionSettings, seed: int, groups: Sequence[str | None] | None = None) -> Members:
+def deal(
+    labels: Array,
+    settings: PartitionSettings,
+    seed: int,
+    within: Sequence[str | None] | None = None,
+    groups: Array | None = None,
+) -> Members:
     """Deal examples to ``num_clients`` clients, or to that many in each group.
 
     Args:
         labels: class indices, ``(examples,)``.
         settings: method and its parameters.
-        seed: decides the draw, with the group's name.
-        groups: values of the column ``settings.within``; clients are then named after them.
+        seed: decides the draw, with the value of ``within``.
+        within: values of the column ``settings.within``; clients are then named after them.
+        groups: rows that belong together, ``(examples,)``: they are dealt whole, each as one example of its most
+            frequent class, and the settings' numbers of examples count them.
 
     Raises:
         SettingError: there are fewer examples than clients, or the draw cannot satisfy the settings.
         MissingExtra: flwr-datasets is not installed.
     """
-    if groups is None:
-        return _deal_group(labels, settings, seeds.derive(seed, "partition"), "client")
+    places = {"client": np.arange(len(labels))} if within is None else by_name(within)
     members: Members = {}
-    for group, rows in by_name(groups).items():
-        dealt = _deal_group(labels[rows], settings, seeds.derive(seed, "partition", group), group)
+    for place, rows in places.items():
+        key = seeds.derive(seed, "partition", *([] if within is None else [place]))
+        if groups is None:
+            dealt = _deal(labels[rows], settings, key, place)
+        else:
+            dealt = _deal_whole(labels[rows], groups[rows], settings, key, place)
         members |= {client: rows[part] for client, part in dealt.items()}
     return members
 
 
-def _deal_group(labels: Array, settings: PartitionSettings, seed: int, prefix: str) -> Members:
-    _enough(len(labels), settings)
+def _deal_whole(labels: Array, groups: Array, settings: PartitionSettings, seed: int, prefix: str) -> Members:
+    usual, places = usual_labels(labels, groups)
+    dealt = _deal(usual, settings, seed, prefix, "groups")
+    return {client: np.flatnonzero(np.isin(places, part)) for client, part in dealt.items()}
+
+
+def _deal(labels: Array, settings: PartitionSettings, seed: int, prefix: str, what: str = "examples") -> Members:
+    _enough(len(labels), settings, what)
     # Row order must not matter: a partitioner that cuts consecutive pieces gets them shuffled.
     order = np.random.default_rng(seed).permutation(len(labels))
     if settings.examples_per_client is not None and settings.method != "dirichlet_clients":
@@ -81,9 +99,9 @@ def _partition(labels: Array, settings: PartitionSettings, seed: int) -> list[Ar
     )
 
 
-def _enough(examples: int, settings: PartitionSettings) -> None:
+def _enough(examples: int, settings: PartitionSettings, what: str) -> None:
     if examples < settings.num_clients * settings.min_examples:
         raise SettingError(
-            f"data.partition.num_clients: {examples} examples cannot give {settings.num_clients} clients "
+            f"data.partition.num_clients: {examples} {what} cannot give {settings.num_clients} clients "
             f"at least {settings.min_examples} each; ask for fewer clients"
         )

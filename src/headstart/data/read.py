@@ -13,7 +13,9 @@ from headstart.core.errors import DataError
 from headstart.data import features, images, labels, rows, texts
 from headstart.data.account import Dropped, Findings, Used, left_out
 from headstart.data.choose import Chosen, choose_columns
+from headstart.data.doubts import doubts
 from headstart.data.examples import Examples, InputKind
+from headstart.data.groups import group_codes
 from headstart.data.identifiers import identifiers
 from headstart.data.official_split import official_splits
 from headstart.data.reading import Reading
@@ -30,8 +32,7 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
     """Read a source.
 
     Returns:
-        The examples, the source with the same rows (for its other columns), and what became of every row and column
-        that is not among them, with notes on what is odd.
+        The examples, the source with the same rows, and what became of all other rows and columns, with notes.
 
     Raises:
         DataError: a column, a label, an input or an id breaks a rule; the message names it.
@@ -45,20 +46,16 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
         raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
     kind, inputs, kept, columns, more = _inputs(source, reading, chosen)
     found += (*prepared, *filled, *labelled, *drawn, *more, *_parts(source, reading))
-    found += _unused(source, kind, found)
+    found += (*_unused(source, kind, found, reading), *doubts(source, reading, chosen.columns, indices))
     source, indices = source.take(kept), indices[kept]
-    ids = rows.row_ids(source, reading)
+    ids, groups = rows.row_ids(source, reading), group_codes(source, reading.group)
     inputs, pixels = (inputs.pixels, inputs.settings) if isinstance(inputs, images.Decoded) else (inputs, None)
-    return Examples(kind, inputs, indices, ids, names, columns, pixels), source, found
+    return Examples(kind, inputs, indices, ids, names, columns, pixels, groups), source, found
 
 
-def chosen_columns(source: Source, reading: Reading) -> Chosen:
-    """Return the columns that a table's inputs would be made of, and those that are left.
-
-    Raises:
-        DataError: a column breaks a rule, as in ``read_examples``.
-    """
-    return _prepared(source, reading)[1]
+def chosen_columns(source: Source, reading: Reading) -> tuple[Source, Chosen]:
+    """Return the columns that a table's inputs would be made of, and those left; errors are as of ``read_examples``."""
+    return _prepared(source, reading)[:2]
 
 
 def _prepared(source: Source, reading: Reading) -> tuple[Source, Chosen, Findings]:
@@ -75,9 +72,12 @@ def _prepared(source: Source, reading: Reading) -> tuple[Source, Chosen, Finding
     source, away = rows.keep_where(source, reading)
     if reading.where:  # the words of a column of numbers may be in rows that are not kept
         source = replace(source, table=typed_table(source.table, source.form, source.name)[0])
-    if reading.inputs is not None or not _is_table(source, reading):
+    if not _is_table(source, reading):
         return source, Chosen(), (*splits.values(), *away)
-    taken = {reading.label, column, reading.split, *reading.needed, *reading.where}
+    taken = {*reading.taken, column, *(reading.inputs or ())}
+    if reading.inputs is not None:
+        known = (Dropped(name, why) for name, why in named.items() if name not in taken)
+        return source, Chosen(), (*splits.values(), *away, *known)
     chosen = choose_columns(source, reading.columns, reading.one_hot, taken, named, whole=reading.whole)
     return source, chosen, (*splits.values(), *away, *chosen.findings(source), *rows.copies(source))
 
@@ -96,6 +96,7 @@ def _parts(source: Source, reading: Reading) -> Findings:
         ("label", (reading.label,)),
         ("client", reading.needed),
         ("split", (reading.split,)),
+        ("group", (reading.group,)),
         ("id", (reading.id or source.id_column,)),
         ("where", reading.where),
     )
@@ -105,12 +106,13 @@ def _parts(source: Source, reading: Reading) -> Findings:
     return tuple(Used(column, part) for column, part in played.items())
 
 
-def _unused(source: Source, kind: InputKind, found: Findings) -> Findings:
+def _unused(source: Source, kind: InputKind, found: Findings, reading: Reading) -> Findings:
     """Say of every column that neither counts nor was dropped with a reason why it is not used."""
     known = {one.name for one in found if isinstance(one, Used | Dropped)}
     names = [name for name in source.table.column_names if name not in known]
     if kind == "table":
-        return tuple(Dropped(name, features.why_no_input(source, name)) for name in names)
+        other = "not in data.columns" if reading.inputs is None or reading.columns else "no input of the federation"
+        return tuple(Dropped(name, features.why_no_input(source, name) or other) for name in names)
     return tuple(Dropped(name, f"no part to play: the inputs are {kind}s") for name in names)
 
 
@@ -129,8 +131,7 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
     names = labels.keep_classes(every_name, keep, reading.exclude, reading.setting)
     others = set(every_name) - set(names)
     kept = np.flatnonzero([value not in others for value in values])
-    away = np.setdiff1d(np.arange(len(source)), kept)
-    found: Findings = left_out(source.row_numbers[away], f"of a class that {reading.setting} does not keep")
+    found: Findings = left_out(np.delete(source.row_numbers, kept), f"of a class that {reading.setting} does not keep")
     if reading.classes and set(names) <= set(reading.classes):
         names = reading.classes
     indices = labels.class_indices(source, reading.label, [values[row] for row in kept], names, setting)

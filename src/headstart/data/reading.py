@@ -23,6 +23,7 @@ class Reading:
         unlabelled_rows: whether rows without a label are welcome.
         needed: columns, besides the label, that a row must fill.
         split: a column that says train, val or test; rows that it gives to no split are left out.
+        group: a column that says which rows belong together; a row must fill it.
         inputs: names of a table's inputs, if they are known already.
         categories: by column, those that were agreed upon; others are refused.
         whole: whether the rows are a whole federation's; what must hold of it is not asked of a part.
@@ -48,6 +49,7 @@ class Reading:
     unlabelled_rows: bool = False
     needed: tuple[str, ...] = ()
     split: str | None = None
+    group: str | None = None
     inputs: tuple[str, ...] | None = None
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     whole: bool = True
@@ -62,4 +64,4 @@ class Reading:
     @property
     def taken(self) -> set[str | None]:
         """Columns that play another part than a table's input."""
-        return {self.label, self.id, self.split, *self.needed, *self.where}
+        return {self.label, self.id, self.split, self.group, *self.needed, *self.where}

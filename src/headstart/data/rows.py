@@ -52,8 +52,12 @@ def keep_filled(source: Source, reading: Reading) -> tuple[Source, Findings]:
         splits = [split_of(text, reading.split) for text in source.texts(reading.split, "data.split.column")]
         source, found = leave_out(source, _empty(splits), f"'{reading.split}' names no split")
     needs_label = reading.label is not None and not reading.unlabelled_rows
-    for column in (*([reading.label] if reading.label and needs_label else []), *reading.needed):
-        setting = f"{reading.setting}.{'label' if column == reading.label else 'client'}"
+    needed = {reading.label: "label"} if needs_label else {}
+    needed |= {reading.group: "split.group"} | dict.fromkeys(reading.needed, "client")
+    for column, part in needed.items():
+        if column is None:
+            continue
+        setting = f"{reading.setting}.{part}"
         empty = _empty(source.texts(column, setting))
         state = (
             "hidden (-1), as the Hub hides the labels of test sets" if _all_hidden(source, column, empty) else "empty"

@@ -92,12 +92,15 @@ class SplitSettings:
         column: a column that says ``train``, ``val`` or ``test`` (``validation``, ``valid`` and ``dev`` mean
             val); rows where it is empty are left out. Where it names no val rows, val is drawn from train by
             the shares above.
+        group: a column that says which rows belong together, such as a recording or a patient: a client's rows of one
+            group stay in one split, and a partition deals them to one client. None takes every row for its own.
     """
 
     train: _AboveZero = 0.6
     val: _Share = 0.2
     test: _Share = 0.2
     column: str | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
         """Check every value, and the sum."""

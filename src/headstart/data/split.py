@@ -5,7 +5,7 @@ be drawn anew for each seed of a study (``resplit``), so no seed ever trains or 
 
 A client too small for its shares: with one example it has train only; with two, train and test (train and val
 where no test is asked for); with more, every split that is asked for has at least one. Such clients are named
-in the notes.
+in the notes. Where rows belong to groups, it is the same with groups in the place of examples.
 """
 
 from __future__ import annotations
@@ -19,17 +19,21 @@ from headstart.core import seeds
 from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
 from headstart.data.federation import Client, Federation
+from headstart.data.groups import whole_groups
 from headstart.data.partition import Members
 from headstart.data.settings import SplitSettings
 from headstart.data.split_names import SPLIT_NAMES, split_of
 from headstart.data.subsample import stratified
 
 
-def split_client(labels: Array, rows: Array, settings: SplitSettings, seed: int, client: str) -> Client:
-    """Draw a client's test from its rows, then its val, class by class."""
+def split_client(
+    labels: Array, rows: Array, settings: SplitSettings, seed: int, client: str, groups: Array | None = None
+) -> Client:
+    """Draw a client's test from its rows, then its val, class by class, and whole ``groups`` where there are any."""
     num_val, num_test = _split_sizes(len(rows), settings)
-    rest, test = _draw(labels, rows, num_test, seed, "test", client)
-    train, val = _draw(labels, rest, num_val, seed, "val", client)
+    keep = 2 if settings.val else 1
+    rest, test = _draw(labels, rows, num_test, seed, "test", client, groups, keep)
+    train, val = _draw(labels, rest, num_val, seed, "val", client, groups)
     return Client(client, train, val, test)
 
 
@@ -55,6 +59,7 @@ def split_by_column(
     seed: int,
     *,
     fixed_val: bool = False,
+    groups: Array | None = None,
 ) -> list[Client]:
     """Split every client by what a column says; val is drawn from train where no row says val, here or elsewhere.
 
@@ -68,7 +73,7 @@ def split_by_column(
         train, val, test = (rows[said[rows] == split] for split in ("train", "val", "test"))
         if not has_val and settings.val and len(train) > 1:
             share = settings.val / (settings.train + settings.val)
-            train, val = _draw(labels, train, max(1, round(len(train) * share)), seed, "val", name)
+            train, val = _draw(labels, train, max(1, round(len(train) * share)), seed, "val", name, groups)
         clients.append(Client(name, train, val, test))
     return clients
 
@@ -85,8 +90,8 @@ def resplit(federation: Federation, seed: int) -> Federation:
     """
     if federation.fixed_val:
         return federation
-    labels = federation.examples.labels
-    return replace(federation, clients=[_redraw(labels, client, seed) for client in federation.clients])
+    labels, groups = federation.examples.labels, federation.examples.groups
+    return replace(federation, clients=[_redraw(labels, client, seed, groups) for client in federation.clients])
 
 
 def hold_out(clients: Sequence[Client], share: float, seed: int) -> list[Client]:
@@ -116,13 +121,26 @@ def cap_train(labels: Array, client: Client, count: int | None, seed: int) -> Cl
     return replace(client, train=train)
 
 
-def _redraw(labels: Array, client: Client, seed: int) -> Client:
+def _redraw(labels: Array, client: Client, seed: int, groups: Array | None) -> Client:
     both = np.sort(np.concatenate([client.train, client.val]))
-    train, val = _draw(labels, both, len(client.val), seed, "val", client.id)
+    train, val = _draw(labels, both, len(client.val), seed, "val", client.id, groups)
     return replace(client, train=train, val=val)
 
 
-def _draw(labels: Array, rows: Array, count: int, seed: int, use: str, client: str) -> tuple[Array, Array]:
-    """Return what is left and what is drawn, both ascending."""
-    chosen = stratified(labels[rows], count, seeds.numpy_generator(seed, "split", use, client))
+def _draw(
+    labels: Array,
+    rows: Array,
+    count: int,
+    seed: int,
+    use: str,
+    client: str,
+    groups: Array | None = None,
+    keep: int = 1,
+) -> tuple[Array, Array]:
+    """Return what is left, ``keep`` groups at least, and what is drawn, both ascending."""
+    rng = seeds.numpy_generator(seed, "split", use, client)
+    if groups is None:
+        chosen = stratified(labels[rows], count, rng)
+    else:
+        chosen = whole_groups(labels[rows], groups[rows], count, rng, keep)
     return np.delete(rows, chosen), rows[chosen]

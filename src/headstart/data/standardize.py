@@ -5,7 +5,6 @@ Statistics come from sums, which clients may send where their examples stay: of 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ import numpy as np
 from pydantic import FiniteFloat, NonNegativeInt
 
 from headstart.core.arrays import Array
+from headstart.core.span import Span, is_wide
 from headstart.data.account import Filled
 from headstart.data.examples import Examples
 from headstart.data.federation import Client
@@ -20,8 +20,6 @@ from headstart.data.settings import Standardize
 
 Statistics = tuple[Array, Array]
 """Each column's mean and standard deviation."""
-MOST_SPAN = 100.0
-"""How many times larger one unscaled column may be than another before a reader is warned."""
 UNSCALED = "inputs are not scaled and differ widely"
 """How the warning begins."""
 
@@ -200,20 +198,10 @@ def _filled(examples: Examples, means: Array | None) -> tuple[Filled, ...]:
 
 
 def _wide_span(inputs: Array, columns: Sequence[str]) -> tuple[str, ...]:
-    """Warn of unscaled columns whose sizes, or whose spreads, lie further apart than training bears.
-
-    Zeros do not count: a category's column of 0 and 1 is as large as 1, however rare the category.
-    """
-    values = np.where(inputs == 0, np.nan, inputs.astype(np.float64))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column of zeros has no size
-        sizes, spreads = np.sqrt(np.nanmean(values**2, axis=0)), np.nanstd(values, axis=0)
-    for found in (sizes, np.where(spreads > 1e-6 * sizes, spreads, np.nan)):
-        if not np.isnan(found).all() and np.nanmax(found) > MOST_SPAN * np.nanmin(found):
-            small, large = int(np.nanargmin(found)), int(np.nanargmax(found))
-            return (
-                f"{UNSCALED}: '{columns[large]}' is about {found[large]:.3g}, "
-                f"'{columns[small]}' about {found[small]:.3g}; training may learn nothing: set "
-                "data.standardize = 'auto'",
-            )
-    return ()
+    """Warn of unscaled columns that lie further apart than training bears."""
+    span = Span.of(inputs)
+    if not is_wide(span.ratio):
+        return ()
+    large, small = span.sizes
+    words = f"'{columns[span.largest]}' is about {large:.3g}, '{columns[span.smallest]}' about {small:.3g}"
+    return (f"{UNSCALED}: {words}; training may learn nothing: set data.standardize = 'auto'",)

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headstart.evidence.measured import Facts, Part, is_wide, unscaled
+from headstart.core.span import is_wide, unscaled
+from headstart.evidence.measured import Facts, Part
 
 _FALLEN, _RISEN = 0.003, 0.01
 """Share by which a loss, and amount by which an accuracy, must change to have changed."""
@@ -196,12 +197,9 @@ def _loss_not_fallen(facts: Facts, train: Part, conduct: Conduct) -> Finding | N
 def _left_out(conduct: Conduct) -> Finding | None:
     if not conduct.left_out:
         return None
-    names = {name for name, _ in conduct.left_out}
-    return Finding(
-        "left out",
-        f"{len(names)} of {conduct.clients} clients were left out of steps, {len(conduct.left_out)} times in all; the "
-        f"first because {conduct.left_out[0][1]}",
-    )
+    names, times = {name for name, _ in conduct.left_out}, len(conduct.left_out)
+    words = f"{len(names)} of {conduct.clients} clients were left out of steps, {times} times in all; the first because"
+    return Finding("left out", f"{words} {conduct.left_out[0][1]}")
 
 
 def _many_of(facts: Facts) -> str:

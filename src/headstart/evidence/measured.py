@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.plain import plain
-from headstart.evidence.metrics import pooled_metrics
+from headstart.evidence.tally import ClientTally, Tally
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,92 +94,40 @@ def part_of(labels: Array, probabilities: Array) -> Part | None:
     >>> found.majority, found.accuracy, round(found.entropy, 3), found.rarest
     (0.75, 0.75, 0.562, 1)
     """
-    if not len(labels):
+    return _part(Tally.of(labels, probabilities))
+
+
+def measure(clients: Sequence[ClientTally]) -> Facts:
+    """Measure what an arm predicts, from what its clients counted, at least one."""
+    train = Tally.sum([one.train for one in clients])
+    began = [one.began for one in clients if one.began]
+    mixed = [one for one in clients if one.mixed_rows]
+    return Facts(
+        train=_part(train),
+        began=_part(Tally.sum(began)) if began else None,
+        val=_part(Tally.sum([one.val for one in clients])),
+        mixed=len(mixed),
+        mixed_rows=sum(one.mixed_rows for one in mixed),
+        constant=sum(one.is_constant for one in mixed),
+        changed=sum(one.changed for one in clients) / max(1, sum(train.counts)),
+    )
+
+
+def _part(tally: Tally) -> Part | None:
+    """Say what was counted as shares; None without examples."""
+    counts, right = np.array(tally.counts), np.array(tally.right)
+    rows, present = int(counts.sum()), counts > 0
+    if not rows:
         return None
-    counts = np.bincount(labels)
-    shares = counts[counts > 0] / len(labels)
-    found = pooled_metrics(labels, probabilities)
+    shares = counts[present] / rows
     return Part(
-        rows=len(labels),
+        rows=rows,
         classes=len(shares),
-        rarest=int(counts[counts > 0].min()),
+        rarest=int(counts[present].min()),
         majority=float(shares.max()),
         entropy=float(-(shares * np.log(shares)).sum()),
-        finite=float(np.isfinite(probabilities).all(axis=1).mean()),
-        accuracy=found["accuracy"],
-        balanced_accuracy=found["balanced_accuracy"],
-        loss=found["log_loss"],
+        finite=tally.finite / rows,
+        accuracy=int(right.sum()) / rows,
+        balanced_accuracy=float((right[present] / counts[present]).mean()),
+        loss=tally.loss / rows,
     )
-
-
-def measure(
-    train: tuple[Sequence[Array], Sequence[Array]],
-    val: tuple[Sequence[Array], Sequence[Array]],
-    began: Sequence[Array] | None,
-) -> Facts:
-    """Measure what an arm predicts.
-
-    Args:
-        train: each client's labels and probabilities ``(rows, classes)`` on a sample of its training examples.
-        val: likewise of its validation examples.
-        began: the start's probabilities on the training sample; None where nothing was trained.
-    """
-    labels, after = (_joined(parts) for parts in train)
-    before = None if began is None else _joined(began)
-    if before is not None and len(labels):
-        # Inputs that are no numbers say nothing of the training.
-        usable = np.isfinite(before).all(axis=1)
-        labels, after, before = labels[usable], after[usable], before[usable]
-    each = [
-        (np.concatenate(own), _said(guesses))
-        for *own, guesses in zip(train[0], val[0], map(_both, train[1], val[1]), strict=True)
-    ]
-    mixed = [(own, said) for own, said in each if len(np.unique(own)) > 1]
-    return Facts(
-        train=part_of(labels, after),
-        began=None if before is None else part_of(labels, before),
-        val=part_of(*(_joined(parts) for parts in val)),
-        mixed=len(mixed),
-        mixed_rows=sum(len(own) for own, _ in mixed),
-        constant=sum(len(np.unique(said)) == 1 for _, said in mixed),
-        changed=0.0 if before is None or not len(labels) else float((_said(before) != _said(after)).mean()),
-    )
-
-
-def span_of(inputs: Array) -> float:
-    """Return the ratio of the widest spread of a table's columns to the narrowest, with 1 for a spread between them.
-
-    >>> span_of(np.array([[0.0, 0.0, 7.0], [1.0, 4000.0, 7.0]]))
-    4000.0
-    """
-    if inputs.ndim != 2 or not len(inputs):
-        return 1.0
-    rows = inputs[np.isfinite(inputs).all(axis=1)].astype(np.float64)
-    spreads = rows.std(axis=0) if len(rows) else np.zeros(0)
-    spreads = spreads[spreads > 0]
-    return float(max(1.0, spreads.max()) / min(1.0, spreads.min())) if spreads.size else 1.0
-
-
-def is_wide(span: float) -> bool:
-    """Say whether scales lie so far apart that this is the likeliest cause of a failure."""
-    return span > 100
-
-
-def unscaled(span: float) -> str:
-    """Say in words that scales lie far apart, and the way out."""
-    return f"unscaled inputs, whose columns differ by a factor of {span:,.0f} (set data.standardize)"
-
-
-def _joined(parts: Sequence[Array]) -> Array:
-    return np.concatenate(parts) if len(parts) else np.zeros(0, dtype=np.int64)
-
-
-def _both(train: Array, val: Array) -> Array:
-    return np.concatenate([train, val])
-
-
-def _said(probabilities: Array) -> Array:
-    """Return the class said to each example; one more than there are where a prediction is not finite."""
-    finite = np.isfinite(probabilities).all(axis=1)
-    said: Array = np.where(finite, np.argmax(probabilities, axis=1), probabilities.shape[1])
-    return said

@@ -80,8 +80,8 @@ def agreement_of(settings: DataSettings, said: Sequence[Present]) -> Agreement:
         raise SettingError("data.text: texts are not served by a real federation yet; run the study in a simulation")
     classes, fixed_val = settings.classes or _classes(said, settings), any(one.fixed_val for one in said)
     if kind == "image":
-        return Agreement(classes=classes, shape=_shape(said), fixed_val=fixed_val)
-    aside = {name for one in said for name in one.set_aside}
+        return Agreement(classes=classes, shape=_shape(said), range=_range(said), fixed_val=fixed_val)
+    aside = _aside(said)
     columns = tuple(name for name in _in_order(one.columns for one in said) if name not in aside)
     if not columns:
         raise DataError(
@@ -96,13 +96,26 @@ def agreement_of(settings: DataSettings, said: Sequence[Present]) -> Agreement:
     return Agreement(classes=classes, columns=columns, categories=names, fixed_val=fixed_val)
 
 
+def _aside(said: Sequence[Present]) -> dict[str, str]:
+    """Return the columns that are no inputs at any site, each with the first site that says why.
+
+    What one site takes for an identifier is none where another knows better: the rule is that of all rows together.
+    """
+    describing = {name for one in said for name in one.describing}
+    found: dict[str, str] = {}
+    for one in said:
+        for name in (*one.set_aside, *(name for name in one.doubtful if name not in describing)):
+            found.setdefault(name, one.client)
+    return found
+
+
 def follows(said: Present, agreed: Agreement, settings: DataSettings) -> bool:
     """Say whether a site reads what was agreed anyway, so that it need not be asked."""
     if said.fixed_val != agreed.fixed_val:
         return False
     if agreed.shape:
-        return said.shape == agreed.shape
-    same = set(said.columns) == set(agreed.columns) and not agreed.categories
+        return said.shape == agreed.shape and said.range == agreed.range
+    same = set(said.columns) - set(said.doubtful) == set(agreed.columns) and not agreed.categories
     return same and not needs_sums(settings)
 
 
@@ -116,7 +129,7 @@ def with_sums(agreed: Agreement, sums: Mapping[str, ColumnSums | None], settings
 
     Raises:
         SettingError: a setting needs sums that not every policy lets leave.
-        DataError: no site has a value of a column.
+        DataError: no site that sent sums has a value of a column.
     """
     if agreed.shape or not needs_sums(settings):
         return agreed
@@ -126,15 +139,19 @@ def with_sums(agreed: Agreement, sums: Mapping[str, ColumnSums | None], settings
     if not came or (silent and settings.standardize == "client"):
         return agreed
     together = united(came)
-    _check_values(agreed, together)
+    senders = [name for name, each in sums.items() if each is not None]
+    _check_values(
+        agreed, together, f"no site whose policy lets sums leave ({_listed(senders)})" if silent else "no site"
+    )
     means, deviations = statistics(together)
     return replace(agreed, means=tuple(means.tolist()), deviations=tuple(deviations.tolist()))
 
 
-def _check_values(agreed: Agreement, sums: ColumnSums) -> None:
+def _check_values(agreed: Agreement, sums: ColumnSums, who: str) -> None:
     empty = [name for name, count in zip(agreed.inputs, sums.counts, strict=True) if sums.rows and not count]
     if empty:
-        raise DataError(f"data.columns: no site has a value of '{empty[0]}' outside test; leave it out")
+        more = "" if who == "no site" else ", or let the others send sums with --policy updates"
+        raise DataError(f"data.columns: {who} has a value of '{empty[0]}' outside test; leave it out{more}")
 
 
 def choices(
@@ -148,12 +165,23 @@ def choices(
         agreed: names.
         sums: of the columns of those who were asked to follow.
     """
-    aside = {name: one.client for one in reversed(said) for name in one.set_aside if name not in agreed.columns}
     notes = [
         f"'{name}' is no input, as at '{client}' it names rows, or a part they play, and describes nothing; name it in "
         "data.columns to learn from it"
-        for name, client in aside.items()
+        for name, client in _aside(said).items()
     ]
+    doubted = {name: one.client for one in reversed(said) for name in one.doubtful if name in agreed.columns}
+    notes += [
+        f"'{name}' is an input: at '{client}' alone its numbers look like those of rows, at others they describe"
+        for name, client in doubted.items()
+    ]
+    narrower = [one.client for one in said if one.range and one.range != agreed.range]
+    if narrower and agreed.range:
+        low, high = agreed.range
+        notes.append(
+            f"values {low:g} to {high:g} of pictures become black and white everywhere, though {_listed(narrower)} "
+            "need fewer; data.pixels.range states another range"
+        )
     silent = _silent(sums)
     if settings.standardize == "auto" and not agreed.shape and silent:
         notes.append(
@@ -184,8 +212,10 @@ def check_columns(said: Sequence[Present], settings: DataSettings, refusals: Seq
     Raises:
         DataError: with what they said.
     """
-    shared = set.intersection(*(set(one.columns) for one in said))
-    if refusals and settings.columns is None and any(set(one.columns) != shared for one in said):
+    aside = _aside(said)
+    columns = [set(one.columns) - set(aside) for one in said]
+    shared = set.intersection(*columns)
+    if refusals and settings.columns is None and any(own != shared for own in columns):
         whole = {name for name in shared if not _PART.search(name)}
         all_have = ", ".join(f'"{name}"' for name in _in_order(one.columns for one in said) if name in whole)
         raise DataError(
@@ -217,6 +247,28 @@ def _shape(said: Sequence[Present]) -> tuple[int, ...]:
         "set it, for example to 64",
     )
     return (max(one.shape[0] for one in said), *map(int, size.split("x")))
+
+
+def _range(said: Sequence[Present]) -> tuple[float, float] | None:
+    """Return the range that holds for all pictures of more than 8 bits: the widest, as all of them together need.
+
+    Raises:
+        DataError: some sites hold shares, others larger numbers of which none says how they relate.
+    """
+    found = {one.client: one.range for one in said if one.range}
+    if not found:
+        return None
+    shares, others = (
+        [name for name, each in found.items() if (each[1] <= 1) == is_share] for is_share in (True, False)
+    )
+    low, high = min(each[0] for each in found.values()), max(each[1] for each in found.values())
+    if shares and high > 255:
+        raise DataError(
+            "data.pixels.range: must be given where pictures hold values from 0 to 1 at some sites "
+            f"({_listed(shares)}) and to {high:g} at others ({_listed(others)}), received none; set "
+            "pixels = { range = [LOW, HIGH] }, or save them alike"
+        )
+    return low, high
 
 
 def _the_one(found: Mapping[str, str], setting: str, rule: str, way_out: str) -> str:

@@ -12,12 +12,13 @@ from headstart.core.version import __version__
 from headstart.data.examples import Examples
 from headstart.data.federation import Federation, Split
 from headstart.data.labels import holds_no_classes
-from headstart.data.open import client_columns, open_client
+from headstart.data.open import Columns, client_columns, open_client
 from headstart.data.settings import DataSettings
 from headstart.data.standardize import known_sums
 from headstart.engine.adaptation import adapt_and_predict, is_better
 from headstart.engine.received import Federated, Received
 from headstart.engine.ways.serial import Serial
+from headstart.evidence.tally import ClientTally
 from headstart.models.model import cut_at
 from headstart.sites.agreement import common_categories, needs_sums
 from headstart.sites.messages import (
@@ -42,7 +43,7 @@ from headstart.sites.probe.noise import add_noise
 from headstart.sites.settings import Policy
 from headstart.sites.site import Opened, Site
 from headstart.sites.wire import read, write
-from headstart.study.run.facts import evaluation_facts
+from headstart.study.run.facts import evaluation_facts, learnt, started, training_sample
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -77,16 +78,19 @@ def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
     examples = federation.examples
     _check_names(site, examples, said.data)
     is_table = examples.kind == "table"
-    columns, set_aside = client_columns(source, own) if is_table else ((), ())
+    columns = client_columns(source, own) if is_table else Columns()
     return Present(
         client=site.name,
         version=__version__,
         kind=examples.kind,
         classes=tuple(examples.classes),
-        columns=columns,
-        set_aside=set_aside,
+        columns=columns.inputs,
+        set_aside=columns.set_aside,
+        doubtful=columns.doubtful,
+        describing=columns.describing,
         categories=common_categories(source, own.one_hot) if is_table else {},
         shape=tuple(examples.shape) if examples.kind == "image" else (),
+        range=examples.pixels.range if examples.pixels and said.data.pixels.range is None else None,
         fixed_val=federation.fixed_val,
         policy=cast("Policy", site.policy),
         key=site.shelf.new_key() if site.allows("updates") else "",
@@ -137,14 +141,16 @@ def _update(site: Site, said: Update, tree: Tree) -> tuple[Done, Tree]:
 def _adapt(site: Site, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
     """Adapt what was received, keep it here, and say what the operator allows of how good it is."""
     own, method = site.open(said.setup), said.method.build("adapt")
-    received = _received(site, own, said, tree)
+    received, federation = _received(site, own, said, tree), own.lab.at(said.setup.seed)
     rows = {"val": [own.client.val], "test": [own.client.test]}
+    # As in a simulation, to the same end: what is changed by nobody is predicted once.
+    sample = training_sample(federation)
     evaluation = adapt_and_predict(
         method,
         received,
         [own.client],
         own.lab.activations,
-        rows,
+        rows if method.changes_nothing else {**rows, "train": sample},
         engine=Serial(),
         seed=said.setup.seed,
         better=is_better(said.metric),
@@ -155,15 +161,17 @@ def _adapt(site: Site, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
         site.shelf.put_own(received.model.weights(received.of(own.client)))
     if not site.allows("metrics"):
         return Evaluated(None, {}, {}, ()), {}
-    facts = evaluation_facts(evaluation, rows, own.lab.at(said.setup.seed), own.lab.activations.examples.labels)
-    return _evaluated(accepted, facts), {}
+    began = started(own.network, site.shelf.weights(said.began), received, method) if said.began else None
+    (tally,) = learnt(federation, own.lab.activations, received, began, sample, evaluation)
+    facts = evaluation_facts(evaluation, rows, federation, own.lab.activations.examples.labels)
+    return _evaluated(accepted, facts, tally, own.lab.span), {}
 
 
-def _evaluated(accepted: bool, facts: Mapping[str, Any]) -> Evaluated:
+def _evaluated(accepted: bool, facts: Mapping[str, Any], tally: ClientTally, span: float) -> Evaluated:
     metrics = {
         view: {name: tuple(values) for name, values in found.items()} for view, found in facts["metrics"].items()
     }
-    return Evaluated(accepted, metrics, facts["pooled"], tuple(facts["excluded"]))
+    return Evaluated(accepted, metrics, facts["pooled"], tuple(facts["excluded"]), tally, span)
 
 
 def _sums(site: Site, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:

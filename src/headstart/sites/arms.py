@@ -22,7 +22,8 @@ from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
 from headstart.sites import messages
 from headstart.sites.checks import Expected
-from headstart.sites.messages import Adapt, Method, Setup, Start, Update
+from headstart.sites.messages import Adapt, Evaluated, Method, Setup, Start, Update
+from headstart.sites.noticed import noticed
 from headstart.sites.remote import Remote
 from headstart.sites.server import Server
 from headstart.sites.transport import Answer
@@ -43,19 +44,22 @@ class _Standing:
         setup: what requests say of data and model.
         held: the model that the sites hold.
         stage: the last federated stage; None before the first.
+        began: digest of the start that the sites hold; empty before it is sent.
     """
 
     trunk: Trunk
     setup: Setup
     held: Params = field(default_factory=dict)
     stage: messages.Stage | None = None
+    began: str = ""
 
 
 def run_arm(server: Server, arm: Arm) -> dict[str, Any]:
     """Run one arm over the sites; a run that was killed goes on from its last round.
 
     Returns:
-        What stands in the run folder's ``federation.jsonl``: scores per client, exclusions, rounds.
+        What stands in the run folder's ``federation.jsonl``: scores per client, exclusions, rounds, and under
+        ``learnt`` what is to be noticed of its training, as in a study's record.
 
     Raises:
         SettingError: the arm has a federated stage, and nobody may send.
@@ -103,7 +107,7 @@ def send_start(server: Server) -> _Standing:
 
 
 def arm_lines(found: Mapping[str, Any], metric: str) -> Iterator[str]:
-    """Say what :func:`run_arm` returned: each client's score, and who was left out."""
+    """Say what :func:`run_arm` returned: each client's score, who was left out, whether anything was learnt."""
     scores = []
     for name, facts in sorted(found["clients"].items()):
         score = (facts.get("metrics", {}).get("test", {}).get(metric) or [None])[0]
@@ -111,6 +115,8 @@ def arm_lines(found: Mapping[str, Any], metric: str) -> Iterator[str]:
         scores += [] if score is None else [score]
     for one in found["excluded"]:
         yield f"  left out: {one['client']}, round {one['round']}: {one['reason']}"
+    # Who was left out stands above.
+    yield from (f"  {found['arm']}: {one['words']}" for one in found["learnt"] if one["kind"] != "left out")
     mean = f"{np.mean(scores):.4f}" if scores else "not told"
     yield f"{found['arm']}: mean client {metric} {mean}"
 
@@ -144,7 +150,8 @@ def _sent(server: Server, now: _Standing) -> _Standing:
     for one in excluded:
         server.tell(f"a site did not take the model: '{one.client}': {one.reason}")
     trunk = replace(now.trunk, excluded=(*now.trunk.excluded, *excluded))
-    return replace(now, trunk=trunk, setup=replace(now.setup, digest=digest), held=whole)
+    setup, began = replace(now.setup, digest=digest), now.began or digest
+    return replace(now, trunk=trunk, setup=setup, held=whole, began=began)
 
 
 def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Standing:
@@ -205,13 +212,23 @@ def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
     if federated and now.trunk.shared.is_personal:
         shared, stage = federated.shared, now.stage
     metric = server.file.settings.decision.metric
-    came = server.send(Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds), shared)
-    clients = {
-        server.sites[one.site].client: {} if one.said.accepted is None else asdict(one.said)
-        for one in came
-        if isinstance(one, Answer)
-    }
+    began = now.began if federated or not arm.adapt.build().changes_nothing else ""
+    came = server.send(Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds, began), shared)
+    said = {server.sites[one.site].client: one.said for one in came if isinstance(one, Answer)}
     last = server.excluded(came, rounds)
     server.check_lost(last)
     excluded = [asdict(one) for one in (*server.lost, *now.trunk.excluded, *last)]
-    return {"arm": arm.name, "seed": server.seed, "clients": clients, "excluded": excluded, "rounds": rounds}
+    return {
+        "arm": arm.name,
+        "seed": server.seed,
+        "clients": {name: _scores(one) for name, one in said.items()},
+        "excluded": excluded,
+        "rounds": rounds,
+        "learnt": [one._asdict() for one in noticed(server, arm, list(said.values()), excluded)],
+    }
+
+
+def _scores(said: Evaluated) -> dict[str, Any]:
+    """Return what a site says of its scores; nothing where they may not leave."""
+    known = asdict(said)
+    return {} if said.accepted is None else {n: known[n] for n in ("accepted", "metrics", "pooled", "excluded")}

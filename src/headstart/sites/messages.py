@@ -21,8 +21,9 @@ from headstart.core.errors import SettingError, nearest
 from headstart.data.agreement import Agreement
 from headstart.data.examples import InputKind
 from headstart.data.federation import Split
-from headstart.data.settings import DataSettings
+from headstart.data.settings import DataSettings, Range
 from headstart.data.standardize import ColumnSums
+from headstart.evidence.tally import ClientTally
 from headstart.models.spec import ModelSpec
 from headstart.sites.probe.heads import Head
 from headstart.sites.settings import Bound, Noise, Policy, allows
@@ -124,14 +125,17 @@ class Present:
         version: of Headstart.
         kind: of inputs.
         classes: their names.
-        columns: a table's, from which it would learn.
+        columns: a table's, from which it would learn, the ``doubtful`` ones among them.
         categories: of the columns that its operator lists, the names of those with enough rows.
         shape: of a picture: channels, height and width.
+        range: values that would become black and white in its pictures of more than 8 bits; None where it needs none.
         fixed_val: whether a column of its data says which examples are val.
         policy: what its operator lets leave.
         key: public key of its masks, in hex; empty if it sends nothing.
         sizes: numbers of examples by split; empty if they may not leave.
-        set_aside: columns that it would learn from only where they are asked for by name, such as identifiers.
+        set_aside: columns that it would learn from only where they are asked for by name, such as an index.
+        doubtful: columns that its own rows show as identifiers.
+        describing: columns that are no identifiers, whatever other sites hold.
     """
 
     client: Annotated[str, Field(min_length=1)]
@@ -146,6 +150,9 @@ class Present:
     key: _Key | Literal[""]
     sizes: dict[Split, NonNegativeInt]
     set_aside: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    describing: tuple[str, ...] = ()
+    range: Range | None = None
 
     @property
     def sends(self) -> bool:
@@ -180,12 +187,16 @@ class Evaluated:
         metrics: by view and metric.
         pooled: by view and metric.
         excluded: why its adaptation failed, if it did.
+        learnt: what says whether the arm learnt, as counts on training and validation data.
+        span: how far the scales of its columns lie apart.
     """
 
     accepted: bool | None
     metrics: dict[str, _Values]
     pooled: dict[str, dict[str, FiniteFloat]]
     excluded: tuple[dict[str, str | int], ...]
+    learnt: ClientTally | None = None
+    span: Annotated[FiniteFloat, Field(ge=1)] = 1.0
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -261,6 +272,7 @@ class Adapt(Asks[Evaluated]):
         stage: whose private tree and whose shared tree, which comes along, belong to what was received; None if the
             model is all.
         rounds: of that stage.
+        began: digest of the start, as sent before; empty where nothing was trained after it.
     """
 
     setup: Setup
@@ -268,6 +280,7 @@ class Adapt(Asks[Evaluated]):
     metric: Metric
     stage: Stage | None
     rounds: NonNegativeInt
+    began: _Digest | Literal[""]
 
 
 @dataclass(frozen=True, config=_CONFIG)

@@ -13,6 +13,7 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, DataError, SettingError
 from headstart.core.trees import Tree
+from headstart.data.account import Converted
 from headstart.data.agreement import Agreement
 from headstart.data.central import read_central
 from headstart.data.examples import Examples, InputKind
@@ -113,7 +114,7 @@ def open_server(
         sites=here,
         lost=ring.lost,
         agreement=agreement,
-        lab=_lab(file, agreement, list(here.values())),
+        lab=_lab(file, agreement, list(here.values()), tell),
         out=out,
         seed=seed,
         sign=sign,
@@ -207,16 +208,20 @@ class _Ring:
                 self.lost.append(Exclusion(client, 0, one.reason))
 
 
-def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present]) -> Lab:
+def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present], tell: Tell) -> Lab:
     """Return what the server needs to build the network: examples without any row, and the central pool."""
     kind: InputKind = "image" if agreed.shape else "table"
     shape = agreed.shape or (len(agreed.inputs),)
     inputs = np.zeros((0, *shape), np.uint8 if kind == "image" else np.float32)
-    empty = Examples(kind, inputs, np.zeros(0, np.int64), [], agreed.classes, agreed.inputs)
+    pixels = replace(file.data.pixels, range=agreed.range) if agreed.range else None
+    empty = Examples(kind, inputs, np.zeros(0, np.int64), [], agreed.classes, agreed.inputs, pixels)
     central = None
     if file.data.central and file.data.central.source:
         source = open_source(file.data.central.source, file.folder, "data.central.source", table_format(file.data))
-        central, _ = read_central(source, file.data, file.data.central, empty)
+        central, found = read_central(source, file.data, file.data.central, empty, agreed.categories)
+        for one in found:
+            if isinstance(one, Converted):
+                tell(f"central pool: {one.count:,} {one.what}: {one.how}")
         central = fill_and_standardize(empty, [], central, file.data.standardize, agreed.statistics).central
     federation = with_tokens(Federation(empty, [_client(one) for one in said], central), file.model)
     return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype])

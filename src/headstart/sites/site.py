@@ -112,7 +112,7 @@ class Site:
 def _without_others(source: Source, settings: DataSettings) -> Source:
     """Forget columns that a study reads for something else, such as whose a row is; they are no inputs there either."""
     within = settings.partition.within if settings.partition else None
-    roles = {settings.label, settings.id, settings.split.column, settings.image, settings.text}
+    roles = {settings.label, settings.id, settings.split.column, settings.split.group, settings.image, settings.text}
     others = {settings.client, within, *settings.where} - roles - set(settings.columns or ())
     names = [name for name in source.table.column_names if name in others]
     return replace(source, table=source.table.drop_columns(names))

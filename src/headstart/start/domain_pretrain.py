@@ -16,7 +16,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from headstart.start.pretrained import fit_head
 from headstart.start.protocol import Build, Central, Need, Start, silent
-from headstart.training import LocalTraining, Network, Params, SettingError, Tell, guess_masked_words
+from headstart.training import LocalTraining, Network, Params, SettingError, StartError, Tell, guess_masked_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,11 @@ class DomainPretrain(Start):
     def __call__(
         self, build: Build, num_classes: int, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
-        """Return the encoder's weights; the head is fitted on the pool if it has the clients' classes, else new."""
+        """Return the encoder's weights; the head is fitted on the pool if it has the clients' classes, else new.
+
+        Raises:
+            StartError: no pass guesses better than the checkpoint.
+        """
         if central is None or central.texts is None:
             raise SettingError(
                 "start: 'domain_pretrain' needs a central pool of texts, received none; add a [data.central] table"
@@ -58,4 +62,10 @@ class DomainPretrain(Start):
             seed=seed,
             tell=tell,
         )
+        if trained is body:
+            raise StartError(
+                f"start.client_lr: pre-training must lower the loss on masked words of held-back texts, and with "
+                f"{self.local.client_lr:g} no pass of {self.epochs} did; give a smaller client_lr if that loss rose, a "
+                "larger one or more epochs if it stood still, a larger pool, or start = 'pretrained'"
+            )
         return network, fit_head(network, {**weights, **trained}, central, tell)

@@ -13,6 +13,7 @@ import torch
 from headstart.core.arrays import Array
 from headstart.core.progress import Progress
 from headstart.core.seeds import derive, numpy_generator
+from headstart.core.span import Span
 from headstart.core.trees import Params, map_tree
 from headstart.data import resplit
 from headstart.data.examples import Examples
@@ -21,7 +22,6 @@ from headstart.engine.clients import OneClient
 from headstart.engine.features.activations import Activations
 from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
-from headstart.evidence.measured import span_of
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.network import Network
 from headstart.models.registry import build
@@ -107,7 +107,7 @@ class Lab:
         if self.federation.examples.kind != "table":
             return 1.0
         rows = np.concatenate([client.train for client in self.federation.seen_clients])[:_MOST_ROWS]
-        return span_of(self.federation.examples.inputs[rows])
+        return Span.of(self.federation.examples.inputs[rows]).reach
 
     def pool(self, seed: int) -> Central | None:
         """Return the central pool, its labelled part split for early stopping; None if there is nothing to learn."""

@@ -9,6 +9,7 @@ import torch
 from headstart.core.cache import calibrations
 from headstart.core.progress import Progress
 from headstart.data import open_federation
+from headstart.data.checks import check_numbers
 from headstart.data.federation import Federation
 from headstart.engine.protocol import Engine
 from headstart.engine.ways.fleet import Fleet
@@ -39,11 +40,13 @@ def open_lab(
         progress: told how far long passes over the data are.
 
     Raises:
-        DataError: the data cannot be read or break a rule.
+        DataError: the data cannot be read, break a rule, or hold no numbers.
     """
     settings = file.settings
+    opened = federation or open_federation(file.data, file.folder)
+    check_numbers(opened)
     return Lab(
-        with_tokens(federation or open_federation(file.data, file.folder), file.model),
+        with_tokens(opened, file.model),
         file.model,
         _engine(settings.engine, calibrated or (calibrations(cache) if cache else None)),
         DTYPES[settings.engine.dtype],

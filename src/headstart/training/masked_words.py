@@ -33,7 +33,7 @@ def guess_masked_words(
     seed: int,
     tell: Callable[[str], None],
 ) -> Params:
-    """Return the weights of the pass with least loss on held-back texts, perhaps the first.
+    """Return the weights of the pass with least loss on held-back texts; ``body`` itself where no pass is better.
 
     Args:
         network: the encoder.

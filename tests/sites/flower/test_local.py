@@ -2,13 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from data.makers import write_pictures
 from headstart.core.errors import SettingError
-from headstart.data import open_federation
-from headstart.data.federation import Federation
+from headstart.data import DataSettings, SplitSettings, open_federation
+from headstart.data.federation import Federation, Split
+from headstart.data.open import open_client
+from headstart.data.sources import open_source
 from headstart.sites.flower.local import write_site_files
 from headstart.sites.site import Site
 from headstart.study.written.load import StudyFile, load_study
@@ -60,6 +64,18 @@ def named(tmp_path: Path) -> StudyFile:
     (tmp_path / "in.csv").write_text("\n".join(["site,label,dose,ward", *rows]) + "\n")
     (tmp_path / "study.toml").write_text(TABLE)
     return load_study(tmp_path / "study.toml")
+
+
+def test_pictures_take_their_groups_along(tmp_path: Path) -> None:
+    write_pictures(tmp_path, 80, recording=[f"r{row // 4}" for row in range(80)])
+    settings = DataSettings(source="pictures.parquet", client="site", split=SplitSettings(group="recording"))
+    whole = open_federation(settings, tmp_path)
+    paths = write_site_files(whole, settings, tmp_path / "sites", 2, tmp_path)
+    for client in whole.clients:
+        site = open_client(open_source(str(paths[client.id]), tmp_path), settings, client.id)
+        for part in get_args(Split):
+            own, its = site.clients[0].indices(part), client.indices(part)
+            assert np.array_equal(site.examples.inputs[own], whole.examples.inputs[its])
 
 
 def _write(file: StudyFile, folder: Path, count: int = len(NAMES)) -> dict[str, Path]:

@@ -19,6 +19,7 @@ def array_source(
     *,
     clients: Sequence[Any] | None = None,
     ids: Sequence[Any] | None = None,
+    groups: Sequence[Any] | None = None,
     classes: tuple[str, ...] | None = None,
     columns: Sequence[str] | None = None,
     name: str = "arrays",
@@ -31,7 +32,8 @@ def array_source(
     texts = [str(text) for text in inputs] if holds_texts(inputs) else None
     inputs = np.arange(len(texts)) if texts is not None else np.asarray(inputs)
     fields: dict[str, list[Any]] = {} if labels is None else {"label": np.asarray(labels).tolist()}
-    fields |= {key: list(values) for key, values in (("client", clients), ("id", ids)) if values is not None}
+    others = (("client", clients), ("id", ids), ("group", groups))
+    fields |= {key: list(values) for key, values in others if values is not None}
     for key, values in fields.items():
         if len(values) != len(inputs):
             raise DataError(f"{name}: {len(values)} {key}s for {len(inputs)} inputs; give one each")

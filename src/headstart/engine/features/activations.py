@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -155,7 +156,7 @@ class Activations:
         before = file.resume({"contents": len(self._distinct)})
         recipe = Recipe(**before[1]["recipe"]) if before else self._recipe(model)
         one = self._pass(model, recipe)
-        array, start = (before[0], before[1]["done"]) if before else (file.create(one.shape, one.numpy_dtype), 0)
+        array, start = (before[0], before[1]["done"]) if before else (file.create(one.shape, _dtype(one)), 0)
         for done in one.write(array, start):
             file.keep(array, {"contents": len(self._distinct), "recipe": asdict(recipe), "done": done})
         return file.finish(array)
@@ -165,9 +166,14 @@ def _as_tensor(inputs: Array | Ragged) -> Inputs:
     return RaggedTensor.of(inputs) if isinstance(inputs, Ragged) else torch.from_numpy(inputs)
 
 
+def _dtype(one: Pass | TextPass) -> np.dtype[Any]:
+    """Return the type of a pass's activations, as NumPy calls it."""
+    return torch.empty(0, dtype=one.dtype).numpy().dtype
+
+
 def _written(one: Pass | TextPass) -> Array:
     """Do a whole pass in memory."""
-    target = np.empty(one.shape, one.numpy_dtype)
+    target = np.empty(one.shape, _dtype(one))
     for _ in one.write(target):
         pass
     return target

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -54,16 +53,11 @@ class TextPass:
         if self.device.type != "cpu":
             self.part = copy.deepcopy(self.part).to(self.device)
 
-    @property
-    def numpy_dtype(self) -> np.dtype[Any]:
-        """Type of the activations, as NumPy calls it."""
-        return torch.empty(0, dtype=self.dtype).numpy().dtype
-
     def write(self, target: Array, start: int = 0) -> Iterator[int]:
         """Write activations into ``target``, and yield how many contents are done after each batch.
 
         Args:
-            target: array of ``shape`` and ``numpy_dtype``.
+            target: array of ``shape`` and ``dtype``.
             start: contents that an earlier pass has written.
         """
         lengths = self.inputs.lengths[self.distinct.first]

@@ -80,6 +80,8 @@ def _pictures(examples: Examples, client: Client, rows: Array, settings: DataSet
         columns[settings.split.column] = [
             next(part for part in get_args(Split) if row in client.indices(part)) for row in rows
         ]
+    if settings.split.group and examples.groups is not None:
+        columns[settings.split.group] = [f"{number:09d}" for number in examples.groups[rows]]
     columns[settings.image or "image"] = [{"bytes": _png(examples.inputs[row]), "path": f"{row}.png"} for row in rows]
     return pa.table(columns)
 

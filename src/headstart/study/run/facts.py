@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from headstart.adapt.protocol import Adapt
 from headstart.core.arrays import Array
 from headstart.core.plain import finite
-from headstart.core.trees import Tree, part
+from headstart.core.trees import Params, Tree, part
 from headstart.data.federation import Federation
-from headstart.engine.adaptation import Evaluation
-from headstart.engine.received import Exclusion, Federated, Traffic
-from headstart.evidence.measured import measure
+from headstart.engine.adaptation import Evaluation, predict_received
+from headstart.engine.features.activations import Activations
+from headstart.engine.received import Exclusion, Federated, Received, Traffic
 from headstart.evidence.metrics import client_metrics, example_values, pooled_metrics
+from headstart.evidence.tally import ClientTally
+from headstart.models.model import cut_at
+from headstart.models.network import Network
 from headstart.study.run.nodes import Node
 
 
@@ -94,30 +98,43 @@ def _evenly(count: int, most: int) -> Array:
     return positions
 
 
-def learnt_facts(
+def learnt(
     federation: Federation,
-    labels: Array,
+    activations: Activations,
+    shared: Received,
+    began: Received | None,
     sample: Sequence[Array],
-    last: Sequence[Array],
-    first: Sequence[Array] | None,
-    val: Sequence[Array],
-) -> dict[str, Any]:
-    """Measure what an arm has learnt, over the seen clients.
+    evaluation: Evaluation,
+) -> list[ClientTally]:
+    """Count, for each seen client, what it ends with on training and validation data, beside what the start says.
 
     Args:
         federation: the clients.
-        labels: of all examples.
+        activations: of its examples.
+        shared: what the clients received.
+        began: the start; None where nothing was trained after it.
         sample: each client's training examples that are checked.
-        last: probabilities there, of what each client ends with.
-        first: likewise of the start; None where nothing was trained.
-        val: probabilities on each client's validation examples.
+        evaluation: of what each client ends with; without ``train`` where that is what it received.
     """
-    seen = [i for i, client in enumerate(federation.clients) if client.seen]
-    return measure(
-        ([labels[sample[i]] for i in seen], [last[i] for i in seen]),
-        ([labels[federation.clients[i].val] for i in seen], [val[i] for i in seen]),
-        None if first is None else [first[i] for i in seen],
-    ).as_json()
+    labels = activations.examples.labels
+
+    def predict(received: Received) -> list[Array]:
+        return predict_received(received, federation.clients, activations, {"train": list(sample)}).probabilities[
+            "train"
+        ]
+
+    last, val = evaluation.probabilities.get("train") or predict(shared), evaluation.probabilities["val"]
+    first = predict(began) if began else None
+    return [
+        ClientTally.of((labels[sample[i]], last[i]), (labels[client.val], val[i]), first[i] if first else None)
+        for i, client in enumerate(federation.clients)
+        if client.seen
+    ]
+
+
+def started(network: Network, weights: Params, shared: Received, adapt: Adapt) -> Received:
+    """Return the start, cut where the arm trains: what lies below is known by now."""
+    return Received(*cut_at(network, weights, (shared.method or adapt).trainable))
 
 
 def pack(federated: Federated) -> tuple[dict[str, Any], Tree]:

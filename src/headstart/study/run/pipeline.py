@@ -15,14 +15,23 @@ from headstart.core.progress import Silent, Tell
 from headstart.core.trees import Params
 from headstart.core.version import __version__
 from headstart.data.federation import Federation, pooled_client
-from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better, predict_received
+from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
 from headstart.engine.received import Exclusion, Federated, Received, Traffic
 from headstart.engine.rounds import run_rounds
+from headstart.evidence.measured import measure
 from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.study.lab import Lab
 from headstart.study.run.curve import Curve, CurvePoint, is_curve_point
-from headstart.study.run.facts import evaluation_facts, learnt_facts, own_predictions, pack, training_sample, unpack
+from headstart.study.run.facts import (
+    evaluation_facts,
+    learnt,
+    own_predictions,
+    pack,
+    started,
+    training_sample,
+    unpack,
+)
 from headstart.study.run.nodes import Node, NodeStore
 from headstart.study.run.pruning import Pruned, Watch, sees_clients
 from headstart.study.written.arms import Arm, Stage
@@ -276,19 +285,12 @@ class Pipeline:
 
     def _learnt(self, trunk: Trunk, method: Any, evaluation: Evaluation, sample: list[Array]) -> dict[str, Any]:
         """Say what clients end with on training and validation data, beside what the start says there."""
-        last = evaluation.probabilities.get("train") or self._predict(trunk.shared, sample)
-        first = None
+        began = None
         if trunk.began and (trunk.shared.method or not method.changes_nothing):
-            # Cut where the arm trains, what lies below is known by now.
-            cut = (trunk.shared.method or method).trainable
-            model, params = cut_at(trunk.network, trunk.began.model.weights(trunk.began.common), cut)
-            first = self._predict(Received(model, params), sample)
-        val = evaluation.probabilities["val"]
-        return learnt_facts(self.federation, self.lab.activations.examples.labels, sample, last, first, val)
-
-    def _predict(self, received: Received, rows: list[Array]) -> list[Array]:
-        clients, activations = self.federation.clients, self.lab.activations
-        return predict_received(received, clients, activations, {"train": rows}).probabilities["train"]
+            weights = trunk.began.model.weights(trunk.began.common)
+            began = started(trunk.network, weights, trunk.shared, method)
+        found = learnt(self.federation, self.lab.activations, trunk.shared, began, sample, evaluation)
+        return measure(found).as_json()
 
 
 def pipeline_of(settings: StudySettings, lab: Lab, store: NodeStore, seed: int, tell: Tell) -> Pipeline:

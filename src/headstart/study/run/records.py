@@ -106,19 +106,29 @@ def noticed(
     if facts.get("learnt") is None:
         return None
     clients = len(pipeline.federation.clients)
-    kept = _kept(facts, clients)
-    conduct = Conduct(
-        **_traits(arm, kept),
-        kept=kept,
-        clients=clients,
-        left_out=[
-            *((exclusion.client, exclusion.reason) for exclusion in trunk.excluded),
-            *((exclusion["client"], exclusion["reason"]) for exclusion in facts["excluded"]),
-        ],
-        span=pipeline.lab.span,
-        trials=trials,
+    excluded = [*(asdict(exclusion) for exclusion in trunk.excluded), *facts["excluded"]]
+    conduct = conduct_of(
+        arm, excluded, kept=_kept(facts, clients), clients=clients, span=pipeline.lab.span, trials=trials
     )
     return findings(Facts.of_json(facts["learnt"]), conduct)
+
+
+def conduct_of(
+    arm: Arm, excluded: Sequence[Mapping[str, Any]], *, kept: int | None, clients: int, span: float, trials: int = 1
+) -> Conduct:
+    """Say how an arm trained.
+
+    Args:
+        arm: as run.
+        excluded: for each time that a client was left out, ``client`` and ``reason``.
+        kept: clients that kept their adaptation; None where there is none.
+        clients: all of them.
+        span: how far the scales of the inputs' columns lie apart.
+        trials: that were made.
+    """
+    left_out = [(one["client"], one["reason"]) for one in excluded]
+    traits = _traits(arm, kept)
+    return Conduct(**traits, kept=kept, clients=clients, left_out=left_out, span=span, trials=trials)
 
 
 def _kept(facts: Mapping[str, Any], clients: int) -> int | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from headstart.core.errors import ClientError, HeadstartError, StartError
 from headstart.core.progress import Progress
+from headstart.core.span import is_wide, unscaled
 from headstart.costs.arm import ArmCosts
-from headstart.evidence.measured import is_wide, unscaled
 from headstart.study.lab import Lab
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import Node

@@ -1,0 +1,98 @@
+"""What makes scores doubtful: an input that alone tells the label, and rows that belong together and may be parted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headstart.core.arrays import Array
+from headstart.data.reading import Reading
+from headstart.data.sources import Source
+
+_COMMON = 5
+"""Rows that a value must have to count as more than chance."""
+_SHARE = 0.9
+"""Of the rows that must have such a value."""
+_SLIPS = 200
+"""One row in so many may go against its value."""
+_THINGS = ("recording", "patient", "subject", "participant", "session", "video", "scan", "slide", "specimen", "animal")
+
+
+def doubts(source: Source, reading: Reading, columns: Sequence[str], labels: Array) -> tuple[str, ...]:
+    """Note what makes scores on these rows doubtful.
+
+    Args:
+        source: its rows in the order of the labels.
+        reading: which columns play a part.
+        columns: those that inputs are made of.
+        labels: class indices.
+    """
+    told = _leaks(source, columns, labels, reading.label) if reading.label else ()
+    if reading.group or not reading.whole:
+        return told
+    return (*told, *_possible_groups(source, {*reading.taken, source.id_column, *columns}))
+
+
+def _leaks(source: Source, columns: Sequence[str], labels: Array, label: str) -> tuple[str, ...]:
+    """Note the columns of which every value goes with one class, where there are enough rows to tell.
+
+    Columns of measurements, whose values are nearly all different, are never among them.
+
+    >>> source = Source("wards", pa.table({"grade": [0, 1, 2, 0] * 5, "age": range(20)}))
+    >>> _leaks(source, ["grade", "age"], np.array([0, 1, 1, 0] * 5), "ill")[0][:60]
+    "column 'grade' alone tells the label 'ill', as each of its 3"
+    """
+    found = {column: _num_telling(source.table.column(column), labels) for column in columns}
+    return tuple(
+        f"column '{column}' alone tells the label '{label}', as each of its {count} values goes with one class: if it "
+        "is not known before the label is, leave it out by naming the other inputs in data.columns"
+        for column, count in found.items()
+        if count
+    )
+
+
+def _num_telling(cells: pa.ChunkedArray, labels: Array) -> int:
+    """Return how many values a column has if it tells the label, else 0."""
+    if pa.types.is_nested(cells.type) or len(np.unique(labels)) < 2:
+        return 0
+    values = cells.combine_chunks().dictionary_encode(null_encoding="encode")
+    counts = _crossed(values.indices.to_numpy(zero_copy_only=False), labels, len(values.dictionary))
+    rows, most = counts.sum(1), counts.max(1)
+    common = rows >= _COMMON
+    told = set(counts[common].argmax(1).tolist())
+    is_clear = (rows - most).sum() <= len(labels) // _SLIPS and rows[common].sum() >= _SHARE * len(labels)
+    return len(rows) if is_clear and len(told) == counts.shape[1] else 0
+
+
+def _crossed(values: Array, labels: Array, num_values: int) -> Array:
+    """Count rows by value and class, ``(values, classes)``; no class is counted where most values are different."""
+    classes, dense = np.unique(labels, return_inverse=True)
+    if num_values * _COMMON > len(labels) * 2:
+        return np.zeros((1, len(classes)), dtype=np.int64)
+    counts = np.bincount(values * len(classes) + dense, minlength=num_values * len(classes))
+    return counts.reshape(num_values, len(classes))
+
+
+def _possible_groups(source: Source, taken: Collection[str | None]) -> tuple[str, ...]:
+    """Note columns without a part to play whose names say that they tell which rows belong together.
+
+    >>> _possible_groups(Source("w", pa.table({"recording_id": ["r1", "r1", "r2", "r2"]})), ())[0][:45]
+    "column 'recording_id' names 2 things in 4 row"
+    """
+    names = [name for name in source.table.column_names if name not in taken and _says_group(name)]
+    counts = {name: pc.count_distinct(source.table.column(name)).as_py() for name in names}
+    return tuple(
+        f"column '{name}' names {count} things in {len(source)} rows: if rows of one belong together, as windows of a "
+        f"recording do, keep them on one side of every split with data.split.group = '{name}'"
+        for name, count in counts.items()
+        if 1 < count <= len(source) / 2
+    )
+
+
+def _says_group(name: str) -> bool:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return bool(re.fullmatch(rf"(.*[\W_])?({'|'.join(_THINGS)})s?([\W_]*(id|no|nr|number|name|code))?", words))
