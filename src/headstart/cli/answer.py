@@ -47,11 +47,12 @@ def _others(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def labelled(lines: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
-    """Yield lines of markup with their labels at the left; where there is little room, above their text."""
-    pairs = list(lines)
+    """Yield lines of markup with their labels at the left; the same label twice is said once."""
+    pairs, before = list(lines), ""
     indent = max((len(label) for label, _ in pairs), default=0) + 2
     for label, text in pairs:
-        first, rest = f"{label:<{indent}}", " " * indent
+        first, rest = f"{'' if label == before else label:<{indent}}", " " * indent
+        before = label
         wrapped = textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
         yield f"[dim]{first}[/]{escape(wrapped[0])}"
         yield from (rest + escape(line) for line in wrapped[1:])
