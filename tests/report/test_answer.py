@@ -47,6 +47,11 @@ def test_three_questions_are_answered_in_every_case(answered: dict[str, Path], n
     assert all(text and "nan" not in text and "None" not in text for _, text in lines)
 
 
+def test_what_costs_is_told_from_what_adds_too_little(answered: dict[str, Path]) -> None:
+    assert answer.questions(verdict_in(answered["fine-tune"]))[1].means == "better without"
+    assert answer.questions(verdict_in(answered["good enough"]))[2].means == "good enough without"
+
+
 def test_what_is_needed_is_said_where_it_is_undecided(answered: dict[str, Path]) -> None:
     assert answer.needed(verdict_in(answered["undecided"])).startswith("about ")
     assert " more test examples or a min_effect of 0.0" in answer.needed(verdict_in(answered["undecided"]))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headstart.evidence.arm_table import ArmScore
     from headstart.evidence.verdict import Verdict
 
-Cells = Mapping[str, Mapping[str, str]]
+_Cells = Mapping[str, Mapping[str, str]]
 
 _ORDER = ("family", "mean", "interval", "effect", "worst", "unseen", "kept", "upload", "total")
 _PRIORITY = ("mean", "interval", "effect", "family", "upload", "unseen", "worst", "kept", "total")
@@ -64,7 +64,7 @@ def legend(verdict: Verdict, costs: Mapping[str, ArmCosts], width: int) -> str:
     return "; ".join(f"{column}: {_MEANINGS[column]}" for column in columns if column in _MEANINGS)
 
 
-def _cells(verdict: Verdict, costs: Mapping[str, ArmCosts]) -> Cells:
+def _cells(verdict: Verdict, costs: Mapping[str, ArmCosts]) -> _Cells:
     """Return what every arm with a mean shows by column, the best first."""
     sign = 1 if verdict.metric in LOWER_IS_BETTER else -1
     shown = {arm: score for arm, score in verdict.arms.items() if score.mean is not None}
@@ -89,7 +89,7 @@ def _row(arm: str, verdict: Verdict, cost: ArmCosts | None) -> dict[str, str]:
     }
 
 
-def _fitting(cells: Cells, width: int) -> tuple[str, ...]:
+def _fitting(cells: _Cells, width: int) -> tuple[str, ...]:
     """Return the columns that have anything to show and fit, in their order."""
     kept: tuple[str, ...] = ()
     for column in _PRIORITY:
@@ -100,7 +100,7 @@ def _fitting(cells: Cells, width: int) -> tuple[str, ...]:
     return tuple(column for column in _ORDER if column in kept)
 
 
-def _width(cells: Cells, columns: Sequence[str]) -> int:
+def _width(cells: _Cells, columns: Sequence[str]) -> int:
     widths = [max(len(name), *(len(row[name]) for row in cells.values())) for name in ("arm", *columns)]
     return sum(widths) + _GAP * (len(widths) - 1) + _MARGIN
 

@@ -7,16 +7,14 @@ has none of it: ``has_answer`` says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import amount
 from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.report.run import Json
 from headstart.report.units import share
-
-Json = Mapping[str, Any]
 
 OLD = (
     "This verdict is from before studies answered the question (fine-tune, federate, or both); run the study into a "
@@ -91,7 +89,8 @@ def questions(verdict: Json) -> tuple[Question, ...]:
 def _question(asks: str, one: Json) -> Question:
     state = str(one["state"])
     gap, low, high = (finite(one.get(key)) for key in ("gap", "low", "high"))
-    return Question(asks, state, _SAYS[state], _MEANS[state], str(one["words"]), gap, low, high)
+    means = "better without" if high is not None and high < 0 else _MEANS[state]
+    return Question(asks, state, _SAYS[state], means, str(one["words"]), gap, low, high)
 
 
 def use_label(verdict: Json) -> str:

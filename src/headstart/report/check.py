@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headstart.core.errors import DataError, SettingError, nearest
 from headstart.core.plain import finite
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.sides import FAMILIES
 from headstart.report.answer import OLD, has_answer
-from headstart.report.run import load_run
-
-Json = Mapping[str, Any]
+from headstart.report.run import Json, load_run
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from headstart.report.gains import Gain, gains_of
 from headstart.report.palette import BASELINE, HURT, INK, LOCAL, MUTED, PAPER, RECOMMENDED
 from headstart.report.run import Run
 
-ROW = 22  # px for each client and family
-COLOURS = {"fine-tune": LOCAL, "federate": BASELINE, "both": RECOMMENDED}
+_ROW = 22  # px for each client and family
+_COLOURS = {"fine-tune": LOCAL, "federate": BASELINE, "both": RECOMMENDED}
 
 
 def gains_figure(run: Run, width: int) -> Any:
@@ -34,7 +34,7 @@ def gains_figure(run: Run, width: int) -> Any:
         ),
     )
     described = "; ".join(f"{row['name']} {row['written']}" for row in rows)
-    return finish(layers, int(width - left), ROW * len(rows), "Gain of each client with another family", described)
+    return finish(layers, int(width - left), _ROW * len(rows), "Gain of each client with another family", described)
 
 
 def _intervals(base: Any) -> Any:
@@ -47,7 +47,7 @@ def _stroke() -> Any:
 
 
 def _row(one: Gain) -> dict[str, Any]:
-    colour = COLOURS.get(one.family, INK) if one.gain >= 0 or not one.sure else HURT
+    colour = _COLOURS.get(one.family, INK) if one.gain >= 0 or not one.sure else HURT
     low, high = (None if end is None else 100 * end for end in (one.low, one.high))
     numbers = {"value": 100 * one.gain, "low": low, "high": high}
     looks = {"colour": colour, "fill": colour if one.sure else PAPER, "written": one.written}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import amount
 from headstart.report.answer import matters
-
-Json = Mapping[str, Any]
+from headstart.report.run import Json
 
 
 def what_held(verdict: Json) -> str:

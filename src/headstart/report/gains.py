@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from headstart.report.run import Json
 from headstart.report.units import MINUS
-
-Json = Mapping[str, Any]
 
 FEW, MOST = 20, 30
 """Clients up to which each is shown, and rows that are shown of more."""
-INSTEAD = {"fine-tune": "alone", "federate": "federated", "both": "with both"}
+_INSTEAD = {"fine-tune": "alone", "federate": "federated", "both": "with both"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Gain:
     @property
     def instead(self) -> str:
         """How the client would do it instead."""
-        return INSTEAD.get(self.family, self.family)
+        return _INSTEAD.get(self.family, self.family)
 
     @property
     def interval(self) -> str:

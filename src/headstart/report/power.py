@@ -10,9 +10,9 @@ from headstart.evidence.contrast import Scope
 from headstart.evidence.power import EXAMPLES_RANGE, Design, smallest_effect, ways_out
 from headstart.report.run import Run
 
-METRICS = ("accuracy", "balanced_accuracy")
+_METRICS = ("accuracy", "balanced_accuracy")
 """Metrics for which typical spreads are known."""
-SCOPES: tuple[Scope, ...] = ("these", "like these")
+_SCOPES: tuple[Scope, ...] = ("these", "like these")
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ def choices(design: Design) -> tuple[Choice, ...]:
         "twice the clients": replace(design, counts=(*counts, *counts)),
     }
     return tuple(
-        Choice(what, *(smallest(replace(plan, scope=scope)) for scope in SCOPES)) for what, plan in plans.items()
+        Choice(what, *(smallest(replace(plan, scope=scope)) for scope in _SCOPES)) for what, plan in plans.items()
     )
 
 
 def design_of(run: Run) -> Design | None:
     """What decides how small a difference a run can see; None where that is not known."""
     counts = [client.get("test") or 0 for client in run.federation.get("clients") or () if client.get("seen")]
-    if run.metric not in METRICS or not any(counts) or not run.seeds:
+    if run.metric not in _METRICS or not any(counts) or not run.seeds:
         return None
     return Design(
         counts=tuple(count for count in counts if count),
@@ -88,7 +88,7 @@ def plan_lines(design: Design, min_effect: float, metric: str) -> tuple[str, ...
         min_effect: the smallest difference that matters.
         metric: of the decision; of metrics whose spreads are not known nothing is said.
     """
-    if metric not in METRICS or design.families < 2:
+    if metric not in _METRICS or design.families < 2:
         return ()
     found = smallest(design)
     whom = f"these {len(design.counts)} clients" if design.scope == "these" else "clients like these"
