@@ -49,7 +49,11 @@ def study_text(
     decision: str = "",
     more: str = "",
 ) -> str:
-    """Return a study file; ``data`` and ``decision`` are more lines of these tables, ``more`` further tables."""
+    """Return a study file; ``data`` and ``decision`` are more lines of these tables, ``more`` further tables.
+
+    Arms run as written, unless ``more`` says otherwise.
+    """
+    more = more if "[tuning]" in more else f"[tuning]\ntrials = 1\n{more}"
     tables = "\n".join(f"[arms.{arm}]\n{body}" for arm, body in arms.items())
     return f"""
 name  = "{name}"

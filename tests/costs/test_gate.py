@@ -11,7 +11,7 @@ def test_no_limits_rule_nothing_out() -> None:
     assert rule_out(ARMS, [DeviceProfile("clinic")]) == {}
 
 
-def test_no_uplink_rules_out_what_uploads_but_not_the_oracle() -> None:
+def test_no_uplink_rules_out_what_uploads_but_not_the_reference() -> None:
     reasons = rule_out(ARMS, [DeviceProfile("clinic", uplink=0.0)])
     assert list(reasons) == ["fedavg"]
     assert "'clinic'" in reasons["fedavg"]

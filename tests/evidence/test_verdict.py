@@ -50,7 +50,7 @@ def verdict(scores: Scores, **changes: Any):
         "confidence": 0.95,
         "costs": COSTS,
         "ruled_out": {},
-        "traits": {arm: Traits(family, arm in ("local", "fedavg")) for arm, family in FAMILIES.items()},
+        "traits": {arm: Traits(FAMILIES[arm], arm in ("local", "fedavg")) for arm in scores.arms},
         "clients": "like these",
     }
     return decide(scores, **(settings | changes))
@@ -249,7 +249,7 @@ def test_order_of_arms_changes_nothing(order):
 def test_no_candidate_no_recommendation():
     found = verdict(make({"pooled": 0.9, "fedavg": 0.8}), ruled_out={"fedavg": "uplink = none"})
     assert found.recommended is None
-    assert found.sentence == "No arm may be recommended."
+    assert found.sentence == "No arm may be recommended; federating (fedavg is ruled out: uplink = none)."
 
 
 def test_json_holds_no_nan():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,16 @@ def test_ridge_equals_scikit_learns_on_the_pooled_rows(owners: Partition, penalt
     expected = PooledRidge(alpha=penalty, fit_intercept=False).fit(design, np.eye(CLASSES)[examples.labels]).coef_
     found = np.c_[head["head.weight"].numpy(), head["head.bias"].numpy()]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_ridges_own_penalty_follows_the_scale_of_the_features(scale: float) -> None:
+    """Its candidates do; only the intercept, which is penalised too, knows of the scale."""
+    examples = table()
+    larger = replace(examples, inputs=examples.inputs * np.float32(scale))
+    found = [solve(Ridge(), data, OWNERS) for data in (examples, larger)]
+    predicted = [scores(head, data).argmax(1) for head, data in zip(found, (examples, larger), strict=True)]
+    assert (predicted[0] == predicted[1]).mean() > 0.9
 
 
 @settings(max_examples=25, deadline=None)
@@ -205,5 +215,5 @@ def test_few_clients_are_one_block() -> None:
     ones = torch.ones(7, dtype=torch.float64)
     gram, moment = (torch.tensordot(ones, design.mT @ right, dims=1) for right in (design, targets))
     weight = torch.linalg.solve(torch.triu(gram) + torch.triu(gram, 1).mT + torch.eye(len(gram)), moment)
-    found = solve(Ridge(), examples, OWNERS, Fleet())
+    found = solve(Ridge(penalty=1.0), examples, OWNERS, Fleet())
     torch.testing.assert_close(found["head.weight"], weight[:-1].mT, rtol=1e-12, atol=1e-12)

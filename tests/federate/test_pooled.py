@@ -1,4 +1,4 @@
-"""The oracle: plain training on everyone's rows."""
+"""The reference: plain training on everyone's rows."""
 
 import numpy as np
 import pytest

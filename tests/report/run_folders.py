@@ -122,7 +122,7 @@ def _record(recipe: Recipe, truth: np.ndarray, arm: str, seed: int) -> dict[str,
         "decision": "c19e4b7702aa41d6b3",
         "settings": {"start": _stage(start), "federate": stages, "adapt": _stage(adapt, client_lr=0.003)},
         "says": f"it starts from a {start} model; clients learn {federate or 'nothing'}; each client does {adapt}.",
-        "oracle": federate == "pooled",
+        "reference": federate == "pooled",
         "tuning": _trials(len(arm)) if recipe.tuning else [],
         "metrics": {
             **{f"client_{name}": mean for name in METRICS[:3]},

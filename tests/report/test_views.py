@@ -80,3 +80,10 @@ def test_a_baseline_that_wins_is_not_compared_with_itself(slate: Run) -> None:
     same = replace(slate, verdict={**slate.verdict, "recommended": "fedavg"})
     assert views.sentence(same, arm_rows(same)).endswith(", and it is the baseline itself.")
     assert views.key_numbers(same, arm_rows(same))[0].note == "the baseline itself"
+
+
+@pytest.mark.parametrize(("mean", "said"), [(0.999, ""), (0.5, "ridge-personal")])
+def test_a_reference_that_is_beaten_is_said_to_be(slate: Run, mean: float, said: str) -> None:
+    rows = tuple(replace(row, mean=mean) if row.role == "reference" else row for row in arm_rows(slate))
+    assert views.beaten(slate, rows) == said
+    assert views.beaten(slate, tuple(row for row in rows if row.role != "reference")) == ""

@@ -53,7 +53,7 @@ def test_one_arm_says_whether_it_learnt(client_lr: float, kinds: list[str], fede
 
 def test_an_arm_alone_is_the_studys_run(federation: Federation, tmp_path: Path) -> None:
     arm = Arm("fedavg", start="random", federate=FEDAVG)
-    outcome = Study(federation, [arm], backbone="linear", seeds=[3]).run(tmp_path)
+    outcome = Study(federation, [arm], backbone="linear", seeds=[3], trials=1).run(tmp_path)
     alone = run(arm, federation, backbone="linear", seed=3, metric="balanced_accuracy")
     (line,) = read_records(tmp_path)
     assert line["metrics"]["client_accuracy"] == pytest.approx(alone.metrics["accuracy"])

@@ -53,7 +53,7 @@ def test_what_is_finished_takes_no_time(tmp_path: Path, more: str) -> None:
 
 
 def test_what_costs_nothing_is_not_finished_before_it_ran(tmp_path: Path) -> None:
-    arms = {"fedavg": FEDAVG, "oracle": 'start = "random"\nfederate = { method = "pooled", epochs = 2 }'}
+    arms = {"fedavg": FEDAVG, "reference": 'start = "random"\nfederate = { method = "pooled", epochs = 2 }'}
     assert [branch.done for branch in branches(tmp_path, arms=arms)] == [False] * 5
     run_tiny(tmp_path, arms=arms, only_arms=["fedavg"])
     assert [branch.done for branch in branches(tmp_path, arms=arms)] == [True, True, True, False, False]
@@ -86,9 +86,9 @@ def test_work_that_arms_share_is_counted_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("a_second_a_client")
-def test_the_oracle_s_work_is_all_clients_work(tmp_path: Path) -> None:
+def test_the_references_work_is_all_clients_work(tmp_path: Path) -> None:
     pooled = 'start = "random"\nfederate = { method = "pooled", epochs = 3 }'
-    found = branches(tmp_path, arms={"fedavg": FEDAVG, "oracle": pooled})
+    found = branches(tmp_path, arms={"fedavg": FEDAVG, "reference": pooled})
     assert found[3].path[1].startswith("federate pooled")
     assert found[3].seconds == pytest.approx(NUM_CLIENTS * found[1].seconds, rel=0.5)
 

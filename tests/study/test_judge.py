@@ -8,7 +8,7 @@ import pytest
 
 from headstart.evidence.verdict import prediction_held
 from headstart.study.judge import without_adaptation
-from headstart.study.plan import oracles
+from headstart.study.plan import references
 from headstart.study.written.arms import Arm, Stage
 from tiny_study import FEDAVG, numbers, open_tiny, run_tiny
 
@@ -61,15 +61,15 @@ def unseen(told: dict[str, object]) -> set[str]:
     return {row["client"] for row in told["clients"] if not row["seen"]}  # type: ignore[attr-defined]
 
 
-def test_an_oracle_is_shown_and_never_recommended(tmp_path: Path) -> None:
+def test_a_reference_is_shown_and_never_recommended(tmp_path: Path) -> None:
     arms = {
         "fedavg": FEDAVG,
         "pooled": 'start = "random"\nfederate = { method = "pooled", epochs = 20, client_lr = 0.2 }',
     }
     outcome = run_tiny(tmp_path, arms=arms)
-    assert oracles(open_tiny(tmp_path, arms=arms).slate.arms) == {"pooled"}
+    assert references(open_tiny(tmp_path, arms=arms).slate.arms) == {"pooled"}
     assert outcome.verdict.recommended == "fedavg"
-    assert outcome.verdict.arms["pooled"].status == "oracle"
+    assert outcome.verdict.arms["pooled"].status == "reference"
     assert "pooled" not in outcome.verdict.probability_best
 
 

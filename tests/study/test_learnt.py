@@ -88,7 +88,7 @@ WELL: dict[str, tuple[Make, list[Arm], Mapping[str, Any]]] = {
 def judged(folder: Path, federation: Federation, arms: list[Arm], **settings: Any) -> Verdict:
     """Run a study of arms; the first is the baseline."""
     settings = {"backbone": "linear", "seeds": [0, 1], "baseline": arms[0].name, **settings}
-    return Study(federation, arms, **settings).run(folder).verdict
+    return Study(federation, arms, **{"trials": 1, **settings}).run(folder).verdict
 
 
 @pytest.mark.parametrize("name", WELL)
@@ -219,7 +219,7 @@ def test_of_features_that_are_dead_nothing_is_learnt(tmp_path: Path) -> None:
     verdict = judged(tmp_path, scaled(table(shares=[0.6, 0.4]), 1e-9), arms, backbone="mlp")
     assert verdict.recommended is None
     assert re.match("training failed: its predictions are constant.*cause: unscaled inputs", verdict.failed["head"])
-    assert "failed: head, local (head: training failed: " in verdict.sentence
+    assert "No arm may be recommended; fine-tuning alone (local: training failed: " in verdict.sentence
 
 
 @pytest.mark.parametrize("clients", [4, 5])
@@ -247,4 +247,7 @@ def test_nothing_is_compared_with_an_arm_that_failed(bad: tuple[Verdict, str, st
     assert compared == (where == "warnings")
     assert (verdict.effect is not None) == compared
     assert compared or verdict.recommended == "good"
-    assert compared or re.search("no comparison.*failed|no result of the baseline", verdict.sentence)
+    assert compared or re.search("no comparison.*failed|no result of the baseline", " ".join(verdict.cautions))
+    if verdict.answer.absent:
+        assert verdict.answer.family is None
+        assert re.search(r"No claim: (fine-tuning alone|federating|doing both) \(bad: ", verdict.sentence)

@@ -49,7 +49,9 @@ def test_a_failed_baseline_stands_in_the_verdict_and_gives_no_comparison(failed:
     assert {arm: score["effect"] for arm, score in verdict["arms"].items()} == dict.fromkeys(verdict["arms"])
     assert "fedavg" not in verdict["probability_best"]
     assert verdict["kept"] == {"adapted": "kept by 4 of 4"}
-    assert "no comparison, for the baseline fedavg failed (training failed: it diverged" in verdict["sentence"]
+    assert (
+        "no comparison with the baseline fedavg, which failed (training failed: it diverged" in verdict["cautions"][-1]
+    )
 
 
 @pytest.mark.parametrize("write", [to_html, to_markdown, lambda run: json.dumps(to_json(run))])
@@ -124,7 +126,7 @@ def without_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verdi
         Arm("zero-shot", {**PRETRAINED, "client_lr": 1e4}),
         Arm("fedavg", "random", {"method": "fedavg", "rounds": 20, "client_lr": 0.1, "batch_size": 8}),
     ]
-    study = Study(images(pool=60), arms, backbone="small-cnn", seeds=[0, 1], baseline="fedavg")
+    study = Study(images(pool=60), arms, backbone="small-cnn", seeds=[0, 1], trials=1, baseline="fedavg")
     return folder, study.run(folder).verdict
 
 

@@ -8,7 +8,7 @@ import torch
 from headstart.core.errors import HeadstartError
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
-from headstart.study.plan import oracles
+from headstart.study.plan import references
 from tiny_study import open_tiny
 
 
@@ -26,10 +26,12 @@ def test_the_engine_is_chosen(tmp_path: Path) -> None:
 
 def test_without_arms_the_slate_takes_the_studys_defaults(tmp_path: Path) -> None:
     plan = open_tiny(tmp_path, arms={})
-    assert [arm.name for arm in plan.slate.arms] == ["local", "pooled", "fedavg", "fedavg-finetune"]
+    names = [arm.name for arm in plan.slate.arms]
+    assert names[:2] == ["local", "pooled"]
+    assert {"finetune-head", "local-ridge", "ridge"} < set(names), "columns are features"
     assert plan.slate.arms[0].adapt.settings["batch_size"] == 8
-    assert "ridge" in plan.slate.ruled_out
-    assert oracles(plan.slate.arms) == {"pooled"}
+    assert "fedavg-pretrained" in plan.slate.ruled_out
+    assert references(plan.slate.arms) == {"pooled", "pooled-personal"}
 
 
 def test_opening_writes_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Costs are measured once and kept; a device rules arms out, oracles excepted."""
+"""Costs are measured once and kept; a device rules arms out, references excepted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.costs.devices import DeviceProfile
-from headstart.study.plan import Costs, device_facts, gated, oracles
+from headstart.study.plan import Costs, device_facts, gated, references
 from headstart.study.study import Study
 from tiny_study import ARMS, FEDAVG, open_tiny
 
@@ -36,16 +36,16 @@ def test_no_file_of_costs_is_no_cost_known(study: Study, tmp_path: Path) -> None
     assert study.costs.known == {}
 
 
-def test_a_device_rules_out_what_uploads_and_no_oracle(study: Study) -> None:
+def test_a_device_rules_out_what_uploads_and_no_reference(study: Study) -> None:
     slate = gated(study.slate, study.costs, OFFLINE)
     assert [arm.name for arm in slate.arms] == ["pooled", "local"]
     assert list(slate.ruled_out) == list(ARMS)
     assert set(slate.costs) == {*ARMS, "pooled", "local"}
 
 
-def test_devices_are_told_of_every_arm_but_oracles(study: Study) -> None:
+def test_devices_are_told_of_every_arm_but_references(study: Study) -> None:
     slate = gated(study.slate, study.costs, OFFLINE)
-    assert oracles(slate.arms) == {"pooled"}
+    assert references(slate.arms) == {"pooled"}
     assert {name: set(arms) for name, arms in device_facts(slate, OFFLINE).items()} == {"clinic": {*ARMS, "local"}}
 
 

@@ -112,7 +112,9 @@ def test_the_verdict(finished: Path) -> None:
     assert verdict["recommended"] in ARMS
     assert verdict["baseline"] == "fedavg"
     assert math.isclose(sum(verdict["probability_best"].values()), 1, abs_tol=1e-9)
-    assert verdict["interval"][0] <= verdict["effect"] <= verdict["interval"][1]
+    # Two seeds show who is ahead, and claim nothing.
+    assert (verdict["answer"], verdict["grounds"], verdict["interval"]) == (None, "no claim", None)
+    assert verdict["leader"] in verdict["families"]
     assert verdict["ruled_out"] == {}
 
 
@@ -315,7 +317,8 @@ def test_a_missing_weights_file_is_computed_again(tmp_path: Path, watch: Watch) 
     run_tiny(tmp_path)
     before = numbers(tmp_path / "out")
     for file in (tmp_path / "out" / "weights").iterdir():
-        file.unlink()
+        if not file.name.startswith("predictions-"):
+            file.unlink()
     (tmp_path / "out" / "records.jsonl").unlink()
     watch.clear()
     run_tiny(tmp_path)

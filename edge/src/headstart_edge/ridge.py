@@ -1,7 +1,8 @@
 """Personal ridge in closed form: sums of all examples ever seen, and a head pulled towards the pre-trained one.
 
 Cheng, Chadha, Duchi: Federated Asymptotics: a model to compare federated learning algorithms. 2021.
-https://arxiv.org/abs/2108.07313. ``W = argmin ||Z W - Y||² + penalty ||W - W_0||²`` with ``Z = [features, 1]``.
+https://arxiv.org/abs/2108.07313. ``W = argmin ||Z W - Y||² + penalty ||W - W_0||²`` with ``Z = [features, 1]``; a head
+``W_0`` on another scale than one-hot labels, such as one of softmax, is brought to theirs first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from headstart_edge.tensors import Array, Tensors
 
 PENALTIES = tuple(10.0**power for power in range(-3, 7))
 CHUNK = 64
+OTHER_SCALE = 0.8
 
 
 def add_sums(sums: Tensors, features: Features, rows: Array, labels: Array, classes: int) -> Tensors:
@@ -49,6 +51,7 @@ def solve(
         penalty: None for the candidate of least leave-one-out error on the examples at hand.
     """
     received = np.concatenate([start["head.weight"].T, start["head.bias"][None]]).astype(np.float64)
+    received = _on_scale(sums, received)
     values, vectors = _spectrum(sums)
     projected = vectors.T @ sums["moment"] - values[:, None] * (vectors.T @ received)
     if penalty is None:
@@ -56,6 +59,27 @@ def solve(
         penalty = _best_penalty(fits, received, features, rows, labels)
     head = received + vectors @ (projected / (values + penalty)[:, None])
     return {"head.weight": head[:-1].T.astype(np.float32).copy(), "head.bias": head[-1].astype(np.float32)}
+
+
+def _on_scale(sums: Tensors, received: Array) -> Array:
+    """Return ``1 / classes + a F`` of the head's centred scores ``F``, by least squares; the head itself if it fits."""
+    classes, count, moment = received.shape[1], sums["moment"][-1].sum(), sums["moment"]
+    centred = received - received.mean(1, keepdims=True)
+    product, square = float((centred * moment).sum()), _squares(sums, centred)
+    factor = max(0.0, product / square) if square > 0 else 0.0
+    error = count - 2 * float((received * moment).sum()) + _squares(sums, received)
+    if count * (1 - 1 / classes) - factor * product >= OTHER_SCALE * error:
+        return received
+    rescaled: Array = centred * factor
+    rescaled[-1] += 1 / classes
+    return rescaled
+
+
+def _squares(sums: Tensors, head: Array) -> float:
+    """Return the squared scores of a head, summed over all examples."""
+    if "root" in sums:
+        return float(((sums["root"] @ head) ** 2).sum())
+    return float((head * (sums["gram"] @ head)).sum())
 
 
 def _spectrum(sums: Tensors) -> tuple[Array, Array]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from headstart.adapt.gradient import Everything, Finetune, Head, LastBlocks
 from headstart.adapt.keep import Keep
 from headstart.adapt.knn import Knn
+from headstart.adapt.local_lda import LocalDiscriminant
+from headstart.adapt.local_ridge import LocalRidge
 from headstart.adapt.lora import Adapters
 from headstart.adapt.lora_mix import LoraMix
 from headstart.adapt.lp_ft import LpFt
@@ -28,7 +30,11 @@ METHODS: dict[str, Entry] = {
     "lp_ft": Entry(LpFt, says="each client trains its last layer, then all weights"),
     "lora": Entry(Finetune, {"depth": Adapters}, says="each client trains its own narrow adapters and last layer"),
     "lora_mix": Entry(LoraMix, says="each client goes part of the way to narrow adapters of its own"),
-    "personal_ridge": Entry(PersonalRidge, on_device=True, says="each client solves its own last layer"),
+    "personal_ridge": Entry(
+        PersonalRidge, on_device=True, says="each client solves its own last layer, pulled towards the shared one"
+    ),
+    "local_ridge": Entry(LocalRidge, says="each client solves its own last layer from its own examples alone"),
+    "local_lda": Entry(LocalDiscriminant, says="each client's last layer follows from its own class means"),
     "knn": Entry(Knn, says="each client asks its own nearest examples beside the shared model"),
 }
 
@@ -41,6 +47,8 @@ __all__ = [
     "Keep",
     "Knn",
     "LastBlocks",
+    "LocalDiscriminant",
+    "LocalRidge",
     "LoraMix",
     "LpFt",
     "PersonalRidge",

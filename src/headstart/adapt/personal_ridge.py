@@ -3,7 +3,8 @@
 The objective of Cheng, Chadha, Duchi: Federated Asymptotics: a model to compare federated learning algorithms. 2021.
 https://arxiv.org/abs/2108.07313 (ridge-tuned federated averaging, RTFA), for squared loss on frozen features.
 
-Differs from the paper: solved exactly; each client chooses its own penalty by leave-one-out error on its training data.
+Differs from the paper: solved exactly; each client chooses its own penalty by leave-one-out error on its training data;
+a head received on another scale than one-hot labels, such as one of softmax, is brought to theirs first.
 """
 
 from __future__ import annotations
@@ -16,20 +17,22 @@ from pydantic import PositiveFloat
 
 from headstart.adapt.protocol import Adapt
 from headstart.training import (
-    Batch,
     ClientData,
     Model,
     Params,
     Tensor,
     Trainable,
-    head_logits,
+    as_head,
     one_hot,
-    present,
+    ridge_correction,
     with_intercept,
 )
 
 PENALTIES = tuple(10.0**power for power in range(-3, 7))
 """Candidates: the smallest is close to a local head, the largest to the head received."""
+
+_OTHER_SCALE = 0.8
+"""Share of the head's squared error that is left when it is rescaled, below which it was on another scale."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,52 +52,36 @@ class PersonalRidge(Adapt):
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
         """Solve for the personal head."""
         batch = data.everything(model)
-        correction = ridge_correction(with_intercept(batch), _residual_of(params, batch), self.penalty)
-        weight, bias = params["head.weight"], params["head.bias"]
-        change = correction.to(weight.dtype)
-        return {
-            **params,
-            "head.weight": weight + change[..., :-1, :].mT,
-            "head.bias": bias + change[..., -1, :],
-        }
+        design, targets = with_intercept(batch), one_hot(batch, model.network.num_classes)
+        received = on_scale(_coefficients(params), design, targets)
+        candidates = torch.tensor(PENALTIES if self.penalty is None else [self.penalty], dtype=design.dtype)
+        head = received + ridge_correction(design, targets - design @ received, candidates)
+        return {**params, **as_head(head[..., :-1, :].mT, head[..., -1, :], params)}
 
 
-def _residual_of(params: Params, batch: Batch) -> Tensor:
-    """Return one-hot labels minus the received head's scores, padding all 0; shape ``(…, examples, classes)``."""
-    scores = head_logits({name: value.double() for name, value in params.items()}, batch.inputs.double())
-    return one_hot(batch, scores.shape[-1]) - scores * present(batch)
+def _coefficients(params: Params) -> Tensor:
+    """Return the head received as a matrix on ``[features, 1]``, float64; shape ``(…, features + 1, classes)``."""
+    return torch.cat([params["head.weight"].mT, params["head.bias"].unsqueeze(-2)], dim=-2).double()
 
 
-def ridge_correction(design: Tensor, residual: Tensor, penalty: float | None) -> Tensor:
-    """Return what to add to the received head; shape ``(…, features + 1, classes)``.
+def on_scale(received: Tensor, design: Tensor, targets: Tensor) -> Tensor:
+    """Return a head whose scores are comparable with one-hot labels: the one received, if its scores are.
+
+    Scores of softmax matter up to a shift per example and say nothing in units of labels. Centred over the classes,
+    they are fitted to the labels with one factor, ``1 / classes + a F``, by least squares on the client's examples.
 
     Args:
-        design: ``Z``, ``(…, examples, features + 1)``.
-        residual: ``Y - Z W_received``, ``(…, examples, classes)``.
-        penalty: None for the candidate of least leave-one-out error, per client.
+        received: ``W``, ``(…, features + 1, classes)``.
+        design: ``Z``, ``(…, examples, features + 1)``, padding all 0.
+        targets: ``Y``, ``(…, examples, classes)``, padding all 0.
     """
-    left, singular, right = torch.linalg.svd(design, full_matrices=False)
-    projected = left.mT @ residual
-    if penalty is None:
-        chosen = leave_one_out_penalty(left, singular, projected, residual)
-    else:
-        chosen = singular.new_full(singular.shape[:-1], penalty)
-    shrunk = singular / (singular**2 + chosen.unsqueeze(-1))
-    correction: Tensor = right.mT @ (shrunk.unsqueeze(-1) * projected)
-    return correction
-
-
-def leave_one_out_penalty(left: Tensor, singular: Tensor, projected: Tensor, residual: Tensor) -> Tensor:
-    """Return each client's candidate of least squared leave-one-out error; shape ``(…)``.
-
-    The error without example ``j`` is ``(r_j - fit_j) / (1 - h_jj)`` with the hat matrix of the ridge smoother
-    (Hastie, Tibshirani, Friedman: The Elements of Statistical Learning, equation 7.64).
-    """
-    errors = []
-    for penalty in PENALTIES:
-        smooth = singular**2 / (singular**2 + penalty)
-        fitted = left @ (smooth.unsqueeze(-1) * projected)
-        leverage = (left**2 @ smooth.unsqueeze(-1)).clamp_max(1 - 1e-9)
-        errors.append((((residual - fitted) / (1 - leverage)) ** 2).sum((-1, -2)))
-    best = torch.stack(errors).argmin(0)
-    return torch.tensor(PENALTIES, dtype=singular.dtype)[best]
+    classes, count = targets.shape[-1], targets.sum((-1, -2))
+    centred = received - received.mean(-1, keepdim=True)
+    scores = design @ centred
+    product, square = (scores * targets).sum((-1, -2)), scores.square().sum((-1, -2))
+    factor = (product / square.clamp_min(1e-300)).clamp_min(0)
+    rescaled = centred * factor[..., None, None]
+    rescaled[..., -1, :] += 1 / classes
+    error = count * (1 - 1 / classes) - factor * product
+    is_other = error < _OTHER_SCALE * (targets - design @ received).square().sum((-1, -2))
+    return rescaled.where(is_other[..., None, None], received)

@@ -9,6 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from headstart.core.plain import by_value
 from headstart.costs.units import show_bytes
 from headstart.evidence.metrics import LOWER_IS_BETTER
 
@@ -122,10 +123,7 @@ def _style(name: str, score: ArmScore, verdict: Verdict) -> str:
 
 def ruled_out_lines(ruled_out: Mapping[str, str]) -> Iterator[str]:
     """Yield a line per reason for which arms did not run, with their names."""
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in ruled_out.items():
-        by_reason.setdefault(reason, []).append(name)
-    for reason, names in by_reason.items():
+    for reason, names in by_value(ruled_out).items():
         stopped = reason.startswith("stopped")
         yield f"[dim]{escape(', '.join(names))}: {'' if stopped else 'ruled out: '}{escape(reason)}[/]"
 

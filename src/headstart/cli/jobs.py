@@ -89,6 +89,7 @@ def _print_verdict(outcome: Outcome, name: str) -> None:
 def show_plan(path: Path, out: Path | None) -> None:
     """Print the prefix tree of a study."""
     from headstart.core.cache import cache_folder
+    from headstart.study.run.tuning import num_trials
     from headstart.study.study import Study
 
     file = load_study(path)
@@ -101,7 +102,8 @@ def show_plan(path: Path, out: Path | None) -> None:
         for line in study.outdated(slate, out):
             bar.warn(line)
     # Long lines are folded inside the tree; the console's own soft wrap would crop them.
-    console.print(plan_tree(file.settings, slate, branches), soft_wrap=False)
+    trials = num_trials(file.settings.tuning.trials, study.lab.federation)
+    console.print(plan_tree(file.settings, slate, branches, trials), soft_wrap=False)
     for line in decidable_lines(file.settings, slate, study.lab.federation, console.width):
         console.print(line, highlight=False)
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from headstart.study.written.slate import Slate
 
 
-def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch]) -> Tree:
+def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch], trials: int) -> Tree:
     """Return the prefix tree of a study, what is finished, and what the rest takes."""
     seconds, sent = sum(b.seconds for b in branches), sum(c.total_bytes for c in slate.costs.values())
-    seeds, trials = len(settings.seeds), settings.tuning.trials
+    seeds = len(settings.seeds)
     left = "nothing" if all(branch.done for branch in branches) else _about(seconds)
     tree = Tree(
         f"[bold]{settings.name}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -29,3 +30,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return finite(value) if isinstance(value, float) else value
+
+
+def by_value(table: Mapping[str, str]) -> dict[str, list[str]]:
+    """Gather the names that a table says the same of.
+
+    >>> by_value({"a": "no pool", "b": "too large", "c": "no pool"})
+    {'no pool': ['a', 'c'], 'too large': ['b']}
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in table.items():
+        found.setdefault(value, []).append(name)
+    return found

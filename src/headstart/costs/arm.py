@@ -153,7 +153,7 @@ def _adapt(adapt: _Adapts, model: Model, params: Params, client: DummyClient) ->
 
 
 def _pool(population: Population) -> _Stage:
-    """The oracle: clients send their examples and compute nothing."""
+    """The pooled reference: clients send their examples and compute nothing."""
     raw = population.raw
     upload = raw.numel() * raw.element_size() * population.num_examples
     return _Stage(Communication(0, upload, 1, population.num_clients), Work(0, {}, 0, None), 0)

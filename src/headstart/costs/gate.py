@@ -12,14 +12,14 @@ from headstart.costs.units import show_bytes
 def rule_out(
     costs: Mapping[str, ArmCosts],
     devices: Sequence[DeviceProfile],
-    oracle: frozenset[str] = frozenset({"pooled"}),
+    reference: frozenset[str] = frozenset({"pooled"}),
 ) -> dict[str, str]:
     """Return the arms that some device cannot run, each with the reason and what would make it fit.
 
     Args:
         costs: per arm.
         devices: every kind of device among the clients; an arm must run on all of them.
-        oracle: arms that no client is meant to run; they stay as yardsticks.
+        reference: arms that no client is meant to run; they stay as yardsticks.
 
     >>> fedavg = ArmCosts(10, 10, 200, 5, 1_000_000, rounds=2)
     >>> rule_out({"fedavg": fedavg}, [DeviceProfile("clinic", uplink=0.0)])["fedavg"]
@@ -28,7 +28,7 @@ def rule_out(
     reasons = {}
     for arm, cost in costs.items():
         found = [reason for device in devices for reason in misfits(cost, device)]
-        if found and arm not in oracle:
+        if found and arm not in reference:
             reasons[arm] = "; and ".join(found)
     return reasons
 

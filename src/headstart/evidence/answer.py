@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from scipy import special
 
@@ -40,6 +40,13 @@ class Rule:
     def tail(self, families: int) -> float:
         """Return what each one-sided comparison of so many families may err."""
         return (1 - self.confidence) / max(1, families - 1)
+
+
+class Absent(NamedTuple):
+    """Why a family is not judged, and whether that is because its training failed."""
+
+    why: str
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ class Answer:
         regret_upper: the most by which it may be.
         needed: what would decide it, where it is undecided.
         decided_at: the smallest ``min_effect`` at which it is decided; None without a claim.
+        absent: families that could not be judged, with the reason.
     """
 
     family: Family | None
@@ -116,6 +124,7 @@ class Answer:
     regret_upper: float | None = None
     needed: Needed | None = None
     decided_at: float | None = None
+    absent: Mapping[Family, Absent] = field(default_factory=dict)
 
     def between(self, of: str, over: str, scope: Scope | None = None) -> Contrast | None:
         """Return the contrast of two families; None if one of them did not run."""
@@ -126,20 +135,26 @@ class Answer:
         return None
 
 
-def find_answer(entrants: Mapping[str, Entrant], units: Units, rule: Rule) -> Answer:
+def find_answer(
+    entrants: Mapping[str, Entrant], units: Units, rule: Rule, absent: Mapping[Family, Absent] | None = None
+) -> Answer:
     """Answer the question from arms that ran.
 
     Args:
         entrants: arms that may be recommended.
         units: what they are compared on.
         rule: fixed before the runs.
+        absent: families none of whose arms is there, with the reason.
     """
     members = {family: [arm for arm in entrants if entrants[arm].traits.family == family] for family in FAMILIES}
     sides = {family: side for family in FAMILIES if (side := pick(members[family], entrants, units))}
     if not sides:
-        return Answer(None, "no claim", None, rule)
+        return Answer(None, "no claim", None, rule, absent=absent or {})
     judge = _Judge(entrants, units, rule, sides)
     family, grounds = judge.decide()
+    if grounds == "only" and any(one.failed for one in (absent or {}).values()):
+        # What failed to train is no evidence, and so is no comparison with it.
+        family, grounds = None, "no claim"
     leader = family or judge.leader
     arm = judge.arm_to_use(leader, members[leader])
     rivals = [side for name, side in sides.items() if name != leader]
@@ -160,6 +175,7 @@ def find_answer(entrants: Mapping[str, Entrant], units: Units, rule: Rule) -> An
         regret_upper=max((judge.upper(side, arm) for side in rivals), default=0.0),
         needed=needed(judge.rivals(leader), rule.min_effect, rule.tail(len(sides))) if grounds == "undecided" else None,
         decided_at=None if grounds == "no claim" else max(0.0, min(judge.upper_of(name) for name in sides)),
+        absent=absent or {},
     )
 
 

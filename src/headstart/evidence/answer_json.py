@@ -25,6 +25,7 @@ def answer_json(answer: Answer, metric: str) -> dict[str, Any]:
         "leader": answer.leader,
         "scope": rule.scope,
         "families": {name: _standing(standing) for name, standing in answer.families.items()},
+        "absent": {name: one.why for name, one in answer.absent.items()},
         "contrasts": [_compared(one, rule) for one in answer.contrasts],
         "start_pays": _subanswer(answer.start_pays, rule, metric),
         "share_pays": _subanswer(answer.share_pays, rule, metric),

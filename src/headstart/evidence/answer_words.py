@@ -48,24 +48,26 @@ def sentence(answer: Answer, metric: str) -> str:
         metric: of its numbers.
     """
     if answer.leader is None:
-        return "No arm may be recommended."
+        return "; ".join(["No arm may be recommended", *_absent(answer)]) + "."
     if answer.grounds == "no claim":
         ahead = f"; {_DOING[answer.leader]} has the best mean so far" if len(answer.families) > 1 else ""
         return f"No claim: {why_no_claim(answer)}{ahead}."
+    beside = " ".join(f"Not judged: {words}." for words in _absent(answer))
     if answer.family and answer.grounds == "only":
-        return f"{_DO[answer.family]}: the only family whose arms may run."
+        return f"{_DO[answer.family]}: the only family that may run here. {beside}".rstrip()
     if answer.family:
-        return f"{_DO[answer.family]}: {', and '.join(_against_rivals(answer, metric))}, {_for_whom(answer)}."
+        said = f"{_DO[answer.family]}: {', and '.join(_against_rivals(answer, metric))}, {_for_whom(answer)}."
+        return f"{said} {beside}".rstrip()
     behind = "".join(f"; {words}" for words in _behind(answer, metric))
     left = _listing([_DOING[family] for family in _open_families(answer)])
-    return f"Undecided between {left}{behind}, {_for_whom(answer)}. {_what_decides(answer, metric)}"
+    return f"Undecided between {left}{behind}, {_for_whom(answer)}. {_what_decides(answer, metric)} {beside}".rstrip()
 
 
 def why_no_claim(answer: Answer) -> str:
     """Say what is too little for any claim."""
     found = next((one.contrast for one in answer.contrasts if one.contrast.scope == answer.rule.scope), None)
     if found is None:
-        return "there is nothing to compare"
+        return "; ".join(_absent(answer)) or "there is nothing to compare"
     if found.seeds < FEWEST_SEEDS:
         return f"it needs {FEWEST_SEEDS} seeds, and {_count(found.seeds, 'was', 'were')} run"
     if answer.rule.scope == "like these" and found.clients < FEWEST_CLIENTS:
@@ -142,6 +144,11 @@ def _against_rivals(answer: Answer, metric: str) -> Iterator[str]:
         else:
             cheaper = ", and cheaper" if _is_cheaper(answer, rival) else ""
             yield f"as good as {_DOING[rival]} within {amount(answer.rule.min_effect, metric)}{cheaper}"
+
+
+def _absent(answer: Answer) -> Iterator[str]:
+    """Say which families could not be judged, and why."""
+    yield from (f"{_DOING[family]} ({one.why})" for family, one in answer.absent.items())
 
 
 def _is_cheaper(answer: Answer, rival: Family) -> bool:

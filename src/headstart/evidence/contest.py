@@ -11,12 +11,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from headstart.core.arrays import Array
-from headstart.evidence.answer import Rule
+from headstart.evidence.answer import Absent, Rule
 from headstart.evidence.bootstrap import Resample, mean_draws, resample
 from headstart.evidence.contrast import contrast
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.scores import Scores, Summary, share_hurt, summarize
-from headstart.evidence.sides import Entrant, Traits, Units
+from headstart.evidence.sides import FAMILIES, Entrant, Family, Traits, Units
 
 Status = Literal["candidate", "reference", "failed", "ruled out", "incomplete", "not run"]
 FEW_CLIENTS = 6
@@ -84,6 +84,24 @@ class Contest:
             arm: Entrant(self.traits[arm], self.cost(arm), self.sign * self.validation.get(arm, math.nan))
             for arm in self.candidates
         }
+
+    @property
+    def absent(self) -> dict[Family, Absent]:
+        """Families of the study without a candidate, with the reason."""
+        there = {self.traits[arm].family for arm in self.candidates}
+        known = {traits.family for traits in self.traits.values()}
+        return {family: self._why_absent(family) for family in FAMILIES if family in known - there}
+
+    def _why_absent(self, family: Family) -> Absent:
+        """Return the reason of the family's first arm: failures before rules."""
+        arms = [arm for arm, traits in self.traits.items() if traits.family == family]
+        failed = [arm for arm in arms if arm in self.failed]
+        if failed:
+            return Absent(f"{failed[0]}: {self.failed[failed[0]]}", failed=True)
+        ruled_out = [arm for arm in arms if arm in self.ruled_out]
+        if ruled_out:
+            return Absent(f"{ruled_out[0]} is ruled out: {self.ruled_out[ruled_out[0]]}")
+        return Absent(f"{arms[0]} did not run in full")
 
     @cached_property
     def counts(self) -> Resample:

@@ -180,7 +180,7 @@ def decide(
         validation=_means(validation),
         seed=seed,
     )
-    answer = find_answer(contest.entrants, contest.units, rule)
+    answer = find_answer(contest.entrants, contest.units, rule, contest.absent)
     effect = effect_over(contest, answer.arm, baseline)
     return Verdict(
         answer=answer,
@@ -209,7 +209,7 @@ def decide(
         warnings={arm: list(words) for arm, words in noticed.warnings.items()},
         kept=dict(noticed.kept),
         each_client=_each_client(answer, outcomes, confidence),
-        cautions=cautions(answer, outcomes, metric),
+        cautions=(*cautions(answer, outcomes, metric), *wording.without_baseline(contest, baseline)),
         family_best=_family_best(contest, answer),
     )
 

@@ -28,6 +28,17 @@ def would_change(contest: Contest, recommended: str | None, unseen: Scores) -> l
     ]
 
 
+def without_baseline(contest: Contest, baseline: str) -> list[str]:
+    """Say why nothing is compared with the baseline, where that is so."""
+    if baseline in contest.failed:
+        return [f"There is no comparison with the baseline {baseline}, which failed ({contest.failed[baseline]})."]
+    if baseline in contest.scores.arms and contest.status(baseline) != "not run":
+        return []
+    reason = contest.ruled_out.get(baseline)
+    why = f" (ruled out: {reason})" if reason else ""
+    return [f"There is no result of the baseline {baseline} to compare{why}."]
+
+
 def _signed(effect: Effect) -> str:
     """Say an effect in words.
 

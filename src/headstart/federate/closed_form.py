@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 import torch
 
 from headstart.federate.protocol import Begin, Federate, Reduction, Schedule
-from headstart.training import Batch, Model, Params, Tensor, Trainable, Tree, one_hot
+from headstart.training import Model, Params, Tensor, Trainable, Tree
 
 
 class OneShotHead(Federate, Protocol):
@@ -29,12 +29,6 @@ class OneShotHead(Federate, Protocol):
         return shared
 
 
-def class_sums(batch: Batch, num_classes: int) -> Tree:
-    """Return each class's ``sums`` of features ``(…, classes, features)`` and ``counts`` of examples."""
-    targets = one_hot(batch, num_classes)
-    return {"sums": targets.mT @ batch.inputs.double(), "counts": targets.sum(-2)}
-
-
 def pack_symmetric(matrix: Tensor) -> Tensor:
     """Return the upper triangle as a vector: half the bytes. Shape ``(…, d (d + 1) / 2)``."""
     rows, columns = torch.triu_indices(matrix.shape[-1], matrix.shape[-1])
@@ -53,9 +47,3 @@ def unpack_symmetric(vector: Tensor, size: int) -> Tensor:
     matrix[rows, columns] = vector
     matrix[columns, rows] = vector
     return matrix
-
-
-def head(weight: Tensor, bias: Tensor, like: Tree) -> Tree:
-    """Return a head's tree in the type of the head it replaces."""
-    dtype = like["head.weight"].dtype
-    return {"head.weight": weight.to(dtype), "head.bias": bias.to(dtype)}

@@ -15,11 +15,19 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from headstart.federate.closed_form import OneShotHead, class_sums, head, pack_symmetric, unpack_symmetric
-from headstart.training import ClientData, Model, Scale, Tensor, Tree, present
-
-ABSENT = -1e4
-"""Bias of a class that no client has: never predicted, yet finite."""
+from headstart.federate.closed_form import OneShotHead, pack_symmetric, unpack_symmetric
+from headstart.training import (
+    ClientData,
+    Model,
+    Scale,
+    Tensor,
+    Tree,
+    as_head,
+    class_means,
+    class_sums,
+    discriminant,
+    present,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +38,7 @@ class LinearDiscriminant(OneShotHead):
         shrinkage: share of the covariance replaced by its mean variance times the identity, in [0, 1].
     """
 
-    shrinkage: Annotated[float, Field(ge=0, le=1), Scale(10)] = 0.05
+    shrinkage: Annotated[float, Field(ge=0, le=1), Scale(10, most=1)] = 0.05
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Send second moments, class sums and counts."""
@@ -42,13 +50,12 @@ class LinearDiscriminant(OneShotHead):
     def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
         """Return weights ``S^-1 mu_c`` and biases ``-mu_c' S^-1 mu_c / 2 + log prior_c``."""
         counts, sums = update["counts"], update["sums"]
-        means = sums / counts.clamp_min(1).unsqueeze(-1)
+        means = class_means(sums, counts)
         second_moment = unpack_symmetric(update["second_moment"], sums.shape[-1])
         within = (second_moment - sums.mT @ means) / counts.sum()
         # Of the drivers that bear a singular covariance, the default one differs from call to call in the last bits.
         weight = torch.linalg.lstsq(shrink(within, self.shrinkage), means.mT, driver="gelsd").solution.mT
-        log_prior = torch.where(counts > 0, (counts / counts.sum()).clamp_min(1e-300).log(), ABSENT)
-        return head(weight, log_prior - (means * weight).sum(-1) / 2, shared), state
+        return as_head(*discriminant(weight, means, counts), shared), state
 
 
 def shrink(covariance: Tensor, share: float) -> Tensor:

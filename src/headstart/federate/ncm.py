@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.federate.closed_form import OneShotHead, class_sums, head
-from headstart.training import ClientData, Model, Tree
+from headstart.federate.closed_form import OneShotHead
+from headstart.training import ClientData, Model, Tree, as_head, class_means, class_sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,6 @@ class NearestClassMean(OneShotHead):
 
     def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
         """Normalise the class means; a class that nobody has keeps zero weights."""
-        means = update["sums"] / update["counts"].clamp_min(1).unsqueeze(-1)
+        means = class_means(update["sums"], update["counts"])
         weight = means / means.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-        return head(weight, weight.new_zeros(len(weight)), shared), state
+        return as_head(weight, weight.new_zeros(len(weight)), shared), state

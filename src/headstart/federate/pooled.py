@@ -1,4 +1,4 @@
-"""Pooled training: the oracle.
+"""Pooled training: the reference.
 
 Not a federated method: it trains on all clients' data as if one client held them, which no real federation can do.
 It is the yardstick that McMahan et al. 2017 (https://arxiv.org/abs/1602.05629) and all since compare with.

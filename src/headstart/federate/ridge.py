@@ -4,19 +4,28 @@ Fanì, Camoriano, Caputo, Ciccone: Accelerating Heterogeneous Federated Learning
 https://arxiv.org/abs/2406.01116.
 
 Differs from the paper: sums travel in float64, so that the result equals pooled ridge regression for any partition; a
-symmetric matrix travels as its upper triangle; dividing each class's weights by their norm is an option.
+symmetric matrix travels as its upper triangle; the server chooses the penalty by generalised cross-validation, from the
+same sums; dividing each class's weights by their norm is an option.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
 from pydantic import PositiveFloat
 
-from headstart.federate.closed_form import OneShotHead, head, pack_symmetric, unpack_symmetric
-from headstart.training import Batch, ClientData, Model, Scale, Tree, one_hot, with_intercept
+from headstart.federate.closed_form import OneShotHead, pack_symmetric, unpack_symmetric
+from headstart.training import (
+    Batch,
+    ClientData,
+    Model,
+    Tree,
+    as_head,
+    generalized_cross_validation,
+    one_hot,
+    with_intercept,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +33,12 @@ class Ridge(OneShotHead):
     """Clients send ``Z'Z`` and ``Z'Y``; the server solves ``(sum Z'Z + penalty I) W = sum Z'Y``, ``Z = [features, 1]``.
 
     Attributes:
-        penalty: weight of the squared norm, times nothing: as scikit-learn's ``Ridge(alpha)`` on ``Z``.
+        penalty: weight of the squared norm, times nothing: as scikit-learn's ``Ridge(alpha)`` on ``Z``; None to choose
+            it by generalised cross-validation.
         normalize: divide each class's weights and bias by the norm of its weights.
     """
 
-    penalty: Annotated[PositiveFloat, Scale(100)] = 1.0
+    penalty: PositiveFloat | None = None
     normalize: bool = False
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
@@ -39,10 +49,11 @@ class Ridge(OneShotHead):
         """Solve for the head."""
         moment = update["moment"]
         gram = unpack_symmetric(update["gram"], len(moment))
-        solution = torch.linalg.solve(gram + self.penalty * torch.eye(len(moment), dtype=gram.dtype), moment)
+        penalty = self.penalty or generalized_cross_validation(gram, moment)
+        solution = torch.linalg.solve(gram + penalty * torch.eye(len(moment), dtype=gram.dtype), moment)
         if self.normalize:
             solution = solution / solution[:-1].norm(dim=0).clamp_min(1e-12)
-        return head(solution[:-1].mT, solution[-1], shared), state
+        return as_head(solution[:-1].mT, solution[-1], shared), state
 
 
 def ridge_sums(batch: Batch, num_classes: int) -> Tree:

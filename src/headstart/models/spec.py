@@ -33,6 +33,14 @@ class ModelSpec:
     max_tokens: int | None = None
 
 
+def is_bare(spec: ModelSpec) -> bool:
+    """Say whether a network is nothing but a head on the raw inputs, which need no training to be features."""
+    return spec.backbone in _BARE
+
+
+_BARE = frozenset({"linear"})
+
+
 def is_checkpoint(spec: ModelSpec) -> bool:
     """Say whether the backbone comes with weights: a Hub name or a directory, not a built-in network.
 

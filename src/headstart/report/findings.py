@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.core.plain import finite
+from headstart.core.plain import by_value, finite
 from headstart.report.foretold import what_held
 from headstart.report.run import Json, Run
 from headstart.report.summary import recommended
@@ -111,19 +111,17 @@ def account(run: Run) -> list[tuple[str, str]]:
     return [(str(label), str(text)) for label, text in said]
 
 
+def ruled_out(run: Run) -> list[tuple[str, str]]:
+    """Arms that were ruled out for the same reason, together, and the reason."""
+    reasons = by_value(run.verdict.get("ruled_out") or {})
+    return [(", ".join(arms), reason) for reason, arms in reasons.items()]
+
+
 def warnings(run: Run) -> list[tuple[str, str]]:
     """What is to be noticed of the arms, each with its name: first why training failed, then all else."""
     failed = [(arm, reason) for arm, reason in run.failed.items() if arm not in (run.verdict.get("ruled_out") or {})]
     others = (run.verdict.get("warnings") or {}).items()
     return [*failed, *((arm, words) for arm, all_words in others for words in all_words)]
-
-
-def ruled_out(run: Run) -> list[tuple[list[str], str]]:
-    """Arms that a rule excludes, those with the same reason together."""
-    by_reason: dict[str, list[str]] = {}
-    for arm, reason in (run.verdict.get("ruled_out") or {}).items():
-        by_reason.setdefault(str(reason), []).append(str(arm))
-    return [(arms, reason) for reason, arms in by_reason.items()]
 
 
 def data_notes(run: Run) -> list[str]:

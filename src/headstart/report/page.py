@@ -84,6 +84,7 @@ def _context(run: Run) -> dict[str, Any]:
 def _sections(run: Run, rows: Any) -> dict[str, Any]:
     return {
         **_answer(run, rows),
+        "beaten": views.beaten(run, rows),
         "confidence": views.confidence(run),
         "facts": findings.facts(run.diagnosis),
         "prediction": findings.prediction(run),

@@ -162,6 +162,16 @@ def _sent(chosen: ArmRow, base: ArmRow | None) -> KeyNumber:
     return KeyNumber("Bytes per client", size(chosen.bytes), note)
 
 
+def beaten(run: Run, rows: tuple[ArmRow, ...]) -> str:
+    """Name the best arm that does better than every pooled reference; empty if there is none."""
+    means = {row.name: Metric(run.metric).sign * row.mean for row in rows if row.mean is not None}
+    reference = [means[row.name] for row in rows if row.role == "reference" and row.name in means]
+    out = ("reference", "incomplete", "failed")
+    able = {row.name: means[row.name] for row in rows if row.role not in out and row.name in means}
+    best = max(able, key=lambda name: able[name], default="")
+    return best if reference and best and able[best] > max(reference) else ""
+
+
 def worst_hit(clients: tuple[ClientRow, ...], most: int = 5) -> list[ClientRow]:
     """Clients that do worse under the recommendation than alone; than the baseline, without a local arm."""
     changes = [(row.change if row.change_local is None else row.change_local, row) for row in clients]

@@ -15,7 +15,7 @@ GLOSSARY: dict[str, str] = {
     "by chance": "The share of clients that would look hurt if no client really were.",
     "paired difference": "A client's score under one arm against another, seed by seed; positive is better.",
     "hurt": "A client that does worse than it would with the alternative named.",
-    "reference": "Training on everybody's data in one place: shown for comparison, no option, and not always the best.",
+    "pooled reference": "Training on everybody's data in one place: for comparison, no option. Other arms may beat it.",
     "kept": "How many clients kept what their own training gave; the others go on with what they received.",
     "bytes per client": "What one client sends and receives over the whole run.",
     "FLOP": "Floating-point operations that one client spends on training, over the whole run.",

@@ -197,7 +197,7 @@ def _client(row: ClientRow, metric: Metric) -> list[str]:
 
 
 def _reasons(run: Run) -> list[str]:
-    ruled = [f"- {', '.join(arms)}: {reason}" for arms, reason in findings.ruled_out(run)]
+    ruled = [f"- {arms}: {reason}" for arms, reason in findings.ruled_out(run)]
     foretold = findings.prediction(run)
     sections = {
         "Did every arm learn?": [f"- {arm}: {words}" for arm, words in findings.warnings(run)],

@@ -69,9 +69,9 @@ def _check_test(share: float, federation: Federation) -> None:
         )
 
 
-def _check_tuning(trials: int, federation: Federation) -> None:
+def _check_tuning(trials: int | None, federation: Federation) -> None:
     """Test data must not take the place of validation data."""
-    if trials > 1 and not any(len(client.val) for client in federation.seen_clients):
+    if (trials or 1) > 1 and not any(len(client.val) for client in federation.seen_clients):
         raise SettingError(
             f"tuning.trials: needs validation examples, received {trials} trials and no client "
             "has any; set data.split.val above 0, or trials = 1"

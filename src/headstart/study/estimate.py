@@ -25,7 +25,7 @@ from headstart.study.clock import Clock, Work
 from headstart.study.plan import Costs
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS, Pipeline, pipeline_of
-from headstart.study.run.tuning import ranges, trial_arms
+from headstart.study.run.tuning import num_trials, ranges, trial_arms, tuned_with
 from headstart.study.ways import placement_of
 from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.schema import StudySettings
@@ -117,9 +117,12 @@ class _Estimate:
             yield Branch(path, seconds, (), not left, self._way(arm, stage) if trains else "")
 
     def _runs(self, arm: Arm) -> list[_Run]:
-        """Return all that an arm has to do: its trials with the first seed, then what was chosen with each."""
-        trials = trial_arms(arm, self.settings.tuning.trials, self.settings.tuning.seed)
-        tried = [_Run(trial, self.pipelines[0], TRIAL_VIEWS) for trial in trials] if len(trials) > 1 else []
+        """Return all that an arm has to do: its trials with the seeds that choose, then what was chosen with each."""
+        trials = trial_arms(
+            arm, num_trials(self.settings.tuning.trials, self.lab.federation), self.settings.tuning.seed
+        )
+        choosing = {seed for group in tuned_with(arm, self.settings.seeds) for seed in group if len(trials) > 1}
+        tried = [_Run(trial, p, TRIAL_VIEWS) for p in self.pipelines if p.seed in choosing for trial in trials]
         return [*tried, *(_Run(self._chosen(trials, p.seed), p, FINAL_VIEWS) for p in self.pipelines)]
 
     def _chosen(self, trials: Sequence[Arm], seed: int) -> Arm:
@@ -152,7 +155,7 @@ class _Estimate:
         model, params = self._cut(method.trainable, from_scratch=arm.start.build().from_scratch)
         shared, private, _ = method.init(model, params)
         clients = len(members(self.lab.federation.seen_clients))
-        # The oracle is one client who has what all have: as many steps, one after another.
+        # The pooled reference is one client who has what all have: as many steps, one after another.
         cohort, rounds = (1, clients) if method.pooled else (schedule.cohort_of(clients), schedule.rounds)
         trained = self._trained(
             arm, stage, lambda data: method.client_update(model, shared, private, data), rounds, cohort

@@ -25,6 +25,8 @@ Json = Mapping[str, Any]
 def judge(
     slate: Slate,
     decision: DecisionSettings,
+    *,
+    every_arm: Sequence[Arm],
     results: Sequence[tuple[Json, Json]],
     parts: Sequence[Mapping[str, list[Any]]],
     outcomes: Outcomes | None,
@@ -37,6 +39,7 @@ def judge(
     Args:
         slate: the study's arms, with their costs.
         decision: the rule, fixed before the runs.
+        every_arm: those that a device rules out, too.
         results: every record, with the facts of its last node.
         parts: each run's rows of the client table, by column.
         outcomes: what arms said of every test example, where that was kept.
@@ -46,13 +49,13 @@ def judge(
     """
     return decide(
         _scores(slate.arms, decision.metric, parts, "test"),
-        baseline=decision.baseline,
+        baseline=decision.baseline or "fedavg",
         metric=decision.metric,
         min_effect=decision.min_effect,
         confidence=decision.confidence,
         costs={name: cost.as_json() for name, cost in slate.costs.items()},
         ruled_out={**slate.ruled_out, **stopped},
-        traits={arm.name: _traits(arm, results) for arm in slate.arms},
+        traits={arm.name: _traits(arm, results) for arm in every_arm},
         clients=decision.clients,
         validation=_scores(slate.arms, decision.metric, parts, "val"),
         outcomes=outcomes,

@@ -78,18 +78,18 @@ def first_slate(file: StudyFile, federation: Federation) -> Slate:
 def gated(slate: Slate, costs: Costs, devices: Iterable[DeviceProfile]) -> Slate:
     """Return the slate with every arm's costs, without the arms that a device cannot run."""
     found = {arm.name: costs.of(arm) for arm in slate.arms}
-    reasons = rule_out(found, tuple(devices), oracles(slate.arms))
+    reasons = rule_out(found, tuple(devices), references(slate.arms))
     arms = tuple(arm for arm in slate.arms if arm.name not in reasons)
     return Slate(arms, {**slate.ruled_out, **reasons}, found)
 
 
-def oracles(arms: Iterable[Arm]) -> frozenset[str]:
+def references(arms: Iterable[Arm]) -> frozenset[str]:
     """Name the arms that pool the clients' data, which no real federation can."""
     return frozenset(arm.name for arm in arms if any(stage.build().pooled for stage in arm.federate))
 
 
 def device_facts(slate: Slate, devices: Iterable[DeviceProfile]) -> dict[str, dict[str, object]]:
-    """Model every arm on every device, arms that a device rules out too; oracles are for no device."""
-    unreal = oracles(slate.arms)
+    """Model every arm on every device, arms that a device rules out too; references are for no device."""
+    unreal = references(slate.arms)
     costs = {arm: cost for arm, cost in slate.costs.items() if arm not in unreal}
     return {device.name: {arm: on_device(cost, device).as_json() for arm, cost in costs.items()} for device in devices}

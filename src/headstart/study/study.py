@@ -32,7 +32,7 @@ from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.predictions import outcomes, write_predictions
 from headstart.study.run.runner import Runner
-from headstart.study.run.tuning import trial_arms
+from headstart.study.run.tuning import num_trials, trial_arms
 from headstart.study.written.arms import Arm
 from headstart.study.written.load import StudyFile, load_study, parse_study
 from headstart.study.written.made import as_made
@@ -67,7 +67,7 @@ class Study:
         backbone: a built-in network or a Transformers checkpoint.
         trainable: where federated stages cut the model in arms that don't start at random.
         seeds: one run of every arm each.
-        trials: configurations tried per arm, on validation data.
+        trials: configurations tried per arm, on validation data; None as in a study file.
         training: defaults of all stages, such as ``{"batch_size": 16}``.
         baseline: the arm that others are compared with; None, here and below, leaves a setting of the decision to
             the run folder that the study goes on in, or to its default.
@@ -105,7 +105,7 @@ class Study:
         backbone: str = ModelSpec.backbone,
         trainable: str | int = "head",
         seeds: Sequence[int] = (0, 1, 2, 3, 4),
-        trials: int = 1,
+        trials: int | None = None,
         training: Mapping[str, Any] | None = None,
         baseline: str | None = None,
         metric: str | None = None,
@@ -269,6 +269,8 @@ class Study:
         for line in folder.prepare(self.lab.federation, fits, settings.as_json(), hashes):
             progress.warn(line)
         folder.keep_text(self.file.text)
+        if settings.tuning.trials is None and num_trials(None, self.lab.federation) == 1:
+            progress.warn("no client has validation data, so that no arm is tuned: each runs as it is written")
         if not (out / "diagnosis.json").exists():
             self._diagnose(slate, folder, progress)
         return Runner(
@@ -284,7 +286,8 @@ class Study:
     def _fits(self, slate: Slate, folder: RunFolder) -> Fits:
         """Return what tells records of this study from others."""
         settings = self.file.settings
-        trials = {arm.name: trial_arms(arm, settings.tuning.trials, settings.tuning.seed) for arm in slate.arms}
+        count = num_trials(settings.tuning.trials, self.lab.federation)
+        trials = {arm.name: trial_arms(arm, count, settings.tuning.seed) for arm in slate.arms}
         pipeline = cache(lambda seed: self.pipeline(folder.store, seed, Silent()))
         return Fits(trials, pipeline, settings.seeds)
 
@@ -301,8 +304,17 @@ class Study:
         rows, predicted = folder.write_clients(self.lab.federation), predicted_arm(folder.path / "diagnosis.json")
         results = folder.results()
         noticed = notice(results, slate.arms, read_json(folder.path / "diagnosis.json") or {})
-        said = outcomes(folder, self.lab.federation, [arm.name for arm in slate.arms])
-        verdict = judge(slate, self.file.settings.decision, results, rows, said, stopped, predicted, noticed)
+        verdict = judge(
+            slate,
+            self.file.settings.decision,
+            every_arm=self.slate.arms,
+            results=results,
+            parts=rows,
+            outcomes=outcomes(folder, self.lab.federation, [arm.name for arm in slate.arms]),
+            stopped=stopped,
+            predicted=predicted,
+            noticed=noticed,
+        )
         write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
         write_predictions(folder.path / "predictions.parquet", folder, self.lab.federation)
         write_json(folder.path / "devices.json", device_facts(slate, self.file.devices))

@@ -19,9 +19,11 @@ from headstart.models.network import Network
 from headstart.models.registry import new_head
 from headstart.training.client_data import ClientData, Passes
 from headstart.training.descent import descend
-from headstart.training.design import one_hot, present, with_intercept
+from headstart.training.design import as_head, class_sums, one_hot, present, with_intercept
+from headstart.training.discriminant import class_means, discriminant
 from headstart.training.local import LocalTraining
 from headstart.training.masked_words import guess_masked_words
+from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
 
 __all__ = [
     "Batch",
@@ -41,15 +43,22 @@ __all__ = [
     "Trainable",
     "Tree",
     "UpTo",
+    "as_head",
+    "class_means",
+    "class_sums",
     "cut_at",
     "derive",
     "descend",
+    "discriminant",
+    "generalized_cross_validation",
     "guess_masked_words",
     "head_logits",
     "new_head",
     "numpy_generator",
     "one_hot",
     "present",
+    "relative_penalties",
+    "ridge_correction",
     "torch_generator",
     "trees",
     "weighted_loss",

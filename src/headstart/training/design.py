@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from headstart.core.trees import Tree
 from headstart.models.batch import Batch
 
 
@@ -24,3 +25,15 @@ def one_hot(batch: Batch, num_classes: int) -> Tensor:
 def present(batch: Batch) -> Tensor:
     """Return 1 for examples and 0 for padding, float64; shape ``(…, examples, 1)``."""
     return (batch.weights > 0).double().unsqueeze(-1)
+
+
+def class_sums(batch: Batch, num_classes: int) -> Tree:
+    """Return each class's ``sums`` of features ``(…, classes, features)`` and ``counts`` of examples."""
+    targets = one_hot(batch, num_classes)
+    return {"sums": targets.mT @ batch.inputs.double(), "counts": targets.sum(-2)}
+
+
+def as_head(weight: Tensor, bias: Tensor, like: Tree) -> Tree:
+    """Return a head's tree in the type of the head it replaces."""
+    dtype = like["head.weight"].dtype
+    return {"head.weight": weight.to(dtype), "head.bias": bias.to(dtype)}

@@ -20,7 +20,7 @@ from headstart.testing.world import small_federation
 
 HASHES = {"study": "s", "decision": "d"}
 ARM = Arm("fedavg", "random", {"method": "fedavg", "rounds": 3})
-SETTINGS = {"data": {"seed": 0}, "decision": {**asdict(DecisionSettings()), "min_effect": 0.01}}
+SETTINGS = {"data": {"seed": 0}, "decision": {**asdict(DecisionSettings(baseline="fedavg")), "min_effect": 0.01}}
 
 
 def line(seed: int) -> dict[str, Any]:

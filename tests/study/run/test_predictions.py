@@ -91,12 +91,9 @@ def test_the_table_says_the_same(done: tuple[Path, Federation]) -> None:
     assert set(table["view"].to_pylist()) == {"test"}
 
 
-def test_runs_are_written_some_at_a_time(
-    done: tuple[Path, Federation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_are_written_some_at_a_time(done: tuple[Path, Federation], tmp_path: Path) -> None:
     folder, federation = done
-    monkeypatch.setattr("headstart.study.run.predictions._ROWS", 1)
-    write_predictions(tmp_path / "predictions.parquet", RunFolder(folder), federation)
+    write_predictions(tmp_path / "predictions.parquet", RunFolder(folder), federation, most_rows=1)
     file = parquet.ParquetFile(tmp_path / "predictions.parquet")
     assert file.metadata.num_row_groups == 4
     assert file.read().equals(parquet.read_table(folder / "predictions.parquet"))

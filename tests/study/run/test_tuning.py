@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from headstart.core.errors import ClientError
+from headstart.data.examples import Examples
+from headstart.data.federation import Client, Federation
 from headstart.study.run.pipeline import Pipeline
-from headstart.study.run.tuning import draw, is_tunable, ranges, trial_arms, trial_stages
+from headstart.study.run.tuning import draw, is_tunable, num_trials, ranges, trial_arms, trial_stages
 from headstart.study.study import Study
 from headstart.study.written.arms import Arm, Stage
 from study.watch import Watch
@@ -129,24 +131,78 @@ def test_trials_never_see_a_test_example(tuned: Path, tmp_path: Path) -> None:
 def test_a_trial_leaves_validation_scores_alone(tuned: Path) -> None:
     leaves = [json.loads(file.read_text()) for file in (tuned / "nodes").iterdir()]
     views = [set(leaf["metrics"]) for leaf in leaves if leaf["kind"] == "adapt"]
-    assert views.count({"val"}) == 2 * 4
+    assert views.count({"val"}) == 2 * 4 * 2
     assert views.count({"val", "test", "global_test"}) == 3 * 2
 
 
-def test_trials_use_the_first_seed_and_share_stages(tmp_path: Path, watch: Watch) -> None:
-    run_tiny(tmp_path, more=TRIALS, only_arms=["fedavg"])
-    # Four trials with the first seed; the chosen one again with the second.
-    assert watch.nodes == {"start": 2, "federate": 4 + 1, "adapt": 4 + 2}
+def test_trials_of_a_deep_arm_use_the_first_two_seeds_and_share_stages(tmp_path: Path, watch: Watch) -> None:
+    run_tiny(tmp_path, seeds=(0, 1, 2), more=TRIALS, only_arms=["fedavg"])
+    # Four trials with two seeds; the chosen one again with the third.
+    assert watch.nodes == {"start": 3, "federate": 4 * 2 + 1, "adapt": 4 * 2 + 3}
     watch.clear()
-    run_tiny(tmp_path, more=TRIALS, only_seeds=[0])
+    run_tiny(tmp_path, seeds=(0, 1, 2), more=TRIALS, only_seeds=[0])
     assert watch.nodes["start"] == 0
-    # Trials that were not chosen left no weights, so their shared stages are computed again: three at most.
-    assert watch.nodes["federate"] <= 3
+    # Trials that were not chosen left no weights, so their shared stages are computed again: three a seed at most.
+    assert watch.nodes["federate"] <= 3 * 2
+
+
+HEAD = 'start = "random"\nadapt = { method = "linear_probe", epochs = 2, client_lr = 0.05 }'
+
+
+def test_a_head_is_tuned_with_each_seed_for_itself(tmp_path: Path) -> None:
+    changes: dict = {"seeds": (0, 1, 2), "more": TRIALS, "arms": {"fedavg": FEDAVG, "head": HEAD}}
+    run_tiny(tmp_path, **changes)
+    lines = [line for line in read_records(tmp_path / "out") if line["arm"] == "head"]
+    scores = {line["seed"]: [trial["score"] for trial in line["tuning"]] for line in lines}
+    assert len({tuple(found) for found in scores.values()}) == 3, "scores of one seed went to another"
+    for line in lines:
+        found = [-1.0 if score is None else score for score in scores[line["seed"]]]
+        best = found.index(max(found))
+        values = line["tuning"][best]["values"]
+        assert line["tuning"][best]["chosen"]
+        assert all(line["settings"]["adapt"][name.removeprefix("adapt.")] == value for name, value in values.items())
+    study = open_tiny(tmp_path, **changes)
+    assert study.outdated(study.plan(tmp_path / "out"), tmp_path / "out") == ()
+
+
+def test_progress_counts_every_trial(tmp_path: Path) -> None:
+    told = Told()
+    study = open_tiny(tmp_path, seeds=(0, 1, 2), more=TRIALS, arms={"fedavg": FEDAVG, "head": HEAD})
+    study.run(tmp_path / "out", progress=told)
+    # Four trials with two seeds of the deep arm, with three of the head, and three runs of each.
+    assert told.planned == told.finished == 4 * 2 + 4 * 3 + 3 * 2
+
+
+@pytest.mark.parametrize(("val", "expected"), [(1, 4), (0, 1)])
+def test_four_are_tried_where_something_can_choose(val: int, expected: int) -> None:
+    rows = np.arange(4)
+    client = Client("a", rows[:2], rows[2 : 2 + val], rows[3:])
+    examples = Examples("table", np.zeros((4, 1), np.float32), np.array([0, 1, 0, 1]), list("abcd"), ("x", "y"), ("c",))
+    assert num_trials(None, Federation(examples, [client])) == expected
+    assert num_trials(3, Federation(examples, [client])) == 3
+
+
+class Told:
+    """Counts what was planned and what was finished."""
+
+    planned = finished = 0
+
+    def plan(self, runs: int) -> None:
+        self.planned += runs
+
+    def finish(self, text: str) -> None:
+        self.finished += 1
+
+    def tell(self, text: str) -> None: ...
+
+    def warn(self, text: str) -> None: ...
+
+    def count(self, what: str, done: int, total: int) -> None: ...
 
 
 def test_a_second_run_repeats_no_trial(tmp_path: Path, watch: Watch) -> None:
     run_tiny(tmp_path, more=TRIALS)
-    assert watch.nodes["federate"] <= 4 + 2
+    assert watch.nodes["federate"] <= 4 * 2
     before = numbers(tmp_path / "out")
     watch.clear()
     run_tiny(tmp_path, more=TRIALS)

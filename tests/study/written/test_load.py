@@ -129,3 +129,28 @@ def test_ways_to_write_a_path(written: str, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "a.csv").touch()
     monkeypatch.setenv("HERE", str(tmp_path))
     assert resolve_path("data.source", written, tmp_path) == str(tmp_path / "a.csv")
+
+
+POOL = {"data": {"source": "digits", "central": {"source": "glyphs"}}}
+CHECKPOINT = {"data": {"source": "digits"}, "model": {"backbone": "microsoft/resnet-18"}}
+NOTHING = {"data": {"source": "digits"}}
+FEDAVG = {"start": "random", "federate": "fedavg"}
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        (NOTHING, "fedavg"),
+        (POOL, "fedavg-pretrained"),
+        (CHECKPOINT, "fedavg-pretrained"),
+        ({**POOL, "decision": {"baseline": "fedavg"}}, "fedavg"),
+        ({**POOL, "arms": {"fedavg": FEDAVG}}, "fedavg"),
+        (
+            {**POOL, "arms": {"fedavg": FEDAVG, "fedavg-pretrained": {**FEDAVG, "start": "pretrain"}}},
+            "fedavg-pretrained",
+        ),
+    ],
+)
+def test_the_baseline_has_the_good_start_if_there_is_one(table: dict, expected: str, tmp_path: Path) -> None:
+    """Federated averaging from random weights is no yardstick where better ones are at hand."""
+    assert parse_study({"name": "a", **table}, tmp_path).settings.decision.baseline == expected

@@ -21,7 +21,7 @@ def settings(**tables: Any) -> StudySettings:
 def test_defaults() -> None:
     study = settings()
     assert study.seeds == (0, 1, 2, 3, 4)
-    assert (study.tuning.trials, study.evaluation.global_test_examples) == (1, 1000)
+    assert (study.tuning.trials, study.evaluation.global_test_examples) == (None, 1000)
     assert (study.engine.dtype, study.engine.max_bad_clients) == ("float32", 0.5)
     assert (study.decision.baseline, study.decision.confidence) == ("fedavg", 0.95)
 

@@ -23,7 +23,7 @@ from headstart.diagnosis.transfer import logme_from_sums
 from headstart.evidence.bootstrap import interval
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.metrics import pooled_metrics
-from headstart.federate.closed_form import class_sums, pack_symmetric, unpack_symmetric
+from headstart.federate.closed_form import pack_symmetric, unpack_symmetric
 from headstart.federate.lda import LinearDiscriminant
 from headstart.federate.ncm import NearestClassMean
 from headstart.federate.ridge import ridge_sums
@@ -31,6 +31,7 @@ from headstart.models.batch import Batch
 from headstart.models.model import Model, head_logits
 from headstart.sites.probe.noise import clip_rows
 from headstart.training.client_data import ClientData
+from headstart.training.design import class_sums
 
 Head = Literal["local", "global", "personal", "lda", "ncm"]
 """The verdict compares the first three, whose global one is ridge's."""

@@ -19,10 +19,10 @@ from headstart.study.run.folder import RunFolder
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ROWS = 2**19
+_MOST_ROWS = 2**19
 """Rows of the table that are written at once, if one run has no more: what its runs have in common is kept once."""
 
-_PAGE = {"data_page_size": 2**22, "max_rows_per_page": _ROWS}
+_PAGE = {"data_page_size": 2**22, "max_rows_per_page": _MOST_ROWS}
 """How much is compressed at once; older versions of PyArrow know the first alone and have no limit of rows."""
 
 _WORDS = ["arm", "seed", "client", "view", "predicted"]
@@ -55,7 +55,7 @@ def outcomes(folder: RunFolder, federation: Federation, arms: Sequence[str]) -> 
     )
 
 
-def write_predictions(path: Path, folder: RunFolder, federation: Federation) -> None:
+def write_predictions(path: Path, folder: RunFolder, federation: Federation, *, most_rows: int = _MOST_ROWS) -> None:
     """Write ``predictions.parquet``, a row for each run and test example; no file where no run kept any.
 
     Columns: ``arm``, ``seed``, ``client``, ``view``, ``row`` (the example's place in the federation's examples),
@@ -66,19 +66,21 @@ def write_predictions(path: Path, folder: RunFolder, federation: Federation) -> 
         path: of the file.
         folder: the runs.
         federation: that they were made with.
+        most_rows: that are written at once, if one run has no more.
     """
     lines = [line for line in folder.records.all() if folder.store.has_tree(line["key"])]
     if not lines:
         path.unlink(missing_ok=True)
         return
-    table = _Table(federation, sorted({line["arm"] for line in lines}))
+    table = _Table(federation, sorted({line["arm"] for line in lines}), most_rows)
     write_atomically(path, lambda temporary: table.write(temporary, folder, lines))
 
 
 class _Table:
     """The table of a federation's test examples, for as many runs as are given."""
 
-    def __init__(self, federation: Federation, arms: Sequence[str]) -> None:
+    def __init__(self, federation: Federation, arms: Sequence[str], most_rows: int) -> None:
+        self.most_rows = most_rows
         self.arms, self.clients = list(arms), [client.id for client in federation.clients]
         self.owner, self.rows = _test(federation)
         self.num_classes = federation.num_classes
@@ -88,7 +90,7 @@ class _Table:
         from pyarrow import parquet
 
         known = inspect.signature(parquet.ParquetWriter.__init__).parameters
-        together = max(1, _ROWS // max(1, len(self.rows)))
+        together = max(1, self.most_rows // max(1, len(self.rows)))
         parts = (self._part(folder, lines[begin : begin + together]) for begin in range(0, len(lines), together))
         first = next(parts)
         losses = [name for name in _LOSSES if name in first.column_names]

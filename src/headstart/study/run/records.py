@@ -63,7 +63,7 @@ def record(
         "nodes": [*trunk.keys, leaf_key],
         "settings": arm.as_json(),
         "says": sentence(arm),
-        "oracle": any(stage.build().pooled for stage in arm.federate),
+        "reference": any(stage.build().pooled for stage in arm.federate),
         "tuning": list(tuning),
         "metrics": _summary(facts, pipeline.federation, pipeline.metric),
         "curve": list(trunk.curve),

@@ -16,6 +16,7 @@ from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline, Trunk, pipeline_of
 from headstart.study.run.records import record
 from headstart.study.run.trials import best_trial
+from headstart.study.run.tuning import tuned_with
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings
 
@@ -52,8 +53,7 @@ class Runner:
         Returns:
             The arms that had to stop, with the reason.
         """
-        counts = [len(self.trials[arm.name]) for arm in arms]
-        self.progress.plan(sum(count if count > 1 else 0 for count in counts) + len(arms) * len(seeds))
+        self.progress.plan(sum(self._num_trials(arm, seeds) for arm in arms) + len(arms) * len(seeds))
         stopped = {}
         for arm in arms:
             try:
@@ -71,17 +71,32 @@ class Runner:
         is_likelier = isinstance(error, ClientError) and is_wide(self.lab.span)
         return f"; likeliest cause: {unscaled(self.lab.span)}" if is_likelier else ""
 
+    def _num_trials(self, arm: Arm, seeds: Sequence[int]) -> int:
+        """Return how many runs choose an arm's settings, all seeds together."""
+        count = len(self.trials[arm.name])
+        return sum(count * len(group) for group, _ in self._groups(arm, seeds)) if count > 1 else 0
+
+    def _groups(self, arm: Arm, seeds: Sequence[int]) -> list[tuple[Sequence[int], Sequence[int]]]:
+        """Return which seeds choose settings, and for which of the seeds to run."""
+        groups = tuned_with(arm, self.settings.seeds)
+        if len(groups) == 1:
+            return [(groups[0], seeds)]
+        return [(group, group) for group in groups if group[0] in seeds]
+
     def _arm(self, arm: Arm, seeds: Sequence[int]) -> None:
-        chosen, tuning = best_trial(self.trials[arm.name], self.pipeline(self.settings.seeds[0]), self.progress)
-        for seed in seeds:
-            self._seed(chosen, seed, tuning)
+        for group, own in self._groups(arm, seeds):
+            pipelines = [self.pipeline(seed) for seed in group]
+            chosen, tuning = best_trial(self.trials[arm.name], pipelines, self.progress)
+            for seed in own:
+                self._seed(chosen, seed, tuning)
 
     def _seed(self, arm: Arm, seed: int, tuning: Sequence[Mapping[str, Any]]) -> None:
         """Run one seed, unless its record and its last node are there."""
         pipeline = self.pipeline(seed)
         key = pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, FINAL_VIEWS)
         done = self.folder.records.get(arm.name, seed)
-        kept = done is not None and done["key"] == key and self.folder.store.has(key)
+        told = done is not None and done["key"] == key and done["tuning"] == list(tuning)
+        kept = told and self.folder.store.has(key)
         if done is None or not kept:
             done = self._record(pipeline, arm, tuning)
             self.folder.records.put(done)

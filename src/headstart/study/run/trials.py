@@ -17,24 +17,25 @@ from headstart.study.run.records import to_array
 from headstart.study.written.arms import Arm
 
 
-def best_trial(trials: Sequence[Arm], pipeline: Pipeline, progress: Progress) -> tuple[Arm, list[dict[str, Any]]]:
-    """Return the configuration with the best validation score, and all that were tried.
+def best_trial(
+    trials: Sequence[Arm], pipelines: Sequence[Pipeline], progress: Progress
+) -> tuple[Arm, list[dict[str, Any]]]:
+    """Return the configuration with the best mean validation score, and all that were tried.
 
     Args:
         trials: an arm's configurations, the written one first; one alone is not scored.
-        pipeline: of the first seed.
+        pipelines: of the seeds that choose together.
         progress: told each trial's score.
 
     Raises:
-        SettingError: every trial failed.
+        SettingError: every trial failed with one of the seeds.
         StartError: the start that all trials share cannot be trained.
     """
     arm = trials[0]
     if len(trials) == 1:
         return arm, []
-    pruner = Pruner()
     reasons: list[str] = []
-    scores = [_trial(pipeline, trial, number, pruner.begin(), progress, reasons) for number, trial in enumerate(trials)]
+    scores = _mean([_scores(pipeline, trials, progress, reasons) for pipeline in pipelines])
     best = int(np.argmax([-np.inf if score is None else score for score in scores]))
     if scores[best] is None:
         first = f", the first: {reasons[0]}" if reasons else ""
@@ -44,6 +45,25 @@ def best_trial(trials: Sequence[Arm], pipeline: Pipeline, progress: Progress) ->
         for number, (trial, score) in enumerate(zip(trials, scores, strict=True))
     ]
     return trials[best], table
+
+
+def _mean(seeds: Sequence[Sequence[float | None]]) -> list[float | None]:
+    """Return each trial's mean score over seeds; None where it failed or was ended early with one of them.
+
+    >>> _mean([[1.0, None, 2.0], [3.0, 4.0, None]])
+    [2.0, None, None]
+    """
+    means: list[float | None] = []
+    for scores in zip(*seeds, strict=True):
+        found = [score for score in scores if score is not None]
+        means.append(sum(found) / len(found) if len(found) == len(scores) else None)
+    return means
+
+
+def _scores(pipeline: Pipeline, trials: Sequence[Arm], progress: Progress, reasons: list[str]) -> list[float | None]:
+    """Score an arm's configurations with one seed."""
+    pruner = Pruner()
+    return [_trial(pipeline, trial, number, pruner.begin(), progress, reasons) for number, trial in enumerate(trials)]
 
 
 def _trial(
@@ -65,7 +85,7 @@ def _trial(
         watch.end(scores_of(leaf.facts, pipeline.federation, pipeline.metric))
         score = _validation_score(leaf, pipeline)
         shown = "failed" if score is None else f"{abs(score):.3f} on validation"
-    progress.finish(f"{arm.name}, trial {number}: {shown}")
+    progress.finish(f"{arm.name}, seed {pipeline.seed}, trial {number}: {shown}")
     return score
 
 

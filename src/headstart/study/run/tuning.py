@@ -7,17 +7,48 @@ arms that share their first stages share those stages' trials too, and an interr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.core.content import hash_json
 from headstart.core.registry import Search, UpTo
 from headstart.core.seeds import derive
+from headstart.data.federation import Federation
 from headstart.study.written.arms import Arm, Stage
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+
+
+DEFAULT_TRIALS = 4
+"""Configurations per arm where a study does not say."""
+
+DEEP_SEEDS = 2
+"""Seeds whose mean validation score chooses for all seeds, in arms that train more than a head."""
+
+
+def num_trials(asked: int | None, federation: Federation) -> int:
+    """Return how many configurations each arm is given: none can be chosen without validation data."""
+    has_validation = any(len(client.val) for client in federation.seen_clients)
+    return asked or (DEFAULT_TRIALS if has_validation else 1)
+
+
+def tuned_with(arm: Arm, seeds: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return groups of seeds that choose together.
+
+    With a head alone every seed chooses for itself; a deeper arm's first seeds choose for all.
+
+    >>> tuned_with(Arm("a", start="random", federate="ridge"), [3, 4, 5])
+    [(3,), (4,), (5,)]
+    >>> tuned_with(Arm("a", start="random", adapt="full_finetune"), [3, 4, 5])
+    [(3, 4)]
+    """
+    stages = [stage.build() for stage in (*arm.federate, arm.adapt)]
+    trained = [stage.trainable for stage in stages if not getattr(stage, "changes_nothing", False)]
+    if all(cut == "head" for cut in trained):
+        return [(seed,) for seed in seeds]
+    return [tuple(seeds[:DEEP_SEEDS])]
 
 
 def trial_arms(arm: Arm, trials: int, seed: int) -> list[Arm]:

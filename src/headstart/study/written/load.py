@@ -89,12 +89,12 @@ def parse_study(
     _check_seeds(settings)
     check_training(settings.training)
     arms = tuple(_arm(name, arm, settings) for name, arm in settings.arms.items())
-    _check_baseline(settings)
     devices = tuple(parse_device(name, device) for name, device in settings.devices.items())
     data = settings.data if federation else _resolve_data(settings.data, folder)
     model = _resolve_model(settings, folder)
     central = _is_labelled(federation.central) if federation else _has_labels(data.central)
     check_starts(arms, checkpoint=is_checkpoint(model), central=central)
+    settings = _with_baseline(settings, good_start=is_checkpoint(model) or central)
     return StudyFile(settings, data, model, arms, devices, folder, text, frozenset(table.get("decision", ())))
 
 
@@ -145,12 +145,16 @@ def _arm(name: str, table: Mapping[str, Any], settings: StudySettings) -> Arm:
     return with_defaults(parse_arm(name, table), settings.training, settings.model.trainable)
 
 
-def _check_baseline(settings: StudySettings) -> None:
-    baseline, names = settings.decision.baseline, list(settings.arms or STANDARD)
+def _with_baseline(settings: StudySettings, *, good_start: bool) -> StudySettings:
+    """Return the settings with the baseline that they name, or that a study of their kind has."""
+    names = list(settings.arms or STANDARD)
+    usual = "fedavg-pretrained" if good_start and "fedavg-pretrained" in names else "fedavg"
+    baseline = settings.decision.baseline or usual
     if baseline not in names:
         raise SettingError(
             f"decision.baseline: must be one of the arms, received {baseline!r}; {nearest(baseline, names)}"
         )
+    return dataclasses.replace(settings, decision=dataclasses.replace(settings.decision, baseline=baseline))
 
 
 def _resolve_data(data: DataSettings, folder: Path) -> DataSettings:

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from headstart.study.written.load import StudyFile
-from headstart.study.written.schema import DecisionSettings
 from headstart.study.written.slate import STANDARD
 
 
@@ -22,7 +21,7 @@ def as_made(file: StudyFile, before: Mapping[str, Any]) -> tuple[StudyFile, tupl
     other = {name: before[name] for name in now if name in before and before[name] != now[name]}
     kept = {name: value for name, value in other.items() if name not in file.decides and _is_open(file, name, value)}
     settings = replace(file.settings, decision=replace(file.settings.decision, **kept))
-    return replace(file, settings=settings), tuple(_said(name, value) for name, value in kept.items())
+    return replace(file, settings=settings), tuple(_said(name, value, now[name]) for name, value in kept.items())
 
 
 def _is_open(file: StudyFile, name: str, value: Any) -> bool:
@@ -30,6 +29,5 @@ def _is_open(file: StudyFile, name: str, value: Any) -> bool:
     return name != "baseline" or value in (file.settings.arms or STANDARD)
 
 
-def _said(name: str, value: Any) -> str:
-    default = getattr(DecisionSettings(), name)
+def _said(name: str, value: Any, default: Any) -> str:
     return f"decision.{name}: {value}, as this folder was made with (the default is {default} now)"

@@ -18,7 +18,7 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 NEW: Mapping[str, Mapping[str, Any]] = {"decision": {"clients": None}, "evaluation": {"losses": False}}
 """Settings that came after run folders had been made, with their defaults, which enter no hash."""
 
-FORMER: Mapping[str, Any] = {"min_effect": 0.01}
+FORMER: Mapping[str, Any] = {"min_effect": 0.01, "baseline": "fedavg"}
 """Settings of the decision whose default was another once."""
 
 _Name = Annotated[
@@ -59,11 +59,12 @@ class TuningSettings:
     """``[tuning]``: the same for every arm, on validation data only.
 
     Attributes:
-        trials: settings tried per arm; 1 means those written, untuned.
+        trials: settings tried per arm; 1 means those written, untuned. None tries 4, or 1 where no client has
+            validation data.
         seed: keys what is tried.
     """
 
-    trials: PositiveInt = 1
+    trials: PositiveInt | None = None
     seed: NonNegativeInt = 0
 
 
@@ -72,7 +73,8 @@ class DecisionSettings:
     """``[decision]``: fixed before the runs.
 
     Attributes:
-        baseline: the arm that others are compared with.
+        baseline: the arm that others are compared with; None takes ``fedavg-pretrained`` where the study has a good
+            start, a checkpoint or a labelled pool, and ``fedavg`` elsewhere.
         metric: what is compared, mean over clients.
         min_effect: a smaller difference does not matter.
         confidence: of the intervals, in (0.5, 1).
@@ -80,7 +82,7 @@ class DecisionSettings:
             sample. None takes ``these`` for at most 20 clients, none of them held out.
     """
 
-    baseline: str = "fedavg"
+    baseline: str | None = None
     metric: Metric = "balanced_accuracy"
     min_effect: _Share = 0.02
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95

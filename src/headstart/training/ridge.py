@@ -1,0 +1,78 @@
+"""Ridge regression on one-hot labels: its solution and the choice of its penalty, for one client or a stack.
+
+Golub, Heath, Wahba: Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter. Technometrics 1979.
+https://doi.org/10.1080/00401706.1979.10489751; leave-one-out: Hastie, Tibshirani, Friedman: The Elements of Statistical
+Learning, equation 7.64.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_RELATIVE = tuple(10.0 ** (power / 2) for power in range(-12, 5))
+"""Candidates in mean squares of a feature, summed over the examples: from almost no penalty to almost no head."""
+
+_TIE = 1e-9
+"""Relative difference below which two errors are the same: the larger penalty is taken."""
+
+
+def relative_penalties(trace: Tensor, size: int) -> Tensor:
+    """Return candidates that follow the features' scale, ``(candidates, …)``, from the trace of ``Z'Z`` ``(…)``."""
+    mean = (trace / size).clamp_min(1e-300)
+    return torch.stack([mean * candidate for candidate in _RELATIVE])
+
+
+def generalized_cross_validation(gram: Tensor, moment: Tensor) -> float:
+    """Return the candidate of least generalised cross-validation error, from sums alone.
+
+    ``GCV = (RSS / N) / (1 - tr S / N)²`` with ``RSS = N - 2 tr W'M + tr W'AW``, ``S`` the smoother.
+
+    Args:
+        gram: ``A = Z'Z``, ``Z = [features, 1]``: its last entry is the number of examples, N.
+        moment: ``M = Z'Y`` of one-hot labels, ``(features + 1, classes)``.
+    """
+    values, vectors = torch.linalg.eigh(gram)
+    values, turned = values.clamp_min(0), (vectors.mT @ moment).square().sum(-1)
+    candidates, count = relative_penalties(gram.trace(), len(gram)), gram[-1, -1].clamp_min(1)
+    shrunk = 1 / (values + candidates.unsqueeze(-1))
+    left = count - (turned * shrunk * (2 - values * shrunk)).sum(-1)
+    freedom = (1 - (values * shrunk).sum(-1) / count).clamp_min(1e-9)
+    return float(_least(left.clamp_min(0) / freedom**2, candidates))
+
+
+def ridge_correction(design: Tensor, residual: Tensor, candidates: Tensor) -> Tensor:
+    """Return what to add to a head that leaves a residual; shape ``(…, features + 1, classes)``.
+
+    Args:
+        design: ``Z``, ``(…, examples, features + 1)``, padding all 0.
+        residual: ``Y - Z W_received``, ``(…, examples, classes)``.
+        candidates: penalties, ``(candidates,)`` or ``(candidates, …)``; of several each client takes the one of least
+            leave-one-out error.
+    """
+    left, singular, right = torch.linalg.svd(design, full_matrices=False)
+    projected = left.mT @ residual
+    chosen = candidates[0] if len(candidates) == 1 else _leave_one_out(left, singular, projected, residual, candidates)
+    shrunk = singular / (singular**2 + chosen.unsqueeze(-1))
+    correction: Tensor = right.mT @ (shrunk.unsqueeze(-1) * projected)
+    return correction
+
+
+def _leave_one_out(left: Tensor, singular: Tensor, projected: Tensor, residual: Tensor, candidates: Tensor) -> Tensor:
+    """Return each client's candidate of least squared leave-one-out error; shape ``(…)``.
+
+    The error without example ``j`` is ``(r_j - fit_j) / (1 - h_jj)`` with the hat matrix of the ridge smoother.
+    """
+    errors = []
+    for penalty in candidates:
+        smooth = singular**2 / (singular**2 + penalty.unsqueeze(-1))
+        fitted = left @ (smooth.unsqueeze(-1) * projected)
+        leverage = (left**2 @ smooth.unsqueeze(-1)).clamp_max(1 - 1e-9)
+        errors.append((((residual - fitted) / (1 - leverage)) ** 2).sum((-1, -2)))
+    return _least(torch.stack(errors), candidates)
+
+
+def _least(errors: Tensor, candidates: Tensor) -> Tensor:
+    """Return the candidate of least error, the largest on ties; both ``(candidates, …)``."""
+    each = candidates.reshape(candidates.shape + (1,) * (errors.dim() - candidates.dim()))
+    return torch.where(errors <= errors.amin(0) * (1 + _TIE), each, 0).amax(0)
