@@ -36,6 +36,13 @@ def test_the_sentence_does_not_repeat_the_headline(
     assert "It would be decided at" not in answer.lead(verdict)
 
 
+def test_families_that_were_not_judged_stay_in_the_sentence() -> None:
+    words = (
+        "Undecided between a and b. It would be decided at min_effect .031; for 2 points it needs x. Not judged: both."
+    )
+    assert answer.lead({"headline": "Federate", "sentence": words}) == "Undecided between a and b. Not judged: both."
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_three_questions_are_answered_in_every_case(answered: dict[str, Path], name: str) -> None:
     verdict = verdict_in(answered[name])

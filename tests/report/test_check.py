@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,10 +57,19 @@ def test_bad_input_is_refused(answered: dict[str, Path], slate_folder: Path, bar
         check_answer(slate_folder, "both")
 
 
-def test_an_unfinished_family_is_named(answered: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "local, finetune-head, finetune-lp-ft did not run in full"),
+        ({"absent": {"fine-tune": "all failed"}}, "all failed"),
+    ],
+)
+def test_an_unfinished_family_is_named(
+    answered: dict[str, Path], tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
     verdict = json.loads((answered["better"] / "verdict.json").read_text())
     del verdict["families"]["fine-tune"]
     (tmp_path / "records.jsonl").write_text((answered["better"] / "records.jsonl").read_text())
-    (tmp_path / "verdict.json").write_text(json.dumps(verdict))
-    with pytest.raises(DataError, match="local, finetune-head, finetune-lp-ft did not run in full"):
+    (tmp_path / "verdict.json").write_text(json.dumps({**verdict, **change}))
+    with pytest.raises(DataError, match=f"no arm of 'fine-tune' ran: {words}"):
         check_answer(tmp_path, "fine-tune")

@@ -7,6 +7,7 @@ has none of it: ``has_answer`` says so.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ def lead(verdict: Json) -> str:
     'As good as doing both within 2 points.'
     """
     # What would decide it stands on a line of its own.
-    words, _, _ = str(verdict.get("sentence") or "").partition(" It would be decided at ")
+    words = re.sub(r" It would be decided at .*?(?= Not judged:|$)", "", str(verdict.get("sentence") or ""))
     title = str(verdict.get("headline") or "")
     rest = words.removeprefix(f"{title}: ").removeprefix(f"{title}; ").removeprefix("No claim: ")
     return rest[:1].upper() + rest[1:]

@@ -94,6 +94,8 @@ def _exact(value: float, metric: str) -> str:
 
 def _why_missing(verdict: Json, family: str) -> str:
     """Say why no arm stands for a family: a rule, a failure, or the study has none."""
+    if why := (verdict.get("absent") or {}).get(family):
+        return str(why)
     arms: Json = verdict.get("arms") or {}
     reasons = {**(verdict.get("ruled_out") or {}), **(verdict.get("failed") or {})}
     own = {arm: reason for arm, reason in reasons.items() if (arms.get(arm) or {}).get("family") in (family, None)}
