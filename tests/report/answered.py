@@ -120,9 +120,9 @@ def _scores(outcomes: Outcomes) -> Scores:
     return Scores(outcomes.arms, outcomes.seeds, outcomes.clients, outcomes.seen, values)
 
 
-def write_answered(folder: Path, name: str, names: str = "clinic-{}") -> Path:
+def write_answered(folder: Path, name: str | Case, names: str = "clinic-{}") -> Path:
     """Write a run folder whose verdict is that of a case, and whose client table fits it."""
-    case = CASES[name]
+    case = CASES[name] if isinstance(name, str) else name
     recipe = Recipe(
         arms=tuple(case.levels),
         seeds=case.seeds,
@@ -130,6 +130,7 @@ def write_answered(folder: Path, name: str, names: str = "clinic-{}") -> Path:
         unseen=case.held_out,
         metric="accuracy",
         nan_client=False,
+        verdict=False,
         names=names,
     )
     write_run(folder, recipe)

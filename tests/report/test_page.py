@@ -11,7 +11,7 @@ import pytest
 from headstart.report import load_run
 from headstart.report.page import to_html
 
-from .answered import CASES, write_answered
+from .answered import CASES, Case, write_answered
 from .run_folders import Recipe, write_run
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -134,6 +134,13 @@ def test_the_page_of_every_case_is_sound_and_opens_with_the_answer(answered: dic
     )
     assert text.index("<h1>") < text.index('<ol class="asked"') < text.index('<section id="arms">')
     assert not re.findall(r"[Nn]o clear winner|oracle|[Nn]o\s+significance|\bnan\b", text)
+
+
+def test_a_page_without_any_arm_to_use(tmp_path: Path) -> None:
+    text = to_html(load_run(write_answered(tmp_path / "run", Case({"pooled": 0.8}, clients=3))))
+    check(text)
+    assert "<h1>No answer: no arm may be recommended</h1>" in text
+    assert "<b>Use " not in text
 
 
 def test_an_undecided_page_says_what_is_needed_and_what_can_be_decided(answered: dict[str, Path]) -> None:
