@@ -17,6 +17,7 @@ import pytest
 
 import headstart
 from headstart.cli import main
+from report.answered import write_answered
 from tiny_study import ARMS, FEDAVG, FINETUNE, keys, numbers, write_study
 
 COMMAND = str(Path(sys.executable).with_name("headstart"))
@@ -70,7 +71,7 @@ def nothing_written() -> bool:
     return not list(Path().iterdir())
 
 
-@pytest.mark.parametrize("command", ["study", "plan", "diagnose", "demo", "report"])
+@pytest.mark.parametrize("command", ["study", "plan", "diagnose", "demo", "report", "check"])
 def test_every_command_has_help(run: Run, command: str) -> None:
     assert command in run("--help").out
     done = run(command, "--help")
@@ -89,7 +90,11 @@ def test_a_study_from_its_file_to_its_report(run: Run, study: Path) -> None:
         "fedavg-finetune, seed 0",
         "fedavg-finetune, seed 1",
     ]
-    assert numbers(Path("runs/tiny"))["verdict"]["sentence"] in lines
+    assert lines.count("No claim yet") == 1
+    assert "It needs 3 seeds, and 2 were run; federating has the best mean so far." in lines
+    labels = ("Good start pays?", "Sharing pays?", "Adapting pays?", "Ahead so far")
+    assert [label for label in labels if not any(line.startswith(label) for line in lines)] == []
+    assert max(len(line.rstrip()) for line in lines) <= 80
     assert any(line.startswith("report  runs/tiny/report.html") for line in lines)
     names = {path.name for path in Path("runs/tiny").iterdir() if not path.name.startswith(".")}
     needed = {"study.toml", "records.jsonl", "clients.parquet", "verdict.json", "report.html", "weights", "nodes"}
@@ -156,7 +161,7 @@ def test_the_table_fits_in_80_columns_with_the_longest_names(run: Run, study: Pa
     assert sorted(line.split()[0] for line in rows) == sorted(arms)
     assert max(len(line) for line in rows) <= 80
     assert "…" not in shown
-    # Every row has a mean, the worst tenth, held-out clients and an effect with three decimals.
+    # Every row has a mean, both ends of its interval, and an effect, with three decimals.
     assert all(len(re.findall(r"[+-]?\d\.\d{3}\b", line)) == 4 for line in rows)
 
 
@@ -294,6 +299,25 @@ def test_a_plan_shows_the_tree_and_writes_nothing(run: Run, study: Path) -> None
     assert "fedavg-finetune" in done.out
 
 
+def test_a_plan_says_what_can_be_decided(run: Run, study: Path) -> None:
+    assert "can decide  nothing can be claimed of these 4 clients: it takes 3 seeds" in run("plan", study).out
+    write_study(study.parent, seeds=range(5))
+    shown = run("plan", study).out
+    words = " ".join(shown.split())
+    assert "can decide equal families would be decided at a min_effect of " in words
+    assert "note min_effect is 2 points, at which equal families may stay undecided; a way out is " in words
+    assert max(map(len, shown.splitlines())) <= 80
+    write_study(study.parent, seeds=range(5), data="held_out_clients = 0.25", decision="min_effect = 0.5")
+    shown = run("plan", study).out
+    assert "for clients like these" in " ".join(shown.split())
+    assert "may stay undecided" not in shown
+
+
+def test_a_plan_says_nothing_of_metrics_whose_spread_is_not_known(run: Run, study: Path) -> None:
+    write_study(study.parent, seeds=range(5), decision='metric = "log_loss"')
+    assert "can decide" not in run("plan", study).out
+
+
 def test_a_plan_knows_what_is_finished(run: Run, study: Path) -> None:
     run("study", study)
     assert run("plan", study).out.count("finished") == 4
@@ -303,7 +327,9 @@ def test_a_plan_names_what_is_ruled_out(run: Run, study: Path) -> None:
     write_study(study.parent, more='[devices.phone]\nuplink = "none"')
     done = run("plan", study)
     assert done.code == 0
+    # Both for the same reason: one line.
     assert "fedavg, fedavg-finetune: ruled out: device 'phone' has no uplink" in " ".join(done.out.split())
+    assert done.out.count("ruled out") == 1
 
 
 def test_a_diagnosis_is_printed_and_runs_no_arm(run: Run, study: Path) -> None:
@@ -323,6 +349,43 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     run_tiny(folder)
     return folder / "out"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "code", "words"),
+    [
+        ("better", ["federate"], 0, "yes: federate ("),
+        ("better", ["fine-tune"], 1, "no: fine-tune ("),
+        ("better", ["fine-tune", "--margin", "0.5"], 0, "post hoc"),
+        ("no claim", ["both"], 1, "nothing can be claimed"),
+    ],
+)
+def test_a_check_is_one_line_and_an_exit_code(
+    run: Run, tmp_path: Path, name: str, arguments: list[str], code: int, words: str
+) -> None:
+    done = run("check", write_answered(tmp_path / "run", name), "--answer", *arguments)
+    assert (done.code, done.err) == (code, "")
+    (line,) = done.out.splitlines()
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--answer", "both"], "error: 'nowhere' is no run folder"),
+        (["run", "--answer", "share"], "error: --answer: must be a family, received 'share'; valid: "),
+        (["run", "--answer", "both"], "error: --answer: no arm of 'both' ran: "),
+        (["run", "--answer", "fine-tune", "--margin", "-1"], "error: --margin: must be at least 0, received -1.0"),
+    ],
+)
+def test_a_check_of_what_is_not_there_is_exit_code_2(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    write_answered(tmp_path / "run", "only")
+    monkeypatch.chdir(tmp_path)
+    done = run("check", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.error.startswith(message)
 
 
 @pytest.mark.parametrize("form", ["md", "json", "html"])

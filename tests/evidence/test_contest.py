@@ -77,3 +77,10 @@ def test_evidence_needs_numpy_and_scipy_alone():
     code = f"import sys, headstart.evidence; sys.exit(str({heavy}) if {heavy} else 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_interval_of_a_share_ends_at_one():
+    values = 1 - 0.02 * random(2) ** 4
+    values[0, :, 0] = 0.9
+    assert contest(values).interval("arm0")[1] == 1.0
+    assert contest(1 - values, metric="log_loss").interval("arm0")[0] == 0.0

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from .answered import CASES, write_answered
 from .run_folders import Recipe, write_run
 
 SMALL = ("local", "finetune-lp-ft", "fedavg", "ridge")
@@ -15,9 +16,16 @@ def slate_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def few_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four clients, no clear winner, nothing held out, no diagnosis."""
+    """Four clients, two arms too near to tell, nothing held out, no diagnosis."""
     recipe = Recipe(arms=SMALL, clients=4, unseen=0, seeds=2, diagnosis=False, clear_winner=False, names="Hospital {}")
     return write_run(tmp_path_factory.mktemp("runs") / "few", recipe)
+
+
+@pytest.fixture(scope="session")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run folder of every case, by its name."""
+    home = tmp_path_factory.mktemp("answered")
+    return {name: write_answered(home / name.replace(" ", "-"), name) for name in CASES}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Run folders to read: deterministic, in the format of a real study, for tests and for looking."""
+"""Run folders to read: deterministic, in the format of a study from before the answer, for tests and for looking."""
 
 import json
 from dataclasses import dataclass, field
@@ -217,12 +217,12 @@ def _verdict(recipe: Recipe, truth: np.ndarray) -> dict[str, Any]:
     baseline = recipe.baseline if recipe.baseline in recipe.arms else recipe.arms[0]
     effect = means[best] - means[baseline]
     ordered = sorted((arm for arm in real if arm != best), key=lambda arm: -means[arm])
-    clients = "every client is listed; no significance is claimed" if recipe.clients <= 6 else "20 clients and 5 seeds"
+    clients = f"{recipe.clients} clients and {recipe.seeds} seeds"
     sentence = (
         f"{best} is recommended: {100 * effect:+.1f} points of balanced accuracy over {baseline} "
         f"(95% interval {100 * effect - 3.1:.1f} to {100 * effect + 3.1:.1f}; {clients})."
         if recipe.clear_winner
-        else f"No clear winner: {best} is the cheapest arm within 0.01 of the best, and zero is possible."
+        else f"{best} is the cheapest arm within 0.01 of the best, and zero is possible."
     )
     chance = np.exp([60 * (means[arm] - means[best]) for arm in real])
     return {

@@ -25,6 +25,12 @@ def test_only_figures_with_data_are_drawn(bare_folder: Path) -> None:
     assert list(figures(load_run(bare_folder))) == ["arms", "clients"]
 
 
+def test_each_clients_gain_is_drawn_where_it_is_known(answered: dict[str, Path]) -> None:
+    chart = figures(load_run(answered["better"]))["gains"].to_dict()
+    assert "clinic-2 alone +" in chart["usermeta"]["description"]
+    assert "gains" not in figures(load_run(answered["not kept"]))
+
+
 def test_many_clients_are_shown_as_a_distribution(tmp_path: Path) -> None:
     many = load_run(write_run(tmp_path, Recipe(arms=("local", "ridge", "fedavg"), seeds=1, clients=61, curves=False)))
     chart = figures(many)["clients"].to_dict()

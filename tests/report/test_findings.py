@@ -45,7 +45,15 @@ def test_a_diagnosis_is_said_as_far_as_it_was_measured() -> None:
 def test_whether_a_prediction_held_waits_for_the_verdict(verdict: dict[str, Any], held: bool | None) -> None:
     foretold = {"winner": "ridge", "reasons": ["few examples"], "rules": ["Fed3R", "Fed3R"]}
     found = findings.prediction(run_of({}, verdict=verdict, diagnosis={"prediction": foretold}))
+    assert found is not None
+    assert "foretold" in found.pop("words") or not verdict
     assert found == {"winner": "ridge", "held": held, "reasons": ["few examples"], "rules": ["Fed3R"]}
+
+
+def test_arms_ruled_out_for_one_reason_stand_together() -> None:
+    reasons = {"ridge": "no uplink", "local": "too slow", "fedavg": "no uplink"}
+    found = findings.ruled_out(run_of({}, verdict={"ruled_out": reasons}))
+    assert found == [("ridge, fedavg", "no uplink"), ("local", "too slow")]
 
 
 def test_nothing_foretold_is_nothing() -> None:

@@ -11,6 +11,7 @@ import pytest
 from headstart.report import load_run
 from headstart.report.page import to_html
 
+from .answered import CASES, Case, write_answered
 from .run_folders import Recipe, write_run
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -88,7 +89,7 @@ def test_sections_come_in_order(page: str) -> None:
 
 def test_the_verdict_comes_first_with_its_uncertainty(page: str) -> None:
     head = page[page.index("<h1>") : page.index("<nav")]
-    assert "Use ridge-personal" in head
+    assert "Recommended: ridge-personal" in head
     assert "against fedavg (95% interval" in head
     assert "What ridge-personal does: it starts from a pretrained model; clients learn ridge" in head
 
@@ -98,7 +99,7 @@ def test_the_verdict_comes_first_with_its_uncertainty(page: str) -> None:
     [
         "prox-large",
         "uplink = &#34;none&#34;",
-        "The prediction held",
+        "was foretold, and it is the arm to use",
         "update holds NaN",
         "Fed3R",
         "With min_effect at least",
@@ -119,12 +120,63 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     assert "&lt;b&gt;&amp;1" in text
 
 
-def test_few_clients_are_all_listed_and_nothing_is_claimed(few_folder: Path) -> None:
+@pytest.mark.parametrize("name", CASES)
+def test_the_page_of_every_case_is_sound_and_opens_with_the_answer(answered: dict[str, Path], name: str) -> None:
+    run = load_run(answered[name])
+    text = to_html(run)
+    check(text)
+    head = text[text.index("<h1>") : text.index("<nav")]
+    assert f"<h1>{run.verdict['headline']}</h1>" in head
+    assert head.count('<span class="asks">') == 3
+    assert (
+        f"<b>{'Ahead so far: ' if run.verdict['grounds'] == 'no claim' else 'Use '}{run.verdict['recommended']}</b>"
+        in head
+    )
+    assert text.index("<h1>") < text.index('<ol class="asked"') < text.index('<section id="arms">')
+    assert not re.findall(r"[Nn]o clear winner|oracle|[Nn]o\s+significance|\bnan\b", text)
+
+
+def test_a_page_without_any_arm_to_use(tmp_path: Path) -> None:
+    text = to_html(load_run(write_answered(tmp_path / "run", Case({"pooled": 0.8}, clients=3))))
+    check(text)
+    assert "<h1>No answer: no arm may be recommended</h1>" in text
+    assert "<b>Use " not in text
+
+
+def test_an_undecided_page_says_what_is_needed_and_what_can_be_decided(answered: dict[str, Path]) -> None:
+    text = to_html(load_run(answered["undecided"]))
+    assert "<b>Needed to decide:</b> about " in text
+    panel = text[text.index('<section id="power">') : text.index('<section id="data">')]
+    assert "These runs decide at a" in panel
+    assert "twice the clients" in panel
+
+
+def test_who_is_surely_better_otherwise_is_named(answered: dict[str, Path]) -> None:
+    text = to_html(load_run(answered["better"]))
+    each = text[text.index('<section id="each-client">') : text.index('<section id="clients">')]
+    assert "<li>Better alone: clinic-2 (+" in each
+    assert each.count('<th scope="row">clinic-') == 6
+    many = to_html(load_run(answered["many"]))
+    assert "No client is surely better alone" in many
+
+
+def test_a_caution_is_seen_before_the_sections(answered: dict[str, Path]) -> None:
+    text = to_html(load_run(answered["not kept"]))
+    assert text.index("<b>Careful:</b> These runs are older") < text.index("<nav")
+
+
+def test_names_are_escaped_in_the_answer_too(tmp_path: Path) -> None:
+    text = to_html(load_run(write_answered(tmp_path / "run", "better", names="<b>&{}")))
+    check(text)
+    assert "<b>&" not in text
+    assert "Better alone: &lt;b&gt;&amp;2 (+" in text
+
+
+def test_few_clients_are_all_listed(few_folder: Path) -> None:
     text = to_html(load_run(few_folder))
     check(text)
-    assert "<h1>No clear winner</h1>" in text
-    assert "no\n    significance is claimed" in text
-    assert "Probability best</dt>" not in text
+    assert "<h1>Recommended: finetune-lp-ft</h1>" in text
+    assert "This verdict is from before studies answered the question" in text
     assert all(f'<th scope="row">Hospital {at}' in text for at in range(1, 5))
 
 

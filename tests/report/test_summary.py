@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,19 @@ def test_without_a_verdict_means_come_from_the_records(bare_folder: Path) -> Non
     (row,) = arm_rows(run)
     assert row.mean == pytest.approx(run.records[0]["metrics"]["client_balanced_accuracy"])
     assert row.low is None
-    assert row.probability_best is None
+    assert row.family is None
+
+
+@pytest.mark.parametrize("status", ["reference", "oracle"])  # older folders have another word
+def test_a_reference_is_known_by_its_status(bare_folder: Path, status: str) -> None:
+    run = replace(load_run(bare_folder), verdict={"arms": {"fedavg": {"status": status}}, "baseline": "local"})
+    assert [row.role for row in arm_rows(run)] == ["reference"]
+
+
+def test_families_and_shares_by_chance_come_from_the_verdict(answered: dict[str, Path]) -> None:
+    rows = {row.name: row for row in arm_rows(load_run(answered["better"]))}
+    assert (rows["local"].family, rows["ridge"].family) == ("fine-tune", "federate")
+    assert 0.3 < rows["ridge"].hurt_local_by_chance < 0.5
 
 
 def test_differences_pair_seeds_and_leave_held_out_clients_out(slate_folder: Path) -> None:

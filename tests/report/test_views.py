@@ -19,8 +19,8 @@ def slate(slate_folder: Path) -> Run:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({}, "Use ridge-personal"),
-        ({"clear_winner": False}, "No clear winner"),
+        ({}, "Recommended: ridge-personal"),
+        ({"grounds": "better", "headline": "Do both"}, "Do both"),
         ({"recommended": None}, "No arm can be recommended"),
     ],
 )
@@ -51,14 +51,29 @@ def test_six_clients_are_few_unless_the_verdict_says_otherwise(
     assert views.is_few(replace(slate, verdict=verdict), clients) == few
 
 
-def test_the_key_numbers_are_effect_chance_worst_and_bytes(slate: Run) -> None:
+def test_the_key_numbers_are_regret_effect_worst_and_bytes(slate: Run, answered: dict[str, Path]) -> None:
     labels = [item.label for item in views.key_numbers(slate, arm_rows(slate))]
-    assert labels == ["Against fedavg", "Probability best", "Worst decile of clients", "Bytes per client"]
+    assert labels == ["Against fedavg", "Worst decile of clients", "Bytes per client"]
+    run = load_run(answered["undecided"])
+    first = views.key_numbers(run, arm_rows(run))[0]
+    assert (first.label, first.value) == ("At most behind the best", "1.3 points")
 
 
-def test_with_few_clients_no_probability_is_shown(slate: Run) -> None:
-    few = replace(slate, verdict={**slate.verdict, "few_clients": True})
-    assert "Probability best" not in [item.label for item in views.key_numbers(few, arm_rows(few))]
+def test_the_sub_questions_lie_on_one_scale(slate: Run, answered: dict[str, Path]) -> None:
+    assert views.tree(slate) is None
+    tree = views.tree(load_run(answered["undecided"]))
+    assert tree is not None
+    start, share, adapt = tree.branches
+    assert tree.left < tree.zero < tree.left + tree.width
+    assert min(start.left or 0, share.left or 0) > tree.zero > (adapt.left or 100)
+    places = [place for one in tree.branches for place in (one.left or 0, one.dot or 0, (one.left or 0) + one.width)]
+    assert 0 <= min(places) < max(places) <= 100
+
+
+def test_a_question_that_was_not_asked_has_no_place(answered: dict[str, Path]) -> None:
+    tree = views.tree(load_run(answered["only"]))
+    assert tree is not None
+    assert (tree.branches[1].dot, tree.branches[1].left) == (None, None)
 
 
 def test_a_baseline_that_wins_is_not_compared_with_itself(slate: Run) -> None:

@@ -10,23 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from headstart.cli.answer import answer_block, decidable_lines
+from headstart.cli.arms import legend, ruled_out_lines, verdict_table, warning_lines
 from headstart.cli.progress import Bar
-from headstart.cli.tables import (
-    LEGEND,
-    WIDE,
-    data_block,
-    diagnosis_lines,
-    plan_tree,
-    prediction_line,
-    ruled_out_lines,
-    verdict_table,
-    warning_lines,
-)
+from headstart.cli.tables import data_block, diagnosis_lines, plan_tree
 from headstart.core.errors import SettingError, nearest
 from headstart.study.written.load import StudyFile, load_study
 
 if TYPE_CHECKING:
-    from headstart.study.study import Study
+    from headstart.study.study import Outcome, Study
 
 PICTURES = ("png", "svg")
 """Formats in which a report is one file per figure."""
@@ -76,13 +68,22 @@ def run(
         outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=_write_page)
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
-    console.print(verdict_table(outcome.verdict, outcome.slate.costs, file.settings.name, wide=console.width >= WIDE))
-    console.print(LEGEND, style="dim", soft_wrap=False)
-    for line in (*ruled_out_lines(outcome.verdict), *warning_lines(outcome.verdict)):
-        console.print(line)
-    console.print(f"\n[bold]{outcome.verdict.sentence}[/]\n")
-    console.print(prediction_line(outcome.verdict))
+    _print_verdict(outcome, file.settings.name)
     console.print(f"report  {out / 'report.html'}\nrecords {out}   ({time.monotonic() - begin:.0f} s)")
+
+
+def _print_verdict(outcome: Outcome, name: str) -> None:
+    """Print the arms side by side, what is to be said of single arms, and the answer."""
+    verdict, costs, width = outcome.verdict, outcome.slate.costs, console.width
+    table = verdict_table(verdict, costs, name, width)
+    console.print(table, width=max(width, table.min_width or 0), crop=False)
+    console.print(legend(verdict, costs, width), style="dim", soft_wrap=False)
+    for line in (*ruled_out_lines(verdict.ruled_out), *warning_lines(verdict)):
+        console.print(line, soft_wrap=False)
+    console.print()
+    for line in answer_block(verdict, width):
+        console.print(line, highlight=False)
+    console.print()
 
 
 def show_plan(path: Path, out: Path | None) -> None:
@@ -103,6 +104,8 @@ def show_plan(path: Path, out: Path | None) -> None:
     # Long lines are folded inside the tree; the console's own soft wrap would crop them.
     trials = num_trials(file.settings.tuning.trials, study.lab.federation)
     console.print(plan_tree(file.settings, slate, branches, trials), soft_wrap=False)
+    for line in decidable_lines(file.settings, slate, study.lab.federation, console.width):
+        console.print(line, highlight=False)
 
 
 def show_diagnosis(path: Path, out: Path | None) -> None:
@@ -139,6 +142,15 @@ def write_formats(run_folder: Path, name: str) -> None:
         paths = write_report(run_folder, formats=(name,))
     for path in paths:
         console.print(str(path))
+
+
+def check_run(run_folder: Path, family: str, margin: float | None) -> bool:
+    """Say in one line whether a family may be used, and return it."""
+    from headstart.report import check_answer
+
+    found = check_answer(run_folder, family, margin)
+    console.print(found.line, highlight=False, markup=False)
+    return found.passed
 
 
 def _write_page(out: Path) -> Path:

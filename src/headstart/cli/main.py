@@ -1,6 +1,7 @@
 """The ``headstart`` command: one subcommand per job.
 
-Exit codes: 0 done, 1 the run failed, 2 bad input (nothing was written), 130 interrupted.
+Exit codes: 0 done, whatever a study's answer is; 1 the run failed, or ``check`` says no; 2 bad input (nothing was
+written); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def study(
 
 @app.command()
 def plan(file: _StudyFileArgument, out: _OutOption = None) -> None:
-    """Show what a study would do: the tree of work, what is cached, time and bytes. Runs nothing."""
+    """Show what a study would do and could decide: the tree of work, what is cached, time and bytes. Runs nothing."""
     from headstart.cli.jobs import show_plan
 
     show_plan(file, out)
@@ -106,6 +107,21 @@ def report(
     from headstart.cli.jobs import write_formats
 
     write_formats(run, format)
+
+
+@app.command()
+def check(
+    run: Annotated[Path, typer.Argument(help="Run folder of a finished study.", show_default=False)],
+    answer: Annotated[str, typer.Option(help="fine-tune, federate or both.", show_default=False)],
+    margin: Annotated[
+        float | None, typer.Option(help="By how much it may be worse than the best; the study's min_effect.")
+    ] = None,
+) -> None:
+    """Exit with 0 if a family cannot be worse than the best by more than the margin, else with 1."""
+    from headstart.cli.jobs import check_run
+
+    if not check_run(run, answer, margin):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -163,7 +163,10 @@ class Contest:
     def interval(self, arm: str) -> tuple[float, float]:
         """Return the interval of an arm's mean, in the metric's own direction; NaN where there is none."""
         values = self.sign * self.units.values[arm]
-        return self._effect(values, np.zeros_like(values))[1:]
+        _, low, high = self._effect(values, np.zeros_like(values))
+        # A share, or its mean, lies between 0 and 1.
+        most = math.inf if self.metric == "log_loss" else 1.0
+        return float(np.clip(low, 0.0, most)), float(np.clip(high, 0.0, most))
 
     def hurt(self, arm: str, reference: str | None) -> float:
         """Share of clients worse off than under a reference; NaN when there is no such arm, or either failed."""

@@ -6,9 +6,21 @@ Traceback (most recent call last):
 headstart.core.errors.DataError: 'no-such-folder' is no run folder: it has no records.jsonl; ...
 """
 
+from headstart.report.check import Checked, check_answer
 from headstart.report.figures import figures
 from headstart.report.run import Run, load_run
 from headstart.report.svg import save_figures
 from headstart.report.write import FORMATS, to_json, to_markdown, write_report
 
-__all__ = ["FORMATS", "Run", "figures", "load_run", "save_figures", "to_json", "to_markdown", "write_report"]
+__all__ = [
+    "FORMATS",
+    "Checked",
+    "Run",
+    "check_answer",
+    "figures",
+    "load_run",
+    "save_figures",
+    "to_json",
+    "to_markdown",
+    "write_report",
+]

@@ -1,4 +1,4 @@
-"""The figures of a run, as Altair charts: arms, clients, differences, cost, curves.
+"""The figures of a run, as Altair charts: arms, gains, clients, differences, cost, curves.
 
 Every figure exists at two widths, one for a page and one for a phone; one without data is left out.
 """
@@ -21,16 +21,18 @@ def figures(run: Run, width: int = WIDE) -> dict[str, Any]:
         width: Whole width in px, 320 or more.
 
     Returns:
-        Altair charts by name, those that can be drawn of ``arms``, ``clients``, ``differences``, ``cost``
-        and ``curves``.
+        Altair charts by name, those that can be drawn of ``arms``, ``gains``, ``clients``, ``differences``,
+        ``cost`` and ``curves``.
     """
     from headstart.report.figure_arms import arms_figure
     from headstart.report.figure_clients import clients_figure, differences_figure
     from headstart.report.figure_cost import cost_figure
     from headstart.report.figure_curves import curves_figure
+    from headstart.report.figure_gains import gains_figure
 
     drawn: dict[str, Callable[[Run, int], Any]] = {
         "arms": arms_figure,
+        "gains": gains_figure,
         "clients": clients_figure,
         "differences": differences_figure,
         "cost": cost_figure,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.core.plain import by_value, finite
+from headstart.report.foretold import what_held
 from headstart.report.run import Json, Run
 from headstart.report.summary import recommended
 from headstart.report.units import DASH, MISSING, Metric, number
@@ -84,14 +85,15 @@ def _count(x: Any) -> str:
 
 
 def prediction(run: Run) -> dict[str, Any] | None:
-    """The winner foretold before training, why, and whether it came true; None when nothing was foretold."""
+    """The winner foretold before training, why, and what of it came true; None when nothing was foretold."""
     foretold = _part(run.diagnosis, "prediction")
     winner = run.verdict.get("predicted") or foretold.get("winner")
     if not winner:
         return None
     held = run.verdict.get("prediction_held", winner == recommended(run)) if run.verdict else None
+    words = what_held({**run.verdict, "predicted": winner, "prediction_held": held}) if run.verdict else ""
     reasons, rules = list(foretold.get("reasons") or ()), list(foretold.get("rules") or ())
-    return {"winner": winner, "held": held, "reasons": reasons, "rules": list(dict.fromkeys(rules))}
+    return {"winner": winner, "held": held, "words": words, "reasons": reasons, "rules": list(dict.fromkeys(rules))}
 
 
 def excluded(run: Run) -> list[dict[str, Any]]:

@@ -9,10 +9,12 @@ from typing import Any
 
 from headstart.core.plain import finite
 from headstart.evidence.contest import FEW_CLIENTS
-from headstart.report import findings, units, views
+from headstart.report import answer, findings, units, views
 from headstart.report.depth import depths
 from headstart.report.devices import device_tables
 from headstart.report.figures import NARROW, WIDE, figures
+from headstart.report.gains import gains_of
+from headstart.report.power import choices, design_of
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows, client_means, client_rows, local_arm, recommended
 from headstart.report.svg import inline_svg
@@ -70,22 +72,20 @@ def _context(run: Run) -> dict[str, Any]:
         "glossary": GLOSSARY,
         "figures": _drawings(run),
         "devices": device_tables(run),
-        "few": views.is_few(run, len(clients)),
         "matrix": _matrix(run) if 0 < len(clients) <= FEW_CLIENTS else (),
         "worst_hit": views.worst_hit(clients),
         "compared": any(row.change is not None or row.change_local is not None for row in clients),
         "show": _shown(rows),
+        "by_chance": any(row.hurt_local_by_chance is not None or row.hurt_keep_by_chance is not None for row in rows),
         **_sections(run, rows),
     }
 
 
 def _sections(run: Run, rows: Any) -> dict[str, Any]:
     return {
-        "headline": views.headline(run),
-        "sentence": views.sentence(run, rows),
+        **_answer(run, rows),
         "beaten": views.beaten(run, rows),
         "confidence": views.confidence(run),
-        "key_numbers": views.key_numbers(run, rows),
         "facts": findings.facts(run.diagnosis),
         "prediction": findings.prediction(run),
         "warnings": findings.warnings(run),
@@ -100,13 +100,35 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
     }
 
 
+def _answer(run: Run, rows: Any) -> dict[str, Any]:
+    """The answer, what it rests on, and what could be decided."""
+    verdict, known = run.verdict, answer.has_answer(run.verdict)
+    design = design_of(run)
+    return {
+        "headline": views.headline(run),
+        "sentence": views.sentence(run, rows),
+        "to_use": answer.to_use(verdict).removeprefix(str(recommended(run))) if known else "",
+        "why": answer.why_this_arm(verdict),
+        "tree": views.tree(run),
+        "matters": answer.matters(verdict),
+        "needed": answer.needed(verdict),
+        "decided_at": answer.decided_at(verdict),
+        "cautions": verdict.get("cautions") or (),
+        "old": answer.OLD if verdict and not known else "",
+        "by_chance_best": answer.first_by_chance(verdict),
+        "key_numbers": views.key_numbers(run, rows),
+        "gains": gains_of(verdict),
+        "choices": choices(design) if design and verdict else (),
+    }
+
+
 def _shown(rows: Any) -> Mapping[str, bool]:
     """Which optional columns hold anything at all."""
     names = (
+        "family",
         "low",
         "worst_decile",
         "unseen",
-        "probability_best",
         "hurt_local",
         "hurt_keep",
         "kept",

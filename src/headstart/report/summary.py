@@ -16,6 +16,8 @@ from headstart.report.run import Json, Run
 from headstart.report.units import Metric
 
 NOTHING = "nothing"
+_OLD_WORD = "oracle"
+"""What a reference is called in older folders."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,13 @@ class ArmRow:
     """What one arm reached, and what it cost; None where nothing was measured.
 
     ``mean``, ``low``, ``high``, ``worst_decile``, ``worst_client`` and ``unseen`` are values of the deciding
-    metric; bytes and FLOPs are per client over the whole run; ``hurt_*`` are shares of clients.
+    metric; bytes and FLOPs are per client over the whole run; ``hurt_*`` are shares of clients, and those that chance
+    alone would show.
     """
 
     name: str
     role: str  # "recommended" | "failed" | "baseline" | "reference" | "incomplete" | ""
+    family: str | None  # "fine-tune" | "federate" | "both"; None of a reference, or where that is not known
     stages: tuple[str, ...]  # start, federate, adapt in words
     says: str  # what the arm does, in one sentence; empty in records that do not say it
     seeds: int
@@ -37,7 +41,6 @@ class ArmRow:
     worst_decile: float | None
     worst_client: float | None
     unseen: float | None
-    probability_best: float | None
     download: float | None
     upload: float | None
     flops: float | None
@@ -46,6 +49,8 @@ class ArmRow:
     seconds: float | None
     hurt_local: float | None
     hurt_keep: float | None
+    hurt_local_by_chance: float | None
+    hurt_keep_by_chance: float | None
     pareto: bool
     kept: str | None  # how many clients kept their adaptation, such as "3 of 10"; None where that is not known
 
@@ -115,8 +120,8 @@ def local_arm(run: Run) -> str | None:
 
 
 def _is_reference(run: Run, arm: str) -> bool:
-    """Whether the arm pools the clients' data, which no real federation can do."""
-    return any(record.get("reference") or record.get("oracle") for record in run.of(arm)[:1])
+    """Whether the arm pools the clients' data, which no real federation can do; older folders use another word."""
+    return any(record.get("reference") or record.get(_OLD_WORD) for record in run.of(arm)[:1])
 
 
 def _arm_row(run: Run, arm: str) -> ArmRow:
@@ -127,6 +132,7 @@ def _arm_row(run: Run, arm: str) -> ArmRow:
     return ArmRow(
         name=arm,
         role=_role(run, arm),
+        family=judged.get("family"),
         stages=_stages_in_words(records[0]),
         says=str(records[0].get("says") or ""),
         seeds=len(records),
@@ -136,7 +142,6 @@ def _arm_row(run: Run, arm: str) -> ArmRow:
         worst_decile=_first(judged.get("worst_decile"), _mean_metric(records, "worst_decile")),
         worst_client=_first(judged.get("worst_client"), _mean_metric(records, "worst_client")),
         unseen=_first(judged.get("unseen_mean"), _mean_metric(records, f"unseen_client_{run.metric}")),
-        probability_best=finite((run.verdict.get("probability_best") or {}).get(arm)),
         download=_mean(record.get("costs", {}).get("download_bytes") for record in records),
         upload=_mean(record.get("costs", {}).get("upload_bytes") for record in records),
         flops=_mean(record.get("costs", {}).get("client_flops") for record in records),
@@ -145,6 +150,8 @@ def _arm_row(run: Run, arm: str) -> ArmRow:
         seconds=_mean(record.get("timing", {}).get("seconds") for record in records),
         hurt_local=finite(hurt.get("local")),
         hurt_keep=finite(hurt.get("keep")),
+        hurt_local_by_chance=finite(hurt.get("local_by_chance")),
+        hurt_keep_by_chance=finite(hurt.get("keep_by_chance")),
         pareto=arm in (run.verdict.get("pareto") or ()),
         kept=str((run.verdict.get("kept") or {}).get(arm, "")).removeprefix("kept by ") or None,
     )
@@ -158,8 +165,7 @@ def _role(run: Run, arm: str) -> str:
     if arm == run.baseline:
         return "baseline"
     status = ((run.verdict.get("arms") or {}).get(arm) or {}).get("status")
-    # Folders of before say "oracle".
-    if status in ("reference", "oracle") or _is_reference(run, arm):
+    if status in ("reference", _OLD_WORD) or _is_reference(run, arm):
         return "reference"
     return "incomplete" if status == "incomplete" else ""
 

@@ -1,10 +1,13 @@
-"""What each section of the page says, worked out in plain values so that the template only lays it out."""
+"""What the top of the page says, worked out in plain values so that the template only lays it out."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from headstart.evidence.contest import FEW_CLIENTS
+from headstart.report import answer
+from headstart.report.answer import Question
 from headstart.report.run import Run
 from headstart.report.summary import ArmRow, ClientRow, pair, recommended
 from headstart.report.units import MISSING, Metric, share, size
@@ -19,38 +22,54 @@ class KeyNumber:
     note: str
 
 
+@dataclass(frozen=True)
+class Branch:
+    """A sub-question and where its interval lies on the scale that all share, in percent of its width.
+
+    Attributes:
+        question: with its answer.
+        dot: place of the gap; None without.
+        left: where the interval begins; None without one.
+        width: of the interval.
+    """
+
+    question: Question
+    dot: float | None
+    left: float | None
+    width: float
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The sub-questions on one scale, all places in percent of its width.
+
+    Attributes:
+        branches: the questions.
+        zero: where no difference lies.
+        left: where differences that do not matter begin.
+        width: of their band.
+    """
+
+    branches: tuple[Branch, ...]
+    zero: float
+    left: float
+    width: float
+
+
 def headline(run: Run) -> str:
-    """The verdict in a few words."""
-    if not run.verdict:
-        return "No verdict yet"
-    if recommended(run) is None:
-        return "No arm can be recommended"
-    return f"Use {recommended(run)}" if run.verdict.get("clear_winner") else "No clear winner"
+    """The answer in a few words."""
+    return answer.headline(run.verdict) if run.verdict else "No verdict yet"
 
 
 def sentence(run: Run, rows: tuple[ArmRow, ...]) -> str:
-    """The verdict in one or two sentences with its uncertainty, in the page's units."""
+    """The answer's grounds and its uncertainty; of an older verdict, what it recommends."""
     if not run.verdict:
         return "The study has not finished; what follows is what its finished runs measured."
     chosen = next((row for row in rows if row.name == recommended(run)), None)
-    if chosen is None or chosen.mean is None:
-        return str(run.verdict.get("sentence") or "")
+    if answer.has_answer(run.verdict) or chosen is None or chosen.mean is None:
+        return answer.lead(run.verdict)
     metric = Metric(run.metric)
-    reached = f"Its mean {metric.label} over clients is {metric.value(chosen.mean)}"
-    return f"{_choice(run, chosen, rows)}. {reached}{_against(run, metric)}."
-
-
-def _choice(run: Run, chosen: ArmRow, rows: tuple[ArmRow, ...]) -> str:
-    if run.verdict.get("clear_winner"):
-        return f"{chosen.name} is better than every other arm"
-    out = ("reference", "incomplete", "failed")
-    best = next((row for row in rows if row.role not in out and row.mean is not None), chosen)
-    within = Metric(run.metric).change(run.verdict.get("min_effect")).lstrip("+")
-    if best is chosen:
-        why = f"it has the best mean and no cheaper arm comes within {within}"
-    else:
-        why = f"it is the cheapest arm within {within} of the best, {best.name}"
-    return f"{chosen.name} is recommended, because {why}"
+    return f"Its mean {metric.label} over clients is {metric.value(chosen.mean)}{_against(run, metric)}."
 
 
 def _against(run: Run, metric: Metric) -> str:
@@ -66,8 +85,33 @@ def _against(run: Run, metric: Metric) -> str:
     return f", {effect} against {run.baseline}{doubt}"
 
 
+def tree(run: Run) -> Tree | None:
+    """The sub-questions on a common scale; None in a verdict from before the answer."""
+    asked = answer.questions(run.verdict)
+    if not asked:
+        return None
+    matters = float(run.verdict.get("min_effect") or 0.0)
+    ends = [value for one in asked for value in (one.gap, one.low, one.high) if value is not None]
+    low, high = min([0.0, -matters, *ends]), max([0.0, matters, *ends])
+    room = 0.04 * (high - low) or 1.0
+    low, high = low - room, high + room
+
+    def place(value: float) -> float:
+        return round(100 * (value - low) / (high - low), 2)
+
+    branches = tuple(_branch(one, place) for one in asked)
+    return Tree(branches, place(0.0), place(-matters), round(place(matters) - place(-matters), 2))
+
+
+def _branch(one: Question, place: Callable[[float], float]) -> Branch:
+    dot = None if one.gap is None else place(one.gap)
+    if one.low is None or one.high is None:
+        return Branch(one, dot, None, 0.0)
+    return Branch(one, dot, place(one.low), round(place(one.high) - place(one.low), 2))
+
+
 def is_few(run: Run, num_clients: int) -> bool:
-    """Whether there are too few clients to speak of significance."""
+    """Whether clients are so few that each is listed under every arm."""
     return bool(run.verdict.get("few_clients", 0 < num_clients <= FEW_CLIENTS))
 
 
@@ -77,33 +121,31 @@ def confidence(run: Run) -> str:
 
 
 def key_numbers(run: Run, rows: tuple[ArmRow, ...]) -> list[KeyNumber]:
-    """The few numbers that a decision needs: effect, certainty, the weakest clients, the cost."""
+    """The few numbers that a decision needs: what the choice may cost, effect, the weakest clients, bytes."""
     named = {row.name: row for row in rows}
     chosen = named.get(str(recommended(run)))
     base = None if run.baseline in run.failed else named.get(str(run.baseline))
     if chosen is None:
         return []
     metric = Metric(run.metric)
-    candidates = [
-        _effect(run, metric, chosen, base),
-        None if run.verdict.get("few_clients") else _chance(chosen),
-        _worst(metric, chosen, base),
-        _sent(chosen, base),
-    ]
-    return [item for item in candidates if item is not None and item.value != MISSING]
+    candidates = [*_behind(run), _effect(run, metric, chosen, base), _worst(metric, chosen, base), _sent(chosen, base)]
+    return [item for item in candidates if item.value != MISSING]
 
 
-def _effect(run: Run, metric: Metric, chosen: ArmRow, base: ArmRow | None) -> KeyNumber | None:
+def _behind(run: Run) -> Iterator[KeyNumber]:
+    """What it may cost to use the arm though another family were the best."""
+    expected, most = answer.behind(run.verdict)
+    if most:
+        yield KeyNumber("At most behind the best", most.capitalize(), f"expected: {expected}")
+
+
+def _effect(run: Run, metric: Metric, chosen: ArmRow, base: ArmRow | None) -> KeyNumber:
     if base is None or base is chosen:
         note = "the baseline itself" if base else "no baseline to compare with"
         return KeyNumber(f"{metric.label.capitalize()}, mean over clients", metric.value(chosen.mean), note)
     between = metric.between(*pair(run.verdict.get("interval")))
     note = f"{confidence(run)} interval {between}" if between != MISSING else "no interval: too few clients or seeds"
     return KeyNumber(f"Against {base.name}", metric.change(run.verdict.get("effect")), note)
-
-
-def _chance(chosen: ArmRow) -> KeyNumber:
-    return KeyNumber("Probability best", share(chosen.probability_best), "over redrawn seeds and clients")
 
 
 def _worst(metric: Metric, chosen: ArmRow, base: ArmRow | None) -> KeyNumber:

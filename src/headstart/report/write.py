@@ -11,12 +11,14 @@ from typing import Any
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import write_text
 from headstart.core.plain import plain
-from headstart.report import findings, views
+from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
+from headstart.report.gains import gains_of
 from headstart.report.page import to_html
+from headstart.report.power import choices, design_of
 from headstart.report.run import Run, load_run
 from headstart.report.summary import ArmRow, ClientRow, arm_rows, client_rows, recommended
-from headstart.report.units import Metric, duration, energy, number, operations, share, size
+from headstart.report.units import Metric, duration, energy, number, operations, size
 
 
 def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> list[Path]:
@@ -50,6 +52,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "metric": run.metric,
         "headline": views.headline(run),
         "sentence": views.sentence(run, arm_rows(run)),
+        "answer": _answer_data(run),
         "verdict": dict(run.verdict),
         "arms": [asdict(row) for row in arm_rows(run)],
         "clients": [asdict(row) for row in client_rows(run)],
@@ -70,19 +73,49 @@ def to_json(run: Run) -> dict[str, Any]:
     return said
 
 
+def _answer_data(run: Run) -> dict[str, Any] | None:
+    """The answer as the page opens with it; None without a verdict."""
+    verdict, design = run.verdict, design_of(run)
+    if not verdict:
+        return None
+    if not answer.has_answer(verdict):
+        return {"note": answer.OLD}
+    gains = gains_of(verdict)
+    return {
+        **{name: verdict[name] for name in ("answer", "grounds", "scope", "expected_regret", "regret_upper")},
+        "questions": [asdict(one) for one in answer.questions(verdict)],
+        "arm": verdict.get("recommended"),
+        "why": answer.why_this_arm(verdict),
+        "needed": answer.needed(verdict),
+        "cautions": list(verdict.get("cautions") or ()),
+        "each_client": list(gains.says) if gains else [],
+        "can_decide": [asdict(one) for one in choices(design)] if design else [],
+    }
+
+
 def to_markdown(run: Run) -> str:
     """Give the verdict and its tables as Markdown, short enough to paste."""
     rows = arm_rows(run)
     blocks = [
         f"# {run.name}: {views.headline(run)}",
         views.sentence(run, rows),
+        _answer(run),
         _numbers(run, rows),
         _arms(run, rows),
+        *_gains(run),
         *_devices(run),
         *_clients(run),
         *_reasons(run),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+_ROLES = {"recommended": "arm to use"}
+
+
+def _answer(run: Run) -> str:
+    lines = answer.answer_lines(run.verdict) if run.verdict else []
+    return "\n".join(f"- **{label}{'' if label.endswith('?') else ':'}** {text}" for label, text in lines)
 
 
 def _numbers(run: Run, rows: tuple[ArmRow, ...]) -> str:
@@ -92,12 +125,12 @@ def _numbers(run: Run, rows: tuple[ArmRow, ...]) -> str:
 def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
     metric = Metric(run.metric)
     columns: dict[str, Callable[[ArmRow], str]] = {
-        "Arm": lambda row: f"{row.name} ({row.role})" if row.role else row.name,
+        "Arm": lambda row: f"{row.name} ({_ROLES.get(row.role, row.role)})" if row.role else row.name,
+        "Family": lambda row: row.family or "",
         metric.label.capitalize(): lambda row: metric.value(row.mean),
         f"{views.confidence(run)} interval": lambda row: metric.span(row.low, row.high),
         "Worst decile": lambda row: metric.value(row.worst_decile),
         "Held-out clients": lambda row: metric.value(row.unseen),
-        "Best": lambda row: share(row.probability_best),
         "Kept": lambda row: row.kept or "",
         "Bytes down": lambda row: size(row.download),
         "Bytes up": lambda row: size(row.upload),
@@ -106,6 +139,25 @@ def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
         "Rounds": lambda row: number(row.rounds, 0),
     }
     return "## Arms\n\n" + _table(tuple(columns), [[write(row) for write in columns.values()] for row in rows])
+
+
+def _gains(run: Run) -> list[str]:
+    found = gains_of(run.verdict)
+    if found is None:
+        return []
+    titles = ("Client", "Instead", "Gain, points", f"{views.confidence(run)} interval", "Sure")
+    rows = [(one.client, one.instead, one.written, one.interval, "yes" if one.sure else "") for one in found.shown]
+    says = "\n".join(f"- {words}" for words in found.says)
+    table = [_table(titles, rows)] if rows else []
+    return ["\n\n".join(["## What each client gains with another family", says, *table])]
+
+
+def _power(run: Run) -> str:
+    design = design_of(run)
+    if design is None or not run.verdict:
+        return ""
+    rows = [(one.what, one.these.words, one.like_these.words) for one in choices(design)]
+    return _table(("Smallest min_effect with", "For these clients", "For clients like these"), rows)
 
 
 def _devices(run: Run) -> list[str]:
@@ -135,7 +187,7 @@ def _clients(run: Run) -> list[str]:
     if not listed or recommended(run) is None:
         return []
     titles = ("Client", str(recommended(run)), str(run.baseline), "local", "Difference from baseline")
-    title = "Every client; no significance is claimed" if few else "Clients worst hit"
+    title = "Every client" if few else "Clients worst hit"
     return [f"## {title}\n\n" + _table(titles, [_client(row, Metric(run.metric)) for row in listed])]
 
 
@@ -151,7 +203,8 @@ def _reasons(run: Run) -> list[str]:
         "Did every arm learn?": [f"- {arm}: {words}" for arm, words in findings.warnings(run)],
         "Ruled out": ruled,
         "What would change the answer": [f"- {reason}" for reason in run.verdict.get("would_change") or ()],
-        "Prediction": [f"- {foretold['winner']}: {_outcome(foretold)}"] if foretold else [],
+        "What can be decided with these data": [_power(run)] if _power(run) else [],
+        "Prediction": [foretold["words"] or f"{foretold['winner']}; there is no verdict yet."] if foretold else [],
         "Left out": [
             f"- {x['client']} ({x['arm']}): {x['reason']}, {x['times']} times" for x in findings.excluded(run)
         ],
@@ -159,10 +212,6 @@ def _reasons(run: Run) -> list[str]:
         "Notes": [f"- {note}" for note in findings.data_notes(run)],
     }
     return [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
-
-
-def _outcome(foretold: dict[str, Any]) -> str:
-    return {None: "no verdict yet", True: "held", False: "did not hold"}[foretold["held"]]
 
 
 def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

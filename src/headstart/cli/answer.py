@@ -1,0 +1,96 @@
+"""The answer in the terminal, and what a plan can decide: wrapped to the width, never cut."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from headstart.evidence.power import Design
+from headstart.evidence.verdict import MANY_CLIENTS, Verdict, prediction_held
+from headstart.report.answer import ASKS, answer_lines, headline, lead
+from headstart.report.foretold import what_held
+from headstart.report.gains import gains_of
+from headstart.report.power import plan_lines
+
+if TYPE_CHECKING:
+    from headstart.data.federation import Federation
+    from headstart.study.written.arms import Arm
+    from headstart.study.written.schema import StudySettings
+    from headstart.study.written.slate import Slate
+
+
+_SHORT = {
+    ASKS["start_pays"]: "Good start pays?",
+    ASKS["share_pays"]: "Sharing pays?",
+    ASKS["adapt_pays"]: "Adapting pays?",
+}
+
+
+def answer_block(verdict: Verdict, width: int) -> Iterator[str]:
+    """Yield the answer in lines of markup: headline, sentence, sub-answers, arm to use, cautions, prediction."""
+    found: dict[str, Any] = {**verdict.as_json(), "prediction_held": prediction_held(verdict)}
+    yield from _styled(textwrap.wrap(headline(found), width), "bold")
+    yield from map(escape, textwrap.wrap(lead(found), width))
+    yield ""
+    lines = [*answer_lines(found), *_others(found)]
+    yield from labelled([(_SHORT.get(label, label), text) for label, text in lines], width)
+
+
+def _others(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    gains = gains_of(found)
+    for words in gains.says if gains else ():
+        yield "Each client", words
+    yield "Foretold", what_held(found)
+
+
+def labelled(lines: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
+    """Yield lines of markup with their labels at the left; the same label twice is said once."""
+    pairs, before = list(lines), ""
+    indent = max((len(label) for label, _ in pairs), default=0) + 2
+    for label, text in pairs:
+        first, rest = f"{'' if label == before else label:<{indent}}", " " * indent
+        before = label
+        wrapped = textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
+        yield f"[dim]{first}[/]{escape(wrapped[0])}"
+        yield from (rest + escape(line) for line in wrapped[1:])
+
+
+def _styled(lines: Iterable[str], style: str) -> Iterator[str]:
+    return (f"[{style}]{escape(line)}[/]" for line in lines)
+
+
+def decidable_lines(settings: StudySettings, slate: Slate, federation: Federation, width: int) -> Iterator[str]:
+    """Yield what a planned study could decide, in lines of markup."""
+    decision = settings.decision
+    design = _design(settings, slate, federation)
+    lines = plan_lines(design, decision.min_effect, decision.metric)
+    labels = ("can decide", "[yellow]note[/]")
+    for label, words in zip(labels, lines, strict=False):
+        wrapped = textwrap.wrap(words, max(20, width - 12), break_on_hyphens=False)
+        plain = label.replace("[yellow]", "").replace("[/]", "")
+        yield f"{label}{' ' * (12 - len(plain))}{escape(wrapped[0])}"
+        yield from (" " * 12 + escape(line) for line in wrapped[1:])
+
+
+def _design(settings: StudySettings, slate: Slate, federation: Federation) -> Design:
+    """Return what decides how small a difference the study can see."""
+    with_test = [client for client in federation.clients if len(client.test)]
+    seen = [client for client in with_test if client.seen]
+    held_out = bool(seen) and len(seen) < len(with_test)
+    counts = tuple(len(client.test) for client in seen or with_test)
+    scope = settings.decision.clients or ("these" if len(counts) <= MANY_CLIENTS and not held_out else "like these")
+    families = len({family for arm in slate.arms if (family := _family(arm))})
+    return Design(counts, len(settings.seeds), families, settings.decision.confidence, scope)
+
+
+def _family(arm: Arm) -> str | None:
+    """Return an arm's family, as far as it is known before it runs; None of a reference."""
+    federate = [stage.build() for stage in arm.federate]
+    if any(method.pooled for method in federate):
+        return None
+    if not federate:
+        return "fine-tune"
+    return "federate" if arm.adapt.build().changes_nothing else "both"

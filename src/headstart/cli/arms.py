@@ -1,0 +1,137 @@
+"""The arms of a verdict as a table that always fits, and the lines about single arms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from headstart.core.plain import by_value
+from headstart.costs.units import show_bytes
+from headstart.evidence.metrics import LOWER_IS_BETTER
+
+if TYPE_CHECKING:
+    from headstart.costs.arm import ArmCosts
+    from headstart.evidence.arm_table import ArmScore
+    from headstart.evidence.verdict import Verdict
+
+_Cells = Mapping[str, Mapping[str, str]]
+
+_ORDER = ("family", "mean", "interval", "effect", "worst", "unseen", "kept", "upload", "total")
+_PRIORITY = ("mean", "interval", "effect", "family", "upload", "unseen", "worst", "kept", "total")
+"""Columns as they stand, and as they are given room: the last is the first to go."""
+_MEANINGS = {
+    "interval": "of the mean",
+    "effect": "over the baseline",
+    "worst": "edge of the worst tenth of the clients",
+    "unseen": "held-out clients",
+    "kept": "clients that kept their adaptation",
+    "upload": "per client, all rounds",
+    "total": "bytes of all clients, both ways",
+}
+_GAP, _MARGIN = 2, 2
+"""Characters between two columns, and at both ends together."""
+
+
+def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, width: int) -> Table:
+    """Return the arms side by side, the best first, with as many columns as fit; arm, mean and interval always.
+
+    Args:
+        verdict: of the study.
+        costs: per arm.
+        name: of the study.
+        width: characters a line.
+    """
+    cells = _cells(verdict, costs)
+    columns = _fitting(cells, width)
+    title = f"{name}: {verdict.metric.replace('_', ' ')}, mean over clients"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for column in ("arm", *columns):
+        numbers = column not in ("arm", "family")
+        table.add_column(column, justify="right" if numbers else "left", no_wrap=True)
+    for arm, row in cells.items():
+        style = _style(arm, verdict.arms[arm], verdict)
+        table.add_row(*(escape(row[column]) for column in ("arm", *columns)), style=style)
+    table.min_width = _width(cells, columns)
+    return table
+
+
+def legend(verdict: Verdict, costs: Mapping[str, ArmCosts], width: int) -> str:
+    """Say what the columns mean that fit."""
+    columns = _fitting(_cells(verdict, costs), width)
+    return "; ".join(f"{column}: {_MEANINGS[column]}" for column in columns if column in _MEANINGS)
+
+
+def _cells(verdict: Verdict, costs: Mapping[str, ArmCosts]) -> _Cells:
+    """Return what every arm with a mean shows by column, the best first."""
+    sign = 1 if verdict.metric in LOWER_IS_BETTER else -1
+    shown = {arm: score for arm, score in verdict.arms.items() if score.mean is not None}
+    ordered = sorted(shown, key=lambda arm: sign * (shown[arm].mean or 0.0))
+    return {arm: _row(arm, verdict, costs.get(arm)) for arm in ordered}
+
+
+def _row(arm: str, verdict: Verdict, cost: ArmCosts | None) -> dict[str, str]:
+    score = verdict.arms[arm]
+    low, high = score.interval or (None, None)
+    return {
+        "arm": _label(arm, score, verdict),
+        "family": score.family or "",
+        "mean": _number(score.mean),
+        "interval": f"{_number(low)}–{_number(high)}" if score.interval else "",
+        "worst": _number(score.worst_decile),
+        "unseen": _number(score.unseen_mean),
+        "effect": f"{score.effect:+.3f}" if score.effect is not None else "",
+        "kept": verdict.kept.get(arm, "").removeprefix("kept by ").replace(" of ", "/"),
+        "upload": show_bytes(cost.upload_bytes) if cost else "",
+        "total": show_bytes(cost.total_bytes) if cost else "",
+    }
+
+
+def _fitting(cells: _Cells, width: int) -> tuple[str, ...]:
+    """Return the columns that have anything to show and fit, in their order."""
+    kept: tuple[str, ...] = ()
+    for column in _PRIORITY:
+        more = (*kept, column)
+        always = column in ("mean", "interval")
+        if any(row[column] for row in cells.values()) and (always or _width(cells, more) <= width):
+            kept = more
+    return tuple(column for column in _ORDER if column in kept)
+
+
+def _width(cells: _Cells, columns: Sequence[str]) -> int:
+    widths = [max(len(name), *(len(row[name]) for row in cells.values())) for name in ("arm", *columns)]
+    return sum(widths) + _GAP * (len(widths) - 1) + _MARGIN
+
+
+def _label(name: str, score: ArmScore, verdict: Verdict) -> str:
+    mark = f" ({score.status})" if score.status in ("reference", "failed") else ""
+    return name + (" *" if name == verdict.recommended else mark)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _style(name: str, score: ArmScore, verdict: Verdict) -> str:
+    if name == verdict.recommended:
+        return "bold green"
+    return "dim" if score.status != "candidate" else ""
+
+
+def ruled_out_lines(ruled_out: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line per reason for which arms did not run, with their names."""
+    for reason, names in by_value(ruled_out).items():
+        stopped = reason.startswith("stopped")
+        yield f"[dim]{escape(', '.join(names))}: {'' if stopped else 'ruled out: '}{escape(reason)}[/]"
+
+
+def warning_lines(verdict: Verdict) -> Iterator[str]:
+    """Yield a line per arm that failed though it ran, with its reason, then one per warning."""
+    for name, reason in verdict.failed.items():
+        if name not in verdict.ruled_out:
+            yield f"[red]{escape(name)}: {escape(reason)}[/]"
+    for name, warnings in verdict.warnings.items():
+        yield from (f"[yellow]{escape(name)}: {escape(words)}[/]" for words in warnings)

@@ -1,0 +1,233 @@
+"""The answer of a verdict in the words that page, Markdown, JSON and terminal share.
+
+Everything here reads ``verdict.json``, or what ``Verdict.as_json`` returns. A verdict from before there was an answer
+has none of it: ``has_answer`` says so.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from headstart.core.plain import finite
+from headstart.evidence.answer_words import amount
+from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.report.run import Json
+from headstart.report.units import share
+
+OLD = (
+    "This verdict is from before studies answered the question (fine-tune, federate, or both); run the study into a "
+    "new folder to get the answer."
+)
+ASKS = {
+    "start_pays": "Does the good start pay?",
+    "share_pays": "Does sharing pay?",
+    "adapt_pays": "Does adapting pay on top?",
+}
+_SAYS = {"better": "yes", "good enough": "no", "open": "open", "not asked": "not asked"}
+_MEANS = {"better": "better", "good enough": "good enough without", "open": "", "not asked": ""}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One of the three sub-questions.
+
+    Attributes:
+        asks: the question.
+        state: ``better``, ``good enough`` (the side that does less is), ``open`` or ``not asked``.
+        says: that in a word: yes, no, open, not asked.
+        means: that in other words, empty where there is nothing to add.
+        words: the numbers, and the arms that were compared.
+        gap: of the side that does more over the other, positive is better; None without.
+        low: end of its interval.
+        high: the other end.
+    """
+
+    asks: str
+    state: str
+    says: str
+    means: str
+    words: str
+    gap: float | None
+    low: float | None
+    high: float | None
+
+
+def has_answer(verdict: Json) -> bool:
+    """Whether a verdict answers the question; one from before that does not."""
+    return "grounds" in verdict
+
+
+def headline(verdict: Json) -> str:
+    """The answer in a few words."""
+    if has_answer(verdict):
+        return str(verdict["headline"])
+    arm = verdict.get("recommended")
+    return "No arm can be recommended" if arm is None else f"Recommended: {arm}"
+
+
+def lead(verdict: Json) -> str:
+    """The sentence that belongs under the headline, without saying the headline again.
+
+    >>> lead({"headline": "Federate", "sentence": "Federate: as good as doing both within 2 points."})
+    'As good as doing both within 2 points.'
+    """
+    # What would decide it stands on a line of its own.
+    words = re.sub(r" It would be decided at .*?(?= Not judged:|$)", "", str(verdict.get("sentence") or ""))
+    title = str(verdict.get("headline") or "")
+    rest = words.removeprefix(f"{title}: ").removeprefix(f"{title}; ").removeprefix("No claim: ")
+    return rest[:1].upper() + rest[1:]
+
+
+def questions(verdict: Json) -> tuple[Question, ...]:
+    """The three sub-questions with their answers; none in a verdict from before the answer."""
+    found = ((asks, verdict.get(key)) for key, asks in ASKS.items())
+    return tuple(_question(asks, one) for asks, one in found if one)
+
+
+def _question(asks: str, one: Json) -> Question:
+    state = str(one["state"])
+    gap, low, high = (finite(one.get(key)) for key in ("gap", "low", "high"))
+    means = "better without" if high is not None and high < 0 else _MEANS[state]
+    return Question(asks, state, _SAYS[state], means, str(one["words"]), gap, low, high)
+
+
+def use_label(verdict: Json) -> str:
+    """What the recommended arm is: to be used, or without any claim just ahead."""
+    return "Ahead so far" if verdict.get("grounds") == "no claim" else "Arm to use"
+
+
+def to_use(verdict: Json) -> str:
+    """The arm to use, and what it may cost; empty where none may be recommended."""
+    arm = verdict.get("recommended")
+    return "" if arm is None else ", ".join([f"{arm}{_of_family(verdict, str(arm))}", *_how_sure(verdict)])
+
+
+def behind(verdict: Json) -> tuple[str, str]:
+    """By how much the arm to use may be behind the best family, expected and at most; empty without a claim.
+
+    >>> behind({"metric": "accuracy", "grounds": "better", "expected_regret": 1e-5, "regret_upper": -0.03})
+    ('nothing', 'nothing')
+    >>> behind({"metric": "accuracy", "grounds": "undecided", "expected_regret": 0.004, "regret_upper": 0.031})
+    ('0.4 points', '3.1 points')
+    """
+    found = [finite(verdict.get(key)) for key in ("expected_regret", "regret_upper")]
+    if verdict.get("grounds") == "only" or None in found:
+        return "", ""
+    expected, most = (_loss(value or 0.0, str(verdict["metric"])) for value in found)
+    return expected, most
+
+
+def _loss(value: float, metric: str) -> str:
+    words = amount(max(0.0, value), metric)
+    return words if any(digit in words for digit in "123456789") else "nothing"
+
+
+def _how_sure(verdict: Json) -> Iterator[str]:
+    expected, most = behind(verdict)
+    if most == "nothing":
+        yield "surely behind no other family"
+    elif most:
+        yield f"expected to be behind the best by {expected}, at most by {most}"
+
+
+def needed(verdict: Json) -> str:
+    """What would decide an undecided study; empty where it is decided, or nothing is known."""
+    if verdict.get("grounds") != "undecided":
+        return ""
+    words, at = str((verdict.get("needed") or {}).get("words") or ""), decided_at(verdict)
+    return " or ".join(part for part in (words, f"a min_effect of {at}" if at else "") if part)
+
+
+def decided_at(verdict: Json) -> str:
+    """The smallest ``min_effect`` at which it would be decided, rounded up so that it is enough; empty if unknown.
+
+    >>> decided_at({"decided_at": 0.03012}), decided_at({"decided_at": 0.03}), decided_at({})
+    ('0.031', '0.030', '')
+    """
+    value = finite(verdict.get("decided_at"))
+    return "" if value is None else f"{math.ceil(1000 * value - 1e-9) / 1000:.3f}"
+
+
+def matters(verdict: Json) -> str:
+    """The smallest difference that matters, in the metric's unit; empty without a verdict."""
+    value = finite(verdict.get("min_effect"))
+    return "" if value is None else amount(value, str(verdict["metric"]))
+
+
+def first_by_chance(verdict: Json) -> str:
+    """How often each family has the best mean when clients and seeds are redrawn; empty below ten clients."""
+    shares: Json = verdict.get("family_best") or {}
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    return ", ".join(f"{family} {share(value)}" for family, value in ordered)
+
+
+def why_this_arm(verdict: Json) -> str:
+    """Why the arm to use was chosen; says most where it has not the best mean."""
+    arm, means = verdict.get("recommended"), _means(verdict)
+    if arm is None or arm not in means or not has_answer(verdict):
+        return ""
+    best = max(means, key=lambda name: means[name])
+    if len(means) == 1:
+        return "it is the only arm that may be used"
+    return "it has the best mean" if means[best] <= means[arm] else _why_not_best(verdict, str(arm), best)
+
+
+def _why_not_best(verdict: Json, arm: str, best: str) -> str:
+    metric, means, least = str(verdict["metric"]), _means(verdict), matters(verdict)
+    ahead = f"{best}{_of_family(verdict, best)} has the better mean, by {amount(means[best] - means[arm], metric)}"
+    own: Json = (verdict.get("families") or {}).get(_family(verdict, arm)) or {}
+    if own.get("representative") != arm:
+        return f"{ahead}; {arm} is cheaper than {own.get('representative')} and not behind by more than {least}"
+    if _family(verdict, best) == _family(verdict, arm):
+        return f"{ahead}; arms are picked on {_picked(own)}, so that the test only judges"
+    if verdict["grounds"] == "good enough":
+        return f"{ahead}; {arm} ties with it within {least}, and is cheaper"
+    return f"{ahead}; {_elsewhere(verdict, best)}"
+
+
+def _elsewhere(verdict: Json, best: str) -> str:
+    """Why an arm of another family is not used, though its mean is better."""
+    other: Json = (verdict.get("families") or {}).get(_family(verdict, best)) or {}
+    if other.get("representative") != best:
+        return f"another arm stands for its family, picked on {_picked(other)}"
+    return "which family is best is open, and this one may be least behind"
+
+
+def _picked(standing: Json) -> str:
+    by_validation = standing.get("picked_by") == "validation"
+    return "validation data" if by_validation else "other test examples than they are judged on"
+
+
+def _means(verdict: Json) -> dict[str, float]:
+    """The candidates' means, turned so that greater is better."""
+    sign = -1.0 if verdict.get("metric") in LOWER_IS_BETTER else 1.0
+    arms: Json = verdict.get("arms") or {}
+    found = {arm: finite(row.get("mean")) for arm, row in arms.items() if row.get("status") == "candidate"}
+    return {arm: sign * mean for arm, mean in found.items() if mean is not None}
+
+
+def _family(verdict: Json, arm: str) -> str:
+    return str(((verdict.get("arms") or {}).get(arm) or {}).get("family") or "")
+
+
+def _of_family(verdict: Json, arm: str) -> str:
+    family = _family(verdict, arm)
+    return f" ({family})" if family else ""
+
+
+def answer_lines(verdict: Json) -> list[tuple[str, str]]:
+    """All that stands below the headline and its sentence, as label and text."""
+    if not has_answer(verdict):
+        return [("note", OLD)]
+    asked = [(one.asks, f"{one.says}: {one.words}") for one in questions(verdict)]
+    others = {
+        use_label(verdict): to_use(verdict),
+        "Why this one": why_this_arm(verdict),
+        "Needed": needed(verdict),
+        "Best when redrawn": first_by_chance(verdict),
+    }
+    cautions = [("Caution", str(words)) for words in verdict.get("cautions") or ()]
+    return [*asked, *((label, text) for label, text in others.items() if text), *cautions]
