@@ -39,7 +39,7 @@ ARMS: dict[str, dict[str, Any]] = {
         "federate": {"method": "fedavg", "rounds": EPOCHS},
         "adapt": {"method": "linear_probe", "epochs": EPOCHS},
     },
-    "local-ridge": {"adapt": "personal_ridge"},
+    "local-ridge": {"adapt": "local_ridge"},
     "ridge": {"federate": "ridge"},
     "ridge-personal": {"federate": "ridge", "adapt": "personal_ridge"},
 }

@@ -62,6 +62,7 @@ def test_a_device_comes_to_the_simulations_head(run: Path, arm: str, tmp_path: P
     assert done.networks[0].difference < 1e-4
     assert done.networks[0].change == 0
     finished = open_finished(run, arm)
+    assert done.seed == finished.seed
     client = finished.pipeline.federation.clients[1]
     examples = finished.lab.federation.examples
     (tmp_path / "data").mkdir()

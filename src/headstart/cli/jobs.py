@@ -180,4 +180,4 @@ def write_bundle(run: Path, arm: str, out: Path, **options: Any) -> None:
     console.print(f"verified on {done.examples} validation examples; * is what devices use", highlight=False)
     if done.public_key:
         console.print(f"signed; public key {done.public_key}", highlight=False)
-    console.print(f"bundle  {out}", highlight=False)
+    console.print(f"bundle  {out}: {arm} as run with seed {done.seed}, with that run's settings", highlight=False)

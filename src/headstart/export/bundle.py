@@ -65,6 +65,7 @@ class Exported:
         networks: verified, float32 first.
         backbone: the one that devices use.
         examples: on how many it was verified.
+        seed: whose run it is, with the settings that this seed was tuned to.
         public_key: in hex, if the bundle is signed.
     """
 
@@ -72,6 +73,7 @@ class Exported:
     networks: tuple[Verified, ...]
     backbone: str
     examples: int
+    seed: int
     public_key: str | None = None
 
 
@@ -121,7 +123,7 @@ def export_arm(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return Exported(out, exported[0], exported[1], min(VERIFIED, len(finished.validation)), public)
+    return Exported(out, *exported, min(VERIFIED, len(finished.validation)), finished.seed, public)
 
 
 def _fill(finished: Finished, folder: Path, integers: bool, limit: float) -> tuple[tuple[Verified, ...], str]:

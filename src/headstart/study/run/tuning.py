@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 
-DEFAULT_TRIALS = 4
+_DEFAULT_TRIALS = 4
 """Configurations per arm where a study does not say."""
 
-DEEP_SEEDS = 2
+_DEEP_SEEDS = 2
 """Seeds whose mean validation score chooses for all seeds, in arms that train more than a head."""
 
 
 def num_trials(asked: int | None, federation: Federation) -> int:
     """Return how many configurations each arm is given: none can be chosen without validation data."""
     has_validation = any(len(client.val) for client in federation.seen_clients)
-    return asked or (DEFAULT_TRIALS if has_validation else 1)
+    return asked or (_DEFAULT_TRIALS if has_validation else 1)
 
 
 def tuned_with(arm: Arm, seeds: Sequence[int]) -> list[tuple[int, ...]]:
@@ -48,7 +48,7 @@ def tuned_with(arm: Arm, seeds: Sequence[int]) -> list[tuple[int, ...]]:
     trained = [stage.trainable for stage in stages if not getattr(stage, "changes_nothing", False)]
     if all(cut == "head" for cut in trained):
         return [(seed,) for seed in seeds]
-    return [tuple(seeds[:DEEP_SEEDS])]
+    return [tuple(seeds[:_DEEP_SEEDS])]
 
 
 def trial_arms(arm: Arm, trials: int, seed: int) -> list[Arm]:
