@@ -8,9 +8,10 @@ headstart.core.errors.DataError: 'no-such-folder' is no run folder: it has no re
 
 from headstart.report.check import Checked, check_answer
 from headstart.report.figures import figures
+from headstart.report.markdown import to_markdown
 from headstart.report.run import Run, load_run
 from headstart.report.svg import save_figures
-from headstart.report.write import FORMATS, to_json, to_markdown, write_report
+from headstart.report.write import FORMATS, to_json, write_report
 
 __all__ = [
     "FORMATS",

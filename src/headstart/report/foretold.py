@@ -7,6 +7,7 @@ from typing import Any
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import amount
 from headstart.report.answer import matters
+from headstart.report.chosen import named
 from headstart.report.run import Json
 
 
@@ -26,18 +27,13 @@ is federate. The arm held within the 2 points that matter.'
     if predicted is None:
         return "No winner was foretold."
     if not verdict or arm is None or verdict.get("prediction_held") is None:
-        return f"{_named(verdict, predicted)} was foretold; whether that held cannot be checked."
+        return f"{named(verdict, predicted)} was foretold; whether that held cannot be checked."
     if predicted == arm:
-        return f"{_named(verdict, predicted)} was foretold, and it is the arm to use.{_family_held(verdict, predicted)}"
+        return f"{named(verdict, predicted)} was foretold, and it is the arm to use.{_family_held(verdict, predicted)}"
     return (
-        f"{_named(verdict, predicted)} was foretold; {_named(verdict, arm)} is the arm to use{_by(verdict)}."
+        f"{named(verdict, predicted)} was foretold; {named(verdict, arm)} is the arm to use{_by(verdict)}."
         f"{_family_held(verdict, predicted)} {_arm_held(verdict)}"
     )
-
-
-def _named(verdict: Json, arm: Any) -> str:
-    family = ((verdict.get("arms") or {}).get(arm) or {}).get("family")
-    return f"{arm} ({family})" if family else str(arm)
 
 
 def _by(verdict: Json) -> str:

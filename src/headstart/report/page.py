@@ -10,6 +10,7 @@ from typing import Any
 from headstart.core.plain import finite
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.report import answer, findings, units, views
+from headstart.report.chosen import why_this_arm
 from headstart.report.depth import depths
 from headstart.report.devices import device_tables
 from headstart.report.figures import NARROW, WIDE, figures
@@ -108,7 +109,7 @@ def _answer(run: Run, rows: Any) -> dict[str, Any]:
         "headline": views.headline(run),
         "sentence": views.sentence(run, rows),
         "to_use": answer.to_use(verdict).removeprefix(str(recommended(run))) if known else "",
-        "why": answer.why_this_arm(verdict),
+        "why": why_this_arm(verdict),
         "tree": views.tree(run),
         "matters": answer.matters(verdict),
         "needed": answer.needed(verdict),

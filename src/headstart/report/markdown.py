@@ -1,0 +1,150 @@
+"""A run as Markdown, short enough to paste."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from headstart.report import answer, findings, views
+from headstart.report.devices import DeviceArm, device_tables
+from headstart.report.gains import gains_of
+from headstart.report.power import choices, design_of
+from headstart.report.run import Run
+from headstart.report.summary import ArmRow, ClientRow, arm_rows, client_rows, recommended
+from headstart.report.units import Metric, duration, energy, number, operations, size
+
+
+def to_markdown(run: Run) -> str:
+    """Give the verdict and its tables as Markdown, short enough to paste."""
+    rows = arm_rows(run)
+    blocks = [
+        f"# {run.name}: {views.headline(run)}",
+        views.sentence(run, rows),
+        _answer(run),
+        _numbers(run, rows),
+        _arms(run, rows),
+        *_gains(run),
+        *_devices(run),
+        *_clients(run),
+        *_reasons(run),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+_ROLES = {"recommended": "arm to use"}
+
+
+def _answer(run: Run) -> str:
+    lines = answer.answer_lines(run.verdict) if run.verdict else []
+    return "\n".join(f"- **{label}{'' if label.endswith('?') else ':'}** {text}" for label, text in lines)
+
+
+def _numbers(run: Run, rows: tuple[ArmRow, ...]) -> str:
+    return "\n".join(f"- {item.label}: **{item.value}** ({item.note})" for item in views.key_numbers(run, rows))
+
+
+def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
+    metric = Metric(run.metric)
+    columns: dict[str, Callable[[ArmRow], str]] = {
+        "Arm": lambda row: f"{row.name} ({_ROLES.get(row.role, row.role)})" if row.role else row.name,
+        "Family": lambda row: row.family or "",
+        metric.label.capitalize(): lambda row: metric.value(row.mean),
+        f"{views.confidence(run)} interval": lambda row: metric.span(row.low, row.high),
+        "Worst decile": lambda row: metric.value(row.worst_decile),
+        "Held-out clients": lambda row: metric.value(row.unseen),
+        "Kept": lambda row: row.kept or "",
+        "Bytes down": lambda row: size(row.download),
+        "Bytes up": lambda row: size(row.upload),
+        "Compute": lambda row: operations(row.flops),
+        "Memory": lambda row: size(row.memory),
+        "Rounds": lambda row: number(row.rounds, 0),
+    }
+    return "## Arms\n\n" + _table(tuple(columns), [[write(row) for write in columns.values()] for row in rows])
+
+
+def _gains(run: Run) -> list[str]:
+    found = gains_of(run.verdict)
+    if found is None:
+        return []
+    titles = ("Client", "Instead", "Gain, points", f"{views.confidence(run)} interval", "Sure")
+    rows = [(one.client, one.instead, one.written, one.interval, "yes" if one.sure else "") for one in found.shown]
+    says = "\n".join(f"- {words}" for words in found.says)
+    table = [_table(titles, rows)] if rows else []
+    return ["\n\n".join(["## What each client gains with another family", says, *table])]
+
+
+def _power(run: Run) -> str:
+    design = design_of(run)
+    if design is None or not run.verdict:
+        return ""
+    rows = [(one.what, one.these.words, one.like_these.words) for one in choices(design)]
+    return _table(("Smallest min_effect with", "For these clients", "For clients like these"), rows)
+
+
+def _devices(run: Run) -> list[str]:
+    titles = ("Arm", "Fits", "Memory", "Down", "Up", "Computing", "Transfer", "Energy")
+    return [
+        f"## On the device {device.name}, modelled\n\n" + _table(titles, [_device_arm(arm) for arm in device.arms])
+        for device in device_tables(run)
+    ]
+
+
+def _device_arm(arm: DeviceArm) -> list[str]:
+    sizes = [size(value) for value in (arm.memory, arm.down, arm.up)]
+    return [
+        arm.name,
+        "yes" if arm.fits else "no",
+        *sizes,
+        duration(arm.seconds),
+        duration(arm.transfer),
+        energy(arm.joules),
+    ]
+
+
+def _clients(run: Run) -> list[str]:
+    rows = client_rows(run)
+    few = views.is_few(run, len(rows))
+    listed = rows if few else views.worst_hit(rows)
+    if not listed or recommended(run) is None:
+        return []
+    titles = ("Client", str(recommended(run)), str(run.baseline), "local", "Difference from baseline")
+    title = "Every client" if few else "Clients worst hit"
+    return [f"## {title}\n\n" + _table(titles, [_client(row, Metric(run.metric)) for row in listed])]
+
+
+def _client(row: ClientRow, metric: Metric) -> list[str]:
+    scores = [metric.value(value) for value in (row.recommended, row.baseline, row.local)]
+    return [row.name, *scores, metric.change(row.change)]
+
+
+def _reasons(run: Run) -> list[str]:
+    ruled = [f"- {arms}: {reason}" for arms, reason in findings.ruled_out(run)]
+    foretold = findings.prediction(run)
+    sections = {
+        "Did every arm learn?": [f"- {arm}: {words}" for arm, words in findings.warnings(run)],
+        "Ruled out": ruled,
+        "What would change the answer": [f"- {reason}" for reason in run.verdict.get("would_change") or ()],
+        "What can be decided with these data": [_power(run)] if _power(run) else [],
+        "Prediction": [foretold["words"] or f"{foretold['winner']}; there is no verdict yet."] if foretold else [],
+        "Left out": [
+            f"- {x['client']} ({x['arm']}): {x['reason']}, {x['times']} times" for x in findings.excluded(run)
+        ],
+        "What was read": [f"- {label}: {text}" for label, text in findings.account(run)],
+        "Notes": [f"- {note}" for note in findings.data_notes(run)],
+    }
+    return [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
+
+
+def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    r"""A Markdown table: text left, numbers right.
+
+    >>> print(_table(("Arm", "Mean"), [("a|b", "1")]))
+    | Arm | Mean |
+    |:--|--:|
+    | a\|b | 1 |
+    """
+    ruler = "|" + "|".join([":--", *["--:"] * (len(titles) - 1)]) + "|"
+    return "\n".join([_line(titles), ruler, *map(_line, lines)])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
