@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from headstart.evidence.answer import Answer, Rule, find_answer
+from headstart.evidence.answer import Absent, Answer, Rule, find_answer
+from headstart.evidence.answer_words import sentence
 from headstart.evidence.sides import example_units
-from known_outcomes import RULE, answer, outcomes
+from known_outcomes import RULE, answer, entrants, outcomes
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,18 @@ def test_the_expected_regret_shrinks_with_certainty():
     assert few.expected_regret is not None
     assert many.expected_regret is not None
     assert 0 <= many.expected_regret < few.expected_regret < 0.05
+
+
+def test_a_family_whose_rivals_failed_to_train_is_no_answer():
+    accuracy = {"alone": 0.8}
+    units = example_units(outcomes(accuracy), "accuracy")
+    known = entrants({"alone": "fine-tune"}, accuracy)
+    found = find_answer(known, units, RULE, {"federate": Absent("shared: training failed", failed=True)})
+    assert (found.family, found.grounds, found.arm) == (None, "no claim", "alone")
+    assert math.isnan(found.families["fine-tune"].regret_upper)
+    ruled_out = find_answer(known, units, RULE, {"federate": Absent("shared is ruled out: no uplink")})
+    assert (ruled_out.family, ruled_out.grounds) == ("fine-tune", "only")
+    assert "the only family that its devices and data allow. Not judged: federating" in sentence(ruled_out, "accuracy")
 
 
 def test_no_arm_no_answer():

@@ -47,7 +47,7 @@ INTERVAL = rf"\(95 % -?{NUMBER} to {NUMBER}\)"
             {"alone": 0.6},
             {},
             "Fine-tune, do not upload",
-            r"Fine-tune, do not upload: the only family that may run here\.",
+            r"Fine-tune, do not upload: the only family of this study\.",
         ),
     ],
 )

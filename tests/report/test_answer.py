@@ -24,7 +24,7 @@ def verdict_in(folder: Path) -> dict[str, Any]:
         ("fine-tune", "Fine-tune, do not upload", "Better than federating by "),
         ("undecided", "Share; whether to adapt afterwards is open", "Undecided between federating and doing both; "),
         ("no claim", "No claim yet", "It needs 3 seeds, and 2 were run; "),
-        ("only", "Fine-tune, do not upload", "The only family that may run here."),
+        ("only", "Fine-tune, do not upload", "The only family of this study."),
     ],
 )
 def test_the_sentence_does_not_repeat_the_headline(

@@ -37,7 +37,7 @@ def test_without_a_claim_nothing_passes(answered: dict[str, Path]) -> None:
 
 
 def test_the_only_family_passes_and_others_say_why_they_are_missing(answered: dict[str, Path]) -> None:
-    assert "the only family that may run here" in check_answer(answered["only"], "fine-tune").line
+    assert "the only family that may run" in check_answer(answered["only"], "fine-tune").line
     with pytest.raises(DataError, match="no arm of 'both' ran: ridge: device 'tag' has no uplink"):
         check_answer(answered["only"], "both")
     with pytest.raises(DataError, match="no arm of 'both' ran: the study has none"):

@@ -153,8 +153,7 @@ def find_answer(
     judge = _Judge(entrants, units, rule, sides)
     family, grounds = judge.decide()
     if grounds == "only" and any(one.failed for one in (absent or {}).values()):
-        # What failed to train is no evidence, and so is no comparison with it.
-        family, grounds = None, "no claim"
+        return _unjudged(judge.leader, sides, members, rule, absent or {})
     leader = family or judge.leader
     arm = judge.arm_to_use(leader, members[leader])
     rivals = [side for name, side in sides.items() if name != leader]
@@ -177,6 +176,19 @@ def find_answer(
         decided_at=None if grounds == "no claim" else max(0.0, min(judge.upper_of(name) for name in sides)),
         absent=absent or {},
     )
+
+
+def _unjudged(
+    family: Family,
+    sides: Mapping[Family, Side],
+    members: Mapping[Family, Sequence[str]],
+    rule: Rule,
+    absent: Mapping[Family, Absent],
+) -> Answer:
+    """Claim nothing of a family whose rivals failed to train: that is no evidence for it."""
+    side = sides[family]
+    standing = Standing(side.arm, side.picked_by, tuple(members[family]), math.nan, ())
+    return Answer(None, "no claim", family, rule, families={family: standing}, arm=side.arm, absent=absent)
 
 
 @dataclass(frozen=True, eq=False)

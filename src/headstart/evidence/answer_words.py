@@ -54,7 +54,8 @@ def sentence(answer: Answer, metric: str) -> str:
         return f"No claim: {why_no_claim(answer)}{ahead}."
     beside = " ".join(f"Not judged: {words}." for words in _absent(answer))
     if answer.family and answer.grounds == "only":
-        return f"{_DO[answer.family]}: the only family that may run here. {beside}".rstrip()
+        only = "the only family that its devices and data allow" if answer.absent else "the only family of this study"
+        return f"{_DO[answer.family]}: {only}. {beside}".rstrip()
     if answer.family:
         said = f"{_DO[answer.family]}: {', and '.join(_against_rivals(answer, metric))}, {_for_whom(answer)}."
         return f"{said} {beside}".rstrip()

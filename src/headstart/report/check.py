@@ -71,7 +71,7 @@ def _checked(verdict: Json, family: str, standing: Json, margin: float, post_hoc
     if most is None:
         found = f"nothing can be claimed: {verdict.get('no_claim') or 'no interval'}"
     elif verdict.get("grounds") == "only":
-        found = "the only family that may run here"
+        found = "the only family that may run"
     else:
         found = f"at most {_exact(max(0.0, most), metric)} behind the best, {_exact(margin, metric)} allowed"
     level = f"{100 * float(verdict['confidence']):g} %"
