@@ -21,8 +21,9 @@ import numpy as np
 from scipy import optimize, stats
 
 from headstart.core.arrays import Array
-from headstart.evidence.answer import Answer, Rule, find_answer
+from headstart.evidence.answer import Answer, Rule
 from headstart.evidence.contrast import Scope
+from headstart.evidence.find_answer import find_answer
 from headstart.evidence.power import CLIENTS, EXAMPLES, SEEDS, WITHIN
 from headstart.evidence.sides import FAMILIES, Entrant, Traits, Units
 
@@ -101,7 +102,9 @@ def draw(
     return Units(values, owner, owner, right_or_wrong=True), these, like
 
 
-ENTRANTS: Mapping[str, Entrant] = {family: Entrant(Traits(family, False), (at, 0.0, at), 0.5) for at, family in enumerate(FAMILIES)}
+ENTRANTS: Mapping[str, Entrant] = {
+    family: Entrant(Traits(family, False), (at, 0.0, at), 0.5) for at, family in enumerate(FAMILIES)
+}
 
 
 @dataclass

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from headstart.evidence.answer import Answer, Rule, find_answer
+from headstart.evidence.answer import Answer, Rule
+from headstart.evidence.find_answer import find_answer
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.sides import Entrant, Family, Traits, example_units
 

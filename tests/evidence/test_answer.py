@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from headstart.evidence.answer import Absent, Answer, Rule, find_answer
+from headstart.evidence.answer import Absent, Answer, Rule
 from headstart.evidence.answer_words import sentence
+from headstart.evidence.find_answer import find_answer
 from headstart.evidence.sides import example_units
 from known_outcomes import RULE, answer, entrants, outcomes
 

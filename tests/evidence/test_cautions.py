@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.evidence.answer import Rule, find_answer
+from headstart.evidence.answer import Rule
 from headstart.evidence.cautions import cautions
+from headstart.evidence.find_answer import find_answer
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.scores import Scores
 from headstart.evidence.sides import client_units, example_units

@@ -9,7 +9,7 @@ from typing import Any
 from headstart.core.errors import DataError
 from headstart.core.plain import finite, plain
 from headstart.evidence import answer_words, wording
-from headstart.evidence.answer import Answer, Rule, find_answer
+from headstart.evidence.answer import Answer, Rule
 from headstart.evidence.answer_json import answer_json
 from headstart.evidence.arm_table import ArmScore, Pair, arm_table, effect_over, pair, shares_hurt
 from headstart.evidence.cautions import cautions
@@ -17,6 +17,7 @@ from headstart.evidence.contest import Contest
 from headstart.evidence.contrast import Scope
 from headstart.evidence.decision import check_settings
 from headstart.evidence.each_client import ClientGain, gains_of_clients
+from headstart.evidence.find_answer import find_answer
 from headstart.evidence.metrics import nan_mean
 from headstart.evidence.noticed import Noticed
 from headstart.evidence.outcomes import EXAMPLE_METRICS, Outcomes
@@ -127,7 +128,8 @@ def decide(
     *Candidates* are the arms that ran in full, did not fail, are not ruled out and are no reference. Each family is
     represented by the candidate with the best validation score; the answer is found from these representatives on the
     test examples of seen clients (of held-out ones only where no other exists), see
-    :func:`headstart.evidence.answer.find_answer`. The recommended arm is the answer's, or that of the family ahead.
+    :func:`headstart.evidence.find_answer.find_answer`. The recommended arm is the answer's, or that of the family
+    ahead.
 
     Args:
         scores: one test value per arm, seed and client.
