@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headstart.study.clock import Clock, Seconds
-from headstart.study.estimate import Branch, _Estimate
+from headstart.study.estimate import Branch
 from headstart.study.study import Study
 from tiny_study import ARMS, FEDAVG, NUM_CLIENTS, open_tiny, run_tiny, write_study
 
@@ -100,10 +100,9 @@ def test_every_kind_of_network_can_be_timed(tmp_path: Path, backbone: str) -> No
     assert len(tree(Study.load(study), tmp_path / "out")) == 4
 
 
-def test_every_trial_of_every_seed_that_chooses_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_trial_of_every_seed_that_chooses_is_counted(tmp_path: Path) -> None:
     """A head is tuned with each of three seeds, a deeper arm with two; what is chosen runs with all of them."""
-    monkeypatch.setattr(_Estimate, "_seconds", lambda *_: 1.0)
     head = 'start = "random"\nadapt = { method = "linear_probe", epochs = 2 }'
     found = branches(tmp_path, seeds=(0, 1, 2), arms={"fedavg": FEDAVG, "head": head}, more="[tuning]\ntrials = 4")
-    nodes = {branch.path[-1].split()[1]: branch.seconds for branch in found}
+    nodes = {branch.path[-1].split()[1]: branch.runs for branch in found}
     assert nodes == {"random": 3, "fedavg": 4 * 2 + 1, "keep": 4 * 2 + 3, "linear_probe": 4 * 3 + 3}

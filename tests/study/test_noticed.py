@@ -59,7 +59,7 @@ def test_every_report_says_that_training_failed_and_who_kept(write: Any, failed:
     text = write(load_run(failed))
     assert "training failed: it diverged" in text
     assert "4 of 4" in text
-    assert "there is no comparison, for the baseline fedavg failed" in text
+    assert "There is no comparison with the baseline fedavg, which failed" in text
 
 
 def test_no_test_label_reaches_what_is_noticed(tmp_path: Path) -> None:

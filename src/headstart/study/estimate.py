@@ -48,6 +48,7 @@ class Branch:
         arms: that end here.
         done: whether every seed, and every trial, is finished.
         way: how the engine trains the clients; empty where none is to be trained.
+        runs: how many are still to go, each seed's and each trial's.
     """
 
     path: tuple[str, ...]
@@ -55,6 +56,7 @@ class Branch:
     arms: tuple[str, ...]
     done: bool
     way: str = ""
+    runs: int = 0
 
 
 def estimate(slate: Slate, settings: StudySettings, costs: Costs, out: Path) -> list[Branch]:
@@ -81,7 +83,8 @@ def _joined(before: Branch | None, more: Branch) -> Branch:
     if before is None:
         return more
     seconds, done = before.seconds + more.seconds, before.done and more.done
-    return replace(before, seconds=seconds, done=done, way=before.way or more.way)
+    runs = before.runs + more.runs
+    return replace(before, seconds=seconds, done=done, way=before.way or more.way, runs=runs)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class _Estimate:
             self._counted |= left.keys()
             seconds = sum(self._seconds(run, position) for run in new)
             trains = bool(left) and position > 0 and not getattr(stage.build(), "changes_nothing", False)
-            yield Branch(path, seconds, (), not left, self._way(arm, stage) if trains else "")
+            yield Branch(path, seconds, (), not left, self._way(arm, stage) if trains else "", len(new))
 
     def _runs(self, arm: Arm) -> list[_Run]:
         """Return all that an arm has to do: its trials with the seeds that choose, then what was chosen with each."""
