@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from headstart.study.clock import Clock, Seconds
 from headstart.study.estimate import Branch
@@ -106,3 +107,18 @@ def test_every_trial_of_every_seed_that_chooses_is_counted(tmp_path: Path) -> No
     found = branches(tmp_path, seeds=(0, 1, 2), arms={"fedavg": FEDAVG, "head": head}, more="[tuning]\ntrials = 4")
     nodes = {branch.path[-1].split()[1]: branch.runs for branch in found}
     assert nodes == {"random": 3, "fedavg": 4 * 2 + 1, "keep": 4 * 2 + 3, "linear_probe": 4 * 3 + 3}
+
+
+def test_work_is_timed_with_the_threads_that_it_will_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def count(*_: object) -> list[Branch]:
+        seen.append(torch.get_num_threads())
+        return []
+
+    monkeypatch.setattr("headstart.study.study.estimate", count)
+    monkeypatch.setattr("headstart.study.study.suitable_threads", lambda _: 3)
+    before = torch.get_num_threads()
+    branches(tmp_path)
+    assert seen == [3]
+    assert torch.get_num_threads() == before

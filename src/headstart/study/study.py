@@ -182,7 +182,9 @@ class Study:
             slate: what :meth:`plan` returned.
             out: run folder.
         """
-        return estimate(slate, self._in(out)[0].file.settings, self.costs, Path(out))
+        # More threads than the runs will have would time something else.
+        with threads(self._num_threads):
+            return estimate(slate, self._in(out)[0].file.settings, self.costs, Path(out))
 
     def outdated(self, slate: Slate, out: Path | str) -> tuple[str, ...]:
         """Say what :meth:`run` would take over of a run folder's decision, which records it would not use, and why.
