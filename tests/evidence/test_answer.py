@@ -92,6 +92,15 @@ def test_the_arm_to_use_is_the_cheapest_that_cannot_be_worse_by_what_matters():
     assert found.regret_upper <= 2 * RULE.min_effect
 
 
+def test_the_arm_to_use_may_be_no_worse_than_any_family_by_what_matters():
+    families = {"cheap": "both", "dear": "both", "alone": "fine-tune"}
+    accuracy = {"cheap": 0.84, "dear": 0.85, "alone": 0.865}
+    found = answer(accuracy, families, rule=Rule(0.03, 0.95, "these"), examples=3000, shared=0.97)
+    assert found.family == "both"
+    assert found.regret_upper is not None
+    assert found.regret_upper <= 0.03
+
+
 def test_subanswers_stand_whatever_the_answer():
     families = {"scratch-alone": "fine-tune", "alone": "fine-tune", "shared": "federate", "mixed": "both"}
     found = answer({"scratch-alone": 0.5, "alone": 0.8, "shared": 0.6, "mixed": 0.7}, families)
@@ -121,10 +130,10 @@ def test_a_family_whose_rivals_failed_to_train_is_no_answer():
     accuracy = {"alone": 0.8}
     units = example_units(outcomes(accuracy), "accuracy")
     known = entrants({"alone": "fine-tune"}, accuracy)
-    found = find_answer(known, units, RULE, {"federate": Absent("shared: training failed", failed=True)})
+    found = find_answer(known, units, RULE, {"federate": Absent("shared: training failed")})
     assert (found.family, found.grounds, found.arm) == (None, "no claim", "alone")
     assert math.isnan(found.families["fine-tune"].regret_upper)
-    ruled_out = find_answer(known, units, RULE, {"federate": Absent("shared is ruled out: no uplink")})
+    ruled_out = find_answer(known, units, RULE, {"federate": Absent("shared is ruled out: no uplink", ruled_out=True)})
     assert (ruled_out.family, ruled_out.grounds) == ("fine-tune", "only")
     assert "the only family that its devices and data allow. Not judged: federating" in sentence(ruled_out, "accuracy")
 

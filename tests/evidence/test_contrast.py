@@ -111,3 +111,25 @@ def test_what_can_be_claimed(clients, examples, seeds, scope, claims):
     assert math.isfinite(found.se) is claims
     assert math.isfinite(found.interval(0.95)[0]) is claims
     assert math.isfinite(found.gap)
+
+
+def test_a_client_of_one_example_that_is_far_off_widens_the_interval():
+    # Two hospitals where hardly any example differs, and one of one example that does.
+    generator = np.random.default_rng(0)
+    values = np.r_[generator.random(100) < 0.05, True].astype(float) * np.ones((3, 1))
+    owner = np.r_[np.repeat([0, 1], 50), 2]
+    low, high = contrast(paired(values, owner, owner), "these", floor=True).interval(0.95)
+    assert low < 0 < high
+
+
+def test_tiny_clients_rarely_make_a_false_claim():
+    generator, claims = np.random.default_rng(0), 0
+    for _ in range(200):
+        sizes, gaps = (60, 40, 1), 0.4 * generator.standard_normal(3)
+        gaps -= gaps.mean()
+        owner = np.repeat(np.arange(3), sizes)
+        better = generator.random((3, len(owner))) < 0.6 + gaps[owner] / 2
+        worse = generator.random((3, len(owner))) < 0.6 - gaps[owner] / 2
+        low, high = contrast(paired(better * 1.0 - worse, owner, owner), "these", floor=True).interval(0.95)
+        claims += not low <= 0 <= high
+    assert claims <= 30

@@ -80,3 +80,16 @@ def test_chance_hurts_nearly_half():
     hurt = np.mean([difference[:, found.owner == at].mean() < -1e-9 for at in range(200)])
     assert chance_of_hurt(difference, found.owner) == pytest.approx(hurt, abs=0.1)
     assert chance_of_hurt(np.zeros_like(difference), found.owner) == 0
+
+
+def test_a_run_that_failed_for_one_seed_makes_no_client_sure():
+    found = outcomes({"shared": 0.9, "alone": 0.9}, examples=60)
+    found.predicted[1, 2, :60] = (found.labels[:60] + 1) % 2
+    gains = gains_of_clients(found, "shared", {"fine-tune": "alone"}, 0.95)
+    assert gains[0].p_value < 0.05
+    assert not gains[0].sure
+    assert all(-1 <= bound <= 1 for gain in gains for bound in (gain.low, gain.high))
+
+
+def test_two_seeds_make_no_client_sure():
+    assert not any(gain.sure for gain in gains_of_clients(gain_at_one(0.25, seeds=2), "shared", {"f": "alone"}, 0.95))

@@ -88,3 +88,8 @@ def test_a_gap_beyond_what_matters_needs_nothing_more():
     units = example_units(outcomes({"a": 0.9, "b": 0.6}), "accuracy")
     gap = contrast(units.paired(units.values["a"], units.values["b"]), "these", floor=True)
     assert needed([gap], 0.02, 0.05) == needed([], 0.02, 0.05)
+
+
+def test_a_client_of_one_test_example_is_no_infinite_number():
+    found = smallest_effect(replace(DESIGN, counts=(60, 40, 1)))
+    assert 0.1 < found < 1

@@ -17,7 +17,7 @@ def row(client: str, family: str = "fine-tune", gain: float = 0.061, *, sure: bo
 def test_sure_clients_are_named_with_their_gain_and_interval() -> None:
     found = gains_of({"each_client": [row("clinic-1", gain=-0.1), row("clinic-2"), row("clinic-3", sure=False)]})
     assert found is not None
-    assert found.says == ("Better alone: clinic-2 (+6.1, 2.0 to 10.2); 1 of 3 is surely worse.",)
+    assert found.says == ("Better alone, in accuracy: clinic-2 (+6.1, 2.0 to 10.2); 1 of 3 is surely worse.",)
     assert (found.shown[0].client, found.shown[0].written) == ("clinic-1", f"{MINUS}10.0")
     assert (found.clients, found.left_out) == (3, 0)
 

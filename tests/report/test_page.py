@@ -154,7 +154,7 @@ def test_an_undecided_page_says_what_is_needed_and_what_can_be_decided(answered:
 def test_who_is_surely_better_otherwise_is_named(answered: dict[str, Path]) -> None:
     text = to_html(load_run(answered["better"]))
     each = text[text.index('<section id="each-client">') : text.index('<section id="clients">')]
-    assert "<li>Better alone: clinic-2 (+" in each
+    assert "<li>Better alone, in accuracy: clinic-2 (+" in each
     assert each.count('<th scope="row">clinic-') == 6
     many = to_html(load_run(answered["many"]))
     assert "No client is surely better alone" in many
@@ -169,7 +169,7 @@ def test_names_are_escaped_in_the_answer_too(tmp_path: Path) -> None:
     text = to_html(load_run(write_answered(tmp_path / "run", "better", names="<b>&{}")))
     check(text)
     assert "<b>&" not in text
-    assert "Better alone: &lt;b&gt;&amp;2 (+" in text
+    assert "Better alone, in accuracy: &lt;b&gt;&amp;2 (+" in text
 
 
 def test_few_clients_are_all_listed(few_folder: Path) -> None:

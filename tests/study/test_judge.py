@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from headstart.evidence.verdict import prediction_held
-from headstart.study.judge import without_adaptation
+from headstart.study.judge import with_looks, without_adaptation
 from headstart.study.plan import references
 from headstart.study.written.arms import Arm, Stage
 from tiny_study import FEDAVG, numbers, open_tiny, run_tiny
@@ -78,3 +78,12 @@ def test_the_verdict_is_written_as_it_is_returned(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "out" / "verdict.json").read_text())
     assert written.pop("prediction_held") is prediction_held(outcome.verdict)
     assert written == json.loads(json.dumps(outcome.verdict.as_json()))
+
+
+def test_every_look_at_the_test_is_remembered() -> None:
+    said = {"looks": [{"seeds": 5, "alpha": 0.05, "answer": "both"}], "cautions": []}
+    assert with_looks(said, {}) == said
+    assert with_looks(said, said) == said
+    again = with_looks(said, {"looks": [{"seeds": 3, "alpha": 0.05, "answer": None}]})
+    assert [look["seeds"] for look in again["looks"]] == [3, 5]
+    assert "looked at 2 times, with 3, 5 seeds" in again["cautions"][0]

@@ -33,10 +33,10 @@ class Rule:
 
 
 class Absent(NamedTuple):
-    """Why a family is not judged, and whether that is because its training failed."""
+    """Why a family is not judged, and whether that is because rules exclude all of its arms."""
 
     why: str
-    failed: bool = False
+    ruled_out: bool = False
 
 
 @dataclass(frozen=True)

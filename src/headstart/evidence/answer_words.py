@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from headstart.evidence.answer import Answer, Compared, Rule
@@ -158,12 +158,26 @@ def _is_cheaper(answer: Answer, rival: Family) -> bool:
 
 
 def _behind(answer: Answer, metric: str) -> Iterator[str]:
-    """Say how far the families that are surely not best are behind the leader."""
+    """Say how far the families that are surely not best are behind the one that shows it."""
     for family, standing in answer.families.items():
-        found = answer.between(str(answer.leader), family) if standing.excluded_by else None
-        if found and family != answer.leader:
+        if not standing.excluded_by:
+            continue
+        rival = _surest(answer, family, standing.excluded_by)
+        found = answer.between(rival, family)
+        if found:
+            whom = "" if rival == answer.leader else f" {_DOING[rival]}"
             doubt = _interval(found, answer.rule, metric, bare=True)
-            yield f"{_DOING[family]} is {amount(found.gap, metric)} behind{doubt}"
+            yield f"{_DOING[family]} is {amount(found.gap, metric)} behind{whom}{doubt}"
+
+
+def _surest(answer: Answer, family: Family, rivals: Sequence[Family]) -> Family:
+    """Return the leader if it surely beats a family, or else the rival that does so most surely."""
+
+    def low(rival: Family) -> float:
+        found = answer.between(rival, family)
+        return found.interval(answer.rule.confidence)[0] if found else -math.inf
+
+    return max(rivals, key=lambda rival: (rival == answer.leader, low(rival)))
 
 
 def _open_families(answer: Answer) -> list[Family]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from headstart.core.arrays import Array
 from headstart.evidence.answer import Answer
 from headstart.evidence.answer_words import signed
-from headstart.evidence.contrast import FEWEST_SEEDS, contrast
+from headstart.evidence.contrast import FEW_EXAMPLES, FEWEST_SEEDS, contrast
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.paired import paired
 from headstart.evidence.sides import example_units
 
+_SHOWN = 5
 _TWINS = {"accuracy": "balanced_accuracy", "balanced_accuracy": "accuracy"}
 
 
@@ -23,7 +26,12 @@ def cautions(answer: Answer, outcomes: Outcomes | None, metric: str) -> tuple[st
         outcomes: what arms said of every test example, where that was kept.
         metric: of the decision.
     """
-    return (*_other_metric(answer, outcomes, metric), *_not_kept(answer, outcomes))
+    return (
+        *_other_metric(answer, outcomes, metric),
+        *_few_examples(answer, outcomes),
+        *_not_kept(answer, outcomes),
+        *_cross_fitted(answer),
+    )
 
 
 def _other_metric(answer: Answer, outcomes: Outcomes | None, metric: str) -> Iterator[str]:
@@ -44,6 +52,29 @@ def _other_metric(answer: Answer, outcomes: Outcomes | None, metric: str) -> Ite
                 f"{signed(other, twin)} in {twin.replace('_', ' ')}: classes are unequal, and which metric is right "
                 "is for you to say."
             )
+
+
+def _few_examples(answer: Answer, outcomes: Outcomes | None) -> Iterator[str]:
+    """Name clients of very few test examples: each weighs as much as any other."""
+    if outcomes is None or len(answer.families) < 2:
+        return
+    counts = np.bincount(outcomes.owner, minlength=len(outcomes.clients))
+    few = [outcomes.clients[at] for at in np.flatnonzero(outcomes.seen & (counts > 0) & (counts < FEW_EXAMPLES))]
+    if few:
+        some = ", ".join(few[:_SHOWN]) + (f" and {len(few) - _SHOWN} more" if len(few) > _SHOWN else "")
+        yield (
+            f"Fewer than {FEW_EXAMPLES} test examples at {len(few)} of {int(outcomes.seen.sum())} clients ({some}): "
+            "each client weighs the same, so that single examples count for much."
+        )
+
+
+def _cross_fitted(answer: Answer) -> Iterator[str]:
+    picked = answer.families.values()
+    if any(standing.picked_by == "cross-fitting" and len(standing.arms) > 1 for standing in picked):
+        yield (
+            "There are no validation data: which arm stands for a family was picked by cross-fitting, each fifth of "
+            "the test examples judged by the arm that is best on the others; gaps differ a little from the table's."
+        )
 
 
 def _gap(difference: Array, stratum: Array, client: Array) -> float:

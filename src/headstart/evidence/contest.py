@@ -97,10 +97,11 @@ class Contest:
         arms = [arm for arm, traits in self.traits.items() if traits.family == family]
         failed = [arm for arm in arms if arm in self.failed]
         if failed:
-            return Absent(f"{failed[0]}: {self.failed[failed[0]]}", failed=True)
+            return Absent(f"{failed[0]}: {self.failed[failed[0]]}")
         ruled_out = [arm for arm in arms if arm in self.ruled_out]
         if ruled_out:
-            return Absent(f"{ruled_out[0]} is ruled out: {self.ruled_out[ruled_out[0]]}")
+            why = f"{ruled_out[0]} is ruled out: {self.ruled_out[ruled_out[0]]}"
+            return Absent(why, ruled_out=len(ruled_out) == len(arms))
         return Absent(f"{arms[0]} did not run in full")
 
     @cached_property

@@ -15,11 +15,14 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
+from headstart.core.arrays import Array
 from headstart.evidence.paired import Paired
 
 Scope = Literal["these", "like these"]
 FEWEST_SEEDS, FEWEST_CLIENTS = 3, 3
 """Seeds below which nothing is claimed, and clients below which nothing is claimed of clients like these."""
+FEW_EXAMPLES = 5
+"""Test examples of a client below which its own spread says nothing."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,30 @@ def _these(moments: Paired, clients: int) -> tuple[float, float]:
     pooled = moments.squares.sum() / freedom.sum()
     alone = freedom == 0
     variance = np.where(alone, pooled, moments.squares / np.maximum(freedom, 1))
+    freedom = np.where(alone, freedom.sum(), freedom)
+    tiny, at_tiny = _at_tiny_clients(moments)
+    variance, freedom = (
+        np.where(tiny, np.maximum(variance, at_tiny), variance),
+        np.where(tiny, np.minimum(freedom, max(1, tiny.sum())), freedom),
+    )
     parts = moments.weights**2 * variance / moments.count
     if not parts.any():
         return 0.0, max(1.0, float(moments.count.sum()) - clients)
-    freedom = np.where(alone, freedom.sum(), freedom)
     return float(parts.sum()), float(parts.sum() ** 2 / (parts**2 / freedom).sum())
+
+
+def _at_tiny_clients(moments: Paired) -> tuple[Array, float]:
+    """Return which strata lie at clients of very few test examples ``(strata,)``, and a variance of those.
+
+    Such a client weighs as much as any other, and may differ from them: what its examples are off the mean of the
+    others says how much, where their own spread says nothing.
+    """
+    sizes = np.bincount(moments.client, moments.count)
+    tiny: Array = sizes[moments.client] < FEW_EXAMPLES
+    if not tiny.any() or tiny.all():
+        return np.zeros(len(tiny), dtype=bool), 0.0
+    centre = float(np.average(moments.mean[~tiny], weights=moments.weights[~tiny]))
+    return tiny, float((moments.count[tiny] * (moments.mean[tiny] - centre) ** 2).mean())
 
 
 def _like_these(moments: Paired, clients: int) -> tuple[float, float]:

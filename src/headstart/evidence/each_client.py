@@ -30,7 +30,7 @@ class ClientGain:
         high: the other end.
         p_value: of an exact sign test on the examples whose mean over seeds differs, corrected after Holm over all
             clients and comparisons.
-        sure: whether the client does better, or worse, beyond doubt.
+        sure: whether the client does better, or worse, beyond doubt: by the test, and by the interval.
     """
 
     client: str
@@ -102,10 +102,11 @@ def _gain(outcomes: Outcomes, family: str, gains: _Gains, at: int, p_value: floa
         examples=int(gains.count[at]),
         family=family,
         gain=gap,
-        low=finite(gap - half),
-        high=finite(gap + half),
+        low=finite(max(-1.0, gap - half) if math.isfinite(half) else math.nan),
+        high=finite(min(1.0, gap + half) if math.isfinite(half) else math.nan),
         p_value=p_value,
-        sure=p_value < 1 - confidence,
+        # The test takes the seeds as they are; the interval knows that others would give other models.
+        sure=p_value < 1 - confidence and abs(gap) > half,
     )
 
 

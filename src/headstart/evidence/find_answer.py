@@ -39,7 +39,7 @@ def find_answer(
         return Answer(None, "no claim", None, rule, absent=absent or {})
     judge = _Judge(entrants, units, rule, sides)
     family, grounds = judge.decide()
-    if grounds == "only" and any(one.failed for one in (absent or {}).values()):
+    if grounds == "only" and any(not one.ruled_out for one in (absent or {}).values()):
         return _unjudged(judge.leader, sides, members, rule, absent or {})
     leader = family or judge.leader
     arm = judge.arm_to_use(leader, members[leader])
@@ -72,7 +72,7 @@ def _unjudged(
     rule: Rule,
     absent: Mapping[Family, Absent],
 ) -> Answer:
-    """Claim nothing of a family whose rivals failed to train: that is no evidence for it."""
+    """Claim nothing of a family whose rivals failed to train, or did not run: that is no evidence for it."""
     side = sides[family]
     standing = Standing(side.arm, side.picked_by, tuple(members[family]), math.nan, ())
     return Answer(None, "no claim", family, rule, families={family: standing}, arm=side.arm, absent=absent)
@@ -174,12 +174,12 @@ class _Judge:
         return None
 
     def arm_to_use(self, family: Family, arms: Sequence[str]) -> Side:
-        """Return the cheapest arm of a family that cannot be worse than its own best by more than what matters."""
+        """Return the cheapest arm of a family that cannot be worse than any family's best by more than what matters."""
         best = self.sides[family]
         cheaper = [arm for arm in arms if self.entrants[arm].cost < best.cost]
         for arm in sorted(cheaper, key=lambda name: self.entrants[name].cost):
             side = Side(arm, best.picked_by, self.units.values[arm], self.entrants[arm].cost)
-            if self.upper(best, side) <= self.rule.min_effect + _ROUNDING:
+            if all(self.upper(rival, side) <= self.rule.min_effect + _ROUNDING for rival in self.sides.values()):
                 return side
         return best
 

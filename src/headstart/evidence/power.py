@@ -88,7 +88,9 @@ def _sampling(counts: Array, spread: float, scope: Scope) -> tuple[float, float]
     clients = len(counts)
     if scope == "like these":
         return float((CLIENTS**2 + spread / counts).mean()) / clients, clients - 1.0
-    parts, freedom = spread / counts / clients**2, np.maximum(counts - 1, 1e-9)
+    parts = spread / counts / clients**2
+    # A client of one example varies as the others do.
+    freedom = np.where(counts > 1, counts - 1, max(1.0, float(counts.sum()) - clients))
     return float(parts.sum()), float(parts.sum() ** 2 / (parts**2 / freedom).sum()) if counts.sum() > clients else 0.0
 
 

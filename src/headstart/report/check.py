@@ -54,6 +54,8 @@ def check_answer(folder: str | Path, family: str, margin: float | None = None) -
     if margin is not None and not margin >= 0:
         raise SettingError(f"--margin: must be at least 0, received {margin}; try 0.02")
     verdict = load_run(folder).verdict
+    if margin is not None and margin > 1 and verdict.get("metric") not in LOWER_IS_BETTER:
+        raise SettingError(f"--margin: must be a share of at most 1, received {margin}; 0.02 is two points")
     if not verdict:
         raise DataError(f"'{folder}' has no verdict yet; run the study to its end")
     if not has_answer(verdict):

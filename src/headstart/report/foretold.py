@@ -28,6 +28,8 @@ is federate. The arm held within the 2 points that matter.'
         return "No winner was foretold."
     if not verdict or arm is None or verdict.get("prediction_held") is None:
         return f"{named(verdict, predicted)} was foretold; whether that held cannot be checked."
+    if verdict.get("grounds") == "no claim":
+        return f"{named(verdict, predicted)} was foretold; whether that held is open, for nothing can be claimed."
     if predicted == arm:
         return f"{named(verdict, predicted)} was foretold, and it is the arm to use.{_family_held(verdict, predicted)}"
     return (

@@ -83,7 +83,7 @@ def _sentence(rows: list[Gain]) -> str:
     worse = sum(one.sure and one.gain < 0 for one in rows)
     some = ", ".join(f"{one.client} ({one.written}, {one.interval})" for one in better[:5])
     more = f" and {len(better) - 5} more" if len(better) > 5 else ""
-    best = f"Better {instead}: {some}{more}" if better else f"No client is surely better {instead}"
+    best = f"Better {instead}, in accuracy: {some}{more}" if better else f"No client is surely better {instead}"
     return f"{best}; {worse} of {len(rows)} {'is' if worse == 1 else 'are'} surely worse."
 
 

@@ -106,14 +106,15 @@ def _clients(run: Run) -> list[str]:
     listed = rows if few else views.worst_hit(rows)
     if not listed or recommended(run) is None:
         return []
-    titles = ("Client", str(recommended(run)), str(run.baseline), "local", "Difference from baseline")
+    alone = [] if run.baseline == "local" else ["local"]
+    titles = ("Client", str(recommended(run)), str(run.baseline), *alone, "Difference from baseline")
     title = "Every client" if few else "Clients worst hit"
-    return [f"## {title}\n\n" + _table(titles, [_client(row, Metric(run.metric)) for row in listed])]
+    return [f"## {title}\n\n" + _table(titles, [_client(row, Metric(run.metric), bool(alone)) for row in listed])]
 
 
-def _client(row: ClientRow, metric: Metric) -> list[str]:
-    scores = [metric.value(value) for value in (row.recommended, row.baseline, row.local)]
-    return [row.name, *scores, metric.change(row.change)]
+def _client(row: ClientRow, metric: Metric, has_alone: bool) -> list[str]:
+    scores = [row.recommended, row.baseline, *([row.local] if has_alone else [])]
+    return [row.name, *map(metric.value, scores), metric.change(row.change)]
 
 
 def _reasons(run: Run) -> list[str]:

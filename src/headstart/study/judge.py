@@ -59,8 +59,26 @@ def judge_folder(
         noticed=notice(results, slate.arms, read_json(diagnosis) or {}),
     )
     write_predictions(folder.path / "predictions.parquet", folder, federation)
-    write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
+    said = {**verdict.as_json(), "prediction_held": prediction_held(verdict)}
+    write_json(folder.path / "verdict.json", with_looks(said, read_json(folder.path / "verdict.json") or {}))
     return verdict
+
+
+def with_looks(said: Json, before: Json) -> dict[str, Any]:
+    """Return a verdict that remembers when the test was looked at before: each look may err.
+
+    Args:
+        said: the verdict now.
+        before: the verdict that it takes the place of; empty without one.
+    """
+    now = said["looks"]
+    earlier = [look for look in before.get("looks", ()) if look["seeds"] != now[-1]["seeds"]]
+    looks = [*earlier, *now]
+    words = (
+        f"The test was looked at {len(looks)} times, with {', '.join(str(look['seeds']) for look in looks)} seeds: the "
+        "stated confidence holds for each look, not for all of them together."
+    )
+    return {**said, "looks": looks, "cautions": [*said["cautions"], *([words] if earlier else [])]}
 
 
 def judge(
@@ -109,7 +127,8 @@ def judge(
 def _traits(arm: Arm, results: Sequence[tuple[Json, Json]]) -> Traits:
     """Say which family an arm belongs to, and whether it starts from scratch."""
     federate = [stage.build() for stage in arm.federate]
-    personal = any(line.get("personal") for line, _ in results if line["arm"] == arm.name)
+    adapts = not arm.adapt.build().changes_nothing
+    personal = adapts or any(line.get("personal") for line, _ in results if line["arm"] == arm.name)
     family: Family | None = "fine-tune" if not federate else "both" if personal else "federate"
     if any(method.pooled for method in federate):
         family = None

@@ -190,7 +190,7 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
         *("decision.baseline", "one of the arms", "'fedavgg'", "mean 'fedavg'"),
     ),
     "baseline-not-an-arm": (
-        HEAD + '[arms.local]\nstart = "random"\n',
+        HEAD + '[arms.local]\nstart = "random"\n[decision]\nbaseline = "fedavg"\n',
         *("decision.baseline", "one of the arms", "'fedavg'", "valid: local"),
     ),
     "unknown-metric": (

@@ -54,7 +54,8 @@ class RunFolder:
         remove_leftovers(self.path)
         before, now = self._facts(), _federation_facts(federation)
         if (before.get("key"), before.get("study")) != (now["key"], hashes["study"]):
-            (self.path / "diagnosis.json").unlink(missing_ok=True)
+            for name in ("diagnosis.json", "verdict.json"):
+                (self.path / name).unlink(missing_ok=True)
         self.records.keep_only((line["arm"], line["seed"]) for line in self.records.all() if fits(line))
         write_json(self.path / "federation.json", {**now, "study": hashes["study"]})
         write_json(self.path / "settings.json", settings)

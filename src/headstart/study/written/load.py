@@ -150,8 +150,8 @@ def _arm(name: str, table: Mapping[str, Any], settings: StudySettings) -> Arm:
 def _with_baseline(settings: StudySettings, *, good_start: bool) -> StudySettings:
     """Return the settings with the baseline that they name, or that a study of their kind has."""
     names = list(settings.arms or STANDARD)
-    usual = "fedavg-pretrained" if good_start and "fedavg-pretrained" in names else "fedavg"
-    baseline = settings.decision.baseline or usual
+    wanted = ("fedavg-pretrained", "fedavg") if good_start else ("fedavg",)
+    baseline = settings.decision.baseline or next((name for name in wanted if name in names), names[0])
     if baseline not in names:
         raise SettingError(
             f"decision.baseline: must be one of the arms, received {baseline!r}; {nearest(baseline, names)}"
