@@ -77,7 +77,8 @@ def lead(verdict: Json) -> str:
     # What would decide it stands on a line of its own.
     words = re.sub(r" It would be decided at .*?(?= Not judged:|$)", "", str(verdict.get("sentence") or ""))
     title = str(verdict.get("headline") or "")
-    rest = words.removeprefix(f"{title}: ").removeprefix(f"{title}; ").removeprefix("No claim: ")
+    rest = words.removeprefix(f"{title}: ").removeprefix(f"{title}; ").removeprefix(f"{title}, ")
+    rest = rest.removeprefix("No claim: ")
     return rest[:1].upper() + rest[1:]
 
 
