@@ -6,9 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, cast, get_args
 
-import numpy as np
-import torch
-
 from headstart.core.errors import ClientError, HeadstartError
 from headstart.core.trees import Tree
 from headstart.core.version import __version__
@@ -18,14 +15,13 @@ from headstart.data.labels import holds_no_classes
 from headstart.data.open import Columns, client_columns, open_client
 from headstart.data.settings import DataSettings
 from headstart.data.standardize import known_sums
-from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
+from headstart.engine.adaptation import adapt_and_predict, is_better
 from headstart.engine.received import Federated, Received
 from headstart.engine.ways.serial import Serial
-from headstart.evidence.moments import moments, whole
-from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.tally import ClientTally
 from headstart.models.model import cut_at
 from headstart.sites.agreement import common_categories, needs_sums
+from headstart.sites.counting import count, keep_predictions
 from headstart.sites.counts import Count, Counted
 from headstart.sites.messages import (
     Adapt,
@@ -49,7 +45,7 @@ from headstart.sites.probe.noise import add_noise
 from headstart.sites.settings import Policy
 from headstart.sites.site import Opened, Site
 from headstart.sites.wire import read, write
-from headstart.study.run.facts import evaluation_facts, learnt, own_predictions, started, training_sample
+from headstart.study.run.facts import evaluation_facts, learnt, started, training_sample
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -165,7 +161,7 @@ def _adapt(site: Site, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
     accepted = bool(evaluation.accepted[0])
     if not accepted:
         site.shelf.put_own(received.model.weights(received.of(own.client)))
-    _keep_predictions(site, said.run, own, evaluation)
+    keep_predictions(site, said.run, own, evaluation)
     if not site.allows("metrics"):
         return Evaluated(None, {}, {}, ()), {}
     began = started(own.network, site.shelf.weights(said.began), received, method) if said.began else None
@@ -179,34 +175,6 @@ def _evaluated(accepted: bool, facts: Mapping[str, Any], tally: ClientTally, spa
         view: {name: tuple(values) for name, values in found.items()} for view, found in facts["metrics"].items()
     }
     return Evaluated(accepted, metrics, facts["pooled"], tuple(facts["excluded"]), tally, span)
-
-
-def _keep_predictions(site: Site, run: str, own: Opened, evaluation: Evaluation) -> None:
-    """Keep what is predicted of the site's test examples, by which arms are compared later."""
-    labels, rows = own.lab.activations.examples.labels, {"test": [own.client.test]}
-    found = own_predictions(evaluation, rows, labels, losses=False) or {}
-    truth = torch.from_numpy(labels[own.client.test])
-    site.shelf.put_predictions(run, found["test/predicted"], truth, own.lab.federation.key)
-
-
-def _count(site: Site, said: Count, tree: Tree) -> tuple[Counted, Tree]:
-    """Count what runs told right of the site's test examples; which ones stays here."""
-    kept = [[site.shelf.predictions(run) for run in arm] for arm in said.runs]
-    first = kept[0][0]
-    if any(not torch.equal(one[part], first[part]) for arm in kept for one in arm for part in ("data", "labels")):
-        raise ClientError(f"the data of '{site.name}' are others now than at an earlier run; run its arms again")
-    labels = first["labels"].numpy()
-    outcomes = Outcomes(
-        arms=tuple(map(str, range(len(kept)))),
-        seeds=tuple(range(len(kept[0]))),
-        clients=(site.name,),
-        seen=np.ones(1, dtype=bool),
-        owner=np.zeros(len(labels), dtype=np.int64),
-        labels=labels,
-        predicted=np.array([[one["predicted"].numpy() for one in arm] for arm in kept]),
-    )
-    found = moments(outcomes, 0)
-    return Counted.of(found if said.by_class else whole(found)), {}
 
 
 def _sums(site: Site, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:
@@ -265,7 +233,7 @@ DUTIES: Mapping[Kind, _Duty[Any, Any]] = {
     "start": _Duty(Start, Done, "none", _start),
     "update": _Duty(Update, Done, "updates", _update),
     "adapt": _Duty(Adapt, Evaluated, "none", _adapt),
-    "count": _Duty(Count, Counted, "metrics", _count),
+    "count": _Duty(Count, Counted, "metrics", count),
     "sums": _Duty(Sums, Noisy, "updates", _sums),
     "heads": _Duty(Heads, Compared, "metrics", _heads),
 }

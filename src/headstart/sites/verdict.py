@@ -65,7 +65,7 @@ def _found(server: Server) -> dict[str, Any] | None:
 def answer_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """Say what :func:`tell_answer` returned: the answer, who is not in it, and how arms were picked."""
     yield f"answer: {found['sentence']}"
-    if found["recommended"]:
+    if found["recommended"] and found["grounds"] != "no claim":
         yield f"  arm to use: {found['recommended']}"
     for name, reason in found["left_out"].items():
         yield f"  not in the answer: {name}: {reason}"
