@@ -6,6 +6,7 @@ import pytest
 
 from headstart.core.errors import DataError, SettingError
 from headstart.evidence import check_decision, check_settings
+from headstart.evidence.decision import check_scope
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,12 @@ def test_what_changed_is_named_where_it_is_known():
     records = [{"arm": "ridge", "seed": seed, "decision": "old"} for seed in (0, 1)]
     with pytest.raises(DataError, match=r"before the runs, but decision\.metric was 'a', is 'b' \(2 records"):
         check_decision(records, "new", ["decision.metric was 'a', is 'b'"])
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "calibration_error"])
+def test_a_metric_without_examples_speaks_of_clients_like_these(metric: str) -> None:
+    check_scope(metric, "like these")
+    check_scope(metric, None)
+    check_scope("log_loss", "these")
+    with pytest.raises(SettingError, match=rf'decision.clients: "these" needs .*received {metric}; write "like these"'):
+        check_scope(metric, "these")

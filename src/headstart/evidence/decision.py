@@ -8,6 +8,7 @@ from typing import Any
 
 from headstart.core.errors import DataError, SettingError, nearest
 from headstart.evidence.metrics import check_metric
+from headstart.evidence.outcomes import EXAMPLE_METRICS
 
 
 def check_settings(baseline: str, metric: str, min_effect: float, confidence: float, arms: Iterable[str]) -> None:
@@ -24,6 +25,19 @@ def check_settings(baseline: str, metric: str, min_effect: float, confidence: fl
     names = set(arms)
     if baseline not in names:
         raise SettingError(f"decision.baseline: must be one of the arms, got '{baseline}'; {nearest(baseline, names)}")
+
+
+def check_scope(metric: str, clients: str | None) -> None:
+    """Refuse to speak of these clients by a metric that is no mean over examples.
+
+    Raises:
+        SettingError: the metric knows no single examples.
+    """
+    if clients == "these" and metric not in EXAMPLE_METRICS:
+        raise SettingError(
+            f'decision.clients: "these" needs a metric that is a mean over examples ({", ".join(EXAMPLE_METRICS)}), '
+            f'received {metric}; write "like these", or another metric'
+        )
 
 
 def check_decision(records: Iterable[Mapping[str, Any]], decision_hash: str, changes: Sequence[str] = ()) -> None:

@@ -30,7 +30,8 @@ from headstart.sites.transport import Answer
 from headstart.sites.wire import write
 from headstart.study.run.facts import pack, unpack
 from headstart.study.run.nodes import NodeStore
-from headstart.study.run.pipeline import Pipeline, Trunk
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm
 from headstart.study.written.arms import Stage as Written
 

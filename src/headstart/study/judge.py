@@ -9,17 +9,58 @@ from typing import Any
 import numpy as np
 
 from headstart.core.content import hash_json
+from headstart.core.files import read_json, write_json
+from headstart.data.federation import Federation
 from headstart.evidence.learnt import Finding
 from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 from headstart.evidence.sides import Family, Traits
-from headstart.evidence.verdict import Verdict, decide
+from headstart.evidence.verdict import Verdict, decide, prediction_held
+from headstart.study.diagnosis import predicted_arm
+from headstart.study.run.folder import RunFolder
+from headstart.study.run.predictions import outcomes, write_predictions
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import DecisionSettings
 from headstart.study.written.slate import Slate
 
 Json = Mapping[str, Any]
+
+
+def judge_folder(
+    folder: RunFolder,
+    slate: Slate,
+    decision: DecisionSettings,
+    *,
+    every_arm: Sequence[Arm],
+    federation: Federation,
+    stopped: Mapping[str, str],
+) -> Verdict:
+    """Decide between the arms of a run folder; write the client table, the predictions and the verdict.
+
+    Args:
+        folder: with its records.
+        slate: the study's arms, with their costs.
+        decision: the rule, fixed before the runs.
+        every_arm: those that a device rules out, too.
+        federation: that the runs were made with.
+        stopped: arms that had to stop, with the reason.
+    """
+    results, diagnosis = folder.results(), folder.path / "diagnosis.json"
+    verdict = judge(
+        slate,
+        decision,
+        every_arm=every_arm,
+        results=results,
+        parts=folder.write_clients(federation),
+        outcomes=outcomes(folder, federation, [arm.name for arm in slate.arms]),
+        stopped=stopped,
+        predicted=predicted_arm(diagnosis),
+        noticed=notice(results, slate.arms, read_json(diagnosis) or {}),
+    )
+    write_predictions(folder.path / "predictions.parquet", folder, federation)
+    write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
+    return verdict
 
 
 def judge(

@@ -11,17 +11,17 @@ from typing import Any
 
 from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
-from headstart.core.files import read_json, write_json
+from headstart.core.files import write_json
 from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
 from headstart.diagnosis import Diagnosis
-from headstart.evidence.verdict import Verdict, prediction_held
+from headstart.evidence.verdict import Verdict
 from headstart.models.spec import ModelSpec
 from headstart.study.checks import check_plan, check_results, select
-from headstart.study.diagnosis import diagnose_lab, predicted_arm
+from headstart.study.diagnosis import diagnose_lab
 from headstart.study.estimate import Branch, estimate
-from headstart.study.judge import judge, notice
+from headstart.study.judge import judge_folder
 from headstart.study.lab import Lab
 from headstart.study.lock import only_one
 from headstart.study.open import open_lab
@@ -30,7 +30,6 @@ from headstart.study.run.changes import Fits
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline, pipeline_of
-from headstart.study.run.predictions import outcomes, write_predictions
 from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import num_trials, trial_arms
 from headstart.study.written.arms import Arm
@@ -299,24 +298,16 @@ class Study:
         return found
 
     def _judge(self, slate: Slate, folder: RunFolder, stopped: Mapping[str, str]) -> Verdict:
-        """Write the client table, the verdict and the costs."""
+        """Write the client table, the predictions, the verdict and the costs."""
         check_results(folder.records.all(), stopped)
-        rows, predicted = folder.write_clients(self.lab.federation), predicted_arm(folder.path / "diagnosis.json")
-        results = folder.results()
-        noticed = notice(results, slate.arms, read_json(folder.path / "diagnosis.json") or {})
-        verdict = judge(
+        verdict = judge_folder(
+            folder,
             slate,
             self.file.settings.decision,
             every_arm=self.slate.arms,
-            results=results,
-            parts=rows,
-            outcomes=outcomes(folder, self.lab.federation, [arm.name for arm in slate.arms]),
+            federation=self.lab.federation,
             stopped=stopped,
-            predicted=predicted,
-            noticed=noticed,
         )
-        write_json(folder.path / "verdict.json", {**verdict.as_json(), "prediction_held": prediction_held(verdict)})
-        write_predictions(folder.path / "predictions.parquet", folder, self.lab.federation)
         write_json(folder.path / "devices.json", device_facts(slate, self.file.devices))
         self.costs.write(folder.path / "costs.json")
         folder.prune()

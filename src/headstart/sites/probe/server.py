@@ -132,7 +132,7 @@ def _sentence(found: Mapping[str, Any]) -> str:
     """Say a probe's verdict in a few lines."""
     means, (low, high) = found["means"], found["interval"]
     scores = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-    claim = "" if found["claims_significance"] else " (so few clients: no significance is claimed)"
+    claim = "" if found["claims_significance"] else " (of so few clients the interval says little beyond these)"
     return (
         f"verdict: {found['verdict']}{claim}\n"
         f"mean balanced accuracy on the clients' own validation data: {scores}\n"

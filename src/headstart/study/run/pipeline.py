@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from headstart.core.trees import Params
 from headstart.core.version import __version__
 from headstart.data.federation import Federation, pooled_client
 from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
-from headstart.engine.received import Exclusion, Federated, Received, Traffic
+from headstart.engine.received import Federated, Received, Traffic
 from headstart.engine.rounds import run_rounds
 from headstart.evidence.measured import measure
 from headstart.models.model import cut_at
@@ -34,44 +34,13 @@ from headstart.study.run.facts import (
 )
 from headstart.study.run.nodes import Node, NodeStore
 from headstart.study.run.pruning import Pruned, Watch, sees_clients
+from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.schema import StudySettings
 
 FINAL_VIEWS = ("val", "test", "global_test")
 TRIAL_VIEWS = ("val",)
 """Trials never see a test example."""
-
-
-@dataclass(frozen=True)
-class Trunk:
-    """What the stages before adaptation have come to.
-
-    Attributes:
-        key: names the result by content.
-        network: the skeleton.
-        shared: what clients receive.
-        curve: validation over rounds, of all federated stages so far.
-        traffic: bytes of all rounds so far.
-        excluded: clients left out of rounds.
-        keys: of all nodes so far.
-        sends_weights: whether clients must be sent the start.
-        began: the start.
-    """
-
-    key: str
-    network: Network
-    shared: Received
-    sends_weights: bool
-    curve: tuple[Mapping[str, Any], ...] = ()
-    traffic: Traffic = Traffic()
-    excluded: tuple[Exclusion, ...] = ()
-    keys: tuple[str, ...] = ()
-    began: Received | None = None
-
-    @property
-    def weights(self) -> Params:
-        """All weights that a client which is no one in particular receives."""
-        return self.shared.model.weights(self.shared.common)
 
 
 @dataclass(frozen=True)

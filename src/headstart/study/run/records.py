@@ -18,7 +18,8 @@ from headstart.evidence.measured import Facts
 from headstart.evidence.metrics import run_metrics
 from headstart.evidence.scores import COLUMNS
 from headstart.study.run.nodes import Node
-from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline, Trunk
+from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline
+from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm
 from headstart.study.written.sentence import sentence
 from headstart.training.local import LocalTraining

@@ -13,9 +13,10 @@ from headstart.costs.arm import ArmCosts
 from headstart.study.lab import Lab
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import Node
-from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline, Trunk, pipeline_of
+from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline, pipeline_of
 from headstart.study.run.records import record
 from headstart.study.run.trials import best_trial
+from headstart.study.run.trunk import Trunk
 from headstart.study.run.tuning import tuned_with
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings

@@ -17,6 +17,7 @@ from headstart.costs.devices import DeviceProfile, parse_device
 from headstart.data.examples import Examples
 from headstart.data.federation import Federation
 from headstart.data.settings import CentralSettings, DataSettings
+from headstart.evidence.decision import check_scope
 from headstart.models.spec import ModelSpec, is_checkpoint
 from headstart.study.written.arms import Arm, check_training, parse_arm, with_defaults
 from headstart.study.written.schema import StudySettings
@@ -94,6 +95,7 @@ def parse_study(
     model = _resolve_model(settings, folder)
     central = _is_labelled(federation.central) if federation else _has_labels(data.central)
     check_starts(arms, checkpoint=is_checkpoint(model), central=central)
+    check_scope(settings.decision.metric, settings.decision.clients)
     settings = _with_baseline(settings, good_start=is_checkpoint(model) or central)
     return StudyFile(settings, data, model, arms, devices, folder, text, frozenset(table.get("decision", ())))
 
