@@ -177,6 +177,11 @@ def _evaluated(accepted: bool, facts: Mapping[str, Any], tally: ClientTally, spa
     return Evaluated(accepted, metrics, facts["pooled"], tuple(facts["excluded"]), tally, span)
 
 
+def _count(site: Site, said: Count, tree: Tree) -> tuple[Counted, Tree]:
+    """Count what runs told right of the site's test examples."""
+    return count(site, said), {}
+
+
 def _sums(site: Site, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:
     """Send sums of frozen features, those of training and validation data apart."""
     own = site.open(said.setup)
@@ -233,7 +238,7 @@ DUTIES: Mapping[Kind, _Duty[Any, Any]] = {
     "start": _Duty(Start, Done, "none", _start),
     "update": _Duty(Update, Done, "updates", _update),
     "adapt": _Duty(Adapt, Evaluated, "none", _adapt),
-    "count": _Duty(Count, Counted, "metrics", count),
+    "count": _Duty(Count, Counted, "metrics", _count),
     "sums": _Duty(Sums, Noisy, "updates", _sums),
     "heads": _Duty(Heads, Compared, "metrics", _heads),
 }

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from headstart.core.errors import ClientError
-from headstart.core.trees import Tree
 from headstart.engine.adaptation import Evaluation
 from headstart.evidence.moments import moments, whole
 from headstart.evidence.outcomes import Outcomes
@@ -23,7 +22,7 @@ def keep_predictions(site: Site, run: str, own: Opened, evaluation: Evaluation) 
     site.shelf.put_predictions(run, found["test/predicted"], truth, own.lab.federation.key)
 
 
-def count(site: Site, said: Count, tree: Tree) -> tuple[Counted, Tree]:
+def count(site: Site, said: Count) -> Counted:
     """Count what runs told right of the site's test examples; which ones stays here.
 
     Raises:
@@ -44,4 +43,4 @@ def count(site: Site, said: Count, tree: Tree) -> tuple[Counted, Tree]:
         predicted=np.array([[one["predicted"].numpy() for one in arm] for arm in kept]),
     )
     found = moments(outcomes, 0)
-    return Counted.of(found if said.by_class else whole(found)), {}
+    return Counted.of(found if said.by_class else whole(found))
