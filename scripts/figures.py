@@ -21,13 +21,13 @@ from functools import cached_property
 from pathlib import Path
 
 LIMITS = {
-    "public names": (0, 829),
+    "public names": (0, 964),
     "code lines per public name": (15, math.inf),
     "code lines of a method file, most": (0, 80),
     "imports of a method file, most": (0, 8),
     "function lines, 90th percentile": (0, 13),
     "file lines, 90th percentile": (0, 208),
-    "file lines, most": (0, 327),
+    "file lines, most": (0, 330),
     "methods compared by name": (0, 0),
 }
 """What each figure may be, least and most; the figures that are not named are for reading."""
@@ -262,7 +262,7 @@ def faults(found: dict[str, float]) -> list[str]:
     """Return a line for each figure beyond its limit.
 
     >>> faults({"public names": 10_000, "files": 3})
-    ['public names: at most 829, found 10000']
+    ['public names: at most 964, found 10000']
     """
     bad = []
     for name, (least, most) in LIMITS.items():

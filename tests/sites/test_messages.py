@@ -13,6 +13,7 @@ from headstart.data.settings import DataSettings
 from headstart.data.standardize import ColumnSums
 from headstart.models.spec import ModelSpec
 from headstart.sites.answers import DUTIES, Kind, answer
+from headstart.sites.counts import Count, Counted
 from headstart.sites.messages import (
     Adapt,
     Agree,
@@ -48,7 +49,8 @@ REQUESTS: dict[Kind, Asks[Any]] = {
     "agree": Agree(DATA, AGREEMENT),
     "start": Start(KEY, "", ""),
     "update": Update(SETUP, STAGE, 0),
-    "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3, "0" * 64),
+    "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3, "0" * 64, HASH),
+    "count": Count(((HASH, HASH), (HASH, HASH)), by_class=True),
     "sums": Sums(SETUP, 1.0, 10.0, Masks({"north": KEY}, "once")),
     "heads": Heads(SETUP),
 }
@@ -59,6 +61,7 @@ ANSWERS: dict[Kind, Any] = {
     "start": DUTIES["start"].answer(),
     "update": DUTIES["update"].answer(),
     "adapt": Evaluated(True, {"test": {"accuracy": (0.5, None)}}, {"test": {"accuracy": 0.5}}, ()),
+    "count": Counted((1,), (7,), (((7, 6), (3, 3)),), (((25, 12), (12, 10)),), (((13, 6), (6, 6)),), 1),
     "sums": Noisy(1.0),
     "heads": Compared(3, SCORES),  # type: ignore[arg-type]
 }
@@ -69,6 +72,7 @@ WRONG_REQUESTS: dict[Kind, tuple[str, Any]] = {
     "start": ("digest", "../../etc/passwd"),
     "update": ("round", "0"),
     "adapt": ("setup.seed", 0.5),
+    "count": ("runs", "all"),
     "sums": ("masks.keys.north", "short"),
     "heads": ("setup.dtype", "float16"),
 }
@@ -76,10 +80,11 @@ WRONG_ANSWERS: dict[Kind, tuple[str, Any]] = {
     "hello": ("policy", "all"),
     "agree": ("sums.rows", -1),
     "adapt": ("metrics.test.accuracy", 0.5),
+    "count": ("kept_back", -1),
     "sums": ("noise", None),
     "heads": ("scores.global", "good"),
 }
-WITH_FIELDS: tuple[Kind, ...] = ("hello", "agree", "adapt", "sums", "heads")
+WITH_FIELDS: tuple[Kind, ...] = ("hello", "agree", "adapt", "count", "sums", "heads")
 """Kinds whose answer says something."""
 
 

@@ -70,3 +70,13 @@ def test_the_key_of_masks_serves_once(tmp_path: Path) -> None:
     assert shelf.secret().public_key().public_bytes_raw().hex() == public
     with pytest.raises(ClientError, match="was used already; begin the probe again"):
         shelf.secret()
+
+
+def test_what_a_run_predicted_is_kept_by_its_name_and_overwritten(tmp_path: Path) -> None:
+    shelf, labels, run = Shelf(tmp_path / "state"), torch.tensor([0, 1, 1]), "0" * 32
+    with pytest.raises(ClientError, match="the run 000000000000 predicted nothing here; run its arm again"):
+        shelf.predictions(run)
+    for predicted in (torch.tensor([0, 0, 1]), torch.tensor([1, 1, 1])):
+        shelf.put_predictions(run, predicted, labels, "ab" * 16)
+    found = shelf.predictions(run)
+    assert (found["predicted"].tolist(), found["labels"].tolist()) == ([1, 1, 1], [0, 1, 1])

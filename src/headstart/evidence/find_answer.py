@@ -17,19 +17,19 @@ from scipy import special
 from headstart.evidence.answer import Absent, Answer, Compared, Grounds, Rule, Standing
 from headstart.evidence.contrast import Contrast, Scope, contrast
 from headstart.evidence.power import needed
-from headstart.evidence.sides import FAMILIES, Entrant, Family, Side, Units, pick
+from headstart.evidence.sides import FAMILIES, Entrant, Evidence, Family, Side, pick
 
 _ROUNDING = 1e-12
 
 
 def find_answer(
-    entrants: Mapping[str, Entrant], units: Units, rule: Rule, absent: Mapping[Family, Absent] | None = None
+    entrants: Mapping[str, Entrant], units: Evidence, rule: Rule, absent: Mapping[Family, Absent] | None = None
 ) -> Answer:
     """Answer the question from arms that ran.
 
     Args:
         entrants: arms that may be recommended.
-        units: what they are compared on.
+        units: what they are compared on: rows, or sums of them.
         rule: fixed before the runs.
         absent: families none of whose arms is there, with the reason.
     """
@@ -83,7 +83,7 @@ class _Judge:
     """Compares the families' sides by one rule."""
 
     entrants: Mapping[str, Entrant]
-    units: Units
+    units: Evidence
     rule: Rule
     sides: Mapping[Family, Side]
     known: dict[tuple[str, str, Scope], Contrast] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class _Judge:
         if turned in self.known:
             return self.known[turned].turned()
         if key not in self.known:
-            moments = self.units.paired(better.values, worse.values)
+            moments = self.units.between(better, worse)
             self.known[key] = contrast(moments, scope, floor=self.units.right_or_wrong)
         return self.known[key]
 
@@ -178,7 +178,7 @@ class _Judge:
         best = self.sides[family]
         cheaper = [arm for arm in arms if self.entrants[arm].cost < best.cost]
         for arm in sorted(cheaper, key=lambda name: self.entrants[name].cost):
-            side = Side(arm, best.picked_by, self.units.values[arm], self.entrants[arm].cost)
+            side = self.units.side(arm, best.picked_by, self.entrants[arm].cost)
             if all(self.upper(rival, side) <= self.rule.min_effect + _ROUNDING for rival in self.sides.values()):
                 return side
         return best

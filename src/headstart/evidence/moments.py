@@ -22,7 +22,7 @@ class Moments:
 
     Attributes:
         arms: names.
-        classes: ``(strata,)`` of the client's examples, ascending.
+        classes: ``(strata,)`` of the client's examples, ascending; -1 for all of them together.
         count: ``(strata,)`` examples of each class.
         sums: ``(strata, arms, seeds)`` of ``x``.
         products: ``(strata, arms, arms)`` sums of ``X`` of one arm times ``X`` of the other.
@@ -64,6 +64,12 @@ def moments(outcomes: Outcomes, client: int, metric: str = "accuracy") -> Moment
         products=_products([part.sum(axis=1) for part in parts], arms),
         by_seed=_products([part.reshape(arms, -1) for part in parts], arms),
     )
+
+
+def whole(of: Moments) -> Moments:
+    """Sum up a client's classes to one stratum; a client without examples keeps none."""
+    count, sums, products, by_seed = _together((of.count, of.sums, of.products, of.by_seed))
+    return Moments(of.arms, np.full(len(count), -1), count, sums, products, by_seed)
 
 
 def paired_moments(clients: Sequence[Moments], better: str, worse: str, *, by_class: bool) -> Paired:

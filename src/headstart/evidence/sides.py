@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
 from headstart.core.arrays import Array
+from headstart.core.errors import DataError
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.outcomes import EXAMPLE_METRICS, Outcomes
 from headstart.evidence.paired import Paired, paired
@@ -17,6 +18,7 @@ from headstart.evidence.scores import Scores
 
 Family = Literal["fine-tune", "federate", "both"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
+Picked = Literal["validation", "cross-fitting", "cost"]
 _FOLDS = 5
 
 
@@ -50,6 +52,42 @@ class Entrant:
 
 
 @dataclass(frozen=True, eq=False)
+class Side:
+    """One side of a comparison.
+
+    Attributes:
+        arm: that stands for it.
+        picked_by: ``validation``; where no client has validation data, ``cross-fitting`` over test examples, or
+            ``cost`` where these cannot be told apart.
+        values: ``(seeds, units)``; by cross-fitting, each fold's are of the arm that is best on the others; None where
+            arms are compared by sums.
+        cost: of the arm.
+    """
+
+    arm: str
+    picked_by: Picked
+    values: Array | None
+    cost: tuple[float, float, int]
+
+
+class Evidence(Protocol):
+    """What arms are compared on: rows (:class:`Units`), or sums of them."""
+
+    @property
+    def right_or_wrong(self) -> bool:
+        """Whether scores of examples are 0 or 1."""
+
+    def side(self, arm: str, picked_by: Picked, cost: tuple[float, float, int]) -> Side:
+        """Let an arm stand for a side."""
+
+    def unvalidated(self, arms: Sequence[str], entrants: Mapping[str, Entrant]) -> Side:
+        """Pick an arm where none has validation data."""
+
+    def between(self, better: Side, worse: Side) -> Paired:
+        """Return the moments of the difference of two sides."""
+
+
+@dataclass(frozen=True, eq=False)
 class Units:
     """What arms are compared on: test examples, or whole clients where single examples say nothing.
 
@@ -69,6 +107,24 @@ class Units:
         """Return the moments of a difference of two sides' values ``(seeds, units)``."""
         return paired(better - worse, self.stratum, self.client)
 
+    def between(self, better: Side, worse: Side) -> Paired:
+        """Return the moments of the difference of two sides.
+
+        Raises:
+            DataError: a side has no rows.
+        """
+        if better.values is None or worse.values is None:
+            raise DataError(f"sides: '{better.arm}' and '{worse.arm}' must both have rows; make sides from these units")
+        return self.paired(better.values, worse.values)
+
+    def side(self, arm: str, picked_by: Picked, cost: tuple[float, float, int]) -> Side:
+        """Let an arm stand for a side."""
+        return Side(arm, picked_by, self.values[arm], cost)
+
+    def unvalidated(self, arms: Sequence[str], entrants: Mapping[str, Entrant]) -> Side:
+        """Judge each fold of the units by the arm that is best on the others."""
+        return _cross_fitted(arms, entrants, self)
+
     def strength(self, arm: str, kept: Array) -> float:
         """Return an arm's mean over clients on some units ``(units,)`` bool; -inf without any."""
         moments = paired(self.values[arm][:, kept], self.stratum[kept], self.client[kept])
@@ -86,23 +142,6 @@ class Units:
         folds = np.empty(len(order), dtype=np.int64)
         folds[order] = rank % _FOLDS
         return folds
-
-
-@dataclass(frozen=True, eq=False)
-class Side:
-    """One side of a comparison.
-
-    Attributes:
-        arm: that stands for it.
-        picked_by: ``validation``, or ``cross-fitting`` over test examples where no client has validation data.
-        values: ``(seeds, units)``; by cross-fitting, each fold's are of the arm that is best on the others.
-        cost: of the arm.
-    """
-
-    arm: str
-    picked_by: Literal["validation", "cross-fitting"]
-    values: Array
-    cost: tuple[float, float, int]
 
 
 def example_units(outcomes: Outcomes, metric: str) -> Units:
@@ -132,11 +171,12 @@ def units_of(outcomes: Outcomes | None, scores: Scores, metric: str) -> Units:
     return example_units(outcomes, metric)
 
 
-def pick(arms: Sequence[str], entrants: Mapping[str, Entrant], units: Units) -> Side | None:
+def pick(arms: Sequence[str], entrants: Mapping[str, Entrant], units: Evidence) -> Side | None:
     """Pick the arm that stands for some; None of none.
 
     It is the one with the best validation score, the cheaper of equals. Without any validation data each fold of the
-    test examples is judged by the arm that is best on the other folds, so that no example picks what it judges.
+    test examples is judged by the arm that is best on the other folds, so that no example picks what it judges; where
+    only their sums are known, the cheapest arm stands.
 
     Args:
         arms: names.
@@ -147,9 +187,9 @@ def pick(arms: Sequence[str], entrants: Mapping[str, Entrant], units: Units) -> 
         return None
     validated = [arm for arm in arms if math.isfinite(entrants[arm].validation)]
     if not validated:
-        return _cross_fitted(arms, entrants, units)
+        return units.unvalidated(arms, entrants)
     best = min(validated, key=lambda arm: (-entrants[arm].validation, entrants[arm].cost))
-    return Side(best, "validation", units.values[best], entrants[best].cost)
+    return units.side(best, "validation", entrants[best].cost)
 
 
 def _cross_fitted(arms: Sequence[str], entrants: Mapping[str, Entrant], units: Units) -> Side:

@@ -169,7 +169,7 @@ def decide(
     decisive, noticed = scores.decisive(), noticed or Noticed()
     if not decisive.clients:
         raise DataError(f"decide: needs a client with a score in '{metric}', got none; run an arm first")
-    rule = Rule(min_effect, confidence, clients or _scope(decisive, scores.unseen(), metric))
+    rule = Rule(min_effect, confidence, clients or default_scope(decisive, scores.unseen(), metric))
     contest = Contest(
         decisive,
         units_of(outcomes, decisive, metric),
@@ -179,7 +179,7 @@ def decide(
         ruled_out=ruled_out,
         traits=traits,
         failed=noticed.failed,
-        validation=_means(validation),
+        validation=mean_scores(validation),
         seed=seed,
     )
     answer = find_answer(contest.entrants, contest.units, rule, contest.absent)
@@ -226,7 +226,7 @@ def prediction_held(verdict: Verdict) -> bool | None:
     return verdict.predicted == verdict.recommended or best - predicted <= verdict.min_effect
 
 
-def _scope(decisive: Scores, unseen: Scores, metric: str) -> Scope:
+def default_scope(decisive: Scores, unseen: Scores, metric: str) -> Scope:
     """Return of which clients an answer speaks where nobody said."""
     if metric not in EXAMPLE_METRICS:
         return "like these"
@@ -234,7 +234,7 @@ def _scope(decisive: Scores, unseen: Scores, metric: str) -> Scope:
     return "these" if len(decisive.clients) <= MANY_CLIENTS and not held_out else "like these"
 
 
-def _means(validation: Scores | None) -> dict[str, float]:
+def mean_scores(validation: Scores | None) -> dict[str, float]:
     """Return each arm's mean over seen clients and seeds, of those that have one."""
     if validation is None:
         return {}

@@ -10,7 +10,7 @@ from headstart.core.plain import finite
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.sides import FAMILIES
 from headstart.report.answer import OLD, has_answer
-from headstart.report.run import Json, load_run
+from headstart.report.run import Json, load_verdict
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def check_answer(folder: str | Path, family: str, margin: float | None = None) -
     """Say whether a family cannot be worse than the best by more than a margin, by a run folder's verdict.
 
     Args:
-        folder: what ``headstart study`` wrote.
+        folder: what ``headstart study`` or ``headstart federate run`` wrote.
         family: ``fine-tune``, ``federate`` or ``both``.
         margin: in the metric's unit, at least 0; the study's ``min_effect`` if None. Another one is chosen after the
             runs, which the result says.
@@ -53,7 +53,7 @@ def check_answer(folder: str | Path, family: str, margin: float | None = None) -
         raise SettingError(f"--answer: must be a family, received '{family}'; {nearest(family, FAMILIES)}")
     if margin is not None and not margin >= 0:
         raise SettingError(f"--margin: must be at least 0, received {margin}; try 0.02")
-    verdict = load_run(folder).verdict
+    verdict = load_verdict(folder)
     if margin is not None and margin > 1 and verdict.get("metric") not in LOWER_IS_BETTER:
         raise SettingError(f"--margin: must be a share of at most 1, received {margin}; 0.02 is two points")
     if not verdict:

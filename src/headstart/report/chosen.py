@@ -42,8 +42,8 @@ def _elsewhere(verdict: Json, best: str) -> str:
 
 
 def _picked(standing: Json) -> str:
-    by_validation = standing.get("picked_by") == "validation"
-    return "validation data" if by_validation else "other test examples than they are judged on"
+    data = {"validation": "validation data", "cost": "cost alone"}
+    return data.get(str(standing.get("picked_by")), "other test examples than they are judged on")
 
 
 def _means(verdict: Json) -> dict[str, float]:

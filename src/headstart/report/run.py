@@ -120,6 +120,17 @@ def load_run(folder: str | Path) -> Run:
     )
 
 
+def load_verdict(folder: str | Path) -> Json:
+    """Read the verdict of a run folder, or of a folder of runs over real sites; empty where there is none yet.
+
+    Raises:
+        DataError: The folder is neither, or one of its files cannot be read.
+    """
+    folder = Path(folder)
+    is_real = (folder / "federation.jsonl").is_file() and not (folder / "records.jsonl").is_file()
+    return _read_json(folder / "verdict.json") if is_real else load_run(folder).verdict
+
+
 def _read_records(folder: Path) -> tuple[tuple[Json, ...], list[str]]:
     path = folder / "records.jsonl"
     if not path.is_file():

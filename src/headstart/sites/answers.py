@@ -21,6 +21,8 @@ from headstart.engine.ways.serial import Serial
 from headstart.evidence.tally import ClientTally
 from headstart.models.model import cut_at
 from headstart.sites.agreement import common_categories, needs_sums
+from headstart.sites.counting import count, keep_predictions
+from headstart.sites.counts import Count, Counted
 from headstart.sites.messages import (
     Adapt,
     Agree,
@@ -47,7 +49,7 @@ from headstart.study.run.facts import evaluation_facts, learnt, started, trainin
 
 Q = TypeVar("Q")
 A = TypeVar("A")
-Kind = Literal["hello", "agree", "start", "update", "adapt", "sums", "heads"]
+Kind = Literal["hello", "agree", "start", "update", "adapt", "count", "sums", "heads"]
 
 
 def answer(site: Site, kind: Kind, text: str, tree: Tree) -> tuple[str, Tree]:
@@ -159,6 +161,7 @@ def _adapt(site: Site, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
     accepted = bool(evaluation.accepted[0])
     if not accepted:
         site.shelf.put_own(received.model.weights(received.of(own.client)))
+    keep_predictions(site, said.run, own, evaluation)
     if not site.allows("metrics"):
         return Evaluated(None, {}, {}, ()), {}
     began = started(own.network, site.shelf.weights(said.began), received, method) if said.began else None
@@ -172,6 +175,11 @@ def _evaluated(accepted: bool, facts: Mapping[str, Any], tally: ClientTally, spa
         view: {name: tuple(values) for name, values in found.items()} for view, found in facts["metrics"].items()
     }
     return Evaluated(accepted, metrics, facts["pooled"], tuple(facts["excluded"]), tally, span)
+
+
+def _count(site: Site, said: Count, tree: Tree) -> tuple[Counted, Tree]:
+    """Count what runs told right of the site's test examples."""
+    return count(site, said), {}
 
 
 def _sums(site: Site, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:
@@ -230,8 +238,9 @@ DUTIES: Mapping[Kind, _Duty[Any, Any]] = {
     "start": _Duty(Start, Done, "none", _start),
     "update": _Duty(Update, Done, "updates", _update),
     "adapt": _Duty(Adapt, Evaluated, "none", _adapt),
+    "count": _Duty(Count, Counted, "metrics", _count),
     "sums": _Duty(Sums, Noisy, "updates", _sums),
     "heads": _Duty(Heads, Compared, "metrics", _heads),
 }
-"""Say who is there · follow what is agreed · take the model · do a round's work · adapt and evaluate · the two messages
-of a probe."""
+"""Say who is there · follow what is agreed · take the model · do a round's work · adapt and evaluate · count what was
+told right · the two messages of a probe."""

@@ -60,7 +60,8 @@ def run_arm(server: Server, arm: Arm) -> dict[str, Any]:
 
     Returns:
         What stands in the run folder's ``federation.jsonl``: scores per client, exclusions, rounds, and under
-        ``learnt`` what is to be noticed of its training, as in a study's record.
+        ``learnt`` what is to be noticed of its training, as in a study's record. ``run`` names arm, seed, data and
+        settings, ``personal`` says whether clients end with weights of their own.
 
     Raises:
         SettingError: the arm has a federated stage, and nobody may send.
@@ -74,6 +75,14 @@ def run_arm(server: Server, arm: Arm) -> dict[str, Any]:
     found = _adapt(server, now if now.trunk.shared.is_personal else _sent(server, now), arm)
     append_json_line(server.out / "federation.jsonl", found)
     return found
+
+
+def run_name(server: Server, arm: Arm, seed: int) -> str:
+    """Name an arm's run at a seed by all that it depends on, so that runs of other data or settings are told apart."""
+    file, central = server.file, server.lab.federation.central
+    settings = [file.settings.engine.dtype, file.settings.decision.metric, asdict(file.model)]
+    pool = central.key if central else None
+    return hash_json([__version__, write(file.data), write(server.agreement), *settings, pool, arm.as_json(), seed])
 
 
 def _check_senders(server: Server, arm: Arm) -> None:
@@ -214,7 +223,8 @@ def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
         shared, stage = federated.shared, now.stage
     metric = server.file.settings.decision.metric
     began = now.began if federated or not arm.adapt.build().changes_nothing else ""
-    came = server.send(Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds, began), shared)
+    run = run_name(server, arm, server.seed)
+    came = server.send(Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds, began, run), shared)
     said = {server.sites[one.site].client: one.said for one in came if isinstance(one, Answer)}
     last = server.excluded(came, rounds)
     server.check_lost(last)
@@ -222,6 +232,8 @@ def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
     return {
         "arm": arm.name,
         "seed": server.seed,
+        "run": run,
+        "personal": now.trunk.shared.is_personal or not arm.adapt.build().changes_nothing,
         "clients": {name: _scores(one) for name, one in said.items()},
         "excluded": excluded,
         "rounds": rounds,

@@ -34,8 +34,8 @@ from headstart.study.written.schema import Metric
 
 A = TypeVar("A")
 
-_CONFIG = ConfigDict(extra="forbid", strict=True)
-_Name = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+CONFIG = ConfigDict(extra="forbid", strict=True)
+Name = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Key = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -54,7 +54,7 @@ class Asks(Generic[A]):
     """A request that is answered by an ``A``."""
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Setup:
     """What a site opens: how its data are read, and the model that they go through.
 
@@ -77,7 +77,7 @@ class Setup:
     from_scratch: bool
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Method:
     """A method's name and the settings that were given."""
 
@@ -100,15 +100,15 @@ class Method:
         return METHODS[kind][self.name].build(self.settings)
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Stage:
     """A federated stage: its method, and the name under which sites keep their private trees."""
 
     method: Method
-    key: _Name
+    key: Name
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Masks:
     """The public keys of all who hide their sums, in hex, and a name that no other sums have had."""
 
@@ -116,7 +116,7 @@ class Masks:
     name: str
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Present:
     """Who is there, what its data look like and, if its operator allows it, how many there are.
 
@@ -160,7 +160,7 @@ class Present:
         return allows(self.policy, "updates")
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Agreed:
     """It can follow.
 
@@ -173,12 +173,12 @@ class Agreed:
     sums: ColumnSums | None
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Done:
     """It is done; a tree comes along where one was asked for."""
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Evaluated:
     """What a client has come to, as the facts of a simulation say it; nothing where scores may not leave.
 
@@ -199,14 +199,14 @@ class Evaluated:
     span: Annotated[FiniteFloat, Field(ge=1)] = 1.0
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Noisy:
     """Sums come along, with this noise on them, in sensitivities."""
 
     noise: Noise
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Compared:
     """Scores of each head on a number of validation examples; none without examples."""
 
@@ -214,7 +214,7 @@ class Compared:
     scores: Annotated[dict[Head, _Share], AfterValidator(_all_or_none)]
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Refusal:
     """Why a site does not answer, and who it is, where that is known."""
 
@@ -222,14 +222,14 @@ class Refusal:
     client: str = ""
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Hello(Asks[Present]):
     """Who is there?"""
 
     data: DataSettings
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Agree(Asks[Agreed]):
     """Can you read your data by what the federation has agreed on?"""
 
@@ -237,7 +237,7 @@ class Agree(Asks[Agreed]):
     agreement: Agreement
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Start(Asks[Done]):
     """Take the model that comes along.
 
@@ -252,7 +252,7 @@ class Start(Asks[Done]):
     signature: str
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Update(Asks[Done]):
     """Do a round's work with the shared tree that comes along, and send the update."""
 
@@ -261,7 +261,7 @@ class Update(Asks[Done]):
     round: NonNegativeInt
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Adapt(Asks[Evaluated]):
     """Adapt, keep the result, evaluate it.
 
@@ -273,6 +273,7 @@ class Adapt(Asks[Evaluated]):
             model is all.
         rounds: of that stage.
         began: digest of the start, as sent before; empty where nothing was trained after it.
+        run: names arm, seed, data and settings; under it the site keeps what it predicts of its test examples.
     """
 
     setup: Setup
@@ -281,9 +282,10 @@ class Adapt(Asks[Evaluated]):
     stage: Stage | None
     rounds: NonNegativeInt
     began: _Digest | Literal[""]
+    run: Name
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Sums(Asks[Noisy]):
     """Send sums of frozen features.
 
@@ -300,7 +302,7 @@ class Sums(Asks[Noisy]):
     masks: Masks | None
 
 
-@dataclass(frozen=True, config=_CONFIG)
+@dataclass(frozen=True, config=CONFIG)
 class Heads(Asks[Compared]):
     """Compare the heads that come along."""
 

@@ -48,7 +48,8 @@ def names_in(line: str) -> tuple[str, ...]:
 
 
 LEAST_ROWS = 5
-"""Of a category whose name may leave a site."""
+"""Of a category whose name may leave a site; and of test examples, of a client or of one of its classes, that are
+counted together."""
 
 ADDRESS = "127.0.0.1:8000"
 """Where the server is."""

@@ -1,4 +1,4 @@
-"""What a site keeps on disk: the model as received, its private tree, its own adapted weights. Safetensors only."""
+"""What a site keeps on disk: the model received, private trees, own weights and predictions. Safetensors only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from torch import Tensor
 
 from headstart.core.content import SIGNED, hash_tree
 from headstart.core.errors import ClientError
@@ -99,6 +100,33 @@ class Shelf:
     def put_own(self, weights: Params) -> None:
         """Keep what this site predicts with from now on."""
         save(self.folder / "own.safetensors", weights)
+
+    def predictions(self, run: str) -> Tree:
+        """Return the classes that a run said of the site's test examples, and the true ones.
+
+        Raises:
+            ClientError: it was never run here.
+        """
+        path = self._predictions(run)
+        if not path.is_file():
+            raise ClientError(f"the run {run[:12]} predicted nothing here; run its arm again")
+        return load(path)[0]
+
+    def put_predictions(self, run: str, predicted: Tensor, labels: Tensor, data: str) -> None:
+        """Keep what a run says of the site's test examples, in the place of what it said before.
+
+        Args:
+            run: its name.
+            predicted: classes ``(rows,)``.
+            labels: the true ones.
+            data: names the site's data, in hex.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = torch.tensor(list(bytes.fromhex(data)), dtype=torch.uint8)
+        save(self._predictions(run), {"predicted": predicted, "labels": labels, "data": name})
+
+    def _predictions(self, run: str) -> Path:
+        return self.folder / f"predicted-{run}.safetensors"
 
     def _weights(self, key: str) -> Path:
         return self.folder / f"model-{key}.safetensors"

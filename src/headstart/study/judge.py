@@ -114,7 +114,7 @@ def judge(
         confidence=decision.confidence,
         costs={name: cost.as_json() for name, cost in slate.costs.items()},
         ruled_out={**slate.ruled_out, **stopped},
-        traits={arm.name: _traits(arm, results) for arm in every_arm},
+        traits={arm.name: traits_of(arm, results) for arm in every_arm},
         clients=decision.clients,
         validation=_scores(slate.arms, decision.metric, parts, "val"),
         outcomes=outcomes,
@@ -124,7 +124,7 @@ def judge(
     )
 
 
-def _traits(arm: Arm, results: Sequence[tuple[Json, Json]]) -> Traits:
+def traits_of(arm: Arm, results: Sequence[tuple[Json, Json]]) -> Traits:
     """Say which family an arm belongs to, and whether it starts from scratch."""
     federate = [stage.build() for stage in arm.federate]
     adapts = not arm.adapt.build().changes_nothing

@@ -19,6 +19,7 @@ from headstart.sites.flower.local import LAST
 from headstart.sites.probe.server import run_probe
 from headstart.sites.server import open_server
 from headstart.sites.settings import RunSettings
+from headstart.sites.verdict import tell_answer
 from headstart.sites.wire import read
 from headstart.study.written.arms import Arm
 from headstart.study.written.load import load_study
@@ -54,6 +55,7 @@ def _run(grid: Grid, said: RunSettings) -> dict[str, Any]:
     found = run_arm(server, _chosen(file.arms, said.arm))
     for line in arm_lines(found, file.settings.decision.metric):
         _tell(line)
+    tell_answer(server)
     return found
 
 
