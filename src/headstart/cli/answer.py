@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from headstart.evidence.power import Design
-from headstart.evidence.verdict import MANY_CLIENTS, Verdict, prediction_held
+from headstart.evidence.verdict import Verdict, default_scope, prediction_held
 from headstart.report.answer import ASKS, answer_lines, headline, lead
 from headstart.report.foretold import what_held
 from headstart.report.gains import gains_of
@@ -17,7 +17,6 @@ from headstart.report.power import plan_lines
 
 if TYPE_CHECKING:
     from headstart.data.federation import Federation
-    from headstart.study.written.arms import Arm
     from headstart.study.written.schema import StudySettings
     from headstart.study.written.slate import Slate
 
@@ -77,20 +76,13 @@ def decidable_lines(settings: StudySettings, slate: Slate, federation: Federatio
 
 def _design(settings: StudySettings, slate: Slate, federation: Federation) -> Design:
     """Return what decides how small a difference the study can see."""
+    from headstart.study.plan import family_of
+
     with_test = [client for client in federation.clients if len(client.test)]
     seen = [client for client in with_test if client.seen]
     held_out = bool(seen) and len(seen) < len(with_test)
     counts = tuple(len(client.test) for client in seen or with_test)
-    scope = settings.decision.clients or ("these" if len(counts) <= MANY_CLIENTS and not held_out else "like these")
-    families = len({family for arm in slate.arms if (family := _family(arm))})
-    return Design(counts, len(settings.seeds), families, settings.decision.confidence, scope)
-
-
-def _family(arm: Arm) -> str | None:
-    """Return an arm's family, as far as it is known before it runs; None of a reference."""
-    federate = [stage.build() for stage in arm.federate]
-    if any(method.pooled for method in federate):
-        return None
-    if not federate:
-        return "fine-tune"
-    return "federate" if arm.adapt.build().changes_nothing else "both"
+    decision = settings.decision
+    scope = decision.clients or default_scope(len(counts), decision.metric, held_out=held_out)
+    families = len({family for arm in slate.arms if (family := family_of(arm))})
+    return Design(counts, len(settings.seeds), families, decision.confidence, scope)

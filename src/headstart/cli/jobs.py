@@ -104,7 +104,7 @@ def show_plan(path: Path, out: Path | None) -> None:
     # Long lines are folded inside the tree; the console's own soft wrap would crop them.
     trials = num_trials(file.settings.tuning.trials, study.lab.federation)
     console.print(plan_tree(file.settings, slate, branches, trials), soft_wrap=False)
-    for line in decidable_lines(file.settings, slate, study.lab.federation, console.width):
+    for line in decidable_lines(study.in_folder(out)[0].file.settings, slate, study.lab.federation, console.width):
         console.print(line, highlight=False)
 
 

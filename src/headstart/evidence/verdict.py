@@ -169,7 +169,9 @@ def decide(
     decisive, noticed = scores.decisive(), noticed or Noticed()
     if not decisive.clients:
         raise DataError(f"decide: needs a client with a score in '{metric}', got none; run an arm first")
-    rule = Rule(min_effect, confidence, clients or default_scope(decisive, scores.unseen(), metric))
+    rule = Rule(
+        min_effect, confidence, clients or default_scope(len(decisive.clients), metric, held_out=has_held_out(scores))
+    )
     contest = Contest(
         decisive,
         units_of(outcomes, decisive, metric),
@@ -226,12 +228,23 @@ def prediction_held(verdict: Verdict) -> bool | None:
     return verdict.predicted == verdict.recommended or best - predicted <= verdict.min_effect
 
 
-def default_scope(decisive: Scores, unseen: Scores, metric: str) -> Scope:
-    """Return of which clients an answer speaks where nobody said."""
-    if metric not in EXAMPLE_METRICS:
-        return "like these"
-    held_out = set(unseen.clients) - set(decisive.clients)
-    return "these" if len(decisive.clients) <= MANY_CLIENTS and not held_out else "like these"
+def has_held_out(scores: Scores) -> bool:
+    """Say whether clients with scores are held out beside those that decide."""
+    return bool(set(scores.unseen().clients) - set(scores.decisive().clients))
+
+
+def default_scope(clients: int, metric: str, *, held_out: bool) -> Scope:
+    """Return of which clients an answer speaks where nobody said.
+
+    Args:
+        clients: that are decisive.
+        metric: of the decision.
+        held_out: whether others are held out.
+
+    >>> default_scope(4, "accuracy", held_out=False), default_scope(4, "accuracy", held_out=True)
+    ('these', 'like these')
+    """
+    return "these" if clients <= MANY_CLIENTS and metric in EXAMPLE_METRICS and not held_out else "like these"
 
 
 def mean_scores(validation: Scores | None) -> dict[str, float]:

@@ -19,7 +19,7 @@ from headstart.evidence.find_answer import find_answer
 from headstart.evidence.scores import Scores
 from headstart.evidence.sides import Evidence, Traits, client_units
 from headstart.evidence.summed import Summed
-from headstart.evidence.verdict import default_scope, mean_scores
+from headstart.evidence.verdict import default_scope, has_held_out, mean_scores
 from headstart.sites.gathered import COUNTED, Gathered, gather
 from headstart.sites.server import Server
 from headstart.sites.settings import LEAST_ROWS
@@ -122,7 +122,8 @@ def _contest(server: Server, runs: Told, scores: Scores) -> Contest:
     costs.read(known)
     slate = gated(Slate(arms), costs, server.file.devices)
     costs.write(known)
-    scope = default_scope(scores, scores.unseen(), decision.metric) if decision.metric in COUNTED else "like these"
+    clients, held_out = len(scores.decisive().clients), has_held_out(scores)
+    scope = default_scope(clients, decision.metric, held_out=held_out) if decision.metric in COUNTED else "like these"
     return Contest(
         scores,
         client_units(scores, decision.metric),

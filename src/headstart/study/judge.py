@@ -15,9 +15,10 @@ from headstart.evidence.learnt import Finding
 from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
-from headstart.evidence.sides import Family, Traits
+from headstart.evidence.sides import Traits
 from headstart.evidence.verdict import Verdict, decide, prediction_held
 from headstart.study.diagnosis import predicted_arm
+from headstart.study.plan import family_of
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.predictions import outcomes, write_predictions
 from headstart.study.written.arms import Arm
@@ -126,12 +127,9 @@ def judge(
 
 def traits_of(arm: Arm, results: Sequence[tuple[Json, Json]]) -> Traits:
     """Say which family an arm belongs to, and whether it starts from scratch."""
-    federate = [stage.build() for stage in arm.federate]
-    adapts = not arm.adapt.build().changes_nothing
-    personal = adapts or any(line.get("personal") for line, _ in results if line["arm"] == arm.name)
-    family: Family | None = "fine-tune" if not federate else "both" if personal else "federate"
-    if any(method.pooled for method in federate):
-        family = None
+    family = family_of(arm)
+    if family == "federate" and any(line.get("personal") for line, _ in results if line["arm"] == arm.name):
+        family = "both"
     return Traits(family, from_scratch=not arm.start.build().is_trained)
 
 

@@ -17,6 +17,7 @@ from headstart.costs.devices import DeviceProfile
 from headstart.costs.gate import rule_out
 from headstart.costs.on_device import on_device
 from headstart.data.federation import Federation
+from headstart.evidence.sides import Family
 from headstart.study.lab import Lab
 from headstart.study.written.arms import Arm, with_defaults
 from headstart.study.written.load import StudyFile
@@ -81,6 +82,16 @@ def gated(slate: Slate, costs: Costs, devices: Iterable[DeviceProfile]) -> Slate
     reasons = rule_out(found, tuple(devices), references(slate.arms))
     arms = tuple(arm for arm in slate.arms if arm.name not in reasons)
     return Slate(arms, {**slate.ruled_out, **reasons}, found)
+
+
+def family_of(arm: Arm) -> Family | None:
+    """Return an arm's family, as far as its methods tell before it runs; None of a reference."""
+    federate = [stage.build() for stage in arm.federate]
+    if any(method.pooled for method in federate):
+        return None
+    if not federate:
+        return "fine-tune"
+    return "federate" if arm.adapt.build().changes_nothing else "both"
 
 
 def references(arms: Iterable[Arm]) -> frozenset[str]:

@@ -184,7 +184,7 @@ class Study:
         """
         # More threads than the runs will have would time something else.
         with threads(self._num_threads):
-            return estimate(slate, self._in(out)[0].file.settings, self.costs, Path(out))
+            return estimate(slate, self.in_folder(out)[0].file.settings, self.costs, Path(out))
 
     def outdated(self, slate: Slate, out: Path | str) -> tuple[str, ...]:
         """Say what :meth:`run` would take over of a run folder's decision, which records it would not use, and why.
@@ -193,7 +193,7 @@ class Study:
             slate: what :meth:`plan` returned.
             out: run folder.
         """
-        folder, (study, said) = RunFolder(Path(out)), self._in(out)
+        folder, (study, said) = RunFolder(Path(out)), self.in_folder(out)
         settings = study.file.settings.as_json()
         return (*said, *folder.outdated(self.lab.federation, study._fits(slate, folder), settings))
 
@@ -226,7 +226,7 @@ class Study:
         check_plan(slate, self.file.settings, self.lab.federation)
         chosen = select(slate, self.file.settings.seeds, arms, seeds)
         with only_one(out), threads(self._num_threads):
-            study, said = self._in(out)
+            study, said = self.in_folder(out)
             for line in said:
                 progress.warn(line)
             runner = study._prepare(slate, out, progress)
@@ -245,7 +245,7 @@ class Study:
         """
         out = Path(out)
         with only_one(out), threads(self._num_threads):
-            return self._in(out)[0]._diagnose(self.slate, RunFolder(out), progress or Silent())
+            return self.in_folder(out)[0]._diagnose(self.slate, RunFolder(out), progress or Silent())
 
     def pipeline(self, store: NodeStore, seed: int, progress: Progress) -> Pipeline:
         """Return what runs arms for one seed."""
@@ -256,7 +256,7 @@ class Study:
         """PyTorch's threads: those asked for, or what suits the network."""
         return self.file.settings.engine.threads or suitable_threads(self.lab.num_weights)
 
-    def _in(self, out: Path | str) -> tuple[Study, tuple[str, ...]]:
+    def in_folder(self, out: Path | str) -> tuple[Study, tuple[str, ...]]:
         """Return the study as it goes on in a folder, and what it takes over of the folder's decision."""
         study = copy(self)
         study.file, said = as_made(self.file, RunFolder(Path(out)).decision())
