@@ -81,3 +81,15 @@ def test_an_answer_may_be_behind_by_less_than_what_matters():
 def test_subanswers(accuracy, state):
     found = subanswer(answer(accuracy, examples=60).share_pays, RULE, "accuracy")
     assert found[0] == state
+
+
+def test_what_one_bound_shows_is_said_as_one_bound():
+    for seed in range(60):
+        found = answer({"alone": 0.7, "shared": 0.62}, examples=60, seed=seed)
+        contrast = found.between("fine-tune", "federate")
+        if found.grounds == "better" and contrast is not None and contrast.interval(0.95)[0] <= 0:
+            assert re.search(
+                r"by \d+(\.\d)? points \(95 %, one-sided: at least \d+(\.\d)? points?\)", sentence(found, "accuracy")
+            )
+            return
+    pytest.fail("no draw has a one-sided answer")

@@ -133,3 +133,10 @@ def test_tiny_clients_rarely_make_a_false_claim():
         low, high = contrast(paired(better * 1.0 - worse, owner, owner), "these", floor=True).interval(0.95)
         claims += not low <= 0 <= high
     assert claims <= 30
+
+
+def test_no_difference_of_right_and_wrong_is_beyond_one():
+    values = np.r_[np.zeros(20), np.ones(1)] * np.ones((3, 1))
+    owner = np.r_[np.repeat([0, 1], 10), 2]
+    found = contrast(paired(values, owner, owner), "these", floor=True)
+    assert -1 <= found.interval(0.95)[0] < found.interval(0.95)[1] <= 1

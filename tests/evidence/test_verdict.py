@@ -268,3 +268,10 @@ def test_no_scores_no_verdict():
     scores.values[:] = np.nan
     with pytest.raises(DataError, match="needs a client with a score in 'accuracy', got none"):
         verdict(scores)
+
+
+def test_an_arm_that_was_left_out_of_a_run_is_said():
+    scores = make({"ridge": 0.9, "finetune-head": 0.8, "fedavg": 0.7})
+    scores.values[2] = np.nan
+    found = verdict(scores, baseline="ridge")
+    assert found.cautions[0].startswith("Not every arm of the study has run (fedavg)")

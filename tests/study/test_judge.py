@@ -81,9 +81,9 @@ def test_the_verdict_is_written_as_it_is_returned(tmp_path: Path) -> None:
 
 
 def test_every_look_at_the_test_is_remembered() -> None:
-    said = {"looks": [{"seeds": 5, "alpha": 0.05, "answer": "both"}], "cautions": []}
+    said = {"looks": [{"seeds": 5, "arms": 4, "alpha": 0.05, "answer": "both"}], "cautions": []}
     assert with_looks(said, {}) == said
     assert with_looks(said, said) == said
-    again = with_looks(said, {"looks": [{"seeds": 3, "alpha": 0.05, "answer": None}]})
+    again = with_looks(said, {"looks": [{"seeds": 3, "arms": 4, "alpha": 0.05, "answer": None}]})
     assert [look["seeds"] for look in again["looks"]] == [3, 5]
-    assert "looked at 2 times, with 3, 5 seeds" in again["cautions"][0]
+    assert "looked at 2 times (3 seeds of 4 arms, 5 seeds of 4 arms)" in again["cautions"][0]

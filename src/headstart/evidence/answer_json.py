@@ -58,4 +58,5 @@ def _subanswer(one: Compared | None, rule: Rule, metric: str) -> dict[str, Any]:
 def _looks(answer: Answer) -> list[dict[str, Any]]:
     """Return when the test was looked at: once, with all the error that is allowed."""
     seeds = max((one.contrast.seeds for one in answer.contrasts), default=0)
-    return [{"seeds": seeds, "alpha": round(1 - answer.rule.confidence, 12), "answer": answer.family}]
+    arms = sum(len(standing.arms) for standing in answer.families.values())
+    return [{"seeds": seeds, "arms": arms, "alpha": round(1 - answer.rule.confidence, 12), "answer": answer.family}]

@@ -137,6 +137,9 @@ def _against_rivals(answer: Answer, metric: str) -> Iterator[str]:
         low, high = found.ends(answer.rule.tail(len(answer.families)))
         doubt = _interval(found, answer.rule, metric)
         if low > 0:
+            if found.interval(answer.rule.confidence)[0] <= 0:
+                # Two families are told apart by one bound; the interval has two.
+                doubt = f" ({answer.rule.confidence * 100:g} %, one-sided: at least {amount(low, metric)})"
             yield f"better than {_DOING[rival]} by {amount(found.gap, metric)}{doubt}"
         elif high < 0:
             less = f"less than the {amount(answer.rule.min_effect, metric)} that matter"
@@ -186,7 +189,7 @@ def _open_families(answer: Answer) -> list[Family]:
 
 def _what_decides(answer: Answer, metric: str) -> str:
     parts = []
-    if answer.decided_at is not None:
+    if answer.decided_at is not None and (answer.decided_at < 1 or metric in LOWER_IS_BETTER):
         parts.append(f"It would be decided at min_effect {_up(answer.decided_at)}")
     lacking = needs(answer.needed, answer.rule.scope) if answer.needed else ""
     if lacking:

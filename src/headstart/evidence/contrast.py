@@ -40,6 +40,7 @@ class Contrast:
         sampling: the part of the squared error that more examples (*these*) or clients (*like these*) would lower.
         between: the variance between seeds of the mean over clients.
         within: the part of ``between`` that is single examples' luck.
+        bounded: whether scores are right or wrong, so that no difference is beyond 1.
     """
 
     gap: float
@@ -52,11 +53,13 @@ class Contrast:
     sampling: float
     between: float
     within: float
+    bounded: bool = False
 
     def ends(self, tail: float) -> tuple[float, float]:
         """Return the interval that leaves ``tail`` (in (0, 0.5)) outside on each side; NaN without a claim."""
         half = self.quantile(tail) * self.se
-        return self.gap - half, self.gap + half
+        low, high = self.gap - half, self.gap + half
+        return (max(-1.0, low), min(1.0, high)) if self.bounded and math.isfinite(half) else (low, high)
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the two-sided interval at a confidence in (0, 1)."""
@@ -105,6 +108,7 @@ def contrast(moments: Paired, scope: Scope, *, floor: bool) -> Contrast:
         sampling=sampling,
         between=between,
         within=float((moments.weights**2 * moments.wobble / moments.count**2).sum()),
+        bounded=floor,
     )
 
 

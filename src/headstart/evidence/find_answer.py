@@ -43,7 +43,8 @@ def find_answer(
         return _unjudged(judge.leader, sides, members, rule, absent or {})
     leader = family or judge.leader
     arm = judge.arm_to_use(leader, members[leader])
-    rivals = [side for name, side in sides.items() if name != leader]
+    own, rivals = sides[leader], [side for name, side in sides.items() if name != leader]
+    most = max((judge.upper(side, arm) for side in rivals), default=0.0)
     return Answer(
         family,
         grounds,
@@ -55,10 +56,10 @@ def find_answer(
         share_pays=judge.between("sharing", [*members["federate"], *members["both"]], "not", members["fine-tune"]),
         adapt_pays=judge.between("adapting afterwards", members["both"], "not", members["federate"]),
         arm=arm.arm,
-        expected_regret=judge.expected_regret(
-            arm, [sides[leader], *rivals] if arm.arm != sides[leader].arm else rivals
+        expected_regret=min(
+            judge.expected_regret(arm, rivals if arm.arm == own.arm else [own, *rivals]), max(0.0, most)
         ),
-        regret_upper=max((judge.upper(side, arm) for side in rivals), default=0.0),
+        regret_upper=most,
         needed=needed(judge.rivals(leader), rule.min_effect, rule.tail(len(sides))) if grounds == "undecided" else None,
         decided_at=None if grounds == "no claim" else max(0.0, min(judge.upper_of(name) for name in sides)),
         absent=absent or {},
@@ -183,9 +184,17 @@ class _Judge:
                 return side
         return best
 
-    def expected_regret(self, arm: Side, rivals: Sequence[Side]) -> float:
-        """Return an upper bound on how much worse than the best of the rivals an arm is expected to be."""
-        return sum(map(_expected_gain, (self.contrast(side, arm) for side in rivals)))
+    def expected_regret(self, arm: Side, rivals: Sequence[Side], most: float) -> float:
+        """Return an upper bound on how much worse than the best of the rivals an arm is expected to be.
+
+        Args:
+            arm: to use.
+            rivals: that may be better.
+            most: the most by which one is.
+        """
+        # A sum over rivals that are much alike counts them more than once.
+        found = sum(map(_expected_gain, (self.contrast(side, arm) for side in rivals)))
+        return min(found, most) if most > 0 else found
 
     def _compared(self, of: str, better: Side, over: str, worse: Side, scope: Scope | None = None) -> Compared:
         return Compared(of, over, better.arm, worse.arm, self.contrast(better, worse, scope))

@@ -213,7 +213,11 @@ def decide(
         warnings={arm: list(words) for arm, words in noticed.warnings.items()},
         kept=dict(noticed.kept),
         each_client=_each_client(answer, outcomes, confidence),
-        cautions=(*cautions(answer, outcomes, metric), *wording.without_baseline(contest, baseline)),
+        cautions=(
+            *wording.not_all_ran(contest),
+            *cautions(answer, outcomes, metric),
+            *wording.without_baseline(contest, baseline),
+        ),
         family_best=_family_best(contest, answer),
     )
 
@@ -223,9 +227,9 @@ def prediction_held(verdict: Verdict) -> bool | None:
     if verdict.predicted is None or verdict.recommended is None or verdict.predicted not in verdict.arms:
         return None
     predicted, best = verdict.arms[verdict.predicted].effect, verdict.arms[verdict.recommended].effect
-    if predicted is None or best is None:
-        return None
-    return verdict.predicted == verdict.recommended or best - predicted <= verdict.min_effect
+    if verdict.predicted == verdict.recommended:
+        return True
+    return None if predicted is None or best is None else best - predicted <= verdict.min_effect
 
 
 def has_held_out(scores: Scores) -> bool:

@@ -28,6 +28,16 @@ def would_change(contest: Contest, recommended: str | None, unseen: Scores) -> l
     ]
 
 
+def not_all_ran(contest: Contest) -> list[str]:
+    """Say which arms of the study have no result though nothing rules them out: the answer is among the others."""
+    arms = [arm for arm in contest.scores.arms if contest.status(arm) == "not run"]
+    return (
+        [f"Not every arm of the study has run ({', '.join(arms)}): the answer is among those that have."]
+        if arms
+        else []
+    )
+
+
 def without_baseline(contest: Contest, baseline: str) -> list[str]:
     """Say why nothing is compared with the baseline, where that is so."""
     if baseline in contest.failed:

@@ -61,8 +61,9 @@ def judge_folder(
     )
     write_predictions(folder.path / "predictions.parquet", folder, federation)
     said = {**verdict.as_json(), "prediction_held": prediction_held(verdict)}
-    write_json(folder.path / "verdict.json", with_looks(said, read_json(folder.path / "verdict.json") or {}))
-    return verdict
+    said = with_looks(said, read_json(folder.path / "verdict.json") or {})
+    write_json(folder.path / "verdict.json", said)
+    return replace(verdict, cautions=tuple(said["cautions"]))
 
 
 def with_looks(said: Json, before: Json) -> dict[str, Any]:
@@ -73,13 +74,17 @@ def with_looks(said: Json, before: Json) -> dict[str, Any]:
         before: the verdict that it takes the place of; empty without one.
     """
     now = said["looks"]
-    earlier = [look for look in before.get("looks", ()) if look["seeds"] != now[-1]["seeds"]]
+    earlier = [look for look in before.get("looks", ()) if _size(look) != _size(now[-1])]
     looks = [*earlier, *now]
     words = (
-        f"The test was looked at {len(looks)} times, with {', '.join(str(look['seeds']) for look in looks)} seeds: the "
-        "stated confidence holds for each look, not for all of them together."
+        f"The test was looked at {len(looks)} times ({', '.join(map(_size, looks))}): the stated confidence holds for "
+        "each look, not for all of them together."
     )
     return {**said, "looks": looks, "cautions": [*said["cautions"], *([words] if earlier else [])]}
+
+
+def _size(look: Json) -> str:
+    return f"{look['seeds']} seeds of {look['arms']} arms"
 
 
 def judge(
