@@ -56,9 +56,7 @@ def find_answer(
         share_pays=judge.between("sharing", [*members["federate"], *members["both"]], "not", members["fine-tune"]),
         adapt_pays=judge.between("adapting afterwards", members["both"], "not", members["federate"]),
         arm=arm.arm,
-        expected_regret=min(
-            judge.expected_regret(arm, rivals if arm.arm == own.arm else [own, *rivals]), max(0.0, most)
-        ),
+        expected_regret=judge.expected_regret(arm, rivals if arm.arm == own.arm else [own, *rivals], most),
         regret_upper=most,
         needed=needed(judge.rivals(leader), rule.min_effect, rule.tail(len(sides))) if grounds == "undecided" else None,
         decided_at=None if grounds == "no claim" else max(0.0, min(judge.upper_of(name) for name in sides)),
