@@ -53,7 +53,7 @@ def _started(path: Path, child: str) -> tuple[subprocess.Popen[bytes], int]:
 
 
 def _ends(process: int) -> bool:
-    return _within(10, (not _alive(process) for _ in iter(int, 1)))
+    return _within(60, (not _alive(process) for _ in iter(int, 1)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -61,7 +61,7 @@ def _ends(process: int) -> bool:
 def test_a_child_ends_with_its_parent(number: signal.Signals, tmp_path: Path) -> None:
     program, child = _started(tmp_path / "child", SLEEPER)
     program.send_signal(number)
-    program.wait(10)
+    program.wait(60)
     assert _ends(child)
 
 
@@ -70,7 +70,7 @@ def test_a_child_ends_with_its_parent(number: signal.Signals, tmp_path: Path) ->
 def test_a_signal_is_told_by_the_exit_status(number: signal.Signals, tmp_path: Path) -> None:
     program, _ = _started(tmp_path / "child", SLEEPER)
     program.send_signal(number)
-    assert program.wait(10) == 128 + number
+    assert program.wait(60) == 128 + number
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -78,7 +78,7 @@ def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     program, child = _started(tmp_path / "child", DEAF)
     time.sleep(0.3)  # until it is deaf
     program.terminate()
-    program.wait(10)
+    program.wait(60)
     assert _ends(child)
 
 
@@ -86,10 +86,10 @@ def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 def test_grandchildren_end_too(tmp_path: Path) -> None:
     program, child = _started(tmp_path / "child", PARENT)
     children = Path(f"/proc/{child}/task/{child}/children")
-    assert _within(10, (bool(children.read_text().split()) for _ in iter(int, 1)))
+    assert _within(60, (bool(children.read_text().split()) for _ in iter(int, 1)))
     grandchild = int(children.read_text().split()[0])
     program.terminate()
-    program.wait(10)
+    program.wait(60)
     assert _ends(grandchild)
 
 
