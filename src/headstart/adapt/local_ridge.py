@@ -22,7 +22,7 @@ from headstart.training import (
     Model,
     Params,
     Trainable,
-    as_head,
+    head_of,
     one_hot,
     relative_penalties,
     ridge_correction,
@@ -54,5 +54,5 @@ class LocalRidge(Adapt):
         else:
             candidates = torch.tensor([self.penalty], dtype=design.dtype)
         head = ridge_correction(design, targets, candidates)
-        own = {**params, **as_head(head[..., :-1, :].mT, head[..., -1, :], params)}
+        own = {**params, **head_of(head, params)}
         return trees.where(targets.sum((-1, -2)) > 0, own, params)

@@ -22,7 +22,7 @@ from headstart.training import (
     Params,
     Tensor,
     Trainable,
-    as_head,
+    head_of,
     one_hot,
     ridge_correction,
     with_intercept,
@@ -56,7 +56,7 @@ class PersonalRidge(Adapt):
         received = on_scale(_coefficients(params), design, targets)
         candidates = torch.tensor(PENALTIES if self.penalty is None else [self.penalty], dtype=design.dtype)
         head = received + ridge_correction(design, targets - design @ received, candidates)
-        return {**params, **as_head(head[..., :-1, :].mT, head[..., -1, :], params)}
+        return {**params, **head_of(head, params)}
 
 
 def _coefficients(params: Params) -> Tensor:

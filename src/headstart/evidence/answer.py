@@ -116,6 +116,11 @@ class Answer:
     decided_at: float | None = None
     absent: Mapping[Family, Absent] = field(default_factory=dict)
 
+    @property
+    def basis(self) -> Contrast | None:
+        """A contrast of the scope that the answer speaks of; None with fewer than two families."""
+        return next((one.contrast for one in self.contrasts if one.contrast.scope == self.rule.scope), None)
+
     def between(self, of: str, over: str, scope: Scope | None = None) -> Contrast | None:
         """Return the contrast of two families; None if one of them did not run."""
         wanted = scope or self.rule.scope

@@ -66,7 +66,7 @@ def sentence(answer: Answer, metric: str) -> str:
 
 def why_no_claim(answer: Answer) -> str:
     """Say what is too little for any claim."""
-    found = next((one.contrast for one in answer.contrasts if one.contrast.scope == answer.rule.scope), None)
+    found = answer.basis
     if found is None:
         return "; ".join(_absent(answer)) or "there is nothing to compare"
     if found.seeds < FEWEST_SEEDS:
@@ -216,7 +216,7 @@ def _interval(found: Contrast, rule: Rule, metric: str, *, bare: bool = False) -
 
 
 def _for_whom(answer: Answer) -> str:
-    found = next((one.contrast for one in answer.contrasts if one.contrast.scope == answer.rule.scope), None)
+    found = answer.basis
     if answer.rule.scope == "like these":
         return "for clients like these"
     return f"for {_count(found.clients, 'this client', 'these clients')}" if found else "for these clients"

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from headstart.core.arrays import Array
 from headstart.evidence.answer import Answer
 from headstart.evidence.answer_words import signed
-from headstart.evidence.contrast import FEW_EXAMPLES, FEWEST_SEEDS, contrast
+from headstart.evidence.contrast import FEW_EXAMPLES, FEWEST_SEEDS
 from headstart.evidence.outcomes import Outcomes
-from headstart.evidence.paired import paired
 from headstart.evidence.sides import example_units
 
 _SHOWN = 5
@@ -45,7 +43,7 @@ def _other_metric(answer: Answer, outcomes: Outcomes | None, metric: str) -> Ite
         found = answer.between(answer.leader, family)
         if found is None:
             continue
-        other = _gap(own - units.values[standing.representative], units.stratum, units.client)
+        other = float(units.paired(own, units.values[standing.representative]).client_means.mean())
         if found.gap * other < 0 and min(abs(found.gap), abs(other)) > answer.rule.min_effect:
             yield (
                 f"Over {family}, {answer.leader} is {signed(found.gap, metric)} in {metric.replace('_', ' ')} and "
@@ -77,12 +75,8 @@ def _cross_fitted(answer: Answer) -> Iterator[str]:
         )
 
 
-def _gap(difference: Array, stratum: Array, client: Array) -> float:
-    return contrast(paired(difference, stratum, client), "these", floor=False).gap
-
-
 def _not_kept(answer: Answer, outcomes: Outcomes | None) -> Iterator[str]:
-    found = next((one.contrast for one in answer.contrasts if one.contrast.scope == answer.rule.scope), None)
+    found = answer.basis
     if outcomes is None and found and found.seeds >= FEWEST_SEEDS and answer.rule.scope == "these":
         yield (
             "These runs are older than predictions of single examples: nothing can be claimed of these clients; "

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from scipy import special
@@ -19,6 +19,7 @@ from headstart.core.arrays import Array
 from headstart.evidence.paired import Paired
 
 Scope = Literal["these", "like these"]
+Number = TypeVar("Number", float, Array)
 FEWEST_SEEDS, FEWEST_CLIENTS = 3, 3
 """Seeds below which nothing is claimed, and clients below which nothing is claimed of clients like these."""
 FEW_EXAMPLES = 5
@@ -100,7 +101,7 @@ def contrast(moments: Paired, scope: Scope, *, floor: bool) -> Contrast:
     return Contrast(
         gap=float(moments.client_means.mean()) if clients else math.nan,
         se=math.sqrt(squared) if claimed else math.nan,
-        df=_satterthwaite(sampling, df, between / seeds, seeds - 1) if claimed else math.nan,
+        df=_freedom(sampling, df, between / seeds, seeds - 1) if claimed else math.nan,
         scope=scope,
         clients=clients,
         examples=examples,
@@ -154,9 +155,15 @@ def _like_these(moments: Paired, clients: int) -> tuple[float, float]:
     return float(moments.client_means.var(ddof=1)) / clients, clients - 1.0
 
 
-def _satterthwaite(one: float, one_df: float, other: float, other_df: float) -> float:
-    """Return the degrees of freedom of a sum of two variances."""
-    total = one + other
-    if not total > 0:
-        return one_df + other_df
-    return float(total**2 / (one**2 / one_df + other**2 / other_df))
+def _freedom(one: float, one_df: float, other: float, other_df: float) -> float:
+    """Return the degrees of freedom of a sum of two variances, which may both be 0."""
+    return satterthwaite(one, one_df, other, other_df) if one + other > 0 else one_df + other_df
+
+
+def satterthwaite(one: Number, one_df: Number, other: Number, other_df: float) -> Number:
+    """Return the degrees of freedom of a sum of two variances, not both 0.
+
+    >>> satterthwaite(1.0, 4.0, 1.0, 4.0)
+    8.0
+    """
+    return (one + other) ** 2 / (one**2 / one_df + other**2 / other_df)

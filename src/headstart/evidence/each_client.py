@@ -11,7 +11,7 @@ from scipy import special
 
 from headstart.core.arrays import Array
 from headstart.core.plain import finite
-from headstart.evidence.contrast import FEWEST_SEEDS
+from headstart.evidence.contrast import FEWEST_SEEDS, satterthwaite
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.paired import paired
 
@@ -81,14 +81,14 @@ class _Gains:
     @classmethod
     def of(cls, difference: Array, owner: Array) -> _Gains:
         found = paired(difference, owner, owner)
-        seeds, freedom = len(difference), found.count - 1
+        seeds, freedom = len(found.by_seed), found.count - 1
         with np.errstate(divide="ignore", invalid="ignore"):
             sampling = np.maximum(found.squares / freedom / found.count, found.count**-2.0)
             between = (
                 found.by_seed.var(axis=0, ddof=1) / seeds if seeds >= FEWEST_SEEDS else np.full_like(sampling, np.nan)
             )
             se = np.sqrt(np.where(freedom > 0, sampling, np.nan) + between)
-            df = (sampling + between) ** 2 / (sampling**2 / freedom + between**2 / (seeds - 1))
+            df = satterthwaite(sampling, freedom, between, seeds - 1)
         each = np.where(np.isfinite(difference).all(axis=0), difference.mean(axis=0), np.nan)
         return cls(found.client, found.count, found.mean, se, df, _sign_tests(each, owner, found.client))
 

@@ -10,7 +10,10 @@ from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
 from headstart.evidence.metrics import LOWER_IS_BETTER
 
-EXAMPLE_METRICS = ("accuracy", "balanced_accuracy", "log_loss")
+RIGHT_OR_WRONG = ("accuracy", "balanced_accuracy")
+"""Metrics by which an example is right or wrong."""
+
+EXAMPLE_METRICS = (*RIGHT_OR_WRONG, "log_loss")
 """Metrics that are means over examples; of others only clients' scores can be compared."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from headstart.core.arrays import Array
-from headstart.evidence.contrast import FEWEST_CLIENTS, FEWEST_SEEDS, Contrast, Scope
+from headstart.evidence.contrast import FEWEST_CLIENTS, FEWEST_SEEDS, Contrast, Scope, satterthwaite
 
 EXAMPLES, WITHIN, SEEDS, CLIENTS = 0.06, 0.09, 0.007, 0.03
 """Typical spreads of a difference of two arms' correctness, from studies on 18 data sets: variance over test examples;
@@ -79,7 +79,7 @@ def smallest_effect(design: Design, spread: float = EXAMPLES) -> float:
     if not df > 0:
         return math.inf
     total = sampling + between
-    freedom = total**2 / (sampling**2 / df + between**2 / (design.seeds - 1))
+    freedom = satterthwaite(sampling, df, between, design.seeds - 1)
     return float(special.stdtrit(freedom, 1 - design.tail)) * math.sqrt(total)
 
 

@@ -21,8 +21,8 @@ from headstart.training import (
     ClientData,
     Model,
     Tree,
-    as_head,
     generalized_cross_validation,
+    head_of,
     one_hot,
     with_intercept,
 )
@@ -53,7 +53,7 @@ class Ridge(OneShotHead):
         solution = torch.linalg.solve(gram + penalty * torch.eye(len(moment), dtype=gram.dtype), moment)
         if self.normalize:
             solution = solution / solution[:-1].norm(dim=0).clamp_min(1e-12)
-        return as_head(solution[:-1].mT, solution[-1], shared), state
+        return head_of(solution, shared), state
 
 
 def ridge_sums(batch: Batch, num_classes: int) -> Tree:

@@ -95,7 +95,7 @@ def _question(asks: str, one: Json) -> Question:
     return Question(asks, state, _SAYS[state], means, str(one["words"]), gap, low, high)
 
 
-def use_label(verdict: Json) -> str:
+def _use_label(verdict: Json) -> str:
     """What the recommended arm is: to be used, or without any claim just ahead."""
     return "Ahead so far" if verdict.get("grounds") == "no claim" else "Arm to use"
 
@@ -171,7 +171,7 @@ def answer_lines(verdict: Json) -> list[tuple[str, str]]:
         return [("note", OLD)]
     asked = [(one.asks, f"{one.says}: {one.words}") for one in questions(verdict)]
     others = {
-        use_label(verdict): to_use(verdict),
+        _use_label(verdict): to_use(verdict),
         "Why this one": why_this_arm(verdict),
         "Needed": needed(verdict),
         "Best when redrawn": first_by_chance(verdict),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from headstart.evidence.each_client import ClientGain
 from headstart.report.run import Json
 from headstart.report.units import MINUS
 
@@ -14,17 +15,8 @@ _INSTEAD = {"fine-tune": "alone", "federate": "federated", "both": "with both"}
 
 
 @dataclass(frozen=True)
-class Gain:
-    """One client under another family, in accuracy over the answer's; ``evidence.each_client`` says how it is found."""
-
-    client: str
-    seen: bool
-    examples: int
-    family: str
-    gain: float
-    low: float | None
-    high: float | None
-    sure: bool
+class Gain(ClientGain):
+    """One client under another family, in words."""
 
     @property
     def instead(self) -> str:
@@ -61,8 +53,7 @@ class Gains:
 
 def gains_of(verdict: Json) -> Gains | None:
     """What a verdict says of each client; None where it says nothing."""
-    names = ("client", "seen", "examples", "family", "gain", "low", "high", "sure")
-    every = [Gain(**{name: one[name] for name in names}) for one in verdict.get("each_client") or ()]
+    every = [Gain(**one) for one in verdict.get("each_client") or ()]
     if not every:
         return None
     clients = len({one.client for one in every})

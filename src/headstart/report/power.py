@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 
 from headstart.evidence.answer_words import amount, needs
 from headstart.evidence.contrast import Scope
+from headstart.evidence.outcomes import RIGHT_OR_WRONG
 from headstart.evidence.power import EXAMPLES_RANGE, Design, smallest_effect, ways_out
 from headstart.report.run import Run
 
-_METRICS = ("accuracy", "balanced_accuracy")
-"""Metrics for which typical spreads are known."""
 _SCOPES: tuple[Scope, ...] = ("these", "like these")
 
 
 @dataclass(frozen=True)
-class Smallest:
+class _Smallest:
     """The smallest ``min_effect`` at which equal families are decided: typical, and for small and large spreads."""
 
     typical: float
@@ -27,7 +26,7 @@ class Smallest:
     def words(self) -> str:
         """In points.
 
-        >>> Smallest(0.0304, 0.0222, 0.0471).words, Smallest(math.inf, math.inf, math.inf).words
+        >>> _Smallest(0.0304, 0.0222, 0.0471).words, _Smallest(math.inf, math.inf, math.inf).words
         ('3.0 points (2.2 to 4.7)', 'never')
         """
         if not math.isfinite(self.typical):
@@ -40,14 +39,14 @@ class Choice:
     """A study as it is, or with more of something, and what it could decide in both scopes."""
 
     what: str
-    these: Smallest
-    like_these: Smallest
+    these: _Smallest
+    like_these: _Smallest
 
 
-def smallest(design: Design) -> Smallest:
+def _smallest(design: Design) -> _Smallest:
     """What a design can decide."""
     low, high = (smallest_effect(design, spread) for spread in EXAMPLES_RANGE)
-    return Smallest(smallest_effect(design), low, high)
+    return _Smallest(smallest_effect(design), low, high)
 
 
 def choices(design: Design) -> tuple[Choice, ...]:
@@ -62,14 +61,14 @@ def choices(design: Design) -> tuple[Choice, ...]:
         "twice the clients": replace(design, counts=(*counts, *counts)),
     }
     return tuple(
-        Choice(what, *(smallest(replace(plan, scope=scope)) for scope in _SCOPES)) for what, plan in plans.items()
+        Choice(what, *(_smallest(replace(plan, scope=scope)) for scope in _SCOPES)) for what, plan in plans.items()
     )
 
 
 def design_of(run: Run) -> Design | None:
     """What decides how small a difference a run can see; None where that is not known."""
     counts = [client.get("test") or 0 for client in run.federation.get("clients") or () if client.get("seen")]
-    if run.metric not in _METRICS or not any(counts) or not run.seeds:
+    if run.metric not in RIGHT_OR_WRONG or not any(counts) or not run.seeds:
         return None
     return Design(
         counts=tuple(count for count in counts if count),
@@ -88,9 +87,9 @@ def plan_lines(design: Design, min_effect: float, metric: str) -> tuple[str, ...
         min_effect: the smallest difference that matters.
         metric: of the decision; of metrics whose spreads are not known nothing is said.
     """
-    if metric not in _METRICS or design.families < 2:
+    if metric not in RIGHT_OR_WRONG or design.families < 2:
         return ()
-    found = smallest(design)
+    found = _smallest(design)
     whom = f"these {len(design.counts)} clients" if design.scope == "these" else "clients like these"
     if not math.isfinite(found.typical):
         return (f"nothing can be claimed of {whom}: it takes 3 seeds, 3 clients, and 2 test examples of one client",)
@@ -98,7 +97,7 @@ def plan_lines(design: Design, min_effect: float, metric: str) -> tuple[str, ...
     return (said,) if min_effect >= found.typical else (said, _warning(design, min_effect, metric, found))
 
 
-def _warning(design: Design, min_effect: float, metric: str, found: Smallest) -> str:
+def _warning(design: Design, min_effect: float, metric: str, found: _Smallest) -> str:
     ways = needs(ways_out(design, min_effect), design.scope)
     looser = f"a min_effect of {math.ceil(1000 * found.typical) / 1000:.3f}"
     asked = f"min_effect is {amount(min_effect, metric)}, at which equal families may stay undecided"

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 
 from headstart.core.errors import ClientError
 from headstart.evidence.moments import Moments
+from headstart.evidence.outcomes import RIGHT_OR_WRONG
 from headstart.sites.counts import Count, Counted, moments_of
 from headstart.sites.server import Server
 from headstart.sites.settings import allows
 from headstart.sites.told import Told
 from headstart.sites.transport import Answer, Failed
-
-COUNTED = ("accuracy", "balanced_accuracy")
-"""Metrics that sites can count; of others only clients' scores are compared."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,8 @@ def gather(server: Server, runs: Told, metric: str) -> Gathered:
     reasons = {name: _why_not(server, runs, name, metric) for name in _everyone(server, runs)}
     able = [name for name, reason in reasons.items() if not reason]
     left_out = {name: reason for name, reason in reasons.items() if reason}
-    counted = metric in COUNTED
+    # Of other metrics only clients' scores are compared.
+    counted = metric in RIGHT_OR_WRONG
     found = _counted(server, runs, able, left_out, by_class=metric == "balanced_accuracy") if counted else {}
     clients = tuple(found) if counted else tuple(able)
     if not clients:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,18 +16,18 @@ from headstart.evidence.answer_json import answer_json
 from headstart.evidence.answer_words import sentence
 from headstart.evidence.contest import Contest
 from headstart.evidence.find_answer import find_answer
+from headstart.evidence.outcomes import RIGHT_OR_WRONG
 from headstart.evidence.scores import Scores
-from headstart.evidence.sides import Evidence, Traits, client_units
+from headstart.evidence.sides import Evidence, client_units
 from headstart.evidence.summed import Summed
 from headstart.evidence.verdict import default_scope, has_held_out, mean_scores
-from headstart.sites.gathered import COUNTED, Gathered, gather
+from headstart.sites.gathered import Gathered, gather
 from headstart.sites.server import Server
 from headstart.sites.settings import LEAST_ROWS
 from headstart.sites.told import Told, told
 from headstart.study.judge import notice, traits_of
 from headstart.study.lab import Lab
 from headstart.study.plan import Costs, gated
-from headstart.study.written.arms import Arm
 from headstart.study.written.slate import Slate
 
 
@@ -122,8 +122,8 @@ def _contest(server: Server, runs: Told, scores: Scores) -> Contest:
     costs.read(known)
     slate = gated(Slate(arms), costs, server.file.devices)
     costs.write(known)
-    clients, held_out = len(scores.decisive().clients), has_held_out(scores)
-    scope = default_scope(clients, decision.metric, held_out=held_out) if decision.metric in COUNTED else "like these"
+    clients, counted = len(scores.decisive().clients), decision.metric in RIGHT_OR_WRONG
+    scope = default_scope(clients, decision.metric, held_out=has_held_out(scores)) if counted else "like these"
     return Contest(
         scores,
         client_units(scores, decision.metric),
@@ -131,18 +131,10 @@ def _contest(server: Server, runs: Told, scores: Scores) -> Contest:
         rule=Rule(decision.min_effect, decision.confidence, decision.clients or scope),
         costs={name: cost.as_json() for name, cost in slate.costs.items()},
         ruled_out=slate.ruled_out,
-        traits=_traits(arms, runs),
+        traits={arm.name: traits_of(arm, runs.results) for arm in arms},
         failed=notice(runs.results, runs.arms, {}).failed,
         validation=mean_scores(runs.scores(scores.clients, decision.metric, "val")),
     )
-
-
-def _traits(arms: Sequence[Arm], runs: Told) -> dict[str, Traits]:
-    """Say what every arm is; one that did not run, as far as it is known before."""
-    ran = {line["arm"] for line, _ in runs.results}
-    planned = [{"arm": arm.name, "personal": not arm.adapt.build().changes_nothing} for arm in arms]
-    results = [*runs.results, *((line, {}) for line in planned if line["arm"] not in ran)]
-    return {arm.name: traits_of(arm, results) for arm in arms}
 
 
 def _lab_of_one(lab: Lab) -> Lab:
@@ -155,6 +147,6 @@ def _lab_of_one(lab: Lab) -> Lab:
 
 def _evidence(gathered: Gathered, scores: Scores, metric: str) -> Evidence:
     """Return what arms are compared on, as finely as the sites' sums allow."""
-    if metric not in COUNTED:
+    if metric not in RIGHT_OR_WRONG:
         return client_units(scores, metric)
     return Summed(gathered.moments, by_class=metric == "balanced_accuracy")

@@ -19,7 +19,7 @@ from headstart.models.network import Network
 from headstart.models.registry import new_head
 from headstart.training.client_data import ClientData, Passes
 from headstart.training.descent import descend
-from headstart.training.design import as_head, class_sums, one_hot, present, with_intercept
+from headstart.training.design import as_head, class_sums, head_of, one_hot, present, with_intercept
 from headstart.training.discriminant import class_means, discriminant
 from headstart.training.local import LocalTraining
 from headstart.training.masked_words import guess_masked_words
@@ -53,6 +53,7 @@ __all__ = [
     "generalized_cross_validation",
     "guess_masked_words",
     "head_logits",
+    "head_of",
     "new_head",
     "numpy_generator",
     "one_hot",

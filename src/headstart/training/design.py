@@ -33,6 +33,11 @@ def class_sums(batch: Batch, num_classes: int) -> Tree:
     return {"sums": targets.mT @ batch.inputs.double(), "counts": targets.sum(-2)}
 
 
+def head_of(matrix: Tensor, like: Tree) -> Tree:
+    """Return a matrix on ``[features, 1]``, ``(…, features + 1, classes)``, as the tree of a head."""
+    return as_head(matrix[..., :-1, :].mT, matrix[..., -1, :], like)
+
+
 def as_head(weight: Tensor, bias: Tensor, like: Tree) -> Tree:
     """Return a head's tree in the type of the head it replaces."""
     dtype = like["head.weight"].dtype
