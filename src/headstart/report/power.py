@@ -43,7 +43,7 @@ class Choice:
     like_these: _Smallest
 
 
-def _smallest(design: Design) -> _Smallest:
+def smallest(design: Design) -> _Smallest:
     """What a design can decide."""
     low, high = (smallest_effect(design, spread) for spread in EXAMPLES_RANGE)
     return _Smallest(smallest_effect(design), low, high)
@@ -61,7 +61,7 @@ def choices(design: Design) -> tuple[Choice, ...]:
         "twice the clients": replace(design, counts=(*counts, *counts)),
     }
     return tuple(
-        Choice(what, *(_smallest(replace(plan, scope=scope)) for scope in _SCOPES)) for what, plan in plans.items()
+        Choice(what, *(smallest(replace(plan, scope=scope)) for scope in _SCOPES)) for what, plan in plans.items()
     )
 
 
@@ -89,7 +89,7 @@ def plan_lines(design: Design, min_effect: float, metric: str) -> tuple[str, ...
     """
     if metric not in RIGHT_OR_WRONG or design.families < 2:
         return ()
-    found = _smallest(design)
+    found = smallest(design)
     whom = f"these {len(design.counts)} clients" if design.scope == "these" else "clients like these"
     if not math.isfinite(found.typical):
         return (f"nothing can be claimed of {whom}: it takes 3 seeds, 3 clients, and 2 test examples of one client",)
