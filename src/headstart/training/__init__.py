@@ -14,7 +14,7 @@ from headstart.core.trees import Params, Tree
 from headstart.models.batch import Batch
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.lora import Lora
-from headstart.models.model import Model, Trainable, cut_at, head_logits, weighted_loss
+from headstart.models.model import Model, Trainable, cut_at, weighted_loss
 from headstart.models.network import Network
 from headstart.models.registry import new_head
 from headstart.training.client_data import ClientData, Passes
@@ -52,7 +52,6 @@ __all__ = [
     "discriminant",
     "generalized_cross_validation",
     "guess_masked_words",
-    "head_logits",
     "head_of",
     "new_head",
     "numpy_generator",
