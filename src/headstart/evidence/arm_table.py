@@ -20,8 +20,8 @@ class ArmScore:
     """One arm in the verdict's table; None where there is nothing to say.
 
     Attributes:
-        status: ``candidate``, ``reference``, ``failed``, ``ruled out``, ``incomplete`` (lacks a seed or client) or
-            ``not run``.
+        status: ``candidate``, ``reference``, ``failed``, ``ruled out``, ``dropped`` (out of the race), ``incomplete``
+            (lacks a seed or client) or ``not run``.
         family: ``fine-tune``, ``federate`` or ``both``; None of a reference.
         mean: over the decisive clients, then seeds.
         sd: sample SD over clients.

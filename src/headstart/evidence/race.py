@@ -15,6 +15,7 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.evidence.contrast import FEWEST_SEEDS
+from headstart.evidence.sides import Family
 
 Until = Literal["decided", "all"]
 Ended = Literal["decided", "last look", "time", "all"]
@@ -37,6 +38,25 @@ class Look(NamedTuple):
     alpha: float
 
 
+class Taken(NamedTuple):
+    """A look that is past.
+
+    Attributes:
+        seeds: that were finished.
+        alpha: error that it spent.
+        arms: that were judged.
+        answer: that it gave; None where it decided nothing.
+    """
+
+    seeds: int
+    alpha: float
+    arms: int
+    answer: Family | None
+
+
+OutKind = Literal["dropped", "screened", "excluded", "represented", "reference", "time"]
+
+
 class Out(NamedTuple):
     """Why an arm does not go on.
 
@@ -48,7 +68,7 @@ class Out(NamedTuple):
         why: in words.
     """
 
-    kind: Literal["dropped", "screened", "excluded", "represented", "reference", "time"]
+    kind: OutKind
     seeds: int
     why: str
 
@@ -69,7 +89,7 @@ class Race:
 
     until: Until = "decided"
     ended: Ended | None = None
-    taken: tuple[Look, ...] = ()
+    taken: tuple[Taken, ...] = ()
     coming: tuple[Look, ...] = ()
     out: Mapping[str, Out] = field(default_factory=dict)
     left: tuple[str, ...] = ()

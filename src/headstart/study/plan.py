@@ -18,6 +18,7 @@ from headstart.costs.gate import rule_out
 from headstart.costs.on_device import on_device
 from headstart.data.federation import Federation
 from headstart.evidence.sides import Family
+from headstart.models.model import cut_at
 from headstart.study.lab import Lab
 from headstart.study.written.arms import Arm, with_defaults
 from headstart.study.written.load import StudyFile
@@ -57,6 +58,17 @@ class Costs:
         federate = [stage.build() for stage in arm.federate]
         sends_weights = arm.start.build().is_trained
         return arm_costs(network, weights, federate, arm.adapt.build(), self.population, sends_weights=sends_weights)
+
+    def family(self, arm: Arm) -> Family | None:
+        """Return an arm's family before it runs: clients that keep parameters of their own do both."""
+        family = family_of(arm)
+        return "both" if family == "federate" and self._is_personal(arm) else family
+
+    def _is_personal(self, arm: Arm) -> bool:
+        method, classes = arm.federate[-1].build(), self.lab.federation.num_classes
+        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch, num_classes=classes)
+        _, private, _ = method.init(*cut_at(network, weights, method.trainable))
+        return bool(private)
 
     def read(self, path: Path) -> None:
         """Take over what an earlier run of the study measured."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from headstart.data.federation import Federation
 from headstart.evidence.decision import check_decision
 from headstart.study.run.changes import differences, not_used, too_old
 from headstart.study.run.nodes import NodeStore
-from headstart.study.run.records import Records, client_rows, write_clients
+from headstart.study.run.records import Records, client_rows
 from headstart.study.written.schema import FORMER, NEW, DecisionSettings
 
 
@@ -101,11 +102,15 @@ class RunFolder:
         """Return every record with the facts of its last node."""
         return [(line, self.store.facts(line["key"])) for line in self.records.all()]
 
-    def write_clients(self, federation: Federation) -> list[dict[str, list[Any]]]:
-        """Write the client table; return each run's rows, by column."""
-        parts = [client_rows(line["arm"], line["seed"], federation, facts["metrics"]) for line, facts in self.results()]
-        write_clients(self.path / "clients.parquet", parts)
-        return parts
+    def client_parts(self, federation: Federation) -> list[dict[str, list[Any]]]:
+        """Return each run's rows of the client table, by column."""
+        return [client_rows(line["arm"], line["seed"], federation, facts["metrics"]) for line, facts in self.results()]
+
+    def only(self, runs: Collection[tuple[str, int]]) -> RunFolder:
+        """Return the folder as if it had but some runs, to read."""
+        folder = copy(self)
+        folder.records = self.records.only(runs)
+        return folder
 
     def prune(self) -> None:
         """Delete weights that no record refers to."""

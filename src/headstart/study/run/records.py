@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,12 @@ class Records:
     def all(self) -> list[dict[str, Any]]:
         """Return every record."""
         return list(self._lines.values())
+
+    def only(self, runs: Collection[tuple[str, int]]) -> Records:
+        """Return some of the records, by arm and seed, to read."""
+        some = copy(self)
+        some._lines = {key: line for key, line in self._lines.items() if key in runs}
+        return some
 
     def put(self, line: dict[str, Any]) -> None:
         """Append a record; one that it replaces is taken out of the file first."""

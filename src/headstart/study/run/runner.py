@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, HeadstartError, StartError
 from headstart.core.progress import Progress
 from headstart.core.span import is_wide, unscaled
 from headstart.costs.arm import ArmCosts
+from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.study.lab import Lab
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import Node
-from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline, pipeline_of
-from headstart.study.run.records import record
+from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS, Pipeline, pipeline_of
+from headstart.study.run.records import record, to_array
 from headstart.study.run.trials import best_trial
 from headstart.study.run.trunk import Trunk
 from headstart.study.run.tuning import tuned_with
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings
 
+Chosen = tuple[Arm, list[dict[str, Any]]]
+"""The configuration that an arm's trials chose, and what was tried."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """Runs arms of one study into its folder.
+    """Runs arms of one study into its folder; one that must stop does not end the others.
 
     Attributes:
         settings: the study's tables.
@@ -34,6 +41,8 @@ class Runner:
         hashes: what every record carries.
         folder: where results go.
         progress: told what happens.
+        stopped: the arms that had to stop, with the reason; filled as that happens.
+        tuned: what trials chose, by the arm's name and the seeds that choose together; filled as they are made.
     """
 
     settings: StudySettings
@@ -43,55 +52,84 @@ class Runner:
     hashes: Mapping[str, str]
     folder: RunFolder
     progress: Progress
+    stopped: dict[str, str] = field(default_factory=dict)
+    tuned: dict[tuple[str, tuple[int, ...]], Chosen] = field(default_factory=dict)
 
     def pipeline(self, seed: int) -> Pipeline:
         """Return what runs arms for one seed."""
         return pipeline_of(self.settings, self.lab, self.folder.store, seed, self.progress.tell)
 
-    def run(self, arms: Sequence[Arm], seeds: Sequence[int]) -> dict[str, str]:
-        """Run arms; one that must stop does not end the others.
+    def tune(self, arm: Arm, seeds: Sequence[int]) -> None:
+        """Choose an arm's settings for some seeds."""
+        self._attempt(arm, lambda: [self._chosen(arm, seed) for seed in seeds])
 
-        Returns:
-            The arms that had to stop, with the reason.
+    def run(self, arm: Arm, seeds: Sequence[int]) -> None:
+        """Tune an arm and run it with some seeds."""
+
+        def work() -> None:
+            for seed in seeds:
+                self._seed(*self._chosen(arm, seed), seed)
+
+        self._attempt(arm, work)
+
+    def lines(self, arm: Arm, seeds: Sequence[int]) -> int:
+        """Return how many trials and runs an arm makes with some seeds."""
+        count, groups = len(self.trials[arm.name]), {self._group(arm, seed) for seed in seeds}
+        return len(seeds) + (sum(count * len(group) for group in groups) if count > 1 else 0)
+
+    def validation(self, arm: Arm, seed: int, *, ran: bool) -> Array | None:
+        """Return seen clients' validation scores ``(clients,)``, greater is better; None where there are none.
+
+        Args:
+            arm: of the study.
+            seed: of its run, or of its trial.
+            ran: whether its run counts; else the trial that was chosen.
         """
-        self.progress.plan(sum(self._num_trials(arm, seeds) for arm in arms) + len(arms) * len(seeds))
-        stopped = {}
-        for arm in arms:
-            try:
-                self._arm(arm, seeds)
-            except StartError as error:
-                stopped[arm.name] = f"its start cannot be trained: {error}"
-                self.progress.finish(f"{arm.name}: ruled out: {stopped[arm.name]}")
-            except HeadstartError as error:
-                stopped[arm.name] = f"stopped: {error}{self._likelier(error)}"
-                self.progress.finish(f"{arm.name}: {stopped[arm.name]}")
-        return stopped
+        chosen = self.tuned.get((arm.name, self._group(arm, seed)))
+        if chosen is None or arm.name in self.stopped:
+            return None
+        pipeline, views = self.pipeline(seed), FINAL_VIEWS if ran else TRIAL_VIEWS
+        key = pipeline.leaf_key(pipeline.trunk_key(chosen[0]), chosen[0].adapt, views)
+        facts = self.folder.store.facts(key) if self.folder.store.has(key) else {}
+        metric = self.settings.decision.metric
+        values = facts.get("metrics", {}).get("val", {}).get(metric)
+        if values is None:
+            return None
+        seen = np.array([client.seen for client in pipeline.federation.clients])
+        scores: Array = to_array(values)[seen] * (-1.0 if metric in LOWER_IS_BETTER else 1.0)
+        return scores
+
+    def _attempt(self, arm: Arm, work: Callable[[], object]) -> None:
+        """Do something for an arm, and note what stops it."""
+        if arm.name in self.stopped:
+            return
+        try:
+            work()
+        except StartError as error:
+            self.stopped[arm.name] = f"its start cannot be trained: {error}"
+            self.progress.finish(f"{arm.name}: ruled out: {self.stopped[arm.name]}")
+        except HeadstartError as error:
+            self.stopped[arm.name] = f"stopped: {error}{self._likelier(error)}"
+            self.progress.finish(f"{arm.name}: {self.stopped[arm.name]}")
 
     def _likelier(self, error: HeadstartError) -> str:
         """Return a cause that is likelier than the one which clients' failures name, if there is one."""
         is_likelier = isinstance(error, ClientError) and is_wide(self.lab.span)
         return f"; likeliest cause: {unscaled(self.lab.span)}" if is_likelier else ""
 
-    def _num_trials(self, arm: Arm, seeds: Sequence[int]) -> int:
-        """Return how many runs choose an arm's settings, all seeds together."""
-        count = len(self.trials[arm.name])
-        return sum(count * len(group) for group, _ in self._groups(arm, seeds)) if count > 1 else 0
-
-    def _groups(self, arm: Arm, seeds: Sequence[int]) -> list[tuple[Sequence[int], Sequence[int]]]:
-        """Return which seeds choose settings, and for which of the seeds to run."""
+    def _group(self, arm: Arm, seed: int) -> tuple[int, ...]:
+        """Return the seeds that choose an arm's settings for this one."""
         groups = tuned_with(arm, self.settings.seeds)
-        if len(groups) == 1:
-            return [(groups[0], seeds)]
-        return [(group, group) for group in groups if group[0] in seeds]
+        return groups[0] if len(groups) == 1 else next(group for group in groups if seed in group)
 
-    def _arm(self, arm: Arm, seeds: Sequence[int]) -> None:
-        for group, own in self._groups(arm, seeds):
+    def _chosen(self, arm: Arm, seed: int) -> Chosen:
+        group = self._group(arm, seed)
+        if (arm.name, group) not in self.tuned:
             pipelines = [self.pipeline(seed) for seed in group]
-            chosen, tuning = best_trial(self.trials[arm.name], pipelines, self.progress)
-            for seed in own:
-                self._seed(chosen, seed, tuning)
+            self.tuned[arm.name, group] = best_trial(self.trials[arm.name], pipelines, self.progress)
+        return self.tuned[arm.name, group]
 
-    def _seed(self, arm: Arm, seed: int, tuning: Sequence[Mapping[str, Any]]) -> None:
+    def _seed(self, arm: Arm, tuning: Sequence[Mapping[str, Any]], seed: int) -> None:
         """Run one seed, unless its record and its last node are there."""
         pipeline = self.pipeline(seed)
         key = pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, FINAL_VIEWS)
