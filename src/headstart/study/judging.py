@@ -48,6 +48,9 @@ class Judging:
     page: Callable[[Path], object] | None = None
     _next: float = field(default=0.0, init=False)
 
+    def __post_init__(self) -> None:
+        self._before = {(line["arm"], line["seed"]) for line in self.folder.records.all()}
+
     @property
     def folder(self) -> RunFolder:
         """Where results go."""
@@ -91,7 +94,8 @@ class Judging:
     def show(self, race: Race, runs: Runs, look: Look) -> None:
         """Write down what runs say so far, unless that would take more than its share of the time."""
         begin = time.monotonic()
-        if begin < self._next or not runs:
+        # What was there before this process has been said before.
+        if begin < self._next or not runs - self._before:
             return
         self._written(self.judge(race, runs, look), self.folder.only(runs))
         now = time.monotonic()
@@ -106,7 +110,10 @@ class Judging:
         return Entry(arm, self.costs.family(arm), cost)
 
     def _judged(self, folder: RunFolder, race: Race | None, alpha: float | None) -> Verdict:
-        check_results(folder.records.all(), self.runner.stopped)
+        stopped = {
+            arm.name: self.runner.stopped[arm.name] for arm in self.slate.arms if arm.name in self.runner.stopped
+        }
+        check_results(folder.records.all(), stopped)
         decision = self.file.settings.decision
         return judge_folder(
             folder,
@@ -114,7 +121,7 @@ class Judging:
             decision if alpha is None else replace(decision, confidence=1 - alpha),
             every_arm=self.every_arm,
             federation=self.federation,
-            stopped=self.runner.stopped,
+            stopped=stopped,
             race=race,
         )
 

@@ -36,7 +36,7 @@ def run_all(course: Course, bench: Bench) -> Verdict:
     """Run every arm with every seed, heads first, and look once."""
     for one in course.entries:
         course.go(one, course.seeds)
-        bench.show(course.state(), course.runs, course.coming[0])
+        _show(course, bench)
     return _end(course, bench, _look(course, bench), "time" if course.late else "all")
 
 
@@ -61,6 +61,12 @@ def run_race(course: Course, bench: Bench, seeds: Sequence[int]) -> Verdict:
             verdict, runs = _look(course, bench), course.runs
     ended: Ended = "time" if course.late else "decided" if verdict.answer.family else "last look"
     return _end(course, bench, verdict, ended, runs)
+
+
+def _show(course: Course, bench: Bench) -> None:
+    """Say what there is so far, if there is more to come."""
+    if course.unfinished:
+        bench.show(course.state(), course.runs, course.coming[0])
 
 
 def _look(course: Course, bench: Bench) -> Verdict:
@@ -92,7 +98,7 @@ def _run_heads(course: Course, bench: Bench) -> None:
             course.go(one, course.seeds)
     for family in FAMILIES:
         course.drop(family)
-    bench.show(course.state(), course.runs, course.coming[0])
+    _show(course, bench)
 
 
 def _screen(course: Course, bench: Bench) -> None:
@@ -114,7 +120,7 @@ def _run_deep(course: Course, bench: Bench) -> None:
             _try(course, one)
             course.go(one, course.seeds)
             course.drop(one.family)
-            bench.show(course.state(), course.runs, course.coming[0])
+            _show(course, bench)
 
 
 def _try(course: Course, one: Entry) -> None:
@@ -142,4 +148,4 @@ def _run_last(course: Course, bench: Bench, seeds: Sequence[int]) -> None:
     course.go_on(seeds)
     for one in course.still_in:
         course.go(one, course.seeds)
-        bench.show(course.state(), course.runs, course.coming[0])
+        _show(course, bench)
