@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from headstart.core.arrays import Array
 from headstart.evidence.answer_words import amount
 from headstart.evidence.race import Ended, Look, Out, OutKind, Race, Taken, beaten
 from headstart.evidence.sides import Family
@@ -56,7 +55,6 @@ class Course:
         coming: looks that may follow, the next first.
         deadline: time (:func:`time.monotonic`) after which nothing more is begun; None for none.
         out: arms that do not go on.
-        ran: finished runs.
         taken: looks that are past.
         late: whether something was left undone for want of time.
     """
@@ -67,7 +65,6 @@ class Course:
     coming: list[Look]
     deadline: float | None = None
     out: dict[str, Out] = field(default_factory=dict)
-    ran: set[tuple[str, int]] = field(default_factory=set)
     taken: list[Taken] = field(default_factory=list)
     late: bool = False
 
@@ -85,12 +82,12 @@ class Course:
     @property
     def runs(self) -> Runs:
         """What is finished."""
-        return frozenset(self.ran)
+        return frozenset(self.runner.ran)
 
     @property
     def unfinished(self) -> list[Entry]:
         """The arms that have something to run before the next look."""
-        return [one for one in self.still_in if any((one.name, seed) not in self.ran for seed in self.seeds)]
+        return [one for one in self.still_in if any((one.name, seed) not in self.runner.ran for seed in self.seeds)]
 
     @property
     def headroom(self) -> float | None:
@@ -113,13 +110,11 @@ class Course:
     def go(self, one: Entry, seeds: Sequence[int]) -> None:
         """Run an arm with some seeds, as far as time allows."""
         for seed in seeds:
-            if (one.name, seed) in self.ran:
+            if (one.name, seed) in self.runner.ran:
                 continue
             if one.name in self.out or one.name in self.runner.stopped or self._is_late():
                 return
             self.runner.run(one.arm, [seed])
-            if one.name not in self.runner.stopped:
-                self.ran.add((one.name, seed))
 
     def go_on(self, seeds: Sequence[int]) -> None:
         """Let those who are in run more seeds, until the next look."""
@@ -127,19 +122,19 @@ class Course:
         self.expect(sum(self.runner.lines(one.arm, more) for one in self.still_in))
         self.seeds = list(seeds)
 
-    def has_trials(self, one: Entry) -> bool:
-        """Say whether trials have scored an arm on validation data."""
-        return self._validation(one) is not None
-
-    def tune(self, one: Entry) -> None:
-        """Choose an arm's settings with the first seeds that it needs for that."""
-        if not self._is_late():
-            self.runner.tune(one.arm, self.seeds[:1])
+    def try_out(self, one: Entry, seed: int) -> None:
+        """Let an arm's trials with a seed, or its run where it has none, say how it does on validation data."""
+        if one.name in self.out or self._is_late():
+            return
+        self.runner.tune(one.arm, seed)
+        if (one.name, seed) not in self.runner.scored:
+            self.go(one, [seed])
 
     def drop(self, family: Family) -> None:
         """Leave out arms of a family that validation data show to be beaten by its best."""
         rivals = [one for one in self.still_in if one.family == family]
-        values = {one.name: found for one in rivals if (found := self._validation(one)) is not None}
+        scores = {one.name: self.runner.validation(one.arm, self.seeds) for one in rivals}
+        values = {name: found for name, found in scores.items() if found is not None}
         for name, (ahead, behind) in beaten(values, {one.name: one.cost for one in rivals}).items():
             one = next(one for one in rivals if one.name == name)
             seeds = len([row for row in values[name] if np.isfinite(row).any()])
@@ -149,11 +144,9 @@ class Course:
 
     def leave(self, one: Entry, kind: OutKind, why: str, seeds: int | None = None) -> None:
         """Let an arm go on no more."""
-        ran = [seed for seed in self.seeds if (one.name, seed) in self.ran]
-        tried = ran or (self.seeds[:1] if seeds else [])
-        made = self.runner.lines(one.arm, tried) - len(tried) + len(ran)
+        ran = [seed for seed in self.seeds if (one.name, seed) in self.runner.ran]
         self.out[one.name] = Out(kind, len(ran) if seeds is None else seeds, why)
-        self.expect(made - self.runner.lines(one.arm, self.seeds))
+        self.expect(self.runner.made(one.arm) - self.runner.lines(one.arm, self.seeds))
 
     def expect(self, more: int) -> None:
         """Tell who waits that there is more to do, or less."""
@@ -163,15 +156,6 @@ class Course:
     def amount(self, value: float) -> str:
         """Say a difference in the decision's metric."""
         return amount(value, self.runner.settings.decision.metric)
-
-    def _validation(self, one: Entry) -> Array | None:
-        """Return an arm's validation scores ``(seeds, clients)``, of its runs, or else of its trials."""
-        rows = [self.runner.validation(one.arm, seed, ran=(one.name, seed) in self.ran) for seed in self.seeds]
-        found = [row for row in rows if row is not None]
-        if not found:
-            return None
-        nothing = np.full(len(found[0]), np.nan)
-        return np.stack([nothing if row is None else row for row in rows])
 
     def _is_late(self) -> bool:
         """Say whether time is up; only asked where there is something left to do."""

@@ -13,7 +13,10 @@ from headstart.evidence.answer import Answer
 from headstart.evidence.race import Ended, Look, Race, Taken
 from headstart.evidence.sides import FAMILIES
 from headstart.evidence.verdict import Verdict
-from headstart.study.run.course import Course, Entry, Runs
+from headstart.study.run.course import Course, Runs
+
+_TRIED = 2
+"""Seeds whose trials say whether a deep arm is run."""
 
 
 class Bench(Protocol):
@@ -117,30 +120,23 @@ def _screen(course: Course, bench: Bench) -> None:
 def _run_deep(course: Course, bench: Bench) -> None:
     for one in course.still_in:
         if one.is_deep and one.family:
-            _try(course, one)
+            for seed in course.seeds[:_TRIED]:
+                course.try_out(one, seed)
+                course.drop(one.family)
             course.go(one, course.seeds)
             course.drop(one.family)
             _show(course, bench)
 
 
-def _try(course: Course, one: Entry) -> None:
-    """Let an arm's trials, or its first two runs where it has none, say whether it goes on."""
-    course.tune(one)
-    if not course.has_trials(one):
-        course.go(one, course.seeds[:2])
-    if one.family:
-        course.drop(one.family)
-
-
 def _narrow(course: Course, answer: Answer) -> None:
-    """Let only those go on that the last look needs: who stands for a family that may still be the answer."""
+    """Let only those go on that the last look needs: heads, and who stands for a family that may be the answer."""
     for one in course.still_in:
         if one.family is None or one.family not in answer.families:
             continue
         standing, behind = answer.families[one.family], answer.behind(one.family)
         if behind is not None and behind > answer.rule.min_effect:
             course.leave(one, "excluded", f"its family is at least {course.amount(behind)} behind", len(course.seeds))
-        elif standing.picked_by == "validation" and one.name != standing.representative:
+        elif standing.picked_by == "validation" and one.is_deep and one.name != standing.representative:
             course.leave(one, "represented", f"{standing.representative} stands for its family", len(course.seeds))
 
 

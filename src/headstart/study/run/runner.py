@@ -19,14 +19,11 @@ from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS, Pipeline, pipeline_of
 from headstart.study.run.records import record, to_array
-from headstart.study.run.trials import best_trial
+from headstart.study.run.trials import Scored, best_trial, score_trials
 from headstart.study.run.trunk import Trunk
 from headstart.study.run.tuning import tuned_with
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings
-
-Chosen = tuple[Arm, list[dict[str, Any]]]
-"""The configuration that an arm's trials chose, and what was tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +39,8 @@ class Runner:
         folder: where results go.
         progress: told what happens.
         stopped: the arms that had to stop, with the reason; filled as that happens.
-        tuned: what trials chose, by the arm's name and the seeds that choose together; filled as they are made.
+        ran: arms and seeds that this process has run, or found finished; filled as that happens.
+        scored: trials, by the arm's name and the seed; filled as they are made.
     """
 
     settings: StudySettings
@@ -53,15 +51,17 @@ class Runner:
     folder: RunFolder
     progress: Progress
     stopped: dict[str, str] = field(default_factory=dict)
-    tuned: dict[tuple[str, tuple[int, ...]], Chosen] = field(default_factory=dict)
+    ran: set[tuple[str, int]] = field(default_factory=set)
+    scored: dict[tuple[str, int], Scored] = field(default_factory=dict)
 
     def pipeline(self, seed: int) -> Pipeline:
         """Return what runs arms for one seed."""
         return pipeline_of(self.settings, self.lab, self.folder.store, seed, self.progress.tell)
 
-    def tune(self, arm: Arm, seeds: Sequence[int]) -> None:
-        """Choose an arm's settings for some seeds."""
-        self._attempt(arm, lambda: [self._chosen(arm, seed) for seed in seeds])
+    def tune(self, arm: Arm, seed: int) -> None:
+        """Score an arm's trials with one seed; an arm of one configuration has none."""
+        if len(self.trials[arm.name]) > 1:
+            self._attempt(arm, lambda: self._scored(arm, seed))
 
     def run(self, arm: Arm, seeds: Sequence[int]) -> None:
         """Tune an arm and run it with some seeds."""
@@ -69,6 +69,7 @@ class Runner:
         def work() -> None:
             for seed in seeds:
                 self._seed(*self._chosen(arm, seed), seed)
+                self.ran.add((arm.name, seed))
 
         self._attempt(arm, work)
 
@@ -77,22 +78,37 @@ class Runner:
         count, groups = len(self.trials[arm.name]), {self._group(arm, seed) for seed in seeds}
         return len(seeds) + (sum(count * len(group) for group in groups) if count > 1 else 0)
 
-    def validation(self, arm: Arm, seed: int, *, ran: bool) -> Array | None:
-        """Return seen clients' validation scores ``(clients,)``, greater is better; None where there are none.
+    def made(self, arm: Arm) -> int:
+        """Return how many of an arm's trials and runs are made."""
+        trials, runs = ([one for one, _ in found if one == arm.name] for found in (self.scored, self.ran))
+        return len(self.trials[arm.name]) * len(trials) + len(runs)
+
+    def validation(self, arm: Arm, seeds: Sequence[int]) -> Array | None:
+        """Return seen clients' validation scores ``(seeds, clients)``, greater is better; None where there are none.
 
         Args:
-            arm: of the study.
-            seed: of its run, or of its trial.
-            ran: whether its run counts; else the trial that was chosen.
+            arm: of the study; its runs count, or else the trials of the configuration that is best so far.
+            seeds: NaN where it has neither.
         """
-        chosen = self.tuned.get((arm.name, self._group(arm, seed)))
-        if chosen is None or arm.name in self.stopped:
+        if arm.name in self.stopped:
             return None
-        pipeline, views = self.pipeline(seed), FINAL_VIEWS if ran else TRIAL_VIEWS
-        key = pipeline.leaf_key(pipeline.trunk_key(chosen[0]), chosen[0].adapt, views)
-        facts = self.folder.store.facts(key) if self.folder.store.has(key) else {}
+        rows = [self._validation(arm, seed) for seed in seeds]
+        clients = next((len(row) for row in rows if row is not None), 0)
+        nothing = np.full(clients, np.nan)
+        return np.stack([nothing if row is None else row for row in rows]) if clients else None
+
+    def _validation(self, arm: Arm, seed: int) -> Array | None:
+        pipeline, line = self.pipeline(seed), self.folder.records.get(arm.name, seed)
+        if (arm.name, seed) in self.ran and line:
+            key = line["key"]
+        elif (arm.name, seed) in self.scored:
+            scored = [self.scored[arm.name, one] for one in self._group(arm, seed) if (arm.name, one) in self.scored]
+            chosen, _ = best_trial(self.trials[arm.name], scored)
+            key = pipeline.leaf_key(pipeline.trunk_key(chosen), chosen.adapt, TRIAL_VIEWS)
+        else:
+            return None
         metric = self.settings.decision.metric
-        values = facts.get("metrics", {}).get("val", {}).get(metric)
+        values = self.folder.store.facts(key)["metrics"].get("val", {}).get(metric)
         if values is None:
             return None
         seen = np.array([client.seen for client in pipeline.federation.clients])
@@ -122,12 +138,15 @@ class Runner:
         groups = tuned_with(arm, self.settings.seeds)
         return groups[0] if len(groups) == 1 else next(group for group in groups if seed in group)
 
-    def _chosen(self, arm: Arm, seed: int) -> Chosen:
-        group = self._group(arm, seed)
-        if (arm.name, group) not in self.tuned:
-            pipelines = [self.pipeline(seed) for seed in group]
-            self.tuned[arm.name, group] = best_trial(self.trials[arm.name], pipelines, self.progress)
-        return self.tuned[arm.name, group]
+    def _chosen(self, arm: Arm, seed: int) -> tuple[Arm, list[dict[str, Any]]]:
+        """Return the configuration that trials choose for a seed, and what was tried."""
+        trials = self.trials[arm.name]
+        return best_trial(trials, [self._scored(arm, one) for one in self._group(arm, seed)] if len(trials) > 1 else [])
+
+    def _scored(self, arm: Arm, seed: int) -> Scored:
+        if (arm.name, seed) not in self.scored:
+            self.scored[arm.name, seed] = score_trials(self.trials[arm.name], self.pipeline(seed), self.progress)
+        return self.scored[arm.name, seed]
 
     def _seed(self, arm: Arm, tuning: Sequence[Mapping[str, Any]], seed: int) -> None:
         """Run one seed, unless its record and its last node are there."""
