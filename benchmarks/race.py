@@ -98,7 +98,9 @@ class _Watched:
             try:
                 return watched._result(pipeline, arm, views, watch)
             finally:
-                keys = [pipeline.trunk_key(Arm(arm.name, arm.start, arm.federate[:n])) for n in range(len(arm.federate) + 1)]
+                keys = [
+                    pipeline.trunk_key(Arm(arm.name, arm.start, arm.federate[:n])) for n in range(len(arm.federate) + 1)
+                ]
                 watched._note(pipeline.store, [*keys, pipeline.leaf_key(keys[-1], arm.adapt, views)])
 
         def trunk(pipeline: Pipeline, arm: Arm) -> Any:
