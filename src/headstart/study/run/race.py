@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from headstart.core.errors import SettingError
 from headstart.evidence.answer import Answer
 from headstart.evidence.race import Ended, Look, Race, Taken
 from headstart.evidence.sides import FAMILIES
@@ -73,7 +74,14 @@ def _show(course: Course, bench: Bench) -> None:
 
 
 def _look(course: Course, bench: Bench) -> Verdict:
-    """Look at the test, which spends the look's error."""
+    """Look at the test, which spends the look's error.
+
+    Raises:
+        SettingError: time was up before anything was finished.
+    """
+    if course.late and not course.runs:
+        minutes = course.runner.settings.budget.minutes
+        raise SettingError(f"budget.minutes: must leave time for one run, received {minutes}; allow more")
     look = course.coming.pop(0)
     verdict = bench.judge(course.state(), course.runs, look)
     arms = sum(len(standing.arms) for standing in verdict.answer.families.values())
