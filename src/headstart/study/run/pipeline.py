@@ -18,6 +18,7 @@ from headstart.core.trees import Params
 from headstart.core.version import __version__
 from headstart.data.federation import Federation, pooled_client
 from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
+from headstart.engine.protocol import Engine
 from headstart.engine.received import Federated, Received, Traffic
 from headstart.engine.rounds import run_rounds
 from headstart.evidence.measured import measure
@@ -58,6 +59,7 @@ class Pipeline:
         eval_every: rounds between two points of a learning curve; None makes about ten points.
         losses: whether leaves keep the losses of test examples, whatever the metric.
         tell: told what is being done.
+        engine: where client work runs; None takes the lab's.
     """
 
     lab: Lab
@@ -68,6 +70,7 @@ class Pipeline:
     eval_every: int | None = None
     losses: bool = False
     tell: Tell = Silent().tell
+    engine: Engine | None = None
 
     @cached_property
     def federation(self) -> Federation:
@@ -193,7 +196,7 @@ class Pipeline:
                 params,
                 pooled_client(self.federation) if method.pooled else self.federation.seen_clients,
                 self.lab.activations,
-                engine=self.lab.engine,
+                engine=self.engine or self.lab.engine,
                 seed=self.seed,
                 max_bad_clients=self.max_bad_clients,
                 on_round=on_round,
@@ -251,7 +254,7 @@ class Pipeline:
             self.federation.clients,
             self.lab.activations,
             {**rows, "train": sample} if sample and not method.changes_nothing else rows,
-            engine=self.lab.engine,
+            engine=self.engine or self.lab.engine,
             seed=self.seed,
             better=is_better(self.metric),
             watch=sees_clients(watch, self.federation, labels, self.metric) if watch else None,

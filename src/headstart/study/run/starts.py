@@ -9,6 +9,7 @@ from torch import Tensor
 
 from headstart.core.trees import Params, num_bytes
 
+
 @dataclass(frozen=True, eq=False)
 class Starts:
     """Trees by key; what the starts of several seeds have in common, as all of a checkpoint but its head, is held once.
