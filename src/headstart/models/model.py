@@ -144,10 +144,18 @@ def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Mod
     if isinstance(trainable, Lora):
         return _with_adapters(network, weights, trainable)
     cut = _cut_index(network, trainable)
-    parameters = {name for name, _ in network.named_parameters()}
-    names = [name for name in weights if name in parameters and _block_of(name) >= cut]
+    names = [name for name in weights if name in network.weight_names and _block_of(name) >= cut]
     frozen = {name: value for name, value in weights.items() if name not in set(names)}
     return Model(network, cut, frozen), trees.select(weights, names)
+
+
+def trains_head(network: Network, trainable: Trainable) -> bool:
+    """Say whether a cut leaves the head alone to train: any does where no block has weights.
+
+    Raises:
+        ModelError: more blocks are asked for than the network has.
+    """
+    return _cut_index(network, trainable) == network.depth
 
 
 def _with_adapters(network: Network, weights: Params, lora: Lora) -> tuple[Model, Params]:

@@ -14,7 +14,9 @@ from headstart.core.errors import HeadstartError
 from headstart.core.machine import suitable_threads, threads
 from headstart.engine.protocol import Engine
 from headstart.engine.ways.together import side_by_side
+from headstart.models.model import trains_head
 from headstart.study.run.pipeline import Pipeline
+from headstart.study.run.side_starts import make_starts
 from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm, Stage
 
@@ -31,7 +33,9 @@ def compute_ahead(runs: Sequence[Run]) -> None:
     Args:
         runs: in any order; stages that several of them share are computed once.
     """
-    paths = [path for run in runs if (path := _begun(run))]
+    todo = [(run, stages) for run in runs if (stages := _heads(*run[:2])) and not _is_done(run, stages)]
+    make_starts((arm.start, pipeline) for (arm, pipeline, _), _ in todo)
+    paths = [path for run, stages in todo if (path := _begun(run, stages))]
     if not paths:
         return
     with threads(suitable_threads(max(path.trunk.network.num_features for path in paths) ** 2)):
@@ -39,27 +43,28 @@ def compute_ahead(runs: Sequence[Run]) -> None:
             paths = _advanced(paths)
 
 
-def _begun(run: Run) -> _Path | None:
-    """Return where a run begins; None where nothing is to be done for it, or its start cannot be made."""
+def _heads(arm: Arm, pipeline: Pipeline) -> tuple[Stage, ...]:
+    """Return the first stages after the start that train or solve a head alone."""
+    network = pipeline.lab.skeleton(from_scratch=arm.start.build().from_scratch)
+    return tuple(takewhile(lambda stage: trains_head(network, stage.build().trainable), (*arm.federate, arm.adapt)))
+
+
+def _is_done(run: Run, stages: Sequence[Stage]) -> bool:
+    """Say whether the node of the last of some stages is there."""
     arm, pipeline, views = run
-    stages, key = _heads(arm), pipeline.start_key(arm.start)
+    key = pipeline.start_key(arm.start)
     for stage in stages:
         key = _key(pipeline, key, stage, views)
-    if not stages or pipeline.store.has(key):
-        return None
+    return pipeline.store.has(key)
+
+
+def _begun(run: Run, stages: tuple[Stage, ...]) -> _Path | None:
+    """Return where a run begins; None where its start cannot be made."""
+    arm, pipeline, views = run
     try:
         return _Path(pipeline, tuple(views), pipeline.start(arm.start), stages)
     except HeadstartError:
         return None
-
-
-def _heads(arm: Arm) -> tuple[Stage, ...]:
-    """Return the first stages after the start that train or solve a head alone.
-
-    >>> [stage.method for stage in _heads(Arm("a", "random", "ridge", "full_finetune"))]
-    ['ridge']
-    """
-    return tuple(takewhile(lambda stage: stage.build().trainable == "head", (*arm.federate, arm.adapt)))
 
 
 def _key(pipeline: Pipeline, before: str, stage: Stage, views: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from headstart.engine.protocol import Engine
 from headstart.engine.received import Federated, Received, Traffic
 from headstart.engine.rounds import run_rounds
 from headstart.evidence.measured import measure
-from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.model import Model, Trainable, cut_at, trains_head
 from headstart.models.network import Network
 from headstart.study.lab import Lab
 from headstart.study.run.curve import Curve, CurvePoint, is_curve_point
@@ -126,6 +126,10 @@ class Pipeline:
         model, params = cut_at(network, self._started(key, stage, method), "head")
         first = Received(model, params)
         return Trunk(key, network, first, method.is_trained, keys=(key,), began=first)
+
+    def has_start(self, key: str) -> bool:
+        """Say whether a start is there, in this study's store or in that of all studies."""
+        return self.store.has(key) or bool(self.lab.starts and self.lab.starts.has(key))
 
     def _started(self, key: str, stage: Stage, method: Any) -> Params:
         """Return a start's weights: from memory, from the store, or made now."""
@@ -233,10 +237,11 @@ class Pipeline:
         return _whole(found) if found else self.leaf(self.trunk(arm), arm.adapt, views, watch)
 
     def _watched(self, key: str, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None) -> Node:
-        """Run an adaptation, or note where its watch ended it."""
+        """Run an adaptation, or note where its watch ended it: heads, which are done all at once, are not watched."""
+        model, trainable = trunk.shared.model, stage.build().trainable
         try:
-            with _threads(trunk.shared.model, stage.build().trainable):
-                return self._run_adapt(key, trunk, stage, views, watch)
+            with _threads(model, trainable):
+                return self._run_adapt(key, trunk, stage, views, None if _is_head(model, trainable) else watch)
         except Pruned as stop:
             return self.store.put(key, {"kind": "pruned", "values": list(stop.values)})
 
@@ -279,9 +284,14 @@ class Pipeline:
 @contextmanager
 def _threads(model: Model, trainable: Trainable) -> Iterator[None]:
     """Let heads be trained and asked by one thread, unless they are large."""
-    small = model.is_head_only and trainable == "head" and suitable_threads(model.network.num_features**2) == 1
-    with threads(1) if small else nullcontext():
+    small = suitable_threads(model.network.num_features**2) == 1
+    with threads(1) if small and _is_head(model, trainable) else nullcontext():
         yield
+
+
+def _is_head(model: Model, trainable: Trainable) -> bool:
+    """Say whether a stage after this model trains or asks a head alone."""
+    return model.is_head_only and trains_head(model.network, trainable)
 
 
 def pipeline_of(settings: StudySettings, lab: Lab, store: NodeStore, seed: int, tell: Tell) -> Pipeline:
