@@ -85,8 +85,8 @@ def adapted(
 def evaluate(method: Adapt, world: World, engine: Engine, *, accepts: bool) -> Evaluation:
     """Adapt and predict with an accept rule that always says the same."""
 
-    def better(labels: Array, received: Array, adapted: Array) -> bool:  # noqa: ARG001
-        return accepts
+    def better(labels: Sequence[Array], received: Sequence[Array], adapted: Sequence[Array]) -> Array:  # noqa: ARG001
+        return np.full(len(labels), accepts)
 
     clients = world.federation.clients
     views = {"val": [client.val for client in clients], "test": [client.test for client in clients]}
