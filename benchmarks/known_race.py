@@ -81,7 +81,7 @@ class Drawn:
         """Tell nothing."""
         return 0
 
-    made = lines
+    made = ahead = lines
 
     def tune(self, arm: Arm, seed: int) -> None:
         """Score a deep arm's trials; those of heads are part of their runs."""

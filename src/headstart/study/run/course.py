@@ -116,6 +116,12 @@ class Course:
                 return
             self.runner.run(one.arm, [seed])
 
+    def ahead(self, entries: Sequence[Entry], seeds: Sequence[int]) -> None:
+        """Compute what heads need with some seeds, side by side."""
+        heads = [one.arm for one in entries if not one.is_deep]
+        if heads and not self._is_late():
+            self.runner.ahead(heads, seeds)
+
     def go_on(self, seeds: Sequence[int]) -> None:
         """Let those who are in run more seeds, until the next look."""
         more = [seed for seed in seeds if seed not in self.seeds]

@@ -38,6 +38,7 @@ class Bench(Protocol):
 
 def run_all(course: Course, bench: Bench) -> Verdict:
     """Run every arm with every seed, heads first, and look once."""
+    course.ahead(course.entries, course.seeds)
     for one in course.entries:
         course.go(one, course.seeds)
         _show(course, bench)
@@ -104,6 +105,7 @@ def _leave_references(course: Course) -> None:
 
 
 def _run_heads(course: Course, bench: Bench) -> None:
+    course.ahead(course.still_in, course.seeds)
     for one in course.still_in:
         if not one.is_deep:
             course.go(one, course.seeds)
@@ -149,7 +151,9 @@ def _narrow(course: Course, answer: Answer) -> None:
 
 
 def _run_last(course: Course, bench: Bench, seeds: Sequence[int]) -> None:
+    more = [seed for seed in seeds if seed not in course.seeds]
     course.go_on(seeds)
+    course.ahead(course.still_in, more)
     for one in course.still_in:
         course.go(one, course.seeds)
         _show(course, bench)

@@ -15,6 +15,7 @@ from headstart.core.span import is_wide, unscaled
 from headstart.costs.arm import ArmCosts
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.study.lab import Lab
+from headstart.study.run.ahead import compute_ahead
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS, Pipeline, pipeline_of
@@ -57,6 +58,15 @@ class Runner:
     def pipeline(self, seed: int) -> Pipeline:
         """Return what runs arms for one seed."""
         return pipeline_of(self.settings, self.lab, self.folder.store, seed, self.progress.tell)
+
+    def ahead(self, arms: Sequence[Arm], seeds: Sequence[int]) -> None:
+        """Compute what arms of heads need, all trials and seeds side by side: what then runs them finds it there."""
+        self.progress.tell("heads, all side by side")
+        compute_ahead([run for arm in arms for run in self._trials(arm, seeds)])
+        chosen: list[tuple[Arm, int]] = []
+        for arm in arms:
+            self._attempt(arm, lambda arm=arm: chosen.extend((self._chosen(arm, seed)[0], seed) for seed in seeds))
+        compute_ahead([(one, self.pipeline(seed), FINAL_VIEWS) for one, seed in chosen])
 
     def tune(self, arm: Arm, seed: int) -> None:
         """Score an arm's trials with one seed; an arm of one configuration has none."""
@@ -114,6 +124,11 @@ class Runner:
         seen = np.array([client.seen for client in pipeline.federation.clients])
         scores: Array = to_array(values)[seen] * (-1.0 if metric in LOWER_IS_BETTER else 1.0)
         return scores
+
+    def _trials(self, arm: Arm, seeds: Sequence[int]) -> list[tuple[Arm, Pipeline, Sequence[str]]]:
+        """Return what choosing an arm's settings runs."""
+        trials = self.trials[arm.name] if len(self.trials[arm.name]) > 1 else ()
+        return [(one, self.pipeline(seed), TRIAL_VIEWS) for one in trials for seed in seeds]
 
     def _attempt(self, arm: Arm, work: Callable[[], object]) -> None:
         """Do something for an arm, and note what stops it."""
