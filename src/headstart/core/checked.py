@@ -79,7 +79,7 @@ def write_table(path: Path, write: Callable[[Path], None]) -> None:
     def noted(temporary: Path) -> None:
         write(temporary)
         every, digest = _sums(path), _digest(temporary)
-        known = every.get(path.name, [])
+        known = every.get(path.name, ())
         if digest not in known:
             write_json(_tables(path), {**every, path.name: [*known[-_REMEMBERED:], digest]})
 
@@ -96,7 +96,7 @@ def check_table(path: Path) -> None:
     if path.is_dir():
         raise Damaged(path, "it is a folder")
     check_readable(path)
-    known = (read_json(_tables(path), {}) or {}).get(path.name)
+    known = _known(path).get(path.name)
     if known and path.exists() and _digest(path) not in known:
         raise Damaged(path, "it is not what was written, by its checksum")
 
@@ -153,10 +153,14 @@ def _tables(path: Path) -> Path:
 def _sums(path: Path) -> dict[str, Any]:
     """Return the checksums of the tables beside a file; none where their file is damaged."""
     try:
-        return read_json(_tables(path), {}) or {}
+        return _known(path)
     except Damaged as error:
         error.set_aside()
         return {}
+
+
+def _known(path: Path) -> dict[str, Any]:
+    return read_json(_tables(path), lambda tables: dict.fromkeys(tables, list)) or {}
 
 
 def _digest(path: Path) -> str:

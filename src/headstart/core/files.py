@@ -21,7 +21,7 @@ _CHECKSUM = "checksum"
 Needs = Mapping[str, type | tuple[type, ...]]
 """Names that an object without a checksum must have all the same, and the types of their values."""
 
-_AnyNeeds = Needs | Callable[[Mapping[str, Any]], Needs] | None
+AnyNeeds = Needs | Callable[[Mapping[str, Any]], Needs] | None
 """The same, or what tells it from the object; None where anything may be without a checksum."""
 
 CACHE_BYTES = 4 * 2**30
@@ -97,7 +97,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(_sealed(value, path.name), indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, needs: _AnyNeeds = None) -> Any:
+def read_json(path: Path, needs: AnyNeeds = None) -> Any:
     """Read a JSON file, without its checksum; None when there is none.
 
     Args:
@@ -136,7 +136,7 @@ def write_json_lines(path: Path, values: Iterable[Any]) -> None:
     write_text(path, b"".join(_line(path, value) for value in values).decode())
 
 
-def read_json_lines(path: Path, needs: _AnyNeeds = None, bad: Callable[[Damaged], None] | None = None) -> list[Any]:
+def read_json_lines(path: Path, needs: AnyNeeds = None, bad: Callable[[Damaged], None] | None = None) -> list[Any]:
     """Read the complete lines of a JSON-lines file, without their checksums; a torn last line does not count.
 
     Args:
@@ -244,7 +244,7 @@ def _sealed(value: Any, name: str) -> Any:
     return {**value, _CHECKSUM: _checksum(plain, name)}
 
 
-def _parsed(path: Path, content: bytes, needs: _AnyNeeds = None, where: str = "") -> Any:
+def _parsed(path: Path, content: bytes, needs: AnyNeeds = None, where: str = "") -> Any:
     """Read JSON, and return it without its checksum.
 
     Args:
@@ -276,7 +276,7 @@ def _checksum(value: Mapping[str, Any], name: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _lack(value: Any, needs: _AnyNeeds) -> str:
+def _lack(value: Any, needs: AnyNeeds) -> str:
     """Say what a value without a checksum lacks; empty if nothing."""
     if needs is None:
         return ""

@@ -19,10 +19,18 @@ from numpy.typing import NDArray
 from headstart.core.checked import check_table
 from headstart.core.damage import Damaged
 from headstart.core.errors import DataError
-from headstart.core.files import check_readable, read_json, read_json_lines
+from headstart.core.files import AnyNeeds, check_readable, read_json, read_json_lines
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 
 Json = Mapping[str, Any]
+
+_NEEDS: Mapping[str, AnyNeeds] = {
+    "verdict.json": {"metric": str},
+    "diagnosis.json": {"prediction": dict},
+    "federation.json": {"clients": list},
+    "devices.json": lambda devices: dict.fromkeys(devices, dict),
+}
+"""What files must say that are older than their checksums."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +189,7 @@ def _parse_toml(path: Path, text: str) -> Json:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    return read_json(path, {}) or {}
+    return read_json(path, _NEEDS.get(path.name, {})) or {}
 
 
 def _read_clients(path: Path) -> dict[str, NDArray[Any]]:

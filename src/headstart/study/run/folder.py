@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.core.checked import check_table
 from headstart.core.damage import Damaged
-from headstart.core.files import Needs, read_json, remove_leftovers, write_json, write_text
+from headstart.core.files import AnyNeeds, read_json, remove_leftovers, write_json, write_text
 from headstart.core.progress import Silent, Tell
 from headstart.data.account_words import in_words
 from headstart.data.federation import Federation
@@ -20,14 +20,14 @@ from headstart.study.run.nodes import NodeStore
 from headstart.study.run.records import Records, client_rows, write_clients
 from headstart.study.written.schema import FORMER, NEW, DecisionSettings, decision_hash
 
-_JSON: Mapping[str, Needs] = {
+_JSON: Mapping[str, AnyNeeds] = {
     "federation.json": {"clients": list, "classes": list, "central": int, "key": str},
     "settings.json": {"data": dict, "decision": dict},
     "diagnosis.json": {"prediction": dict},
     "verdict.json": {"metric": str, "arms": dict},
-    "costs.json": {},
-    "devices.json": {},
-    "tables.json": {},
+    "costs.json": lambda arms: dict.fromkeys(arms, dict),
+    "devices.json": lambda devices: dict.fromkeys(devices, dict),
+    "tables.json": lambda tables: dict.fromkeys(tables, list),
 }
 """The folder's own files, and what they say where they are older than their checksums."""
 
@@ -119,7 +119,7 @@ class RunFolder:
         found = [*self.records.damaged, *filter(None, map(self._damage, (*_JSON, *_TABLES)))]
         if self.records.is_torn:
             found.append(Damaged(self.records.path, "its last line is cut off"))
-        elif not self.records.all() and not found and (self.path / "verdict.json").exists():
+        elif not self.records.all() and not self.records.damaged and (self.path / "verdict.json").exists():
             found.append(Damaged(self.records.path, "it has no line"))
         missing = {error.path: error for line in self.records.all() if (error := self.store.lost(line["key"]))}
         return [*found, *self.store.damaged(), *missing.values()]
@@ -227,6 +227,7 @@ def _federation_facts(federation: Federation) -> dict[str, Any]:
 def _in_a_line(found: Sequence[Damaged]) -> Iterator[str]:
     """Say in one line what is damaged, if anything is, and what becomes of it."""
     if found:
-        names = [f"{error.path.name} ({error.why})" for error in found]
+        first = {error.path: error.why for error in reversed(found)}
+        names = [f"{path.name} ({why})" for path, why in reversed(first.items())]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         yield f"damaged, and not believed: {', '.join(names[:_SHOWN])}{more}; what is lost of it is computed again"
