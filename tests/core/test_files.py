@@ -18,7 +18,8 @@ from headstart.core.files import file_name, read_json, write_names
 def test_text_and_json(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "er" / "f.json"
     files.write_json(path, {"b": 1, "a": ["é"]})
-    assert json.loads(path.read_text(encoding="utf-8")) == {"b": 1, "a": ["é"]}
+    assert files.read_json(path) == {"b": 1, "a": ["é"]}
+    assert list(json.loads(path.read_text(encoding="utf-8"))) == ["b", "a", "checksum"]
     assert path.read_text().index('"b"') < path.read_text().index('"a"'), "keys keep their order"
     files.write_text(path, "é")
     assert path.read_bytes() == "é".encode()

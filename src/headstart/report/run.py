@@ -6,7 +6,6 @@ The folder holds ``records.jsonl`` (needed), and ``study.toml``, ``federation.js
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -17,11 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.core.checked import check_table
+from headstart.core.damage import Damaged
 from headstart.core.errors import DataError
-from headstart.core.files import read_json_lines
+from headstart.core.files import AnyNeeds, check_readable, read_json, read_json_lines
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 
 Json = Mapping[str, Any]
+
+_NEEDS: Mapping[str, AnyNeeds] = {
+    "verdict.json": {"metric": str},
+    "diagnosis.json": {"prediction": dict},
+    "federation.json": {"clients": list},
+    "devices.json": lambda devices: dict.fromkeys(devices, dict),
+}
+"""What files must say that are older than their checksums."""
 
 
 @dataclass(frozen=True)
@@ -133,27 +142,13 @@ def load_verdict(folder: str | Path) -> Json:
 
 def _read_records(folder: Path) -> tuple[tuple[Json, ...], list[str]]:
     path = folder / "records.jsonl"
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"'{folder}' is no run folder: it has no records.jsonl; name one that 'headstart study' wrote")
-    lines = _json_lines(path)
+    lines: list[Json] = read_json_lines(path, {"arm": str, "seed": int})
     if not lines:
         raise DataError(f"'{path}' holds no finished run yet; run the study again to continue it, then report")
     latest = {(line["arm"], line["seed"]): line for line in lines}
     return tuple(latest.values()), _record_notes(path, lines, len(latest))
-
-
-def _json_lines(path: Path) -> list[Json]:
-    try:
-        lines = read_json_lines(path)
-    except ValueError as error:
-        raise DataError(f"'{path}' has a damaged line that is not JSON ({error}); {_REPAIR}") from error
-    for number, line in enumerate(lines, start=1):
-        if not isinstance(line, dict) or "arm" not in line or "seed" not in line:
-            raise DataError(f"'{path}' line {number} is no record: it needs 'arm' and 'seed'; {_REPAIR}")
-    return lines
-
-
-_REPAIR = "delete that line and run the study again: only this one run is repeated"
 
 
 def _record_notes(path: Path, lines: list[Json], distinct: int) -> list[str]:
@@ -177,27 +172,28 @@ def _missing(folder: Path, verdict: Json) -> list[str]:
 
 
 def _read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+    if path.is_dir():
+        raise Damaged(path, "it is a folder")
+    check_readable(path)
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+    except UnicodeDecodeError:
+        raise Damaged(path, "it is no text") from None
 
 
 def _parse_toml(path: Path, text: str) -> Json:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DataError(f"'{path}' is not valid TOML ({error}); restore the study file and try again") from error
+        raise DataError(f"'{path}' is not valid TOML ({error}); run the study again into this folder") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(_read_text(path) or "{}")
-    except json.JSONDecodeError as error:
-        raise DataError(f"'{path}' is not valid JSON ({error}); delete it and run the study again") from error
-    if not isinstance(value, dict):
-        raise DataError(f"'{path}' must hold one JSON object, got {type(value).__name__}; run the study again")
-    return value
+    return read_json(path, _NEEDS.get(path.name, {})) or {}
 
 
 def _read_clients(path: Path) -> dict[str, NDArray[Any]]:
+    check_table(path)
     if not path.exists():
         return {name: np.array([]) for name in COLUMNS}
     import pyarrow as pa
@@ -205,8 +201,8 @@ def _read_clients(path: Path) -> dict[str, NDArray[Any]]:
 
     try:
         table = pq.ParquetFile(path).read()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"'{path}' is not a Parquet file ({error}); delete it and run the study again") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Damaged(path, "it is not a Parquet file") from error
     absent = [name for name in COLUMNS if name not in table.column_names]
     if absent:
         raise DataError(f"'{path}' lacks the column '{absent[0]}'; it must have {', '.join(COLUMNS)}")

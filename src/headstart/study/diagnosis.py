@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import StartError
+from headstart.core.files import read_json
 from headstart.data.federation import Client
 from headstart.diagnosis import Diagnosis, diagnose
 from headstart.engine.predict import features_of
@@ -93,9 +93,8 @@ def good_starts(lab: Lab, arms: Sequence[Arm]) -> list[Stage | None]:
 
 def predicted_arm(path: Path) -> str | None:
     """Read which arm the diagnosis predicted."""
-    if not path.exists():
-        return None
-    winner: str | None = json.loads(path.read_text())["prediction"]["winner"]
+    found = read_json(path, {"prediction": dict})
+    winner: str | None = found and found["prediction"].get("winner")
     return winner
 
 

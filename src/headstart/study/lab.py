@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from headstart.core.arrays import Array
-from headstart.core.progress import Progress
+from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.span import Span
 from headstart.core.trees import Params, map_tree
@@ -70,7 +70,8 @@ class Lab:
     @property
     def starts(self) -> NodeStore | None:
         """Starts that any study has computed."""
-        return NodeStore(self.cache / "starts") if self.cache else None
+        warn = (self.progress or Silent()).warn
+        return NodeStore(self.cache / "starts", lambda error: warn(error.note)) if self.cache else None
 
     @cached_property
     def activations(self) -> Activations:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.core.content import hash_json
+from headstart.core.damage import Damaged
 from headstart.core.files import read_json, write_json
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts, Population, arm_costs
@@ -71,8 +73,10 @@ class Costs:
         return bool(private)
 
     def read(self, path: Path) -> None:
-        """Take over what an earlier run of the study measured."""
-        self.known.update({key: ArmCosts(**values) for key, values in (read_json(path) or {}).items()})
+        """Take over what an earlier run of the study measured; nothing where that is damaged."""
+        # The run folder says so; costs are measured again in a moment.
+        with suppress(Damaged, TypeError):
+            self.known.update({key: ArmCosts(**values) for key, values in (read_json(path, {}) or {}).items()})
 
     def write(self, path: Path) -> None:
         """Keep what was measured for the next run of the study."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class Runner:
         compute_ahead([run for arm in arms for run in self._trials(arm, seeds)])
         chosen: list[tuple[Arm, int]] = []
         for arm in arms:
-            self._attempt(arm, lambda arm=arm: chosen.extend((self._chosen(arm, seed)[0], seed) for seed in seeds))
+            self._attempt(arm, partial(self._choose, arm, seeds, chosen))
         compute_ahead([(one, self.pipeline(seed), FINAL_VIEWS) for one, seed in chosen])
 
     def tune(self, arm: Arm, seed: int) -> None:
@@ -129,6 +130,9 @@ class Runner:
         """Return what choosing an arm's settings runs."""
         trials = self.trials[arm.name] if len(self.trials[arm.name]) > 1 else ()
         return [(one, self.pipeline(seed), TRIAL_VIEWS) for one in trials for seed in seeds]
+
+    def _choose(self, arm: Arm, seeds: Sequence[int], chosen: list[tuple[Arm, int]]) -> None:
+        chosen += [(self._chosen(arm, seed)[0], seed) for seed in seeds]
 
     def _attempt(self, arm: Arm, work: Callable[[], object]) -> None:
         """Do something for an arm, and note what stops it."""

@@ -207,9 +207,10 @@ def study_hash(settings: StudySettings) -> str:
     return hash_json({**shared, "dtype": settings.engine.dtype})
 
 
-def decision_hash(settings: StudySettings) -> str:
+def decision_hash(settings: StudySettings | Mapping[str, Any]) -> str:
     """Hash the ``[decision]`` table, which is fixed before the runs."""
-    return hash_json(_without_new(settings.as_json())["decision"])
+    values = settings.as_json() if isinstance(settings, StudySettings) else settings
+    return hash_json(_without_new(values)["decision"])
 
 
 def _without_new(values: Mapping[str, Any]) -> dict[str, Any]:
