@@ -61,7 +61,7 @@ def headline(run: Run) -> str:
     """The answer in a few words."""
     if run.verdict:
         return answer.headline(run.verdict)
-    return "No verdict yet" if run.records else "Reading…"
+    return "No verdict yet" if run.records else "No answer yet" if run.diagnosis else "Reading…"
 
 
 _READ = {False: "was read", True: "was read, and what the data say before any training"}
