@@ -10,7 +10,7 @@ import pytest
 from headstart.evidence.race import Look, Race
 from headstart.report import figures, load_run, to_markdown, write_report
 from headstart.report.page import to_html
-from headstart.report.race import course, is_going, out_lines
+from headstart.report.race import course, is_going
 from headstart.report.summary import arm_rows, differences
 
 from .raced import BEHIND, GOING, OUT, OVER, write_begun, write_raced
@@ -103,10 +103,6 @@ def test_an_answer_is_shown_at_the_look_that_it_was_given_at() -> None:
     found = course(said(race, looks=looks))
     assert found is not None
     assert [look.answer for look in found.looks] == ["undecided", "both"]
-
-
-def test_out_lines_name_no_reference() -> None:
-    assert [names for names, _ in out_lines(said(OVER))] == ["zero-shot", "fedavg", "finetune-head"]
 
 
 def test_a_page_on_the_way_is_marked_and_reads_itself_again(going: Path) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from headstart.core.plain import by_value
 from headstart.costs.units import show_bytes
 from headstart.evidence.metrics import LOWER_IS_BETTER
-from headstart.report.race import out_lines
+from headstart.report.race import course
 
 if TYPE_CHECKING:
     from headstart.costs.arm import ArmCosts
@@ -135,8 +135,11 @@ def race_lines(found: Mapping[str, Any]) -> Iterator[str]:
     Args:
         found: what ``verdict.json`` says.
     """
-    for names, reason in out_lines(found):
-        yield f"[dim]{escape(names)}: {escape(reason)}[/]"
+    race = course(found)
+    # A reference is no answer anyway.
+    out = {one.arm: one.reason for one in race.out if one.kind != "reference"} if race else {}
+    for reason, names in by_value(out).items():
+        yield f"[dim]{escape(', '.join(names))}: {escape(reason)}[/]"
 
 
 def warning_lines(verdict: Verdict) -> Iterator[str]:

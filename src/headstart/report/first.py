@@ -10,21 +10,21 @@ from headstart.report.run import Json, Run
 from headstart.report.units import share
 
 
-def foretold(diagnosis: Json) -> tuple[str, ...]:
-    """What the diagnosis foretells, one sentence each: the family or arm that should be best, and each gain.
+def first_words(run: Run) -> tuple[str, ...]:
+    """Say what will run, and what the diagnosis foretells: which family or arm should be best, and each gain."""
+    return tuple(words for words in (_to_run(run), *_foretold(run.diagnosis.get("prediction") or {})) if words)
+
+
+def _foretold(told: Json) -> Iterator[str]:
+    """Yield what a prediction says, one sentence each.
 
     >>> gain = {"mean": 0.074, "low": 0.019, "high": 0.129, "probability": 0.94}
     >>> told = {"family": "federate", "gains": {"federate": gain}, "metric": "accuracy", "min_effect": 0.02}
-    >>> for words in foretold({"prediction": told}):
+    >>> for words in _foretold(told):
     ...     print(words)
     Foretold before any training: federating.
     Federating should gain +7.4 points over fine-tuning alone (90 % 1.9 to 12.9); more than 2 points: 94%.
     """
-    told = diagnosis.get("prediction")
-    return tuple(_foretold(told)) if isinstance(told, dict) else ()
-
-
-def _foretold(told: Json) -> Iterator[str]:
     best = DOING.get(told.get("family") or "") or told.get("winner")
     if best:
         yield f"Foretold before any training: {best}."
@@ -41,7 +41,7 @@ def _gain(doing: str, gain: Json, metric: str, least: float | None) -> str:
     return f"{words} (90 % {low:.1f} to {high:.1f}){sure}."
 
 
-def to_run(run: Run) -> str:
+def _to_run(run: Run) -> str:
     """What will run, in a sentence; empty where the race says it."""
     arms, seeds = list(run.study.get("arms") or ()), run.study.get("seeds")
     if run.race.get("left"):

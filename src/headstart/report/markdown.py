@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
-from headstart.report.first import foretold, to_run
+from headstart.report.first import first_words
 from headstart.report.gains import gains_of
 from headstart.report.power import choices, design_of
 from headstart.report.race import course
@@ -36,13 +36,13 @@ def to_markdown(run: Run) -> str:
 
 def _so_far(run: Run) -> str:
     """What an answer on the way leaves open; before there is any, what was foretold and will run."""
-    race = course({**run.verdict, "race": run.race})
-    first = () if run.verdict else (to_run(run), *foretold(run.diagnosis))
-    return " ".join(filter(None, (*(race.stands if race else ()), *first)))
+    race = course(run.so_far)
+    first = () if run.verdict else first_words(run)
+    return " ".join((*(race.stands if race else ()), *first))
 
 
 def _race(run: Run) -> list[str]:
-    race = course({**run.verdict, "race": run.race})
+    race = course(run.so_far)
     if race is None:
         return []
     words = " ".join(part for part in (race.ended, race.confidence, race.assumes) if part)

@@ -14,7 +14,7 @@ from headstart.report.chosen import why_this_arm
 from headstart.report.depth import depths
 from headstart.report.devices import device_tables
 from headstart.report.figures import NARROW, WIDE, figures
-from headstart.report.first import foretold, to_run
+from headstart.report.first import first_words
 from headstart.report.gains import gains_of
 from headstart.report.power import choices, design_of
 from headstart.report.race import course
@@ -87,13 +87,12 @@ def _context(run: Run) -> dict[str, Any]:
 
 def _on_the_way(run: Run) -> dict[str, Any]:
     """How the race stands or went, and what there is to say before anything was judged."""
-    found = course({**run.verdict, "race": run.race})
+    found = course(run.so_far)
     going = not run.verdict or (found is not None and found.going)
     return {
         "race": found,
         "reloads": _RELOADS if going else 0,
-        "foretold": () if run.verdict else foretold(run.diagnosis),
-        "to_run": "" if run.verdict else to_run(run),
+        "first": () if run.verdict else first_words(run),
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.core.plain import by_value, finite
+from headstart.core.plain import finite
 from headstart.evidence.answer_words import DOING, amount
 from headstart.evidence.sides import FAMILIES
 
@@ -51,6 +51,11 @@ class _Gone:
     how: str
     seeds: int
     why: str
+
+    @property
+    def reason(self) -> str:
+        """How and why, in one."""
+        return f"{self.how}: {self.why}"
 
 
 @dataclass(frozen=True)
@@ -204,10 +209,3 @@ def percent(value: float) -> str:
     ('99%', '96.5%', '0.5%')
     """
     return f"{round(100 * value, 6):g}%"
-
-
-def out_lines(verdict: Json) -> Iterator[tuple[str, str]]:
-    """Yield arms that went out for one reason, together, and the reason; references are no news."""
-    found = course(verdict)
-    reasons = {one.arm: f"{one.how}: {one.why}" for one in found.out if one.kind != "reference"} if found else {}
-    yield from ((", ".join(arms), reason) for reason, arms in by_value(reasons).items())

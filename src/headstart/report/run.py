@@ -86,6 +86,11 @@ class Run:
         """Arms whose training failed, with the reason; nothing is compared with them."""
         return dict(self.verdict.get("failed") or {})
 
+    @property
+    def so_far(self) -> Json:
+        """The verdict with its race, which may be all there is yet."""
+        return {**self.verdict, "race": self.race}
+
     def of(self, arm: str) -> tuple[Json, ...]:
         """The records of one arm."""
         return tuple(record for record in self.records if record["arm"] == arm)

@@ -49,7 +49,7 @@ def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> l
 
 def to_json(run: Run) -> dict[str, Any]:
     """Give a run's numbers as plain data: verdict, arms, clients, notes; missing numbers are None."""
-    race = course({**run.verdict, "race": run.race})
+    race = course(run.so_far)
     value = {
         "name": run.name,
         "metric": run.metric,
