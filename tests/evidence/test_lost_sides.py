@@ -6,7 +6,7 @@ import pytest
 
 from headstart.evidence.answer_json import answer_json
 from headstart.evidence.lost_sides import Asked, lost_side
-from headstart.evidence.race import Out
+from headstart.evidence.race import Out, Race
 from headstart.evidence.sides import Traits
 from known_outcomes import answer
 
@@ -38,19 +38,27 @@ SHARES = {"alone": 0.6, "shared": 0.8}
     ],
 )
 def test_the_lost_side_and_its_reason(accuracy: dict, asked: Asked, out: dict[str, Out], said: str) -> None:
-    words = lost_side(asked, answer(accuracy), out, TRAITS)
-    assert words.startswith(said) if said else not words
+    state, words = lost_side(asked, answer(accuracy), Race(ended="decided", out=out), TRAITS)
+    assert state == ("dropped" if said else "not asked")
+    assert words.startswith(said or "no arm stands for the other side")
 
 
 def test_the_last_to_go_out_is_named() -> None:
     out = {"fedavg": Out("dropped", 1, "first"), "mixed-scratch": Out("dropped", 3, "behind after 3 seeds")}
-    words = lost_side("start_pays", answer(SHARES), out, TRAITS)
-    assert words == "mixed-scratch from scratch was dropped: behind after 3 seeds"
+    found = lost_side("start_pays", answer(SHARES), Race(out=out), TRAITS)
+    assert found == ("dropped", "mixed-scratch from scratch was dropped: behind after 3 seeds")
+
+
+def test_what_is_still_to_run_is_open() -> None:
+    race = Race(out={"mixed-scratch": Out("dropped", 1, BEHIND)}, left=("fedavg",))
+    assert lost_side("start_pays", answer(SHARES), race, TRAITS) == ("open", "fedavg from scratch is still to run")
+    assert lost_side("adapt_pays", answer(SHARES), Race(left=("mixed",)), TRAITS) == ("open", "mixed is still to run")
+    assert lost_side("adapt_pays", answer(SHARES), None, TRAITS)[0] == "not asked"
 
 
 def test_a_verdict_says_why_a_question_was_not_tested() -> None:
-    out = {"fedavg": Out("dropped", 2, BEHIND)}
-    found = answer_json(answer(SHARES), "accuracy", out, TRAITS)
+    race = Race(out={"fedavg": Out("dropped", 2, BEHIND)})
+    found = answer_json(answer(SHARES), "accuracy", race, TRAITS)
     assert found["start_pays"] == {
         "state": "dropped",
         "words": f"fedavg from scratch was dropped: {BEHIND} after 2 seeds",

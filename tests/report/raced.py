@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from headstart.evidence.race import Look, Out, Race
+from headstart.evidence.race import Look, Out, Race, Taken
 
 from .answered import CASES, write_answered
 
@@ -24,7 +24,7 @@ OUT: Mapping[str, Out] = {
 }
 GOING = Race(
     ended=None,
-    taken=(Look(3, 0.01),),
+    taken=(Taken(3, 0.01, 9, "both"),),
     coming=(Look(5, 0.04),),
     out=OUT,
     left=("fedavg-finetune", "ridge-personal"),
@@ -41,7 +41,6 @@ def write_raced(folder: Path, race: Race, name: str = "many") -> Path:
     for arm in gone:
         found["arms"][arm]["status"] = "reference" if race.out[arm].kind == "reference" else "dropped"
     found["start_pays"] = {"state": "dropped", "words": f"fedavg from scratch was dropped: {BEHIND} after 2 seeds"}
-    found["looks"] = [{"seeds": 3, "arms": 9, "alpha": 0.01, "answer": found["answer"]}]
     found |= {"confidence": 0.99, "race": race.as_json()}
     (folder / "verdict.json").write_text(json.dumps(found))
     _keep(folder, {arm: one.seeds for arm, one in gone.items()})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headstart.evidence.race import Look, Race
+from headstart.evidence.race import Look, Race, Taken
 from headstart.report import figures, load_run, to_markdown, write_report
 from headstart.report.page import to_html
 from headstart.report.race import course, is_going
@@ -44,7 +44,7 @@ def test_what_is_past_and_what_is_left_is_said() -> None:
     found = course(said(GOING, grounds="undecided", families={"fine-tune": {"excluded_by": ["both"]}}))
     assert found is not None
     assert found.stands == (
-        "The test was looked at with 3 seeds; it will be with 5 seeds.",
+        "The test was looked at with 3 seeds; it will be with 5 seeds, and decides nothing in between.",
         "Left to be decided: whether to adapt on top of federating.",
         "Left to run before the next look: 2 arms (fedavg-finetune, ridge-personal).",
     )
@@ -89,7 +89,7 @@ def test_why_it_is_over_and_whose_the_confidence_is(ended: Any, words: str) -> N
 
 
 def test_one_look_has_all_the_error() -> None:
-    found = course(said(Race(ended="last look", taken=(Look(3, 0.05),))))
+    found = course(said(Race(ended="last look", taken=(Taken(3, 0.05, 4, None),))))
     assert found is not None
     assert found.confidence == "The test was looked at once, with all the error that is allowed (5%)."
     none = course(said(Race(ended="time", coming=(Look(3, 0.05),))))
@@ -98,9 +98,8 @@ def test_one_look_has_all_the_error() -> None:
 
 
 def test_an_answer_is_shown_at_the_look_that_it_was_given_at() -> None:
-    looks = [{"seeds": 3, "alpha": 0.01, "answer": None}, {"seeds": 5, "alpha": 0.04, "answer": "both"}]
-    race = replace(OVER, taken=(Look(3, 0.01), Look(5, 0.04)), coming=())
-    found = course(said(race, looks=looks))
+    race = replace(OVER, taken=(Taken(3, 0.01, 9, None), Taken(5, 0.04, 3, "both")), coming=())
+    found = course(said(race))
     assert found is not None
     assert [look.answer for look in found.looks] == ["undecided", "both"]
 
@@ -204,6 +203,6 @@ def test_the_first_page_of_a_race_names_its_arms_and_looks(tmp_path: Path) -> No
     race = Race(coming=(Look(3, 0.01), Look(5, 0.04)), left=("ridge", "fedavg"))
     text = to_html(load_run(write_begun(tmp_path / "run", diagnosis(Recipe()), race)))
     check(text)
-    assert "The test was not looked at yet; it will be with 3 and 5 seeds." in text
+    assert "The test was not looked at yet; it will be with 3 and 5 seeds, and decides" in text
     assert "2 arms (ridge, fedavg)" in text
     assert "Foretold before any training: ridge-personal." in text

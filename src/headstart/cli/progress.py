@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -56,7 +57,8 @@ class Bar:
     def stand(self, text: str) -> None:
         """Show how the answer stands."""
         if text != self._bar.standing and not self._console.is_terminal:
-            self._console.print(f"  {escape(text)}", highlight=False, soft_wrap=False)
+            lines = textwrap.wrap(text, self._console.width, initial_indent="  ", subsequent_indent="    ")
+            self._console.print(escape("\n".join(lines)), highlight=False)
         self._bar.standing = text
         self._bar.refresh()
 

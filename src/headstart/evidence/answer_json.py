@@ -9,20 +9,20 @@ from typing import Any, get_args
 from headstart.evidence.answer import Answer, Compared, Rule, Standing
 from headstart.evidence.answer_words import headline, needs, subanswer, why_no_claim
 from headstart.evidence.lost_sides import Asked, lost_side
-from headstart.evidence.race import Out
+from headstart.evidence.race import Race
 from headstart.evidence.sides import Traits
 
 
 def answer_json(
-    answer: Answer, metric: str, out: Mapping[str, Out] | None = None, traits: Mapping[str, Traits] | None = None
+    answer: Answer, metric: str, race: Race | None = None, traits: Mapping[str, Traits] | None = None
 ) -> dict[str, Any]:
     """Return what ``verdict.json`` says of the answer.
 
     Args:
         answer: to be said.
         metric: of its numbers.
-        out: arms that do not go on in a race, in the order in which they went out; None without a race.
-        traits: what every arm of the race is.
+        race: of the arms; None without one.
+        traits: what every arm is.
     """
     rule = answer.rule
     return {
@@ -35,7 +35,7 @@ def answer_json(
         "families": {name: _standing(standing) for name, standing in answer.families.items()},
         "absent": {name: one.why for name, one in answer.absent.items()},
         "contrasts": [_compared(one, rule) for one in answer.contrasts],
-        **{asked: _subanswer(asked, answer, metric, out or {}, traits or {}) for asked in get_args(Asked)},
+        **{asked: _subanswer(asked, answer, metric, race, traits or {}) for asked in get_args(Asked)},
         "expected_regret": answer.expected_regret,
         "regret_upper": answer.regret_upper,
         "needed": answer.needed and {**asdict(answer.needed), "words": needs(answer.needed, rule.scope)},
@@ -57,12 +57,14 @@ def _compared(one: Compared, rule: Rule) -> dict[str, Any]:
 
 
 def _subanswer(
-    asked: Asked, answer: Answer, metric: str, out: Mapping[str, Out], traits: Mapping[str, Traits]
+    asked: Asked, answer: Answer, metric: str, race: Race | None, traits: Mapping[str, Traits]
 ) -> dict[str, Any]:
     found: Compared | None = getattr(answer, asked)
-    lost = "" if found else lost_side(asked, answer, out, traits)
-    state, words = subanswer(found, answer.rule, metric, lost)
-    return {"state": state, "words": words, **(_compared(found, answer.rule) if found else {})}
+    if found is None:
+        state, words = lost_side(asked, answer, race, traits)
+        return {"state": state, "words": words}
+    said, numbers = subanswer(found, answer.rule, metric), _compared(found, answer.rule)
+    return {"state": said[0], "words": said[1], **numbers}
 
 
 def _looks(answer: Answer) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.power import Needed
 from headstart.evidence.sides import FAMILIES, Family
 
-State = Literal["better", "good enough", "open", "dropped", "not asked"]
+State = Literal["better", "good enough", "open"]
 
 _DO: Mapping[Family, str] = {
     "fine-tune": "Fine-tune, do not upload",
@@ -77,17 +77,8 @@ def why_no_claim(answer: Answer) -> str:
     return "no client has two test examples that are kept one by one"
 
 
-def subanswer(found: Compared | None, rule: Rule, metric: str, lost: str = "") -> tuple[State, str]:
-    """Say whether what a side does more pays: ``better``, or the other side is ``good enough``, or it is ``open``.
-
-    Args:
-        found: the comparison; None where a side has no arm.
-        rule: of the answer.
-        metric: of its numbers.
-        lost: why a race ``dropped`` the arms of a side; empty where it did not.
-    """
-    if found is None:
-        return ("dropped", lost) if lost else ("not asked", "no arm stands for the other side")
+def subanswer(found: Compared, rule: Rule, metric: str) -> tuple[State, str]:
+    """Say whether what a side does more pays: ``better``, or the other side is ``good enough``, or it is ``open``."""
     low, high = found.contrast.interval(rule.confidence)
     sides = f"{found.arm} against {found.over_arm}"
     change = f"{signed(found.contrast.gap, metric)}{_interval(found.contrast, rule, metric)}"

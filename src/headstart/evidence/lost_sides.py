@@ -1,4 +1,4 @@
-"""Which side of a sub-question has no arm, since a race went on without those it had, and why."""
+"""Which side of a sub-question has no arm, since its arms are still to run, or a race went on without them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from headstart.evidence.answer import Answer
-from headstart.evidence.race import Out
+from headstart.evidence.race import Out, Race
 from headstart.evidence.sides import Traits
 
 Asked = Literal["start_pays", "share_pays", "adapt_pays"]
@@ -21,29 +21,35 @@ _VERBS = {
 """What happened to an arm, by how it went out; a reference stands for no side."""
 
 
-def lost_side(asked: Asked, answer: Answer, out: Mapping[str, Out], traits: Mapping[str, Traits]) -> str:
-    """Say why a sub-question has no arm on one side; empty where a race is not the reason.
+def lost_side(
+    asked: Asked, answer: Answer, race: Race | None, traits: Mapping[str, Traits]
+) -> tuple[Literal["open", "dropped", "not asked"], str]:
+    """Say why a sub-question has no arm on one side: the race is not there yet, or went on without them, or neither.
 
     Of the arms that stood for that side, the last one to go out is named.
 
     Args:
         asked: the sub-question.
         answer: that has no contrast for it.
-        out: arms of the race that do not go on, in the order in which they went out.
+        race: of the arms; None without one.
         traits: what every arm of the study is.
 
     >>> from headstart.evidence.answer import Rule
-    >>> open_answer = Answer(None, "undecided", "federate", Rule(0.02, 0.95, "these"))
+    >>> none_yet = Answer(None, "undecided", "federate", Rule(0.02, 0.95, "these"))
     >>> out = {"fedavg": Out("dropped", 2, "41.2 points behind fedavg-pretrained on validation data")}
-    >>> lost_side("start_pays", open_answer, out, {"fedavg": Traits("federate", from_scratch=True)})
+    >>> lost_side("start_pays", none_yet, Race(out=out), {"fedavg": Traits("federate", from_scratch=True)})[1]
     'fedavg from scratch was dropped: 41.2 points behind fedavg-pretrained on validation data after 2 seeds'
     """
+    race = race or Race()
     there = {arm for standing in answer.families.values() for arm in standing.arms}
-    for side in _sides(asked, answer, traits):
-        gone = [arm for arm in out if arm not in there and arm in side and out[arm].kind in _VERBS]
-        if gone and not side & there:
-            return _words(gone[-1], out[gone[-1]], is_start=asked == "start_pays", traits=traits[gone[-1]])
-    return ""
+    empty = [side for side in _sides(asked, answer, traits) if not side & there]
+    for side in empty:
+        if coming := [arm for arm in race.left if arm in side]:
+            return "open", f"{_arm(coming[0], asked, traits)} is still to run"
+    for side in empty:
+        if gone := [arm for arm in race.out if arm in side and race.out[arm].kind in _VERBS]:
+            return "dropped", _words(_arm(gone[-1], asked, traits), race.out[gone[-1]])
+    return "not asked", "no arm stands for the other side"
 
 
 def _sides(asked: Asked, answer: Answer, traits: Mapping[str, Traits]) -> list[set[str]]:
@@ -58,8 +64,13 @@ def _sides(asked: Asked, answer: Answer, traits: Mapping[str, Traits]) -> list[s
     return [{arm for arm, one in traits.items() if one.family in part} for part in parts]
 
 
-def _words(arm: str, out: Out, *, is_start: bool, traits: Traits) -> str:
-    start = (" from scratch" if traits.from_scratch else " with its trained start") if is_start else ""
+def _arm(name: str, asked: Asked, traits: Mapping[str, Traits]) -> str:
+    if asked != "start_pays":
+        return name
+    return f"{name} {'from scratch' if traits[name].from_scratch else 'with its trained start'}"
+
+
+def _words(arm: str, out: Out) -> str:
     # A reason may tell the seeds itself.
     after = "" if "seed" in out.why else f" after {out.seeds} {'seed' if out.seeds == 1 else 'seeds'}"
-    return f"{arm}{start} {_VERBS[out.kind]}: {out.why}{after}"
+    return f"{arm} {_VERBS[out.kind]}: {out.why}{after}"

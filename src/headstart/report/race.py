@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.core.plain import finite
-from headstart.evidence.answer_words import DOING, amount
-from headstart.evidence.sides import FAMILIES
+from headstart.evidence.answer_words import amount
+from headstart.evidence.race_words import undecided
 
 Json = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ _ENDED = {
 
 @dataclass(frozen=True)
 class _Look:
-    """A look at the test, in words; ``answer`` is empty where none was kept."""
+    """A look at the test, in words; ``answer`` is empty of one that is not past."""
 
     seeds: int
     error: str
@@ -103,7 +103,7 @@ def course(verdict: Json) -> _Course | None:
         going=going,
         ended="" if going else f"{_ENDED.get(str(race['ended']), str(race['ended']))}.",
         confidence=_confidence(race),
-        looks=tuple(_looks(race, verdict)),
+        looks=tuple(_looks(race)),
         out=tuple(_gone(arm, one) for arm, one in (race.get("out") or {}).items()),
         left=left,
         stands=tuple(_stands(race, verdict)) if going else (),
@@ -116,23 +116,13 @@ def _gone(arm: str, one: Json) -> _Gone:
     return _Gone(arm, kind, _HOW.get(kind, kind), int(one["seeds"]), str(one["why"]))
 
 
-def _looks(race: Json, verdict: Json) -> Iterator[_Look]:
+def _looks(race: Json) -> Iterator[_Look]:
     for name in ("taken", "coming"):
         for look in race.get(name) or ():
             past = name == "taken"
             state = "past" if past else "to come" if race.get("ended") is None else "not needed"
-            answer = _answer_at(look, verdict) if past else ""
+            answer = str(look.get("answer") or "undecided") if past else ""
             yield _Look(int(look["seeds"]), percent(look["alpha"]), percent(1 - look["alpha"]), state, answer)
-
-
-def _answer_at(look: Json, verdict: Json) -> str:
-    """What the answer was at a look, as far as that was kept."""
-    same = [one for one in verdict.get("looks") or () if _when(one) == _when(look)]
-    return str(same[-1].get("answer") or "undecided") if same else ""
-
-
-def _when(look: Json) -> tuple[int, float]:
-    return int(look["seeds"]), round(float(look["alpha"]), 9)
 
 
 def _confidence(race: Json) -> str:
@@ -161,7 +151,7 @@ def _assumes(race: Json, metric: str) -> str:
 def _stands(race: Json, verdict: Json) -> Iterator[str]:
     """Say which looks are past, what is left to be decided, and what to be run."""
     yield _times(race)
-    yield f"Left to be decided: {_undecided(verdict)}."
+    yield f"Left to be decided: {undecided(verdict)}."
     left = list(map(str, race.get("left") or ()))
     if left:
         yield f"Left to run before the next look: {_arms(left)}."
@@ -170,8 +160,9 @@ def _stands(race: Json, verdict: Json) -> Iterator[str]:
 def _times(race: Json) -> str:
     taken, coming = ([int(look["seeds"]) for look in race.get(name) or ()] for name in ("taken", "coming"))
     past = f"The test was looked at with {_seeds(taken)}" if taken else "The test was not looked at yet"
-    following = f"it will be with {_seeds(coming)}" if coming else "that was the last look"
-    return f"{past}; {following}."
+    if not coming:
+        return f"{past}; it was the last look."
+    return f"{past}; it will be with {_seeds(coming)}, and decides nothing in between."
 
 
 def _seeds(numbers: list[int]) -> str:
@@ -187,19 +178,6 @@ def _seeds(numbers: list[int]) -> str:
 
 def _arms(names: list[str]) -> str:
     return f"{len(names)} {'arm' if len(names) == 1 else 'arms'} ({', '.join(names)})"
-
-
-def _undecided(verdict: Json) -> str:
-    """Name what is open: families that may still be best, or which arm of the answer's."""
-    families: Json = verdict.get("families") or {}
-    if verdict.get("answer"):
-        return "whether an arm that is still to run changes this"
-    alive = [name for name in FAMILIES if not (families.get(name) or {}).get("excluded_by")]
-    if verdict.get("grounds") != "undecided" or len(alive) == len(FAMILIES):
-        return "fine-tune, federate, or both"
-    if set(alive) == {"federate", "both"}:
-        return "whether to adapt on top of federating"
-    return " or ".join(DOING[name] for name in alive)
 
 
 def percent(value: float) -> str:
