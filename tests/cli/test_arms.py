@@ -84,9 +84,9 @@ def test_dropped_arms_are_dim_in_place_and_their_reasons_stand_below() -> None:
     assert any(line.startswith(" fedavg (dropped)") for line in lines)
     assert max(map(len, lines)) <= 80
     assert list(race_lines({"race": OVER.as_json()})) == [
-        "[dim]zero-shot: dropped on validation data: 22 points behind finetune-lp-ft on validation data[/]",
-        f"[dim]fedavg: dropped on validation data: {BEHIND}[/]",
-        "[dim]finetune-head: another arm stands for its family: finetune-lp-ft stands for its family[/]",
+        "[dim]zero-shot: dropped: 22 points behind finetune-lp-ft on validation data[/]",
+        f"[dim]fedavg: dropped: {BEHIND}[/]",
+        "[dim]finetune-head: represented: finetune-lp-ft stands for its family[/]",
     ]
     assert list(race_lines({})) == []
 

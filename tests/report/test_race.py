@@ -176,7 +176,7 @@ def test_markdown_and_json_say_the_same(going: Path, over: Path) -> None:
     text = to_markdown(load_run(over))
     assert "## How the race went" in text
     assert f"| fedavg (baseline, dropped: {BEHIND}; 2 seeds) |" in text
-    assert f"| fedavg | 2 | dropped on validation data | {BEHIND} |" in text
+    assert f"| fedavg | 2 | dropped | {BEHIND} |" in text
     found = json.loads(write_report(over, formats=("json",))[0].read_text())
     assert found["race"]["going"] is False
     assert [one["arm"] for one in found["race"]["out"]] == list(OUT)

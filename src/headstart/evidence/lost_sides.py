@@ -14,8 +14,8 @@ Asked = Literal["start_pays", "share_pays", "adapt_pays"]
 _VERBS = {
     "dropped": "was dropped",
     "screened": "was not run",
-    "excluded": "went out with its family",
-    "represented": "was left to the arm that stands for its family",
+    "excluded": "was excluded at a look",
+    "represented": "does not go on",
     "time": "was not finished",
 }
 """What happened to an arm, by how it went out; a reference stands for no side."""

@@ -16,12 +16,12 @@ from headstart.evidence.race_words import undecided
 Json = Mapping[str, Any]
 
 _HOW = {
-    "dropped": "dropped on validation data",
-    "screened": "not run: its family is too far behind",
-    "excluded": "out with its family at a look",
-    "represented": "another arm stands for its family",
-    "reference": "a reference: no answer",
-    "time": "the time was up",
+    "dropped": "dropped",
+    "screened": "not run",
+    "excluded": "excluded at a look",
+    "represented": "represented",
+    "reference": "not run",
+    "time": "no time left",
 }
 _ENDED = {
     "decided": "It ended as soon as a look decided and nothing was left to run that could change that",
