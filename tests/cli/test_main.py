@@ -458,8 +458,9 @@ def test_ctrl_c_prints_the_answer_so_far(run: Run, study: Path, monkeypatch: pyt
     assert (done.code, done.err) == (130, "interrupted; finished work is kept: run the same command to go on\n")
     lines = done.out.splitlines()
     assert "So far: do both: federate, then fine-tune at each client" in lines
-    assert any(line.startswith("Good start pays?  not tested: fedavg from scratch was dropped: ") for line in lines)
-    assert "Left to run before the next look: 2 arms" in " ".join(done.out.split())
+    words = " ".join(done.out.split())
+    assert "Good start pays? not tested: fedavg from scratch was dropped: 41.2 points" in words
+    assert "Left to run before the next look: 2 arms" in words
     assert max(map(len, lines)) <= 80
 
 
