@@ -104,9 +104,10 @@ class Verdict:
         race = self.race and self.race.as_json()
         looks = {"looks": [taken._asdict() for taken in self.race.taken]} if self.race else {}
         each = [asdict(gain) for gain in self.each_client]
+        traits = {name: score.traits for name, score in self.arms.items()}
         found: dict[str, Any] = plain(
             {
-                **answer_json(self.answer, self.metric),
+                **answer_json(self.answer, self.metric, self.race, traits),
                 **looks,
                 **others,
                 "arms": arms,
@@ -232,7 +233,7 @@ def decide(
         cautions=(
             *wording.not_all_ran(contest, race),
             *cautions(answer, outcomes, metric),
-            *wording.without_baseline(contest, baseline),
+            *(() if race and baseline in race.left else wording.without_baseline(contest, baseline)),
         ),
         family_best=_family_best(contest, answer),
         race=race,

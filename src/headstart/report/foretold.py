@@ -8,6 +8,7 @@ from headstart.core.plain import finite
 from headstart.evidence.answer_words import amount
 from headstart.report.answer import matters
 from headstart.report.chosen import named
+from headstart.report.race import is_going
 from headstart.report.run import Json
 
 
@@ -26,6 +27,8 @@ is federate. The arm held within the 2 points that matter.'
     predicted, arm = verdict.get("predicted"), verdict.get("recommended")
     if predicted is None:
         return "No winner was foretold."
+    if is_going(verdict):
+        return f"{named(verdict, predicted)} was foretold; whether that holds is open while the study runs."
     if not verdict or arm is None or verdict.get("prediction_held") is None:
         return f"{named(verdict, predicted)} was foretold; whether that held cannot be checked."
     if verdict.get("grounds") == "no claim":

@@ -1,7 +1,8 @@
 """A run folder, read: what was asked, what every run measured, and what was decided.
 
-The folder holds ``records.jsonl`` (needed), and ``study.toml``, ``federation.json``, ``diagnosis.json``,
-``clients.parquet``, ``devices.json`` and ``verdict.json``. Any of these may be missing, as in an unfinished study.
+The folder holds ``records.jsonl`` (needed, or ``federation.json`` of a study that has only begun), ``study.toml``,
+``federation.json``, ``diagnosis.json``, ``clients.parquet``, ``devices.json`` and ``verdict.json``. Any of these may be
+missing, as in an unfinished study.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Run:
         study_text: The same file's text.
         records: One mapping per arm and seed, the last one written where a pair stands twice.
         clients: ``clients.parquet`` by column.
-        verdict: ``verdict.json``; empty while the study is unfinished.
+        verdict: ``verdict.json``; empty before anything was judged.
+        race: how the arms' race stands, from the same file; empty before it began, and in a folder of before races.
         diagnosis: ``diagnosis.json``, or the verdict's own copy; empty when none was made.
         federation: ``federation.json``: what the data are; empty when it is missing.
         devices: ``devices.json``: every arm on every device, modelled; empty when the study names no device.
@@ -56,6 +58,7 @@ class Run:
     records: tuple[Json, ...]
     clients: Mapping[str, NDArray[Any]]
     verdict: Json = field(default_factory=dict)
+    race: Json = field(default_factory=dict)
     diagnosis: Json = field(default_factory=dict)
     federation: Json = field(default_factory=dict)
     devices: Json = field(default_factory=dict)
@@ -92,6 +95,11 @@ class Run:
         """Arms whose training failed, with the reason; nothing is compared with them."""
         return dict(self.verdict.get("failed") or {})
 
+    @property
+    def so_far(self) -> Json:
+        """The verdict with its race, which may be all there is yet."""
+        return {**self.verdict, "race": self.race}
+
     def of(self, arm: str) -> tuple[Json, ...]:
         """The records of one arm."""
         return tuple(record for record in self.records if record["arm"] == arm)
@@ -114,6 +122,9 @@ def load_run(folder: str | Path) -> Run:
     records, notes = _read_records(folder)
     study_text = _read_text(folder / "study.toml")
     verdict = _read_json(folder / "verdict.json")
+    race = verdict.get("race") or {}
+    # A race that has only begun stands there alone.
+    verdict = verdict if {*verdict} - {"race"} else {}
     clients = _read_clients(folder / "clients.parquet")
     return Run(
         folder=folder,
@@ -122,10 +133,11 @@ def load_run(folder: str | Path) -> Run:
         records=records,
         clients=clients,
         verdict=verdict,
+        race=race,
         diagnosis=_read_json(folder / "diagnosis.json") or verdict.get("diagnosis") or {},
         federation=_read_json(folder / "federation.json"),
         devices=_read_json(folder / "devices.json"),
-        notes=(*notes, *_missing(folder, verdict)),
+        notes=(*notes, *(_missing(folder, verdict) if records else ())),
     )
 
 
@@ -141,10 +153,12 @@ def load_verdict(folder: str | Path) -> Json:
 
 
 def _read_records(folder: Path) -> tuple[tuple[Json, ...], list[str]]:
-    path = folder / "records.jsonl"
-    if not path.exists():
+    path, has_begun = folder / "records.jsonl", (folder / "federation.json").is_file()
+    if not path.exists() and not has_begun:
         raise DataError(f"'{folder}' is no run folder: it has no records.jsonl; name one that 'headstart study' wrote")
-    lines: list[Json] = read_json_lines(path, {"arm": str, "seed": int})
+    lines: list[Json] = read_json_lines(path, {"arm": str, "seed": int}) if path.exists() else []
+    if not lines and has_begun:
+        return (), []
     if not lines:
         raise DataError(f"'{path}' holds no finished run yet; run the study again to continue it, then report")
     latest = {(line["arm"], line["seed"]): line for line in lines}

@@ -11,6 +11,7 @@ from headstart.core.files import write_json
 from headstart.data.federation import Federation
 from headstart.evidence.contrast import FEWEST_SEEDS
 from headstart.evidence.race import Look, Race, looks
+from headstart.evidence.race_words import stand
 from headstart.evidence.verdict import Verdict
 from headstart.study.checks import check_results
 from headstart.study.judge import judge_folder, write_verdict
@@ -71,6 +72,9 @@ class Judging:
         coming = coming or [Look(len(seeds), alpha)]
         minutes = settings.budget.minutes
         deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        if self.page and not self.runner.folder.records.all():
+            # What was read and foretold can be looked at while the first arm runs.
+            self.page(self.folder.path)
         course = Course(self.runner, self._entries(), list(seeds[: coming[0].seeds]), coming, deadline)
         return run_race(course, self, seeds) if races else run_all(course, self)
 
@@ -97,7 +101,8 @@ class Judging:
         # What was there before this process has been said before.
         if begin < self._next or not runs - self._before:
             return
-        self._written(self.judge(race, runs, look), self.folder.only(runs))
+        verdict = self._written(self.judge(race, runs, look), self.folder.only(runs))
+        self.runner.progress.stand(stand(verdict.as_json()))
         now = time.monotonic()
         self._next = now + (now - begin) / _SHARE
 

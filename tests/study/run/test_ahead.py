@@ -1,12 +1,12 @@
 """Heads ahead of their turn: the same nodes to the last bit, whoever was computed beside them, and none twice."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headstart.core.files import read_json
 from headstart.core.machine import threads
 from headstart.core.progress import Silent
 from headstart.study.run.ahead import Run, compute_ahead
@@ -54,7 +54,7 @@ def runs(study: Study, folder: Path, names: Sequence[str] = tuple(SLATE), trials
 
 def nodes(folder: Path) -> dict[str, Any]:
     """What a store holds, but for how long it took; trees are named by their content."""
-    found = {path.stem: json.loads(path.read_text()) for path in (folder / "nodes").glob("*.json")}
+    found = {path.stem: read_json(path) for path in (folder / "nodes").glob("*.json")}
     return {key: {**facts, "seconds": None} for key, facts in found.items()}
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from headstart import Arm, Study, from_arrays
 from headstart.core.errors import SettingError
+from headstart.core.files import read_json_lines
 from headstart.core.progress import Silent
 from headstart.data.settings import SplitSettings
 from headstart.study.study import Outcome
@@ -49,7 +50,7 @@ def _study(seeds: int = 5, arms: Any = ARMS, spread: float = 1.0, **more: Any) -
 
 
 def _records(out: Path) -> dict[tuple[str, int], Any]:
-    lines = map(json.loads, (out / "records.jsonl").read_text().splitlines())
+    lines = read_json_lines(out / "records.jsonl")
     return {(line["arm"], line["seed"]): {**line, "timing": None} for line in lines}
 
 
