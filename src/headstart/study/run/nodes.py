@@ -11,7 +11,7 @@ from typing import Any
 from headstart.core.content import hash_tree
 from headstart.core.damage import Damaged
 from headstart.core.errors import ModelError
-from headstart.core.files import Needs, check_readable, evict, read_json, write_json
+from headstart.core.files import Needs, check_readable, evict, link_or_copy, read_json, write_json
 from headstart.core.trees import Tree
 from headstart.models import weights
 
@@ -96,14 +96,28 @@ class NodeStore:
             name = (LASTING if facts.get("kind") == "adapt" else "") + hash_tree(tree)
             if not self._keeps(name):
                 weights.save(self.weights_file(name), tree, {"node": key})
-        facts = {**facts, "weights": name}
-        write_json(self._facts(key), facts)
-        return Node(facts, tree)
+        node = Node({**facts, "weights": name}, tree)
+        write_json(self._facts(key), node.facts)
+        return node
 
     def copy(self, key: str, other: NodeStore | None) -> Node | None:
         """Keep another store's node here too, if it has it."""
         found = other.get(key) if other else None
-        return found and self.put(key, found.facts, found.tree)
+        if other and found:
+            self.share(found, other, key)
+        return found
+
+    def share(self, node: Node, other: NodeStore, key: str) -> None:
+        """Keep a node that another store has, its weights as the same file where the disk can do that."""
+        name = node.facts.get("weights")
+        if name is not None and not self._keeps(name):
+            self.weights_file(name).unlink(missing_ok=True)
+            try:
+                link_or_copy(other.weights_file(name), self.weights_file(name))
+            except FileNotFoundError:
+                # Another process has just made room in a cache.
+                weights.save(self.weights_file(name), node.tree or {}, {"node": key})
+        write_json(self._facts(key), node.facts)
 
     def weights_file(self, name: str) -> Path:
         """Return the file of the tree that a node's facts name."""

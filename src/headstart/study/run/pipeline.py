@@ -154,10 +154,12 @@ class Pipeline:
             # Other arms that need it are told the same without trying again.
             return self.store.put(key, {"kind": "start", "failed": str(error), "seconds": time.monotonic() - begin})
         facts = {"kind": "start", "seconds": time.monotonic() - begin}
-        if studies:
-            studies.put(key, facts, weights)
-            studies.evict()
-        return self.store.put(key, facts, weights)
+        if not studies:
+            return self.store.put(key, facts, weights)
+        made = studies.put(key, facts, weights)
+        self.store.share(made, studies, key)
+        studies.evict()
+        return made
 
     def federate(self, before: Trunk, stage: Stage) -> Trunk:
         """Run one federated stage."""
