@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from headstart.core.files import write_json
 from headstart.evidence.race import Look, Out, Race, Taken
 
 from .answered import CASES, write_answered
@@ -70,5 +71,5 @@ def write_begun(folder: Path, diagnosis: Mapping[str, Any] | None = None, race: 
     if diagnosis:
         (folder / "diagnosis.json").write_text(json.dumps(diagnosis))
     if race:
-        (folder / "verdict.json").write_text(json.dumps({"race": race.as_json()}))
+        write_json(folder / "verdict.json", {"race": race.as_json()})
     return folder
