@@ -16,6 +16,7 @@ from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
 from headstart.diagnosis import Diagnosis
+from headstart.evidence.race import Until
 from headstart.evidence.verdict import Verdict
 from headstart.models.spec import ModelSpec
 from headstart.study.checks import check_plan, select
@@ -75,6 +76,7 @@ class Study:
         confidence: of the intervals, in (0.5, 1).
         clients: of whom the answer speaks: of ``"these"``, or of clients ``"like these"``.
         devices: tables of quantities with units, such as ``{"clinic": {"uplink": "none"}}``.
+        until: ``"decided"`` drops what is beaten and stops early; ``"all"`` runs every arm with every seed.
 
     Raises:
         SettingError: a setting breaks a rule; one line per setting, with its path in a study file.
@@ -112,6 +114,7 @@ class Study:
         confidence: float | None = None,
         clients: str | None = None,
         devices: Mapping[str, Mapping[str, str]] | None = None,
+        until: Until = "decided",
     ) -> None:
         decision = {"baseline": baseline, "metric": metric, "min_effect": min_effect}
         decision |= {"confidence": confidence, "clients": clients}
@@ -124,6 +127,7 @@ class Study:
             "training": training or {},
             "decision": {setting: value for setting, value in decision.items() if value is not None},
             "devices": devices or {},
+            "study": {"until": until},
             "arms": _tables(arms),
         }
         file = parse_study(table, Path(), f'name = "{name}"\n', federation)
