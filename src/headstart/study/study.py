@@ -265,7 +265,7 @@ class Study:
 
     def _prepare(self, slate: Slate, out: Path, progress: Progress) -> Runner:
         """Bring the folder to what the study says now, and look at the data before any arm runs."""
-        settings, folder = self.file.settings, RunFolder(out)
+        settings, folder = self.file.settings, RunFolder(out, progress.warn)
         fits = self._fits(slate, folder)
         hashes = {"study": study_hash(settings), "decision": decision_hash(settings)}
         for line in folder.prepare(self.lab.federation, fits, settings.as_json(), hashes):
