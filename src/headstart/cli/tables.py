@@ -27,9 +27,10 @@ def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch], tri
     seconds, sent = sum(b.seconds for b in branches), sum(c.total_bytes for c in slate.costs.values())
     seeds = len(settings.seeds)
     left = "nothing" if all(branch.done for branch in branches) else _about(seconds)
+    most = " at most, for it stops when it is decided" if settings.races and left != "nothing" else ""
     tree = Tree(
         f"[bold]{settings.name}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "
-        f"{left} to go; {show_bytes(sent)} would cross the network per seed"
+        f"{left} to go{most}; {show_bytes(sent)} would cross the network per seed"
     )
     grown: dict[tuple[str, ...], Tree] = {(): tree}
     for branch in branches:

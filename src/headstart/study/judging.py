@@ -9,7 +9,6 @@ from pathlib import Path
 
 from headstart.core.files import write_json
 from headstart.data.federation import Federation
-from headstart.evidence.contrast import FEWEST_SEEDS
 from headstart.evidence.race import Look, Race, looks
 from headstart.evidence.race_words import stand
 from headstart.evidence.verdict import Verdict
@@ -66,17 +65,15 @@ class Judging:
         """Run what the study asks for: until it is decided, or all."""
         settings = self.file.settings
         alpha, seeds = round(1 - settings.decision.confidence, 12), settings.seeds
-        # With fewer seeds nothing can be decided, so that nothing is won by dropping arms.
-        races = settings.study.until == "decided" and len(seeds) >= FEWEST_SEEDS
-        coming = [*looks(len(seeds), alpha, screens=settings.study.headroom is not None)] if races else []
-        coming = coming or [Look(len(seeds), alpha)]
+        screens = settings.study.headroom is not None
+        coming = [*looks(len(seeds), alpha, screens=screens)] if settings.races else [Look(len(seeds), alpha)]
         minutes = settings.budget.minutes
         deadline = None if minutes is None else time.monotonic() + 60 * minutes
         if self.page and not self.runner.folder.records.all():
             # What was read and foretold can be looked at while the first arm runs.
             self.page(self.folder.path)
         course = Course(self.runner, self._entries(), list(seeds[: coming[0].seeds]), coming, deadline)
-        return run_race(course, self, seeds) if races else run_all(course, self)
+        return run_race(course, self, seeds) if settings.races else run_all(course, self)
 
     def some(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Verdict:
         """Run arms and seeds that a user chose, and judge all that the folder has."""

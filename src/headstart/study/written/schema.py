@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from headstart.core.content import hash_json
 from headstart.core.settings import Says
 from headstart.data.settings import DataSettings
+from headstart.evidence.contrast import FEWEST_SEEDS
 from headstart.evidence.race import Until
 from headstart.models.spec import ModelSpec, Pooling
 
@@ -190,6 +191,11 @@ class StudySettings:
     engine: EngineSettings = EngineSettings()
     study: RunningSettings = RunningSettings()
     budget: BudgetSettings = BudgetSettings()
+
+    @property
+    def races(self) -> bool:
+        """Whether it may stop early: with fewer than three seeds nothing can be decided, and all of it runs."""
+        return self.study.until == "decided" and len(self.seeds) >= FEWEST_SEEDS
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, defaults filled in."""
