@@ -220,13 +220,12 @@ def _cut_index(network: Network, trainable: Trainable) -> int:
 
 
 def _digest(value: Tensor) -> str:
-    """Hash a tensor once: arms cut the same weights again and again, and a checkpoint's are many megabytes."""
-    known = getattr(value, "headstart_digest", None)
-    if known is None or known[0] != value._version:
-        known = (value._version, hash_array(value.detach().cpu().numpy()))
+    """Hash a frozen tensor once: arms cut the same weights again and again, and a checkpoint's are many megabytes."""
+    known: str | None = getattr(value, "headstart_digest", None)
+    if known is None:
+        known = hash_array(value.detach().cpu().numpy())
         value.headstart_digest = known  # type: ignore[attr-defined]
-    digest: str = known[1]
-    return digest
+    return known
 
 
 def _block_of(name: str) -> float:

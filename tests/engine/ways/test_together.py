@@ -12,7 +12,7 @@ from headstart.engine.privates import PrivateStore
 from headstart.engine.protocol import Chunk, Engine, Failure, Job
 from headstart.engine.ways import together
 from headstart.engine.ways.fleet import Fleet
-from headstart.engine.ways.together import Task, side_by_side
+from headstart.engine.ways.together import side_by_side
 from headstart.testing import World, open_world
 from headstart.training.dual import DualWalk
 from headstart.training.local import LocalTraining
@@ -23,7 +23,7 @@ def world() -> World:
     return open_world("head")
 
 
-def task_of(world: World, found: list[Any], lr: float, times: int = 2) -> Task:
+def task_of(world: World, found: list[Any], lr: float, times: int = 2) -> Any:
     """Train every client's head some times, and note what comes of it."""
 
     def task(engine: Engine) -> None:

@@ -9,7 +9,7 @@ import pytest
 from headstart.core.files import read_json
 from headstart.core.machine import threads
 from headstart.core.progress import Silent
-from headstart.study.run.ahead import Run, compute_ahead
+from headstart.study.run.ahead import compute_ahead
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS
 from headstart.study.run.tuning import trial_arms
@@ -40,9 +40,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return Study.load(path)
 
 
-def runs(study: Study, folder: Path, names: Sequence[str] = tuple(SLATE), trials: int = 3) -> list[Run]:
+def runs(study: Study, folder: Path, names: Sequence[str] = tuple(SLATE), trials: int = 3) -> list[Any]:
     """All trials and a final run of each arm and seed."""
-    found: list[Run] = []
+    found = []
     for arm in (arm for arm in study.slate.arms if arm.name in names):
         tried = trial_arms(arm, trials, 0)
         for seed in study.file.settings.seeds:

@@ -16,11 +16,11 @@ from headstart.core.trees import Params
 from headstart.engine.protocol import Crew, Engine, Job
 from headstart.training.dual import DualWalk, descend_dual
 
-Task = Callable[[Engine], object]
+_Task = Callable[[Engine], object]
 """A stage, given the engine that it is to use."""
 
 
-def side_by_side(tasks: Sequence[Task], engine: Engine) -> list[Exception | None]:
+def side_by_side(tasks: Sequence[_Task], engine: Engine) -> list[Exception | None]:
     """Do tasks side by side.
 
     Args:
@@ -65,7 +65,7 @@ class _Seat:
         error: that ended it.
     """
 
-    task: Task
+    task: _Task
     walk: DualWalk | None = None
     error: Exception | None = None
     _found: Params | Exception = field(default_factory=dict)

@@ -20,11 +20,11 @@ from headstart.study.run.side_starts import make_starts
 from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm, Stage
 
-Run = tuple[Arm, Pipeline, Sequence[str]]
+_Run = tuple[Arm, Pipeline, Sequence[str]]
 """A configuration of an arm, what runs it with one seed, and the views that its last node is evaluated on."""
 
 
-def compute_ahead(runs: Sequence[Run]) -> None:
+def compute_ahead(runs: Sequence[_Run]) -> None:
     """Compute the nodes of stages that train or solve a head alone, as far as they are not in the store.
 
     Stages after one that trains more are left for later; so is what cannot be computed, which raises its error when it
@@ -49,7 +49,7 @@ def _heads(arm: Arm, pipeline: Pipeline) -> tuple[Stage, ...]:
     return tuple(takewhile(lambda stage: trains_head(network, stage.build().trainable), (*arm.federate, arm.adapt)))
 
 
-def _is_done(run: Run, stages: Sequence[Stage]) -> bool:
+def _is_done(run: _Run, stages: Sequence[Stage]) -> bool:
     """Say whether the node of the last of some stages is there."""
     arm, pipeline, views = run
     key = pipeline.start_key(arm.start)
@@ -58,7 +58,7 @@ def _is_done(run: Run, stages: Sequence[Stage]) -> bool:
     return pipeline.store.has(key)
 
 
-def _begun(run: Run, stages: tuple[Stage, ...]) -> _Path | None:
+def _begun(run: _Run, stages: tuple[Stage, ...]) -> _Path | None:
     """Return where a run begins; None where its start cannot be made."""
     arm, pipeline, views = run
     try:

@@ -114,7 +114,8 @@ class EngineSettings:
     Attributes:
         name: ``fleet`` (the fastest way on this machine) or ``serial`` (one client by one); the numbers agree.
         way: how the fleet trains: ``stack`` (all clients at once), ``loop`` (one by one), ``workers`` (in
-            processes), or ``auto`` (heads as stacks, others by a short calibration, kept for this machine).
+            processes), or ``auto`` (by a short calibration, kept for this machine). Heads are stacked but by
+            ``workers``.
         workers: processes at most; None takes the number of cores.
         dtype: of weights and features.
         threads: of PyTorch; None takes one for networks of less than a million weights, PyTorch's choice for others.
