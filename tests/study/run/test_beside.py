@@ -1,6 +1,8 @@
-"""Starts in processes beside each other: those that one process makes, found by all."""
+"""Work in processes beside each other: what one process would leave in the store, found by all."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ import pytest
 from headstart import Arm, Study, from_arrays
 from headstart.core.machine import can_fork, threads
 from headstart.core.progress import Silent
+from headstart.engine.ways.fleet import Fleet
 from headstart.models import weights
-from headstart.study.run import side_starts
+from headstart.study.run import beside
+from headstart.study.run.beside import compute_beside, make_starts
 from headstart.study.run.nodes import NodeStore
-from headstart.study.run.pipeline import Pipeline
-from headstart.study.run.side_starts import make_starts
+from headstart.study.run.pipeline import TRIAL_VIEWS, Pipeline
 from headstart.study.written.arms import Stage
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this system cannot fork")
@@ -33,7 +36,7 @@ def study() -> Study:
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(side_starts, "num_cores", lambda: 2)
+    monkeypatch.setattr(beside, "num_cores", lambda: 2)
     with threads(1):
         yield
 
@@ -78,3 +81,24 @@ def test_several_threads_are_left_alone(study: Study, tmp_path: Path) -> None:
     with threads(2):
         make_starts((PRETRAIN, pipeline) for pipeline in pipelines(study, tmp_path))
     assert not (tmp_path / "nodes").exists()
+
+
+def test_deep_arms_of_several_seeds_are_those_of_one_process(study: Study, tmp_path: Path) -> None:
+    fedavg = {"method": "fedavg", "rounds": 2}
+    deep = Arm("deep", "random", fedavg, {"method": "full_finetune", "epochs": 1})
+
+    def work(pipeline: Pipeline) -> object:
+        print("not for the terminal")
+        return replace(pipeline, engine=Fleet("loop")).result(deep, TRIAL_VIEWS)
+
+    compute_beside([(pipeline, work) for pipeline in pipelines(study, tmp_path / "beside")])
+    for pipeline in pipelines(study, tmp_path / "alone"):
+        work(pipeline)
+    both = [nodes(tmp_path / name) for name in ("beside", "alone")]
+    assert len(both[0]) == 9
+    assert both[0] == both[1]
+
+
+def nodes(folder: Path) -> dict[str, Any]:
+    told = {path.stem: json.loads(path.read_text()) for path in (folder / "nodes").iterdir()}
+    return {key: {**facts, "seconds": None, "checksum": None} for key, facts in told.items()}

@@ -1,0 +1,108 @@
+"""Work of several seeds in processes beside each other, where one thread each is what suits the network.
+
+A process leaves nodes in the store, where whoever does the work one by one then finds them; what it cannot compute
+raises its error there, in its turn.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+
+import torch
+
+from headstart.core.errors import HeadstartError
+from headstart.core.machine import can_fork, num_cores
+from headstart.core.progress import Silent
+from headstart.engine.ways.fleet import Fleet
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.written.arms import Stage
+
+_Work = tuple[Pipeline, Callable[[Pipeline], object]]
+"""What runs stages for one seed, and what is to be done with it."""
+
+
+def compute_beside(works: Sequence[_Work]) -> None:
+    """Do pieces of work in processes, as many at once as there are cores; nothing where that does not pay.
+
+    It pays for two pieces or more where PyTorch has one thread. The clients of a process are trained one after another
+    where the engine would choose a way by a clock.
+
+    Args:
+        works: none of which needs what another leaves in the store.
+    """
+    cores = num_cores()
+    if min(cores, len(works)) < 2 or torch.get_num_threads() > 1 or not can_fork():
+        return
+    context = multiprocessing.get_context("fork")
+    _run([context.Process(target=_do, args=work, daemon=True) for work in works], cores)
+
+
+def make_starts(starts: Iterable[tuple[Stage, Pipeline]]) -> None:
+    """Train starts on the central pool that no store has yet, beside each other.
+
+    Args:
+        starts: as written, each with what runs it for one seed.
+    """
+    found = {pipeline.start_key(stage): (stage, pipeline) for stage, pipeline in starts if _is_trained(stage)}
+    missing = [(stage, pipeline) for key, (stage, pipeline) in found.items() if not pipeline.has_start(key)]
+    if missing:
+        missing[0][1].tell(f"start {missing[0][0].method}")
+    compute_beside([(pipeline, _starts(stage)) for stage, pipeline in missing])
+
+
+def _starts(stage: Stage) -> Callable[[Pipeline], object]:
+    return lambda pipeline: pipeline.start(stage)
+
+
+def _is_trained(stage: Stage) -> bool:
+    """Say whether a start trains more than a head: what needs a pool's labels or texts does."""
+    return bool({"labels", "texts"} & set(stage.build().needs))
+
+
+def _do(pipeline: Pipeline, work: Callable[[Pipeline], object]) -> None:
+    """Do a piece of work in a process of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    _be_silent()
+    engine = pipeline.engine or pipeline.lab.engine
+    if isinstance(engine, Fleet) and engine.way in (None, "workers"):
+        engine = replace(engine, way="loop")
+    with suppress(HeadstartError):
+        work(replace(pipeline, engine=engine, tell=Silent().tell))
+
+
+def _be_silent() -> None:
+    """Leave the terminal to the process that has it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+
+
+def _run(processes: Sequence[BaseProcess], most: int) -> None:
+    """Run processes to their end, so many at once."""
+    waiting, running = list(processes), list[BaseProcess]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < most:
+                running.append(_begun(waiting.pop(0)))
+            wait([process.sentinel for process in running])
+            running = [process for process in running if process.is_alive()]
+    finally:
+        for process in running:
+            process.kill()
+
+
+def _begun(process: BaseProcess) -> BaseProcess:
+    with warnings.catch_warnings():
+        # Newer Pythons warn of any fork beside threads; PyTorch's idle ones hold no lock.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    return process
