@@ -13,6 +13,7 @@ from headstart.cli.arms import ruled_out_lines
 from headstart.core.units import duration
 from headstart.costs.units import show_bytes
 from headstart.data.account_words import in_words
+from headstart.report.foretold import doing, gain_lines
 
 if TYPE_CHECKING:
     from headstart.data.federation import Federation
@@ -80,12 +81,10 @@ def diagnosis_lines(found: Diagnosis) -> Iterator[str]:
         yield f"[bold]{section.replace('_', ' ')}[/]: {values}"
     missing = facts["missing_classes"]
     yield f"[bold]clients without all classes[/]: {len(missing)}"
-    winner = facts["prediction"]["winner"] or "none of the study's arms"
-    yield f"[bold]predicted winner[/]: [green]{escape(winner)}[/]"
-    for reason in facts["prediction"]["reasons"]:
-        yield f"  {escape(reason)}"
-    for rule in facts["prediction"]["rules"]:
-        yield f"  [dim]{escape(rule)}[/]"
+    family = facts["prediction"]["family"]
+    yield f"[bold]foretold[/]: [green]{doing(family) if family else 'none of the families that are allowed'}[/]"
+    for line in (*gain_lines(facts["prediction"]), *facts["prediction"]["reasons"]):
+        yield f"  {escape(line)}"
 
 
 def _value(value: object) -> str:

@@ -6,7 +6,6 @@ import numpy as np
 
 from headstart.core import seeds
 from headstart.core.arrays import Array
-from headstart.diagnosis.ridge import class_sums
 
 
 def knn_accuracy(
@@ -54,7 +53,8 @@ def knn_accuracy(
 def logme(features: Array, labels: Array, num_classes: int) -> float:
     """LogME of features ``(n, d)`` and labels ``(n,)``, see ``logme_from_sums``."""
     features, counts = features.astype(np.float64), np.bincount(labels, minlength=num_classes)
-    return logme_from_sums(features.T @ features, class_sums(features, labels, num_classes), counts)
+    sums = np.stack([features[labels == label].sum(axis=0) for label in range(num_classes)], axis=1)
+    return logme_from_sums(features.T @ features, sums, counts)
 
 
 def logme_from_sums(gram: Array, sums: Array, counts: Array) -> float:

@@ -19,7 +19,7 @@ _DO: Mapping[Family, str] = {
     "federate": "Federate",
     "both": "Do both: federate, then fine-tune at each client",
 }
-_DOING: Mapping[Family, str] = {
+DOING: Mapping[Family, str] = {
     "fine-tune": "fine-tuning alone",
     "federate": "federating",
     "both": "doing both",
@@ -37,7 +37,7 @@ def headline(answer: Answer) -> str:
     left = _open_families(answer)
     if "fine-tune" not in left:
         return "Share; whether to adapt afterwards is open"
-    return f"Undecided between {_listing([_DOING[family] for family in left])}"
+    return f"Undecided between {_listing([DOING[family] for family in left])}"
 
 
 def sentence(answer: Answer, metric: str) -> str:
@@ -50,7 +50,7 @@ def sentence(answer: Answer, metric: str) -> str:
     if answer.leader is None:
         return "; ".join(["No arm may be recommended", *_absent(answer)]) + "."
     if answer.grounds == "no claim":
-        ahead = f"; {_DOING[answer.leader]} has the best mean so far" if len(answer.families) > 1 else ""
+        ahead = f"; {DOING[answer.leader]} has the best mean so far" if len(answer.families) > 1 else ""
         return f"No claim: {why_no_claim(answer)}{ahead}."
     beside = " ".join(f"Not judged: {words}." for words in _absent(answer))
     if answer.family and answer.grounds == "only":
@@ -60,7 +60,7 @@ def sentence(answer: Answer, metric: str) -> str:
         said = f"{_DO[answer.family]}: {', and '.join(_against_rivals(answer, metric))}, {_for_whom(answer)}."
         return f"{said} {beside}".rstrip()
     behind = "".join(f"; {words}" for words in _behind(answer, metric))
-    left = _listing([_DOING[family] for family in _open_families(answer)])
+    left = _listing([DOING[family] for family in _open_families(answer)])
     return f"Undecided between {left}{behind}, {_for_whom(answer)}. {_what_decides(answer, metric)} {beside}".rstrip()
 
 
@@ -140,19 +140,19 @@ def _against_rivals(answer: Answer, metric: str) -> Iterator[str]:
             if found.interval(answer.rule.confidence)[0] <= 0:
                 # Two families are told apart by one bound; the interval has two.
                 doubt = f" ({answer.rule.confidence * 100:g} %, one-sided: at least {amount(low, metric)})"
-            yield f"better than {_DOING[rival]} by {amount(found.gap, metric)}{doubt}"
+            yield f"better than {DOING[rival]} by {amount(found.gap, metric)}{doubt}"
         elif high < 0:
             less = f"less than the {amount(answer.rule.min_effect, metric)} that matter"
             doubt = _interval(found.turned(), answer.rule, metric)
-            yield f"behind {_DOING[rival]} by {amount(found.gap, metric)}{doubt}, {less}, and cheaper"
+            yield f"behind {DOING[rival]} by {amount(found.gap, metric)}{doubt}, {less}, and cheaper"
         else:
             cheaper = ", and cheaper" if _is_cheaper(answer, rival) else ""
-            yield f"as good as {_DOING[rival]} within {amount(answer.rule.min_effect, metric)}{cheaper}"
+            yield f"as good as {DOING[rival]} within {amount(answer.rule.min_effect, metric)}{cheaper}"
 
 
 def _absent(answer: Answer) -> Iterator[str]:
     """Say which families could not be judged, and why."""
-    yield from (f"{_DOING[family]} ({one.why})" for family, one in answer.absent.items())
+    yield from (f"{DOING[family]} ({one.why})" for family, one in answer.absent.items())
 
 
 def _is_cheaper(answer: Answer, rival: Family) -> bool:
@@ -168,9 +168,9 @@ def _behind(answer: Answer, metric: str) -> Iterator[str]:
         rival = _surest(answer, family, standing.excluded_by)
         found = answer.between(rival, family)
         if found:
-            whom = "" if rival == answer.leader else f" {_DOING[rival]}"
+            whom = "" if rival == answer.leader else f" {DOING[rival]}"
             doubt = _interval(found, answer.rule, metric, bare=True)
-            yield f"{_DOING[family]} is {amount(found.gap, metric)} behind{whom}{doubt}"
+            yield f"{DOING[family]} is {amount(found.gap, metric)} behind{whom}{doubt}"
 
 
 def _surest(answer: Answer, family: Family, rivals: Sequence[Family]) -> Family:

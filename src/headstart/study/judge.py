@@ -17,7 +17,7 @@ from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 from headstart.evidence.sides import Traits
 from headstart.evidence.verdict import Verdict, decide, prediction_held
-from headstart.study.diagnosis import predicted_arm
+from headstart.study.diagnosis import predicted_family
 from headstart.study.plan import family_of
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.predictions import outcomes, write_predictions
@@ -56,7 +56,7 @@ def judge_folder(
         parts=folder.write_clients(federation),
         outcomes=outcomes(folder, federation, [arm.name for arm in slate.arms]),
         stopped=stopped,
-        predicted=predicted_arm(diagnosis),
+        predicted=predicted_family(diagnosis),
         noticed=notice(results, slate.arms, read_json(diagnosis) or {}),
     )
     write_predictions(folder.path / "predictions.parquet", folder, federation)
@@ -109,7 +109,7 @@ def judge(
         parts: each run's rows of the client table, by column.
         outcomes: what arms said of every test example, where that was kept.
         stopped: arms that had to stop, with the reason.
-        predicted: the arm that the diagnosis predicted.
+        predicted: the family that the diagnosis predicted.
         noticed: what is to be noticed of the arms that ran.
     """
     return decide(
