@@ -10,8 +10,10 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
+from headstart.core.machine import threads
 from headstart.core.plain import plain
 from headstart.diagnosis import skew
+from headstart.diagnosis.curves import Curves, measure_curves
 from headstart.diagnosis.heads import HEADS, LeftOut, Part, Shared, leave_one_out, sums
 from headstart.diagnosis.predict import FITTED, Fit, Prediction, predict
 from headstart.diagnosis.reasons import reasons
@@ -56,6 +58,7 @@ class Diagnosis:
             class's share, over the pool.
         ceiling: leave-one-out accuracies of three ridge heads.
         prediction: the family that should be best, and what sharing should gain.
+        curves: until how many examples per client sharing pays; None where clients have too few to say.
     """
 
     label_skew: dict[str, float]
@@ -65,6 +68,7 @@ class Diagnosis:
     backbone: dict[str, float]
     ceiling: Ceiling
     prediction: Prediction
+    curves: Curves | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say; None where nothing could be measured."""
@@ -118,7 +122,10 @@ def diagnose(
     labels = np.concatenate([part for _, part in train])
     client_of = np.repeat(np.arange(len(train)), [len(part) for _, part in train])
     counts = skew.class_counts([part for _, part in train], num_classes)
-    left_out = _leave_out(train, val, num_classes)
+    # Many small decompositions: threads that wait for each other take thirty times as long.
+    with threads(1):
+        compact, shared, left_out = _leave_out(train, val, num_classes)
+        curves = measure_curves(compact, shared, num_classes, seed=seed)
     backbone = {
         "knn_accuracy": knn_accuracy(features, labels, seed=seed),
         "ridge_accuracy": float(np.concatenate([found.right[HEADS.index("shared")] for found in left_out]).mean()),
@@ -143,15 +150,18 @@ def diagnose(
         backbone=backbone,
         ceiling=_ceiling(left_out),
         prediction=replace(prediction, reasons=said),
+        curves=curves,
     )
 
 
-def _leave_out(train: Sequence[Part], val: Sequence[Part], num_classes: int) -> list[LeftOut]:
-    """Predict the examples of every client that has some to train on."""
+def _leave_out(
+    train: Sequence[Part], val: Sequence[Part], num_classes: int
+) -> tuple[Sequence[Part], Shared, list[LeftOut]]:
+    """Predict the examples of every client that has some to train on; return the features that this took, too."""
     train, val = _compact(train, val)
     shared = Shared.of_sums(*sums(train, num_classes))
     pairs = ((own, held) for own, held in zip(train, val, strict=True) if len(own[1]))
-    return [leave_one_out(own, held, shared, num_classes) for own, held in pairs]
+    return train, shared, [leave_one_out(own, held, shared, num_classes) for own, held in pairs]
 
 
 def _compact(train: Sequence[Part], val: Sequence[Part]) -> tuple[Sequence[Part], Sequence[Part]]:

@@ -99,7 +99,7 @@ def sums(parts: Sequence[Part], num_classes: int) -> tuple[Tensor, Tensor]:
     for features, labels in parts:
         design = torch.cat([_double(features), torch.ones(len(features), 1, dtype=torch.float64)], dim=1)
         gram += design.mT @ design
-        moment += design.mT @ _one_hot(labels, num_classes)
+        moment += design.mT @ one_hot(labels, num_classes)
     return gram, moment
 
 
@@ -112,7 +112,7 @@ def leave_one_out(train: Part, val: Part, shared: Shared, num_classes: int) -> L
         shared: the head from everyone's sums.
         num_classes: number of classes.
     """
-    client = _Client.of(shared.design(train[0]), _one_hot(train[1], num_classes), shared)
+    client = _Client.of(shared.design(train[0]), one_hot(train[1], num_classes), shared)
     labels, designs = train[1][_some(len(train[1]))], shared.design(val[0])
     residuals, heads = zip(*(client.local(), client.shared(), client.personal()), strict=True)
     scores = torch.stack([designs @ head for head in heads])
@@ -145,19 +145,10 @@ class _Client:
     def of(cls, design: Tensor, targets: Tensor, pool: Shared) -> _Client:
         """Decompose, by the smaller side."""
         some = _some(len(design))
-        rows = design[some]
-        if len(design) <= design.shape[1]:
-            values, vectors = torch.linalg.eigh(design @ design.mT)
-            kept = values > 1e-10 * values.max()
-            left, right = vectors[some][:, kept], vectors[:, kept].mT @ design
-        else:
-            values, vectors = torch.linalg.eigh(design.mT @ design)
-            kept = values > 1e-10 * values.max()
-            right = vectors[:, kept].mT * values[kept].sqrt().unsqueeze(-1)
-            left = rows @ right.mT / values[kept]
-        candidates = relative_penalties(values.clamp_min(0).sum(), design.shape[1])
+        left, values, right = _decompose(design, some)
+        candidates = relative_penalties(values.sum(), design.shape[1])
         moment = torch.stack([design.mT @ targets, design.mT @ (targets - design @ pool.weights)])
-        return cls(rows, targets[some], left, values[kept], right, moment, pool, candidates)
+        return cls(design[some], targets[some], left, values, right, moment, pool, candidates)
 
     def shared(self) -> tuple[Tensor, Tensor]:
         """Return what the shared head leaves of the rows, and the head."""
@@ -195,6 +186,31 @@ class _Client:
         return self.right.mT @ (self._project(moment) / (self.values + penalty).unsqueeze(-1))
 
 
+def squared_alone(design: Tensor, targets: Tensor) -> Tensor:
+    """Return the squared error of examples left out one by one of a head solved on them alone; ``(examples,)``.
+
+    Args:
+        design: ``Z``, ``(examples, features + 1)``.
+        targets: one-hot labels, ``(examples, classes)``.
+    """
+    left, values, _ = _decompose(design, slice(None))
+    smooth = values / (values + relative_penalties(values.sum(), design.shape[1]).unsqueeze(-1))
+    residuals = left_out(left, smooth, left.mT @ targets, targets)
+    return residuals[int(_errors(residuals).argmin())].square().sum(-1)
+
+
+def _decompose(design: Tensor, some: slice) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ``U`` at some rows, the values that are not zero, and ``U'Z``, by the smaller side."""
+    if len(design) <= design.shape[1]:
+        values, vectors = torch.linalg.eigh(design @ design.mT)
+        kept = values > 1e-10 * values.max()
+        return vectors[some][:, kept], values[kept], vectors[:, kept].mT @ design
+    values, vectors = torch.linalg.eigh(design.mT @ design)
+    kept = values > 1e-10 * values.max()
+    right = vectors[:, kept].mT * values[kept].sqrt().unsqueeze(-1)
+    return design[some] @ right.mT / values[kept], values[kept], right
+
+
 def _some(count: int) -> slice:
     """Return the examples that are predicted."""
     return slice(None, None, max(1, -(-count // _MOST_ROWS)))
@@ -217,5 +233,6 @@ def _double(features: Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(features)).double()
 
 
-def _one_hot(labels: Array, num_classes: int) -> Tensor:
+def one_hot(labels: Array, num_classes: int) -> Tensor:
+    """Return labels as rows of 0 and 1, float64."""
     return torch.nn.functional.one_hot(torch.from_numpy(labels).long(), num_classes).double()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field, FiniteFloat
 
 from headstart.core.arrays import Array
+from headstart.core.plain import finite
 from headstart.diagnosis.heads import HEADS, LeftOut
 from headstart.evidence.contrast import contrast
 from headstart.evidence.metrics import nan_mean
@@ -29,14 +31,14 @@ class Lead:
     Attributes:
         a: difference in leave-one-out accuracy.
         q: difference in leave-one-out squared error, positive where the head's is smaller.
-        v: difference in accuracy on validation examples; NaN without any.
-        variance: of ``a``, by the choice of examples; NaN where they are too few to say.
+        v: difference in accuracy on validation examples; None without any.
+        variance: of ``a``, by the choice of examples; None where they are too few to say.
     """
 
-    a: float
-    q: float
-    v: float
-    variance: float
+    a: Annotated[float, Field(ge=-1, le=1)]
+    q: FiniteFloat
+    v: Annotated[float, Field(ge=-1, le=1)] | None
+    variance: Annotated[float, Field(ge=0, le=4)] | None
 
 
 @dataclass(frozen=True)
@@ -70,22 +72,22 @@ def lead(found: LeftOut, sharing: Sharing, *, balanced: bool) -> Lead:
     return Lead(
         a=float(moments.client_means[0]),
         q=_mean(found.squared[own] - found.squared[at], strata),
-        v=_mean(found.val_right[at] - found.val_right[own], found.val_labels if balanced else None),
-        variance=contrast(moments, "these", floor=False).sampling,
+        v=finite(_mean(found.val_right[at] - found.val_right[own], found.val_labels if balanced else None)),
+        variance=finite(contrast(moments, "these", floor=False).sampling),
     )
 
 
 def signals_of(leads: Sequence[Lead]) -> Signals:
     """Return the means over clients, and how sure they are.
 
-    >>> signals_of([Lead(0.1, 0.2, float("nan"), 0.01), Lead(0.3, 0.2, 0.1, 0.01)])
+    >>> signals_of([Lead(0.1, 0.2, None, 0.01), Lead(0.3, 0.2, 0.1, 0.01)])
     Signals(a=0.2, q=0.2, v=0.1, se=0.122...)
     """
-    a, variances = (np.array([getattr(one, name) for one in leads]) for name in ("a", "variance"))
-    known = variances[np.isfinite(variances)]
-    within = float(known.mean()) / len(a) if len(known) else 0.0
+    a = np.array([one.a for one in leads])
+    known = [one.variance for one in leads if one.variance is not None]
+    within = float(np.mean(known)) / len(a) if known else 0.0
     between = float(a.var(ddof=1)) / len(a) if len(a) > 1 else 0.0
-    v = nan_mean(np.array([one.v for one in leads]))
+    v = nan_mean(np.array([one.v for one in leads if one.v is not None]))
     return Signals(float(a.mean()), float(np.mean([one.q for one in leads])), v, float(np.sqrt(within + between)))
 
 

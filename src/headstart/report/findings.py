@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.core.plain import by_value, finite
-from headstart.report.foretold import gain_lines, what_held
+from headstart.report.foretold import gain_lines, until_line, what_held
 from headstart.report.run import Json, Run
 from headstart.report.units import DASH, MISSING, Metric, number
 from headstart.report.views import KeyNumber
@@ -94,7 +94,9 @@ def prediction(run: Run) -> dict[str, Any] | None:
         return None
     words = what_held({**run.verdict, "predicted": family}) if run.verdict else ""
     found = {"family": family, "held": run.verdict.get("prediction_held"), "words": words}
-    return {**found, "gains": gain_lines(foretold), "reasons": list(foretold.get("reasons") or ())}
+    until = until_line(_part(run.diagnosis, "curves"))
+    gains = [*gain_lines(foretold), *([until] if until else [])]
+    return {**found, "gains": gains, "reasons": list(foretold.get("reasons") or ())}
 
 
 def excluded(run: Run) -> list[dict[str, Any]]:

@@ -37,6 +37,30 @@ def _gain(found: Json, prediction: Json) -> str:
     )
 
 
+def until_line(curves: Json) -> str:
+    """Say until how many examples per client sharing pays; empty where that was not measured.
+
+    >>> until_line({"until": 871.0, "low": 240.0, "high": None, "examples": 30})
+    'sharing pays until about 870 examples per client (90 % band 240 to more than 100,000), by heads on 30 of each'
+    """
+    if not curves:
+        return ""
+    until, low, high = (_about(curves[name]) for name in ("until", "low", "high"))
+    by = f"(90 % band {low} to {high}), by heads on {curves['examples']} of each"
+    if curves["until"] is None:
+        return f"sharing pays for as many examples per client as can be foretold {by}"
+    if not curves["until"]:
+        return f"sharing one head pays at no number of examples per client {by}"
+    return f"sharing pays until about {until} examples per client {by}"
+
+
+def _about(examples: float | None) -> str:
+    """Write a number that is rough to two digits."""
+    if examples is None:
+        return "more than 100,000"
+    return f"{float(f'{examples:.2g}'):,.0f}" if examples else "none"
+
+
 def doing(predicted: str) -> str:
     """Return a family in words; an arm's name, which older folders have, as it is."""
     return _DOING.get(predicted, predicted)
