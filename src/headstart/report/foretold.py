@@ -41,12 +41,13 @@ def until_line(curves: Json) -> str:
     """Say until how many examples per client sharing pays; empty where that was not measured.
 
     >>> until_line({"until": 871.0, "low": 240.0, "high": None, "examples": 30})
-    'sharing pays until about 870 examples per client (90 % band 240 to more than 100,000), by heads on 30 of each'
+    'sharing pays until about 870 examples per client (90 % band 240 to more than 100,000), by squared error \
+of heads on 30 of each'
     """
     if not curves:
         return ""
     until, low, high = (_about(curves[name]) for name in ("until", "low", "high"))
-    by = f"(90 % band {low} to {high}), by heads on {curves['examples']} of each"
+    by = f"(90 % band {low} to {high}), by squared error of heads on {curves['examples']} of each"
     if curves["until"] is None:
         return f"sharing pays for as many examples per client as can be foretold {by}"
     if not curves["until"]:

@@ -39,7 +39,9 @@ def total_to_send(total: Tree, clients: int) -> Tree:
 def leads_at(
     model: Model, sent: Tree, train: ClientData, val: ClientData, metric: str, bound: float | None
 ) -> dict[Sharing, Lead]:
-    """Return how far ahead of its own head each family's is at a client; empty without examples, or without sums.
+    """Return how far ahead of its own head each family's is at a client; empty where that cannot be said.
+
+    It takes examples, the sums, and noise on them that leaves numbers.
 
     Args:
         model: cut at the head.
@@ -55,6 +57,9 @@ def leads_at(
     moment: Tensor = sent[_MOMENT].double()
     shared = Shared.of_sums(unpack_symmetric(sent[_GRAM].double(), len(moment)), moment)
     found = leave_one_out(own, held, shared, moment.shape[1])
+    # Sums under much noise are no squares' sums, and their head no numbers.
+    if not np.isfinite(found.squared).all():
+        return {}
     return {sharing: lead(found, sharing, balanced=metric in BALANCED) for sharing in HEAD_OF}
 
 
