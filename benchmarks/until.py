@@ -1,7 +1,7 @@
 """Until how many examples per client does sharing pay: foretold from few, and measured with more, on the same features.
 
-``python benchmarks/until.py FEATURES.npz --least 650 --sizes 30 120 --measure 30 120 480`` reads ``X`` (examples, features),
-``y`` classes and ``owner`` clients, and prints one line for each draw and size. It trains nothing but ridge heads.
+``python benchmarks/until.py FEATURES.npz --least 650 --sizes 30 120 --measure 480`` reads ``X`` (examples, features),
+``y`` (classes) and ``owner`` (clients), and prints one line for each draw and size. It trains nothing but ridge heads.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from headstart.core.machine import threads
-from headstart.diagnosis.curves import measure_curves
-from headstart.diagnosis.heads import Part, Shared, leave_one_out, sums
+from headstart.diagnosis.curves import Curves
+from headstart.diagnosis.heads import LeftOut, Part, Shared
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     with threads(1):
         for size in said.sizes:
             for draw in range(said.draws):
-                curves = measure_curves(*_pool(_few(parts, size, draw), classes), classes)
+                curves = Curves.measure(*_pool(_few(parts, size, draw), classes), classes)
                 if curves:
                     print(f"from {size}, draw {draw}: until {curves.until}, band {curves.low} to {curves.high}")
         for size in said.measure:
@@ -47,12 +47,12 @@ def _few(parts: list[Part], size: int, draw: int) -> list[Part]:
 
 
 def _pool(parts: list[Part], classes: int) -> tuple[list[Part], Shared]:
-    return parts, Shared.of_sums(*sums(parts, classes))
+    return parts, Shared.of(parts, classes)
 
 
 def _errors(parts: list[Part], classes: int) -> np.ndarray[Any, Any]:
     pool = _pool(parts, classes)[1]
-    found = [leave_one_out(part, (part[0][:0], part[1][:0]), pool, classes).squared.mean(axis=1) for part in parts]
+    found = [LeftOut.of(part, (part[0][:0], part[1][:0]), pool, classes).squared.mean(axis=1) for part in parts]
     errors: np.ndarray[Any, Any] = np.mean(found, axis=0)
     return errors
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.diagnosis.curves import Curves, measure_curves
-from headstart.diagnosis.heads import Part, Shared, leave_one_out, sums
+from headstart.diagnosis.curves import Curves
+from headstart.diagnosis.heads import LeftOut, Part, Shared
 
 
 def federation(apart: float, size: int, clients: int = 12, seed: int = 0) -> list[Part]:
@@ -22,7 +22,7 @@ def federation(apart: float, size: int, clients: int = 12, seed: int = 0) -> lis
 
 
 def measured(parts: list[Part]) -> Curves | None:
-    return measure_curves(parts, Shared.of_sums(*sums(parts, 2)), 2)
+    return Curves.measure(parts, Shared.of(parts, 2), 2)
 
 
 def test_the_further_clients_are_apart_the_sooner_sharing_ceases_to_pay() -> None:
@@ -39,8 +39,8 @@ def crossing(apart: float, clients: int) -> float:
     sizes, gaps = np.array([30, 60, 120, 240, 480]), []
     for size in sizes:
         parts = federation(apart, int(size), clients, seed=3)
-        pool = Shared.of_sums(*sums(parts, 2))
-        errors = [leave_one_out(part, part, pool, 2).squared.mean(axis=1) for part in parts]
+        pool = Shared.of(parts, 2)
+        errors = [LeftOut.of(part, part, pool, 2).squared.mean(axis=1) for part in parts]
         gaps.append(np.mean([own - shared for own, shared, _ in errors]))
     at = next(at for at, gap in enumerate(gaps) if gap < 0)
     share = gaps[at - 1] / (gaps[at - 1] - gaps[at])

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.diagnosis.heads import Part, Shared, leave_one_out, sums
+from headstart.diagnosis.heads import LeftOut, Part, Shared
 from headstart.training.ridge import relative_penalties
 
 CLASSES = 3
@@ -61,10 +61,10 @@ def test_left_out_examples_are_predicted_by_heads_that_never_saw_them(
     seed: int, sizes: tuple[int, ...], dimensions: int
 ) -> None:
     parts = federation(seed, sizes, dimensions)
-    pool = Shared.of_sums(*sums(parts, CLASSES))
+    pool = Shared.of(parts, CLASSES)
     own = pool.design(parts[0][0])
     candidates = relative_penalties(own.square().sum(), own.shape[1]).tolist()
-    found = leave_one_out(parts[0], parts[0], pool, CLASSES)
+    found = LeftOut.of(parts[0], parts[0], pool, CLASSES)
     for squared, expected in zip(found.squared, brute_force(parts, pool, candidates), strict=True):
         # Penalties that are as good as each other may leave different residuals.
         assert squared.sum() == pytest.approx((expected**2).sum(), rel=1e-5)
@@ -79,16 +79,16 @@ def test_at_a_penalty_of_one_the_three_heads_agree_to_rounding(
     monkeypatch.setattr(f"{module}.generalized_cross_validation", lambda gram, moment: 1.0)
     monkeypatch.setattr(f"{module}.relative_penalties", lambda trace, size: one)
     parts = federation(1, (20, 30, 10), dimensions)
-    pool = Shared.of_sums(*sums(parts, CLASSES))
-    found = leave_one_out(parts[0], parts[0], pool, CLASSES)
+    pool = Shared.of(parts, CLASSES)
+    found = LeftOut.of(parts[0], parts[0], pool, CLASSES)
     for squared, expected in zip(found.squared, brute_force(parts, pool, [1.0]), strict=True):
         np.testing.assert_allclose(squared, (expected**2).sum(1), rtol=0, atol=2e-14)
 
 
 def test_validation_examples_are_predicted_by_the_heads_of_all_training_examples() -> None:
     (own, held), other = federation(2, (30, 20), 6), federation(3, (25,), 6)
-    pool = Shared.of_sums(*sums([own, *other], CLASSES))
-    found = leave_one_out(own, held, pool, CLASSES)
+    pool = Shared.of([own, *other], CLASSES)
+    found = LeftOut.of(own, held, pool, CLASSES)
     joined = solve(
         np.vstack([pool.design(part[0]).numpy() for part in (own, *other)]),
         np.eye(CLASSES)[np.concatenate([part[1] for part in (own, *other)])],
@@ -102,13 +102,13 @@ def test_validation_examples_are_predicted_by_the_heads_of_all_training_examples
 def test_a_tie_counts_by_its_share() -> None:
     """One example alone: the client's own head has seen nothing, and guesses."""
     parts = federation(4, (1, 10), 4)
-    found = leave_one_out(parts[0], (parts[0][0][:0], parts[0][1][:0]), Shared.of_sums(*sums(parts, 3)), 3)
+    found = LeftOut.of(parts[0], (parts[0][0][:0], parts[0][1][:0]), Shared.of(parts, 3), 3)
     assert found.right[0] == pytest.approx([1 / 3])
     assert found.val_right.shape == (3, 0)
 
 
 def test_many_examples_are_thinned_out_evenly() -> None:
     parts = federation(5, (5000, 10), 4)
-    found = leave_one_out(parts[0], parts[1], Shared.of_sums(*sums(parts, 3)), 3)
+    found = LeftOut.of(parts[0], parts[1], Shared.of(parts, 3), 3)
     assert found.right.shape == (3, len(parts[0][1][::3]))
     assert np.array_equal(found.labels, parts[0][1][::3])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.diagnosis.predict import FITTED, Coefficients, Fit, gain, predict
+from headstart.diagnosis.predict import Coefficients, Fit, predict
 from headstart.diagnosis.signals import Signals
 
 NAN = math.nan
@@ -53,6 +53,6 @@ def test_coefficients_fitted_elsewhere_may_be_given() -> None:
 
 
 def test_a_noisier_lead_gives_a_wider_interval() -> None:
-    narrow, wide = (gain(Signals(0.1, 0.1, 0.1, se), FITTED["both"], 0.02) for se in (0.0, 0.2))
+    narrow, wide = (predict({"both": Signals(0.1, 0.1, 0.1, se)}).gains["both"] for se in (0.0, 0.2))
     assert wide.high - wide.low > narrow.high - narrow.low
     assert wide.mean == narrow.mean

@@ -13,7 +13,7 @@ from headstart.cli.arms import ruled_out_lines
 from headstart.core.units import duration
 from headstart.costs.units import show_bytes
 from headstart.data.account_words import in_words
-from headstart.report.foretold import doing, gain_lines, until_line
+from headstart.report.foretold import DOING, gain_lines, until_line
 
 if TYPE_CHECKING:
     from headstart.data.federation import Federation
@@ -82,7 +82,7 @@ def diagnosis_lines(found: Diagnosis) -> Iterator[str]:
     missing = facts["missing_classes"]
     yield f"[bold]clients without all classes[/]: {len(missing)}"
     family = facts["prediction"]["family"]
-    yield f"[bold]foretold[/]: [green]{doing(family) if family else 'none of the families that are allowed'}[/]"
+    yield f"[bold]foretold[/]: [green]{DOING[family] if family else 'none of the families that are allowed'}[/]"
     until = until_line(facts["curves"] or {})
     for line in (*gain_lines(facts["prediction"]), *([until] if until else []), *facts["prediction"]["reasons"]):
         yield f"  {escape(line)}"

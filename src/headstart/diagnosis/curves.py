@@ -23,7 +23,7 @@ from torch import Tensor
 
 from headstart.core import seeds
 from headstart.core.arrays import Array
-from headstart.diagnosis.heads import Part, Shared, one_hot, squared_alone
+from headstart.diagnosis.heads import Part, Shared, squared_alone
 
 _FEWEST_EXAMPLES, _MOST_EXAMPLES = 16, 240
 """Examples of a client: with fewer it is left out, of more it gives as many."""
@@ -63,41 +63,41 @@ class Curves:
     low: float | None
     high: float | None
 
+    @classmethod
+    def measure(cls, train: Sequence[Part], pool: Shared, num_classes: int, *, seed: int = 0) -> Curves | None:
+        """Measure the curves and extrapolate them; None with fewer than two clients of 16 training examples.
 
-def measure_curves(train: Sequence[Part], pool: Shared, num_classes: int, *, seed: int = 0) -> Curves | None:
-    """Measure the curves and extrapolate them; None with fewer than two clients of 16 training examples.
-
-    Args:
-        train: per client features ``(n, d)`` and labels ``(n,)``.
-        pool: how the features are scaled.
-        num_classes: number of classes.
-        seed: of the examples that are drawn.
-    """
-    generator = seeds.numpy_generator(seed, "diagnosis", "curves")
-    clients = _clients(train, pool, num_classes, generator)
-    if len(clients) < 2:
-        return None
-    size, count = len(clients[0][0]), sum(len(labels) > 0 for _, labels in train)
-    measured = _Measured.of(clients, size, generator)
-    mixed = _fit(measured.mixed, _spectrum(clients), float(1 - _shares(clients).square().sum()))
-    costs = measured.cost_at(size)
-    draws = costs[generator.integers(0, len(costs), (_DRAWS, len(costs)))].mean(axis=1)
-    tail = (1 - _CONFIDENCE) / 2
-    cost = float(costs.mean())
-    ends = [_crossing(mixed, count, float(value)) for value in (cost, *np.quantile(draws, [1 - tail, tail]))]
-    until, low, high = (end if np.isfinite(end) else None for end in ends)
-    grid = np.geomspace(max(4, size / 8), 4 * max(size, min(until or size, 25 * size)), 40).tolist()
-    return Curves(
-        clients=count,
-        examples=size,
-        cost=cost,
-        own=tuple((m, error) for m, error in measured.own.items()),
-        shared=tuple((m / len(clients), error) for m, error in measured.mixed.items() if m >= len(clients)),
-        fitted=tuple((n, mixed(n) - cost, mixed(count * n)) for n in grid),
-        until=until,
-        low=low,
-        high=high,
-    )
+        Args:
+            train: per client features ``(n, d)`` and labels ``(n,)``.
+            pool: how the features are scaled.
+            num_classes: number of classes.
+            seed: of the examples that are drawn.
+        """
+        generator = seeds.numpy_generator(seed, "diagnosis", "curves")
+        clients = _clients(train, pool, num_classes, generator)
+        if len(clients) < 2:
+            return None
+        size, count = len(clients[0][0]), sum(len(labels) > 0 for _, labels in train)
+        measured = _Measured.of(clients, size, generator)
+        mixed = _fit(measured.mixed, _spectrum(clients), float(1 - _shares(clients).square().sum()))
+        costs = measured.cost_at(size)
+        draws = costs[generator.integers(0, len(costs), (_DRAWS, len(costs)))].mean(axis=1)
+        tail = (1 - _CONFIDENCE) / 2
+        cost = float(costs.mean())
+        ends = [_crossing(mixed, count, float(value)) for value in (cost, *np.quantile(draws, [1 - tail, tail]))]
+        until, low, high = (end if np.isfinite(end) else None for end in ends)
+        grid = np.geomspace(max(4, size / 8), 4 * max(size, min(until or size, 25 * size)), 40).tolist()
+        return cls(
+            clients=count,
+            examples=size,
+            cost=cost,
+            own=tuple((m, error) for m, error in measured.own.items()),
+            shared=tuple((m / len(clients), error) for m, error in measured.mixed.items() if m >= len(clients)),
+            fitted=tuple((n, mixed(n) - cost, mixed(count * n)) for n in grid),
+            until=until,
+            low=low,
+            high=high,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,11 @@ def _clients(
     able = [part for part in able if len(part[1]) >= size]
     chosen = generator.permutation(len(able))[:_MOST_CLIENTS]
     rows = [(able[k], generator.permutation(len(able[k][1]))[:size]) for k in chosen]
-    return [(pool.design(features[at]), one_hot(labels[at], num_classes)) for (features, labels), at in rows]
+    return [(pool.design(features[at]), _one_hot(labels[at], num_classes)) for (features, labels), at in rows]
+
+
+def _one_hot(labels: Array, num_classes: int) -> Tensor:
+    return torch.nn.functional.one_hot(torch.from_numpy(labels).long(), num_classes).double()
 
 
 def _own(clients: Sequence[tuple[Tensor, Tensor]], m: int, generator: np.random.Generator) -> Array:

@@ -13,18 +13,18 @@ from headstart.core.errors import DataError
 from headstart.core.machine import threads
 from headstart.core.plain import plain
 from headstart.diagnosis import skew
-from headstart.diagnosis.curves import Curves, measure_curves
-from headstart.diagnosis.heads import HEADS, LeftOut, Part, Shared, leave_one_out, sums
+from headstart.diagnosis.curves import Curves
+from headstart.diagnosis.heads import HEADS, LeftOut, Part, Shared
 from headstart.diagnosis.predict import FITTED, Fit, Prediction, predict
 from headstart.diagnosis.reasons import reasons
 from headstart.diagnosis.shift import Shift, measure_shift
-from headstart.diagnosis.signals import BALANCED, HEAD_OF, Sharing, Signals, lead, signals_of
+from headstart.diagnosis.signals import BALANCED, HEAD_OF, Lead, Sharing, Signals
 from headstart.diagnosis.transfer import knn_accuracy, logme
 from headstart.evidence.sides import FAMILIES, Family
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class _Ceiling:
     """Leave-one-out accuracies of ridge heads on the training examples, means over clients, in [0, 1].
 
     Attributes:
@@ -66,7 +66,7 @@ class Diagnosis:
     missing_classes: dict[str, list[int]]
     feature_shift: Shift
     backbone: dict[str, float]
-    ceiling: Ceiling
+    ceiling: _Ceiling
     prediction: Prediction
     curves: Curves | None = None
 
@@ -125,7 +125,7 @@ def diagnose(
     # Many small decompositions: threads that wait for each other take thirty times as long.
     with threads(1):
         compact, shared, left_out = _leave_out(train, val, num_classes)
-        curves = measure_curves(compact, shared, num_classes, seed=seed)
+        curves = Curves.measure(compact, shared, num_classes, seed=seed)
     backbone = {
         "knn_accuracy": knn_accuracy(features, labels, seed=seed),
         "ridge_accuracy": float(np.concatenate([found.right[HEADS.index("shared")] for found in left_out]).mean()),
@@ -159,9 +159,9 @@ def _leave_out(
 ) -> tuple[Sequence[Part], Shared, list[LeftOut]]:
     """Predict the examples of every client that has some to train on; return the features that this took, too."""
     train, val = _compact(train, val)
-    shared = Shared.of_sums(*sums(train, num_classes))
+    shared = Shared.of(train, num_classes)
     pairs = ((own, held) for own, held in zip(train, val, strict=True) if len(own[1]))
-    return train, shared, [leave_one_out(own, held, shared, num_classes) for own, held in pairs]
+    return train, shared, [LeftOut.of(own, held, shared, num_classes) for own, held in pairs]
 
 
 def _compact(train: Sequence[Part], val: Sequence[Part]) -> tuple[Sequence[Part], Sequence[Part]]:
@@ -177,13 +177,15 @@ def _compact(train: Sequence[Part], val: Sequence[Part]) -> tuple[Sequence[Part]
 
 
 def _signals(left_out: Sequence[LeftOut], *, balanced: bool) -> dict[Sharing, Signals]:
-    return {sharing: signals_of([lead(found, sharing, balanced=balanced) for found in left_out]) for sharing in HEAD_OF}
+    return {
+        sharing: Signals.of([Lead.of(found, sharing, balanced=balanced) for found in left_out]) for sharing in HEAD_OF
+    }
 
 
-def _ceiling(left_out: Sequence[LeftOut]) -> Ceiling:
+def _ceiling(left_out: Sequence[LeftOut]) -> _Ceiling:
     local, pooled, personal = np.mean([found.right.mean(axis=1) for found in left_out], axis=0).tolist()
-    noise = signals_of([lead(found, "federate", balanced=False) for found in left_out]).se
-    return Ceiling(pooled, local, personal, pooled - local, noise)
+    noise = Signals.of([Lead.of(found, "federate", balanced=False) for found in left_out]).se
+    return _Ceiling(pooled, local, personal, pooled - local, noise)
 
 
 def _label_skew(counts: Array, seed: int) -> dict[str, float]:

@@ -48,6 +48,11 @@ class Shared:
     penalty: float
 
     @classmethod
+    def of(cls, parts: Sequence[Part], num_classes: int) -> Shared:
+        """Solve it from clients' features ``(n, d)`` and labels ``(n,)``."""
+        return cls.of_sums(*_sums(parts, num_classes))
+
+    @classmethod
     def of_sums(cls, gram: Tensor, moment: Tensor) -> Shared:
         """Solve it.
 
@@ -91,38 +96,38 @@ class LeftOut(NamedTuple):
     val_labels: Array
     val_right: Array
 
+    @classmethod
+    def of(cls, train: Part, val: Part, shared: Shared, num_classes: int) -> LeftOut:
+        """Predict a client's training examples by heads solved without each, and its validation examples by the heads.
 
-def sums(parts: Sequence[Part], num_classes: int) -> tuple[Tensor, Tensor]:
+        Args:
+            train: features ``(n, d)`` and labels ``(n,)``; part of what ``shared`` was solved on.
+            val: likewise; may be empty.
+            shared: the head from everyone's sums.
+            num_classes: number of classes.
+        """
+        client = _Client.of(shared.design(train[0]), _one_hot(train[1], num_classes), shared)
+        labels, designs = train[1][_some(len(train[1]))], shared.design(val[0])
+        residuals, heads = zip(*(client.local(), client.shared(), client.personal()), strict=True)
+        scores = torch.stack([designs @ head for head in heads])
+        return cls(
+            labels=labels,
+            right=_right(torch.stack([client.targets - one for one in residuals]), labels),
+            squared=torch.stack(residuals).square().sum(-1).numpy(),
+            val_labels=val[1],
+            val_right=_right(scores, val[1]),
+        )
+
+
+def _sums(parts: Sequence[Part], num_classes: int) -> tuple[Tensor, Tensor]:
     """Add up ``Z'Z`` and ``Z'Y`` of all clients, float64."""
     size = parts[0][0].shape[1] + 1
     gram, moment = (torch.zeros(size, columns, dtype=torch.float64) for columns in (size, num_classes))
     for features, labels in parts:
         design = torch.cat([_double(features), torch.ones(len(features), 1, dtype=torch.float64)], dim=1)
         gram += design.mT @ design
-        moment += design.mT @ one_hot(labels, num_classes)
+        moment += design.mT @ _one_hot(labels, num_classes)
     return gram, moment
-
-
-def leave_one_out(train: Part, val: Part, shared: Shared, num_classes: int) -> LeftOut:
-    """Predict a client's training examples by heads solved without each, and its validation examples by the heads.
-
-    Args:
-        train: features ``(n, d)`` and labels ``(n,)``; part of what ``shared`` was solved on.
-        val: likewise; may be empty.
-        shared: the head from everyone's sums.
-        num_classes: number of classes.
-    """
-    client = _Client.of(shared.design(train[0]), one_hot(train[1], num_classes), shared)
-    labels, designs = train[1][_some(len(train[1]))], shared.design(val[0])
-    residuals, heads = zip(*(client.local(), client.shared(), client.personal()), strict=True)
-    scores = torch.stack([designs @ head for head in heads])
-    return LeftOut(
-        labels=labels,
-        right=_right(torch.stack([client.targets - one for one in residuals]), labels),
-        squared=torch.stack(residuals).square().sum(-1).numpy(),
-        val_labels=val[1],
-        val_right=_right(scores, val[1]),
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,6 +238,5 @@ def _double(features: Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(features)).double()
 
 
-def one_hot(labels: Array, num_classes: int) -> Tensor:
-    """Return labels as rows of 0 and 1, float64."""
+def _one_hot(labels: Array, num_classes: int) -> Tensor:
     return torch.nn.functional.one_hot(torch.from_numpy(labels).long(), num_classes).double()

@@ -110,23 +110,20 @@ def predict(
     >>> found.family, round(found.gains["federate"].mean, 3), round(found.gains["federate"].probability, 2)
     ('federate', 0.074, 0.94)
     """
-    gains = {family: gain(own, coefficients[family], min_effect) for family, own in signals.items()}
+    gains = {family: _gain(own, coefficients[family], min_effect) for family, own in signals.items()}
     means: dict[Family, float] = {"fine-tune": 0.0, **{family: found.mean for family, found in gains.items()}}
     allowed = [family for family in FAMILIES if family in families and family in means]
     best = max(allowed, key=lambda family: means[family], default=None)
     return Prediction(best, gains, dict(signals), metric, min_effect)
 
 
-def gain(signals: Signals, fit: Fit, min_effect: float) -> Gain:
+def _gain(signals: Signals, fit: Fit, min_effect: float) -> Gain:
     """Return what a family should gain over fine-tuning.
 
     Args:
         signals: of the family; without validation data ``v`` is NaN.
         fit: its coefficients.
         min_effect: the smallest gain that matters.
-
-    >>> gain(Signals(a=0.0, q=0.0, v=float("nan"), se=0.0), FITTED["both"], 0.014).probability
-    0.5
     """
     used = fit.validated if math.isfinite(signals.v) else fit.unvalidated
     mean = used.constant + used.a * signals.a + used.q * signals.q + (used.v * signals.v if used.v else 0.0)

@@ -40,6 +40,25 @@ class Lead:
     v: Annotated[float, Field(ge=-1, le=1)] | None
     variance: Annotated[float, Field(ge=0, le=4)] | None
 
+    @classmethod
+    def of(cls, found: LeftOut, sharing: Sharing, *, balanced: bool) -> Lead:
+        """Return how far a family's head is ahead of the client's own at one client.
+
+        Args:
+            found: of the client, with one training example or more.
+            sharing: the family.
+            balanced: whether every class of the client weighs the same.
+        """
+        at, own = HEADS.index(HEAD_OF[sharing]), HEADS.index("local")
+        strata = found.labels if balanced else np.zeros_like(found.labels)
+        moments = paired((found.right[at] - found.right[own])[None], strata, np.zeros_like(strata))
+        return cls(
+            a=float(moments.client_means[0]),
+            q=_mean(found.squared[own] - found.squared[at], strata),
+            v=finite(_mean(found.val_right[at] - found.val_right[own], found.val_labels if balanced else None)),
+            variance=finite(contrast(moments, "these", floor=False).sampling),
+        )
+
 
 @dataclass(frozen=True)
 class Signals:
@@ -57,38 +76,19 @@ class Signals:
     v: float
     se: float
 
+    @classmethod
+    def of(cls, leads: Sequence[Lead]) -> Signals:
+        """Return the means over clients, and how sure they are.
 
-def lead(found: LeftOut, sharing: Sharing, *, balanced: bool) -> Lead:
-    """Return how far a family's head is ahead of the client's own at one client.
-
-    Args:
-        found: of the client, with one training example or more.
-        sharing: the family.
-        balanced: whether every class of the client weighs the same.
-    """
-    at, own = HEADS.index(HEAD_OF[sharing]), HEADS.index("local")
-    strata = found.labels if balanced else np.zeros_like(found.labels)
-    moments = paired((found.right[at] - found.right[own])[None], strata, np.zeros_like(strata))
-    return Lead(
-        a=float(moments.client_means[0]),
-        q=_mean(found.squared[own] - found.squared[at], strata),
-        v=finite(_mean(found.val_right[at] - found.val_right[own], found.val_labels if balanced else None)),
-        variance=finite(contrast(moments, "these", floor=False).sampling),
-    )
-
-
-def signals_of(leads: Sequence[Lead]) -> Signals:
-    """Return the means over clients, and how sure they are.
-
-    >>> signals_of([Lead(0.1, 0.2, None, 0.01), Lead(0.3, 0.2, 0.1, 0.01)])
-    Signals(a=0.2, q=0.2, v=0.1, se=0.122...)
-    """
-    a = np.array([one.a for one in leads])
-    known = [one.variance for one in leads if one.variance is not None]
-    within = float(np.mean(known)) / len(a) if known else 0.0
-    between = float(a.var(ddof=1)) / len(a) if len(a) > 1 else 0.0
-    v = nan_mean(np.array([one.v for one in leads if one.v is not None]))
-    return Signals(float(a.mean()), float(np.mean([one.q for one in leads])), v, float(np.sqrt(within + between)))
+        >>> Signals.of([Lead(0.1, 0.2, None, 0.01), Lead(0.3, 0.2, 0.1, 0.01)])
+        Signals(a=0.2, q=0.2, v=0.1, se=0.122...)
+        """
+        a = np.array([one.a for one in leads])
+        known = [one.variance for one in leads if one.variance is not None]
+        within = float(np.mean(known)) / len(a) if known else 0.0
+        between = float(a.var(ddof=1)) / len(a) if len(a) > 1 else 0.0
+        v = nan_mean(np.array([one.v for one in leads if one.v is not None]))
+        return cls(float(a.mean()), float(np.mean([one.q for one in leads])), v, float(np.sqrt(within + between)))
 
 
 def _mean(values: Array, strata: Array | None) -> float:

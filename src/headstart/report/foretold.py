@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from headstart.core.plain import finite
-from headstart.evidence.answer_words import DOING, amount
+from headstart.evidence import answer_words
+from headstart.evidence.answer_words import amount
 from headstart.report.answer import matters
 from headstart.report.run import Json
 
-_DOING: Mapping[str, str] = {str(family): words for family, words in DOING.items()}
+DOING: Mapping[str, str] = {str(family): words for family, words in answer_words.DOING.items()}
 
 
 def gain_lines(prediction: Json) -> list[str]:
@@ -24,7 +25,7 @@ def gain_lines(prediction: Json) -> list[str]:
 probability 94 %']
     """
     gains: Json = prediction.get("gains") or {}
-    return [f"{_DOING[family]}: {_gain(found, prediction)}" for family, found in gains.items()]
+    return [f"{DOING[family]}: {_gain(found, prediction)}" for family, found in gains.items()]
 
 
 def _gain(found: Json, prediction: Json) -> str:
@@ -62,11 +63,6 @@ def _about(examples: float | None) -> str:
     return f"{float(f'{examples:.2g}'):,.0f}" if examples else "none"
 
 
-def doing(predicted: str) -> str:
-    """Return a family in words; an arm's name, which older folders have, as it is."""
-    return _DOING.get(predicted, predicted)
-
-
 def what_held(verdict: Json) -> str:
     """Say which family was foretold, which came out, and by how much; of no verdict, that.
 
@@ -82,7 +78,7 @@ def what_held(verdict: Json) -> str:
     predicted = _family(verdict)
     if predicted is None:
         return "Nothing was foretold."
-    said = f"{doing(predicted)[0].upper()}{doing(predicted)[1:]} was foretold"
+    said = f"{_doing(predicted)[0].upper()}{_doing(predicted)[1:]} was foretold"
     if verdict.get("grounds") == "no claim":
         return f"{said}; whether that held is open, for nothing can be claimed."
     if verdict.get("prediction_held") is None:
@@ -95,14 +91,14 @@ def what_held(verdict: Json) -> str:
         return f"{said}; which family is best is open{_ahead(verdict, predicted, leader)}."
     if predicted == leader:
         return f"{said}, and it is the answer."
-    found = f"the answer is {doing(leader)}{_by(verdict, leader, predicted)}"
+    found = f"the answer is {_doing(leader)}{_by(verdict, leader, predicted)}"
     return f"{said}; {found}. {held} within the {matters(verdict)} that matter."
 
 
 def _family(verdict: Json) -> str | None:
     """Return the family that was foretold; an arm's name stands for its family, or itself where that is not known."""
     predicted = verdict.get("predicted")
-    if predicted is None or predicted in _DOING:
+    if predicted is None or predicted in DOING:
         return predicted
     family = ((verdict.get("arms") or {}).get(predicted) or {}).get("family")
     return str(family or predicted)
@@ -111,7 +107,7 @@ def _family(verdict: Json) -> str | None:
 def _ahead(verdict: Json, predicted: str, leader: str) -> str:
     if predicted == leader:
         return ", and it is ahead so far"
-    return f"; {doing(leader)} is ahead so far{_by(verdict, leader, predicted)}"
+    return f"; {_doing(leader)} is ahead so far{_by(verdict, leader, predicted)}"
 
 
 def _by(verdict: Json, leader: str, predicted: str) -> str:
@@ -121,3 +117,8 @@ def _by(verdict: Json, leader: str, predicted: str) -> str:
             change = gap if one["of"] == leader else -gap
             return f", {amount(change, str(verdict['metric']))} {'better' if change >= 0 else 'worse'}"
     return ""
+
+
+def _doing(predicted: str) -> str:
+    """Return a family in words; an arm's name, which older folders have, as it is."""
+    return DOING.get(predicted, predicted)

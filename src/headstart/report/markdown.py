@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
-from headstart.report.foretold import doing
+from headstart.report.foretold import DOING
 from headstart.report.gains import gains_of
 from headstart.report.power import choices, design_of
 from headstart.report.run import Run
@@ -138,7 +138,7 @@ def _reasons(run: Run) -> list[str]:
 
 
 def _foretold(found: dict[str, Any]) -> list[str]:
-    said = found["words"] or f"{doing(found['family'])}; there is no verdict yet."
+    said = found["words"] or f"{DOING.get(found['family'], found['family'])}; there is no verdict yet."
     return [said, *(f"- {line}" for line in found["gains"])]
 
 

@@ -24,7 +24,7 @@ from headstart.data.examples import InputKind
 from headstart.data.federation import Split
 from headstart.data.settings import DataSettings, Range
 from headstart.data.standardize import ColumnSums
-from headstart.diagnosis.signals import HEAD_OF, Lead, Sharing
+from headstart.diagnosis.signals import Lead, Sharing
 from headstart.evidence.tally import ClientTally
 from headstart.models.spec import ModelSpec
 from headstart.sites.probe.heads import Head
@@ -47,12 +47,6 @@ def _all_or_none(scores: dict[Head, float]) -> dict[Head, float]:
     if scores and len(scores) != len(get_args(Head)):
         raise ValueError(f"must score every head: {', '.join(get_args(Head))}")
     return scores
-
-
-def _both_or_none(leads: dict[Sharing, Lead]) -> dict[Sharing, Lead]:
-    if leads and len(leads) != len(HEAD_OF):
-        raise ValueError(f"must lead in every family that shares: {', '.join(HEAD_OF)}")
-    return leads
 
 
 _Values = dict[str, tuple[FiniteFloat | None, ...]]
@@ -227,7 +221,7 @@ class Compared:
 
     examples: NonNegativeInt
     scores: Annotated[dict[Head, _Share], AfterValidator(_all_or_none)]
-    leads: Annotated[dict[Sharing, Lead], AfterValidator(_both_or_none)] = field(default_factory=dict)
+    leads: dict[Sharing, Lead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=CONFIG)

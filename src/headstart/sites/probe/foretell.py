@@ -12,9 +12,9 @@ import numpy as np
 from torch import Tensor
 
 from headstart.core.trees import Tree
-from headstart.diagnosis.heads import Part, Shared, leave_one_out
+from headstart.diagnosis.heads import LeftOut, Part, Shared
 from headstart.diagnosis.predict import Prediction, predict
-from headstart.diagnosis.signals import BALANCED, HEAD_OF, Lead, Sharing, lead, signals_of
+from headstart.diagnosis.signals import BALANCED, HEAD_OF, Lead, Sharing, Signals
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.federate.closed_form import unpack_symmetric
 from headstart.models.batch import Batch
@@ -56,11 +56,11 @@ def leads_at(
         return {}
     moment: Tensor = sent[_MOMENT].double()
     shared = Shared.of_sums(unpack_symmetric(sent[_GRAM].double(), len(moment)), moment)
-    found = leave_one_out(own, held, shared, moment.shape[1])
+    found = LeftOut.of(own, held, shared, moment.shape[1])
     # Sums under much noise are no squares' sums, and their head no numbers.
     if not np.isfinite(found.squared).all():
         return {}
-    return {sharing: lead(found, sharing, balanced=metric in BALANCED) for sharing in HEAD_OF}
+    return {sharing: Lead.of(found, sharing, balanced=metric in BALANCED) for sharing in HEAD_OF}
 
 
 def _part(batch: Batch, bound: float | None) -> Part:
@@ -75,10 +75,10 @@ def foretell(leads: Sequence[Mapping[Sharing, Lead]], decision: DecisionSettings
         leads: of every client that answered.
         decision: its metric and what matters.
     """
-    told = [one for one in leads if one]
+    told = [one for one in leads if all(sharing in one for sharing in HEAD_OF)]
     if not told:
         return None
-    signals = {sharing: signals_of([one[sharing] for one in told]) for sharing in HEAD_OF}
+    signals = {sharing: Signals.of([one[sharing] for one in told]) for sharing in HEAD_OF}
     metric = "balanced_accuracy" if decision.metric in BALANCED else "accuracy"
     least = DecisionSettings.min_effect if decision.metric in LOWER_IS_BETTER else decision.min_effect
     return predict(signals, metric=metric, min_effect=least)

@@ -16,7 +16,7 @@ from headstart.core.files import write_json
 from headstart.core.plain import plain
 from headstart.core.trees import Tree, map_tree, num_bytes
 from headstart.models.model import Model, cut_at
-from headstart.report.foretold import doing, gain_lines
+from headstart.report.foretold import DOING, gain_lines
 from headstart.sites.arms import send_start
 from headstart.sites.checks import Expected
 from headstart.sites.messages import Compared, Heads, Masks, Noisy, Sums
@@ -160,4 +160,4 @@ def _told(value: float | None) -> str:
 def _foretold(prediction: Mapping[str, Any] | None) -> str:
     if prediction is None:
         return "nothing is foretold: that takes sums of three clients or more, who have training examples"
-    return "\n".join([f"foretold: {doing(str(prediction['family']))}", *gain_lines(prediction)])
+    return "\n".join([f"foretold: {DOING[str(prediction['family'])]}", *gain_lines(prediction)])
