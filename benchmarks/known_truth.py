@@ -12,7 +12,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -88,18 +88,36 @@ def draw(
     truth: str, clients: int, examples: int, seeds: int, generator: np.random.Generator
 ) -> tuple[Units, Array, Array]:
     """Draw one study: what arms are compared on, the true accuracies for these clients, and for clients like these."""
-    s, rows = scales(), clients * examples
-    means = np.array([stats.norm.ppf(BASE + gain) * s.total for gain in TRUTHS[truth]])
-    client = s.client * generator.standard_normal(clients) + s.client_family * generator.standard_normal((3, clients))
+    right, these = draw_arms(TRUTHS[truth], clients, examples, seeds, generator)
+    owner = np.repeat(np.arange(clients), examples)
+    values: dict[str, Array] = {family: right[at].astype(float) for at, family in enumerate(FAMILIES)}
+    return Units(values, owner, owner, right_or_wrong=True), these, np.array([BASE + gain for gain in TRUTHS[truth]])
+
+
+def draw_arms(
+    gains: Sequence[float], clients: int, examples: int, seeds: int, generator: np.random.Generator
+) -> tuple[Array, Array]:
+    """Draw which examples arms get right ``(arms, seeds, clients x examples)``, and their true accuracies here.
+
+    Args:
+        gains: of each arm over ``BASE``.
+        clients: each with as many examples.
+        examples: of a client.
+        seeds: runs of every arm.
+        generator: draws.
+    """
+    s, rows, arms = scales(), clients * examples, len(gains)
+    means = np.array([stats.norm.ppf(BASE + gain) * s.total for gain in gains])
+    client = s.client * generator.standard_normal(clients) + s.client_family * generator.standard_normal(
+        (arms, clients)
+    )
     level = means[:, None] + client
     owner = np.repeat(np.arange(clients), examples)
-    fixed = s.example * generator.standard_normal(rows) + s.interaction * generator.standard_normal((3, rows))
-    latent = (level[:, owner] + fixed)[:, None] + s.seed * generator.standard_normal((3, seeds, 1))
-    right = latent + generator.standard_normal((3, seeds, rows)) > 0
+    fixed = s.example * generator.standard_normal(rows) + s.interaction * generator.standard_normal((arms, rows))
+    latent = (level[:, owner] + fixed)[:, None] + s.seed * generator.standard_normal((arms, seeds, 1))
+    right = latent + generator.standard_normal((arms, seeds, rows)) > 0
     rest = math.sqrt(s.example**2 + s.interaction**2 + s.seed**2 + 1)
-    these, like = stats.norm.cdf(level / rest).mean(axis=1), np.array([BASE + gain for gain in TRUTHS[truth]])
-    values: dict[str, Array] = {family: right[at].astype(float) for at, family in enumerate(FAMILIES)}
-    return Units(values, owner, owner, right_or_wrong=True), these, like
+    return right, stats.norm.cdf(level / rest).mean(axis=1)
 
 
 ENTRANTS: Mapping[str, Entrant] = {

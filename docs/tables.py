@@ -32,6 +32,8 @@ STUDY_TABLES: Mapping[str, type] = {
     "DecisionSettings": schema.DecisionSettings,
     "EvaluationSettings": schema.EvaluationSettings,
     "EngineSettings": schema.EngineSettings,
+    "RunningSettings": schema.RunningSettings,
+    "BudgetSettings": schema.BudgetSettings,
 }
 """Every fixed table of a study file, by the name of its class."""
 

@@ -43,7 +43,7 @@ OF_WEIGHT = [
 TESTED_ELSEWHERE = {"models/checkpoints/masked.py"}
 """Guessing hidden words is tested by the start that does it."""
 
-OPEN = {"_asdict", "_replace", "_fields", "_make", "_cdata", "_exit", "_MEIPASS"}
+OPEN = {"_asdict", "_replace", "_fields", "_make", "_cdata", "_exit", "_MEIPASS", "_version"}
 """Names of other libraries that are documented in spite of their underscore."""
 
 

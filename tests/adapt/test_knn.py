@@ -114,7 +114,7 @@ def test_each_client_takes_its_best_weight(world: World) -> None:
         best = 0
         for number in range(1, len(options)):
             old, new = (options[i].probabilities["val"][position] for i in (best, number))
-            if len(client.val) and better(world.federation.examples.labels[client.val], old, new):
+            if len(client.val) and better([world.federation.examples.labels[client.val]], [old], [new]).all():
                 best = number
         chosen.append(best if len(client.val) else 1)
         expected = options[chosen[-1]].probabilities["test"][position]

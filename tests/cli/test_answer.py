@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pytest
 
@@ -11,7 +12,11 @@ from report.answered import CASES, verdict_of
 def block(name: str, width: int) -> list[str]:
     case = CASES[name]
     found, _ = verdict_of(case, [f"clinic-{at}" for at in range(case.clients)])
-    return [re.sub(r"\[/?(dim|bold)?\]", "", line) for line in answer_block(found, width)]
+    return plain(answer_block(found.as_json(), width))
+
+
+def plain(lines: Iterable[str]) -> list[str]:
+    return [re.sub(r"\[/?(dim|bold)?\]", "", line) for line in lines]
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from headstart.cli.arms import legend, ruled_out_lines, verdict_table
+from headstart.cli.arms import legend, race_lines, ruled_out_lines, verdict_table
 from headstart.costs.arm import ArmCosts
 from headstart.evidence import Verdict
 from report.answered import CASES, verdict_of
+from report.raced import BEHIND, OVER
 
 PRIORITY = ["mean", "interval", "effect", "family", "upload", "unseen", "worst", "total"]
 ENOUGH = 200
@@ -74,6 +75,20 @@ def test_where_less_is_better_the_lowest_mean_comes_first() -> None:
     found: Any = replace(verdict("better"), metric="log_loss")
     rows = [line.split()[0] for line in shown(found, 80) if line.split()]
     assert rows.index("local") < rows.index("ridge")
+
+
+def test_dropped_arms_are_dim_in_place_and_their_reasons_stand_below() -> None:
+    found = verdict()
+    found = replace(found, arms={**found.arms, "fedavg": replace(found.arms["fedavg"], status="dropped")})
+    lines = shown(found, 80)
+    assert any(line.startswith(" fedavg (dropped)") for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert list(race_lines({"race": OVER.as_json()})) == [
+        "[dim]zero-shot: dropped: 22 points behind finetune-lp-ft on validation data[/]",
+        f"[dim]fedavg: dropped: {BEHIND}[/]",
+        "[dim]finetune-head: represented: finetune-lp-ft stands for its family[/]",
+    ]
+    assert list(race_lines({})) == []
 
 
 def test_arms_ruled_out_for_one_reason_are_one_line() -> None:

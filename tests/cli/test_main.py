@@ -17,7 +17,9 @@ import pytest
 
 import headstart
 from headstart.cli import main
+from headstart.study.study import Study
 from report.answered import write_answered
+from report.raced import GOING, write_raced
 from tiny_study import ARMS, FEDAVG, FINETUNE, keys, numbers, write_study
 
 COMMAND = str(Path(sys.executable).with_name("headstart"))
@@ -444,6 +446,49 @@ def test_ctrl_c_keeps_finished_work(study: Path) -> None:
     # The second record may be there a moment before its line is.
     assert told in (["fedavg, seed 0"], ["fedavg, seed 0", "fedavg, seed 1"])
     assert keys(Path("here")) == [("fedavg", 0), ("fedavg", 1)]
+
+
+def test_ctrl_c_prints_the_answer_so_far(run: Run, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Study, out: Path, **_: object) -> None:
+        write_raced(out, GOING)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Study, "run", interrupted)
+    done = run("study", study, "--out", "here")
+    assert (done.code, done.err) == (130, "interrupted; finished work is kept: run the same command to go on\n")
+    lines = done.out.splitlines()
+    assert "So far: do both: federate, then fine-tune at each client" in lines
+    words = " ".join(done.out.split())
+    assert "Good start pays? not tested: fedavg from scratch was dropped: 41.2 points" in words
+    assert "Left to run before the next look: 2 arms" in words
+    assert max(map(len, lines)) <= 80
+
+
+def test_ctrl_c_before_any_verdict_prints_no_answer(run: Run, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Study, "run", interrupted)
+    done = run("study", study, "--out", "here")
+    assert done.code == 130
+    assert "far" not in done.out
+
+
+@pytest.mark.parametrize("command", ["study", "demo"])
+def test_the_page_is_opened_once_if_asked(run: Run, study: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    opened: list[str] = []
+
+    def runs(self: Study, out: Path, *, page: Callable[[Path], None], **_: object) -> None:
+        write_raced(Path(out), GOING)
+        page(Path(out))
+        page(Path(out))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Study, "run", runs)
+    monkeypatch.setattr("webbrowser.open", lambda address: bool(opened.append(address)) or True)
+    monkeypatch.setenv("BROWSER", "true")
+    run(command, *([study] if command == "study" else []), "--out", "here", "--open")
+    assert opened == [Path("here/report.html").resolve().as_uri()]
 
 
 def told_runs(out: str) -> list[str]:

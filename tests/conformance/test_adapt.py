@@ -13,6 +13,6 @@ CUTS: dict[str, tuple[Trainable, ...]] = {name: (entry.build({}).trainable,) for
 
 
 @pytest.mark.parametrize(("name", "cut", "engine", "dtype"), cases(CUTS))
-@pytest.mark.parametrize("check", ADAPT_CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("check", ADAPT_CHECKS, ids=lambda check: check.__name__.lstrip("_").removeprefix("check_"))
 def test_adapt(check: AdaptCheck, name: str, cut: Trainable, engine: Engine, dtype: torch.dtype) -> None:
     check(METHODS[name].build({}), open_world(cut, dtype=dtype, engine=engine))

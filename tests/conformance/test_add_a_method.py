@@ -90,7 +90,7 @@ def test_the_study_runs(blocks: list[str], page: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", ["fedper", "fedmom"])
-@pytest.mark.parametrize("check", FEDERATE_CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("check", FEDERATE_CHECKS, ids=lambda check: check.__name__.lstrip("_").removeprefix("check_"))
 def test_new_entries_are_in_the_conformance_suite(check: FederateCheck, name: str, page: ModuleType) -> None:
     check(federate.METHODS[name].build({}), open_world("all"))
 

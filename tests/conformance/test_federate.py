@@ -16,7 +16,7 @@ CUTS: dict[str, tuple[Trainable, ...]] = {
 
 
 @pytest.mark.parametrize(("name", "cut", "engine", "dtype"), cases(CUTS))
-@pytest.mark.parametrize("check", FEDERATE_CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("check", FEDERATE_CHECKS, ids=lambda check: check.__name__.lstrip("_").removeprefix("check_"))
 def test_federate(check: FederateCheck, name: str, cut: Trainable, engine: Engine, dtype: torch.dtype) -> None:
     entry = METHODS[name]
     method = entry.build({"trainable": cut} if "trainable" in entry.settings() else {})

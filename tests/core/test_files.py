@@ -18,7 +18,8 @@ from headstart.core.files import file_name, read_json, write_names
 def test_text_and_json(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "er" / "f.json"
     files.write_json(path, {"b": 1, "a": ["é"]})
-    assert json.loads(path.read_text(encoding="utf-8")) == {"b": 1, "a": ["é"]}
+    assert files.read_json(path) == {"b": 1, "a": ["é"]}
+    assert list(json.loads(path.read_text(encoding="utf-8"))) == ["b", "a", "checksum"]
     assert path.read_text().index('"b"') < path.read_text().index('"a"'), "keys keep their order"
     files.write_text(path, "é")
     assert path.read_bytes() == "é".encode()
@@ -156,3 +157,20 @@ def test_a_table_of_names_is_written_where_one_differs(tmp_path: Path) -> None:
 def test_names_that_differ_in_capitals_alone_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="--site: names must differ in more than capitals, received 'VA' and 'va'"):
         write_names(tmp_path, ["VA", "va"], "--site")
+
+
+def test_a_link_is_the_same_file_and_a_copy_where_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    source.write_text("content")
+    files.link_or_copy(source, tmp_path / "deep" / "link")
+    assert (tmp_path / "deep" / "link").samefile(source)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    files.link_or_copy(source, tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "content"
+    assert not (tmp_path / "copy").samefile(source)

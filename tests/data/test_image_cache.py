@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ from headstart.data import PixelSettings
 from headstart.data.image_cache import ImageCache
 from headstart.data.images import decode_images
 
-ONE_IMAGE = 64 + 128
-"""Bytes of an array of one image of 8x8 pixels, and of its header."""
+ONE_IMAGE = 64 + 128 + 16
+"""Bytes of an array of one image of 8x8 pixels, of its header, and of its checksum."""
 
 
 @pytest.fixture
@@ -52,10 +53,26 @@ def test_the_range_of_all_images_is_part_of_an_entrys_name(cache: ImageCache) ->
     assert (alone[0, 0, 0, 0], both[0, 0, 0, 0], again[0, 0, 0, 0]) == (224, 56, 56)
 
 
-def test_a_broken_entry_is_decoded_again(cache: ImageCache) -> None:
+def cut(entry: Path) -> None:
+    entry.write_bytes(entry.read_bytes()[:100])
+
+
+def flip(entry: Path) -> None:
+    content = bytearray(entry.read_bytes())
+    content[-30] ^= 1
+    entry.write_bytes(content)
+
+
+def turn_into_a_folder(entry: Path) -> None:
+    entry.unlink()
+    entry.mkdir()
+
+
+@pytest.mark.parametrize("damage", [cut, flip, turn_into_a_folder])
+def test_a_broken_entry_is_decoded_again(cache: ImageCache, damage: Callable[[Path], None]) -> None:
     decode_images([png(9)], (8, 8), 1, cache=cache)
     (entry,) = cache.folder.iterdir()
-    entry.write_bytes(entry.read_bytes()[:100])
+    damage(entry)
     assert (decode_images([png(9)], (8, 8), 1, cache=cache).pixels == 9).all()
 
 

@@ -1,6 +1,7 @@
 """Deciding whether to keep what was adapted, and evaluating what was kept."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from headstart.adapt import Everything, Finetune, Keep, LastBlocks
 from headstart.core import trees
+from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
 from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better, predict_received
@@ -110,10 +112,15 @@ def test_a_client_without_validation_data_keeps_what_it_adapted(world: World) ->
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
+def is_one_better(metric: str, labels: Array, received: Array, adapted: Array) -> bool:
+    return bool(is_better(metric)([labels], [received], [adapted])[0])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
 def test_a_tie_goes_to_the_lower_log_loss(metric: str) -> None:
-    labels = np.array([0, 1])
+    labels, better = np.array([0, 1]), partial(is_one_better, metric)
     sure, unsure = np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.6, 0.4], [0.4, 0.6]])
-    wrong, better = np.array([[0.4, 0.6], [0.4, 0.6]]), is_better(metric)
+    wrong = np.array([[0.4, 0.6], [0.4, 0.6]])
     assert better(labels, unsure, sure)
     assert not better(labels, sure, unsure)
     assert not better(labels, sure, sure), "no better: it stays"
@@ -126,8 +133,16 @@ def test_of_a_loss_less_is_better(metric: str) -> None:
     labels = np.array([0, 1, 0, 1])
     good = np.array([[0.95, 0.05], [0.05, 0.95]] * 2)
     bad = np.array([[0.4, 0.6], [0.6, 0.4]] * 2)
-    assert is_better(metric)(labels, bad, good)
-    assert not is_better(metric)(labels, good, bad)
+    assert is_one_better(metric, labels, bad, good)
+    assert not is_one_better(metric, labels, good, bad)
+
+
+def test_each_client_is_judged_alone() -> None:
+    labels, nothing = np.array([0, 1]), np.empty(0, dtype=np.int64)
+    sure, unsure = np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.6, 0.4], [0.4, 0.6]])
+    none = np.empty((0, 2))
+    found = is_better("accuracy")([labels, nothing, labels], [unsure, none, sure], [sure, none, unsure])
+    assert found.tolist() == [True, False, False]
 
 
 def test_what_is_kept_is_one_pass_for_all(world: World) -> None:

@@ -81,7 +81,7 @@ def write_run(folder: Path, recipe: Recipe = Recipe()) -> Path:
     if recipe.verdict:
         (folder / "verdict.json").write_text(json.dumps(_verdict(recipe, truth), indent=2))
     if recipe.diagnosis:
-        (folder / "diagnosis.json").write_text(json.dumps(_diagnosis(recipe), indent=2))
+        (folder / "diagnosis.json").write_text(json.dumps(diagnosis(recipe), indent=2))
     return folder
 
 
@@ -283,7 +283,7 @@ def _judged(values: np.ndarray, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _diagnosis(recipe: Recipe) -> dict[str, Any]:
+def diagnosis(recipe: Recipe) -> dict[str, Any]:
     return {
         "label_skew": {"total_variation": 0.412, "expected": 0.07, "jensen_shannon": 0.187},
         "quantity_skew": {"min": 12, "median": 44, "max": 210, "gini": 0.38},

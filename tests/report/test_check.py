@@ -9,6 +9,8 @@ import pytest
 from headstart.core.errors import DataError, SettingError
 from headstart.report import check_answer
 
+from .raced import GOING, OVER, write_raced
+
 
 def test_a_family_passes_if_it_cannot_be_behind_by_more_than_what_matters(answered: dict[str, Path]) -> None:
     found = check_answer(answered["better"], "federate")
@@ -73,3 +75,10 @@ def test_an_unfinished_family_is_named(
     (tmp_path / "verdict.json").write_text(json.dumps({**verdict, **change}))
     with pytest.raises(DataError, match=f"no arm of 'fine-tune' ran: {words}"):
         check_answer(tmp_path, "fine-tune")
+
+
+def test_an_answer_on_the_way_is_marked(tmp_path: Path) -> None:
+    found = check_answer(write_raced(tmp_path / "run", GOING), "both")
+    assert found.passed
+    assert found.line.endswith("99 %); so far: the study is not finished")
+    assert "so far" not in check_answer(write_raced(tmp_path / "over", OVER), "both").line

@@ -59,14 +59,14 @@ def test_a_torn_last_line_is_not_counted_and_said(bare_folder: Path) -> None:
 def test_a_damaged_line_in_the_middle(bare_folder: Path) -> None:
     path = bare_folder / "records.jsonl"
     path.write_text('{"arm": "ridge", "see\n' + path.read_text())
-    with pytest.raises(DataError, match=r"records\.jsonl' has a damaged line that is not JSON .* run the study again"):
+    with pytest.raises(DataError, match=r"records\.jsonl' is damaged \(line 1: it is not JSON\); run the study again"):
         load_run(bare_folder)
 
 
 def test_a_line_that_is_no_record(bare_folder: Path) -> None:
     path = bare_folder / "records.jsonl"
     path.write_text(path.read_text() + '{"arm": "ridge"}\n')
-    with pytest.raises(DataError, match="line 2 is no record: it needs 'arm' and 'seed'"):
+    with pytest.raises(DataError, match="line 2: 'seed' is missing"):
         load_run(bare_folder)
 
 
@@ -83,10 +83,10 @@ def test_the_later_of_two_records_counts(bare_folder: Path) -> None:
     ("name", "content", "message"),
     [
         ("study.toml", "name = ", "study.toml' is not valid TOML"),
-        ("verdict.json", "{", "verdict.json' is not valid JSON"),
-        ("verdict.json", "[1]", "verdict.json' must hold one JSON object, got list"),
-        ("diagnosis.json", "x", "diagnosis.json' is not valid JSON"),
-        ("clients.parquet", "x", "clients.parquet' is not a Parquet file"),
+        ("verdict.json", "{", "verdict.json' is damaged (it is not JSON)"),
+        ("verdict.json", "[1]", "verdict.json' is damaged (it must be a JSON object, and is a list)"),
+        ("diagnosis.json", "x", "diagnosis.json' is damaged (it is not JSON)"),
+        ("clients.parquet", "x", "clients.parquet' is damaged (it is not a Parquet file)"),
     ],
 )
 def test_a_broken_file_is_one_clear_error(bare_folder: Path, name: str, content: str, message: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.core.files import read_json
 from headstart.core.progress import Silent
 from headstart.evidence.sides import FAMILIES
 from headstart.study.diagnosis import frozen_features, good_starts, predicted_family
@@ -39,7 +40,7 @@ def test_with_a_pool_the_features_are_those_of_the_pretrained_network(tmp_path: 
 
 def test_a_diagnosis_is_written_and_trains_no_client(tmp_path: Path, watch: Watch) -> None:
     found = open_tiny(tmp_path).diagnose(tmp_path / "out")
-    written = json.loads((tmp_path / "out" / "diagnosis.json").read_text())
+    written = read_json(tmp_path / "out" / "diagnosis.json")
     assert written == json.loads(json.dumps(found.as_json()))
     assert {"label_skew", "quantity_skew", "missing_classes", "feature_shift", "backbone", "ceiling"} <= set(written)
     assert (watch.nodes, watch.client_work) == ({}, 0)

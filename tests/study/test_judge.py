@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from headstart.core.files import read_json
 from headstart.evidence.verdict import prediction_held
 from headstart.study.judge import with_looks, without_adaptation
 from headstart.study.plan import references
@@ -82,7 +83,7 @@ def test_a_reference_is_shown_and_never_recommended(tmp_path: Path) -> None:
 
 def test_the_verdict_is_written_as_it_is_returned(tmp_path: Path) -> None:
     outcome = run_tiny(tmp_path)
-    written = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    written = read_json(tmp_path / "out" / "verdict.json")
     assert written.pop("prediction_held") is prediction_held(outcome.verdict)
     assert written == json.loads(json.dumps(outcome.verdict.as_json()))
 

@@ -87,9 +87,10 @@ def check_same(out: Path, reference: Path) -> None:
     assert {path.name for path in (out / "weights").iterdir()} == names
 
 
-def test_killed_at_20_random_moments(forks: Forks, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(forks: Forks, tmp_path: Path, kills: int) -> None:
     draw, killed, out = random.Random(0), 0, tmp_path / "out"
-    while killed < 20:
+    while killed < kills:
         code = forks.run(out, after=draw.uniform(0.02, forks.seconds / 4))
         killed += code == KILLED
         if code == 0:

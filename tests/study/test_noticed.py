@@ -109,7 +109,7 @@ def grow_old(out: Path) -> None:
     (out / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for path in (out / "nodes").glob("*.json"):
         facts = json.loads(path.read_text())
-        facts.pop("learnt", None)
+        facts = {name: value for name, value in facts.items() if name not in ("learnt", "checksum")}
         path.write_text(json.dumps(facts))
 
 

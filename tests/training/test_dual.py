@@ -1,6 +1,7 @@
 """Steps in dual form are the steps on the weights."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from headstart.models.batch import Batch
 from headstart.models.model import head_gradient
 from headstart.training.client_data import DualPasses
 from headstart.training.descent import descend
-from headstart.training.dual import descend_dual
+from headstart.training.dual import DualWalk, descend_dual
 from headstart.training.optimizers import build_optimizer
 
 CLIENTS, EXAMPLES, FEATURES, CLASSES, BATCH, STEPS = 3, 6, 5, 4, 2, 7
@@ -60,13 +61,13 @@ def test_they_are_the_steps_on_the_weights(
     optimizer = build_optimizer("sgd", 0.1, momentum, decay)
     start = trees.clone(heads)
     expected, _ = descend(head_gradient, start, optimizer.init(start), batches(examples, passes), optimizer)
-    found = descend_dual(heads, examples, passes, optimizer, decays=decay > 0)
+    (found,) = descend_dual([DualWalk(heads, examples, passes, 0.1, momentum, decay)])
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
 def test_arguments_are_left_alone(heads: Params, examples: Batch, passes: DualPasses) -> None:
     before = trees.clone(heads), examples.inputs.clone(), passes.gram.clone()
-    descend_dual(heads, examples, passes, build_optimizer("sgd", 0.1, 0.9, 0.05), decays=True)
+    descend_dual([DualWalk(heads, examples, passes, 0.1, 0.9, 0.05)])
     torch.testing.assert_close((heads, examples.inputs, passes.gram), before, atol=0, rtol=0)
 
 
@@ -74,5 +75,42 @@ def test_a_client_without_examples_keeps_its_head(heads: Params, examples: Batch
     weights = passes.weights.clone()
     weights[1] = 0
     idle = dataclasses.replace(passes, weights=weights, full=(False,) * STEPS)
-    found = descend_dual(heads, examples, idle, build_optimizer("sgd", 0.1, 0.9, 0.05), decays=True)
+    (found,) = descend_dual([DualWalk(heads, examples, idle, 0.1, 0.9, 0.05)])
     torch.testing.assert_close(trees.unstack(found, 1), trees.unstack(heads, 1), atol=1e-12, rtol=0)
+
+
+def walks(seed: int, count: int, dtype: torch.dtype) -> Iterator[DualWalk]:
+    """Stacks of many sizes: of other numbers of clients, examples, steps, of other heads and settings."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def size(low: int, high: int) -> int:
+        return int(torch.randint(low, high, (), generator=generator))
+
+    for _ in range(count):
+        clients, examples, batch, steps, classes = size(1, 9), size(5, 7), size(1, 3), size(1, 9), size(2, 4)
+        features = torch.randn(clients, examples, FEATURES, generator=generator, dtype=dtype)
+        labels = torch.randint(0, classes, (clients, examples), generator=generator)
+        positions = torch.randint(0, examples, (clients, steps, batch), generator=generator)
+        weights = torch.randint(0, 3, (clients, steps, batch), generator=generator).float()
+        head = {
+            "head.weight": 5 * torch.randn(clients, classes, FEATURES, generator=generator, dtype=dtype),
+            "head.bias": torch.randn(clients, classes, generator=generator, dtype=dtype),
+        }
+        full = tuple((weights.amax(-1) > 0).all(0).tolist())
+        passes = DualPasses(positions, weights, full, features @ features.mT + 1)
+        decay = (0.0, 0.01, 0.1)[size(0, 3)]
+        yield DualWalk(
+            head, Batch(features, labels, torch.ones(clients, examples)), passes, size(1, 9) / 10, 0.9, decay
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("seed", range(3))
+def test_whose_walks_are_taken_together_changes_no_bit(seed: int, dtype: torch.dtype) -> None:
+    every = list(walks(seed, 60, dtype))
+    alone = [descend_dual([walk])[0] for walk in every]
+    for some in (every, every[::-1], every[::3]):
+        found = descend_dual(some)
+        for walk, own in zip(some, found, strict=True):
+            expected = alone[every.index(walk)]
+            assert all(torch.equal(own[name], value) for name, value in expected.items())

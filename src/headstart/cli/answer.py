@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
 from headstart.evidence.power import Design
-from headstart.evidence.verdict import Verdict, default_scope, prediction_held
+from headstart.evidence.verdict import default_scope
 from headstart.report.answer import ASKS, answer_lines, headline, lead
 from headstart.report.foretold import what_held
 from headstart.report.gains import gains_of
 from headstart.report.power import plan_lines
+from headstart.report.race import course
 
 if TYPE_CHECKING:
     from headstart.data.federation import Federation
@@ -28,9 +29,13 @@ _SHORT = {
 }
 
 
-def answer_block(verdict: Verdict, width: int) -> Iterator[str]:
-    """Yield the answer in lines of markup: headline, sentence, sub-answers, arm to use, cautions, prediction."""
-    found: dict[str, Any] = {**verdict.as_json(), "prediction_held": prediction_held(verdict)}
+def answer_block(found: Mapping[str, Any], width: int) -> Iterator[str]:
+    """Yield the answer in lines of markup: headline, sentence, sub-answers, arm to use, cautions, race, prediction.
+
+    Args:
+        found: what ``verdict.json`` says.
+        width: characters a line.
+    """
     yield from _styled(textwrap.wrap(headline(found), width), "bold")
     yield from map(escape, textwrap.wrap(lead(found), width))
     yield ""
@@ -38,10 +43,13 @@ def answer_block(verdict: Verdict, width: int) -> Iterator[str]:
     yield from labelled([(_SHORT.get(label, label), text) for label, text in lines], width)
 
 
-def _others(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    gains = gains_of(found)
+def _others(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    gains, race = gains_of(found), course(found)
     for words in gains.says if gains else ():
         yield "Each client", words
+    for words in (*race.stands, race.ended, race.confidence) if race else ():
+        if words:
+            yield "The race", words
     yield "Foretold", what_held(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.markup import escape
@@ -12,6 +12,7 @@ from rich.table import Table
 from headstart.core.plain import by_value
 from headstart.costs.units import show_bytes
 from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.report.race import course
 
 if TYPE_CHECKING:
     from headstart.costs.arm import ArmCosts
@@ -107,7 +108,7 @@ def _width(cells: _Cells, columns: Sequence[str]) -> int:
 
 
 def _label(name: str, score: ArmScore, verdict: Verdict) -> str:
-    mark = f" ({score.status})" if score.status in ("reference", "failed") else ""
+    mark = f" ({score.status})" if score.status in ("reference", "failed", "dropped") else ""
     return name + (" *" if name == verdict.recommended else mark)
 
 
@@ -126,6 +127,19 @@ def ruled_out_lines(ruled_out: Mapping[str, str]) -> Iterator[str]:
     for reason, names in by_value(ruled_out).items():
         stopped = reason.startswith("stopped")
         yield f"[dim]{escape(', '.join(names))}: {'' if stopped else 'ruled out: '}{escape(reason)}[/]"
+
+
+def race_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line per reason for which a race went on without arms, with their names.
+
+    Args:
+        found: what ``verdict.json`` says.
+    """
+    race = course(found)
+    # A reference is no answer anyway.
+    out = {one.arm: one.reason for one in race.out if one.kind != "reference"} if race else {}
+    for reason, names in by_value(out).items():
+        yield f"[dim]{escape(', '.join(names))}: {escape(reason)}[/]"
 
 
 def warning_lines(verdict: Verdict) -> Iterator[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from headstart.cli.answer import answer_block, decidable_lines
-from headstart.cli.arms import legend, ruled_out_lines, verdict_table, warning_lines
+from headstart.cli.arms import legend, race_lines, ruled_out_lines, verdict_table, warning_lines
+from headstart.cli.interrupts import second_ends_at_once
+from headstart.cli.pages import Pages
 from headstart.cli.progress import Bar
 from headstart.cli.tables import data_block, diagnosis_lines, plan_tree
 from headstart.core.errors import SettingError, nearest
+from headstart.core.files import read_json
+from headstart.evidence.verdict import prediction_held
+from headstart.report.answer import has_answer
 from headstart.study.written.load import StudyFile, load_study
 
 if TYPE_CHECKING:
@@ -33,17 +39,18 @@ def run_file(
     arms: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     tensorboard: Path | None = None,
+    opens: bool = False,
 ) -> None:
     """Run a study file."""
     file = load_study(path)
-    run(file, out or _default_out(file), arms=arms, seeds=seeds, tensorboard=tensorboard)
+    run(file, out or _default_out(file), arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens)
 
 
-def run_demo(out: Path | None) -> None:
+def run_demo(out: Path | None, *, opens: bool = False) -> None:
     """Run the embedded study."""
     with resources.as_file(resources.files("headstart.study") / "demo.toml") as path:
         file = load_study(path)
-    run(file, out or _default_out(file))
+    run(file, out or _default_out(file), opens=opens)
 
 
 def run(
@@ -53,8 +60,18 @@ def run(
     arms: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     tensorboard: Path | None = None,
+    opens: bool = False,
 ) -> None:
-    """Run a study, print the verdict, write the report."""
+    """Run a study, print the verdict, write the report; interrupted, print the answer so far.
+
+    Args:
+        file: the study.
+        out: run folder.
+        arms: run only these; None runs all.
+        seeds: run only these; None runs all.
+        tensorboard: folder of a log of every run; None keeps none.
+        opens: whether the page is opened in the user's browser as soon as there is one.
+    """
     from headstart.core.cache import cache_folder
     from headstart.report.tensorboard import check_installed, log_records
     from headstart.study.study import Study
@@ -62,10 +79,10 @@ def run(
     begin = time.monotonic()
     if tensorboard:
         check_installed()
-    with Bar(console) as bar:
+    with second_ends_at_once(), _so_far_if_interrupted(out), Bar(console) as bar:
         study = Study.open(file, cache=cache_folder(), progress=bar)
         _print_data(study)
-        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=_write_page)
+        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=Pages(bar.warn, opens=opens))
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
     _print_verdict(outcome, file.settings.name)
@@ -78,12 +95,28 @@ def _print_verdict(outcome: Outcome, name: str) -> None:
     table = verdict_table(verdict, costs, name, width)
     console.print(table, width=max(width, table.min_width or 0), crop=False)
     console.print(legend(verdict, costs, width), style="dim", soft_wrap=False)
-    for line in (*ruled_out_lines(verdict.ruled_out), *warning_lines(verdict)):
+    found = {**verdict.as_json(), "prediction_held": prediction_held(verdict)}
+    for line in (*ruled_out_lines(verdict.ruled_out), *race_lines(found), *warning_lines(verdict)):
         console.print(line, soft_wrap=False)
     console.print()
-    for line in answer_block(verdict, width):
+    for line in answer_block(found, width):
         console.print(line, highlight=False)
     console.print()
+
+
+@contextmanager
+def _so_far_if_interrupted(out: Path) -> Iterator[None]:
+    """After Ctrl-C, print the answer as the run folder has it; nothing where there is none yet."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        found = read_json(out / "verdict.json") or {}
+        if has_answer(found):
+            console.print()
+            for line in answer_block(found, console.width):
+                console.print(line, highlight=False)
+            console.print()
+        raise
 
 
 def show_plan(path: Path, out: Path | None) -> None:
@@ -151,13 +184,6 @@ def check_run(run_folder: Path, family: str, margin: float | None) -> bool:
     found = check_answer(run_folder, family, margin)
     console.print(found.line, highlight=False, markup=False)
     return found.passed
-
-
-def _write_page(out: Path) -> Path:
-    """Write the report page."""
-    from headstart.report import write_report
-
-    return write_report(out)[0]
 
 
 def _default_out(file: StudyFile) -> Path:

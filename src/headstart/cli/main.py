@@ -32,6 +32,7 @@ _StudyFileArgument = Annotated[Path, typer.Argument(help="Study file (TOML).", s
 _OutOption = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME when not given.", show_default=False)]
 _ArmOption = Annotated[list[str] | None, typer.Option("--arm", help="Run only this arm; may be repeated.")]
 _SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")]
+_OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in a browser as soon as there is one.")]
 _BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
 
 
@@ -58,11 +59,12 @@ def study(
     arm: _ArmOption = None,
     seed: _SeedOption = None,
     tensorboard: _BoardOption = None,
+    opens: _OpenOption = False,
 ) -> None:
     """Run a study to its verdict and report; finished work is kept and never done twice."""
     from headstart.cli.jobs import run_file
 
-    run_file(file, out, arms=arm, seeds=seed, tensorboard=tensorboard)
+    run_file(file, out, arms=arm, seeds=seed, tensorboard=tensorboard, opens=opens)
 
 
 @app.command()
@@ -82,11 +84,11 @@ def diagnose(file: _StudyFileArgument, out: _OutOption = None) -> None:
 
 
 @app.command()
-def demo(out: _OutOption = None) -> None:
+def demo(out: _OutOption = None, opens: _OpenOption = False) -> None:
     """Answer the question on real handwritten digits; needs no download."""
     from headstart.cli.jobs import run_demo
 
-    run_demo(out)
+    run_demo(out, opens=opens)
 
 
 @app.command()

@@ -1,22 +1,26 @@
-"""The progress bar: what is being done, how many runs are finished, how long it has taken."""
+"""The progress bar: what is being done, how many runs are finished, how long it has taken, what is left to decide."""
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 
 class Bar:
-    """Shows a bar on a terminal; elsewhere prints a line per finished run."""
+    """Shows a bar on a terminal, and below it how the answer stands; elsewhere prints a line for what is new."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bar = Progress(
-            TextColumn("{task.description:<46.46}"),
-            BarColumn(bar_width=24),
+        self._bar = _Standing(
+            TextColumn("{task.description:<38.38}"),
+            BarColumn(bar_width=22),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=console,
@@ -35,17 +39,28 @@ class Bar:
         self._bar.stop()
 
     def plan(self, runs: int) -> None:
-        """Set the number of runs."""
-        self._bar.update(self._task, total=runs)
+        """Set the number of runs; never below those that are finished."""
+        self._bar.update(self._task, total=max(runs, self._finished))
 
     def tell(self, text: str) -> None:
         """Show what is being done."""
         self._bar.update(self._task, description=escape(text))
 
     def finish(self, text: str) -> None:
-        """Count one run and print its line."""
+        """Count one run and print its line; one more than was planned is planned with it."""
         self._bar.advance(self._task)
+        total = self._bar.tasks[self._task].total
+        if total is not None:
+            self.plan(int(total))
         self._console.print(f"  {escape(text)}", highlight=False)
+
+    def stand(self, text: str) -> None:
+        """Show how the answer stands."""
+        if text != self._bar.standing and not self._console.is_terminal:
+            lines = textwrap.wrap(text, self._console.width, initial_indent="  ", subsequent_indent="    ")
+            self._console.print(escape("\n".join(lines)), highlight=False)
+        self._bar.standing = text
+        self._bar.refresh()
 
     def warn(self, text: str) -> None:
         """Print a line that must not be overlooked."""
@@ -54,3 +69,19 @@ class Bar:
     def count(self, what: str, done: int, total: int) -> None:
         """Show how far a pass over the data is."""
         self.tell(f"{what}: {done:,} of {total:,} examples")
+
+    @property
+    def _finished(self) -> int:
+        return int(self._bar.tasks[self._task].completed)
+
+
+class _Standing(Progress):
+    """A bar with a line below it, wrapped to the terminal."""
+
+    standing = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Yield the bar, then the line."""
+        yield from super().get_renderables()
+        if self.standing:
+            yield Padding(Text(self.standing, style="dim", no_wrap=False, overflow="fold"), (0, 0, 0, 2))

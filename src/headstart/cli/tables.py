@@ -13,7 +13,8 @@ from headstart.cli.arms import ruled_out_lines
 from headstart.core.units import duration
 from headstart.costs.units import show_bytes
 from headstart.data.account_words import in_words
-from headstart.report.foretold import DOING, gain_lines, until_line
+from headstart.evidence.answer_words import DOING
+from headstart.report.foretold import gain_lines, until_line
 
 if TYPE_CHECKING:
     from headstart.data.federation import Federation

@@ -6,16 +6,27 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import stat
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.core.errors import SettingError
+from headstart.core.damage import Damaged
+from headstart.core.errors import DataError, SettingError
+
+_CHECKSUM = "checksum"
+"""The last entry of an object on disk: a hash of all others and of the file's name. Files of before have none."""
+
+Needs = Mapping[str, type | tuple[type, ...]]
+"""Names that an object without a checksum must have all the same, and the types of their values."""
+
+AnyNeeds = Needs | Callable[[Mapping[str, Any]], Needs] | None
+"""The same, or what tells it from the object; None where anything may be without a checksum."""
 
 CACHE_BYTES = 4 * 2**30
 """Disk that one kind of cached files may take."""
-
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,59}")
 
@@ -73,6 +84,19 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def link_or_copy(source: Path, path: Path) -> None:
+    """Let ``path`` be the same file as ``source``, which nobody writes into; a copy where the disk knows no links."""
+
+    def write(temporary: Path) -> None:
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+    write_atomically(path, write)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
 
@@ -83,13 +107,23 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, indented, keys in the order given."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Write JSON atomically, indented, keys in the order given; an object with its checksum as its last entry."""
+    write_text(path, json.dumps(_sealed(value, path.name), indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; None when there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+def read_json(path: Path, needs: AnyNeeds = None) -> Any:
+    """Read a JSON file, without its checksum; None when there is none.
+
+    Args:
+        path: of the file.
+        needs: entries of an object that has no checksum, for it is older.
+
+    Raises:
+        Damaged: it is not what was written.
+        DataError: it may not be read.
+    """
+    content = _content(path)
+    return None if content is None else _parsed(path, content, needs)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -97,7 +131,8 @@ def remove_leftovers(folder: Path) -> None:
     # The second kind is what safetensors writes before it renames.
     for pattern in (".*.tmp", ".tmp*"):
         for temporary in folder.rglob(pattern):
-            temporary.unlink(missing_ok=True)
+            if not temporary.is_dir():
+                temporary.unlink(missing_ok=True)
 
 
 def append_json_line(path: Path, value: Any) -> None:
@@ -105,17 +140,56 @@ def append_json_line(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         _cut_torn_line(file)
-        file.write(json.dumps(value, allow_nan=False).encode() + b"\n")
+        file.write(_line(path, value))
         file.flush()
         os.fsync(file.fileno())
 
 
-def read_json_lines(path: Path) -> list[Any]:
-    """Read the complete lines of a JSON-lines file; a torn last line does not count."""
-    if not path.exists():
+def write_json_lines(path: Path, values: Iterable[Any]) -> None:
+    """Write a JSON-lines file anew, atomically."""
+    write_text(path, b"".join(_line(path, value) for value in values).decode())
+
+
+def read_json_lines(path: Path, needs: AnyNeeds = None, bad: Callable[[Damaged], None] | None = None) -> list[Any]:
+    """Read the complete lines of a JSON-lines file, without their checksums; a torn last line does not count.
+
+    Args:
+        path: of the file; without one there are no lines.
+        needs: entries of a line that has no checksum, for it is older.
+        bad: told of each line that is damaged, and of a folder in the file's place; None raises the first.
+
+    Raises:
+        Damaged: a line is not what was written.
+        DataError: the file may not be read.
+    """
+    lines: list[Any] = []
+    for number, line in _complete_lines(path, bad):
+        try:
+            lines.append(_parsed(path, line, needs, f"line {number}: "))
+        except Damaged as error:
+            _raise_or_tell(error, bad)
+    return lines
+
+
+def _complete_lines(path: Path, bad: Callable[[Damaged], None] | None) -> list[tuple[int, bytes]]:
+    """Return the lines that end, those that are not empty, with their numbers."""
+    try:
+        complete, _, _ = (_content(path) or b"").rpartition(b"\n")
+    except Damaged as error:
+        _raise_or_tell(error, bad)
         return []
-    complete, _, _ = path.read_bytes().rpartition(b"\n")
-    return [json.loads(line) for line in complete.splitlines() if line.strip()]
+    return [(number, line) for number, line in enumerate(complete.split(b"\n"), start=1) if line.strip()]
+
+
+def _line(path: Path, value: Any) -> bytes:
+    return json.dumps(_sealed(value, path.name), allow_nan=False).encode() + b"\n"
+
+
+def _raise_or_tell(error: Damaged, bad: Callable[[Damaged], None] | None) -> None:
+    """Tell of damage, or raise it."""
+    if bad is None:
+        raise error
+    bad(error)
 
 
 def evict(folder: Path, pattern: str, capacity: int = CACHE_BYTES) -> None:
@@ -130,10 +204,12 @@ def evict(folder: Path, pattern: str, capacity: int = CACHE_BYTES) -> None:
 
 
 def _status(path: Path) -> os.stat_result | None:
+    """Return what the system says of a file; None of one that is gone, and of a folder."""
     try:
-        return path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
+    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def _cut_torn_line(file: Any) -> None:
@@ -141,3 +217,89 @@ def _cut_torn_line(file: Any) -> None:
     content = file.read()
     file.truncate(content.rfind(b"\n") + 1)
     file.seek(0, os.SEEK_END)
+
+
+def check_readable(path: Path) -> None:
+    """Refuse a file that this user may not read: that says nothing about its content.
+
+    Raises:
+        DataError: it is there, and may not be read.
+    """
+    if path.exists() and not os.access(path, os.R_OK):
+        raise _unreadable(path, "permission denied")
+
+
+def _unreadable(path: Path, why: str | None) -> DataError:
+    return DataError(f"'{path}' cannot be read ({why}); make it readable for this user, or give another folder")
+
+
+def _content(path: Path) -> bytes | None:
+    """Return a file's bytes; None where there is none.
+
+    Raises:
+        Damaged: it is a folder.
+        DataError: it may not be read.
+    """
+    if path.is_dir():
+        raise Damaged(path, "it is a folder")
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+
+
+def _sealed(value: Any, name: str) -> Any:
+    """Return an object with its checksum; what is no object has none."""
+    if not isinstance(value, dict):
+        return value
+    plain = json.loads(json.dumps(value, allow_nan=False))
+    return {**value, _CHECKSUM: _checksum(plain, name)}
+
+
+def _parsed(path: Path, content: bytes, needs: AnyNeeds = None, where: str = "") -> Any:
+    """Read JSON, and return it without its checksum.
+
+    Args:
+        path: of the file that held it.
+        content: of the file, or of one line.
+        needs: of an object that has no checksum.
+        where: in the file, such as ``line 3: ``.
+
+    Raises:
+        Damaged: it is empty, no JSON, not what was written, or lacks what it needs.
+    """
+    if not content.strip():
+        raise Damaged(path, f"{where}it is empty")
+    try:
+        value = json.loads(content.decode("utf-8"))
+        has_seal = isinstance(value, dict) and _CHECKSUM in value
+        whole = not has_seal or value.pop(_CHECKSUM) == _checksum(value, path.name)
+    except (ValueError, RecursionError):
+        raise Damaged(path, f"{where}it is not JSON") from None
+    if not whole:
+        raise Damaged(path, f"{where}it is not what was written, by its checksum")
+    if not has_seal and (lack := _lack(value, needs)):
+        raise Damaged(path, f"{where}{lack}")
+    return value
+
+
+def _checksum(value: Mapping[str, Any], name: str) -> str:
+    text = json.dumps([name, value], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _lack(value: Any, needs: AnyNeeds) -> str:
+    """Say what a value without a checksum lacks; empty if nothing."""
+    if needs is None:
+        return ""
+    if not isinstance(value, dict):
+        return f"it must be a JSON object, and is a {type(value).__name__}"
+    every = needs(value) if callable(needs) else needs
+    lack = [name for name, kind in every.items() if not _has(value, name, kind)]
+    return f"'{lack[0]}' is missing, or not what it must be" if lack else ""
+
+
+def _has(value: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> bool:
+    return name in value and isinstance(value[name], kind)

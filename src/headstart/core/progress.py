@@ -13,7 +13,7 @@ class Progress(Protocol):
     """Is told how much there is to do, what is being done, and what is finished."""
 
     def plan(self, runs: int) -> None:
-        """Learn the number of runs (arms × seeds, and tuning trials)."""
+        """Learn the number of runs (arms × seeds, and tuning trials), finished ones too; again when it changes."""
         ...
 
     def tell(self, text: str) -> None:
@@ -22,6 +22,10 @@ class Progress(Protocol):
 
     def finish(self, text: str) -> None:
         """Learn that one run is finished, with a line about it."""
+        ...
+
+    def stand(self, text: str) -> None:
+        """Learn, in a line, what the answer is so far, and what is left to be decided."""
         ...
 
     def warn(self, text: str) -> None:
@@ -43,6 +47,9 @@ class Silent:
         """Say nothing."""
 
     def finish(self, text: str) -> None:
+        """Say nothing."""
+
+    def stand(self, text: str) -> None:
         """Say nothing."""
 
     def warn(self, text: str) -> None:

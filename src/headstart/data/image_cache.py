@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import numpy as np
 
 from headstart.core import cache
 from headstart.core.arrays import Array
+from headstart.core.checked import add_checksum, read_array
+from headstart.core.damage import Damaged
+from headstart.core.errors import DataError
 from headstart.core.files import CACHE_BYTES, evict, write_atomically
 
 
@@ -35,11 +39,15 @@ class ImageCache:
         """Return the cached array, mapped from disk; None when it is not there or broken."""
         path = self._path(key)
         try:
-            found: Array = np.load(path, mmap_mode="c", allow_pickle=False)
+            found = read_array(path)
             os.utime(path)
-        except (OSError, ValueError):
+        except Damaged as error:
+            with suppress(OSError):
+                error.set_aside()
             return None
-        return found if found.shape == shape and found.dtype == np.uint8 else None
+        except (OSError, DataError):
+            return None
+        return found if found is not None and found.shape == shape and found.dtype == np.uint8 else None
 
     def keep(self, key: str, pixels: Array) -> Array:
         """Store an array and return it mapped from disk, or as it is where the disk does not take it."""
@@ -60,3 +68,4 @@ class ImageCache:
 def _write(path: Path, pixels: Array) -> None:
     with path.open("wb") as file:
         np.save(file, pixels, allow_pickle=False)
+    add_checksum(path)

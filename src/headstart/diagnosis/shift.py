@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import linalg
 
 from headstart.core import seeds
 from headstart.core.arrays import Array
@@ -63,8 +64,10 @@ def project(features: Array, dimensions: int = 64) -> Array:
     centred: Array = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     if centred.shape[1] <= dimensions:
         return centred
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    projected: Array = centred @ vectors[:, -dimensions:]
+    # A full decomposition would take minutes where features are thousands.
+    first = np.random.default_rng(0).standard_normal(centred.shape[1])
+    _, vectors = linalg.eigsh(centred.T @ centred, dimensions, v0=first)
+    projected: Array = centred @ vectors
     return projected
 
 

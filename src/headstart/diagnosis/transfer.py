@@ -53,8 +53,18 @@ def knn_accuracy(
 def logme(features: Array, labels: Array, num_classes: int) -> float:
     """LogME of features ``(n, d)`` and labels ``(n,)``, see ``logme_from_sums``."""
     features, counts = features.astype(np.float64), np.bincount(labels, minlength=num_classes)
-    sums = np.stack([features[labels == label].sum(axis=0) for label in range(num_classes)], axis=1)
-    return logme_from_sums(features.T @ features, sums, counts)
+    size, dimensions = features.shape
+    if size >= dimensions:
+        sums = np.stack([features[labels == label].sum(axis=0) for label in range(num_classes)], axis=1)
+        return logme_from_sums(features.T @ features, sums, counts)
+    if not size:
+        return float("nan")
+    # The features' spectrum is that of their inner products, which are fewer.
+    inner = features @ features.T
+    values, vectors = np.linalg.eigh(inner / (float(np.trace(inner)) / size or 1.0))
+    explained = (vectors.T @ np.eye(num_classes)[labels]) ** 2
+    beside = (dimensions - size, 0)
+    return _logme(np.pad(values, beside), np.pad(explained, (beside, (0, 0))), counts)
 
 
 def logme_from_sums(gram: Array, sums: Array, counts: Array) -> float:
@@ -83,10 +93,24 @@ def logme_from_sums(gram: Array, sums: Array, counts: Array) -> float:
         return float("nan")
     square_length = float(np.trace(gram)) / total or 1.0
     values, vectors = np.linalg.eigh(gram / square_length)
-    spanned = values > 1e-10 * max(float(values[-1]), 1e-300)
-    values = np.where(spanned, values, 0.0)
     turned = vectors.T @ sums / np.sqrt(square_length)
-    explained = np.divide(turned**2, values[:, None], out=np.zeros(turned.shape), where=spanned[:, None])
+    explained = np.divide(turned**2, values[:, None], out=np.zeros(turned.shape), where=values[:, None] > 0)
+    return _logme(values, explained, counts)
+
+
+def _logme(values: Array, explained: Array, counts: Array) -> float:
+    """Return the mean evidence of the classes.
+
+    Args:
+        values: of the features' spectrum ``(d,)``, ascending.
+        explained: of each class's squares by each eigenvector ``(d, classes)``.
+        counts: examples per class ``(classes,)``.
+    """
+    total = float(counts.sum())
+    if not total:
+        return float("nan")
+    spanned = values > 1e-10 * max(float(values[-1]), 1e-300)
+    values, explained = np.where(spanned, values, 0.0), np.where(spanned[:, None], explained, 0.0)
     evidences = [_evidence(values, explained[:, c], float(counts[c]), total) for c in np.flatnonzero(counts)]
     return float(np.mean(evidences))
 

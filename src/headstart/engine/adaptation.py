@@ -22,7 +22,7 @@ from headstart.engine.predict import Predictor, predict, predict_stack
 from headstart.engine.protocol import Engine, Failure, Job
 from headstart.engine.received import Exclusion, Received
 from headstart.engine.rounds import batch_size_of
-from headstart.evidence.metrics import LOWER_IS_BETTER, pooled_metrics
+from headstart.evidence.metrics import LOWER_IS_BETTER, client_metrics
 from headstart.models.model import Model
 from headstart.training.client_data import ClientData
 
@@ -48,17 +48,20 @@ class Evaluation:
 Watch = Callable[[int, Mapping[View, Array]], None]
 """Shown a client's position and its predictions by view."""
 
-Better = Callable[[Array, Array, Array], bool]
-"""``better(labels, received, adapted)``: whether the adapted parameters' probabilities are better."""
+Better = Callable[[Sequence[Array], Sequence[Array], Sequence[Array]], Array]
+"""``better(labels, received, adapted)``: of which clients the adapted parameters' probabilities are better."""
 
 
 def is_better(metric: str) -> Better:
     """Compare on a metric of the decision; a tie goes to the lower log loss."""
     sign = -1 if metric in LOWER_IS_BETTER else 1
 
-    def better(labels: Array, received: Array, adapted: Array) -> bool:
-        old, new = pooled_metrics(labels, received), pooled_metrics(labels, adapted)
-        return (sign * new[metric], -new["log_loss"]) > (sign * old[metric], -old["log_loss"])
+    def better(labels: Sequence[Array], received: Sequence[Array], adapted: Sequence[Array]) -> Array:
+        together, owner = np.concatenate(labels), np.repeat(np.arange(len(labels)), [len(own) for own in labels])
+        old, new = (client_metrics(together, np.concatenate(each), owner, len(labels)) for each in (received, adapted))
+        gain = sign * (new[metric] - old[metric])
+        found: Array = (gain > 0) | ((gain == 0) & (new["log_loss"] < old["log_loss"]))
+        return found
 
     return better
 
@@ -204,11 +207,13 @@ class _Desk:
         choice = np.array([first if len(own) else 1 for own in rows])
         if first + 1 == len(options):
             return choice
-        best = options[first].predict(everyone, rows)
+        best, own = options[first].predict(everyone, rows), [labels[part] for part in rows]
         for number, option in enumerate(options[first + 1 :], first + 1):
-            for i, found in enumerate(option.predict(everyone, rows)):
-                if len(rows[i]) and self.better(labels[rows[i]], best[i], found):
-                    choice[i], best[i] = number, found
+            found = option.predict(everyone, rows)
+            # Of a client without examples nothing is better.
+            for i in np.flatnonzero(self.better(own, best, found)).tolist():
+                if len(rows[i]):
+                    choice[i], best[i] = number, found[i]
         return choice
 
     def _predict(

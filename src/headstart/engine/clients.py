@@ -20,7 +20,7 @@ from headstart.engine.order import PADDING, Order, class_weights, keyed_order
 from headstart.engine.rows import RowTable, take
 from headstart.models.batch import Batch
 from headstart.models.model import Model
-from headstart.training.client_data import Balance, DualPasses, Passes
+from headstart.training.client_data import Balance, DualPasses, Passes, TakeWalk
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +31,13 @@ class Clients:
         members: all that may take part in the stage; a position in it names a client to an engine.
         activations: of all the federation's examples.
         order: in which order clients meet their examples.
+        take: takes walks in dual form, perhaps together with those of other stages; None takes each alone.
     """
 
     members: Sequence[Client]
     activations: Activations
     order: Order = keyed_order
+    take: TakeWalk | None = None
     _grams: dict[str, Grams] = field(default_factory=dict)
 
     def one(self, position: int, key: tuple[Key, ...]) -> OneClient:
@@ -129,7 +131,7 @@ class ManyClients:
         if not grams.pay(self.positions, passes, model.network.num_classes):
             return None
         places, weights, full = self._place(self._order(passes), passes.balance, self._rows.device)
-        return DualPasses(places, weights, full, grams.at(model, self.positions))
+        return DualPasses(places, weights, full, grams.at(model, self.positions), self.clients.take)
 
     @property
     def ids(self) -> list[str]:

@@ -121,6 +121,15 @@ class Answer:
         """A contrast of the scope that the answer speaks of; None with fewer than two families."""
         return next((one.contrast for one in self.contrasts if one.contrast.scope == self.rule.scope), None)
 
+    def behind(self, family: str) -> float | None:
+        """Return by how much a family is surely worse than another, by the rule; None if it was not judged.
+
+        Negative where it may be the best.
+        """
+        tail = self.rule.tail(len(self.families))
+        found = [one for other in self.families if other != family and (one := self.between(other, family))]
+        return max((one.ends(tail)[0] for one in found), default=None)
+
     def between(self, of: str, over: str, scope: Scope | None = None) -> Contrast | None:
         """Return the contrast of two families; None if one of them did not run."""
         wanted = scope or self.rule.scope

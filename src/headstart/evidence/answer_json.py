@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from headstart.evidence.answer import Answer, Compared, Rule, Standing
 from headstart.evidence.answer_words import headline, needs, subanswer, why_no_claim
+from headstart.evidence.lost_sides import Asked, lost_side
+from headstart.evidence.race import Race
+from headstart.evidence.sides import Traits
 
 
-def answer_json(answer: Answer, metric: str) -> dict[str, Any]:
+def answer_json(
+    answer: Answer, metric: str, race: Race | None = None, traits: Mapping[str, Traits] | None = None
+) -> dict[str, Any]:
     """Return what ``verdict.json`` says of the answer.
 
     Args:
         answer: to be said.
         metric: of its numbers.
+        race: of the arms; None without one.
+        traits: what every arm is.
     """
     rule = answer.rule
     return {
@@ -27,9 +35,7 @@ def answer_json(answer: Answer, metric: str) -> dict[str, Any]:
         "families": {name: _standing(standing) for name, standing in answer.families.items()},
         "absent": {name: one.why for name, one in answer.absent.items()},
         "contrasts": [_compared(one, rule) for one in answer.contrasts],
-        "start_pays": _subanswer(answer.start_pays, rule, metric),
-        "share_pays": _subanswer(answer.share_pays, rule, metric),
-        "adapt_pays": _subanswer(answer.adapt_pays, rule, metric),
+        **{asked: _subanswer(asked, answer, metric, race, traits or {}) for asked in get_args(Asked)},
         "expected_regret": answer.expected_regret,
         "regret_upper": answer.regret_upper,
         "needed": answer.needed and {**asdict(answer.needed), "words": needs(answer.needed, rule.scope)},
@@ -50,9 +56,15 @@ def _compared(one: Compared, rule: Rule) -> dict[str, Any]:
     return {**sides, **numbers, **counts}
 
 
-def _subanswer(one: Compared | None, rule: Rule, metric: str) -> dict[str, Any]:
-    state, words = subanswer(one, rule, metric)
-    return {"state": state, "words": words, **(_compared(one, rule) if one else {})}
+def _subanswer(
+    asked: Asked, answer: Answer, metric: str, race: Race | None, traits: Mapping[str, Traits]
+) -> dict[str, Any]:
+    found: Compared | None = getattr(answer, asked)
+    if found is None:
+        state, words = lost_side(asked, answer, race, traits)
+        return {"state": state, "words": words}
+    said, numbers = subanswer(found, answer.rule, metric), _compared(found, answer.rule)
+    return {"state": said[0], "words": said[1], **numbers}
 
 
 def _looks(answer: Answer) -> list[dict[str, Any]]:

@@ -12,14 +12,14 @@ from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.power import Needed
 from headstart.evidence.sides import FAMILIES, Family
 
-State = Literal["better", "good enough", "open", "not asked"]
+State = Literal["better", "good enough", "open"]
 
 _DO: Mapping[Family, str] = {
     "fine-tune": "Fine-tune, do not upload",
     "federate": "Federate",
     "both": "Do both: federate, then fine-tune at each client",
 }
-DOING: Mapping[Family, str] = {
+DOING: Mapping[str, str] = {
     "fine-tune": "fine-tuning alone",
     "federate": "federating",
     "both": "doing both",
@@ -77,10 +77,8 @@ def why_no_claim(answer: Answer) -> str:
     return "no client has two test examples that are kept one by one"
 
 
-def subanswer(found: Compared | None, rule: Rule, metric: str) -> tuple[State, str]:
+def subanswer(found: Compared, rule: Rule, metric: str) -> tuple[State, str]:
     """Say whether what a side does more pays: ``better``, or the other side is ``good enough``, or it is ``open``."""
-    if found is None:
-        return "not asked", "no arm stands for the other side"
     low, high = found.contrast.interval(rule.confidence)
     sides = f"{found.arm} against {found.over_arm}"
     change = f"{signed(found.contrast.gap, metric)}{_interval(found.contrast, rule, metric)}"

@@ -11,6 +11,7 @@ from headstart.evidence.contest import NO_EFFECT, Contest, Effect
 from headstart.evidence.each_client import chance_of_hurt
 from headstart.evidence.metrics import nan_mean
 from headstart.evidence.scores import Scores
+from headstart.evidence.sides import Family, Traits
 
 Pair = tuple[float, float]
 
@@ -20,9 +21,10 @@ class ArmScore:
     """One arm in the verdict's table; None where there is nothing to say.
 
     Attributes:
-        status: ``candidate``, ``reference``, ``failed``, ``ruled out``, ``incomplete`` (lacks a seed or client) or
-            ``not run``.
+        status: ``candidate``, ``reference``, ``failed``, ``ruled out``, ``dropped`` (out of the race), ``incomplete``
+            (lacks a seed or client) or ``not run``.
         family: ``fine-tune``, ``federate`` or ``both``; None of a reference.
+        from_scratch: whether its start knows nothing; None where that is not known.
         mean: over the decisive clients, then seeds.
         sd: sample SD over clients.
         sd_seeds: sample SD over seeds of the mean over clients.
@@ -35,7 +37,8 @@ class ArmScore:
     """
 
     status: str
-    family: str | None
+    family: Family | None
+    from_scratch: bool | None
     mean: float | None
     sd: float | None
     sd_seeds: float | None
@@ -45,6 +48,11 @@ class ArmScore:
     unseen_mean: float | None
     effect: float | None
     effect_interval: Pair | None
+
+    @property
+    def traits(self) -> Traits:
+        """What the arm is."""
+        return Traits(self.family, from_scratch=bool(self.from_scratch))
 
 
 def arm_table(contest: Contest, baseline: str, unseen: Scores) -> dict[str, ArmScore]:
@@ -62,6 +70,7 @@ def arm_table(contest: Contest, baseline: str, unseen: Scores) -> dict[str, ArmS
         return ArmScore(
             status=contest.status(arm),
             family=traits.family if traits else None,
+            from_scratch=traits.from_scratch if traits else None,
             **{name: finite(value) for name, value in contest.summaries[arm]._asdict().items()},
             interval=pair(*contest.interval(arm)),
             unseen_mean=finite(nan_mean(unseen.of(arm))),

@@ -15,10 +15,11 @@ from headstart.evidence.answer import Absent, Rule
 from headstart.evidence.bootstrap import Resample, mean_draws, resample
 from headstart.evidence.contrast import contrast
 from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.race import Out
 from headstart.evidence.scores import Scores, Summary, share_hurt, summarize
 from headstart.evidence.sides import FAMILIES, Entrant, Family, Traits, Units
 
-Status = Literal["candidate", "reference", "failed", "ruled out", "incomplete", "not run"]
+Status = Literal["candidate", "reference", "failed", "ruled out", "dropped", "incomplete", "not run"]
 FEW_CLIENTS = 6
 
 
@@ -47,6 +48,7 @@ class Contest:
         traits: what every arm is.
         failed: arms whose training failed, with the reason; they are shown and compared with nothing.
         validation: each arm's mean on validation data, in the metric; missing without.
+        out: arms that did not go on in a race, with the reason.
         seed: of the bootstrap.
     """
 
@@ -60,6 +62,7 @@ class Contest:
     traits: Mapping[str, Traits]
     failed: Mapping[str, str] = field(default_factory=dict)
     validation: Mapping[str, float] = field(default_factory=dict)
+    out: Mapping[str, Out] = field(default_factory=dict)
     seed: int = 0
 
     @property
@@ -125,7 +128,8 @@ class Contest:
         """Say whether an arm may be recommended, or why not.
 
         An arm is incomplete when it lacks a client or seed that another arm has: where it failed is then
-        unknown, and its mean would be taken over easier cells.
+        unknown, and its mean would be taken over easier cells. Of an arm that is out of a race only the seeds count
+        that it ran: with its family it may still be shown to be behind.
         """
         if arm in self.failed and arm not in self.ruled_out:
             return "failed"
@@ -133,11 +137,20 @@ class Contest:
             return "reference"
         if arm in self.ruled_out:
             return "ruled out"
-        present = np.isfinite(self.scores.of(arm))
-        if not present.any():
-            return "not run"
-        expected = np.isfinite(self.scores.values).any(axis=0)
-        return "candidate" if present[expected].all() else "incomplete"
+        if self._is_complete(arm):
+            return "candidate"
+        if arm in self.out:
+            return "dropped"
+        return "incomplete" if np.isfinite(self.scores.of(arm)).any() else "not run"
+
+    def _is_complete(self, arm: str) -> bool:
+        """Say whether an arm has each client of each seed that another has; of its own seeds, if it was excluded."""
+        present: Array = np.isfinite(self.scores.of(arm))
+        expected: Array = np.any(np.isfinite(self.scores.values), axis=0)
+        if arm in self.out and self.out[arm].kind == "excluded":
+            ran = present.any(axis=1)
+            present, expected = present[ran], expected[ran]
+        return bool(present.any() and present[expected].all())
 
     def is_reference(self, arm: str) -> bool:
         """Whether no real client can run the arm."""
@@ -180,7 +193,8 @@ class Contest:
         return other in self.scores.arms and other != arm and not {arm, other} & {*self.failed}
 
     def probability_best(self, arms: tuple[str, ...]) -> dict[str, float]:
-        """Share of bootstrap draws in which each of some arms has the best mean; ties are shared evenly."""
+        """Share of bootstrap draws in which each of some arms that ran with all seeds is best; ties are shared."""
+        arms = tuple(arm for arm in arms if np.isfinite(self.scores.of(arm)).any(axis=1).all())
         if not arms:
             return {}
         draws = self.sign * np.stack([mean_draws(self.scores.of(arm), self.counts) for arm in arms])

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import FiniteFloat, NonNegativeInt
 
 from headstart.core.arrays import Array
-from headstart.evidence.metrics import pooled_metrics
+from headstart.evidence.metrics import example_values
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Tally:
     @classmethod
     def of(cls, labels: Array, probabilities: Array) -> Tally:
         """Count predictions ``(rows, classes)`` on examples with these labels."""
-        classes = probabilities.shape[1]
-        hits = labels[_said(probabilities) == labels]
+        classes, values = probabilities.shape[1], example_values(labels, probabilities)
+        said = values["predicted"]
         return cls(
             tuple(np.bincount(labels, minlength=classes).tolist()),
-            tuple(np.bincount(hits, minlength=classes).tolist()),
-            int(np.isfinite(probabilities).all(axis=1).sum()),
-            pooled_metrics(labels, probabilities)["log_loss"] * len(labels) if len(labels) else 0.0,
+            tuple(np.bincount(labels[said == labels], minlength=classes).tolist()),
+            int((said < classes).sum()),
+            float(values["log_loss"].sum()),
         )
 
     @classmethod

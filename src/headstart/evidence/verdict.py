@@ -21,6 +21,7 @@ from headstart.evidence.find_answer import find_answer
 from headstart.evidence.metrics import nan_mean
 from headstart.evidence.noticed import Noticed
 from headstart.evidence.outcomes import EXAMPLE_METRICS, Outcomes
+from headstart.evidence.race import Race
 from headstart.evidence.scores import Scores
 from headstart.evidence.sides import Traits, units_of
 
@@ -62,6 +63,7 @@ class Verdict:
         each_client: what each client gains in accuracy with another family than the answer's.
         cautions: what a reader should know before believing the answer.
         family_best: per family, share of bootstrap draws in which its arm has the best mean; from ten clients on.
+        race: where the race stands; None where some arms or seeds were chosen by hand.
     """
 
     answer: Answer
@@ -92,14 +94,26 @@ class Verdict:
     each_client: tuple[ClientGain, ...] = ()
     cautions: tuple[str, ...] = ()
     family_best: dict[str, float] = field(default_factory=dict)
+    race: Race | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say, without NaN; the answer's stand beside the others."""
-        others = {name: value for name, value in vars(self).items() if name not in ("answer", "arms", "each_client")}
+        parts = ("answer", "arms", "each_client", "race")
+        others = {name: value for name, value in vars(self).items() if name not in parts}
         arms = {name: asdict(score) for name, score in self.arms.items()}
+        race = self.race and self.race.as_json()
+        looks = {"looks": [taken._asdict() for taken in self.race.taken]} if self.race else {}
         each = [asdict(gain) for gain in self.each_client]
+        traits = {name: score.traits for name, score in self.arms.items()}
         found: dict[str, Any] = plain(
-            {**answer_json(self.answer, self.metric), **others, "arms": arms, "each_client": each}
+            {
+                **answer_json(self.answer, self.metric, self.race, traits),
+                **looks,
+                **others,
+                "arms": arms,
+                "each_client": each,
+                "race": race,
+            }
         )
         return found
 
@@ -121,6 +135,7 @@ def decide(
     local: str = "local",
     predicted: str | None = None,
     noticed: Noticed | None = None,
+    race: Race | None = None,
     seed: int = 0,
 ) -> Verdict:
     """Decide between the families of arms, and name the arm to use.
@@ -149,6 +164,7 @@ def decide(
         local: arm in which clients train alone.
         predicted: what the diagnosis predicted, to stand in the verdict.
         noticed: which arms failed, and what else is to be said of them; None for nothing.
+        race: where the race stands, if the arms are in one.
         seed: of the bootstrap.
 
     Raises:
@@ -182,6 +198,7 @@ def decide(
         traits=traits,
         failed=noticed.failed,
         validation=mean_scores(validation),
+        out=race.out if race else {},
         seed=seed,
     )
     answer = find_answer(contest.entrants, contest.units, rule, contest.absent)
@@ -214,11 +231,12 @@ def decide(
         kept=dict(noticed.kept),
         each_client=_each_client(answer, outcomes, confidence),
         cautions=(
-            *wording.not_all_ran(contest),
+            *wording.not_all_ran(contest, race),
             *cautions(answer, outcomes, metric),
-            *wording.without_baseline(contest, baseline),
+            *(() if race and baseline in race.left else wording.without_baseline(contest, baseline)),
         ),
         family_best=_family_best(contest, answer),
+        race=race,
     )
 
 

@@ -11,6 +11,7 @@ from headstart.core.arrays import Array
 from headstart.evidence.answer import Rule
 from headstart.evidence.contest import Contest, Effect
 from headstart.evidence.metrics import nan_mean
+from headstart.evidence.race import Race
 from headstart.evidence.scores import Scores
 
 
@@ -28,8 +29,10 @@ def would_change(contest: Contest, recommended: str | None, unseen: Scores) -> l
     ]
 
 
-def not_all_ran(contest: Contest) -> list[str]:
+def not_all_ran(contest: Contest, race: Race | None = None) -> list[str]:
     """Say which arms of the study have no result though nothing rules them out: the answer is among the others."""
+    if race and race.ended is None:
+        return []
     arms = [arm for arm in contest.scores.arms if contest.status(arm) == "not run"]
     return (
         [f"Not every arm of the study has run ({', '.join(arms)}): the answer is among those that have."]
@@ -42,10 +45,10 @@ def without_baseline(contest: Contest, baseline: str) -> list[str]:
     """Say why nothing is compared with the baseline, where that is so."""
     if baseline in contest.failed:
         return [f"There is no comparison with the baseline {baseline}, which failed ({contest.failed[baseline]})."]
-    if baseline in contest.scores.arms and contest.status(baseline) != "not run":
+    if baseline in contest.scores.arms and np.isfinite(contest.scores.of(baseline)).any():
         return []
-    reason = contest.ruled_out.get(baseline)
-    why = f" (ruled out: {reason})" if reason else ""
+    reason, out = contest.ruled_out.get(baseline), contest.out.get(baseline)
+    why = f" (ruled out: {reason})" if reason else f" ({out.kind}: {out.why})" if out else ""
     return [f"There is no result of the baseline {baseline} to compare{why}."]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -12,12 +12,16 @@ from torch import Tensor
 
 from headstart.core.arrays import Array
 from headstart.core.cache import cache_folder
+from headstart.core.damage import Damaged
 from headstart.core.errors import SettingError, nearest
+from headstart.core.files import read_json
+from headstart.core.plain import plain
 from headstart.core.progress import Silent
 from headstart.core.trees import Params
 from headstart.engine.predict import features_of
 from headstart.models.model import Model
 from headstart.study.lab import Lab
+from headstart.study.run.changes import differences
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.records import Records
@@ -89,14 +93,17 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
 
     Raises:
         SettingError: the arm is not there, not finished, or nothing that a device can have.
+        Damaged: what the arm came to is not what was written.
     """
     file = load_study(study or run / "study.toml")
+    if study is None:
+        _check_text(run, file)
     _check_inputs(file)
     line = _line(run, arm, seed)
     spec = parse_arm(arm, line["settings"])
     _check_adapt(spec)
     opened = Study.open(file, cache=cache_folder())
-    pipeline = opened.pipeline(NodeStore(run), line["seed"], Silent())
+    pipeline = opened.pipeline(NodeStore(run, _refuse), line["seed"], Silent())
     shared = pipeline.trunk(spec).shared
     if shared.is_personal:
         raise SettingError(
@@ -115,6 +122,19 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
     )
 
 
+def _refuse(error: Damaged) -> NoReturn:
+    """Train nothing in the place of what is damaged: that is the study's work."""
+    raise error
+
+
+def _check_text(run: Path, file: StudyFile) -> None:
+    """Refuse a copy of the study file that says other settings than those that were run."""
+    kept, now = read_json(run / "settings.json", {}) or {}, plain(file.settings.as_json())
+    own = {name: table for name, table in kept.items() if name != "decision"}
+    if changed := differences(own, now):
+        raise Damaged(run / "study.toml", f"it is not what was run: {'; '.join(changed)}")
+
+
 def _check_inputs(file: StudyFile) -> None:
     if file.data.text is not None:
         raise SettingError(
@@ -125,7 +145,10 @@ def _check_inputs(file: StudyFile) -> None:
 
 def _line(run: Path, arm: str, seed: int | None) -> dict[str, Any]:
     """Return the record of an arm and a seed, or of its first seed."""
-    every = Records(run / "records.jsonl").all()
+    records = Records(run / "records.jsonl")
+    for error in records.damaged:
+        raise error
+    every = records.all()
     lines = {line["seed"]: line for line in every if line["arm"] == arm}
     if not lines:
         hint = nearest(arm, {line["arm"] for line in every})

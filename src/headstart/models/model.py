@@ -12,7 +12,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from headstart.core import trees
-from headstart.core.content import hash_json, hash_tree
+from headstart.core.content import hash_array, hash_json
 from headstart.core.errors import ModelError
 from headstart.core.trees import Params
 from headstart.models.batch import Batch
@@ -65,7 +65,7 @@ class Model:
     def frozen_key(self) -> str:
         """Name of the function from raw inputs to the activations at the cut, by content."""
         below = {name: value for name, value in self.frozen.items() if _block_of(name) < self.cut}
-        return hash_json([self.network.name, self.cut, hash_tree(below)])
+        return hash_json([self.network.name, self.cut, hash_json({name: _digest(below[name]) for name in below})])
 
     def weights(self, params: Params) -> Params:
         """Return all weights of the network: the frozen ones and ``params``, adapters merged."""
@@ -144,10 +144,18 @@ def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Mod
     if isinstance(trainable, Lora):
         return _with_adapters(network, weights, trainable)
     cut = _cut_index(network, trainable)
-    parameters = {name for name, _ in network.named_parameters()}
-    names = [name for name in weights if name in parameters and _block_of(name) >= cut]
+    names = [name for name in weights if name in network.weight_names and _block_of(name) >= cut]
     frozen = {name: value for name, value in weights.items() if name not in set(names)}
     return Model(network, cut, frozen), trees.select(weights, names)
+
+
+def trains_head(network: Network, trainable: Trainable) -> bool:
+    """Say whether a cut leaves the head alone to train: any does where no block has weights.
+
+    Raises:
+        ModelError: more blocks are asked for than the network has.
+    """
+    return _cut_index(network, trainable) == network.depth
 
 
 def _with_adapters(network: Network, weights: Params, lora: Lora) -> tuple[Model, Params]:
@@ -209,6 +217,16 @@ def _cut_index(network: Network, trainable: Trainable) -> int:
             f"give 1 to {network.depth}, 'head' or 'all'"
         )
     return network.depth - trainable
+
+
+def _digest(value: Tensor) -> str:
+    """Hash a tensor once: arms cut the same weights again and again, and a checkpoint's are many megabytes."""
+    known = getattr(value, "headstart_digest", None)
+    if known is None or known[0] != value._version:
+        known = (value._version, hash_array(value.detach().cpu().numpy()))
+        value.headstart_digest = known  # type: ignore[attr-defined]
+    digest: str = known[1]
+    return digest
 
 
 def _block_of(name: str) -> float:

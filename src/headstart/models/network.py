@@ -20,6 +20,9 @@ class Network(nn.Module):
         num_classes: outputs of the head.
         prepare: turns raw stored inputs (such as bytes of pixels) into what block 0 reads; it has no weights.
         name: says what network this is; equal names mean equal functions of equal weights.
+
+    Attributes:
+        weight_names: of the parameters; buffers are not among them.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Network(nn.Module):
         self.num_features = num_features
         self.num_classes = num_classes
         self.name = name
+        self.weight_names = frozenset(name for name, _ in self.named_parameters())
         self.eval()
 
     @property

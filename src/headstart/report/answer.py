@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import amount
 from headstart.report.chosen import named, why_this_arm
+from headstart.report.race import is_going
 from headstart.report.run import Json
 from headstart.report.units import share
 
@@ -26,8 +27,8 @@ ASKS = {
     "share_pays": "Does sharing pay?",
     "adapt_pays": "Does adapting pay on top?",
 }
-_SAYS = {"better": "yes", "good enough": "no", "open": "open", "not asked": "not asked"}
-_MEANS = {"better": "better", "good enough": "good enough without", "open": "", "not asked": ""}
+_SAYS = {"better": "yes", "good enough": "no", "open": "open", "dropped": "not tested", "not asked": "not asked"}
+_MEANS = {"better": "better", "good enough": "good enough without"}
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Question:
 
     Attributes:
         asks: the question.
-        state: ``better``, ``good enough`` (the side that does less is), ``open`` or ``not asked``.
-        says: that in a word: yes, no, open, not asked.
+        state: ``better``, ``good enough`` (the side that does less is), ``open``, ``dropped`` (a race dropped the arms
+            of a side) or ``not asked``.
+        says: that in a word: yes, no, open, not tested, not asked.
         means: that in other words, empty where there is nothing to add.
         words: the numbers, and the arms that were compared.
         gap: of the side that does more over the other, positive is better; None without.
@@ -61,9 +63,10 @@ def has_answer(verdict: Json) -> bool:
 
 
 def headline(verdict: Json) -> str:
-    """The answer in a few words."""
+    """The answer in a few words, marked where it is one on the way."""
     if has_answer(verdict):
-        return str(verdict["headline"])
+        words = str(verdict["headline"])
+        return f"So far: {words[:1].lower()}{words[1:]}" if is_going(verdict) else words
     arm = verdict.get("recommended")
     return "No arm can be recommended" if arm is None else f"Recommended: {arm}"
 
@@ -91,13 +94,13 @@ def questions(verdict: Json) -> tuple[Question, ...]:
 def _question(asks: str, one: Json) -> Question:
     state = str(one["state"])
     gap, low, high = (finite(one.get(key)) for key in ("gap", "low", "high"))
-    means = "better without" if high is not None and high < 0 else _MEANS[state]
+    means = "better without" if high is not None and high < 0 else _MEANS.get(state, "")
     return Question(asks, state, _SAYS[state], means, str(one["words"]), gap, low, high)
 
 
-def _use_label(verdict: Json) -> str:
+def use_label(verdict: Json) -> str:
     """What the recommended arm is: to be used, or without any claim just ahead."""
-    return "Ahead so far" if verdict.get("grounds") == "no claim" else "Arm to use"
+    return "Ahead so far" if verdict.get("grounds") == "no claim" or is_going(verdict) else "Arm to use"
 
 
 def to_use(verdict: Json) -> str:
@@ -171,7 +174,7 @@ def answer_lines(verdict: Json) -> list[tuple[str, str]]:
         return [("note", OLD)]
     asked = [(one.asks, f"{one.says}: {one.words}") for one in questions(verdict)]
     others = {
-        _use_label(verdict): to_use(verdict),
+        use_label(verdict): to_use(verdict),
         "Why this one": why_this_arm(verdict),
         "Needed": needed(verdict),
         "Best when redrawn": first_by_chance(verdict),

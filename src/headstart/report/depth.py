@@ -11,7 +11,7 @@ DEPTH = "adapt.depth"
 
 
 @dataclass(frozen=True)
-class Depths:
+class _Depths:
     """One arm's search.
 
     Attributes:
@@ -35,13 +35,13 @@ class Depths:
         return f"unfreezing paid: {scores[self.chosen]:.3f} with {self.chosen}, {scores[0]:.3f} with the head alone"
 
 
-def depths(run: Run) -> list[Depths]:
+def depths(run: Run) -> list[_Depths]:
     """Return the search of every arm that had one."""
     found = (_depths(run, arm) for arm in run.arms)
     return [search for search in found if search is not None]
 
 
-def _depths(run: Run, arm: str) -> Depths | None:
+def _depths(run: Run, arm: str) -> _Depths | None:
     trials: list[Json] = next((record["tuning"] for record in run.of(arm) if record.get("tuning")), [])
     if not any(DEPTH in trial["values"] for trial in trials):
         return None
@@ -55,7 +55,7 @@ def _depths(run: Run, arm: str) -> Depths | None:
     for depth, shown, score, _ in scored:
         by_depth.setdefault(depth, []).append((score, shown))
     best = tuple((depth, len(tried), max(tried)[1]) for depth, tried in sorted(by_depth.items()))
-    return Depths(arm, best, next(depth for depth, _, _, chosen in scored if chosen))
+    return _Depths(arm, best, next(depth for depth, _, _, chosen in scored if chosen))
 
 
 def _written(study: Json, arm: str) -> int:

@@ -28,7 +28,7 @@ class DeviceArm:
 
 
 @dataclass(frozen=True)
-class DeviceTable:
+class _DeviceTable:
     """One device and all arms, those that fit first."""
 
     name: str
@@ -40,14 +40,14 @@ class DeviceTable:
         return any(arm.joules is not None for arm in self.arms)
 
 
-def device_tables(run: Run) -> tuple[DeviceTable, ...]:
+def device_tables(run: Run) -> tuple[_DeviceTable, ...]:
     """One table per device of the study, in its order."""
     return tuple(_table(name, arms) for name, arms in run.devices.items())
 
 
-def _table(name: str, arms: Json) -> DeviceTable:
+def _table(name: str, arms: Json) -> _DeviceTable:
     found = [_arm(arm, facts) for arm, facts in arms.items()]
-    return DeviceTable(name, tuple(sorted(found, key=lambda arm: not arm.fits)))
+    return _DeviceTable(name, tuple(sorted(found, key=lambda arm: not arm.fits)))
 
 
 def _arm(name: str, facts: Json) -> DeviceArm:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart.core.plain import by_value, finite
+from headstart.evidence.scores import Scores
 from headstart.report.foretold import gain_lines, until_line, what_held
 from headstart.report.run import Json, Run
 from headstart.report.units import DASH, MISSING, Metric, number
@@ -130,7 +132,7 @@ def warnings(run: Run) -> list[tuple[str, str]]:
 def data_notes(run: Run) -> list[str]:
     """What a reader should know about the data and the folder before believing a number."""
     scores = run.scores()
-    lost = int(np.isnan(scores.values).sum())
+    lost = int((np.isnan(scores.values) & ~_not_run(run, scores)[:, :, None]).sum())
     notes = [*run.notes, *map(str, run.federation.get("notes") or ())]
     if lost:
         notes.append(f"{lost} of {scores.values.size} client scores are missing; means are over the rest.")
@@ -141,6 +143,14 @@ def data_notes(run: Run) -> list[str]:
     if len(run.seeds) == 1:
         notes.append("One seed only: the spread between repetitions is unknown.")
     return notes
+
+
+def _not_run(run: Run, scores: Scores) -> NDArray[np.bool_]:
+    """Which seeds a race left out ``(arms, seeds)``: their scores are not missing, there were to be none."""
+    done = {(record["arm"], record["seed"]) for record in run.records}
+    out = run.race.get("out") or {}
+    found = [arm in out and (arm, seed) not in done for arm in scores.arms for seed in scores.seeds]
+    return np.array(found, dtype=bool).reshape(len(scores.arms), len(scores.seeds))
 
 
 def tuning(run: Run) -> list[dict[str, Any]]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from headstart.core.plain import finite
-from headstart.evidence import answer_words
-from headstart.evidence.answer_words import amount
+from headstart.evidence.answer_words import DOING, amount
 from headstart.report.answer import matters
+from headstart.report.race import is_going
 from headstart.report.run import Json
-
-DOING: Mapping[str, str] = {str(family): words for family, words in answer_words.DOING.items()}
 
 
 def gain_lines(prediction: Json) -> list[str]:
@@ -79,6 +75,8 @@ def what_held(verdict: Json) -> str:
     if predicted is None:
         return "Nothing was foretold."
     said = f"{_doing(predicted)[0].upper()}{_doing(predicted)[1:]} was foretold"
+    if is_going(verdict):
+        return f"{said}; whether that holds is open while the study runs."
     if verdict.get("grounds") == "no claim":
         return f"{said}; whether that held is open, for nothing can be claimed."
     if verdict.get("prediction_held") is None:

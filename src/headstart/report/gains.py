@@ -35,7 +35,7 @@ class Gain(ClientGain):
 
 
 @dataclass(frozen=True)
-class Gains:
+class _Gains:
     """All clients' gains.
 
     Attributes:
@@ -51,7 +51,7 @@ class Gains:
     left_out: int
 
 
-def gains_of(verdict: Json) -> Gains | None:
+def gains_of(verdict: Json) -> _Gains | None:
     """What a verdict says of each client; None where it says nothing."""
     every = [Gain(**one) for one in verdict.get("each_client") or ()]
     if not every:
@@ -59,7 +59,7 @@ def gains_of(verdict: Json) -> Gains | None:
     clients = len({one.client for one in every})
     sure = sorted((one for one in every if one.sure), key=lambda one: -abs(one.gain))
     shown = every if clients <= FEW else sure[:MOST]
-    return Gains(tuple(shown), tuple(_sentences(every)), clients, len(every) - len(shown))
+    return _Gains(tuple(shown), tuple(_sentences(every)), clients, len(every) - len(shown))
 
 
 def _sentences(every: list[Gain]) -> Iterator[str]:

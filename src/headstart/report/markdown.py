@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from headstart.evidence.answer_words import DOING
 from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
-from headstart.report.foretold import DOING
+from headstart.report.first import first_words
 from headstart.report.gains import gains_of
 from headstart.report.power import choices, design_of
+from headstart.report.race import course
 from headstart.report.run import Run
 from headstart.report.summary import ArmRow, ClientRow, arm_rows, client_rows, recommended
 from headstart.report.units import Metric, duration, energy, number, operations, size
@@ -20,19 +22,40 @@ def to_markdown(run: Run) -> str:
     rows = arm_rows(run)
     blocks = [
         f"# {run.name}: {views.headline(run)}",
+        _so_far(run),
         views.sentence(run, rows),
         _answer(run),
         _numbers(run, rows),
-        _arms(run, rows),
+        _arms(run, rows) if rows else "",
         *_gains(run),
         *_devices(run),
         *_clients(run),
+        *_race(run),
         *_reasons(run),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-_ROLES = {"recommended": "arm to use"}
+def _so_far(run: Run) -> str:
+    """What an answer on the way leaves open; before there is any, what was foretold and will run."""
+    race = course(run.so_far)
+    first = () if run.verdict else first_words(run)
+    return " ".join((*(race.stands if race else ()), *first))
+
+
+def _race(run: Run) -> list[str]:
+    race = course(run.so_far)
+    if race is None:
+        return []
+    words = " ".join(part for part in (race.ended, race.confidence, race.assumes) if part)
+    looks = [(f"{x.seeds} seeds", x.error, x.confidence, x.answer or x.state) for x in race.looks]
+    out = [(x.arm, str(x.seeds), x.how, x.why) for x in race.out]
+    tables = [
+        _table(("Look with", "Error it may spend", "Confidence", "Answer"), looks) if looks else "",
+        _table(("Arm that did not go on", "Seeds", "How", "Why"), out) if out else "",
+    ]
+    title = f"## How the race {'goes' if race.going else 'went'}"
+    return ["\n\n".join(part for part in (title, words, *tables) if part)]
 
 
 def _answer(run: Run) -> str:
@@ -45,9 +68,9 @@ def _numbers(run: Run, rows: tuple[ArmRow, ...]) -> str:
 
 
 def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
-    metric = Metric(run.metric)
+    metric, best = Metric(run.metric), answer.use_label(run.verdict).lower()
     columns: dict[str, Callable[[ArmRow], str]] = {
-        "Arm": lambda row: f"{row.name} ({_ROLES.get(row.role, row.role)})" if row.role else row.name,
+        "Arm": lambda row: _named(row, best),
         "Family": lambda row: row.family or "",
         metric.label.capitalize(): lambda row: metric.value(row.mean),
         f"{views.confidence(run)} interval": lambda row: metric.span(row.low, row.high),
@@ -61,6 +84,14 @@ def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
         "Rounds": lambda row: number(row.rounds, 0),
     }
     return "## Arms\n\n" + _table(tuple(columns), [[write(row) for write in columns.values()] for row in rows])
+
+
+def _named(row: ArmRow, best: str) -> str:
+    """An arm's name, what it is, and why it did not go on."""
+    role = {"recommended": best}.get(row.role, row.role)
+    out = f"dropped: {row.out}" if row.out else ""
+    marks = ", ".join(part for part in ("" if role == "dropped" else role, out) if part)
+    return f"{row.name} ({marks})" if marks else row.name
 
 
 def _gains(run: Run) -> list[str]:

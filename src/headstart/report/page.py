@@ -14,8 +14,10 @@ from headstart.report.chosen import why_this_arm
 from headstart.report.depth import depths
 from headstart.report.devices import device_tables
 from headstart.report.figures import NARROW, WIDE, figures
+from headstart.report.first import first_words
 from headstart.report.gains import gains_of
 from headstart.report.power import choices, design_of
+from headstart.report.race import course
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows, client_means, client_rows, local_arm, recommended
 from headstart.report.svg import inline_svg
@@ -78,8 +80,24 @@ def _context(run: Run) -> dict[str, Any]:
         "compared": any(row.change is not None or row.change_local is not None for row in clients),
         "show": _shown(rows),
         "by_chance": any(row.hurt_local_by_chance is not None or row.hurt_keep_by_chance is not None for row in rows),
+        **_on_the_way(run),
         **_sections(run, rows),
     }
+
+
+def _on_the_way(run: Run) -> dict[str, Any]:
+    """How the race stands or went, and what there is to say before anything was judged."""
+    found = course(run.so_far)
+    going = not run.verdict or (found is not None and found.going)
+    return {
+        "race": found,
+        "reloads": _RELOADS if going else 0,
+        "first": () if run.verdict else first_words(run),
+    }
+
+
+_RELOADS = 5
+"""Seconds after which a page on the way reads itself again; a finished one never does."""
 
 
 def _sections(run: Run, rows: Any) -> dict[str, Any]:
@@ -108,6 +126,7 @@ def _answer(run: Run, rows: Any) -> dict[str, Any]:
     return {
         "headline": views.headline(run),
         "sentence": views.sentence(run, rows),
+        "label": answer.use_label(verdict),
         "to_use": answer.to_use(verdict).removeprefix(str(recommended(run))) if known else "",
         "why": why_this_arm(verdict),
         "tree": views.tree(run),

@@ -40,6 +40,7 @@ ROLE_COLOUR = {
     "baseline": BASELINE,
     "local": LOCAL,
     "reference": FAINT,
+    "dropped": FAINT,
     "incomplete": FAINT,
     "failed": FAINT,
     "": FAINT,
@@ -49,18 +50,19 @@ ROLE_SHAPE = {
     "baseline": "diamond",
     "local": "triangle-up",
     "reference": "square",
+    "dropped": "circle",
     "incomplete": "circle",
     "failed": "circle",
     "": "circle",
 }
 
 # Angular shapes look smaller than a disc of the same area.
-ROLE_SIZE = {"recommended": 80, "baseline": 110, "local": 85, "reference": 70, "incomplete": 70, "failed": 70, "": 70}
+_SIZES = {"recommended": 80, "baseline": 110, "local": 85}
 
 
 def look(role: str) -> dict[str, str | int]:
     """How a role's mark looks: colour, shape, size in square px."""
-    return {"colour": ROLE_COLOUR[role], "shape": ROLE_SHAPE[role], "size": ROLE_SIZE[role]}
+    return {"colour": ROLE_COLOUR[role], "shape": ROLE_SHAPE[role], "size": _SIZES.get(role, 70)}
 
 
 FONT = "Helvetica, Arial, Liberation Sans, sans-serif"

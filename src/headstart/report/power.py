@@ -35,7 +35,7 @@ class _Smallest:
 
 
 @dataclass(frozen=True)
-class Choice:
+class _Choice:
     """A study as it is, or with more of something, and what it could decide in both scopes."""
 
     what: str
@@ -49,7 +49,7 @@ def smallest(design: Design) -> _Smallest:
     return _Smallest(smallest_effect(design), low, high)
 
 
-def choices(design: Design) -> tuple[Choice, ...]:
+def choices(design: Design) -> tuple[_Choice, ...]:
     """The design as it is, and what more seeds, test examples or clients would buy."""
     more = max(5, 2 * design.seeds)
     counts = design.counts
@@ -61,7 +61,7 @@ def choices(design: Design) -> tuple[Choice, ...]:
         "twice the clients": replace(design, counts=(*counts, *counts)),
     }
     return tuple(
-        Choice(what, *(smallest(replace(plan, scope=scope)) for scope in _SCOPES)) for what, plan in plans.items()
+        _Choice(what, *(smallest(replace(plan, scope=scope)) for scope in _SCOPES)) for what, plan in plans.items()
     )
 
 

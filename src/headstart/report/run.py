@@ -1,12 +1,12 @@
 """A run folder, read: what was asked, what every run measured, and what was decided.
 
-The folder holds ``records.jsonl`` (needed), and ``study.toml``, ``federation.json``, ``diagnosis.json``,
-``clients.parquet``, ``devices.json`` and ``verdict.json``. Any of these may be missing, as in an unfinished study.
+The folder holds ``records.jsonl`` (needed, or ``federation.json`` of a study that has only begun), ``study.toml``,
+``federation.json``, ``diagnosis.json``, ``clients.parquet``, ``devices.json`` and ``verdict.json``. Any of these may be
+missing, as in an unfinished study.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -17,11 +17,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.core.checked import check_table
+from headstart.core.damage import Damaged
 from headstart.core.errors import DataError
-from headstart.core.files import read_json_lines
+from headstart.core.files import AnyNeeds, check_readable, read_json, read_json_lines
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 
 Json = Mapping[str, Any]
+
+_NEEDS: Mapping[str, AnyNeeds] = {
+    "verdict.json": {"metric": str},
+    "diagnosis.json": {"prediction": dict},
+    "federation.json": {"clients": list},
+    "devices.json": lambda devices: dict.fromkeys(devices, dict),
+}
+"""What files must say that are older than their checksums."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,8 @@ class Run:
         study_text: The same file's text.
         records: One mapping per arm and seed, the last one written where a pair stands twice.
         clients: ``clients.parquet`` by column.
-        verdict: ``verdict.json``; empty while the study is unfinished.
+        verdict: ``verdict.json``; empty before anything was judged.
+        race: how the arms' race stands, from the same file; empty before it began, and in a folder of before races.
         diagnosis: ``diagnosis.json``, or the verdict's own copy; empty when none was made.
         federation: ``federation.json``: what the data are; empty when it is missing.
         devices: ``devices.json``: every arm on every device, modelled; empty when the study names no device.
@@ -47,6 +58,7 @@ class Run:
     records: tuple[Json, ...]
     clients: Mapping[str, NDArray[Any]]
     verdict: Json = field(default_factory=dict)
+    race: Json = field(default_factory=dict)
     diagnosis: Json = field(default_factory=dict)
     federation: Json = field(default_factory=dict)
     devices: Json = field(default_factory=dict)
@@ -83,6 +95,11 @@ class Run:
         """Arms whose training failed, with the reason; nothing is compared with them."""
         return dict(self.verdict.get("failed") or {})
 
+    @property
+    def so_far(self) -> Json:
+        """The verdict with its race, which may be all there is yet."""
+        return {**self.verdict, "race": self.race}
+
     def of(self, arm: str) -> tuple[Json, ...]:
         """The records of one arm."""
         return tuple(record for record in self.records if record["arm"] == arm)
@@ -105,6 +122,9 @@ def load_run(folder: str | Path) -> Run:
     records, notes = _read_records(folder)
     study_text = _read_text(folder / "study.toml")
     verdict = _read_json(folder / "verdict.json")
+    race = verdict.get("race") or {}
+    # A race that has only begun stands there alone.
+    verdict = verdict if {*verdict} - {"race"} else {}
     clients = _read_clients(folder / "clients.parquet")
     return Run(
         folder=folder,
@@ -113,10 +133,11 @@ def load_run(folder: str | Path) -> Run:
         records=records,
         clients=clients,
         verdict=verdict,
+        race=race,
         diagnosis=_read_json(folder / "diagnosis.json") or verdict.get("diagnosis") or {},
         federation=_read_json(folder / "federation.json"),
         devices=_read_json(folder / "devices.json"),
-        notes=(*notes, *_missing(folder, verdict)),
+        notes=(*notes, *(_missing(folder, verdict) if records else ())),
     )
 
 
@@ -132,28 +153,16 @@ def load_verdict(folder: str | Path) -> Json:
 
 
 def _read_records(folder: Path) -> tuple[tuple[Json, ...], list[str]]:
-    path = folder / "records.jsonl"
-    if not path.is_file():
+    path, has_begun = folder / "records.jsonl", (folder / "federation.json").is_file()
+    if not path.exists() and not has_begun:
         raise DataError(f"'{folder}' is no run folder: it has no records.jsonl; name one that 'headstart study' wrote")
-    lines = _json_lines(path)
+    lines: list[Json] = read_json_lines(path, {"arm": str, "seed": int}) if path.exists() else []
+    if not lines and has_begun:
+        return (), []
     if not lines:
         raise DataError(f"'{path}' holds no finished run yet; run the study again to continue it, then report")
     latest = {(line["arm"], line["seed"]): line for line in lines}
     return tuple(latest.values()), _record_notes(path, lines, len(latest))
-
-
-def _json_lines(path: Path) -> list[Json]:
-    try:
-        lines = read_json_lines(path)
-    except ValueError as error:
-        raise DataError(f"'{path}' has a damaged line that is not JSON ({error}); {_REPAIR}") from error
-    for number, line in enumerate(lines, start=1):
-        if not isinstance(line, dict) or "arm" not in line or "seed" not in line:
-            raise DataError(f"'{path}' line {number} is no record: it needs 'arm' and 'seed'; {_REPAIR}")
-    return lines
-
-
-_REPAIR = "delete that line and run the study again: only this one run is repeated"
 
 
 def _record_notes(path: Path, lines: list[Json], distinct: int) -> list[str]:
@@ -177,27 +186,28 @@ def _missing(folder: Path, verdict: Json) -> list[str]:
 
 
 def _read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+    if path.is_dir():
+        raise Damaged(path, "it is a folder")
+    check_readable(path)
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+    except UnicodeDecodeError:
+        raise Damaged(path, "it is no text") from None
 
 
 def _parse_toml(path: Path, text: str) -> Json:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DataError(f"'{path}' is not valid TOML ({error}); restore the study file and try again") from error
+        raise DataError(f"'{path}' is not valid TOML ({error}); run the study again into this folder") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(_read_text(path) or "{}")
-    except json.JSONDecodeError as error:
-        raise DataError(f"'{path}' is not valid JSON ({error}); delete it and run the study again") from error
-    if not isinstance(value, dict):
-        raise DataError(f"'{path}' must hold one JSON object, got {type(value).__name__}; run the study again")
-    return value
+    return read_json(path, _NEEDS.get(path.name, {})) or {}
 
 
 def _read_clients(path: Path) -> dict[str, NDArray[Any]]:
+    check_table(path)
     if not path.exists():
         return {name: np.array([]) for name in COLUMNS}
     import pyarrow as pa
@@ -205,8 +215,8 @@ def _read_clients(path: Path) -> dict[str, NDArray[Any]]:
 
     try:
         table = pq.ParquetFile(path).read()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"'{path}' is not a Parquet file ({error}); delete it and run the study again") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Damaged(path, "it is not a Parquet file") from error
     absent = [name for name in COLUMNS if name not in table.column_names]
     if absent:
         raise DataError(f"'{path}' lacks the column '{absent[0]}'; it must have {', '.join(COLUMNS)}")

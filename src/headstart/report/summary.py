@@ -26,11 +26,11 @@ class ArmRow:
 
     ``mean``, ``low``, ``high``, ``worst_decile``, ``worst_client`` and ``unseen`` are values of the deciding
     metric; bytes and FLOPs are per client over the whole run; ``hurt_*`` are shares of clients, and those that chance
-    alone would show.
+    alone would show. ``out`` says why a race went on without the arm: its numbers are over the seeds that it had.
     """
 
     name: str
-    role: str  # "recommended" | "failed" | "baseline" | "reference" | "incomplete" | ""
+    role: str  # "recommended" | "failed" | "baseline" | "reference" | "dropped" | "incomplete" | ""
     family: str | None  # "fine-tune" | "federate" | "both"; None of a reference, or where that is not known
     stages: tuple[str, ...]  # start, federate, adapt in words
     says: str  # what the arm does, in one sentence; empty in records that do not say it
@@ -53,6 +53,7 @@ class ArmRow:
     hurt_keep_by_chance: float | None
     pareto: bool
     kept: str | None  # how many clients kept their adaptation, such as "3 of 10"; None where that is not known
+    out: str | None = None  # such as "41.2 points behind ridge on validation data, after 2 seeds"; None of others
 
     @property
     def bytes(self) -> float | None:
@@ -154,7 +155,15 @@ def _arm_row(run: Run, arm: str) -> ArmRow:
         hurt_keep_by_chance=finite(hurt.get("keep_by_chance")),
         pareto=arm in (run.verdict.get("pareto") or ()),
         kept=str((run.verdict.get("kept") or {}).get(arm, "")).removeprefix("kept by ") or None,
+        out=_out(run, arm, len(records)),
     )
+
+
+def _out(run: Run, arm: str, seeds: int) -> str | None:
+    """Why a race went on without an arm; one that has all seeds at a look is judged like the others."""
+    gone: Json = (run.race.get("out") or {}).get(arm) or {}
+    status = ((run.verdict.get("arms") or {}).get(arm) or {}).get("status")
+    return f"{gone['why']}; {seeds} {'seed' if seeds == 1 else 'seeds'}" if gone and status == "dropped" else None
 
 
 def _role(run: Run, arm: str) -> str:
@@ -167,7 +176,7 @@ def _role(run: Run, arm: str) -> str:
     status = ((run.verdict.get("arms") or {}).get(arm) or {}).get("status")
     if status in ("reference", _OLD_WORD) or _is_reference(run, arm):
         return "reference"
-    return "incomplete" if status == "incomplete" else ""
+    return str(status) if status in ("dropped", "incomplete") else ""
 
 
 def _stages_in_words(record: Json) -> tuple[str, ...]:
@@ -198,12 +207,16 @@ def _client_row(run: Run, scores: Scores, means: Mapping[str, NDArray[np.float64
     named = (recommended(run), None if run.baseline in run.failed else run.baseline, local_arm(run))
     chosen, base, local = (finite(float(means[arm][at])) if arm in means else None for arm in map(str, named))
     sign = Metric(run.metric).sign
-    gains = (_gain(chosen, other, sign) for other in (base, local))
+    gains = (_gain(scores, named[0], other, at, sign) for other in named[1:])
     return ClientRow(scores.clients[at], bool(scores.seen[at]), chosen, base, local, *gains)
 
 
-def _gain(a: float | None, b: float | None, sign: int) -> float | None:
-    return None if a is None or b is None else sign * (a - b)
+def _gain(scores: Scores, arm: str | None, other: str | None, client: int, sign: int) -> float | None:
+    """By how much an arm is better for a client than another, over the seeds that both have."""
+    if arm not in scores.arms or other not in scores.arms:
+        return None
+    paired = scores.of(str(arm))[:, client] - scores.of(str(other))[:, client]
+    return finite(sign * float(nan_means(paired, 0)))
 
 
 def _mean(values: Iterable[Any]) -> float | None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.report import answer
 from headstart.report.answer import Question
+from headstart.report.race import percent
 from headstart.report.run import Run
 from headstart.report.summary import ArmRow, ClientRow, pair, recommended
-from headstart.report.units import MISSING, Metric, share, size
+from headstart.report.units import MISSING, Metric, size
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,20 @@ class Tree:
 
 def headline(run: Run) -> str:
     """The answer in a few words."""
-    return answer.headline(run.verdict) if run.verdict else "No verdict yet"
+    if run.verdict:
+        return answer.headline(run.verdict)
+    return "No verdict yet" if run.records else "No answer yet" if run.diagnosis else "Reading…"
+
+
+_READ = {False: "was read", True: "was read, and what the data say before any training"}
 
 
 def sentence(run: Run, rows: tuple[ArmRow, ...]) -> str:
     """The answer's grounds and its uncertainty; of an older verdict, what it recommends."""
-    if not run.verdict:
+    if not run.verdict and run.records:
         return "The study has not finished; what follows is what its finished runs measured."
+    if not run.verdict:
+        return f"No arm is finished yet, so there is no answer; what follows is what {_READ[bool(run.diagnosis)]}."
     chosen = next((row for row in rows if row.name == recommended(run)), None)
     if answer.has_answer(run.verdict) or chosen is None or chosen.mean is None:
         return answer.lead(run.verdict)
@@ -116,8 +124,8 @@ def is_few(run: Run, num_clients: int) -> bool:
 
 
 def confidence(run: Run) -> str:
-    """The level of every interval on the page."""
-    return share(run.study.get("decision", {}).get("confidence", 0.95))
+    """The level of every interval on the page: in a race, that of the look."""
+    return percent(float(run.verdict.get("confidence") or run.study.get("decision", {}).get("confidence", 0.95)))
 
 
 def key_numbers(run: Run, rows: tuple[ArmRow, ...]) -> list[KeyNumber]:
@@ -166,7 +174,7 @@ def beaten(run: Run, rows: tuple[ArmRow, ...]) -> str:
     """Name the best arm that does better than every pooled reference; empty if there is none."""
     means = {row.name: Metric(run.metric).sign * row.mean for row in rows if row.mean is not None}
     reference = [means[row.name] for row in rows if row.role == "reference" and row.name in means]
-    out = ("reference", "incomplete", "failed")
+    out = ("reference", "dropped", "incomplete", "failed")
     able = {row.name: means[row.name] for row in rows if row.role not in out and row.name in means}
     best = max(able, key=lambda name: able[name], default="")
     return best if reference and best and able[best] > max(reference) else ""

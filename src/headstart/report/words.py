@@ -5,6 +5,8 @@ from __future__ import annotations
 GLOSSARY: dict[str, str] = {
     "arm": "One way to train: where weights start, what is learned together, what each client does alone.",
     "client": "One holder of data, such as a hospital or a phone; its data never leaves it.",
+    "race": "Running arms so that an answer comes soon: validation data drop arms, the test decides at a few looks.",
+    "look": "A moment at which the test may decide; each may spend its share of the error that is allowed.",
     "baseline": "The arm that the others are compared with, named before anything ran.",
     "mean": "The average over clients, each counting the same however much data it has.",
     "interval": "Where the true value plausibly lies, given that test examples (or clients) and seeds are a sample.",

@@ -18,6 +18,7 @@ from headstart.report.gains import gains_of
 from headstart.report.markdown import to_markdown
 from headstart.report.page import to_html
 from headstart.report.power import choices, design_of
+from headstart.report.race import course
 from headstart.report.run import Run, load_run
 from headstart.report.summary import arm_rows, client_rows
 
@@ -48,12 +49,14 @@ def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> l
 
 def to_json(run: Run) -> dict[str, Any]:
     """Give a run's numbers as plain data: verdict, arms, clients, notes; missing numbers are None."""
+    race = course(run.so_far)
     value = {
         "name": run.name,
         "metric": run.metric,
         "headline": views.headline(run),
         "sentence": views.sentence(run, arm_rows(run)),
         "answer": _answer_data(run),
+        "race": race and asdict(race),
         "verdict": dict(run.verdict),
         "arms": [asdict(row) for row in arm_rows(run)],
         "clients": [asdict(row) for row in client_rows(run)],

@@ -101,7 +101,7 @@ def good_starts(lab: Lab, arms: Sequence[Arm]) -> list[Stage | None]:
 
 def predicted_family(path: Path) -> str | None:
     """Read which family the diagnosis predicted; one from before it named families names an arm."""
-    prediction = (read_json(path) or {}).get("prediction") or {}
+    prediction = (read_json(path, {"prediction": dict}) or {}).get("prediction") or {}
     found: str | None = prediction.get("family", prediction.get("winner"))
     return found
 

@@ -14,6 +14,7 @@ from headstart.data.federation import Federation
 from headstart.evidence.learnt import Finding
 from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
 from headstart.evidence.outcomes import Outcomes
+from headstart.evidence.race import Race
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 from headstart.evidence.sides import Traits
 from headstart.evidence.verdict import Verdict, decide, prediction_held
@@ -21,6 +22,7 @@ from headstart.study.diagnosis import predicted_family
 from headstart.study.plan import family_of
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.predictions import outcomes, write_predictions
+from headstart.study.run.records import write_clients
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import DecisionSettings
 from headstart.study.written.slate import Slate
@@ -36,8 +38,9 @@ def judge_folder(
     every_arm: Sequence[Arm],
     federation: Federation,
     stopped: Mapping[str, str],
+    race: Race | None = None,
 ) -> Verdict:
-    """Decide between the arms of a run folder; write the client table, the predictions and the verdict.
+    """Decide between the arms of a run folder.
 
     Args:
         folder: with its records.
@@ -46,19 +49,32 @@ def judge_folder(
         every_arm: those that a device rules out, too.
         federation: that the runs were made with.
         stopped: arms that had to stop, with the reason.
+        race: where the race stands, if the arms are in one.
     """
     results, diagnosis = folder.results(), folder.path / "diagnosis.json"
-    verdict = judge(
+    return judge(
         slate,
         decision,
         every_arm=every_arm,
         results=results,
-        parts=folder.write_clients(federation),
+        parts=folder.client_parts(federation),
         outcomes=outcomes(folder, federation, [arm.name for arm in slate.arms]),
         stopped=stopped,
         predicted=predicted_family(diagnosis),
         noticed=notice(results, slate.arms, read_json(diagnosis) or {}),
+        race=race,
     )
+
+
+def write_verdict(folder: RunFolder, federation: Federation, verdict: Verdict) -> Verdict:
+    """Write the client table, the predictions and the verdict; return it with what is to be said of looks before it.
+
+    Args:
+        folder: with the records that were judged.
+        federation: that the runs were made with.
+        verdict: on them.
+    """
+    write_clients(folder.path / "clients.parquet", folder.client_parts(federation))
     write_predictions(folder.path / "predictions.parquet", folder, federation)
     said = {**verdict.as_json(), "prediction_held": prediction_held(verdict)}
     said = with_looks(said, read_json(folder.path / "verdict.json") or {})
@@ -74,7 +90,7 @@ def with_looks(said: Json, before: Json) -> dict[str, Any]:
         before: the verdict that it takes the place of; empty without one.
     """
     now = said["looks"]
-    earlier = [look for look in before.get("looks", ()) if _size(look) != _size(now[-1])]
+    earlier = [look for look in before.get("looks", ()) if _size(look) not in map(_size, now)]
     looks = [*earlier, *now]
     words = (
         f"The test was looked at {len(looks)} times ({', '.join(map(_size, looks))}): the stated confidence holds for "
@@ -98,6 +114,7 @@ def judge(
     stopped: Mapping[str, str],
     predicted: str | None,
     noticed: Noticed,
+    race: Race | None = None,
 ) -> Verdict:
     """Decide between the arms that ran.
 
@@ -111,6 +128,7 @@ def judge(
         stopped: arms that had to stop, with the reason.
         predicted: the family that the diagnosis predicted.
         noticed: what is to be noticed of the arms that ran.
+        race: where the race stands, if the arms are in one.
     """
     return decide(
         _scores(slate.arms, decision.metric, parts, "test"),
@@ -127,6 +145,7 @@ def judge(
         keep=without_adaptation(slate.arms),
         predicted=predicted,
         noticed=replace(noticed, failed={**noticed.failed, **stopped}),
+        race=race,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from headstart.core.arrays import Array
-from headstart.core.progress import Progress
+from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.span import Span
 from headstart.core.trees import Params, map_tree
@@ -24,10 +24,11 @@ from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.network import Network
-from headstart.models.registry import build
+from headstart.models.registry import build, new_head
 from headstart.models.spec import ModelSpec
 from headstart.start.protocol import Central
 from headstart.study.run.nodes import NodeStore
+from headstart.study.run.starts import Starts
 
 _POOL_VALIDATION = 0.15
 """Share of the central pool that decides when pre-training stops."""
@@ -48,6 +49,7 @@ class Lab:
         cache: folder for what studies can share, activations and starts; None shares nothing.
         progress: told how far long passes over the data are.
         global_test_examples: how many examples of all clients' test data personal models are tried on.
+        begun: first weights that arms began with.
     """
 
     federation: Federation
@@ -57,7 +59,9 @@ class Lab:
     cache: Path | None = None
     progress: Progress | None = None
     global_test_examples: int = 1000
-    _skeletons: dict[tuple[bool, int], Network] = field(default_factory=dict)
+    begun: Starts = field(default_factory=Starts, init=False)
+    _skeletons: dict[tuple[bool, int], Network] = field(default_factory=dict, init=False)
+    _redrawn: dict[int, Federation] = field(default_factory=dict, init=False)
 
     @property
     def _folder(self) -> Path | None:
@@ -66,7 +70,8 @@ class Lab:
     @property
     def starts(self) -> NodeStore | None:
         """Starts that any study has computed."""
-        return NodeStore(self.cache / "starts") if self.cache else None
+        warn = (self.progress or Silent()).warn
+        return NodeStore(self.cache / "starts", lambda error: warn(error.note)) if self.cache else None
 
     @cached_property
     def activations(self) -> Activations:
@@ -81,10 +86,23 @@ class Lab:
 
     def at(self, seed: int) -> Federation:
         """Return the federation with this seed's train and validation parts; tests are the same for all seeds."""
-        return resplit(self.federation, seed)
+        if seed not in self._redrawn:
+            self._redrawn[seed] = resplit(self.federation, seed)
+        return self._redrawn[seed]
 
     def build(self, seed: int, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
         """Build the network with this seed's random weights, in the study's number type."""
+        if from_scratch:
+            return self._built(seed, from_scratch=True, num_classes=num_classes)
+        network, params = new_head(*self._checkpoint, num_classes, seed)
+        return network, cast(params, self.dtype)
+
+    @cached_property
+    def _checkpoint(self) -> tuple[Network, Params]:
+        """The checkpoint, read once; seeds and arms differ in its head alone."""
+        return self._built(0, from_scratch=False, num_classes=self.federation.num_classes)
+
+    def _built(self, seed: int, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
         shape = self.federation.examples.shape
         network, params = build(self.spec, shape=shape, num_classes=num_classes, from_scratch=from_scratch, seed=seed)
         return network, cast(params, self.dtype)

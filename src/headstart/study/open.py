@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType
 
 import torch
 
 from headstart.core.cache import calibrations
-from headstart.core.progress import Progress
+from headstart.core.damage import Damaged
+from headstart.core.files import read_json
+from headstart.core.progress import Progress, Silent
 from headstart.data import open_federation
 from headstart.data.checks import check_numbers
 from headstart.data.federation import Federation
@@ -42,13 +46,15 @@ def open_lab(
     Raises:
         DataError: the data cannot be read, break a rule, or hold no numbers.
     """
-    settings = file.settings
+    settings, calibrated = file.settings, calibrated or (calibrations(cache) if cache else None)
+    for line in _forgotten(calibrated):
+        (progress or Silent()).warn(line)
     opened = federation or open_federation(file.data, file.folder)
     check_numbers(opened)
     return Lab(
         with_tokens(opened, file.model),
         file.model,
-        _engine(settings.engine, calibrated or (calibrations(cache) if cache else None)),
+        _engine(settings.engine, calibrated),
         DTYPES[settings.engine.dtype],
         cache=cache,
         progress=progress,
@@ -61,3 +67,13 @@ def _engine(settings: EngineSettings, calibrated: Path | None) -> Engine:
     if settings.name == "serial":
         return Serial()
     return Fleet(None if settings.way == "auto" else settings.way, settings.workers, folder=calibrated)
+
+
+def _forgotten(calibrated: Path | None) -> Iterator[str]:
+    """Delete step times that are damaged, and say so: steps are timed again."""
+    for path in sorted(calibrated.glob("*.json")) if calibrated else ():
+        try:
+            read_json(path, {"loop": dict, "stack": (float, int, NoneType), "slowdown": (float, int)})
+        except Damaged as error:
+            error.set_aside()
+            yield error.note

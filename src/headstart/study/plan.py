@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.core.content import hash_json
+from headstart.core.damage import Damaged
 from headstart.core.files import read_json, write_json
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts, Population, arm_costs
@@ -18,6 +20,7 @@ from headstart.costs.gate import rule_out
 from headstart.costs.on_device import on_device
 from headstart.data.federation import Federation
 from headstart.evidence.sides import Family
+from headstart.models.model import cut_at
 from headstart.study.lab import Lab
 from headstart.study.written.arms import Arm, with_defaults
 from headstart.study.written.load import StudyFile
@@ -58,9 +61,22 @@ class Costs:
         sends_weights = arm.start.build().is_trained
         return arm_costs(network, weights, federate, arm.adapt.build(), self.population, sends_weights=sends_weights)
 
+    def family(self, arm: Arm) -> Family | None:
+        """Return an arm's family before it runs: clients that keep parameters of their own do both."""
+        family = family_of(arm)
+        return "both" if family == "federate" and self._is_personal(arm) else family
+
+    def _is_personal(self, arm: Arm) -> bool:
+        method, classes = arm.federate[-1].build(), self.lab.federation.num_classes
+        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch, num_classes=classes)
+        _, private, _ = method.init(*cut_at(network, weights, method.trainable))
+        return bool(private)
+
     def read(self, path: Path) -> None:
-        """Take over what an earlier run of the study measured."""
-        self.known.update({key: ArmCosts(**values) for key, values in (read_json(path) or {}).items()})
+        """Take over what an earlier run of the study measured; nothing where that is damaged."""
+        # The run folder says so; costs are measured again in a moment.
+        with suppress(Damaged, TypeError):
+            self.known.update({key: ArmCosts(**values) for key, values in (read_json(path, {}) or {}).items()})
 
     def write(self, path: Path) -> None:
         """Keep what was measured for the next run of the study."""

@@ -16,16 +16,17 @@ from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
 from headstart.diagnosis import Diagnosis
+from headstart.evidence.race import Until
 from headstart.evidence.verdict import Verdict
 from headstart.models.spec import ModelSpec
-from headstart.study.checks import check_plan, check_results, select
+from headstart.study.checks import check_plan, select
 from headstart.study.diagnosis import diagnose_lab
 from headstart.study.estimate import Branch, estimate
-from headstart.study.judge import judge_folder
+from headstart.study.judging import Judging
 from headstart.study.lab import Lab
 from headstart.study.lock import only_one
 from headstart.study.open import open_lab
-from headstart.study.plan import Costs, device_facts, first_slate, gated
+from headstart.study.plan import Costs, first_slate, gated
 from headstart.study.run.changes import Fits
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import NodeStore
@@ -75,6 +76,7 @@ class Study:
         confidence: of the intervals, in (0.5, 1).
         clients: of whom the answer speaks: of ``"these"``, or of clients ``"like these"``.
         devices: tables of quantities with units, such as ``{"clinic": {"uplink": "none"}}``.
+        until: ``"decided"`` drops what is beaten and stops early; ``"all"`` runs every arm with every seed.
 
     Raises:
         SettingError: a setting breaks a rule; one line per setting, with its path in a study file.
@@ -112,6 +114,7 @@ class Study:
         confidence: float | None = None,
         clients: str | None = None,
         devices: Mapping[str, Mapping[str, str]] | None = None,
+        until: Until = "decided",
     ) -> None:
         decision = {"baseline": baseline, "metric": metric, "min_effect": min_effect}
         decision |= {"confidence": confidence, "clients": clients}
@@ -124,6 +127,7 @@ class Study:
             "training": training or {},
             "decision": {setting: value for setting, value in decision.items() if value is not None},
             "devices": devices or {},
+            "study": {"until": until},
             "arms": _tables(arms),
         }
         file = parse_study(table, Path(), f'name = "{name}"\n', federation)
@@ -206,14 +210,14 @@ class Study:
         progress: Progress | None = None,
         page: Callable[[Path], object] | None = None,
     ) -> Outcome:
-        """Run what is not finished yet, and judge.
+        """Run what is not finished yet until the study is decided, or all of it (``[study] until``), and judge.
 
         Args:
             out: run folder.
-            arms: run only these; None runs all.
-            seeds: run only these; None runs all.
+            arms: run these alone, each in full; None runs what the study asks for.
+            seeds: likewise.
             progress: told what happens.
-            page: given the run folder once there is a verdict, to write what people read.
+            page: given the run folder whenever there is a verdict, so far or at the end, to write what people read.
 
         Raises:
             SettingError: no verdict can come of it, or the folder is in use.
@@ -230,12 +234,9 @@ class Study:
             for line in said:
                 progress.warn(line)
             runner = study._prepare(slate, out, progress)
-            stopped = runner.run(*chosen)
-            verdict = study._judge(slate, runner.folder, stopped)
-            if page:
-                progress.tell("report")
-                page(out)
-        return Outcome(verdict, stopped, slate)
+            judging = Judging(study.file, slate, self.slate.arms, self.costs, runner, page)
+            verdict = judging.race() if arms is None and seeds is None else judging.some(*chosen)
+        return Outcome(verdict, runner.stopped, slate)
 
     def diagnose(self, out: Path | str, progress: Progress | None = None) -> Diagnosis:
         """Look at the data before any training, write ``diagnosis.json``, run no arm.
@@ -264,7 +265,7 @@ class Study:
 
     def _prepare(self, slate: Slate, out: Path, progress: Progress) -> Runner:
         """Bring the folder to what the study says now, and look at the data before any arm runs."""
-        settings, folder = self.file.settings, RunFolder(out)
+        settings, folder = self.file.settings, RunFolder(out, progress.warn)
         fits = self._fits(slate, folder)
         hashes = {"study": study_hash(settings), "decision": decision_hash(settings)}
         for line in folder.prepare(self.lab.federation, fits, settings.as_json(), hashes):
@@ -298,22 +299,6 @@ class Study:
         found = diagnose_lab(self.lab, pipeline, slate.arms, self.file.settings.decision)
         write_json(folder.path / "diagnosis.json", found.as_json())
         return found
-
-    def _judge(self, slate: Slate, folder: RunFolder, stopped: Mapping[str, str]) -> Verdict:
-        """Write the client table, the predictions, the verdict and the costs."""
-        check_results(folder.records.all(), stopped)
-        verdict = judge_folder(
-            folder,
-            slate,
-            self.file.settings.decision,
-            every_arm=self.slate.arms,
-            federation=self.lab.federation,
-            stopped=stopped,
-        )
-        write_json(folder.path / "devices.json", device_facts(slate, self.file.devices))
-        self.costs.write(folder.path / "costs.json")
-        folder.prune()
-        return verdict
 
 
 def _tables(arms: Iterable[Arm]) -> dict[str, dict[str, Any]]:

@@ -85,8 +85,8 @@ def adapted(
 def evaluate(method: Adapt, world: World, engine: Engine, *, accepts: bool) -> Evaluation:
     """Adapt and predict with an accept rule that always says the same."""
 
-    def better(labels: Array, received: Array, adapted: Array) -> bool:  # noqa: ARG001
-        return accepts
+    def better(labels: Sequence[Array], received: Sequence[Array], adapted: Sequence[Array]) -> Array:  # noqa: ARG001
+        return np.full(len(labels), accepts)
 
     clients = world.federation.clients
     views = {"val": [client.val for client in clients], "test": [client.test for client in clients]}
@@ -103,7 +103,7 @@ def check_arguments_unchanged(method: Adapt, world: World) -> None:
     assert_same(f"{label(method)} changed frozen weights", frozen, world.model.frozen)
 
 
-def check_names(method: Adapt, world: World) -> None:
+def _check_names(method: Adapt, world: World) -> None:
     """Adapted parameters have the names, shapes and types of those received, and are finite."""
     for client, params in adapted(quick(method), world).items():
         what = f"{label(method)}, client '{client}'"
@@ -111,14 +111,14 @@ def check_names(method: Adapt, world: World) -> None:
         assert all(value.isfinite().all() for value in params.values()), f"{what}: numbers are not finite"
 
 
-def check_changes_nothing(method: Adapt, world: World) -> None:
+def _check_changes_nothing(method: Adapt, world: World) -> None:
     """What says that it changes nothing changes nothing: it is not even run."""
     if method.changes_nothing:
         for client, params in adapted(method, world).items():
             assert_same(f"{label(method)} says that it changes nothing, client '{client}'", params, world.params)
 
 
-def check_empty_client(method: Adapt, world: World) -> None:
+def _check_empty_client(method: Adapt, world: World) -> None:
     """A client without training examples has what it received."""
     assert_same(f"{label(method)}: a client without examples", adapted(quick(method), world)["c2"], world.params)
 
@@ -141,7 +141,7 @@ def check_engines_agree(method: Adapt, world: World) -> None:
                 assert_same(what, serial[client], found[client], world.tolerance)
 
 
-def check_predictions_agree(method: Adapt, world: World) -> None:
+def _check_predictions_agree(method: Adapt, world: World) -> None:
     """What clients choose and predict is the same on every engine."""
     method = quick(method)
     serial = evaluate(method, world, Serial(), accepts=True)
@@ -177,7 +177,7 @@ def check_bad_clients(method: Adapt, world: World) -> None:
         _assert_same_predictions(f"{label(method)}: client '{client.id}'", broken, expected, position, world.tolerance)
 
 
-def check_accept_rule(method: Adapt, world: World) -> None:
+def _check_accept_rule(method: Adapt, world: World) -> None:
     """A client that finds the result worse keeps what it received, unless the rule is switched off."""
     if method.changes_nothing:
         return
@@ -196,15 +196,15 @@ def check_accept_rule(method: Adapt, world: World) -> None:
 
 ADAPT_CHECKS: tuple[AdaptCheck, ...] = (
     check_arguments_unchanged,
-    check_names,
-    check_changes_nothing,
-    check_empty_client,
+    _check_names,
+    _check_changes_nothing,
+    _check_empty_client,
     check_deterministic,
     check_engines_agree,
-    check_predictions_agree,
+    _check_predictions_agree,
     check_client_order,
     check_bad_clients,
-    check_accept_rule,
+    _check_accept_rule,
 )
 """All of them, for ``pytest.mark.parametrize``."""
 

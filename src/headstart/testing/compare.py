@@ -41,11 +41,10 @@ FORKED = ("as given", "a cohort of four with dropout")
 
 
 def fleets(world: World, *, forks: bool) -> Iterator[Fleet]:
-    """Yield a fleet for each way to do a job: all clients as one stack, two at a time, one by one, in processes."""
+    """Yield a fleet for each way to do a job: all clients as one stack, two at a time, in processes."""
     yield Fleet(way="stack")
     if forks:
         yield Fleet(way="stack", chunk_bytes=2 * 16 * world.model.network.num_features * 16)
-        yield Fleet(way="loop")
     if forks and can_fork():
         yield Fleet(way="workers", workers=2)
 

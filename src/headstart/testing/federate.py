@@ -96,7 +96,7 @@ def check_arguments_unchanged(method: Federate, world: World) -> None:
         assert_same(f"{label(method)}.server_update, called twice", first, second)
 
 
-def check_trees_keep_their_names(method: Federate, world: World) -> None:
+def _check_trees_keep_their_names(method: Federate, world: World) -> None:
     """Shared, private and server state keep names, shapes and types from round to round."""
     shared, private, state = method.init(world.model, world.params)
     update, new_private = method.client_update(world.model, shared, private, _data(world, LARGEST))
@@ -109,7 +109,7 @@ def check_trees_keep_their_names(method: Federate, world: World) -> None:
         assert_same(f"{label(method)}: the {what} tree of two rounds", _shape(before), _shape(after))
 
 
-def check_personal_params(method: Federate, world: World) -> None:
+def _check_personal_params(method: Federate, world: World) -> None:
     """Every client, also one that never took part, is evaluated with a full set of finite parameters."""
     method = quick(method)
     federated = run(method, world)
@@ -120,7 +120,7 @@ def check_personal_params(method: Federate, world: World) -> None:
         assert all(value.isfinite().all() for value in found.values()), f"{what}: are not finite"
 
 
-def check_private_stays(method: Federate, world: World) -> None:
+def _check_private_stays(method: Federate, world: World) -> None:
     """Private state is kept for those who took part, and for no one else."""
     federated = run(quick(method), world)
     expected = {c.id for c in world.federation.seen_clients if len(c.train)} if federated.newcomer else set()
@@ -167,7 +167,7 @@ def check_bad_clients(method: Federate, world: World) -> None:
     assert_same(what, broken.shared, without.shared, world.tolerance)
 
 
-def check_bytes(method: Federate, world: World) -> None:
+def _check_bytes(method: Federate, world: World) -> None:
     """Bytes counted are those of the tensors that were sent."""
     counting = Counting(world.engine)
     federated = run(quick(method), world, counting)
@@ -175,7 +175,7 @@ def check_bytes(method: Federate, world: World) -> None:
     assert (counted.download, counted.upload) == sent, f"{label(method)}: counted {counted}, sent {sent}"
 
 
-def check_update_sign(method: Federate, world: World) -> None:
+def _check_update_sign(method: Federate, world: World) -> None:
     """An averaged update is local - shared: adding it lowers the client's loss; the server steps along it."""
     if method.reduce != "mean":
         return
@@ -193,15 +193,15 @@ def check_update_sign(method: Federate, world: World) -> None:
 
 FEDERATE_CHECKS: tuple[FederateCheck, ...] = (
     check_arguments_unchanged,
-    check_trees_keep_their_names,
-    check_personal_params,
-    check_private_stays,
+    _check_trees_keep_their_names,
+    _check_personal_params,
+    _check_private_stays,
     check_engines_agree,
     check_client_order,
     check_deterministic,
     check_bad_clients,
-    check_bytes,
-    check_update_sign,
+    _check_bytes,
+    _check_update_sign,
 )
 """All of them, for ``pytest.mark.parametrize``."""
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from torch import Tensor
 
 from headstart.core.trees import Params
 from headstart.models.batch import Batch
 from headstart.models.model import Model
+
+if TYPE_CHECKING:
+    from headstart.training.dual import DualWalk
 
 Balance = Literal["none", "loss", "sampling"]
 """Care for imbalanced classes: none, a class-weighted loss, or class-balanced sampling."""
@@ -35,6 +38,10 @@ class Passes:
     stream: str = ""
 
 
+TakeWalk = Callable[["DualWalk"], Params]
+"""Takes a walk in dual form: from what it is to the heads it leads to."""
+
+
 @dataclass(frozen=True)
 class DualPasses:
     """Passes of a stack of clients as positions in their examples, and what a walk in dual form needs.
@@ -44,12 +51,14 @@ class DualPasses:
         weights: of the examples at these positions, 0 where padded; same shape.
         full: for each step whether every client has an example.
         gram: inner products of each client's examples, plus 1 for the intercept, ``(clients, n, n)``.
+        take: takes the walk, perhaps together with others'; None leaves it to whoever asks.
     """
 
     positions: Tensor
     weights: Tensor
     full: tuple[bool, ...]
     gram: Tensor
+    take: TakeWalk | None = None
 
 
 class ClientData(Protocol):

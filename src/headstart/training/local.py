@@ -14,7 +14,7 @@ from headstart.models.batch import Batch
 from headstart.models.model import Model
 from headstart.training.client_data import Balance, ClientData, Passes
 from headstart.training.descent import descend
-from headstart.training.dual import descend_dual
+from headstart.training.dual import DualWalk, descend_dual
 from headstart.training.optimizers import Optimizer, build_optimizer
 
 
@@ -55,14 +55,19 @@ class LocalTraining:
 
     def fit(self, model: Model, params: Params, data: ClientData, epochs: int, *, stream: str = "") -> Params:
         """Train ``params`` for ``epochs`` passes over ``data``."""
-        optimizer, passes = self.build(), self.passes(epochs, stream)
+        passes = self.passes(epochs, stream)
         # Only SGD is linear in its gradients, which the dual form needs.
         if self.optimizer == "sgd" and self.is_plain and (dual := data.dual_passes(model, params, passes)):
-            return descend_dual(params, data.everything(model), dual, optimizer, decays=self.weight_decay > 0)
-        slope = partial(self.slope, model, params)
+            walk = DualWalk(params, data.everything(model), dual, self.client_lr, self.momentum, self.weight_decay)
+            return (dual.take or _alone)(walk)
+        slope, optimizer = partial(self.slope, model, params), self.build()
         params = model.arranged(params)
         return descend(slope, params, optimizer.init(params), data.batches(model, passes), optimizer)[0]
 
     def slope(self, model: Model, start: Params, params: Params, batch: Batch) -> Params:
         """Return the gradient at ``params`` of a client that began at ``start``, for one client or a stack."""
         return model.gradient(params, batch)
+
+
+def _alone(walk: DualWalk) -> Params:
+    return descend_dual([walk])[0]

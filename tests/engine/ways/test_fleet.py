@@ -21,7 +21,7 @@ def per_chunk(world: World, clients: int) -> Fleet:
     return Fleet(chunk_bytes=clients * 16 * (16 * world.model.network.num_features + head))
 
 
-@pytest.mark.parametrize("size", [1, 2, 4, 6, 100, "loop", pytest.param("workers", marks=FORKS)])
+@pytest.mark.parametrize("size", [1, 2, 4, 6, 100, pytest.param("workers", marks=FORKS)])
 def test_every_client_is_done_once_with_its_own_private_tree(world: World, size: Any) -> None:
     job, found = job_of(world), {}
     engine = per_chunk(world, size) if isinstance(size, int) else Fleet(way=size, workers=2)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from headstart.core.errors import DataError
 from headstart.core.files import read_json, write_json
@@ -45,6 +46,7 @@ def folder(tmp_path: Path, federation: Federation) -> RunFolder:
     """A folder with the records of two seeds."""
     folder = RunFolder(tmp_path)
     folder.prepare(federation, always, SETTINGS, HASHES)
+    folder.store.put("k", {"kind": "adapt"}, {"test/predicted": torch.zeros(1)})
     folder.records.put(line(0))
     folder.records.put(line(1))
     return folder
@@ -64,7 +66,7 @@ def test_a_folder_of_before_the_account_is_kept(folder: RunFolder, federation: F
     facts = read_json(folder.path / "federation.json")
     write_json(folder.path / "federation.json", {name: facts[name] for name in facts if name != "account"})
     (folder.path / "settings.json").unlink()
-    (folder.path / "diagnosis.json").write_text("{}")
+    (folder.path / "diagnosis.json").write_text('{"prediction": {}}')
     assert RunFolder(folder.path).prepare(replace(federation, notes=("more",)), always, SETTINGS, HASHES) == ()
     assert seeds(folder) == [0, 1]
     assert (folder.path / "diagnosis.json").exists()
@@ -90,7 +92,7 @@ def fewer_clients(federation: Federation) -> Federation:
 def test_other_data_take_the_records_and_the_diagnosis_along_and_say_it(
     folder: RunFolder, federation: Federation, change: Callable[[Federation], Federation], said: str
 ) -> None:
-    (folder.path / "diagnosis.json").write_text("{}")
+    (folder.path / "diagnosis.json").write_text('{"prediction": {}}')
     (told,) = RunFolder(folder.path).prepare(change(federation), never, SETTINGS, HASHES)
     assert re.fullmatch(rf"the data changed \({said}.*\): 2 records of before are not used", told)
     assert seeds(folder) == []

@@ -75,3 +75,26 @@ def test_prune_deletes_weights_that_no_wanted_node_names(store: NodeStore) -> No
     assert store.has("c")
     assert not store.has("b")
     assert json.loads((store.folder / "nodes" / "b.json").read_text())["kind"] == "federate"
+
+
+def test_a_copy_is_the_same_file_and_outlives_the_first(store: NodeStore, tmp_path: Path) -> None:
+    other = NodeStore(tmp_path / "cache")
+    made = other.put("a", {"kind": "start"}, TREE)
+    assert store.copy("b", other) is None
+    assert store.copy("a", other) is not None
+    name = made.facts["weights"]
+    assert store.weights_file(name).samefile(other.weights_file(name))
+    other.weights_file(name).unlink()
+    found = store.get("a")
+    assert found is not None
+    assert found.tree is not None
+    assert torch.equal(found.tree["head.weight"], TREE["head.weight"])
+    assert found.facts == made.facts
+
+
+def test_a_node_whose_file_was_just_evicted_is_shared_all_the_same(store: NodeStore, tmp_path: Path) -> None:
+    other = NodeStore(tmp_path / "cache")
+    made = other.put("a", {"kind": "start"}, TREE)
+    other.weights_file(made.facts["weights"]).unlink()
+    store.share(made, other, "a")
+    assert store.has("a")

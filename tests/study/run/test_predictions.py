@@ -19,7 +19,7 @@ from headstart.evidence.outcomes import Outcomes
 from headstart.study.run.facts import own_predictions
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.predictions import outcomes, write_predictions
-from tiny_study import ARMS, CLASSES, open_tiny, run_tiny
+from tiny_study import ARMS, CLASSES, numbers, open_tiny, run_tiny
 
 DATA = "held_out_clients = 0.25"
 LOSSES = "[evaluation]\nlosses = true"
@@ -150,13 +150,16 @@ def test_runs_of_before_lack_them(tmp_path: Path) -> None:
     assert not (tmp_path / "some.parquet").exists()
 
 
-def test_deleted_predictions_are_missing_and_the_numbers_stay(tmp_path: Path) -> None:
+def test_deleted_predictions_are_made_again(tmp_path: Path) -> None:
     run_tiny(tmp_path)
+    before = numbers(tmp_path / "out")
     for file in (tmp_path / "out" / "weights").glob("predictions-*"):
         file.unlink()
     folder = RunFolder(tmp_path / "out")
     assert len(folder.lacking()) == 4
-    assert all(folder.store.has(line["key"]) for line in folder.records.all())
+    assert not any(folder.store.has(line["key"]) for line in folder.records.all())
+    run_tiny(tmp_path)
+    assert numbers(tmp_path / "out") == before
 
 
 def evaluation(found: Array) -> Any:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import pytest
 from pyarrow import parquet
 
+from headstart.core.files import read_json_lines, write_json_lines
 from headstart.study.run.records import Records, to_array, versions, write_clients
 
 
@@ -34,12 +34,12 @@ def test_a_new_record_of_a_run_replaces_the_old(path: Path) -> None:
     for value in (1, 2):
         records.put(line("a", 0, value=value))
     records.put(line("b", 0))
-    assert [json.loads(text) for text in path.read_text().splitlines()] == [line("a", 0, value=2), line("b", 0)]
+    assert read_json_lines(path) == [line("a", 0, value=2), line("b", 0)]
 
 
 def test_of_two_lines_for_a_run_the_last_counts(path: Path) -> None:
     path.parent.mkdir()
-    path.write_text("".join(json.dumps(line("a", 0, value=value)) + "\n" for value in (1, 2)))
+    write_json_lines(path, [line("a", 0, value=value) for value in (1, 2)])
     assert Records(path).all() == [line("a", 0, value=2)]
 
 

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from headstart.core.arrays import Array
+from headstart.core.checked import read_array
 from headstart.core.content import hash_json
+from headstart.core.damage import Damaged
 from headstart.core.files import CACHE_BYTES, evict
 from headstart.core.machine import threads
 from headstart.core.progress import Progress, Silent
@@ -141,21 +143,35 @@ class Activations:
             with threads(all_cores()):
                 return torch.from_numpy(_written(self._pass(model, self._recipe(model))))
         path = self._folder / f"{key}.npy"
-        if not path.exists():
-            with PartialArray(path, self._sync_seconds) as file, threads(all_cores()):
-                # Another process may have finished it while this one waited.
-                if not path.exists():
-                    found = self._fill(file, model)
-                    evict(self._folder, "*.npy", self._capacity)
-                    return torch.from_numpy(found)
+        if (found := self._stored(path)) is not None:
+            return found
+        with PartialArray(path, self._sync_seconds) as file, threads(all_cores()):
+            # Another process may have finished it while this one waited.
+            if (found := self._stored(path)) is None:
+                found = torch.from_numpy(self._fill(file, model))
+                evict(self._folder, "*.npy", self._capacity)
+        return found
+
+    def _stored(self, path: Path) -> Tensor | None:
+        """Return an array from disk; None where there is none, or one that is damaged, which goes."""
+        try:
+            found = read_array(path)
+        except Damaged as error:
+            self._progress.warn(error.note)
+            error.set_aside()
+            return None
+        if found is None:
+            return None
         os.utime(path)
-        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+        return torch.from_numpy(found)
 
     def _fill(self, file: PartialArray, model: Model) -> Array:
         """Compute the array on disk, from where a killed process left it, and in the same way."""
         before = file.resume({"contents": len(self._distinct)})
         recipe = Recipe(**before[1]["recipe"]) if before else self._recipe(model)
         one = self._pass(model, recipe)
+        if before and (before[0].shape, before[0].dtype) != (one.shape, _dtype(one)):
+            before = None
         array, start = (before[0], before[1]["done"]) if before else (file.create(one.shape, _dtype(one)), 0)
         for done in one.write(array, start):
             file.keep(array, {"contents": len(self._distinct), "recipe": asdict(recipe), "done": done})

@@ -14,9 +14,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from headstart.core.checked import add_checksum
+from headstart.core.damage import Damaged
 from headstart.core.files import read_json, write_json
 
 Memmap = np.memmap[Any, Any]
+
+_NOTE = {"done": int, "recipe": dict}
 
 SECONDS = 5.0
 """Work that a kill may lose: how often rows are synced to the disk."""
@@ -36,6 +40,9 @@ class PartialArray:
 
     def __enter__(self) -> PartialArray:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        for path in (self._data, self._note):
+            if path.is_dir():
+                Damaged(path, "it is a folder").set_aside()
         self._lock = _locked(self._data)
         self._synced = time.monotonic()
         return self
@@ -53,10 +60,14 @@ class PartialArray:
         Args:
             facts: what its note must say; another note, or none, is no start to go on from.
         """
-        note = read_json(self._note) if self._data.stat().st_size else None
-        if note is None or {name: note.get(name) for name in facts} != facts:
+        try:
+            note = read_json(self._note, _NOTE) if self._data.stat().st_size else None
+            if note is None or {name: note.get(name) for name in facts} != facts:
+                return None
+            return np.lib.format.open_memmap(self._data, mode="r+"), note
+        except (Damaged, ValueError, EOFError):
+            # Not worth a word: what a kill left is begun anew.
             return None
-        return np.lib.format.open_memmap(self._data, mode="r+"), note
 
     def create(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Memmap:
         """Begin the array anew.
@@ -83,6 +94,7 @@ class PartialArray:
         array.flush()
         # A process short of room may have deleted the file; while it is open here, it can be read.
         with suppress(FileNotFoundError):
+            add_checksum(self._data, array.offset + array.nbytes)
             self._data.replace(self.path)
         self._note.unlink(missing_ok=True)
         return np.memmap(self._lock, array.dtype, "c", array.offset, array.shape)

@@ -56,7 +56,7 @@ class Fleet:
 
     def placement(self, job: Job) -> Placement:
         """Choose how to do a job."""
-        if job.model.is_head_only and self.way in (None, "stack"):
+        if job.model.is_head_only and self.way != "workers":
             return HEADS
         if self.way == "workers":
             return Placement("workers", self._processes(job))

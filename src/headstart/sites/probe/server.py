@@ -15,8 +15,9 @@ from headstart.core.errors import ClientError
 from headstart.core.files import write_json
 from headstart.core.plain import plain
 from headstart.core.trees import Tree, map_tree, num_bytes
+from headstart.evidence.answer_words import DOING
 from headstart.models.model import Model, cut_at
-from headstart.report.foretold import DOING, gain_lines
+from headstart.report.foretold import gain_lines
 from headstart.sites.arms import send_start
 from headstart.sites.checks import Expected
 from headstart.sites.messages import Compared, Heads, Masks, Noisy, Sums

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,15 +12,17 @@ from typing import Any
 from headstart.core.arrays import Array
 from headstart.core.content import hash_json
 from headstart.core.errors import StartError
+from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Silent, Tell
 from headstart.core.trees import Params
 from headstart.core.version import __version__
 from headstart.data.federation import Federation, pooled_client
 from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
+from headstart.engine.protocol import Engine
 from headstart.engine.received import Federated, Received, Traffic
 from headstart.engine.rounds import run_rounds
 from headstart.evidence.measured import measure
-from headstart.models.model import cut_at
+from headstart.models.model import Model, Trainable, cut_at, trains_head
 from headstart.models.network import Network
 from headstart.study.lab import Lab
 from headstart.study.run.curve import Curve, CurvePoint, is_curve_point
@@ -56,6 +59,7 @@ class Pipeline:
         eval_every: rounds between two points of a learning curve; None makes about ten points.
         losses: whether leaves keep the losses of test examples, whatever the metric.
         tell: told what is being done.
+        engine: where client work runs; None takes the lab's.
     """
 
     lab: Lab
@@ -66,6 +70,7 @@ class Pipeline:
     eval_every: int | None = None
     losses: bool = False
     tell: Tell = Silent().tell
+    engine: Engine | None = None
 
     @cached_property
     def federation(self) -> Federation:
@@ -117,6 +122,20 @@ class Pipeline:
             StartError: they cannot be trained, now or when that was tried before.
         """
         key, method = self.start_key(stage), stage.build()
+        network = self.lab.skeleton(from_scratch=method.from_scratch)
+        model, params = cut_at(network, self._started(key, stage, method), "head")
+        first = Received(model, params)
+        return Trunk(key, network, first, method.is_trained, keys=(key,), began=first)
+
+    def has_start(self, key: str) -> bool:
+        """Say whether a start is there, in this study's store or in that of all studies."""
+        return self.store.has(key) or bool(self.lab.starts and self.lab.starts.has(key))
+
+    def _started(self, key: str, stage: Stage, method: Any) -> Params:
+        """Return a start's weights: from memory, from the store, or made now."""
+        known = self.lab.begun.get(key)
+        if known is not None and self.store.has(key):
+            return known
         # Random weights are drawn faster than they are read: they need no place in the user's cache.
         studies = self.lab.starts if method.is_trained else None
         found = self.store.get(key) or self.store.copy(key, studies)
@@ -125,10 +144,7 @@ class Pipeline:
             found = self._run_start(key, stage, studies)
         if reason := found.facts.get("failed"):
             raise StartError(reason)
-        network = self.lab.skeleton(from_scratch=method.from_scratch)
-        model, params = cut_at(network, found.tree or {}, "all")
-        first = Received(model, params)
-        return Trunk(key, network, first, method.is_trained, keys=(key,), began=first)
+        return self.lab.begun.keep(key, found.tree or {})
 
     def _run_start(self, key: str, stage: Stage, studies: NodeStore | None) -> Node:
         begin = time.monotonic()
@@ -138,10 +154,12 @@ class Pipeline:
             # Other arms that need it are told the same without trying again.
             return self.store.put(key, {"kind": "start", "failed": str(error), "seconds": time.monotonic() - begin})
         facts = {"kind": "start", "seconds": time.monotonic() - begin}
-        if studies:
-            studies.put(key, facts, weights)
-            studies.evict()
-        return self.store.put(key, facts, weights)
+        if not studies:
+            return self.store.put(key, facts, weights)
+        made = studies.put(key, facts, weights)
+        self.store.share(made, studies, key)
+        studies.evict()
+        return made
 
     def federate(self, before: Trunk, stage: Stage) -> Trunk:
         """Run one federated stage."""
@@ -177,17 +195,18 @@ class Pipeline:
             if is_curve_point(now.rounds, method.schedule.rounds, self.eval_every):
                 points.append(curve.point(Received(model, params, method, now), now))
 
-        federated = run_rounds(
-            method,
-            model,
-            params,
-            pooled_client(self.federation) if method.pooled else self.federation.seen_clients,
-            self.lab.activations,
-            engine=self.lab.engine,
-            seed=self.seed,
-            max_bad_clients=self.max_bad_clients,
-            on_round=on_round,
-        )
+        with _threads(model, method.trainable):
+            federated = run_rounds(
+                method,
+                model,
+                params,
+                pooled_client(self.federation) if method.pooled else self.federation.seen_clients,
+                self.lab.activations,
+                engine=self.engine or self.lab.engine,
+                seed=self.seed,
+                max_bad_clients=self.max_bad_clients,
+                on_round=on_round,
+            )
         # No round follows that would need what the server keeps to itself.
         facts, tree = pack(replace(federated, state={}))
         seconds = time.monotonic() - begin
@@ -220,9 +239,11 @@ class Pipeline:
         return _whole(found) if found else self.leaf(self.trunk(arm), arm.adapt, views, watch)
 
     def _watched(self, key: str, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None) -> Node:
-        """Run an adaptation, or note where its watch ended it."""
+        """Run an adaptation, or note where its watch ended it: heads, which are done all at once, are not watched."""
+        model, trainable = trunk.shared.model, stage.build().trainable
         try:
-            return self._run_adapt(key, trunk, stage, views, watch)
+            with _threads(model, trainable):
+                return self._run_adapt(key, trunk, stage, views, None if _is_head(model, trainable) else watch)
         except Pruned as stop:
             return self.store.put(key, {"kind": "pruned", "values": list(stop.values)})
 
@@ -240,7 +261,7 @@ class Pipeline:
             self.federation.clients,
             self.lab.activations,
             {**rows, "train": sample} if sample and not method.changes_nothing else rows,
-            engine=self.lab.engine,
+            engine=self.engine or self.lab.engine,
             seed=self.seed,
             better=is_better(self.metric),
             watch=sees_clients(watch, self.federation, labels, self.metric) if watch else None,
@@ -260,6 +281,19 @@ class Pipeline:
             began = started(trunk.network, weights, trunk.shared, method)
         found = learnt(self.federation, self.lab.activations, trunk.shared, began, sample, evaluation)
         return measure(found).as_json()
+
+
+@contextmanager
+def _threads(model: Model, trainable: Trainable) -> Iterator[None]:
+    """Let heads be trained and asked by one thread, unless they are large."""
+    small = suitable_threads(model.network.num_features**2) == 1
+    with threads(1) if small and _is_head(model, trainable) else nullcontext():
+        yield
+
+
+def _is_head(model: Model, trainable: Trainable) -> bool:
+    """Say whether a stage after this model trains or asks a head alone."""
+    return model.is_head_only and trains_head(model.network, trainable)
 
 
 def pipeline_of(settings: StudySettings, lab: Lab, store: NodeStore, seed: int, tell: Tell) -> Pipeline:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.core.arrays import Array
-from headstart.core.files import write_atomically
+from headstart.core.checked import write_table
 from headstart.core.trees import Tree
 from headstart.data.federation import Federation
 from headstart.evidence.outcomes import Outcomes
@@ -73,7 +73,7 @@ def write_predictions(path: Path, folder: RunFolder, federation: Federation, *, 
         path.unlink(missing_ok=True)
         return
     table = _Table(federation, sorted({line["arm"] for line in lines}), most_rows)
-    write_atomically(path, lambda temporary: table.write(temporary, folder, lines))
+    write_table(path, lambda temporary: table.write(temporary, folder, lines))
 
 
 class _Table:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headstart.core.files import append_json_line, read_json_lines, write_atomically, write_text
+from headstart.core.checked import write_table
+from headstart.core.damage import Damaged
+from headstart.core.files import Needs, append_json_line, read_json_lines, write_json_lines
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts
 from headstart.data.federation import Federation
@@ -178,17 +181,42 @@ def write_clients(path: Path, parts: Iterable[Mapping[str, list[Any]]]) -> None:
     schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
     tables = [pa.table(dict(part), schema=schema) for part in parts]
     table = pa.concat_tables(tables) if tables else schema.empty_table()
-    write_atomically(path, lambda temporary: parquet.write_table(table, temporary))
+    write_table(path, lambda temporary: parquet.write_table(table, temporary))
+
+
+_NEEDS: Needs = {
+    "arm": str,
+    "seed": int,
+    "key": str,
+    "nodes": list,
+    "settings": dict,
+    "tuning": list,
+    "metrics": dict,
+    "curve": list,
+}
+"""What a line must say that is older than its checksum."""
 
 
 class Records:
-    """The file ``records.jsonl`` of a run folder: appended and synced, read back to resume."""
+    """The file ``records.jsonl`` of a run folder: appended and synced, read back to resume.
+
+    A line that is not what was written does not count; the others do.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        damaged: what is wrong with lines that do not count, or with the file.
+        is_torn: whether the last line does not end, as a kill may leave it; it does not count either.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.damaged: list[Damaged] = []
         self._lines: dict[tuple[str, int], dict[str, Any]] = {}
-        for line in read_json_lines(path):
+        for line in read_json_lines(path, _NEEDS, self.damaged.append):
             self._lines[line["arm"], line["seed"]] = line
+        self.is_torn = path.is_file() and path.read_bytes()[-1:] not in (b"\n", b"")
 
     def get(self, arm: str, seed: int) -> dict[str, Any] | None:
         """Return a run's record."""
@@ -197,6 +225,12 @@ class Records:
     def all(self) -> list[dict[str, Any]]:
         """Return every record."""
         return list(self._lines.values())
+
+    def only(self, runs: Collection[tuple[str, int]]) -> Records:
+        """Return some of the records, by arm and seed, to read."""
+        some = copy(self)
+        some._lines = {key: line for key, line in self._lines.items() if key in runs}
+        return some
 
     def put(self, line: dict[str, Any]) -> None:
         """Append a record; one that it replaces is taken out of the file first."""
@@ -207,13 +241,14 @@ class Records:
         self._lines[key] = line
 
     def keep_only(self, wanted: Iterable[tuple[str, int]]) -> None:
-        """Take out records of arms and seeds that the study no longer has."""
+        """Take out records of arms and seeds that the study no longer has, and lines that are damaged."""
         kept = {key: self._lines[key] for key in wanted if key in self._lines}
-        if len(kept) < len(self._lines):
+        if len(kept) < len(self._lines) or self.damaged or self.is_torn:
             self._lines = kept
             self._rewrite()
 
     def _rewrite(self) -> None:
-        import json
-
-        write_text(self.path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in self._lines.values()))
+        if self.path.is_dir():
+            self.damaged[0].set_aside()
+        write_json_lines(self.path, self._lines.values())
+        self.damaged, self.is_torn = [], False

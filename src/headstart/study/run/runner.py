@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import numpy as np
+
+from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, HeadstartError, StartError
 from headstart.core.progress import Progress
 from headstart.core.span import is_wide, unscaled
 from headstart.costs.arm import ArmCosts
+from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.study.lab import Lab
+from headstart.study.run.ahead import compute_ahead
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import Node
-from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline, pipeline_of
-from headstart.study.run.records import record
-from headstart.study.run.trials import best_trial
+from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS, Pipeline, pipeline_of
+from headstart.study.run.records import record, to_array
+from headstart.study.run.trials import Scored, best_trial, score_trials
 from headstart.study.run.trunk import Trunk
 from headstart.study.run.tuning import tuned_with
 from headstart.study.written.arms import Arm
@@ -24,7 +30,7 @@ from headstart.study.written.schema import StudySettings
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """Runs arms of one study into its folder.
+    """Runs arms of one study into its folder; one that must stop does not end the others.
 
     Attributes:
         settings: the study's tables.
@@ -34,6 +40,9 @@ class Runner:
         hashes: what every record carries.
         folder: where results go.
         progress: told what happens.
+        stopped: the arms that had to stop, with the reason; filled as that happens.
+        ran: arms and seeds that this process has run, or found finished; filled as that happens.
+        scored: trials, by the arm's name and the seed; filled as they are made.
     """
 
     settings: StudySettings
@@ -43,55 +52,122 @@ class Runner:
     hashes: Mapping[str, str]
     folder: RunFolder
     progress: Progress
+    stopped: dict[str, str] = field(default_factory=dict)
+    ran: set[tuple[str, int]] = field(default_factory=set)
+    scored: dict[tuple[str, int], Scored] = field(default_factory=dict)
 
     def pipeline(self, seed: int) -> Pipeline:
         """Return what runs arms for one seed."""
         return pipeline_of(self.settings, self.lab, self.folder.store, seed, self.progress.tell)
 
-    def run(self, arms: Sequence[Arm], seeds: Sequence[int]) -> dict[str, str]:
-        """Run arms; one that must stop does not end the others.
-
-        Returns:
-            The arms that had to stop, with the reason.
-        """
-        self.progress.plan(sum(self._num_trials(arm, seeds) for arm in arms) + len(arms) * len(seeds))
-        stopped = {}
+    def ahead(self, arms: Sequence[Arm], seeds: Sequence[int]) -> None:
+        """Compute what arms of heads need, all trials and seeds side by side: what then runs them finds it there."""
+        self.progress.tell("heads, all side by side")
+        compute_ahead([run for arm in arms for run in self._trials(arm, seeds)])
+        chosen: list[tuple[Arm, int]] = []
         for arm in arms:
-            try:
-                self._arm(arm, seeds)
-            except StartError as error:
-                stopped[arm.name] = f"its start cannot be trained: {error}"
-                self.progress.finish(f"{arm.name}: ruled out: {stopped[arm.name]}")
-            except HeadstartError as error:
-                stopped[arm.name] = f"stopped: {error}{self._likelier(error)}"
-                self.progress.finish(f"{arm.name}: {stopped[arm.name]}")
-        return stopped
+            self._attempt(arm, partial(self._choose, arm, seeds, chosen))
+        compute_ahead([(one, self.pipeline(seed), FINAL_VIEWS) for one, seed in chosen])
+
+    def tune(self, arm: Arm, seed: int) -> None:
+        """Score an arm's trials with one seed; an arm of one configuration has none."""
+        if len(self.trials[arm.name]) > 1:
+            self._attempt(arm, lambda: self._scored(arm, seed))
+
+    def run(self, arm: Arm, seeds: Sequence[int]) -> None:
+        """Tune an arm and run it with some seeds."""
+
+        def work() -> None:
+            for seed in seeds:
+                self._seed(*self._chosen(arm, seed), seed)
+                self.ran.add((arm.name, seed))
+
+        self._attempt(arm, work)
+
+    def lines(self, arm: Arm, seeds: Sequence[int]) -> int:
+        """Return how many trials and runs an arm makes with some seeds."""
+        count, groups = len(self.trials[arm.name]), {self._group(arm, seed) for seed in seeds}
+        return len(seeds) + (sum(count * len(group) for group in groups) if count > 1 else 0)
+
+    def made(self, arm: Arm) -> int:
+        """Return how many of an arm's trials and runs are made."""
+        trials, runs = ([one for one, _ in found if one == arm.name] for found in (self.scored, self.ran))
+        return len(self.trials[arm.name]) * len(trials) + len(runs)
+
+    def validation(self, arm: Arm, seeds: Sequence[int]) -> Array | None:
+        """Return seen clients' validation scores ``(seeds, clients)``, greater is better; None where there are none.
+
+        Args:
+            arm: of the study; its runs count, or else the trials of the configuration that is best so far.
+            seeds: NaN where it has neither.
+        """
+        if arm.name in self.stopped:
+            return None
+        rows = [self._validation(arm, seed) for seed in seeds]
+        clients = next((len(row) for row in rows if row is not None), 0)
+        nothing = np.full(clients, np.nan)
+        return np.stack([nothing if row is None else row for row in rows]) if clients else None
+
+    def _validation(self, arm: Arm, seed: int) -> Array | None:
+        pipeline, line = self.pipeline(seed), self.folder.records.get(arm.name, seed)
+        if (arm.name, seed) in self.ran and line:
+            key = line["key"]
+        elif (arm.name, seed) in self.scored:
+            scored = [self.scored[arm.name, one] for one in self._group(arm, seed) if (arm.name, one) in self.scored]
+            chosen, _ = best_trial(self.trials[arm.name], scored)
+            key = pipeline.leaf_key(pipeline.trunk_key(chosen), chosen.adapt, TRIAL_VIEWS)
+        else:
+            return None
+        metric = self.settings.decision.metric
+        values = self.folder.store.facts(key)["metrics"].get("val", {}).get(metric)
+        if values is None:
+            return None
+        seen = np.array([client.seen for client in pipeline.federation.clients])
+        scores: Array = to_array(values)[seen] * (-1.0 if metric in LOWER_IS_BETTER else 1.0)
+        return scores
+
+    def _trials(self, arm: Arm, seeds: Sequence[int]) -> list[tuple[Arm, Pipeline, Sequence[str]]]:
+        """Return what choosing an arm's settings runs."""
+        trials = self.trials[arm.name] if len(self.trials[arm.name]) > 1 else ()
+        return [(one, self.pipeline(seed), TRIAL_VIEWS) for one in trials for seed in seeds]
+
+    def _choose(self, arm: Arm, seeds: Sequence[int], chosen: list[tuple[Arm, int]]) -> None:
+        chosen += [(self._chosen(arm, seed)[0], seed) for seed in seeds]
+
+    def _attempt(self, arm: Arm, work: Callable[[], object]) -> None:
+        """Do something for an arm, and note what stops it."""
+        if arm.name in self.stopped:
+            return
+        try:
+            work()
+        except StartError as error:
+            self.stopped[arm.name] = f"its start cannot be trained: {error}"
+            self.progress.finish(f"{arm.name}: ruled out: {self.stopped[arm.name]}")
+        except HeadstartError as error:
+            self.stopped[arm.name] = f"stopped: {error}{self._likelier(error)}"
+            self.progress.finish(f"{arm.name}: {self.stopped[arm.name]}")
 
     def _likelier(self, error: HeadstartError) -> str:
         """Return a cause that is likelier than the one which clients' failures name, if there is one."""
         is_likelier = isinstance(error, ClientError) and is_wide(self.lab.span)
         return f"; likeliest cause: {unscaled(self.lab.span)}" if is_likelier else ""
 
-    def _num_trials(self, arm: Arm, seeds: Sequence[int]) -> int:
-        """Return how many runs choose an arm's settings, all seeds together."""
-        count = len(self.trials[arm.name])
-        return sum(count * len(group) for group, _ in self._groups(arm, seeds)) if count > 1 else 0
-
-    def _groups(self, arm: Arm, seeds: Sequence[int]) -> list[tuple[Sequence[int], Sequence[int]]]:
-        """Return which seeds choose settings, and for which of the seeds to run."""
+    def _group(self, arm: Arm, seed: int) -> tuple[int, ...]:
+        """Return the seeds that choose an arm's settings for this one."""
         groups = tuned_with(arm, self.settings.seeds)
-        if len(groups) == 1:
-            return [(groups[0], seeds)]
-        return [(group, group) for group in groups if group[0] in seeds]
+        return groups[0] if len(groups) == 1 else next(group for group in groups if seed in group)
 
-    def _arm(self, arm: Arm, seeds: Sequence[int]) -> None:
-        for group, own in self._groups(arm, seeds):
-            pipelines = [self.pipeline(seed) for seed in group]
-            chosen, tuning = best_trial(self.trials[arm.name], pipelines, self.progress)
-            for seed in own:
-                self._seed(chosen, seed, tuning)
+    def _chosen(self, arm: Arm, seed: int) -> tuple[Arm, list[dict[str, Any]]]:
+        """Return the configuration that trials choose for a seed, and what was tried."""
+        trials = self.trials[arm.name]
+        return best_trial(trials, [self._scored(arm, one) for one in self._group(arm, seed)] if len(trials) > 1 else [])
 
-    def _seed(self, arm: Arm, seed: int, tuning: Sequence[Mapping[str, Any]]) -> None:
+    def _scored(self, arm: Arm, seed: int) -> Scored:
+        if (arm.name, seed) not in self.scored:
+            self.scored[arm.name, seed] = score_trials(self.trials[arm.name], self.pipeline(seed), self.progress)
+        return self.scored[arm.name, seed]
+
+    def _seed(self, arm: Arm, tuning: Sequence[Mapping[str, Any]], seed: int) -> None:
         """Run one seed, unless its record and its last node are there."""
         pipeline = self.pipeline(seed)
         key = pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, FINAL_VIEWS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,27 +17,51 @@ from headstart.study.run.records import to_array
 from headstart.study.written.arms import Arm
 
 
-def best_trial(
-    trials: Sequence[Arm], pipelines: Sequence[Pipeline], progress: Progress
-) -> tuple[Arm, list[dict[str, Any]]]:
-    """Return the configuration with the best mean validation score, and all that were tried.
+class Scored(NamedTuple):
+    """What an arm's configurations scored with one seed.
+
+    Attributes:
+        scores: of each on validation data, larger is better; None where it failed or was ended early.
+        reasons: why any failed.
+    """
+
+    scores: list[float | None]
+    reasons: list[str]
+
+
+def score_trials(trials: Sequence[Arm], pipeline: Pipeline, progress: Progress) -> Scored:
+    """Score an arm's configurations with one seed.
 
     Args:
-        trials: an arm's configurations, the written one first; one alone is not scored.
-        pipelines: of the seeds that choose together.
+        trials: the written one first.
+        pipeline: of the seed.
         progress: told each trial's score.
 
     Raises:
-        SettingError: every trial failed with one of the seeds.
         StartError: the start that all trials share cannot be trained.
+    """
+    pruner, reasons = Pruner(), list[str]()
+    scores = [_trial(pipeline, one, at, pruner.begin(), progress, reasons) for at, one in enumerate(trials)]
+    return Scored(scores, reasons)
+
+
+def best_trial(trials: Sequence[Arm], scored: Sequence[Scored]) -> tuple[Arm, list[dict[str, Any]]]:
+    """Return the configuration with the best mean validation score, and all that were tried.
+
+    Args:
+        trials: an arm's configurations, the written one first; one alone needs no score.
+        scored: of the seeds that choose together.
+
+    Raises:
+        SettingError: every trial failed with one of the seeds.
     """
     arm = trials[0]
     if len(trials) == 1:
         return arm, []
-    reasons: list[str] = []
-    scores = _mean([_scores(pipeline, trials, progress, reasons) for pipeline in pipelines])
+    scores = _mean([one.scores for one in scored])
     best = int(np.argmax([-np.inf if score is None else score for score in scores]))
     if scores[best] is None:
+        reasons = [reason for one in scored for reason in one.reasons]
         first = f", the first: {reasons[0]}" if reasons else ""
         raise SettingError(f"arms.{arm.name}: every one of {len(trials)} tuning trials failed; lower client_lr{first}")
     table = [
@@ -58,12 +82,6 @@ def _mean(seeds: Sequence[Sequence[float | None]]) -> list[float | None]:
         found = [score for score in scores if score is not None]
         means.append(sum(found) / len(found) if len(found) == len(scores) else None)
     return means
-
-
-def _scores(pipeline: Pipeline, trials: Sequence[Arm], progress: Progress, reasons: list[str]) -> list[float | None]:
-    """Score an arm's configurations with one seed."""
-    pruner = Pruner()
-    return [_trial(pipeline, trial, number, pruner.begin(), progress, reasons) for number, trial in enumerate(trials)]
 
 
 def _trial(

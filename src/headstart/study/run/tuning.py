@@ -44,11 +44,17 @@ def tuned_with(arm: Arm, seeds: Sequence[int]) -> list[tuple[int, ...]]:
     >>> tuned_with(Arm("a", start="random", adapt="full_finetune"), [3, 4, 5])
     [(3, 4)]
     """
+    return [(seed,) for seed in seeds] if is_head_only(arm) else [tuple(seeds[:_DEEP_SEEDS])]
+
+
+def is_head_only(arm: Arm) -> bool:
+    """Say whether an arm trains, or solves, a head at the most.
+
+    >>> is_head_only(Arm("a", start="random", federate="ridge")), is_head_only(Arm("a", start="random"))
+    (True, True)
+    """
     stages = [stage.build() for stage in (*arm.federate, arm.adapt)]
-    trained = [stage.trainable for stage in stages if not getattr(stage, "changes_nothing", False)]
-    if all(cut == "head" for cut in trained):
-        return [(seed,) for seed in seeds]
-    return [tuple(seeds[:_DEEP_SEEDS])]
+    return all(stage.trainable == "head" for stage in stages if not getattr(stage, "changes_nothing", False))
 
 
 def trial_arms(arm: Arm, trials: int, seed: int) -> list[Arm]:

@@ -88,6 +88,7 @@ def parse_study(
     """
     settings = read(StudySettings, table)
     _check_seeds(settings)
+    settings = dataclasses.replace(settings, seeds=_seeds(settings))
     check_training(settings.training)
     arms = tuple(_arm(name, arm, settings) for name, arm in settings.arms.items())
     devices = tuple(parse_device(name, device) for name, device in settings.devices.items())
@@ -141,6 +142,13 @@ def _check_seeds(settings: StudySettings) -> None:
     twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
     if twice:
         raise SettingError(f"seeds: must be distinct, received {seeds}; leave out the second {twice[0]}")
+
+
+def _seeds(settings: StudySettings) -> tuple[int, ...]:
+    """Return the first seeds, as many as the budget allows, and those that follow where it allows more."""
+    most = settings.budget.max_seeds or len(settings.seeds)
+    following = range(max(settings.seeds) + 1, max(settings.seeds) + 1 + most)
+    return (*settings.seeds, *following)[:most]
 
 
 def _arm(name: str, table: Mapping[str, Any], settings: StudySettings) -> Arm:

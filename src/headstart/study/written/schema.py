@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from headstart.core.content import hash_json
 from headstart.core.settings import Says
 from headstart.data.settings import DataSettings
+from headstart.evidence.race import Until
 from headstart.models.spec import ModelSpec, Pooling
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"]
@@ -128,6 +129,35 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunningSettings:
+    """``[study]``: what is run of the study.
+
+    Attributes:
+        until: ``decided`` runs cheap arms first, drops those that validation data show to be beaten, and stops when the
+            question is decided; ``all`` runs every arm with every seed.
+        headroom: how much better than a family's heads its deep arms are taken to be at the most: those of a family
+            whose heads are surely further behind are not run. An assumption, outside the stated confidence; None runs
+            them.
+    """
+
+    until: Until = "decided"
+    headroom: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetSettings:
+    """``[budget]``: what a study may cost.
+
+    Attributes:
+        minutes: after which nothing more is begun; the answer is then that of what is finished. None sets no limit.
+        max_seeds: seeds at the most, beyond those of ``seeds`` the numbers that follow; None takes ``seeds``.
+    """
+
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    max_seeds: PositiveInt | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudySettings:
     """A whole study file, as written.
 
@@ -143,6 +173,8 @@ class StudySettings:
         decision: how the verdict is reached.
         evaluation: what is measured.
         engine: how the work is done.
+        study: what is run.
+        budget: what it may cost.
     """
 
     name: _Name
@@ -156,6 +188,8 @@ class StudySettings:
     decision: DecisionSettings = DecisionSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     engine: EngineSettings = EngineSettings()
+    study: RunningSettings = RunningSettings()
+    budget: BudgetSettings = BudgetSettings()
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, defaults filled in."""
@@ -173,9 +207,10 @@ def study_hash(settings: StudySettings) -> str:
     return hash_json({**shared, "dtype": settings.engine.dtype})
 
 
-def decision_hash(settings: StudySettings) -> str:
+def decision_hash(settings: StudySettings | Mapping[str, Any]) -> str:
     """Hash the ``[decision]`` table, which is fixed before the runs."""
-    return hash_json(_without_new(settings.as_json())["decision"])
+    values = settings.as_json() if isinstance(settings, StudySettings) else settings
+    return hash_json(_without_new(values)["decision"])
 
 
 def _without_new(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""Judging a study's runs while they come in, and at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from headstart.core.files import write_json
+from headstart.data.federation import Federation
+from headstart.evidence.contrast import FEWEST_SEEDS
+from headstart.evidence.race import Look, Race, looks
+from headstart.evidence.race_words import stand
+from headstart.evidence.verdict import Verdict
+from headstart.study.checks import check_results
+from headstart.study.judge import judge_folder, write_verdict
+from headstart.study.plan import Costs, device_facts
+from headstart.study.run.course import Course, Entry, Runs
+from headstart.study.run.folder import RunFolder
+from headstart.study.run.race import run_all, run_race
+from headstart.study.run.runner import Runner
+from headstart.study.written.arms import Arm
+from headstart.study.written.load import StudyFile
+from headstart.study.written.slate import Slate
+
+_SHARE = 0.05
+"""Of the time, what showing answers so far may take."""
+
+
+@dataclass
+class Judging:
+    """Runs a study and judges it.
+
+    Attributes:
+        file: the study.
+        slate: the arms that run, with their costs.
+        every_arm: those that a device rules out, too.
+        costs: what arms cost.
+        runner: runs arms.
+        page: given the run folder whenever there is a verdict, to write what people read.
+    """
+
+    file: StudyFile
+    slate: Slate
+    every_arm: Sequence[Arm]
+    costs: Costs
+    runner: Runner
+    page: Callable[[Path], object] | None = None
+    _next: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self._before = {(line["arm"], line["seed"]) for line in self.folder.records.all()}
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where results go."""
+        return self.runner.folder
+
+    @property
+    def federation(self) -> Federation:
+        """The study's data."""
+        return self.runner.lab.federation
+
+    def race(self) -> Verdict:
+        """Run what the study asks for: until it is decided, or all."""
+        settings = self.file.settings
+        alpha, seeds = round(1 - settings.decision.confidence, 12), settings.seeds
+        # With fewer seeds nothing can be decided, so that nothing is won by dropping arms.
+        races = settings.study.until == "decided" and len(seeds) >= FEWEST_SEEDS
+        coming = [*looks(len(seeds), alpha, screens=settings.study.headroom is not None)] if races else []
+        coming = coming or [Look(len(seeds), alpha)]
+        minutes = settings.budget.minutes
+        deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        if self.page and not self.runner.folder.records.all():
+            # What was read and foretold can be looked at while the first arm runs.
+            self.page(self.folder.path)
+        course = Course(self.runner, self._entries(), list(seeds[: coming[0].seeds]), coming, deadline)
+        return run_race(course, self, seeds) if races else run_all(course, self)
+
+    def some(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Verdict:
+        """Run arms and seeds that a user chose, and judge all that the folder has."""
+        self.runner.progress.plan(sum(self.runner.lines(arm, seeds) for arm in arms))
+        for arm in arms:
+            self.runner.run(arm, seeds)
+        return self._written(self._judged(self.folder, None, None), self.folder)
+
+    def judge(self, race: Race, runs: Runs, look: Look) -> Verdict:
+        """Return what runs say at a look."""
+        return self._judged(self.folder.only(runs), race, look.alpha)
+
+    def publish(self, verdict: Verdict, runs: Runs) -> Verdict:
+        """Write down what runs say at the end."""
+        found = self._written(verdict, self.folder.only(runs))
+        self.folder.prune()
+        return found
+
+    def show(self, race: Race, runs: Runs, look: Look) -> None:
+        """Write down what runs say so far, unless that would take more than its share of the time."""
+        begin = time.monotonic()
+        # What was there before this process has been said before.
+        if begin < self._next or not runs - self._before:
+            return
+        verdict = self._written(self.judge(race, runs, look), self.folder.only(runs))
+        self.runner.progress.stand(stand(verdict.as_json()))
+        now = time.monotonic()
+        self._next = now + (now - begin) / _SHARE
+
+    def _entries(self) -> list[Entry]:
+        return [self._entry(arm, position) for position, arm in enumerate(self.slate.arms)]
+
+    def _entry(self, arm: Arm, position: int) -> Entry:
+        costs = self.slate.costs[arm.name]
+        cost = (float(costs.total_bytes), float(costs.client_flops), position)
+        return Entry(arm, self.costs.family(arm), cost)
+
+    def _judged(self, folder: RunFolder, race: Race | None, alpha: float | None) -> Verdict:
+        stopped = {
+            arm.name: self.runner.stopped[arm.name] for arm in self.slate.arms if arm.name in self.runner.stopped
+        }
+        check_results(folder.records.all(), stopped)
+        decision = self.file.settings.decision
+        return judge_folder(
+            folder,
+            self.slate,
+            decision if alpha is None else replace(decision, confidence=1 - alpha),
+            every_arm=self.every_arm,
+            federation=self.federation,
+            stopped=stopped,
+            race=race,
+        )
+
+    def _written(self, verdict: Verdict, folder: RunFolder) -> Verdict:
+        """Write the tables, the verdict, the costs, and what people read."""
+        path = folder.path
+        verdict = write_verdict(folder, self.federation, verdict)
+        write_json(path / "devices.json", device_facts(self.slate, self.file.devices))
+        self.costs.write(path / "costs.json")
+        if self.page:
+            self.runner.progress.tell("report")
+            self.page(path)
+        return verdict

@@ -1,0 +1,169 @@
+"""Where a race stands: which arms are in, which runs are finished, what may still be looked at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from headstart.evidence.answer_words import amount
+from headstart.evidence.race import Ended, Look, Out, OutKind, Race, Taken, beaten
+from headstart.evidence.sides import Family
+from headstart.study.run.runner import Runner
+from headstart.study.run.tuning import is_head_only
+from headstart.study.written.arms import Arm
+
+Runs = frozenset[tuple[str, int]]
+"""Finished runs, by arm and seed."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An arm that takes part.
+
+    Attributes:
+        arm: as written.
+        family: that it stands for; None of a reference.
+        cost: order of cheapness: bytes, then operations, then the order of arms.
+    """
+
+    arm: Arm
+    family: Family | None
+    cost: tuple[float, float, int]
+
+    @property
+    def name(self) -> str:
+        """The arm's name."""
+        return self.arm.name
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it trains more than a head."""
+        return not is_head_only(self.arm)
+
+
+@dataclass
+class Course:
+    """The state of a race, and of a study that runs everything.
+
+    Attributes:
+        runner: runs arms.
+        entries: that take part.
+        seeds: of every arm until the first look that decides.
+        coming: looks that may follow, the next first.
+        deadline: time (:func:`time.monotonic`) after which nothing more is begun; None for none.
+        out: arms that do not go on.
+        taken: looks that are past.
+        late: whether something was left undone for want of time.
+    """
+
+    runner: Runner
+    entries: Sequence[Entry]
+    seeds: Sequence[int]
+    coming: list[Look]
+    deadline: float | None = None
+    out: dict[str, Out] = field(default_factory=dict)
+    taken: list[Taken] = field(default_factory=list)
+    late: bool = False
+
+    def __post_init__(self) -> None:
+        # Heads are nearly free; then comes first what training takes least of.
+        self.entries = sorted(self.entries, key=lambda one: (one.is_deep, one.cost[1]))
+        self._lines = sum(self.runner.lines(one.arm, self.seeds) for one in self.entries)
+        self.runner.progress.plan(self._lines)
+
+    @property
+    def still_in(self) -> list[Entry]:
+        """The arms that go on, in the order in which they run."""
+        return [one for one in self.entries if one.name not in self.out and one.name not in self.runner.stopped]
+
+    @property
+    def runs(self) -> Runs:
+        """What is finished."""
+        return frozenset(self.runner.ran)
+
+    @property
+    def unfinished(self) -> list[Entry]:
+        """The arms that have something to run before the next look."""
+        return [one for one in self.still_in if any((one.name, seed) not in self.runner.ran for seed in self.seeds)]
+
+    @property
+    def headroom(self) -> float | None:
+        """How much deep arms are taken to gain at the most over heads of their family; None for any amount."""
+        return self.runner.settings.study.headroom
+
+    def state(self, ended: Ended | None = None) -> Race:
+        """Return where the race stands, for those who read."""
+        coming, left = (self.coming, self.unfinished) if ended is None else ([], [])
+        return Race(
+            until=self.runner.settings.study.until,
+            ended=ended,
+            taken=tuple(self.taken),
+            coming=tuple(coming),
+            out=dict(self.out),
+            left=tuple(one.name for one in left),
+            headroom=self.headroom,
+        )
+
+    def go(self, one: Entry, seeds: Sequence[int]) -> None:
+        """Run an arm with some seeds, as far as time allows."""
+        for seed in seeds:
+            if (one.name, seed) in self.runner.ran:
+                continue
+            if one.name in self.out or one.name in self.runner.stopped or self._is_late():
+                return
+            self.runner.run(one.arm, [seed])
+
+    def ahead(self, entries: Sequence[Entry], seeds: Sequence[int]) -> None:
+        """Compute what heads need with some seeds, side by side."""
+        heads = [one.arm for one in entries if not one.is_deep]
+        if heads and not self._is_late():
+            self.runner.ahead(heads, seeds)
+
+    def go_on(self, seeds: Sequence[int]) -> None:
+        """Let those who are in run more seeds, until the next look."""
+        more = [seed for seed in seeds if seed not in self.seeds]
+        self.expect(sum(self.runner.lines(one.arm, more) for one in self.still_in))
+        self.seeds = list(seeds)
+
+    def try_out(self, one: Entry, seed: int) -> None:
+        """Let an arm's trials with a seed, or its run where it has none, say how it does on validation data."""
+        if one.name in self.out or self._is_late():
+            return
+        self.runner.tune(one.arm, seed)
+        if (one.name, seed) not in self.runner.scored:
+            self.go(one, [seed])
+
+    def drop(self, family: Family) -> None:
+        """Leave out arms of a family that validation data show to be beaten by its best."""
+        rivals = [one for one in self.still_in if one.family == family]
+        scores = {one.name: self.runner.validation(one.arm, self.seeds) for one in rivals}
+        values = {name: found for name, found in scores.items() if found is not None}
+        for name, (ahead, behind) in beaten(values, {one.name: one.cost for one in rivals}).items():
+            one = next(one for one in rivals if one.name == name)
+            seeds = len([row for row in values[name] if np.isfinite(row).any()])
+            error = amount(behind.se, self.runner.settings.decision.metric)
+            words = f"{self.amount(behind.mean)} behind {ahead} on validation data (standard error {error})"
+            self.leave(one, "dropped", words, seeds)
+
+    def leave(self, one: Entry, kind: OutKind, why: str, seeds: int | None = None) -> None:
+        """Let an arm go on no more."""
+        ran = [seed for seed in self.seeds if (one.name, seed) in self.runner.ran]
+        self.out[one.name] = Out(kind, len(ran) if seeds is None else seeds, why)
+        self.expect(self.runner.made(one.arm) - self.runner.lines(one.arm, self.seeds))
+
+    def expect(self, more: int) -> None:
+        """Tell who waits that there is more to do, or less."""
+        self._lines += more
+        self.runner.progress.plan(self._lines)
+
+    def amount(self, value: float) -> str:
+        """Say a difference in the decision's metric."""
+        return amount(value, self.runner.settings.decision.metric)
+
+    def _is_late(self) -> bool:
+        """Say whether time is up; only asked where there is something left to do."""
+        self.late = self.late or (self.deadline is not None and time.monotonic() > self.deadline)
+        return self.late

@@ -1,0 +1,50 @@
+"""First weights in memory: many arms begin with the same ones, and a checkpoint's take long to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from headstart.core.trees import Params, num_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """Trees by key; what the starts of several seeds have in common, as all of a checkpoint but its head, is held once.
+
+    Attributes:
+        most_bytes: memory that they may take; the one kept for longest goes first.
+
+    >>> starts = Starts()
+    >>> first = starts.keep("a", {"w": torch.ones(2), "head": torch.zeros(1)})
+    >>> starts.keep("b", {"w": torch.ones(2), "head": torch.ones(1)})["w"] is first["w"]
+    True
+    """
+
+    most_bytes: int = 2**30
+    _kept: dict[str, Params] = field(default_factory=dict)
+
+    def get(self, key: str) -> Params | None:
+        """Return a start that is kept."""
+        return self._kept.get(key)
+
+    def keep(self, key: str, weights: Params) -> Params:
+        """Keep a start; its tensors are those of the start before it where they are equal."""
+        last = next(reversed(self._kept.values()), {})
+        shared = {name: _either(last.get(name), value) for name, value in weights.items()}
+        self._kept[key] = shared
+        while len(self._kept) > 1 and self._num_bytes() > self.most_bytes:
+            del self._kept[next(iter(self._kept))]
+        return shared
+
+    def _num_bytes(self) -> int:
+        return num_bytes({str(id(value)): value for tree in self._kept.values() for value in tree.values()})
+
+
+def _either(known: Tensor | None, value: Tensor) -> Tensor:
+    """Return what is known already, if it is the same to the last bit."""
+    if known is None or not value.dim() or (known.shape, known.dtype) != (value.shape, value.dtype):
+        return value
+    return known if torch.equal(known.view(torch.uint8), value.view(torch.uint8)) else value

@@ -1,0 +1,80 @@
+"""Starts in processes beside each other: those that one process makes, found by all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headstart import Arm, Study, from_arrays
+from headstart.core.machine import can_fork, threads
+from headstart.core.progress import Silent
+from headstart.models import weights
+from headstart.study.run import side_starts
+from headstart.study.run.nodes import NodeStore
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.run.side_starts import make_starts
+from headstart.study.written.arms import Stage
+
+pytestmark = pytest.mark.skipif(not can_fork(), reason="this system cannot fork")
+PRETRAIN = Stage("start", "pretrain", {"epochs": 2})
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 120)
+    inputs = rng.standard_normal((120, 4)) + labels[:, None]
+    pool = (inputs[60:], labels[60:])
+    federation = from_arrays(inputs[:60], labels[:60], clients=np.arange(60) % 3, central=pool)
+    return Study(federation, [Arm("zero", PRETRAIN)], backbone="mlp", baseline="zero", seeds=(0, 1, 2), trials=1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(side_starts, "num_cores", lambda: 2)
+    with threads(1):
+        yield
+
+
+def pipelines(study: Study, folder: Path) -> list[Pipeline]:
+    return [study.pipeline(NodeStore(folder), seed, Silent()) for seed in (0, 1, 2)]
+
+
+def found(folder: Path) -> dict[str, Any]:
+    trees = {file.name: weights.load(file)[0] for file in (folder / "weights").iterdir()}
+    return {name: {key: value.tolist() for key, value in tree.items()} for name, tree in trees.items()}
+
+
+def test_they_are_those_of_one_process(study: Study, tmp_path: Path) -> None:
+    make_starts((PRETRAIN, pipeline) for pipeline in pipelines(study, tmp_path / "beside"))
+    assert len(list((tmp_path / "beside" / "nodes").iterdir())) == 3
+    for pipeline in pipelines(study, tmp_path / "alone"):
+        pipeline.start(PRETRAIN)
+    assert found(tmp_path / "beside") == found(tmp_path / "alone")
+
+
+def test_one_alone_and_what_is_there_and_random_ones_are_left(study: Study, tmp_path: Path) -> None:
+    first, second, _ = pipelines(study, tmp_path)
+    make_starts([(PRETRAIN, first), (PRETRAIN, first), (Stage("start", "random"), second)])
+    assert not (tmp_path / "nodes").exists()
+    make_starts((PRETRAIN, pipeline) for pipeline in (first, second))
+    before = sorted(path.stat().st_mtime_ns for path in (tmp_path / "nodes").iterdir())
+    make_starts((PRETRAIN, pipeline) for pipeline in (first, second))
+    assert sorted(path.stat().st_mtime_ns for path in (tmp_path / "nodes").iterdir()) == before
+
+
+def test_one_that_cannot_be_trained_is_noted(study: Study, tmp_path: Path) -> None:
+    wild = Stage("start", "pretrain", {"epochs": 1, "client_lr": 1e6})
+    make_starts((wild, pipeline) for pipeline in pipelines(study, tmp_path))
+    store = NodeStore(tmp_path)
+    facts = [store.facts(path.stem) for path in (tmp_path / "nodes").iterdir()]
+    assert len(facts) == 3
+    assert all("diverged" in one["failed"] for one in facts)
+
+
+def test_several_threads_are_left_alone(study: Study, tmp_path: Path) -> None:
+    with threads(2):
+        make_starts((PRETRAIN, pipeline) for pipeline in pipelines(study, tmp_path))
+    assert not (tmp_path / "nodes").exists()
