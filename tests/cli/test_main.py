@@ -337,7 +337,7 @@ def test_a_plan_names_what_is_ruled_out(run: Run, study: Path) -> None:
 def test_a_diagnosis_is_printed_and_runs_no_arm(run: Run, study: Path) -> None:
     done = run("diagnose", study)
     assert (done.code, done.err) == (0, "")
-    parts = ("label skew", "quantity skew", "feature shift", "backbone", "ceiling", "predicted winner")
+    parts = ("label skew", "quantity skew", "feature shift", "backbone", "ceiling", "foretold")
     assert [part for part in parts if part not in done.out] == []
     assert "None" not in done.out
     assert not Path("runs/tiny/records.jsonl").exists()

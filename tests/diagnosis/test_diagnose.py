@@ -31,15 +31,17 @@ def test_real_digits_dealt_at_random_to_many_small_clients_should_share():
     assert found.backbone["ridge_accuracy"] > 0.9
     assert found.label_skew["total_variation"] == pytest.approx(found.label_skew["expected"], abs=0.03)
     assert found.ceiling.gap > 0.2
-    assert found.prediction.winner == "ridge"
+    assert found.prediction.family in {"federate", "both"}
+    assert min(gain.probability for gain in found.prediction.gains.values()) > 0.95
 
 
 def test_real_digits_in_narrow_clients_need_no_sharing():
-    found = diagnose(*digits(10, 0.1, 1797), 10)
+    found = diagnose(*digits(10, 0.1, 1797), 10, metric="accuracy")
     assert found.label_skew["total_variation"] > 0.5
     assert found.missing_classes
     assert found.feature_shift.class_conditional < 1.5 * found.feature_shift.class_conditional_expected
-    assert found.prediction.winner in {"finetune-lp-ft", "finetune-head"}
+    assert found.prediction.family != "federate"
+    assert found.prediction.gains["federate"].probability < 0.5
     assert any("Labels are skewed" in reason for reason in found.prediction.reasons)
 
 
@@ -49,7 +51,7 @@ def test_order_of_clients_changes_nothing_but_chance():
     assert turned.ceiling.gap == pytest.approx(found.ceiling.gap)
     assert turned.feature_shift.frechet == pytest.approx(found.feature_shift.frechet)
     assert turned.backbone == pytest.approx(found.backbone)
-    assert turned.prediction.winner == found.prediction.winner
+    assert turned.prediction.family == found.prediction.family
 
 
 def test_same_input_same_diagnosis():
@@ -62,14 +64,21 @@ def test_json_has_the_names_that_a_report_reads_and_no_nan():
     empty = [(features[:0], labels[:0]) for features, labels in val]
     found = diagnose(train, empty, 10, clients=["a", "b", "c"]).as_json()
     json.dumps(found, allow_nan=False)
-    assert found["ceiling"]["gap"] is None
+    assert found["prediction"]["signals"]["both"]["v"] is None
     assert set(found["missing_classes"]) <= {"a", "b", "c"}
     assert {"total_variation", "jensen_shannon"} <= set(found["label_skew"])
     assert set(found["quantity_skew"]) == {"min", "median", "max", "gini"}
     assert {"frechet", "class_conditional"} <= set(found["feature_shift"])
     assert {"knn_accuracy", "ridge_accuracy", "logme"} <= set(found["backbone"])
     assert {"pooled", "local", "gap", "noise"} <= set(found["ceiling"])
-    assert set(found["prediction"]) == {"winner", "reasons", "rules"}
+    assert set(found["prediction"]) == {
+        "family",
+        "gains",
+        "signals",
+        "metric",
+        "min_effect",
+        "reasons",
+    }
 
 
 def test_a_client_without_examples_counts_as_empty():
@@ -103,3 +112,25 @@ def test_every_client_needs_its_parts():
     train, val = digits(2, None)
     with pytest.raises(DataError, match="one entry per client, got 2, 1 and 2"):
         diagnose(train, val[:1], 10)
+
+
+def test_more_features_than_examples_say_what_a_rotation_of_them_says():
+    train, val = digits(4, None, 100)
+    wide = np.random.default_rng(0).standard_normal((64, 300)) / 300**0.5
+    turn = np.linalg.qr(wide.T)[0].T
+
+    def turned(parts):
+        return [(features @ turn, labels) for features, labels in parts]
+
+    few, many = (diagnose(*both, 10) for both in ((train, val), (turned(train), turned(val))))
+    for sharing, own in few.prediction.signals.items():
+        # The penalties tried are multiples of the mean square of a feature, of which one has more than the other.
+        assert vars(many.prediction.signals[sharing]) == pytest.approx(vars(own), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("metric", "named"),
+    [("accuracy", "accuracy"), ("log_loss", "accuracy"), ("macro_f1", "balanced_accuracy")],
+)
+def test_gains_are_foretold_in_the_nearest_accuracy(metric, named):
+    assert diagnose(*digits(4, 0.3, 100), 10, metric=metric).prediction.metric == named

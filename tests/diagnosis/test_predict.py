@@ -1,71 +1,58 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from diagnosis.makers import PLAIN, ceiling
-from headstart.diagnosis.ceiling import UNMEASURED
-from headstart.diagnosis.predict import DECIDING, EXPLAINING, STANDARD_SLATE, predict
+from headstart.diagnosis.predict import Coefficients, Fit, predict
+from headstart.diagnosis.signals import Signals
 
-NAN = float("nan")
+NAN = math.nan
+share = st.floats(-1, 1)
+
+
+@given(a=share, q=share, v=share, se=st.floats(0, 0.5))
+def test_gains_follow_the_fitted_coefficients(a: float, q: float, v: float, se: float) -> None:
+    found = predict({"federate": Signals(a, q, v, se), "both": Signals(a, q, NAN, se)}).gains
+    assert found["federate"].mean == pytest.approx(0.020 + 0.279 * a + 0.356 * q + 0.231 * v)
+    assert found["both"].mean == pytest.approx(0.014 + 0.374 * a + 0.379 * q)
+    deviation = math.sqrt(0.00118 + 0.20 * se**2)
+    assert found["federate"].high - found["federate"].low == pytest.approx(2 * 1.6449 * deviation, rel=1e-4)
+    for one in found.values():
+        assert one.low <= one.mean <= one.high
+        assert 0 <= one.probability <= 1
+        assert (one.probability > 0.5) == (one.mean > 0.02) or one.probability == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
-    ("changes", "winner", "scratch"),
+    ("federate", "both", "families", "expected"),
     [
-        ({"num_examples": 30}, "zero-shot", "ridge"),
-        ({"ridge_accuracy": 0.11}, "fedavg-finetune", "fedavg-finetune"),
-        ({"ceiling": UNMEASURED}, "fedavg-finetune", "fedavg-finetune"),
-        ({"ceiling": ceiling(0.6, 0.8, 0.8)}, "finetune-lp-ft", "local"),
-        ({"ceiling": ceiling(0.6, 0.8, 0.8), "median_examples": 12}, "finetune-head", "local"),
-        ({"ceiling": ceiling(0.8, 0.7, 0.9)}, "fedavg-finetune", "fedavg-finetune"),
-        ({"ceiling": ceiling(0.8, 0.7, 0.9), "median_examples": 12}, "ridge-personal", "ridge-personal"),
-        ({"median_examples": 12}, "ridge", "ridge"),
-        ({}, "ridge-fedadam", "ridge"),
+        (0.2, 0.1, {"fine-tune", "federate", "both"}, "federate"),
+        (0.1, 0.2, {"fine-tune", "federate", "both"}, "both"),
+        (-0.3, -0.2, {"fine-tune", "federate", "both"}, "fine-tune"),
+        (0.2, 0.1, {"fine-tune", "both"}, "both"),
+        (-0.3, -0.2, {"federate", "both"}, "both"),
+        (0.2, 0.2, {"fine-tune"}, "fine-tune"),
+        (0.2, 0.2, set(), None),
     ],
 )
-def test_each_deciding_rule(changes: dict[str, Any], winner: str, scratch: str):
-    signals = replace(PLAIN, **changes)
-    assert predict(signals).winner == winner
-    assert predict(replace(signals, pretrained=False)).winner == scratch
+def test_the_largest_gain_of_the_families_allowed_is_predicted(
+    federate: float, both: float, families: Any, expected: str | None
+) -> None:
+    signals = {"federate": Signals(federate, federate, NAN, 0.01), "both": Signals(both, both, NAN, 0.01)}
+    assert predict(signals, families=families).family == expected
 
 
-def test_a_gain_within_the_noise_is_no_gain():
-    assert predict(replace(PLAIN, ceiling=ceiling(0.8, 0.79, 0.8, noise=0.02))).winner == "finetune-lp-ft"
-    assert predict(replace(PLAIN, ceiling=ceiling(0.8, 0.79, 0.8, noise=NAN))).winner == "finetune-lp-ft"
+def test_coefficients_fitted_elsewhere_may_be_given() -> None:
+    own = Coefficients(0.5, 0, 0, 0, 0.01, 0)
+    found = predict({"both": Signals(0, 0, NAN, 0)}, coefficients={"both": Fit(own, own)}, min_effect=0.5)
+    assert (found.gains["both"].mean, found.gains["both"].probability) == (0.5, 0.5)
 
 
-def test_only_allowed_arms_win():
-    assert predict(PLAIN, ["fedavg-finetune", "ridge"]).winner == "fedavg-finetune"
-    assert predict(PLAIN, ["mine"]).winner is None
-
-
-def test_reasons_say_the_numbers_and_rules_their_source():
-    found = predict(replace(PLAIN, label_skew=0.62, class_shift=0.4))
-    assert "0.800 against 0.600 alone (noise 0.010)" in found.reasons[0]
-    assert "The median client has 100 training examples" in found.reasons[0]
-    assert any("0.62" in reason and "chance alone: 0.10" in reason for reason in found.reasons)
-    assert any("shift 0.40 within classes" in reason for reason in found.reasons)
-    assert len(found.rules) == len(found.reasons) == 4
-    assert found.rules[0].startswith("FedCOF (Goswami et al., NeurIPS 2025)")
-
-
-def test_skew_that_chance_explains_is_no_reason():
-    assert not any(
-        "skewed" in reason for reason in predict(replace(PLAIN, label_skew=0.25, label_skew_expected=0.25)).reasons
-    )
-
-
-@pytest.mark.parametrize("position", range(len(DECIDING)))
-@pytest.mark.parametrize("start", ["pretrained", "scratch"])
-def test_deciding_rules_name_arms_of_the_slate(position: int, start: str):
-    expected = getattr(DECIDING[position], start)
-    assert expected
-    assert set(expected) <= set(STANDARD_SLATE)
-
-
-@pytest.mark.parametrize("source", [rule.source for rule in (*DECIDING, *EXPLAINING)])
-def test_rules_rest_on_a_paper_or_a_repository(source: str):
-    assert "20" in source or "repository" in source
+def test_a_noisier_lead_gives_a_wider_interval() -> None:
+    narrow, wide = (predict({"both": Signals(0.1, 0.1, 0.1, se)}).gains["both"] for se in (0.0, 0.2))
+    assert wide.high - wide.low > narrow.high - narrow.low
+    assert wide.mean == narrow.mean

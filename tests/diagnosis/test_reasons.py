@@ -1,23 +1,21 @@
 from __future__ import annotations
 
-from dataclasses import replace
-from math import nan
-
-import pytest
-
-from diagnosis.makers import PLAIN, ceiling
-from headstart.diagnosis import reasons
-from headstart.diagnosis.signals import Signals
+from headstart.diagnosis.reasons import reasons
+from headstart.diagnosis.shift import Shift
 
 
-@pytest.mark.parametrize(
-    ("signals", "part"),
-    [
-        (PLAIN, "(noise 0.010)"),
-        (replace(PLAIN, ceiling=ceiling(0.8, 0.79, 0.8, noise=nan)), "(noise unknown for one client)"),
-        (PLAIN, "100 training examples: enough to train a network too"),
-        (replace(PLAIN, median_examples=12), "12 training examples: enough for a head, few for a network"),
-    ],
-)
-def test_what_is_known_of_noise_and_size_is_said(signals: Signals, part: str) -> None:
-    assert part in reasons.alone(signals)
+def said(skewed: float = 0.1, shift: float = 0.05, accuracy: float = 0.8, *, pretrained: bool = True) -> str:
+    skew = {"total_variation": skewed, "expected": 0.1}
+    backbone = {"ridge_accuracy": accuracy, "majority": 0.3}
+    return " ".join(reasons(skew, Shift(0.1, shift, 0.1, 0.05), backbone, 500, pretrained=pretrained))
+
+
+def test_what_stands_out_is_said_with_its_numbers() -> None:
+    assert "Labels are skewed: 0.40" in said(skewed=0.4)
+    assert "looks different from client to client: shift 0.20" in said(shift=0.2)
+    assert "already reaches 0.80" in said()
+    assert "reaches 0.31, no better than guessing the largest class (0.30)" in said(accuracy=0.31)
+
+
+def test_what_does_not_stand_out_is_not_said() -> None:
+    assert said(pretrained=False) == ""

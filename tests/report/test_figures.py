@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,26 @@ def test_each_clients_gain_is_drawn_where_it_is_known(answered: dict[str, Path])
     chart = figures(load_run(answered["better"]))["gains"].to_dict()
     assert "clinic-2 alone +" in chart["usermeta"]["description"]
     assert "gains" not in figures(load_run(answered["not kept"]))
+
+
+CURVES = {
+    "examples": 30,
+    "own": [[30, 0.4], [15, 0.44]],
+    "shared": [[30, 0.32], [15, 0.35]],
+    "fitted": [[4, 0.45, 0.4], [30, 0.4, 0.32], [900, 0.27, 0.27], [3600, 0.25, 0.266]],
+    "until": 900,
+    "low": 300,
+    "high": None,
+}
+
+
+@pytest.mark.parametrize("change", [{}, {"until": None, "low": None}, {"until": 0, "low": 0, "high": 2}])
+@pytest.mark.parametrize("width", [880, 350])
+def test_where_a_client_needs_no_others_is_drawn(width: int, change: dict[str, Any], bare_folder: Path) -> None:
+    (bare_folder / "diagnosis.json").write_text(json.dumps({"prediction": {}, "curves": {**CURVES, **change}}))
+    chart = figures(load_run(bare_folder), width)["until"]
+    assert chart.to_dict()["usermeta"]["description"].startswith("sharing")
+    assert "<svg" in inline_svg(chart, "until")
 
 
 def test_many_clients_are_shown_as_a_distribution(tmp_path: Path) -> None:

@@ -35,19 +35,17 @@ def test_a_diagnosis_is_said_as_far_as_it_was_measured() -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "held"),
-    [
-        ({}, None),
-        ({"recommended": "ridge"}, True),
-        ({"recommended": "fedavg"}, False),
-        ({"recommended": "fedavg", "prediction_held": True}, True),
-    ],
+    [({}, None), ({"prediction_held": True, "predicted": "both"}, True), ({"recommended": "fedavg"}, None)],
 )
-def test_whether_a_prediction_held_waits_for_the_verdict(verdict: dict[str, Any], held: bool | None) -> None:
-    foretold = {"winner": "ridge", "reasons": ["few examples"], "rules": ["Fed3R", "Fed3R"]}
-    found = findings.prediction(run_of({}, verdict=verdict, diagnosis={"prediction": foretold}))
+@pytest.mark.parametrize("name", ["family", "winner"])
+def test_whether_a_prediction_held_waits_for_the_verdict(name: str, verdict: dict[str, Any], held: bool | None) -> None:
+    gain = {"mean": 0.05, "low": 0.01, "high": 0.09, "probability": 0.9}
+    foretold = {name: "both", "reasons": ["few examples"], "gains": {"both": gain}, "metric": "accuracy"}
+    found = findings.prediction(run_of({}, verdict=verdict, diagnosis={"prediction": {**foretold, "min_effect": 0.02}}))
     assert found is not None
     assert "foretold" in found.pop("words") or not verdict
-    assert found == {"winner": "ridge", "held": held, "reasons": ["few examples"], "rules": ["Fed3R"]}
+    assert [line[:12] for line in found.pop("gains")] == ["doing both: "]
+    assert found == {"family": "both", "held": held, "reasons": ["few examples"]}
 
 
 def test_arms_ruled_out_for_one_reason_stand_together() -> None:

@@ -4,55 +4,76 @@ from typing import Any
 
 import pytest
 
-from headstart.report.foretold import what_held
+from headstart.report.foretold import gain_lines, what_held
 
-ARMS = {
-    "ridge": {"family": "federate", "effect": 0.10},
-    "ridge-personal": {"family": "both", "effect": 0.105},
-    "local": {"family": "fine-tune", "effect": 0.02},
-}
+ARMS = {"ridge": {"family": "federate"}, "ridge-personal": {"family": "both"}, "local": {"family": "fine-tune"}}
+CONTRASTS = [
+    {"of": of, "over": over, "gap": gap, "scope": scope}
+    for scope, more in (("these", 0.0), ("like these", 0.5))
+    for of, over, gap in (
+        ("federate", "fine-tune", 0.08 + more),
+        ("both", "fine-tune", 0.085 + more),
+        ("both", "federate", 0.005 + more),
+    )
+]
 
 
-def verdict(predicted: str | None, recommended: str | None, held: bool | None, answer: str | None) -> dict[str, Any]:
-    numbers = {"metric": "accuracy", "min_effect": 0.02, "grounds": "better"}
-    names = {"predicted": predicted, "recommended": recommended, "prediction_held": held, "answer": answer}
-    return {**names, **numbers, "arms": ARMS}
+def verdict(predicted: str | None, leader: str, held: bool | None, grounds: str = "better") -> dict[str, Any]:
+    answer = None if grounds in ("undecided", "no claim") else leader
+    numbers = {"metric": "accuracy", "min_effect": 0.02, "grounds": grounds, "scope": "these"}
+    names = {"predicted": predicted, "leader": leader, "prediction_held": held, "answer": answer}
+    return {**names, **numbers, "arms": ARMS, "contrasts": CONTRASTS}
 
 
 @pytest.mark.parametrize(
-    ("found", "parts"),
+    ("found", "words"),
     [
-        (verdict(None, "ridge", None, "federate"), ["No winner was foretold."]),
-        (verdict("ridge", None, None, None), ["ridge (federate) was foretold; whether that held cannot be checked."]),
+        (verdict(None, "federate", None), "Nothing was foretold."),
+        (verdict("federate", "federate", True), "Federating was foretold, and it is the answer."),
+        (verdict("ridge", "federate", True), "Federating was foretold, and it is the answer."),
         (
-            verdict("ridge", "ridge", True, "federate"),
-            ["it is the arm to use", "The family held: the answer is federate."],
+            verdict("federate", "both", True),
+            "Federating was foretold; the answer is doing both, 0.5 points better. It held within the 2 points that "
+            "matter.",
         ),
         (
-            verdict("ridge", "ridge-personal", True, "both"),
-            ["0.5 points better", "The family did not hold: the answer is both.", "The arm held within the 2 points"],
+            verdict("both", "federate", True),
+            "Doing both was foretold; the answer is federating, 0.5 points worse. It held within the 2 points that "
+            "matter.",
         ),
         (
-            verdict("local", "ridge", False, "federate"),
-            ["local (fine-tune) was foretold; ridge (federate)", "8 points better", "The arm did not hold within"],
+            verdict("fine-tune", "federate", False),
+            "Fine-tuning alone was foretold; the answer is federating, 8 points better. It did not hold within the 2 "
+            "points that matter.",
         ),
-        (verdict("ridge", "ridge-personal", True, None), ["Which family is best is open."]),
+        (
+            verdict("federate", "both", True, "undecided"),
+            "Federating was foretold; which family is best is open; doing both is ahead so far, 0.5 points better.",
+        ),
+        (
+            verdict("both", "both", True, "undecided"),
+            "Doing both was foretold; which family is best is open, and it is ahead so far.",
+        ),
+        (
+            verdict("both", "both", None, "no claim"),
+            "Doing both was foretold; whether that held is open, for nothing can be claimed.",
+        ),
+        (verdict("both", "federate", None), "Doing both was foretold; whether that held cannot be checked."),
+        ({"predicted": "ridge"}, "Ridge was foretold; whether that held cannot be checked."),
     ],
 )
-def test_what_held_is_named_with_the_difference(found: dict[str, Any], parts: list[str]) -> None:
-    words = what_held(found)
-    assert [part for part in parts if part not in words] == []
+def test_what_held_is_said_by_family_with_the_difference(found: dict[str, Any], words: str) -> None:
+    assert what_held(found) == words
 
 
-def test_of_an_older_verdict_the_arm_alone_is_judged() -> None:
-    old = {
-        "predicted": "ridge",
-        "recommended": "lda",
-        "prediction_held": False,
-        "metric": "log_loss",
-        "min_effect": 0.01,
-    }
-    assert (
-        what_held(old)
-        == "ridge was foretold; lda is the arm to use. The arm did not hold within the 0.010 that matter."
+def test_a_loss_is_said_with_its_sign() -> None:
+    gain = {"mean": -0.031, "low": -0.08, "high": 0.018, "probability": 0.04}
+    (line,) = gain_lines({"gains": {"both": gain}, "metric": "balanced_accuracy", "min_effect": 0.02})
+    assert line.startswith(
+        "doing both: -3.1 points of balanced accuracy over fine-tuning alone (90 % interval -8 to 1.8)"
     )
+    assert "probability 4 %" in line
+
+
+def test_an_older_prediction_has_no_gains() -> None:
+    assert gain_lines({"winner": "ridge"}) == []

@@ -99,9 +99,9 @@ def test_the_verdict_comes_first_with_its_uncertainty(page: str) -> None:
     [
         "prox-large",
         "uplink = &#34;none&#34;",
-        "was foretold, and it is the arm to use",
+        "Ridge-personal was foretold. It held: ridge-personal is the arm to use.",
         "update holds NaN",
-        "Fed3R",
+        "a personal head should beat one shared head",
         "With min_effect at least",
         "client scores are missing",
         "5f0c7a1d9be24a30a1",

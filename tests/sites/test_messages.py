@@ -52,7 +52,7 @@ REQUESTS: dict[Kind, Asks[Any]] = {
     "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3, "0" * 64, HASH),
     "count": Count(((HASH, HASH), (HASH, HASH)), by_class=True),
     "sums": Sums(SETUP, 1.0, 10.0, Masks({"north": KEY}, "once")),
-    "heads": Heads(SETUP),
+    "heads": Heads(SETUP, "accuracy", 1.0, 10.0),
 }
 SCORES = {"local": 0.5, "global": 0.5, "personal": 0.5, "lda": 0.5, "ncm": 0.5}
 ANSWERS: dict[Kind, Any] = {

@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from headstart.core.files import read_json
 from headstart.core.progress import Silent
-from headstart.study.diagnosis import frozen_features, good_starts, predicted_arm
+from headstart.evidence.sides import FAMILIES
+from headstart.study.diagnosis import frozen_features, good_starts, predicted_family
 from headstart.study.run.nodes import NodeStore
 from headstart.study.study import Study
 from study.watch import Watch
-from tiny_study import ARMS, numbers, open_tiny, write_study, write_table
+from tiny_study import numbers, open_tiny, write_study, write_table
 
 CENTRAL = 'central = { source = "pool.csv" }'
 
@@ -46,17 +48,18 @@ def test_a_diagnosis_is_written_and_trains_no_client(tmp_path: Path, watch: Watc
 
 def test_the_prediction_reaches_the_verdict(finished: Path) -> None:
     told = numbers(finished)
-    assert told["diagnosis"]["prediction"]["winner"] in {*ARMS, None}
-    assert told["verdict"]["predicted"] == told["diagnosis"]["prediction"]["winner"]
+    assert told["diagnosis"]["prediction"]["family"] in FAMILIES
+    assert told["verdict"]["predicted"] == told["diagnosis"]["prediction"]["family"]
 
 
-def test_what_was_predicted_is_read(tmp_path: Path) -> None:
-    (tmp_path / "diagnosis.json").write_text('{"prediction": {"winner": "fedavg"}}')
-    assert predicted_arm(tmp_path / "diagnosis.json") == "fedavg"
+@pytest.mark.parametrize(("name", "said"), [("family", "both"), ("family", "fine-tune"), ("winner", "fedavg")])
+def test_what_was_predicted_is_read_in_older_folders_too(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "diagnosis.json").write_text(json.dumps({"prediction": {name: said}}))
+    assert predicted_family(tmp_path / "diagnosis.json") == said
 
 
 def test_without_a_diagnosis_nothing_is_predicted(tmp_path: Path) -> None:
-    assert predicted_arm(tmp_path / "diagnosis.json") is None
+    assert predicted_family(tmp_path / "diagnosis.json") is None
 
 
 def test_test_labels_do_not_reach_the_diagnosis(tmp_path: Path) -> None:

@@ -16,24 +16,31 @@ from tiny_study import FEDAVG, numbers, open_tiny, run_tiny
 RANDOM, AVERAGE = Stage("start", "random"), (Stage("federate", "fedavg"),)
 
 
-def verdict(predicted: str | None, recommended: str | None = "a", **effects: float | None) -> SimpleNamespace:
-    arms = {name: SimpleNamespace(effect=effect) for name, effect in effects.items()}
-    return SimpleNamespace(predicted=predicted, recommended=recommended, arms=arms, min_effect=0.01)
+def verdict(
+    predicted: str | None, leader: str | None = "both", gap: float | None = 0.1, grounds: str = "better"
+) -> SimpleNamespace:
+    found = None if gap is None else SimpleNamespace(gap=gap)
+    answer = SimpleNamespace(leader=leader, grounds=grounds, between=lambda of, over: found)
+    arms = {"ridge": SimpleNamespace(family="federate")}
+    return SimpleNamespace(predicted=predicted, answer=answer, arms=arms, min_effect=0.01)
 
 
 @pytest.mark.parametrize(
     ("found", "held"),
     [
-        (verdict("a", a=0.1, b=0.0), True),
-        (verdict("b", a=0.1, b=0.0), False),
-        (verdict("b", a=0.1, b=0.095), True),
-        (verdict("c", a=0.1), None),
-        (verdict(None, a=0.1), None),
-        (verdict("b", None, b=0.1), None),
-        (verdict("b", a=0.1, b=None), None),
+        (verdict("both"), True),
+        (verdict("federate"), False),
+        (verdict("federate", gap=0.01), True),
+        (verdict("federate", gap=0.005, grounds="undecided"), True),
+        (verdict("ridge"), False),
+        (verdict("ridge", leader="federate"), True),
+        (verdict("fine-tune", gap=None), None),
+        (verdict("both", grounds="no claim"), None),
+        (verdict(None), None),
+        (verdict("both", leader=None), None),
     ],
 )
-def test_a_prediction_holds_within_what_matters(found: SimpleNamespace, held: bool | None) -> None:
+def test_a_predicted_family_holds_within_what_matters(found: SimpleNamespace, held: bool | None) -> None:
     assert prediction_held(found) is held  # type: ignore[arg-type]
 
 

@@ -13,6 +13,8 @@ from headstart.cli.arms import ruled_out_lines
 from headstart.core.units import duration
 from headstart.costs.units import show_bytes
 from headstart.data.account_words import in_words
+from headstart.evidence.answer_words import DOING
+from headstart.report.foretold import gain_lines, until_line
 
 if TYPE_CHECKING:
     from headstart.data.federation import Federation
@@ -81,12 +83,11 @@ def diagnosis_lines(found: Diagnosis) -> Iterator[str]:
         yield f"[bold]{section.replace('_', ' ')}[/]: {values}"
     missing = facts["missing_classes"]
     yield f"[bold]clients without all classes[/]: {len(missing)}"
-    winner = facts["prediction"]["winner"] or "none of the study's arms"
-    yield f"[bold]predicted winner[/]: [green]{escape(winner)}[/]"
-    for reason in facts["prediction"]["reasons"]:
-        yield f"  {escape(reason)}"
-    for rule in facts["prediction"]["rules"]:
-        yield f"  [dim]{escape(rule)}[/]"
+    family = facts["prediction"]["family"]
+    yield f"[bold]foretold[/]: [green]{DOING[family] if family else 'none of the families that are allowed'}[/]"
+    until = until_line(facts["curves"] or {})
+    for line in (*gain_lines(facts["prediction"]), *([until] if until else []), *facts["prediction"]["reasons"]):
+        yield f"  {escape(line)}"
 
 
 def _value(value: object) -> str:

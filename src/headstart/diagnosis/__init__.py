@@ -1,7 +1,7 @@
-"""What one pass of frozen features says before any training: skew, shift, transfer, ceiling, a prediction."""
+"""What one pass of frozen features says before any training: skew, shift, transfer, and what sharing should gain."""
 
 from headstart.diagnosis.diagnose import Diagnosis, diagnose
-from headstart.diagnosis.predict import STANDARD_SLATE, Prediction, predict
+from headstart.diagnosis.predict import FITTED, Coefficients, Fit, Prediction, predict
 from headstart.diagnosis.signals import Signals
 
-__all__ = ["STANDARD_SLATE", "Diagnosis", "Prediction", "Signals", "diagnose", "predict"]
+__all__ = ["FITTED", "Coefficients", "Diagnosis", "Fit", "Prediction", "Signals", "diagnose", "predict"]

@@ -1,8 +1,8 @@
-"""The diagnosis: from clients' frozen features to numbers and a predicted winner, before any training."""
+"""The diagnosis: from clients' frozen features to numbers and a predicted family, before any training."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,13 +10,36 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
+from headstart.core.machine import threads
 from headstart.core.plain import plain
 from headstart.diagnosis import skew
-from headstart.diagnosis.ceiling import Ceiling, Part, measure_ceiling
-from headstart.diagnosis.predict import STANDARD_SLATE, Prediction, predict
+from headstart.diagnosis.curves import Curves
+from headstart.diagnosis.heads import HEADS, LeftOut, Part, Shared
+from headstart.diagnosis.predict import FITTED, Fit, Prediction, predict
+from headstart.diagnosis.reasons import reasons
 from headstart.diagnosis.shift import Shift, measure_shift
-from headstart.diagnosis.signals import Signals
+from headstart.diagnosis.signals import BALANCED, HEAD_OF, Lead, Sharing, Signals
 from headstart.diagnosis.transfer import knn_accuracy, logme
+from headstart.evidence.sides import FAMILIES, Family
+
+
+@dataclass(frozen=True)
+class _Ceiling:
+    """Leave-one-out accuracies of ridge heads on the training examples, means over clients, in [0, 1].
+
+    Attributes:
+        pooled: of the head from everyone's sums.
+        local: of each client's own.
+        personal: of each client's, pulled towards the pooled one.
+        gap: pooled minus local.
+        noise: standard error of the gap, by the choice of examples and of clients.
+    """
+
+    pooled: float
+    local: float
+    personal: float
+    gap: float
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -33,10 +56,9 @@ class Diagnosis:
             in units of the pool's total variance, each with what chance alone would show (``expected``, …).
         backbone: leave-one-out ``knn_accuracy`` and ``ridge_accuracy``, ``logme`` and the ``majority``
             class's share, over the pool.
-        ceiling: validation accuracies of ridge heads: ``pooled``, ``local``, ``personal``, ``gap`` = pooled -
-            local and its ``noise`` (standard error over clients), likewise ``sharing`` and
-            ``personalization``.
-        prediction: the predicted winner, its reasons and their sources.
+        ceiling: leave-one-out accuracies of three ridge heads.
+        prediction: the family that should be best, and what sharing should gain.
+        curves: until how many examples per client sharing pays; None where clients have too few to say.
     """
 
     label_skew: dict[str, float]
@@ -44,8 +66,9 @@ class Diagnosis:
     missing_classes: dict[str, list[int]]
     feature_shift: Shift
     backbone: dict[str, float]
-    ceiling: Ceiling
+    ceiling: _Ceiling
     prediction: Prediction
+    curves: Curves | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say; None where nothing could be measured."""
@@ -61,7 +84,10 @@ def diagnose(
     *,
     clients: Sequence[str] | None = None,
     pretrained: bool = True,
-    arms: Collection[str] = STANDARD_SLATE,
+    metric: str = "balanced_accuracy",
+    min_effect: float = 0.02,
+    families: Collection[Family] = FAMILIES,
+    coefficients: Mapping[Sharing, Fit] = FITTED,
     seed: int = 0,
 ) -> Diagnosis:
     """Diagnose a federation from one pass of frozen features.
@@ -72,7 +98,10 @@ def diagnose(
         num_classes: number of classes.
         clients: their names; their positions when None.
         pretrained: whether the features come from a pre-trained backbone.
-        arms: names of the standard slate that may win, such as those that no device rules out.
+        metric: of the decision. Macro-F1 is foretold in balanced accuracy; log loss and calibration error in accuracy.
+        min_effect: the smallest gain that matters.
+        families: that may win, such as those that no device rules out.
+        coefficients: from signals to gains.
         seed: of the random parts (what chance alone would show; the examples that kNN compares).
 
     Raises:
@@ -84,8 +113,8 @@ def diagnose(
     ...     labels = generator.integers(first, first + 2, size=60)
     ...     return np.eye(4)[labels] + 0.1 * generator.standard_normal((60, 4)), labels
     >>> found = diagnose([client(0), client(2)], [client(0), client(2)], 4)
-    >>> round(found.label_skew["total_variation"], 2), found.missing_classes, found.prediction.winner
-    (0.5, {'0': [2, 3], '1': [0, 1]}, 'finetune-lp-ft')
+    >>> round(found.label_skew["total_variation"], 2), found.missing_classes, round(found.ceiling.gap, 2)
+    (0.5, {'0': [2, 3], '1': [0, 1]}, 0.0)
     """
     names = [str(position) for position in range(len(train))] if clients is None else list(clients)
     _check(train, val, num_classes, names)
@@ -93,40 +122,70 @@ def diagnose(
     labels = np.concatenate([part for _, part in train])
     client_of = np.repeat(np.arange(len(train)), [len(part) for _, part in train])
     counts = skew.class_counts([part for _, part in train], num_classes)
-    ceiling, head = measure_ceiling(train, val, num_classes)
-    shift = measure_shift(features, labels, client_of, seed=seed)
-    found = Diagnosis(
-        label_skew=_label_skew(counts, seed),
+    # Many small decompositions: threads that wait for each other take thirty times as long.
+    with threads(1):
+        compact, shared, left_out = _leave_out(train, val, num_classes)
+        curves = Curves.measure(compact, shared, num_classes, seed=seed)
+    backbone = {
+        "knn_accuracy": knn_accuracy(features, labels, seed=seed),
+        "ridge_accuracy": float(np.concatenate([found.right[HEADS.index("shared")] for found in left_out]).mean()),
+        "logme": logme(features, labels, num_classes),
+        "majority": float(counts.sum(axis=0).max() / counts.sum()),
+    }
+    shift, label_skew = measure_shift(features, labels, client_of, seed=seed), _label_skew(counts, seed)
+    nearest = "balanced_accuracy" if metric in BALANCED else "accuracy"
+    prediction = predict(
+        _signals(left_out, balanced=metric in BALANCED),
+        metric=nearest,
+        min_effect=min_effect,
+        families=families,
+        coefficients=coefficients,
+    )
+    said = tuple(reasons(label_skew, shift, backbone, len(labels), pretrained=pretrained))
+    return Diagnosis(
+        label_skew=label_skew,
         quantity_skew=_quantity_skew(counts.sum(axis=1)),
         missing_classes={name: gone for name, gone in zip(names, skew.missing_classes(counts), strict=True) if gone},
         feature_shift=shift,
-        backbone={
-            "knn_accuracy": knn_accuracy(features, labels, seed=seed),
-            "ridge_accuracy": head.accuracy,
-            "logme": logme(features, labels, num_classes),
-            "majority": float(counts.sum(axis=0).max() / counts.sum()),
-        },
-        ceiling=ceiling,
-        prediction=Prediction(None, (), ()),
+        backbone=backbone,
+        ceiling=_ceiling(left_out),
+        prediction=replace(prediction, reasons=said),
+        curves=curves,
     )
-    return _with_prediction(found, counts, pretrained, arms)
 
 
-def _with_prediction(found: Diagnosis, counts: Array, pretrained: bool, arms: Collection[str]) -> Diagnosis:
-    signals = Signals(
-        num_examples=int(counts.sum()),
-        median_examples=found.quantity_skew["median"],
-        num_classes=int((counts.sum(axis=0) > 0).sum()),
-        majority=found.backbone["majority"],
-        ridge_accuracy=found.backbone["ridge_accuracy"],
-        label_skew=found.label_skew["total_variation"],
-        label_skew_expected=found.label_skew["expected"],
-        class_shift=found.feature_shift.class_conditional,
-        class_shift_expected=found.feature_shift.class_conditional_expected,
-        ceiling=found.ceiling,
-        pretrained=pretrained,
-    )
-    return replace(found, prediction=predict(signals, arms))
+def _leave_out(
+    train: Sequence[Part], val: Sequence[Part], num_classes: int
+) -> tuple[Sequence[Part], Shared, list[LeftOut]]:
+    """Predict the examples of every client that has some to train on; return the features that this took, too."""
+    train, val = _compact(train, val)
+    shared = Shared.of(train, num_classes)
+    pairs = ((own, held) for own, held in zip(train, val, strict=True) if len(own[1]))
+    return train, shared, [LeftOut.of(own, held, shared, num_classes) for own, held in pairs]
+
+
+def _compact(train: Sequence[Part], val: Sequence[Part]) -> tuple[Sequence[Part], Sequence[Part]]:
+    """Return features in the span of the training examples where these are fewer than features: no head sees more."""
+    rows = np.concatenate([features for features, _ in train]).astype(np.float64)
+    if len(rows) >= rows.shape[1]:
+        return train, val
+    values, vectors = np.linalg.eigh(rows @ rows.T)
+    kept = values > 1e-12 * max(float(values[-1]), 1e-300)
+    basis = rows.T @ vectors[:, kept] / np.sqrt(values[kept])
+    both = [[(features @ basis, labels) for features, labels in parts] for parts in (train, val)]
+    return both[0], both[1]
+
+
+def _signals(left_out: Sequence[LeftOut], *, balanced: bool) -> dict[Sharing, Signals]:
+    return {
+        sharing: Signals.of([Lead.of(found, sharing, balanced=balanced) for found in left_out]) for sharing in HEAD_OF
+    }
+
+
+def _ceiling(left_out: Sequence[LeftOut]) -> _Ceiling:
+    local, pooled, personal = np.mean([found.right.mean(axis=1) for found in left_out], axis=0).tolist()
+    noise = Signals.of([Lead.of(found, "federate", balanced=False) for found in left_out]).se
+    return _Ceiling(pooled, local, personal, pooled - local, noise)
 
 
 def _label_skew(counts: Array, seed: int) -> dict[str, float]:

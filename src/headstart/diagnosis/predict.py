@@ -1,175 +1,132 @@
-"""From a diagnosis to the arm that should win, by a table of rules that each cite what they rest on."""
+"""From how far ahead shared heads are to what sharing should gain, fitted on small federations with known outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
-from headstart.diagnosis import reasons
-from headstart.diagnosis.signals import Signals
+from scipy import special
 
-STANDARD_SLATE = (
-    "zero-shot",
-    "local",
-    "pooled",
-    "pooled-personal",
-    "finetune-head",
-    "finetune-lp-ft",
-    "finetune-full",
-    "local-ridge",
-    "local-lda",
-    "fedavg",
-    "fedavg-pretrained",
-    "fedadam-pretrained",
-    "fedavg-finetune",
-    "ridge",
-    "ridge-personal",
-    "ridge-fedadam",
-)
+from headstart.diagnosis.signals import Sharing, Signals
+from headstart.evidence.sides import FAMILIES, Family
+
+_CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True)
-class _Rule:
-    """When it applies, it says why and which arms to expect, the likeliest first.
+class Coefficients:
+    """How a family's gain over fine-tuning follows from its signals.
 
-    Attributes:
-        source: the paper and its finding.
-        applies: whether the signals call for it.
-        reason: a plain sentence with the numbers that triggered it.
-        pretrained: arms to expect with a pre-trained backbone; none for a rule that only explains.
-        scratch: arms to expect without one.
+    ``gain = constant + a a + q q + v v``, with the variance ``spread + noise se²``.
     """
 
-    source: str
-    applies: Callable[[Signals], bool]
-    reason: Callable[[Signals], str]
-    pretrained: tuple[str, ...] = ()
-    scratch: tuple[str, ...] = ()
+    constant: float
+    a: float
+    q: float
+    v: float
+    spread: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The coefficients of one family, with and without validation data."""
+
+    validated: Coefficients
+    unvalidated: Coefficients
+
+
+FITTED: Mapping[Sharing, Fit] = {
+    "federate": Fit(
+        Coefficients(0.020, 0.279, 0.356, 0.231, 0.00118, 0.20),
+        Coefficients(0.027, 0.362, 0.471, 0.0, 0.00162, 0.21),
+    ),
+    "both": Fit(
+        Coefficients(0.009, 0.296, 0.282, 0.228, 0.00036, 0.42),
+        Coefficients(0.014, 0.374, 0.379, 0.0, 0.00062, 0.42),
+    ),
+}
+"""Fitted on federations made of 14 public data sets whose arms were trained; see ``docs/evidence.md``."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a family should gain over fine-tuning alone, in (balanced) accuracy.
+
+    Attributes:
+        mean: the expectation.
+        low: lower end of its 90 % interval.
+        high: upper end.
+        probability: that the gain is above what matters, in [0, 1].
+    """
+
+    mean: float
+    low: float
+    high: float
+    probability: float
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The arm that should win.
+    """Which family should be best.
 
     Attributes:
-        winner: name of an arm of the standard slate; None when none of the expected arms is allowed.
-        reasons: plain sentences with the numbers behind it, the deciding one first.
-        rules: the source of each reason, in the same order.
+        family: the one of the largest gain, where fine-tuning's is 0; None where none is allowed.
+        gains: over fine-tuning, of the families that share.
+        signals: that each gain rests on.
+        metric: ``accuracy`` or ``balanced_accuracy``, whichever is nearest to the decision's.
+        min_effect: that ``probability`` speaks of.
+        reasons: plain sentences with what else the features say.
     """
 
-    winner: str | None
-    reasons: tuple[str, ...]
-    rules: tuple[str, ...]
+    family: Family | None
+    gains: Mapping[Sharing, Gain]
+    signals: Mapping[Sharing, Signals]
+    metric: str
+    min_effect: float
+    reasons: tuple[str, ...] = field(default=())
 
 
-def predict(signals: Signals, arms: Collection[str] = STANDARD_SLATE) -> Prediction:
-    """Predict the winner: the first deciding rule that applies names it, explaining rules add their reasons.
+def predict(
+    signals: Mapping[Sharing, Signals],
+    *,
+    metric: str = "accuracy",
+    min_effect: float = 0.02,
+    families: Collection[Family] = FAMILIES,
+    coefficients: Mapping[Sharing, Fit] = FITTED,
+) -> Prediction:
+    """Predict the family that should be best.
 
     Args:
-        signals: of the diagnosis.
-        arms: names that may win, such as those that no device rules out.
+        signals: of the families that share.
+        metric: that they are in.
+        min_effect: the smallest gain that matters.
+        families: that may win, such as those that no device rules out.
+        coefficients: other than those fitted.
+
+    >>> ahead = Signals(a=0.08, q=0.05, v=0.06, se=0.02)
+    >>> found = predict({"federate": ahead, "both": ahead})
+    >>> found.family, round(found.gains["federate"].mean, 3), round(found.gains["federate"].probability, 2)
+    ('federate', 0.074, 0.94)
     """
-    deciding = next(rule for rule in DECIDING if rule.applies(signals))
-    applied = [deciding, *(rule for rule in EXPLAINING if rule.applies(signals))]
-    expected = deciding.pretrained if signals.pretrained else deciding.scratch
-    winner = next((arm for arm in expected if arm in arms), None)
-    return Prediction(winner, tuple(rule.reason(signals) for rule in applied), tuple(rule.source for rule in applied))
+    gains = {family: _gain(own, coefficients[family], min_effect) for family, own in signals.items()}
+    means: dict[Family, float] = {"fine-tune": 0.0, **{family: found.mean for family, found in gains.items()}}
+    allowed = [family for family in FAMILIES if family in families and family in means]
+    best = max(allowed, key=lambda family: means[family], default=None)
+    return Prediction(best, gains, dict(signals), metric, min_effect)
 
 
-_FLAMBY = (
-    "FLamby (Ogier du Terrail et al., NeurIPS 2022): on the data sets where local training clearly beats "
-    "FedAvg, pooling all data adds only .008 to .063"
-)
-_FED3R = "Fed3R (Fanì et al., ICML 2024): at 13 examples per client a closed-form head beats FedAvg, about 45 to 38"
-_MOTLEY = (
-    "Motley (Wu et al. 2022): FedAvg + fine-tuning is better than local training and than FedAvg on 5 of 5 data sets"
-)
+def _gain(signals: Signals, fit: Fit, min_effect: float) -> Gain:
+    """Return what a family should gain over fine-tuning.
 
-# The first that applies decides; the last always applies.
-DECIDING = (
-    _Rule(
-        "pFedMoAP (ICLR 2025), table 1: with few examples zero-shot beats local prompt tuning on 2 of 5 data sets",
-        lambda signals: signals.too_few,
-        reasons.too_few,
-        pretrained=("zero-shot", "ridge", "ridge-personal", "finetune-head"),
-        scratch=("ridge", "ridge-personal", "local"),
-    ),
-    _Rule(
-        "Sorkhei et al. (2025): accuracy on frozen features is the best single predictor of a backbone's "
-        "use; Nguyen et al. (ICLR 2023): federated training of the whole network from a pre-trained start",
-        lambda signals: signals.no_signal,
-        reasons.no_signal,
-        pretrained=("fedavg-finetune", "fedadam-pretrained", "fedavg-pretrained", "finetune-full"),
-        scratch=("fedavg-finetune", "fedavg", "local"),
-    ),
-    _Rule(
-        _MOTLEY,
-        lambda signals: signals.no_validation,
-        reasons.no_validation,
-        pretrained=("fedavg-finetune", "ridge-personal", "finetune-lp-ft", "finetune-head"),
-        scratch=("fedavg-finetune", "ridge-personal", "fedavg", "local"),
-    ),
-    _Rule(
-        _FLAMBY,
-        lambda signals: not signals.sharing_pays and signals.small,
-        reasons.alone,
-        pretrained=("finetune-head", "finetune-lp-ft", "finetune-full"),
-        scratch=("local", "ridge-personal"),
-    ),
-    _Rule(
-        f"{_FLAMBY}; Kumar et al. (ICLR 2022): train the head first, then the network",
-        lambda signals: not signals.sharing_pays,
-        reasons.alone,
-        pretrained=("finetune-lp-ft", "finetune-full", "finetune-head"),
-        scratch=("local", "ridge-personal"),
-    ),
-    _Rule(
-        f"{_FED3R}; RTFA (Cheng et al. 2021): pull each client's head towards the shared one",
-        lambda signals: signals.personalization_pays and signals.small,
-        reasons.both,
-        pretrained=("ridge-personal", "fedavg-finetune", "finetune-head"),
-        scratch=("ridge-personal", "fedavg-finetune", "local"),
-    ),
-    _Rule(
-        f"{_MOTLEY}; FedFN's repository: in 6 of 6 settings of CIFAR-100",
-        lambda signals: signals.personalization_pays,
-        reasons.both,
-        pretrained=("fedavg-finetune", "ridge-personal", "finetune-lp-ft"),
-        scratch=("fedavg-finetune", "ridge-personal", "local"),
-    ),
-    _Rule(
-        _FED3R,
-        lambda signals: signals.small,
-        reasons.shared,
-        pretrained=("ridge", "ridge-personal", "ridge-fedadam", "fedadam-pretrained"),
-        scratch=("ridge", "ridge-personal", "fedavg", "local"),
-    ),
-    _Rule(
-        "FedCOF (Goswami et al., NeurIPS 2025): a closed-form head before FedAdam gains 2.5 to 9.3 points",
-        lambda _signals: True,
-        reasons.shared,
-        pretrained=("ridge-fedadam", "fedadam-pretrained", "fedavg-finetune", "ridge", "finetune-lp-ft"),
-        scratch=("ridge", "fedavg", "fedavg-finetune", "local"),
-    ),
-)
-
-EXPLAINING = (
-    _Rule(
-        "FedFN's repository: local training beats plain FedAvg only under strong label skew (58.6 to 36.6 "
-        "with 10 of 100 classes per client)",
-        lambda signals: signals.skewed,
-        reasons.skewed,
-    ),
-    _Rule(
-        "pFedMoAP (ICLR 2025), table 3: under feature and label shift local tuning beats FedAvg, 37.0 to "
-        "24.5 on DomainNet",
-        lambda signals: signals.shifted,
-        reasons.shifted,
-    ),
-    _Rule(
-        "FedCOF (Goswami et al., NeurIPS 2025): FedAvg reaches 84.7 pre-trained and 37.3 from random "
-        "weights (CIFAR-10)",
-        lambda signals: signals.pretrained and signals.ridge_accuracy > signals.majority + 0.1,
-        reasons.good_backbone,
-    ),
-)
+    Args:
+        signals: of the family; without validation data ``v`` is NaN.
+        fit: its coefficients.
+        min_effect: the smallest gain that matters.
+    """
+    used = fit.validated if math.isfinite(signals.v) else fit.unvalidated
+    mean = used.constant + used.a * signals.a + used.q * signals.q + (used.v * signals.v if used.v else 0.0)
+    deviation = math.sqrt(used.spread + used.noise * signals.se**2)
+    half = float(special.ndtri((1 + _CONFIDENCE) / 2)) * deviation
+    return Gain(mean, mean - half, mean + half, float(special.ndtr((mean - min_effect) / deviation)))

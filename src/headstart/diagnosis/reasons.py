@@ -1,94 +1,47 @@
-"""Reasons of a prediction in plain sentences, with the numbers that triggered them."""
+"""What else the features say that bears on the question, in plain sentences with their numbers."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 
-from headstart.diagnosis.signals import Signals
-
-
-def too_few(signals: Signals) -> str:
-    """Too few examples for any training."""
-    return (
-        f"All clients together have {signals.num_examples} training examples for {signals.num_classes} "
-        "classes: too few to train on."
-    )
+from headstart.diagnosis.shift import Shift
 
 
-def no_signal(signals: Signals) -> str:
-    """The frozen features do not carry the task."""
-    return (
-        f"A head on the frozen features reaches {signals.ridge_accuracy:.2f}, no better than guessing the "
-        f"largest class ({signals.majority:.2f}): the backbone itself must be trained, on everyone's "
-        "examples."
-    )
+def reasons(
+    label_skew: Mapping[str, float], shift: Shift, backbone: Mapping[str, float], examples: int, *, pretrained: bool
+) -> Iterator[str]:
+    """Yield what stands out.
+
+    Args:
+        label_skew: ``total_variation`` and what chance alone would show, ``expected``.
+        shift: of the features.
+        backbone: ``ridge_accuracy`` and the ``majority`` class's share.
+        examples: training examples of all clients.
+        pretrained: whether the features come from a pre-trained backbone.
+    """
+    skewed, by_chance = label_skew["total_variation"], label_skew["expected"]
+    if skewed > by_chance + 0.1:
+        yield (
+            f"Labels are skewed: {skewed:.2f} of a client's examples would have to change class to match the pool "
+            f"(chance alone: {by_chance:.2f}); a shared model that is not adapted pays for it."
+        )
+    if shift.class_conditional > max(1.5 * shift.class_conditional_expected, 0.01):
+        yield (
+            f"The same class looks different from client to client: shift {shift.class_conditional:.2f} within classes "
+            f"(chance alone: {shift.class_conditional_expected:.2f})."
+        )
+    yield from _of_backbone(backbone["ridge_accuracy"], backbone["majority"], examples, pretrained=pretrained)
 
 
-def no_validation(_signals: Signals) -> str:
-    """The ceiling could not be measured."""
-    return (
-        "No client has validation examples, so what sharing adds could not be measured; sharing and adapting "
-        "together is the safe choice."
-    )
-
-
-def alone(signals: Signals) -> str:
-    """Sharing adds nothing."""
-    ceiling = signals.ceiling
-    known = math.isfinite(ceiling.sharing_noise)
-    noise = f"noise {ceiling.sharing_noise:.3f}" if known else "noise unknown for one client"
-    return (
-        f"Learning a head together changes accuracy by {ceiling.sharing:+.3f} ({noise}) over "
-        f"{ceiling.local:.3f} alone: federation has nothing sure to add. {_size(signals)}"
-    )
-
-
-def both(signals: Signals) -> str:
-    """Sharing pays, and so does adapting."""
-    ceiling = signals.ceiling
-    return (
-        f"A shared head adapted to each client reaches {ceiling.personal:.3f}, against {ceiling.pooled:.3f} "
-        f"shared as it is (noise {ceiling.personalization_noise:.3f}) and {ceiling.local:.3f} alone (noise "
-        f"{ceiling.sharing_noise:.3f}): clients gain from each other and from adapting. {_size(signals)}"
-    )
-
-
-def shared(signals: Signals) -> str:
-    """Sharing pays, adapting does not."""
-    ceiling = signals.ceiling
-    return (
-        f"A shared head reaches {ceiling.pooled:.3f} against {ceiling.local:.3f} alone (noise "
-        f"{ceiling.sharing_noise:.3f}); adapting it to each client changes that by "
-        f"{ceiling.personalization:+.3f} (noise {ceiling.personalization_noise:.3f}): clients gain from each "
-        f"other, not from adapting. {_size(signals)}"
-    )
-
-
-def skewed(signals: Signals) -> str:
-    """Labels are skewed."""
-    return (
-        f"Labels are skewed: {signals.label_skew:.2f} of a client's examples would have to change class to "
-        f"match the pool (chance alone: {signals.label_skew_expected:.2f}); a shared model that is not "
-        "adapted pays for it."
-    )
-
-
-def shifted(signals: Signals) -> str:
-    """The same class looks different."""
-    return (
-        f"The same class looks different from client to client: shift {signals.class_shift:.2f} within "
-        f"classes (chance alone: {signals.class_shift_expected:.2f})."
-    )
-
-
-def good_backbone(signals: Signals) -> str:
-    """The backbone is useful as it is."""
-    return (
-        f"A head on the frozen backbone already reaches {signals.ridge_accuracy:.2f}, guessing the largest "
-        f"class {signals.majority:.2f}: start pre-trained."
-    )
-
-
-def _size(signals: Signals) -> str:
-    meaning = "enough for a head, few for a network" if signals.small else "enough to train a network too"
-    return f"The median client has {signals.median_examples:g} training examples: {meaning}."
+def _of_backbone(accuracy: float, majority: float, examples: int, *, pretrained: bool) -> Iterator[str]:
+    if accuracy <= majority + 2 * math.sqrt(majority * (1 - majority) / max(examples, 1)):
+        yield (
+            f"A head on these features reaches {accuracy:.2f}, no better than guessing the largest class "
+            f"({majority:.2f}): what heads foretell says little, and the backbone itself must be trained."
+        )
+    elif pretrained and accuracy > majority + 0.1:
+        yield (
+            f"A head on the frozen backbone already reaches {accuracy:.2f}, guessing the largest class "
+            f"{majority:.2f}: start pre-trained."
+        )

@@ -1,83 +1,101 @@
-"""The numbers of a diagnosis that a prediction rests on."""
+"""What a prediction rests on: how far ahead of the client's own head the shared and the personal one are."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from headstart.diagnosis.ceiling import Ceiling
+import numpy as np
+from pydantic import Field, FiniteFloat
 
-# Fed3R's closed-form head beats training at 13 examples per client and loses at 120; 40 is between, by ratio.
-SMALL_CLIENT = 40
+from headstart.core.arrays import Array
+from headstart.core.plain import finite
+from headstart.diagnosis.heads import HEADS, LeftOut
+from headstart.evidence.contrast import contrast
+from headstart.evidence.metrics import nan_mean
+from headstart.evidence.paired import paired
+
+Sharing = Literal["federate", "both"]
+HEAD_OF: dict[Sharing, str] = {"federate": "shared", "both": "personal"}
+"""The families that share, and the head that foretells each."""
+
+BALANCED = frozenset({"balanced_accuracy", "macro_f1"})
+"""Metrics foretold in balanced accuracy; all others are in accuracy."""
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far ahead a head is at one client; means over its examples, its classes alike where the metric is balanced.
+
+    Attributes:
+        a: difference in leave-one-out accuracy.
+        q: difference in leave-one-out squared error, positive where the head's is smaller.
+        v: difference in accuracy on validation examples; None without any.
+        variance: of ``a``, by the choice of examples; None where they are too few to say.
+    """
+
+    a: Annotated[float, Field(ge=-1, le=1)]
+    q: FiniteFloat
+    v: Annotated[float, Field(ge=-1, le=1)] | None
+    variance: Annotated[float, Field(ge=0, le=4)] | None
+
+    @classmethod
+    def of(cls, found: LeftOut, sharing: Sharing, *, balanced: bool) -> Lead:
+        """Return how far a family's head is ahead of the client's own at one client.
+
+        Args:
+            found: of the client, with one training example or more.
+            sharing: the family.
+            balanced: whether every class of the client weighs the same.
+        """
+        at, own = HEADS.index(HEAD_OF[sharing]), HEADS.index("local")
+        strata = found.labels if balanced else np.zeros_like(found.labels)
+        moments = paired((found.right[at] - found.right[own])[None], strata, np.zeros_like(strata))
+        return cls(
+            a=float(moments.client_means[0]),
+            q=_mean(found.squared[own] - found.squared[at], strata),
+            v=finite(_mean(found.val_right[at] - found.val_right[own], found.val_labels if balanced else None)),
+            variance=finite(contrast(moments, "these", floor=False).sampling),
+        )
 
 
 @dataclass(frozen=True)
 class Signals:
-    """What the rules look at.
+    """How far ahead a head is, mean over clients.
 
     Attributes:
-        num_examples: training examples of all clients.
-        median_examples: of a client.
-        num_classes: classes that the pool has examples of.
-        majority: share of the pool's largest class, what guessing it scores.
-        ridge_accuracy: leave-one-out accuracy of the pooled ridge head.
-        label_skew: mean total variation of the clients' labels.
-        label_skew_expected: what chance alone would show.
-        class_shift: class-conditional Fréchet distance.
-        class_shift_expected: what chance alone would show.
-        ceiling: pooled, local and personal ridge heads on validation data.
-        pretrained: whether the features come from a pre-trained backbone.
+        a: difference in leave-one-out accuracy, plain or balanced.
+        q: difference in leave-one-out squared error, positive where the head's is smaller.
+        v: difference in accuracy on validation examples; NaN where no client has any.
+        se: standard error of ``a``: by the choice of examples and of clients.
     """
 
-    num_examples: int
-    median_examples: float
-    num_classes: int
-    majority: float
-    ridge_accuracy: float
-    label_skew: float
-    label_skew_expected: float
-    class_shift: float
-    class_shift_expected: float
-    ceiling: Ceiling
-    pretrained: bool = True
+    a: float
+    q: float
+    v: float
+    se: float
 
-    @property
-    def too_few(self) -> bool:
-        """Whether all clients together have less than five examples per class."""
-        return self.num_examples < 5 * self.num_classes
+    @classmethod
+    def of(cls, leads: Sequence[Lead]) -> Signals:
+        """Return the means over clients, and how sure they are.
 
-    @property
-    def no_signal(self) -> bool:
-        """Whether a head on the features does no better than guessing, by two standard errors."""
-        error = math.sqrt(self.majority * (1 - self.majority) / max(self.num_examples, 1))
-        return self.ridge_accuracy <= self.majority + 2 * error
+        >>> Signals.of([Lead(0.1, 0.2, None, 0.01), Lead(0.3, 0.2, 0.1, 0.01)])
+        Signals(a=0.2, q=0.2, v=0.1, se=0.122...)
+        """
+        a = np.array([one.a for one in leads])
+        known = [one.variance for one in leads if one.variance is not None]
+        within = float(np.mean(known)) / len(a) if known else 0.0
+        between = float(a.var(ddof=1)) / len(a) if len(a) > 1 else 0.0
+        v = nan_mean(np.array([one.v for one in leads if one.v is not None]))
+        return cls(float(a.mean()), float(np.mean([one.q for one in leads])), v, float(np.sqrt(within + between)))
 
-    @property
-    def no_validation(self) -> bool:
-        """Whether no client could compare the heads."""
-        return not math.isfinite(self.ceiling.gap)
 
-    @property
-    def small(self) -> bool:
-        """Whether the median client is too small to train a network on."""
-        return self.median_examples < SMALL_CLIENT
-
-    @property
-    def sharing_pays(self) -> bool:
-        """Whether a head that others helped to train beats the client's own by more than the noise."""
-        return self.ceiling.sharing > self.ceiling.sharing_noise
-
-    @property
-    def personalization_pays(self) -> bool:
-        """Whether adapting the shared head to the client gains more than the noise."""
-        return self.ceiling.personalization > self.ceiling.personalization_noise
-
-    @property
-    def skewed(self) -> bool:
-        """Whether labels differ between clients by more than chance explains."""
-        return self.label_skew > self.label_skew_expected + 0.1
-
-    @property
-    def shifted(self) -> bool:
-        """Whether the same class differs between clients by more than chance explains."""
-        return self.class_shift > max(1.5 * self.class_shift_expected, 0.01)
+def _mean(values: Array, strata: Array | None) -> float:
+    """Return the mean over strata of the means within; NaN without values."""
+    if not len(values):
+        return float("nan")
+    if strata is None:
+        return float(values.mean())
+    _, at = np.unique(strata, return_inverse=True)
+    return float((np.bincount(at, values) / np.bincount(at)).mean())

@@ -50,7 +50,7 @@ class Verdict:
         pareto: candidates not beaten in both mean and total bytes, the cheapest first.
         hurt: per arm, share of clients worse off than under ``local`` and under ``keep``, and by chance.
         ruled_out: arms excluded by a device or data rule, with the reason.
-        predicted: arm that the diagnosis predicted before the runs.
+        predicted: family that the diagnosis predicted before the runs.
         would_change: sentences on what would change the answer.
         few_clients: six or fewer decisive clients: each is shown under every arm.
         num_clients: number of decisive clients.
@@ -241,13 +241,23 @@ def decide(
 
 
 def prediction_held(verdict: Verdict) -> bool | None:
-    """Say whether the predicted arm is the recommended one, or no worse by more than what matters."""
-    if verdict.predicted is None or verdict.recommended is None or verdict.predicted not in verdict.arms:
+    """Say whether the predicted family is the answer, or no worse by more than what matters.
+
+    Where the answer is undecided the family ahead stands for it; None where nothing was predicted or can be claimed.
+    """
+    answer, predicted = verdict.answer, _predicted_family(verdict)
+    if predicted is None or answer.leader is None or answer.grounds == "no claim":
         return None
-    predicted, best = verdict.arms[verdict.predicted].effect, verdict.arms[verdict.recommended].effect
-    if verdict.predicted == verdict.recommended:
+    if predicted == answer.leader:
         return True
-    return None if predicted is None or best is None else best - predicted <= verdict.min_effect
+    found = answer.between(answer.leader, predicted)
+    return None if found is None else found.gap <= verdict.min_effect
+
+
+def _predicted_family(verdict: Verdict) -> str | None:
+    """Return the predicted family; of an arm, which older diagnoses name, its own."""
+    arm = verdict.arms.get(verdict.predicted or "")
+    return arm.family if arm else verdict.predicted
 
 
 def has_held_out(scores: Scores) -> bool:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from headstart.core.plain import by_value, finite
 from headstart.evidence.scores import Scores
-from headstart.report.foretold import what_held
+from headstart.report.foretold import gain_lines, until_line, what_held
 from headstart.report.run import Json, Run
-from headstart.report.summary import recommended
 from headstart.report.units import DASH, MISSING, Metric, number
 from headstart.report.views import KeyNumber
 
@@ -78,7 +77,7 @@ def _ceiling(diagnosis: Json) -> KeyNumber:
     ceiling, accuracy = _part(diagnosis, "ceiling"), Metric("accuracy")
     notes = [(name, accuracy.value(ceiling.get(name))) for name in ("pooled", "local")]
     note = _notes(*notes, ("noise", accuracy.change(ceiling.get("noise")).lstrip("+")))
-    return KeyNumber("Ceiling for learning together", accuracy.change(ceiling.get("gap")), note)
+    return KeyNumber("A shared head over a local one", accuracy.change(ceiling.get("gap")), note)
 
 
 def _count(x: Any) -> str:
@@ -87,15 +86,19 @@ def _count(x: Any) -> str:
 
 
 def prediction(run: Run) -> dict[str, Any] | None:
-    """The winner foretold before training, why, and what of it came true; None when nothing was foretold."""
+    """The family foretold before training, the gains and reasons, and what came true; None when nothing was foretold.
+
+    Older folders foretold an arm.
+    """
     foretold = _part(run.diagnosis, "prediction")
-    winner = run.verdict.get("predicted") or foretold.get("winner")
-    if not winner:
+    family = run.verdict.get("predicted") or foretold.get("family") or foretold.get("winner")
+    if not family:
         return None
-    held = run.verdict.get("prediction_held", winner == recommended(run)) if run.verdict else None
-    words = what_held({**run.verdict, "predicted": winner, "prediction_held": held}) if run.verdict else ""
-    reasons, rules = list(foretold.get("reasons") or ()), list(foretold.get("rules") or ())
-    return {"winner": winner, "held": held, "words": words, "reasons": reasons, "rules": list(dict.fromkeys(rules))}
+    words = what_held({**run.verdict, "predicted": family}) if run.verdict else ""
+    found = {"family": family, "held": run.verdict.get("prediction_held"), "words": words}
+    until = until_line(_part(run.diagnosis, "curves"))
+    gains = [*gain_lines(foretold), *([until] if until else [])]
+    return {**found, "gains": gains, "reasons": list(foretold.get("reasons") or ())}
 
 
 def excluded(run: Run) -> list[dict[str, Any]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from headstart.evidence.answer_words import DOING
 from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
 from headstart.report.first import first_words
@@ -156,7 +158,7 @@ def _reasons(run: Run) -> list[str]:
         "Ruled out": ruled,
         "What would change the answer": [f"- {reason}" for reason in run.verdict.get("would_change") or ()],
         "What can be decided with these data": [_power(run)] if _power(run) else [],
-        "Prediction": [foretold["words"] or f"{foretold['winner']}; there is no verdict yet."] if foretold else [],
+        "Prediction": _foretold(foretold) if foretold else [],
         "Left out": [
             f"- {x['client']} ({x['arm']}): {x['reason']}, {x['times']} times" for x in findings.excluded(run)
         ],
@@ -164,6 +166,11 @@ def _reasons(run: Run) -> list[str]:
         "Notes": [f"- {note}" for note in findings.data_notes(run)],
     }
     return [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
+
+
+def _foretold(found: dict[str, Any]) -> list[str]:
+    said = found["words"] or f"{DOING.get(found['family'], found['family'])}; there is no verdict yet."
+    return [said, *(f"- {line}" for line in found["gains"])]
 
 
 def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -40,6 +40,7 @@ from headstart.sites.messages import (
     Update,
 )
 from headstart.sites.probe import heads as probe
+from headstart.sites.probe.foretell import leads_at
 from headstart.sites.probe.masks import mask
 from headstart.sites.probe.noise import add_noise
 from headstart.sites.settings import Policy
@@ -198,10 +199,12 @@ def _sums(site: Site, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:
 
 
 def _heads(site: Site, said: Heads, tree: Tree) -> tuple[Compared, Tree]:
-    """Compare heads on the site's own validation data."""
+    """Compare heads on the site's own validation data, and on its training data left out one by one."""
     own = site.open(said.setup)
     model, _ = cut_at(own.network, own.weights, "head")
-    return Compared(len(own.client.val), probe.compare(model, tree, own.train(), own.val)), {}
+    bound = said.bound if max(site.noise, said.noise) else None
+    leads = leads_at(model, tree, own.train(), own.val, said.metric, bound)
+    return Compared(len(own.client.val), probe.compare(model, tree, own.train(), own.val), leads), {}
 
 
 def _received(site: Site, own: Opened, said: Adapt, tree: Tree) -> Received:

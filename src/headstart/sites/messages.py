@@ -5,6 +5,7 @@ They travel as JSON; an unknown field, a missing one or one of another type is r
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import (
@@ -23,6 +24,7 @@ from headstart.data.examples import InputKind
 from headstart.data.federation import Split
 from headstart.data.settings import DataSettings, Range
 from headstart.data.standardize import ColumnSums
+from headstart.diagnosis.signals import Lead, Sharing
 from headstart.evidence.tally import ClientTally
 from headstart.models.spec import ModelSpec
 from headstart.sites.probe.heads import Head
@@ -208,10 +210,18 @@ class Noisy:
 
 @dataclass(frozen=True, config=CONFIG)
 class Compared:
-    """Scores of each head on a number of validation examples; none without examples."""
+    """Scores of each head on a number of validation examples; none without examples.
+
+    Attributes:
+        examples: for validation.
+        scores: by head.
+        leads: how far ahead of the client's own each shared head is on training examples left out, as means; empty
+            without examples, or without everyone's sums.
+    """
 
     examples: NonNegativeInt
     scores: Annotated[dict[Head, _Share], AfterValidator(_all_or_none)]
+    leads: dict[Sharing, Lead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -304,6 +314,16 @@ class Sums(Asks[Noisy]):
 
 @dataclass(frozen=True, config=CONFIG)
 class Heads(Asks[Compared]):
-    """Compare the heads that come along."""
+    """Compare the heads that come along, and those of everyone's sums where these do.
+
+    Attributes:
+        setup: with the model that was received.
+        metric: of the decision.
+        noise: as it was asked for with the sums.
+        bound: likewise.
+    """
 
     setup: Setup
+    metric: Metric
+    noise: Noise
+    bound: Bound

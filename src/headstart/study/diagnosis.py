@@ -15,19 +15,23 @@ from headstart.core.files import read_json
 from headstart.data.federation import Client
 from headstart.diagnosis import Diagnosis, diagnose
 from headstart.engine.predict import features_of
+from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.models.spec import is_checkpoint
 from headstart.study.lab import Lab
+from headstart.study.plan import family_of
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.written.arms import Arm, Stage
+from headstart.study.written.schema import DecisionSettings
 
 
-def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[Arm]) -> Diagnosis:
+def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[Arm], decision: DecisionSettings) -> Diagnosis:
     """Diagnose the seen clients' training and validation data.
 
     Args:
         lab: data and network.
         pipeline: of the first seed; its start is shared with the arms that begin there.
-        arms: that the prediction may name; the features are those of their start.
+        arms: whose families the prediction may name; the features are those of their start.
+        decision: its metric and what matters.
     """
     features, start, failed = _first_features(lab, pipeline, good_starts(lab, arms))
     labels = lab.federation.examples.labels
@@ -35,13 +39,17 @@ def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[Arm]) -> Diagnosis
     def parts(split: Any) -> list[tuple[Array, Array]]:
         return [_take(features, labels, client, split) for client in pipeline.federation.seen_clients]
 
+    able = [arm for arm in arms if arm.start not in [gone for gone, _ in failed]]
     found = diagnose(
         parts("train"),
         parts("val"),
         lab.federation.num_classes,
         clients=[client.id for client in pipeline.federation.seen_clients],
         pretrained=start is not None,
-        arms=[arm.name for arm in arms if arm.start not in [gone for gone, _ in failed]],
+        metric=decision.metric,
+        # What matters of a loss is in its own unit, not in shares of examples.
+        min_effect=DecisionSettings.min_effect if decision.metric in LOWER_IS_BETTER else decision.min_effect,
+        families=[family for arm in able if (family := family_of(arm))],
     )
     instead = f"those of the start '{start.method}'" if start else "the raw inputs"
     instead += " with its defaults" if start and not start.settings else ""
@@ -91,11 +99,11 @@ def good_starts(lab: Lab, arms: Sequence[Arm]) -> list[Stage | None]:
     return distinct if lab.federation.examples.kind == "text" else [*distinct, None]
 
 
-def predicted_arm(path: Path) -> str | None:
-    """Read which arm the diagnosis predicted."""
-    found = read_json(path, {"prediction": dict})
-    winner: str | None = found and found["prediction"].get("winner")
-    return winner
+def predicted_family(path: Path) -> str | None:
+    """Read which family the diagnosis predicted; one from before it named families names an arm."""
+    prediction = (read_json(path, {"prediction": dict}) or {}).get("prediction") or {}
+    found: str | None = prediction.get("family", prediction.get("winner"))
+    return found
 
 
 def _take(features: Array, labels: Array, client: Client, split: Any) -> tuple[Array, Array]:

@@ -18,7 +18,7 @@ from headstart.evidence.race import Race
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 from headstart.evidence.sides import Traits
 from headstart.evidence.verdict import Verdict, decide, prediction_held
-from headstart.study.diagnosis import predicted_arm
+from headstart.study.diagnosis import predicted_family
 from headstart.study.plan import family_of
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.predictions import outcomes, write_predictions
@@ -60,7 +60,7 @@ def judge_folder(
         parts=folder.client_parts(federation),
         outcomes=outcomes(folder, federation, [arm.name for arm in slate.arms]),
         stopped=stopped,
-        predicted=predicted_arm(diagnosis),
+        predicted=predicted_family(diagnosis),
         noticed=notice(results, slate.arms, read_json(diagnosis) or {}),
         race=race,
     )
@@ -126,7 +126,7 @@ def judge(
         parts: each run's rows of the client table, by column.
         outcomes: what arms said of every test example, where that was kept.
         stopped: arms that had to stop, with the reason.
-        predicted: the arm that the diagnosis predicted.
+        predicted: the family that the diagnosis predicted.
         noticed: what is to be noticed of the arms that ran.
         race: where the race stands, if the arms are in one.
     """

@@ -296,7 +296,7 @@ class Study:
     def _diagnose(self, slate: Slate, folder: RunFolder, progress: Progress) -> Diagnosis:
         progress.tell("diagnosis")
         pipeline = self.pipeline(folder.store, self.file.settings.seeds[0], progress)
-        found = diagnose_lab(self.lab, pipeline, slate.arms)
+        found = diagnose_lab(self.lab, pipeline, slate.arms, self.file.settings.decision)
         write_json(folder.path / "diagnosis.json", found.as_json())
         return found
 

@@ -59,17 +59,32 @@ def ridge_correction(design: Tensor, residual: Tensor, candidates: Tensor) -> Te
 
 
 def _leave_one_out(left: Tensor, singular: Tensor, projected: Tensor, residual: Tensor, candidates: Tensor) -> Tensor:
-    """Return each client's candidate of least squared leave-one-out error; shape ``(…)``.
-
-    The error without example ``j`` is ``(r_j - fit_j) / (1 - h_jj)`` with the hat matrix of the ridge smoother.
-    """
-    errors = []
-    for penalty in candidates:
-        smooth = singular**2 / (singular**2 + penalty.unsqueeze(-1))
-        fitted = left @ (smooth.unsqueeze(-1) * projected)
-        leverage = (left**2 @ smooth.unsqueeze(-1)).clamp_max(1 - 1e-9)
-        errors.append((((residual - fitted) / (1 - leverage)) ** 2).sum((-1, -2)))
+    """Return each client's candidate of least squared leave-one-out error; shape ``(…)``."""
+    values = singular**2
+    errors = [
+        left_out(left, values / (values + penalty.unsqueeze(-1)), projected, residual).square().sum((-1, -2))
+        for penalty in candidates
+    ]
     return _least(torch.stack(errors), candidates)
+
+
+def left_out(left: Tensor, smooth: Tensor, projected: Tensor, unseen: Tensor, overlap: Tensor | float = 0.0) -> Tensor:
+    """Return what a ridge correction leaves of each example that it was solved without, ``(…, examples, classes)``.
+
+    ``(u_i (1 - g_i) - fit_i) / (1 - s_i)``, with ``s_i`` the leverage. The head that is corrected may have been solved
+    without the example too: then ``u_i`` is what that head leaves of it, and ``g_i = (S G)_ii`` with the smoother ``S``
+    and ``G`` the change of the other examples' scores when the example is left out of that head.
+
+    Args:
+        left: eigenvectors ``U`` of ``Z Z'``, ``(…, examples, rank)``.
+        smooth: what the smoother ``S = U diag(smooth) U'`` keeps of each, in [0, 1], ``(…, rank)``.
+        projected: ``U'R`` of the residuals ``R`` that are corrected, ``(…, rank, classes)``.
+        unseen: ``u``, ``(…, examples, classes)``; ``R`` itself where the head corrected has seen no example.
+        overlap: ``g``, ``(…, examples, 1)``; 0 where it has seen none.
+    """
+    fitted = left @ (smooth.unsqueeze(-1) * projected)
+    leverage = (left**2 @ smooth.unsqueeze(-1)).clamp_max(1 - 1e-9)
+    return (unseen * (1 - overlap) - fitted) / (1 - leverage)
 
 
 def _least(errors: Tensor, candidates: Tensor) -> Tensor:

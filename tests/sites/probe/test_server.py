@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from headstart.core.errors import ClientError, SettingError
+from headstart.diagnosis import diagnose
 from headstart.diagnosis.transfer import logme
 from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
@@ -52,6 +53,14 @@ def test_a_probe_is_the_simulations_closed_forms(folder: Path, file: StudyFile, 
     assert found["logme"] == pytest.approx(logme(features, labels, 10), rel=1e-5)
     assert 0 <= found["shift"] < 0.5
     assert 0 <= found["skew"] < 0.5
+    parts = [
+        [(one.everything(model).inputs.numpy(), one.everything(model).labels.numpy()) for one in split.values()]
+        for split in (data, val)
+    ]
+    foretold = diagnose(*parts, 10, metric=file.settings.decision.metric).prediction
+    for sharing, signals in foretold.signals.items():
+        assert found["prediction"]["signals"][sharing] == pytest.approx(vars(signals), abs=1e-4)
+    assert found["prediction"]["family"] == foretold.family
     best = max(found["means"][name] for name in ("global", "personal"))
     np.testing.assert_allclose(found["ceiling"], best - found["means"]["local"])
 
@@ -63,6 +72,8 @@ def test_masked_sums_give_the_same_answer(folder: Path, file: StudyFile, tmp_pat
     assert found["penalty"] == plain["penalty"]
     for name in NAMES:
         assert found["scores"][name] == pytest.approx(plain["scores"][name], abs=1e-5)
+    for sharing, signals in plain["prediction"]["signals"].items():
+        assert found["prediction"]["signals"][sharing] == pytest.approx(signals, abs=1e-3)
     with pytest.raises(ClientError, match="sends masked sums only"):
         run_probe(opened(file, ask, tmp_path / "three"))
 

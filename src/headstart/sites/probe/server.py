@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,12 +13,16 @@ import torch
 
 from headstart.core.errors import ClientError
 from headstart.core.files import write_json
+from headstart.core.plain import plain
 from headstart.core.trees import Tree, map_tree, num_bytes
+from headstart.evidence.answer_words import DOING
 from headstart.models.model import Model, cut_at
+from headstart.report.foretold import gain_lines
 from headstart.sites.arms import send_start
 from headstart.sites.checks import Expected
 from headstart.sites.messages import Compared, Heads, Masks, Noisy, Sums
 from headstart.sites.probe import heads as probe
+from headstart.sites.probe.foretell import foretell, total_to_send
 from headstart.sites.probe.masks import unmask
 from headstart.sites.probe.noise import epsilon
 from headstart.sites.server import Server
@@ -48,18 +53,23 @@ def run_probe(
     masks = _masks(server) if secure else None
     sums = _sums(server, model, Sums(now.setup, noise, bound, masks), lost)
     trees = [one.tree for one in sums.values()]
-    solved = probe.solve(model, unmask(trees) if secure else _total(trees), server.lab.dtype)
-    compared = _compared(server, Heads(now.setup), solved.heads, lost)
+    decision, total = server.file.settings.decision, unmask(trees) if secure else _total(trees)
+    solved = probe.solve(model, total, server.lab.dtype)
+    sent = {**solved.heads, **total_to_send(total, len(trees))}
+    compared = _compared(server, Heads(now.setup, decision.metric, noise, bound), sent, lost)
     scores = {name: one.scores for name, one in compared.items() if one.scores}
+    # Who sent no sums has no examples in them to leave out.
+    foretold = foretell([one.leads for name, one in compared.items() if name in sums], decision)
     result = {
-        **probe.decide(scores, min_effect=server.file.settings.decision.min_effect),
+        **probe.decide(scores, min_effect=decision.min_effect),
+        "prediction": foretold and plain(asdict(foretold)),
         "scores": {name: {"examples": one.examples, **one.scores} for name, one in compared.items()},
         "skew": None if secure else probe.skew(np.stack([tree["train/counts"].numpy() for tree in trees])),
         "shift": None if secure else probe.shift(trees),
         "logme": _finite(solved.logme),
         "penalty": solved.penalty,
         "bytes_up": max(one.num_bytes for one in sums.values()),
-        "bytes_down": num_bytes(solved.heads),
+        "bytes_down": num_bytes(sent),
         "epsilon": _finite(epsilon(min(one.said.noise for one in sums.values()))),
         "delta": DELTA,
         "left_out": lost,
@@ -139,9 +149,16 @@ def _sentence(found: Mapping[str, Any]) -> str:
         f"federation adds {found['ceiling']:+.3f} at most (interval {low:+.3f} to {high:+.3f}, "
         f"{found['clients']} clients); skew of classes {_told(found['skew'])}, shift of features "
         f"{_told(found['shift'])}, LogME {_told(found['logme'])}\n"
+        f"{_foretold(found['prediction'])}\n"
         f"{found['bytes_up']} bytes up and {found['bytes_down']} down per client, {found['seconds']:.1f} s"
     )
 
 
 def _told(value: float | None) -> str:
     return "not told" if value is None else f"{value:.2f}"
+
+
+def _foretold(prediction: Mapping[str, Any] | None) -> str:
+    if prediction is None:
+        return "nothing is foretold: that takes sums of three clients or more, who have training examples"
+    return "\n".join([f"foretold: {DOING[str(prediction['family'])]}", *gain_lines(prediction)])

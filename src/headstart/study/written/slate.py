@@ -10,7 +10,6 @@ import numpy as np
 from headstart.core.errors import SettingError
 from headstart.costs.arm import ArmCosts
 from headstart.data.federation import Federation
-from headstart.diagnosis.predict import STANDARD_SLATE
 from headstart.models.spec import ModelSpec, is_bare, is_checkpoint
 from headstart.start import Need
 from headstart.study.written.arms import Arm, Stage
@@ -34,7 +33,24 @@ class Slate:
     costs: Mapping[str, ArmCosts] = field(default_factory=dict)
 
 
-STANDARD = STANDARD_SLATE
+STANDARD = (
+    "zero-shot",
+    "local",
+    "pooled",
+    "pooled-personal",
+    "finetune-head",
+    "finetune-lp-ft",
+    "finetune-full",
+    "local-ridge",
+    "local-lda",
+    "fedavg",
+    "fedavg-pretrained",
+    "fedadam-pretrained",
+    "fedavg-finetune",
+    "ridge",
+    "ridge-personal",
+    "ridge-fedadam",
+)
 """Names of the standard slate, in order."""
 
 
