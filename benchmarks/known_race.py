@@ -77,11 +77,11 @@ class Drawn:
         running = SimpleNamespace(headroom=self.headroom, until="decided")
         return SimpleNamespace(study=running, decision=SimpleNamespace(metric="accuracy"))
 
-    def lines(self, *_: object) -> int:
+    def lines(self, *_: object, **__: object) -> int:
         """Tell nothing."""
         return 0
 
-    made = ahead = lines
+    made = ahead = beside = lines
 
     def tune(self, arm: Arm, seed: int) -> None:
         """Score a deep arm's trials; those of heads are part of their runs."""

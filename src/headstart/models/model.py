@@ -221,11 +221,11 @@ def _cut_index(network: Network, trainable: Trainable) -> int:
 
 def _digest(value: Tensor) -> str:
     """Hash a frozen tensor once: arms cut the same weights again and again, and a checkpoint's are many megabytes."""
-    known: str | None = getattr(value, "headstart_digest", None)
-    if known is None:
-        known = hash_array(value.detach().cpu().numpy())
+    known: tuple[int, str] | None = getattr(value, "headstart_digest", None)
+    if known is None or known[0] != value._version:
+        known = (value._version, hash_array(value.detach().cpu().numpy()))
         value.headstart_digest = known  # type: ignore[attr-defined]
-    return known
+    return known[1]
 
 
 def _block_of(name: str) -> float:

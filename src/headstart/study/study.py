@@ -16,6 +16,7 @@ from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
 from headstart.diagnosis import Diagnosis
+from headstart.evidence.contrast import FEWEST_SEEDS
 from headstart.evidence.race import Until
 from headstart.evidence.verdict import Verdict
 from headstart.models.spec import ModelSpec
@@ -27,6 +28,7 @@ from headstart.study.lab import Lab
 from headstart.study.lock import only_one
 from headstart.study.open import open_lab
 from headstart.study.plan import Costs, first_slate, gated
+from headstart.study.run.beside import make_starts
 from headstart.study.run.changes import Fits
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import NodeStore
@@ -273,6 +275,9 @@ class Study:
         folder.keep_text(self.file.text)
         if settings.tuning.trials is None and num_trials(None, self.lab.federation) == 1:
             progress.warn("no client has validation data, so that no arm is tuned: each runs as it is written")
+        pipelines = [self.pipeline(folder.store, seed, progress) for seed in settings.seeds]
+        first = pipelines[:FEWEST_SEEDS] if settings.races else pipelines
+        make_starts((arm.start, pipeline) for arm in slate.arms for pipeline in first)
         if not (out / "diagnosis.json").exists():
             self._diagnose(slate, folder, progress)
         return Runner(

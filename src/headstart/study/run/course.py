@@ -109,6 +109,9 @@ class Course:
 
     def go(self, one: Entry, seeds: Sequence[int]) -> None:
         """Run an arm with some seeds, as far as time allows."""
+        left = [seed for seed in seeds if (one.name, seed) not in self.runner.ran]
+        if one.is_deep and len(left) > 1 and one in self.still_in and not self._is_late():
+            self.runner.beside([one.arm], left, finals=True)
         for seed in seeds:
             if (one.name, seed) in self.runner.ran:
                 continue
@@ -128,13 +131,15 @@ class Course:
         self.expect(sum(self.runner.lines(one.arm, more) for one in self.still_in))
         self.seeds = list(seeds)
 
-    def try_out(self, one: Entry, seed: int) -> None:
-        """Let an arm's trials with a seed, or its run where it has none, say how it does on validation data."""
-        if one.name in self.out or self._is_late():
-            return
-        self.runner.tune(one.arm, seed)
-        if (one.name, seed) not in self.runner.scored:
-            self.go(one, [seed])
+    def try_out(self, entries: Sequence[Entry], seed: int) -> None:
+        """Let arms' trials with a seed, or runs where they have none, say how they do on validation data."""
+        if not self._is_late():
+            self.runner.beside([one.arm for one in entries], [seed])
+        for one in entries:
+            if not self._is_late():
+                self.runner.tune(one.arm, seed)
+            if (one.name, seed) not in self.runner.scored:
+                self.go(one, [seed])
 
     def drop(self, family: Family) -> None:
         """Leave out arms of a family that validation data show to be beaten by its best."""

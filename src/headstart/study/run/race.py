@@ -14,7 +14,7 @@ from headstart.evidence.answer import Answer
 from headstart.evidence.race import Ended, Look, Race, Taken
 from headstart.evidence.sides import FAMILIES
 from headstart.evidence.verdict import Verdict
-from headstart.study.run.course import Course, Runs
+from headstart.study.run.course import Course, Entry, Runs
 
 _TRIED = 2
 """Seeds whose trials say whether a deep arm is run."""
@@ -128,14 +128,19 @@ def _screen(course: Course, bench: Bench) -> None:
 
 
 def _run_deep(course: Course, bench: Bench) -> None:
-    for one in course.still_in:
-        if one.is_deep and one.family:
-            for seed in course.seeds[:_TRIED]:
-                course.try_out(one, seed)
-                course.drop(one.family)
-            course.go(one, course.seeds)
-            course.drop(one.family)
-            _show(course, bench)
+    for seed in course.seeds[:_TRIED]:
+        course.try_out(_deep(course), seed)
+        for family in FAMILIES:
+            course.drop(family)
+    for one in _deep(course):
+        course.go(one, course.seeds)
+        for family in FAMILIES:
+            course.drop(family)
+        _show(course, bench)
+
+
+def _deep(course: Course) -> list[Entry]:
+    return [one for one in course.still_in if one.is_deep]
 
 
 def _narrow(course: Course, answer: Answer) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, HeadstartError, StartError
-from headstart.core.progress import Progress
+from headstart.core.progress import Progress, Silent
 from headstart.core.span import is_wide, unscaled
 from headstart.costs.arm import ArmCosts
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.study.lab import Lab
 from headstart.study.run.ahead import compute_ahead
+from headstart.study.run.beside import compute_beside
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS, Pipeline, pipeline_of
@@ -68,6 +69,31 @@ class Runner:
         for arm in arms:
             self._attempt(arm, partial(self._choose, arm, seeds, chosen))
         compute_ahead([(one, self.pipeline(seed), FINAL_VIEWS) for one, seed in chosen])
+
+    def beside(self, arms: Sequence[Arm], seeds: Sequence[int], *, finals: bool = False) -> None:
+        """Compute trials of arms, and their runs too, in processes beside each other, where that changes no number.
+
+        Args:
+            arms: that train more than a head.
+            seeds: for each of them; of trials those that choose for them where there are runs.
+            finals: whether runs are wanted, too.
+        """
+        # Where a clock may choose how clients are trained, a process beside others would choose another way.
+        if self.settings.engine.name != "serial" and self.settings.engine.way != "loop":
+            return
+        self.progress.tell("arms side by side")
+        choosing = {(arm.name, one): arm for arm in arms for seed in seeds for one in self._group(arm, seed)}
+        tried = choosing if finals else {(arm.name, seed): arm for arm in arms for seed in seeds}
+        todo = [(arm, seed) for (name, seed), arm in tried.items() if (name, seed) not in self.scored]
+        compute_beside([(self.pipeline(seed), partial(self._trial, arm)) for arm, seed in todo])
+        chosen: list[tuple[Arm, int]] = []
+        for arm in arms if finals else ():
+            self._attempt(arm, partial(self._choose, arm, seeds, chosen))
+        compute_beside([(self.pipeline(seed), partial(_final, arm)) for arm, seed in chosen])
+
+    def _trial(self, arm: Arm, pipeline: Pipeline) -> None:
+        if len(self.trials[arm.name]) > 1:
+            score_trials(self.trials[arm.name], pipeline, Silent())
 
     def tune(self, arm: Arm, seed: int) -> None:
         """Score an arm's trials with one seed; an arm of one configuration has none."""
@@ -199,3 +225,7 @@ class Runner:
         """Return what computing this run took, on whichever day its parts were computed."""
         stages = [self.folder.store.facts(key) for key in trunk.keys]
         return float(sum(facts["seconds"] for facts in [*stages, leaf.facts]))
+
+
+def _final(arm: Arm, pipeline: Pipeline) -> None:
+    pipeline.result(arm, FINAL_VIEWS)
