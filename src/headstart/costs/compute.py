@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.core.trees import Params
+from headstart.costs.counting import Flops
 from headstart.models.batch import Batch
 from headstart.models.model import Model
 
@@ -57,6 +57,6 @@ def count_flops(work: Callable[[], Any]) -> int:
     >>> count_flops(lambda: torch.ones(2, 3) @ torch.ones(3, 5))
     60
     """
-    with FlopCounterMode(display=False) as counter:
+    with Flops() as counter:
         work()
-    return int(counter.get_total_flops())
+    return int(counter.total)

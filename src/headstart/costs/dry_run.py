@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.core.trees import Params
+from headstart.costs.counting import Flops
 from headstart.costs.memory import LiveBytes
 from headstart.models.batch import Batch
 from headstart.models.model import Model
@@ -116,9 +116,9 @@ def dry_run(
         weights: tensors that exist before the work begins, left out of ``peak_bytes``.
         received: what the client holds besides; it counts.
     """
-    flops, memory = FlopCounterMode(display=False), LiveBytes(weights, received)
-    client = DummyClient(raw, max(num_examples, 1), num_classes, flops.get_total_flops)
+    flops, memory = Flops(), LiveBytes(weights, received)
+    client = DummyClient(raw, max(num_examples, 1), num_classes, lambda: flops.total)
     with flops, memory:
         result = work(client)
-    total = round(flops.get_total_flops() + client.skipped_flops)
+    total = round(flops.total + client.skipped_flops)
     return Work(total, client.frozen_flops, memory.peak, result)

@@ -33,6 +33,11 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for value in (held or {}).values():
             self._note(value.untyped_storage())
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Say that nothing here is compiled: importing the compiler takes seconds."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

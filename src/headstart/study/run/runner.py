@@ -85,15 +85,20 @@ class Runner:
         choosing = {(arm.name, one): arm for arm in arms for seed in seeds for one in self._group(arm, seed)}
         tried = choosing if finals else {(arm.name, seed): arm for arm in arms for seed in seeds}
         todo = [(arm, seed) for (name, seed), arm in tried.items() if (name, seed) not in self.scored]
-        compute_beside([(self.pipeline(seed), partial(self._trial, arm)) for arm, seed in todo])
+        compute_beside([(self.pipeline(seed), work) for arm, seed in todo for work in self._trials_of(arm)])
         chosen: list[tuple[Arm, int]] = []
         for arm in arms if finals else ():
             self._attempt(arm, partial(self._choose, arm, seeds, chosen))
-        compute_beside([(self.pipeline(seed), partial(_final, arm)) for arm, seed in chosen])
+        compute_beside([(self.pipeline(seed), partial(_result, arm, FINAL_VIEWS)) for arm, seed in chosen])
 
-    def _trial(self, arm: Arm, pipeline: Pipeline) -> None:
-        if len(self.trials[arm.name]) > 1:
-            score_trials(self.trials[arm.name], pipeline, Silent())
+    def _trials_of(self, arm: Arm) -> list[Callable[[Pipeline], object]]:
+        """Return an arm's trials as pieces of work; those that others may end are one piece."""
+        trials = self.trials[arm.name]
+        if len(trials) == 1:
+            return []
+        if arm.adapt.build().changes_nothing:
+            return [partial(_result, one, TRIAL_VIEWS) for one in trials]
+        return [lambda pipeline: score_trials(trials, pipeline, Silent())]
 
     def tune(self, arm: Arm, seed: int) -> None:
         """Score an arm's trials with one seed; an arm of one configuration has none."""
@@ -227,5 +232,5 @@ class Runner:
         return float(sum(facts["seconds"] for facts in [*stages, leaf.facts]))
 
 
-def _final(arm: Arm, pipeline: Pipeline) -> None:
-    pipeline.result(arm, FINAL_VIEWS)
+def _result(arm: Arm, views: Sequence[str], pipeline: Pipeline) -> object:
+    return pipeline.result(arm, views)

@@ -89,7 +89,8 @@ def _trial(
 ) -> float | None:
     """Score one configuration on validation data; None if it failed, which adds to the reasons, or was ended early."""
     try:
-        leaf = pipeline.result(arm, TRIAL_VIEWS, watch)
+        # Nothing is won by ending what only evaluates, and trials that are not ended need not wait for each other.
+        leaf = pipeline.result(arm, TRIAL_VIEWS, None if arm.adapt.build().changes_nothing else watch)
     except Pruned as stop:
         watch.end(stop.values, pruned=True)
         score, shown = None, str(stop)
