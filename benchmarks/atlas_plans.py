@@ -21,8 +21,9 @@ from headstart.data.federation import Client, Federation
 SIZES, CLIENTS, ALPHAS = (8, 15, 30, 60, 120, 250, 500), (4, 10, 30, 100, 200), (0.1, 0.3, 1.0, None)
 """Training examples of a client, clients, and concentrations of their label mixes (None: all as in their domain)."""
 DRAWS = 5
-UNEVEN = 0.25
-"""Share of the drawn federations whose clients differ in size."""
+UNEVEN, MOST_UNEVEN = 0.25, 60
+"""Share of the drawn federations whose clients differ in size, and the most examples of such, since stacks of clients
+are as tall as the largest: for time alone."""
 DEALT = 0.7
 """Share of a domain's rows that clients may hold; the others are fresh."""
 FRESH, FEWEST_FRESH = 4000, 60
@@ -84,7 +85,7 @@ def plans(pool: Pool, seed: int = 0) -> list[Plan]:
         able = [plan for plan in options if plan.examples == sizes[turn % len(sizes)] and plan not in found]
         if able:
             chosen = able[int(generator.integers(len(able)))]
-            found.append(replace(chosen, uneven=bool(generator.random() < UNEVEN)))
+            found.append(replace(chosen, uneven=bool(generator.random() < UNEVEN) and chosen.examples <= MOST_UNEVEN))
     return found
 
 
@@ -134,7 +135,7 @@ def deal(pool: Pool, plan: Plan, seed: int = 0) -> Dealt:
     sizes = _sizes(plan, generator)
     owned = [store.take(able[at % len(able)], size, plan.alpha) for at, size in enumerate(sizes)]
     tests = [store.fresh(able[at % len(able)], own.mix, plan.clients) for at, own in enumerate(owned)]
-    return _federation(pool, plan, [own.rows for own in owned], sizes, tests)
+    return _federation(pool, [own.rows for own in owned], sizes, tests)
 
 
 def _sizes(plan: Plan, generator: np.random.Generator) -> list[int]:
@@ -190,11 +191,15 @@ class _Store:
         # A class that is short shortens the others, so that the mix stays; but rare ones don't.
         size = min([size, *(int(len(rows) / share) for rows, share in zip(pools, mix, strict=True) if share > 0.02)])
         counts = [min(len(rows), round(size * share)) for rows, share in zip(pools, mix, strict=True)]
-        drawn = [self.generator.choice(rows, count, replace=False) for rows, count in zip(pools, counts, strict=True) if count]
+        drawn = [
+            self.generator.choice(rows, count, replace=False)
+            for rows, count in zip(pools, counts, strict=True)
+            if count
+        ]
         return np.concatenate(drawn).astype(np.int64) if drawn else np.empty(0, np.int64)
 
 
-def _federation(pool: Pool, plan: Plan, owned: list[Array], sizes: list[int], tests: list[Array]) -> Dealt:
+def _federation(pool: Pool, owned: list[Array], sizes: list[int], tests: list[Array]) -> Dealt:
     """Split what clients hold, and keep the rows that are used."""
     used = np.unique(np.concatenate([*owned, *tests]))
     clients, own = [], []

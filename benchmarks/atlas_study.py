@@ -102,7 +102,9 @@ def _study(dealt: Dealt) -> Ran:
         assert said is not None, "every run keeps what it predicts"
         validation = _validation(runs, dealt.federation)
         traits = {arm.name: traits_of(arm, runs.results()) for arm in study.slate.arms}
-    is_own = np.concatenate([np.arange(len(c.test)) < own for c, own in zip(dealt.federation.clients, dealt.own, strict=True)])
+    is_own = np.concatenate(
+        [np.arange(len(c.test)) < own for c, own in zip(dealt.federation.clients, dealt.own, strict=True)]
+    )
     own, fresh = _part(said, SEEDS, is_own), _part(said, TRUE_SEEDS, ~is_own)
     verdict = decide(
         _scores(own),
@@ -143,7 +145,9 @@ def _validation(runs: RunFolder, federation: Federation) -> Scores:
     for line, facts in runs.results():
         if line["seed"] in SEEDS:
             found = facts["metrics"]["val"][METRIC]
-            values[list(ARMS).index(line["arm"]), SEEDS.index(line["seed"])] = [np.nan if one is None else one for one in found]
+            values[list(ARMS).index(line["arm"]), SEEDS.index(line["seed"])] = [
+                np.nan if one is None else one for one in found
+            ]
     return Scores(tuple(ARMS), SEEDS, ids, np.ones(len(ids), dtype=bool), values)
 
 
