@@ -13,6 +13,8 @@ from atlas_refit import NEAR, regret
 Row = Mapping[str, Any]
 COLOURS = {"fine-tune": "#d55e00", "federate": "#0072b2", "both": "#009e73", "no matter": "#b8b8b8"}
 """Okabe and Ito's, which colour-blind readers can tell apart."""
+SHIFTS = {0.05: "a class looks alike at all clients", 0.25: "it differs", 9.0: "it differs much"}
+"""Upper ends of the measured shift within classes, beyond what chance would show, and words for it."""
 _ACROSS = 5
 """Federations of a cell side by side."""
 
@@ -21,7 +23,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     """Draw one dot for each federation, in the colour of its best family."""
     import altair as alt
 
-    skews = ["as the site" if alpha is None else f"{alpha:g}" for alpha in ALPHAS]
+    skews = ["none" if alpha is None else f"{alpha:g}" for alpha in ALPHAS]
     scale = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
     x = alt.X("x:Q", title="Training examples per client", scale=alt.Scale(domain=[-0.5, len(SIZES) - 0.5], nice=False))
     y = alt.Y("y:Q", title="Skew of labels (Dirichlet α)", scale=alt.Scale(domain=[-0.5, len(skews) - 0.5], nice=False))
@@ -36,8 +38,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         ),
     )
     misses = base.mark_point(filled=False, size=150, color="black", strokeWidth=1.6).transform_filter("datum.missed")
-    panes = alt.layer(dots, misses).properties(width=410, height=260)
-    chart = panes.facet(column=alt.Column("layout:N", title=None, sort=["one source, dealt", "sites that differ"]))
+    panes = alt.layer(dots, misses).properties(width=330, height=270)
+    chart = panes.facet(column=alt.Column("shift:N", title=None, sort=list(SHIFTS.values())))
     words = (
         f"Grey: no family is better than another by more than {NEAR:g}. Ring: the prediction missed by more than that."
     )
@@ -50,7 +52,7 @@ def points(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return each federation's place, colour and marks; those of a cell lie side by side."""
     cells: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        cells[row["sites"], row["examples"], row["alpha"]].append(row)
+        cells[_shift(row), row["examples"], row["alpha"]].append(row)
     return [_point(row, at, len(cell)) for cell in cells.values() for at, row in enumerate(sorted(cell, key=_colour))]
 
 
@@ -62,9 +64,13 @@ def _point(row: Row, at: int, count: int) -> dict[str, Any]:
         "y": ALPHAS.index(row["alpha"]) - 0.17 * (down - (lines - 1) / 2),
         "best": _colour(row),
         "many": "30 or more" if row["clients"] >= 30 else "under 30",
-        "layout": "sites that differ" if row["sites"] else "one source, dealt",
+        "shift": _shift(row),
         "missed": regret(row, row["predicted"]["family"]) > NEAR + 1e-5,
     }
+
+
+def _shift(row: Row) -> str:
+    return next(words for most, words in SHIFTS.items() if row["shift"] <= most)
 
 
 def _colour(row: Row) -> str:

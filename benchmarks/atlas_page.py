@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from atlas_refit import NEAR, SHARING, Chooser, Score, fitted, foretold, gain, left_out, regret, score
-from atlas_rows import insides
+from atlas_rows import in_balanced, insides
 from atlas_study import MIN_EFFECT
 from headstart.diagnosis.predict import FITTED, Coefficients, Fit
 from headstart.evidence.sides import FAMILIES, Family
@@ -51,15 +51,22 @@ def _extent(rows: Sequence[Row]) -> Iterator[str]:
 
 def choosers(rows: Sequence[Row]) -> dict[str, Score]:
     """Return how well every rule that needs no fitting here chooses."""
+    balanced = in_balanced(rows)
     return {
-        "the prediction": score(rows, lambda row: row["predicted"]["family"], lambda row: row["predicted"]["gains"]),
+        "the prediction": _of_prediction(rows),
         "the prediction without validation data": score(
             rows, lambda row: row["unvalidated"]["family"], lambda row: row["unvalidated"]["gains"]
         ),
         "the rule before it": score(rows, lambda row: row["old"]),
         **{f"always {family}": score(rows, _always(family)) for family in FAMILIES},
         "the study's answer, or the family ahead": score(rows, lambda row: row["answer"] or row["leader"]),
+        "the prediction, in balanced accuracy": _of_prediction(balanced),
+        "always both, in balanced accuracy": score(balanced, _always("both")),
     }
+
+
+def _of_prediction(rows: Sequence[Row]) -> Score:
+    return score(rows, lambda row: row["predicted"]["family"], lambda row: row["predicted"]["gains"])
 
 
 def _always(family: Family) -> Chooser:
@@ -68,24 +75,26 @@ def _always(family: Family) -> Chooser:
 
 def refitted(rows: Sequence[Row]) -> dict[str, Score]:
     """Return how well the prediction chooses with coefficients fitted without a data set's kin."""
-    found = {}
+    return {
+        "refitted without the data set's kin": _refitted(rows, validated=True),
+        "the same without validation data": _refitted(rows, validated=False),
+        "refitted without kin, in balanced accuracy": _refitted(in_balanced(rows), validated=True),
+    }
+
+
+def _refitted(rows: Sequence[Row], *, validated: bool) -> Score:
     coefficients = left_out(rows)
-    for validated, words in ((True, ""), (False, ", without validation data")):
-        said = {row["name"]: foretold(row, coefficients[row["data"]], validated=validated) for row in rows}
-        found[f"refitted without the data set's kin{words}"] = score(
-            rows,
-            lambda row, said=said: said[row["name"]]["family"],
-            lambda row, said=said: said[row["name"]]["gains"],  # type: ignore[misc]
-        )
-    return found
+    said = {row["name"]: foretold(row, coefficients[row["data"]], validated=validated) for row in rows}
+    return score(rows, lambda row: said[row["name"]]["family"], lambda row: said[row["name"]]["gains"])
 
 
 def _rules(rows: Sequence[Row]) -> Iterator[str]:
     found, again = choosers(rows), refitted(rows)
     first, *others = found
+    *here, last = again
     yield f"| rule | best family, or within {NEAR:g} | mean regret, points | worst | gains in their 90 % interval |"
     yield "|---|---|---|---|---|"
-    for name in (first, *again, *others):
+    for name in (first, *here, *others, last):
         yield _line(name, {**found, **again}[name])
     yield ""
     yield _targets(found["the prediction"])
@@ -153,6 +162,7 @@ def _head(first: str) -> Iterator[str]:
 
 
 def _summary(rows: Sequence[Row]) -> str:
+    """Return a line of the tables by kind and by data set."""
     even = [max(regret(row, family) for family in FAMILIES) <= NEAR for row in rows]
     best = Counter(row["best"] for row, same in zip(rows, even, strict=True) if not same)
     found = choosers(rows)
@@ -215,6 +225,7 @@ def _coefficients(rows: Sequence[Row]) -> Iterator[str]:
     yield "| gain of | coefficients | constant | a | q | v | spread | noise |"
     yield "|---|---|---|---|---|---|---|---|"
     both: dict[str, Mapping[Any, Fit]] = {"as shipped": FITTED, "refitted on all of these": fitted(rows)}
+    both["refitted, in balanced accuracy"] = fitted(in_balanced(rows))
     for family in SHARING:
         for name, found in both.items():
             yield _numbers(family, name, found[family].validated)

@@ -29,13 +29,16 @@ def foretell(pool: Pool, plan: Plan, seed: int = 0) -> Row:
     begin = time.process_time()
     found = diagnose(train, val, federation.num_classes, metric=METRIC, min_effect=MIN_EFFECT)
     seconds = time.process_time() - begin
+    balanced = diagnose(train, val, federation.num_classes, metric="balanced_accuracy", min_effect=MIN_EFFECT)
     shift, skew = found.feature_shift, found.label_skew
     return {
         "name": plan.name,
         "seed": seed,
         "signals": {family: asdict(own) for family, own in found.prediction.signals.items()},
+        "signals_balanced": {family: asdict(own) for family, own in balanced.prediction.signals.items()},
         "predicted": said(found.prediction),
         "unvalidated": said(without_validation(found.prediction.signals)),
+        "predicted_balanced": said(balanced.prediction),
         "old": old_rule(train, val, federation.num_classes),
         "shift": shift.class_conditional - shift.class_conditional_expected,
         "skew": skew["total_variation"] - skew["expected"],

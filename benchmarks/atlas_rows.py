@@ -12,7 +12,17 @@ from atlas_refit import regret
 Row = dict[str, Any]
 _PLAN = ("name", "seed", "data", "modality", "clients", "examples", "alpha", "sites", "uneven")
 _STUDY = ("answer", "grounds", "leader", "scope", "arms", "fresh", "best", "fresh_se", "seconds", "cpu_seconds")
-_FORETOLD = ("classes", "shift", "skew", "signals", "predicted", "unvalidated", "old")
+_FORETOLD = (
+    "classes",
+    "shift",
+    "skew",
+    "signals",
+    "signals_balanced",
+    "predicted",
+    "unvalidated",
+    "predicted_balanced",
+    "old",
+)
 
 
 def read(path: Path) -> list[Row]:
@@ -50,6 +60,7 @@ def _row(study: Row, foretold: Row) -> Row:
     pairs = [pair for pair in study["contrasts"] if pair["scope"] == study["scope"]]
     found = {name: study[name] for name in _PLAN} | {name: study[name] for name in _STUDY}
     found |= {name: foretold[name] for name in _FORETOLD}
+    found["balanced"] = {family: study["every_arm"][arm]["balanced"] for family, arm in study["arms"].items()}
     found["contrasts"] = [[pair[key] for key in ("of", "over", "gap", "low", "high", "fresh")] for pair in pairs]
     chosen = {"prediction": foretold["predicted"]["family"], "old": foretold["old"]}
     chosen |= {"answer": study["answer"] or study["leader"], "both": "both", "federate": "federate"}
@@ -63,6 +74,20 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(one) for one in value]
     return round(value, 4) if isinstance(value, float) else value
+
+
+def in_balanced(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows with truth and prediction in balanced accuracy."""
+    return [
+        {
+            **row,
+            "fresh": row["balanced"],
+            "best": max(row["balanced"], key=lambda family, row=row: row["balanced"][family]),
+            "signals": row["signals_balanced"],
+            "predicted": row["predicted_balanced"],
+        }
+        for row in rows
+    ]
 
 
 def insides(rows: Sequence[Row]) -> list[bool]:

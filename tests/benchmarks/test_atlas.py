@@ -13,7 +13,7 @@ from atlas_old_rule import old_rule
 from atlas_page import choosers, page
 from atlas_plans import Plan, deal, held, plans
 from atlas_refit import fit, score
-from atlas_rows import insides, joined, predictions_of, read
+from atlas_rows import in_balanced, insides, joined, predictions_of, read
 from atlas_sets import DRAWN, FILES, kin, open_pool
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -82,6 +82,7 @@ def test_a_slice_runs_resumes_and_becomes_a_page(tmp_path, monkeypatch):
         assert row["regret"]["both"] == pytest.approx(row["fresh"][row["best"]] - row["fresh"]["both"], abs=2e-4)
         assert len(row["contrasts"]) == 3
     assert len(insides(rows)) == 6
+    assert {in_balanced(rows)[0]["predicted"]["family"]} <= {"fine-tune", "federate", "both"}
     assert "| breast-cancer | 1 |" in page(rows)
     draw(rows, tmp_path / "map.png")
     assert (tmp_path / "map.png").stat().st_size > 5000
