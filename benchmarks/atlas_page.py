@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from atlas_refit import NEAR, SHARING, Chooser, Score, fitted, foretold, gain, left_out, regret, score
+from atlas_refit import NEAR, SHARING, Score, fitted, gain, regret
 from atlas_rows import in_balanced, insides
+from atlas_scores import choosers, of_prediction, refitted
 from atlas_study import MIN_EFFECT
 from headstart.diagnosis.predict import FITTED, Coefficients, Fit
-from headstart.evidence.sides import FAMILIES, Family
+from headstart.evidence.sides import FAMILIES
 
 Row = Mapping[str, Any]
 HITS, REGRET, COVERED = 0.80, 0.007, (0.85, 0.95)
@@ -49,46 +50,8 @@ def _extent(rows: Sequence[Row]) -> Iterator[str]:
     yield ""
 
 
-def choosers(rows: Sequence[Row]) -> dict[str, Score]:
-    """Return how well every rule that needs no fitting here chooses."""
-    balanced = in_balanced(rows)
-    return {
-        "the prediction": _of_prediction(rows),
-        "the prediction without validation data": score(
-            rows, lambda row: row["unvalidated"]["family"], lambda row: row["unvalidated"]["gains"]
-        ),
-        "the rule before it": score(rows, lambda row: row["old"]),
-        **{f"always {family}": score(rows, _always(family)) for family in FAMILIES},
-        "the study's answer, or the family ahead": score(rows, lambda row: row["answer"] or row["leader"]),
-        "the prediction, in balanced accuracy": _of_prediction(balanced),
-        "always both, in balanced accuracy": score(balanced, _always("both")),
-    }
-
-
-def _of_prediction(rows: Sequence[Row]) -> Score:
-    return score(rows, lambda row: row["predicted"]["family"], lambda row: row["predicted"]["gains"])
-
-
-def _always(family: Family) -> Chooser:
-    return lambda _row: family
-
-
-def refitted(rows: Sequence[Row]) -> dict[str, Score]:
-    """Return how well the prediction chooses with coefficients fitted without a data set's kin."""
-    return {
-        "refitted without the data set's kin": _refitted(rows, validated=True),
-        "the same without validation data": _refitted(rows, validated=False),
-        "refitted without kin, in balanced accuracy": _refitted(in_balanced(rows), validated=True),
-    }
-
-
-def _refitted(rows: Sequence[Row], *, validated: bool) -> Score:
-    coefficients = left_out(rows)
-    said = {row["name"]: foretold(row, coefficients[row["data"]], validated=validated) for row in rows}
-    return score(rows, lambda row: said[row["name"]]["family"], lambda row: said[row["name"]]["gains"])
-
-
 def _rules(rows: Sequence[Row]) -> Iterator[str]:
+    yield "## How often it is right\n"
     found, again = choosers(rows), refitted(rows)
     first, *others = found
     *here, last = again
@@ -136,12 +99,29 @@ SLICES: Mapping[str, Callable[[Row], bool]] = {
 
 
 def _where(rows: Sequence[Row]) -> Iterator[str]:
+    yield "## Who wins where\n"
     yield "![One dot for each federation, in the colour of the family that is best on fresh data.](images/atlas.png)\n"
     yield from _head("federations")
     for name, belongs in SLICES.items():
         if own := [row for row in rows if belongs(row)]:
             yield f"| {name} | {_summary(own)} |"
     yield ""
+    yield _weak(rows)
+    yield ""
+
+
+def _weak(rows: Sequence[Row], fewest: int = 6) -> str:
+    """Name the kinds of federations in which the prediction is not what was aimed at."""
+    kinds = {
+        name: own for name, belongs in SLICES.items() if len(own := [row for row in rows if belongs(row)]) >= fewest
+    }
+    found = {name: of_prediction(own) for name, own in kinds.items()}
+    few = [f"{name} ({one.hits:.2f})" for name, one in found.items() if one.hits < HITS]
+    narrow = [f"{name} ({one.coverage:.2f})" for name, one in found.items() if one.coverage < COVERED[0]]
+    return (
+        f"Kinds with fewer than {HITS:.2f} hits: {', '.join(few) or 'none'}. Kinds whose gains lie in their 90 % "
+        f"intervals in fewer than {COVERED[0]:.2f}: {', '.join(narrow) or 'none'}."
+    )
 
 
 def _head(first: str) -> Iterator[str]:
@@ -173,6 +153,7 @@ def _summary(rows: Sequence[Row]) -> str:
 
 
 def _answers(rows: Sequence[Row]) -> Iterator[str]:
+    yield "## The studies' answers\n"
     decided = [row for row in rows if row["answer"]]
     wrong = [row for row in decided if regret(row, row["answer"]) > MIN_EFFECT]
     inside = insides(rows)
@@ -191,6 +172,7 @@ def _answers(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _data(rows: Sequence[Row]) -> Iterator[str]:
+    yield "## Data sets\n"
     yield from _head("data set")
     for name in sorted({row["data"] for row in rows}):
         yield f"| {name} | {_summary([row for row in rows if row['data'] == name])} |"
@@ -222,6 +204,7 @@ def _said(row: Row, family: str) -> str:
 
 
 def _coefficients(rows: Sequence[Row]) -> Iterator[str]:
+    yield "## Coefficients\n"
     yield "| gain of | coefficients | constant | a | q | v | spread | noise |"
     yield "|---|---|---|---|---|---|---|---|"
     both: dict[str, Mapping[Any, Fit]] = {"as shipped": FITTED, "refitted on all of these": fitted(rows)}

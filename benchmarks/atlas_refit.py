@@ -80,9 +80,9 @@ def fit(rows: Sequence[Row], family: Sharing, *, validated: bool) -> Coefficient
         return float((np.log(variance) + left**2 / variance).sum())
 
     found = optimize.minimize(loss, np.log([1e-3, 0.3]), method="Nelder-Mead").x
-    weights = [*_weighted(design, true, _variance(found, errors)), 0.0][:4]
-    spread, noise = np.exp(np.clip(found, -16, 5))
-    return Coefficients(*(float(one) for one in weights), float(spread), float(noise))
+    constant, a, q, *v = _weighted(design, true, _variance(found, errors)).tolist()
+    spread, noise = np.exp(np.clip(found, -16, 5)).tolist()
+    return Coefficients(constant, a, q, v[0] if v else 0.0, spread, noise)
 
 
 def _variance(logs: Array, errors: Array) -> Array:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,13 @@ def _rounded(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def in_balanced(rows: Sequence[Row]) -> list[Row]:
+def in_balanced(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Return the rows with truth and prediction in balanced accuracy."""
     return [
         {
             **row,
             "fresh": row["balanced"],
-            "best": max(row["balanced"], key=lambda family, row=row: row["balanced"][family]),
+            "best": max(row["balanced"].items(), key=itemgetter(1))[0],
             "signals": row["signals_balanced"],
             "predicted": row["predicted_balanced"],
         }
@@ -90,6 +91,6 @@ def in_balanced(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def insides(rows: Sequence[Row]) -> list[bool]:
+def insides(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
     """Say of every contrast of every answer whether the fresh gap lies in its interval."""
     return [bool(low - 1e-9 <= true <= high + 1e-9) for row in rows for *_, low, high, true in row["contrasts"]]

@@ -138,9 +138,14 @@ def _read(name: str, what: Set) -> Pool:
     folder = os.environ["HEADSTART_DATA"]
     if name == "parkinsons":
         return _parkinsons(f"{folder}/{what.file}")
-    partition = {"client": what.domain} if what.domain else {"partition": _ONE_CLIENT}
-    own = {"image": {"image_size": SIDE}, "sound": {"image_size": SIDE}, "text": {"text": "text"}, "table": {}}
-    said = {"missing": "mean" if what.modality == "table" else "drop", "max_examples": what.rows}
+    partition: dict[str, Any] = {"client": what.domain} if what.domain else {"partition": _ONE_CLIENT}
+    own: dict[str, dict[str, Any]] = {
+        "image": {"image_size": SIDE},
+        "sound": {"image_size": SIDE},
+        "text": {"text": "text"},
+        "table": {},
+    }
+    said: dict[str, Any] = {"missing": "mean" if what.modality == "table" else "drop", "max_examples": what.rows}
     if what.drop:
         columns = parquet.read_schema(f"{folder}/{what.file}").names
         said |= {"label": what.drop[-1], "columns": tuple(one for one in columns if one not in what.drop)}

@@ -10,10 +10,11 @@ import pytest
 import atlas
 from atlas_map import draw, points
 from atlas_old_rule import old_rule
-from atlas_page import choosers, page
+from atlas_page import page
 from atlas_plans import Plan, deal, held, plans
 from atlas_refit import fit, score
 from atlas_rows import in_balanced, insides, joined, predictions_of, read
+from atlas_scores import choosers
 from atlas_sets import DRAWN, FILES, kin, open_pool
 
 DOCS = Path(__file__).parents[2] / "docs"
