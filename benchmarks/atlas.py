@@ -30,7 +30,7 @@ import atlas_sets
 from atlas_map import draw
 from atlas_page import page
 from atlas_plans import Plan, deal, plans
-from atlas_rows import append, joined, predictions_of, read, write
+from atlas_rows import append, joined, predicted_now, predictions_of, read, write
 from atlas_sets import Pool, open_pool
 from table import write_between
 
@@ -72,7 +72,8 @@ def main() -> None:
     """Run, predict, collect, draw or write, as asked."""
     options = _parser().parse_args()
     if options.draw or options.docs:
-        rows = read(DOCS / "atlas.jsonl")
+        rows = [predicted_now(row) for row in read(DOCS / "atlas.jsonl")]
+        write(DOCS / "atlas.jsonl", rows)
         if options.draw:
             draw(rows, DOCS / "images" / "atlas.png")
         if options.docs:

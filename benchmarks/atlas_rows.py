@@ -8,7 +8,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from atlas_refit import regret
+from atlas_refit import foretold, regret
+from headstart.diagnosis.predict import FITTED
 
 Row = dict[str, Any]
 _PLAN = ("name", "seed", "data", "modality", "clients", "examples", "alpha", "sites", "uneven")
@@ -75,6 +76,17 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(one) for one in value]
     return round(value, 4) if isinstance(value, float) else value
+
+
+def predicted_now(row: Mapping[str, Any]) -> Row:
+    """Return a row with what the coefficients that ship now make of its signals."""
+    said = {
+        "predicted": foretold(row, FITTED, validated=True),
+        "unvalidated": foretold(row, FITTED, validated=False),
+        "predicted_balanced": foretold({"signals": row["signals_balanced"]}, FITTED, validated=True),
+    }
+    lost = {**row["regret"], "prediction": regret(row, said["predicted"]["family"])}
+    return {**row, **_rounded({**said, "regret": lost})}
 
 
 def in_balanced(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
