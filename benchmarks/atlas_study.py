@@ -88,6 +88,8 @@ def _study(dealt: Dealt) -> Ran:
         "model": {"backbone": "linear"},
         "training": {"batch_size": 16, "momentum": 0.9},
         "evaluation": {"global_test_examples": 0},
+        # The truth needs every arm and seed.
+        "study": {"until": "all"},
         "decision": {"baseline": "fedavg", "metric": METRIC, "min_effect": MIN_EFFECT, "confidence": CONFIDENCE},
         "arms": {name: {"start": "random", **arm} for name, arm in ARMS.items()},
     }
