@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from atlas_refit import NEAR, SHARING, Score, fitted, gain, regret
+from atlas_refit import NEAR, SHARING, Score, fitted, gain, regret, sane
 from atlas_rows import in_balanced, insides
 from atlas_scores import choosers, of_prediction, refitted
 from atlas_study import MIN_EFFECT
@@ -207,12 +207,23 @@ def _coefficients(rows: Sequence[Row]) -> Iterator[str]:
     yield "## Coefficients\n"
     yield "| gain of | coefficients | constant | a | q | v | spread | noise |"
     yield "|---|---|---|---|---|---|---|---|"
-    both: dict[str, Mapping[Any, Fit]] = {"as shipped": FITTED, "refitted on all of these": fitted(rows)}
+    both: dict[str, Mapping[Any, Fit]] = {
+        "as shipped": FITTED,
+        "refitted on all of these": fitted(rows),
+    }
     both["refitted, in balanced accuracy"] = fitted(in_balanced(rows))
     for family in SHARING:
         for name, found in both.items():
             yield _numbers(family, name, found[family].validated)
             yield _numbers(family, f"{name}, without validation data", found[family].unvalidated)
+
+    far = [row for row in rows if not sane(row)]
+    yield ""
+    yield (
+        "Where there are fewer examples than features, generalised cross-validation can choose next to no penalty, and "
+        "left-out errors run away: signals beyond -1 or 1. The refits leave such federations out, the scores do not: "
+        f"{', '.join(row['name'] for row in far) or 'none'}."
+    )
 
 
 def _numbers(family: str, name: str, found: Coefficients) -> str:

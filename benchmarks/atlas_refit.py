@@ -66,6 +66,15 @@ def score(rows: Sequence[Row], choose: Chooser, gains: Callable[[Row], Mapping[s
     return Score(float((lost <= NEAR + 1e-5).mean()), float(lost.mean()), float(lost.max()), coverage, len(rows))
 
 
+def sane(row: Row) -> bool:
+    """Say whether all signals lie in -1 to 1.
+
+    Where there are fewer examples than features, generalised cross-validation may choose next to no penalty, and
+    left-out errors run away; one such federation would turn the fit of all.
+    """
+    return all(abs(value) <= 1 for own in row["signals"].values() for value in own.values())
+
+
 def fit(rows: Sequence[Row], family: Sharing, *, validated: bool) -> Coefficients:
     """Fit a family's coefficients: likeliest under ``variance = spread + noise se²``, all of them together."""
     signals = [row["signals"][family] for row in rows]
@@ -98,7 +107,8 @@ def _weighted(design: Array, true: Array, variance: Array) -> Array:
 
 
 def fitted(rows: Sequence[Row]) -> dict[Sharing, Fit]:
-    """Fit all coefficients."""
+    """Fit all coefficients, on federations whose signals are sane."""
+    rows = [row for row in rows if sane(row)]
     return {name: Fit(fit(rows, name, validated=True), fit(rows, name, validated=False)) for name in SHARING}
 
 
