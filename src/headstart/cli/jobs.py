@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,17 +41,23 @@ def run_file(
     seeds: Sequence[int] | None = None,
     tensorboard: Path | None = None,
     opens: bool = False,
+    everything: bool = False,
 ) -> None:
     """Run a study file."""
-    file = load_study(path)
+    file = _in_full(load_study(path)) if everything else load_study(path)
     run(file, out or _default_out(file), arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens)
 
 
-def run_demo(out: Path | None, *, opens: bool = False) -> None:
+def run_demo(out: Path | None, *, opens: bool = False, everything: bool = False) -> None:
     """Run the embedded study."""
     with resources.as_file(resources.files("headstart.study") / "demo.toml") as path:
-        file = load_study(path)
-    run(file, out or _default_out(file), opens=opens)
+        run_file(path, out, opens=opens, everything=everything)
+
+
+def _in_full(file: StudyFile) -> StudyFile:
+    """Return a study that runs everything."""
+    settings = file.settings
+    return replace(file, settings=replace(settings, study=replace(settings.study, until="all")))
 
 
 def run(

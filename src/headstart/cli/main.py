@@ -33,6 +33,7 @@ _OutOption = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME whe
 _ArmOption = Annotated[list[str] | None, typer.Option("--arm", help="Run only this arm; may be repeated.")]
 _SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")]
 _OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in a browser as soon as there is one.")]
+_AllOption = Annotated[bool, typer.Option("--all", help='Run every arm with every seed, as study.until = "all".')]
 _BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
 
 
@@ -60,11 +61,12 @@ def study(
     seed: _SeedOption = None,
     tensorboard: _BoardOption = None,
     opens: _OpenOption = False,
+    everything: _AllOption = False,
 ) -> None:
-    """Run a study to its verdict and report; finished work is kept and never done twice."""
+    """Run a study until it is decided; finished work is kept and never done twice."""
     from headstart.cli.jobs import run_file
 
-    run_file(file, out, arms=arm, seeds=seed, tensorboard=tensorboard, opens=opens)
+    run_file(file, out, arms=arm, seeds=seed, tensorboard=tensorboard, opens=opens, everything=everything)
 
 
 @app.command()
@@ -84,11 +86,11 @@ def diagnose(file: _StudyFileArgument, out: _OutOption = None) -> None:
 
 
 @app.command()
-def demo(out: _OutOption = None, opens: _OpenOption = False) -> None:
+def demo(out: _OutOption = None, opens: _OpenOption = False, everything: _AllOption = False) -> None:
     """Answer the question on real handwritten digits; needs no download."""
     from headstart.cli.jobs import run_demo
 
-    run_demo(out, opens=opens)
+    run_demo(out, opens=opens, everything=everything)
 
 
 @app.command()
