@@ -103,6 +103,15 @@ def test_a_study_from_its_file_to_its_report(run: Run, study: Path) -> None:
     assert needed <= names
 
 
+def test_all_runs_what_a_race_leaves_out(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pooled = 'start = "random"\nfederate = { method = "pooled", epochs = 2 }'
+    study = write_study(tmp_path, seeds=[0, 1, 2], arms={**ARMS, "pooled": pooled})
+    assert "pooled, seed" not in run("study", study).out
+    assert run("study", study, "--all").out.count("pooled, seed") == 3
+    assert json.loads(Path("runs/tiny/verdict.json").read_text())["race"]["ended"] == "all"
+
+
 @pytest.mark.parametrize("command", ["study", "plan", "diagnose"])
 def test_what_was_read_is_said_in_80_columns(run: Run, study: Path, command: str) -> None:
     lines = run(command, study).out.splitlines()
