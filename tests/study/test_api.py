@@ -79,7 +79,7 @@ def test_a_bad_setting_of_one_run_is_one_line(
         run(Arm("fedavg", start="random", federate=FEDAVG), federation, **settings)  # type: ignore[arg-type]
 
 
-def test_the_page_is_written_once_there_is_a_verdict(federation: Federation, tmp_path: Path) -> None:
+def test_the_page_is_written_before_the_first_run_and_with_the_verdict(federation: Federation, tmp_path: Path) -> None:
     seen = []
 
     def page(out: Path) -> None:
@@ -87,4 +87,4 @@ def test_the_page_is_written_once_there_is_a_verdict(federation: Federation, tmp
 
     study = Study(federation, [Arm("fedavg", start="random", federate=FEDAVG)], backbone="linear", seeds=[0])
     study.run(str(tmp_path / "out"), page=page)
-    assert seen == [(tmp_path / "out", True, True)]
+    assert seen == [(tmp_path / "out", False, False), (tmp_path / "out", True, True)]

@@ -67,7 +67,8 @@ def write_names(folder: Path, names: Sequence[str], setting: str) -> dict[str, s
                 f"{setting}: names must differ in more than capitals, received '{other}' and '{name}'; rename one"
             )
     if any(name != file for name, file in files.items()):
-        write_json(folder / "names.json", {file: name for name, file in files.items()})
+        # Without a checksum: it is for people.
+        write_text(folder / "names.json", json.dumps({file: name for name, file in files.items()}, indent=2) + "\n")
     return files
 
 

@@ -23,7 +23,6 @@ from headstart.engine.received import Federated, Received, Traffic
 from headstart.engine.rounds import run_rounds
 from headstart.evidence.measured import measure
 from headstart.models.model import Model, Trainable, cut_at, trains_head
-from headstart.models.network import Network
 from headstart.study.lab import Lab
 from headstart.study.run.curve import Curve, CurvePoint, is_curve_point
 from headstart.study.run.facts import (
@@ -37,6 +36,7 @@ from headstart.study.run.facts import (
 )
 from headstart.study.run.nodes import Node, NodeStore
 from headstart.study.run.pruning import Pruned, Watch, sees_clients
+from headstart.study.run.starts import first_weights
 from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.schema import StudySettings
@@ -149,7 +149,7 @@ class Pipeline:
     def _run_start(self, key: str, stage: Stage, studies: NodeStore | None) -> Node:
         begin = time.monotonic()
         try:
-            weights = _first_weights(self.lab, stage, self.start_seed(stage), self.tell)
+            weights = first_weights(self.lab, stage, self.start_seed(stage), self.tell)
         except StartError as error:
             # Other arms that need it are told the same without trying again.
             return self.store.put(key, {"kind": "start", "failed": str(error), "seconds": time.monotonic() - begin})
@@ -308,20 +308,6 @@ def pipeline_of(settings: StudySettings, lab: Lab, store: NodeStore, seed: int, 
         losses=settings.evaluation.losses,
         tell=tell,
     )
-
-
-def _first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
-    """Run a start."""
-
-    def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
-        return lab.build(seed, from_scratch=from_scratch, num_classes=num_classes)
-
-    def told(text: str) -> None:
-        tell(f"start {stage.method}, {text}")
-
-    weights: Params
-    _, weights = stage.build()(build, lab.federation.num_classes, lab.pool(seed), seed, told)
-    return weights
 
 
 def _whole(found: Node) -> Node:

@@ -1,13 +1,44 @@
-"""First weights in memory: many arms begin with the same ones, and a checkpoint's take long to read."""
+"""First weights: how they are made, and those in memory, for many arms begin with the same ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from headstart.core.progress import Tell
 from headstart.core.trees import Params, num_bytes
+
+if TYPE_CHECKING:
+    from headstart.models.network import Network
+    from headstart.study.lab import Lab
+    from headstart.study.written.arms import Stage
+
+
+def first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
+    """Run a start.
+
+    Args:
+        lab: data and network.
+        stage: the start.
+        seed: of everything random.
+        tell: told how far it is.
+
+    Raises:
+        StartError: the weights cannot be trained.
+    """
+
+    def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
+        return lab.build(seed, from_scratch=from_scratch, num_classes=num_classes)
+
+    def told(text: str) -> None:
+        tell(f"start {stage.method}, {text}")
+
+    weights: Params
+    _, weights = stage.build()(build, lab.federation.num_classes, lab.pool(seed), seed, told)
+    return weights
 
 
 @dataclass(frozen=True, eq=False)
