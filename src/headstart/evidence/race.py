@@ -81,7 +81,7 @@ class Race:
         until: what it runs for: until it is ``decided``, or until ``all`` is run.
         ended: why it is over; None while it goes on: what is said is said so far.
         taken: looks at which the test may decide, that are past.
-        coming: those that may follow.
+        coming: those that may follow; of a race that is over, those that were not needed.
         out: arms that do not go on, in the order in which they went out.
         left: arms that still have something to run before the next look.
         headroom: how far a family's heads must surely be behind for its deep arms not to be run; None runs them.

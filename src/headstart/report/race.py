@@ -162,7 +162,8 @@ def _times(race: Json) -> str:
     past = f"The test was looked at with {_seeds(taken)}" if taken else "The test was not looked at yet"
     if not coming:
         return f"{past}; it was the last look."
-    return f"{past}; it will be with {_seeds(coming)}, and decides nothing in between."
+    again = "again, of every arm, " if set(coming) <= set(taken) else ""
+    return f"{past}; it will be {again}with {_seeds(coming)}, and decides nothing in between."
 
 
 def _seeds(numbers: list[int]) -> str:
