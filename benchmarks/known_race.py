@@ -199,8 +199,8 @@ def _one(
     found.races += 1
     found.decided += answer.family is not None
     found.full_decided += full.family is not None
-    found.wrong += _is_wrong(answer, best)
-    found.full_wrong += _is_wrong(full, best)
+    found.wrong += int(_is_wrong(answer, best))
+    found.full_wrong += int(_is_wrong(full, best))
     found.same += answer.family == full.family
     found.work += runner.work / sum(_price(arm) * (SEEDS + (2 if ARMS[arm][1] else 0)) for arm in ARMS)
 
