@@ -13,6 +13,9 @@ from torch import Tensor
 _RELATIVE = tuple(10.0 ** (power / 2) for power in range(-12, 5))
 """Candidates in mean squares of a feature, summed over the examples: from almost no penalty to almost no head."""
 
+_MOST_FREEDOM = 0.7
+"""Share of the examples that a head chosen from sums may use up as degrees of freedom."""
+
 _TIE = 1e-9
 """Relative difference below which two errors are the same: the larger penalty is taken."""
 
@@ -26,7 +29,9 @@ def relative_penalties(trace: Tensor, size: int) -> Tensor:
 def generalized_cross_validation(gram: Tensor, moment: Tensor) -> float:
     """Return the candidate of least generalised cross-validation error, from sums alone.
 
-    ``GCV = (RSS / N) / (1 - tr S / N)²`` with ``RSS = N - 2 tr W'M + tr W'AW``, ``S`` the smoother.
+    ``GCV = (RSS / N) / (1 - tr S / N)²`` with ``RSS = N - 2 tr W'M + tr W'AW``, ``S`` the smoother. With about as many
+    features as examples both tend to 0 with the penalty, and their ratio says nothing: candidates with ``tr S`` above
+    0.7 N are left out. With examples 1.43 times the columns of ``Z``, or more, there are none.
 
     Args:
         gram: ``A = Z'Z``, ``Z = [features, 1]``: its last entry is the number of examples, N.
@@ -37,8 +42,9 @@ def generalized_cross_validation(gram: Tensor, moment: Tensor) -> float:
     candidates, count = relative_penalties(gram.trace(), len(gram)), gram[-1, -1].clamp_min(1)
     shrunk = 1 / (values + candidates.unsqueeze(-1))
     left = count - (turned * shrunk * (2 - values * shrunk)).sum(-1)
-    freedom = (1 - (values * shrunk).sum(-1) / count).clamp_min(1e-9)
-    return float(_least(left.clamp_min(0) / freedom**2, candidates))
+    used = (values * shrunk).sum(-1) / count
+    errors = left.clamp_min(0) / (1 - used).clamp_min(1e-9) ** 2
+    return float(_least(errors.where(used <= _MOST_FREEDOM, torch.inf), candidates))
 
 
 def ridge_correction(design: Tensor, residual: Tensor, candidates: Tensor) -> Tensor:
