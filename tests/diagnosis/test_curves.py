@@ -58,6 +58,13 @@ def test_the_crossing_is_foretold_from_a_few_examples(apart: float) -> None:
     assert found.high is None or found.high >= found.until
 
 
+def test_of_two_clients_hardly_anything_is_known() -> None:
+    """Their costs may agree by chance: a bootstrap over two would call that certain."""
+    found = [measured(federation(0.9, 40, clients=2, seed=seed)) for seed in range(5)]
+    wide = [one for one in found if one is not None and (one.high is None or one.high > 10 * (one.low or 0))]
+    assert len(wide) >= 4
+
+
 def test_the_curves_are_told_for_the_figure() -> None:
     found = measured(federation(0.9, 40, clients=4))
     assert found is not None

@@ -43,12 +43,18 @@ CURVES = {
 }
 
 
-@pytest.mark.parametrize("change", [{}, {"until": None, "low": None}, {"until": 0, "low": 0, "high": 2}])
+_ENDS = [{}, {"high": 2500}, {"until": None, "low": None}, {"until": 0, "low": 0, "high": 2}]
+
+
+@pytest.mark.parametrize("change", _ENDS)
 @pytest.mark.parametrize("width", [880, 350])
 def test_where_a_client_needs_no_others_is_drawn(width: int, change: dict[str, Any], bare_folder: Path) -> None:
     (bare_folder / "diagnosis.json").write_text(json.dumps({"prediction": {}, "curves": {**CURVES, **change}}))
     chart = figures(load_run(bare_folder), width)["until"]
-    assert chart.to_dict()["usermeta"]["description"].startswith("sharing")
+    described = chart.to_dict()
+    assert "sharing" in described["usermeta"]["description"]
+    # A place is marked where a number is named.
+    assert ("strokeDash" in json.dumps(described)) == (change == {"high": 2500})
     assert "<svg" in inline_svg(chart, "until")
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from headstart.report.foretold import gain_lines, what_held
+from headstart.report.foretold import gain_lines, until_line, what_held
 
 ARMS = {"ridge": {"family": "federate"}, "ridge-personal": {"family": "both"}, "local": {"family": "fine-tune"}}
 CONTRASTS = [
@@ -77,3 +77,25 @@ def test_a_loss_is_said_with_its_sign() -> None:
 
 def test_an_older_prediction_has_no_gains() -> None:
     assert gain_lines({"winner": "ridge"}) == []
+
+
+@pytest.mark.parametrize(
+    ("until", "low", "high", "words"),
+    [
+        (900, 300, 2500, "sharing pays until about 900 examples"),
+        (47000, 2200, None, "until how many examples per client sharing pays is not foreseeable from so few"),
+        (7, 0, 29, "no longer pays with as many examples as clients have"),
+        (7, 0, 60, "not foreseeable"),
+        (0, 0, 0, "no longer pays"),
+        (20, 10, 29, "sharing pays until about 20 examples"),
+        (None, None, None, "as many examples per client as can be foretold"),
+        (None, 900, None, "not foreseeable"),
+    ],
+)
+def test_a_number_is_named_where_its_band_allows(
+    until: float | None, low: float | None, high: float | None, words: str
+) -> None:
+    said = until_line({"until": until, "low": low, "high": high, "examples": 30})
+    assert words in said
+    assert said.endswith("by squared error of heads on 30 of each")
+    assert until_line({}) == ""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import optimize
+from scipy import optimize, special
 from torch import Tensor
 
 from headstart.core import seeds
@@ -29,7 +29,7 @@ _FEWEST_EXAMPLES, _MOST_EXAMPLES = 16, 240
 """Examples of a client: with fewer it is left out, of more it gives as many."""
 _SMALLEST, _LARGEST = 8, 2000
 """Examples of a head."""
-_MOST_CLIENTS, _MOST_ROWS, _ALL_ROWS, _DRAWS = 30, 2400, 10_000, 1000
+_MOST_CLIENTS, _MOST_ROWS, _ALL_ROWS = 30, 2400, 10_000
 _CONFIDENCE = 0.9
 _POWER, _POWER_SPREAD, _ERROR = 1.6, 0.2, 0.01
 """What the power is expected to be (spread: of its logarithm), and how far a measured error is off."""
@@ -49,7 +49,7 @@ class Curves:
         shared: measured ``(examples per client, error)`` of the shared head.
         fitted: ``(examples per client, own, shared)`` of the curves, on past what was measured.
         until: examples per client until which sharing pays; None where that is beyond 100,000, 0 where it never does.
-        low: lower end of its 90 % band, by a bootstrap over clients; None as ``until``.
+        low: lower end of its 90 % band, by how far clients' costs differ; None as ``until``.
         high: upper end.
     """
 
@@ -81,10 +81,8 @@ class Curves:
         measured = _Measured.of(clients, size, generator)
         mixed = _fit(measured.mixed, _spectrum(clients), float(1 - _shares(clients).square().sum()))
         costs = measured.cost_at(size)
-        draws = costs[generator.integers(0, len(costs), (_DRAWS, len(costs)))].mean(axis=1)
-        tail = (1 - _CONFIDENCE) / 2
-        cost = float(costs.mean())
-        ends = [_crossing(mixed, count, float(value)) for value in (cost, *np.quantile(draws, [1 - tail, tail]))]
+        cost, off = float(costs.mean()), _half_width(costs)
+        ends = [_crossing(mixed, count, value) for value in (cost, cost + off, cost - off)]
         until, low, high = (end if np.isfinite(end) else None for end in ends)
         grid = np.geomspace(max(4, size / 8), 4 * max(size, min(until or size, 25 * size)), 40).tolist()
         return cls(
@@ -130,6 +128,12 @@ class _Measured:
         """Return every client's cost of mixing, mean over the numbers near its size ``(clients,)``."""
         found: Array = np.mean([cost for m, cost in self.costs.items() if m >= size / 4], axis=0)
         return found
+
+
+def _half_width(costs: Array) -> float:
+    """Return by how much the mean over clients may be off, by Student's t: of two clients hardly anything is known."""
+    quantile = float(special.stdtrit(len(costs) - 1, (1 + _CONFIDENCE) / 2))
+    return quantile * float(costs.std(ddof=1)) / float(np.sqrt(len(costs)))
 
 
 def _clients(

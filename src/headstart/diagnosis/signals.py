@@ -69,26 +69,35 @@ class Signals:
         q: difference in leave-one-out squared error, positive where the head's is smaller.
         v: difference in accuracy on validation examples; NaN where no client has any.
         se: standard error of ``a``: by the choice of examples and of clients.
+        alone: variance of ``a`` at one client by the choice of examples, mean over clients: the fewer each has, the
+            more a trained head may differ from one that is solved, and other clients do not make up for that.
     """
 
     a: float
     q: float
     v: float
     se: float
+    alone: float = 0.0
 
     @classmethod
     def of(cls, leads: Sequence[Lead]) -> Signals:
         """Return the means over clients, and how sure they are.
 
         >>> Signals.of([Lead(0.1, 0.2, None, 0.01), Lead(0.3, 0.2, 0.1, 0.01)])
-        Signals(a=0.2, q=0.2, v=0.1, se=0.122...)
+        Signals(a=0.2, q=0.2, v=0.1, se=0.122..., alone=0.01)
         """
         a = np.array([one.a for one in leads])
         known = [one.variance for one in leads if one.variance is not None]
-        within = float(np.mean(known)) / len(a) if known else 0.0
+        alone = float(np.mean(known)) if known else 0.0
         between = float(a.var(ddof=1)) / len(a) if len(a) > 1 else 0.0
         v = nan_mean(np.array([one.v for one in leads if one.v is not None]))
-        return cls(float(a.mean()), float(np.mean([one.q for one in leads])), v, float(np.sqrt(within + between)))
+        return cls(
+            float(a.mean()),
+            float(np.mean([one.q for one in leads])),
+            v,
+            float(np.sqrt(alone / len(a) + between)),
+            alone,
+        )
 
 
 def _mean(values: Array, strata: Array | None) -> float:

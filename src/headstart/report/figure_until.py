@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from headstart.report.charts import colour, constant, finish, inline
-from headstart.report.foretold import until_line
+from headstart.report.foretold import foreseeable, until_line
 from headstart.report.palette import BASELINE, INK, LOCAL, MUTED
 from headstart.report.run import Json, Run
 
@@ -34,7 +34,7 @@ def until_figure(run: Run, width: int) -> Any:
 
 
 def _meeting(found: Json, ends: list[float], x: Any) -> list[Any]:
-    """The band in which the curves should meet, and where they do; cut at the figure's edge."""
+    """The band in which the curves should meet, cut at the figure's edge, and where they do if that can be said."""
     low, high = (
         min(max(found[name] or edge, ends[0]), ends[1]) for name, edge in (("low", ends[1]), ("high", ends[1]))
     )
@@ -43,7 +43,7 @@ def _meeting(found: Json, ends: list[float], x: Any) -> list[Any]:
         .mark_rect(opacity=0.12)
         .encode(x=x, x2="to:Q", color=constant(MUTED))
     )
-    if not found["until"] or not ends[0] <= found["until"] <= ends[1]:
+    if not foreseeable(found) or not found["until"] or not ends[0] <= found["until"] <= ends[1]:
         return [band]
     rule = alt.Chart(inline([{"n": found["until"]}])).mark_rule(strokeDash=[4, 3], strokeWidth=1.5)
     return [band, rule.encode(x=x, color=constant(INK))]

@@ -8,6 +8,9 @@ from headstart.report.answer import matters
 from headstart.report.race import is_going
 from headstart.report.run import Json
 
+_WIDEST = 10.0
+"""Ends of a band further apart than this, one over the other, name no number."""
+
 
 def gain_lines(prediction: Json) -> list[str]:
     """Say what sharing should gain, one line a family; none of a prediction from before there were any.
@@ -35,21 +38,37 @@ def _gain(found: Json, prediction: Json) -> str:
 
 
 def until_line(curves: Json) -> str:
-    """Say until how many examples per client sharing pays; empty where that was not measured.
+    """Say until how many examples per client sharing pays, or that it cannot be foreseen; empty if not measured.
 
+    >>> until_line({"until": 871.0, "low": 340.0, "high": 2100.0, "examples": 120})
+    'sharing pays until about 870 examples per client (90 % band 340 to 2,100), by squared error of heads on 120 of \
+each'
     >>> until_line({"until": 871.0, "low": 240.0, "high": None, "examples": 30})
-    'sharing pays until about 870 examples per client (90 % band 240 to more than 100,000), by squared error \
-of heads on 30 of each'
+    'until how many examples per client sharing pays is not foreseeable from so few (90 % band 240 to more than \
+100,000), by squared error of heads on 30 of each'
     """
     if not curves:
         return ""
     until, low, high = (_about(curves[name]) for name in ("until", "low", "high"))
     by = f"(90 % band {low} to {high}), by squared error of heads on {curves['examples']} of each"
+    near = curves["high"] is not None and curves["high"] <= curves["examples"]
+    if near and not (foreseeable(curves) and curves["until"]):
+        return f"sharing one head no longer pays with as many examples as clients have {by}"
+    if not foreseeable(curves):
+        return f"until how many examples per client sharing pays is not foreseeable from so few {by}"
     if curves["until"] is None:
         return f"sharing pays for as many examples per client as can be foretold {by}"
-    if not curves["until"]:
-        return f"sharing one head pays at no number of examples per client {by}"
     return f"sharing pays until about {until} examples per client {by}"
+
+
+def foreseeable(curves: Json) -> bool:
+    """Say whether the band is narrow enough to name a number: its ends no more than a factor of ten apart.
+
+    >>> [foreseeable({"low": low, "high": high}) for low, high in ((90, 800), (0, 20), (240, None), (None, None))]
+    [True, False, False, True]
+    """
+    low, high = curves["low"], curves["high"]
+    return low is None or (high is not None and high <= _WIDEST * low)
 
 
 def _about(examples: float | None) -> str:
