@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy import optimize
 
 from atlas_sets import kin
 from headstart.core.arrays import Array
-from headstart.diagnosis.predict import Coefficients, Fit, predict
+from headstart.diagnosis.predict import FITTED, Coefficients, Fit, predict
 from headstart.diagnosis.signals import Signals
 from headstart.evidence.sides import Family
 
@@ -66,37 +66,35 @@ def score(rows: Sequence[Row], choose: Chooser, gains: Callable[[Row], Mapping[s
     return Score(float((lost <= NEAR + 1e-5).mean()), float(lost.mean()), float(lost.max()), coverage, len(rows))
 
 
-def sane(row: Row) -> bool:
-    """Say whether all signals lie in -1 to 1.
-
-    Where there are fewer examples than features, generalised cross-validation may choose next to no penalty, and
-    left-out errors run away; one such federation would turn the fit of all.
-    """
-    return all(abs(value) <= 1 for own in row["signals"].values() for value in own.values())
-
-
 def fit(rows: Sequence[Row], family: Sharing, *, validated: bool) -> Coefficients:
-    """Fit a family's coefficients: likeliest under ``variance = spread + noise se²``, all of them together."""
+    """Fit a family's coefficients: likeliest under ``variance = spread + noise se² + few alone``, all together."""
+    design = _design(rows, family)[:, : 4 if validated else 3]
+    true, parts = np.array([gain(row, family) for row in rows]), _parts(rows, family)
+    found = _likeliest(parts, lambda variance: true - design @ _weighted(design, true, variance))
+    constant, a, q, *v = _weighted(design, true, parts @ found).tolist()
+    return Coefficients(constant, a, q, v[0] if v else 0.0, *found.tolist())
+
+
+def _design(rows: Sequence[Row], family: Sharing) -> Array:
+    found: Array = np.array([[1.0, *(row["signals"][family][name] for name in ("a", "q", "v"))] for row in rows])
+    return found
+
+
+def _parts(rows: Sequence[Row], family: Sharing) -> Array:
     signals = [row["signals"][family] for row in rows]
-    names = ("a", "q", "v") if validated else ("a", "q")
-    design = np.array([[1.0, *(one[name] for name in names)] for one in signals])
-    true = np.array([gain(row, family) for row in rows])
-    errors = np.array([one["se"] ** 2 for one in signals])
+    found: Array = np.array([[1.0, one["se"] ** 2, one.get("alone", 0.0)] for one in signals])
+    return found
+
+
+def _likeliest(parts: Array, left: Callable[[Array], Array]) -> Array:
+    """Return what each part of a variance counts, ``(parts,)``, given what is left of gains under a variance."""
 
     def loss(logs: Array) -> float:
-        variance = _variance(logs, errors)
-        left = true - design @ _weighted(design, true, variance)
-        return float((np.log(variance) + left**2 / variance).sum())
+        variance = parts @ np.exp(np.clip(logs, -16, 5))
+        return float((np.log(variance) + left(variance) ** 2 / variance).sum())
 
-    found = optimize.minimize(loss, np.log([1e-3, 0.3]), method="Nelder-Mead").x
-    constant, a, q, *v = _weighted(design, true, _variance(found, errors)).tolist()
-    spread, noise = np.exp(np.clip(found, -16, 5)).tolist()
-    return Coefficients(constant, a, q, v[0] if v else 0.0, spread, noise)
-
-
-def _variance(logs: Array, errors: Array) -> Array:
-    spread, noise = np.exp(np.clip(logs, -16, 5))
-    found: Array = spread + noise * errors
+    start = np.log([1e-3, 0.3, 0.1])
+    found: Array = np.exp(np.clip(optimize.minimize(loss, start, method="Nelder-Mead").x, -16, 5))
     return found
 
 
@@ -107,15 +105,33 @@ def _weighted(design: Array, true: Array, variance: Array) -> Array:
 
 
 def fitted(rows: Sequence[Row]) -> dict[Sharing, Fit]:
-    """Fit all coefficients, on federations whose signals are sane."""
-    rows = [row for row in rows if sane(row)]
+    """Fit all coefficients."""
     return {name: Fit(fit(rows, name, validated=True), fit(rows, name, validated=False)) for name in SHARING}
 
 
-def left_out(rows: Sequence[Row]) -> dict[str, dict[Sharing, Fit]]:
+def widened(rows: Sequence[Row], *, moved: bool) -> dict[Sharing, Fit]:
+    """Fit the variances alone, and with ``moved`` the constants: slopes as they ship for accuracy."""
+    given = FITTED["accuracy"]
+    return {
+        name: Fit(*(_widened(rows, name, own, moved) for own in (given[name].validated, given[name].unvalidated)))
+        for name in SHARING
+    }
+
+
+def _widened(rows: Sequence[Row], family: Sharing, own: Coefficients, moved: bool) -> Coefficients:
+    said = _design(rows, family) @ np.array([own.constant, own.a, own.q, own.v])
+    left = np.array([gain(row, family) for row in rows]) - said
+    off = float(left.mean()) if moved else 0.0
+    spread, noise, few = _likeliest(_parts(rows, family), lambda _variance: left - off).tolist()
+    return replace(own, constant=own.constant + off, spread=spread, noise=noise, few=few)
+
+
+def left_out(
+    rows: Sequence[Row], fitting: Callable[[Sequence[Row]], Mapping[Sharing, Fit]] = fitted
+) -> dict[str, Mapping[Sharing, Fit]]:
     """Return for each data set the coefficients fitted without it and its kin."""
     names = {row["data"] for row in rows}
-    without = {key: fitted([row for row in rows if kin(row["data"]) != key]) for key in {kin(name) for name in names}}
+    without = {key: fitting([row for row in rows if kin(row["data"]) != key]) for key in {kin(name) for name in names}}
     return {name: without[kin(name)] for name in names}
 
 

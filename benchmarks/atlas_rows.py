@@ -81,9 +81,11 @@ def _rounded(value: Any) -> Any:
 def predicted_now(row: Mapping[str, Any]) -> Row:
     """Return a row with what the coefficients that ship now make of its signals."""
     said = {
-        "predicted": foretold(row, FITTED, validated=True),
-        "unvalidated": foretold(row, FITTED, validated=False),
-        "predicted_balanced": foretold({"signals": row["signals_balanced"]}, FITTED, validated=True),
+        "predicted": foretold(row, FITTED["accuracy"], validated=True),
+        "unvalidated": foretold(row, FITTED["accuracy"], validated=False),
+        "predicted_balanced": foretold(
+            {"signals": row["signals_balanced"]}, FITTED["balanced_accuracy"], validated=True
+        ),
     }
     lost = {**row["regret"], "prediction": regret(row, said["predicted"]["family"])}
     return {**row, **_rounded({**said, "regret": lost})}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from atlas_refit import Chooser, Score, foretold, left_out, score
+from atlas_refit import Chooser, Score, Sharing, fitted, foretold, left_out, score, widened
 from atlas_rows import in_balanced
+from headstart.diagnosis.predict import Fit
 from headstart.evidence.sides import FAMILIES, Family
 
 Row = Mapping[str, Any]
@@ -39,14 +41,21 @@ def _always(family: Family) -> Chooser:
 
 def refitted(rows: Sequence[Row]) -> dict[str, Score]:
     """Return how well the prediction chooses with coefficients fitted without a data set's kin."""
+    balanced = in_balanced(rows)
     return {
-        "refitted without the data set's kin": _refitted(rows, validated=True),
-        "the same without validation data": _refitted(rows, validated=False),
-        "refitted without kin, in balanced accuracy": _refitted(in_balanced(rows), validated=True),
+        "the prediction, its variances fitted without the data set's kin": _refitted(
+            rows, partial(widened, moved=False)
+        ),
+        "all refitted without kin": _refitted(rows, fitted),
+        "the same without validation data": _refitted(rows, fitted, validated=False),
+        "in balanced accuracy, constants and variances without kin": _refitted(balanced, partial(widened, moved=True)),
+        "all refitted without kin, in balanced accuracy": _refitted(balanced, fitted),
     }
 
 
-def _refitted(rows: Sequence[Row], *, validated: bool) -> Score:
-    coefficients = left_out(rows)
+def _refitted(
+    rows: Sequence[Row], fitting: Callable[[Sequence[Row]], Mapping[Sharing, Fit]], *, validated: bool = True
+) -> Score:
+    coefficients = left_out(rows, fitting)
     said = {row["name"]: foretold(row, coefficients[row["data"]], validated=validated) for row in rows}
     return score(rows, lambda row: said[row["name"]]["family"], lambda row: said[row["name"]]["gains"])

@@ -15,7 +15,7 @@ from headstart.core.plain import plain
 from headstart.diagnosis import skew
 from headstart.diagnosis.curves import Curves
 from headstart.diagnosis.heads import HEADS, LeftOut, Part, Shared
-from headstart.diagnosis.predict import FITTED, Fit, Prediction, predict
+from headstart.diagnosis.predict import Fit, Prediction, predict
 from headstart.diagnosis.reasons import reasons
 from headstart.diagnosis.shift import Shift, measure_shift
 from headstart.diagnosis.signals import BALANCED, HEAD_OF, Lead, Sharing, Signals
@@ -87,7 +87,7 @@ def diagnose(
     metric: str = "balanced_accuracy",
     min_effect: float = 0.02,
     families: Collection[Family] = FAMILIES,
-    coefficients: Mapping[Sharing, Fit] = FITTED,
+    coefficients: Mapping[Sharing, Fit] | None = None,
     seed: int = 0,
 ) -> Diagnosis:
     """Diagnose a federation from one pass of frozen features.
@@ -101,7 +101,7 @@ def diagnose(
         metric: of the decision. Macro-F1 is foretold in balanced accuracy; log loss and calibration error in accuracy.
         min_effect: the smallest gain that matters.
         families: that may win, such as those that no device rules out.
-        coefficients: from signals to gains.
+        coefficients: from signals to gains, other than those fitted in the metric.
         seed: of the random parts (what chance alone would show; the examples that kNN compares).
 
     Raises:
