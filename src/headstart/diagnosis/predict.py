@@ -119,10 +119,10 @@ def predict(
         families: that may win, such as those that no device rules out.
         coefficients: other than those fitted in the metric.
 
-    >>> ahead = Signals(a=0.08, q=0.05, v=0.06, se=0.02)
+    >>> ahead = Signals(a=0.08, q=0.05, v=0.06, se=0.02, alone=0.01)
     >>> found = predict({"federate": ahead, "both": ahead})
     >>> found.family, round(found.gains["federate"].mean, 3), round(found.gains["federate"].probability, 2)
-    ('federate', 0.074, 0.94)
+    ('federate', 0.074, 0.95)
     """
     fits = FITTED[metric] if coefficients is None else coefficients
     gains = {family: _gain(own, fits[family], min_effect) for family, own in signals.items()}
