@@ -96,12 +96,12 @@ class Course:
 
     def state(self, ended: Ended | None = None) -> Race:
         """Return where the race stands, for those who read."""
-        coming, left = (self.coming, self.unfinished) if ended is None else ([], [])
+        left = self.unfinished if ended is None else []
         return Race(
             until=self.runner.settings.study.until,
             ended=ended,
             taken=tuple(self.taken),
-            coming=tuple(coming),
+            coming=tuple(self.coming),
             out=dict(self.out),
             left=tuple(one.name for one in left),
             headroom=self.headroom,
