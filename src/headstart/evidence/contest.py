@@ -128,8 +128,8 @@ class Contest:
         """Say whether an arm may be recommended, or why not.
 
         An arm is incomplete when it lacks a client or seed that another arm has: where it failed is then
-        unknown, and its mean would be taken over easier cells. Of an arm that is out of a race only the seeds count
-        that it ran: with its family it may still be shown to be behind.
+        unknown, and its mean would be taken over easier cells. An arm that is out of a race is no candidate, whatever
+        it ran; but of one that was excluded the seeds count that it has: with its family it is shown to be behind.
         """
         if arm in self.failed and arm not in self.ruled_out:
             return "failed"
@@ -137,6 +137,8 @@ class Contest:
             return "reference"
         if arm in self.ruled_out:
             return "ruled out"
+        if arm in self.out and self.out[arm].kind != "excluded":
+            return "dropped"
         if self._is_complete(arm):
             return "candidate"
         if arm in self.out:
