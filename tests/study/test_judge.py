@@ -95,3 +95,14 @@ def test_every_look_at_the_test_is_remembered() -> None:
     again = with_looks(said, {"looks": [{"seeds": 3, "arms": 4, "alpha": 0.05, "answer": None}]})
     assert [look["seeds"] for look in again["looks"]] == [3, 5]
     assert "looked at 2 times (3 seeds of 4 arms, 5 seeds of 4 arms)" in again["cautions"][0]
+
+
+def test_a_look_that_may_err_less_does_not_make_up_for_one_that_erred_more() -> None:
+    first = {"seeds": 3, "arms": 4, "alpha": 0.05, "answer": None}
+    said = {"looks": [{**first, "alpha": 0.01}], "cautions": []}
+    again = with_looks(said, {"looks": [first]})
+    assert [look["alpha"] for look in again["looks"]] == [0.05, 0.01]
+    assert len(again["cautions"]) == 1
+    assert with_looks({**said, "looks": [first]}, said) == {"looks": [first], "cautions": []}
+    none = with_looks({"looks": [], "cautions": []}, {"looks": [first]})
+    assert none["cautions"][0].startswith("The test was looked at before (3 seeds of 4 arms)")

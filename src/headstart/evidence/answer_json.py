@@ -68,7 +68,9 @@ def _subanswer(
 
 
 def _looks(answer: Answer) -> list[dict[str, Any]]:
-    """Return when the test was looked at: once, with all the error that is allowed."""
+    """Return when the test was looked at: once, with all the error that is allowed; never where nothing is claimed."""
+    if answer.grounds == "no claim":
+        return []
     seeds = max((one.contrast.seeds for one in answer.contrasts), default=0)
     arms = sum(len(standing.arms) for standing in answer.families.values())
     return [{"seeds": seeds, "arms": arms, "alpha": round(1 - answer.rule.confidence, 12), "answer": answer.family}]

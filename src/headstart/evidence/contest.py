@@ -84,7 +84,12 @@ class Contest:
     def entrants(self) -> dict[str, Entrant]:
         """The candidates, as far as they are known before the test is looked at."""
         return {
-            arm: Entrant(self.traits[arm], self.cost(arm), self.sign * self.validation.get(arm, math.nan))
+            arm: Entrant(
+                self.traits[arm],
+                self.cost(arm),
+                self.sign * self.validation.get(arm, math.nan),
+                beaten=arm in self.out and self.out[arm].kind == "dropped",
+            )
             for arm in self.candidates
         }
 
@@ -128,8 +133,8 @@ class Contest:
         """Say whether an arm may be recommended, or why not.
 
         An arm is incomplete when it lacks a client or seed that another arm has: where it failed is then
-        unknown, and its mean would be taken over easier cells. Of an arm that is out of a race only the seeds count
-        that it ran: with its family it may still be shown to be behind.
+        unknown, and its mean would be taken over easier cells. Of an arm that is out of a race with its family only the
+        seeds count that it ran: it may still be shown to be behind.
         """
         if arm in self.failed and arm not in self.ruled_out:
             return "failed"

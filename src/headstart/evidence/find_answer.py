@@ -175,7 +175,8 @@ class _Judge:
     def arm_to_use(self, family: Family, arms: Sequence[str]) -> Side:
         """Return the cheapest arm of a family that cannot be worse than any family's best by more than what matters."""
         best = self.sides[family]
-        cheaper = [arm for arm in arms if self.entrants[arm].cost < best.cost]
+        able = [arm for arm in arms if not self.entrants[arm].beaten]
+        cheaper = [arm for arm in able if self.entrants[arm].cost < best.cost]
         for arm in sorted(cheaper, key=lambda name: self.entrants[name].cost):
             side = self.units.side(arm, best.picked_by, self.entrants[arm].cost)
             if all(self.upper(rival, side) <= self.rule.min_effect + _ROUNDING for rival in self.sides.values()):

@@ -7,7 +7,8 @@ of the guarantee; validation data may drop arms at any time, for the test judges
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -180,6 +181,30 @@ def beaten(arms: Mapping[str, Array], costs: Mapping[str, tuple[float, float, in
         if behind.is_beaten:
             found[arm] = (ranked[0], behind)
     return found
+
+
+def comparable(ran: Collection[tuple[str, int]], families: Mapping[str, Family | None]) -> frozenset[int]:
+    """Return the seeds on which runs that are not of one plan can be judged: those that most families have an arm with.
+
+    All of them, unless fewer let more families be compared, and are enough to claim anything.
+
+    Args:
+        ran: finished runs, by arm and seed.
+        families: of the arms that must have them all; of None, a reference, seeds do not count.
+
+    >>> ran = {("ridge", 0), ("ridge", 1), ("ridge", 2), ("ridge", 3), ("local", 0), ("local", 1), ("local", 2)}
+    >>> sorted(comparable(ran, {"ridge": "federate", "local": "fine-tune"}))
+    [0, 1, 2]
+    >>> sorted(comparable({*ran} - {("local", 2)}, {"ridge": "federate", "local": "fine-tune"}))
+    [0, 1, 2, 3]
+    """
+    own = {arm: frozenset(seed for one, seed in ran if one == arm) for arm, family in families.items() if family}
+    have = Counter(seed for seeds in own.values() for seed in seeds)
+    options = [frozenset(seed for seed, count in have.items() if count >= least) for least in {*have.values()}]
+    there = {seeds: {families[arm] for arm, has in own.items() if seeds <= has} for seeds in options}
+    enough = [seeds for seeds in options if len(seeds) >= FEWEST_SEEDS and len(there[seeds]) > 1]
+    everything = frozenset(seed for _, seed in ran)
+    return max(enough, key=lambda seeds: (len(there[seeds]), len(seeds)), default=everything)
 
 
 def _mean(values: Array) -> float:

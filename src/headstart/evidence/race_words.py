@@ -29,11 +29,15 @@ def undecided(found: Mapping[str, Any]) -> str:
 def stand(found: Mapping[str, Any]) -> str:
     """Say in a line what the answer is so far, what is left to be decided, and how much to be run.
 
-    >>> stand({"headline": "No claim yet", "grounds": "no claim", "leader": "both", "race": {"left": ["ridge"]}})
+    >>> found = {"headline": "No claim yet", "grounds": "no claim", "leader": "both", "race": {"left": ["ridge"]}}
+    >>> stand(found)
+    'so far: no claim yet; to decide: fine-tune, federate, or both; 1 arm to run'
+    >>> stand({**found, "families": {"both": {}, "fine-tune": {}}})
     'so far: no claim yet, doing both has the best mean; to decide: fine-tune, federate, or both; 1 arm to run'
     """
     words, leader = str(found["headline"]), found.get("leader")
-    ahead = f", {DOING[leader]} has the best mean" if leader and not found.get("answer") else ""
+    several = len(found.get("families") or {}) > 1
+    ahead = f", {DOING[leader]} has the best mean" if leader and several and not found.get("answer") else ""
     left = len((found.get("race") or {}).get("left") or ())
     run = f"{left} {'arm' if left == 1 else 'arms'} to run" if left else "no arm is left to run before the next look"
     return f"so far: {words[:1].lower()}{words[1:]}{ahead}; to decide: {undecided(found)}; {run}"

@@ -44,11 +44,13 @@ class Entrant:
         traits: what it is.
         cost: order of cheapness: bytes, then operations, then the order of arms.
         validation: mean score over seen clients and seeds, greater is better; NaN without validation data.
+        beaten: whether validation data have dropped it: it may be compared, and is not the arm to use.
     """
 
     traits: Traits
     cost: tuple[float, float, int]
     validation: float
+    beaten: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,10 @@ def why_this_arm(verdict: Json) -> str:
     best = max(means, key=lambda name: means[name])
     if len(means) == 1:
         return "it is the only arm that may be used"
-    return "it has the best mean" if means[best] <= means[arm] else _why_not_best(verdict, str(arm), best)
+    if means[best] > means[arm]:
+        return _why_not_best(verdict, str(arm), best)
+    gone = _means(verdict, "dropped").values()
+    return f"it has the best mean{' of the arms that went on' if max(gone, default=means[arm]) > means[arm] else ''}"
 
 
 def _why_not_best(verdict: Json, arm: str, best: str) -> str:
@@ -46,11 +49,11 @@ def _picked(standing: Json) -> str:
     return data.get(str(standing.get("picked_by")), "other test examples than they are judged on")
 
 
-def _means(verdict: Json) -> dict[str, float]:
-    """The candidates' means, turned so that greater is better."""
+def _means(verdict: Json, status: str = "candidate") -> dict[str, float]:
+    """The means of arms of a status, turned so that greater is better."""
     sign = -1.0 if verdict.get("metric") in LOWER_IS_BETTER else 1.0
     arms: Json = verdict.get("arms") or {}
-    found = {arm: finite(row.get("mean")) for arm, row in arms.items() if row.get("status") == "candidate"}
+    found = {arm: finite(row.get("mean")) for arm, row in arms.items() if row.get("status") == status}
     return {arm: sign * mean for arm, mean in found.items() if mean is not None}
 
 

@@ -30,6 +30,9 @@ _ENDED = {
     "all": "Every arm was run, whatever the looks said",
 }
 
+_NOT_PAST = {"None": "to come", "decided": "not needed"}
+"""How a look stands that is not past, by why the race is over."""
+
 
 @dataclass(frozen=True)
 class _Look:
@@ -38,7 +41,7 @@ class _Look:
     seeds: int
     error: str
     confidence: str
-    state: str  # "past" | "to come" | "not needed"
+    state: str  # "past" | "to come" | "not needed" | "not reached"
     answer: str
 
 
@@ -120,7 +123,7 @@ def _looks(race: Json) -> Iterator[_Look]:
     for name in ("taken", "coming"):
         for look in race.get(name) or ():
             past = name == "taken"
-            state = "past" if past else "to come" if race.get("ended") is None else "not needed"
+            state = "past" if past else _NOT_PAST.get(str(race.get("ended")), "not reached")
             answer = str(look.get("answer") or "undecided") if past else ""
             yield _Look(int(look["seeds"]), percent(look["alpha"]), percent(1 - look["alpha"]), state, answer)
 

@@ -90,17 +90,24 @@ def with_looks(said: Json, before: Json) -> dict[str, Any]:
         before: the verdict that it takes the place of; empty without one.
     """
     now = said["looks"]
-    earlier = [look for look in before.get("looks", ()) if _size(look) not in map(_size, now)]
+    earlier = [look for look in before.get("looks", ()) if not any(_covers(again, look) for again in now)]
     looks = [*earlier, *now]
+    times = f"{len(looks)} times" if len(looks) > 1 else "before"
     words = (
-        f"The test was looked at {len(looks)} times ({', '.join(map(_size, looks))}): the stated confidence holds for "
+        f"The test was looked at {times} ({', '.join(map(_size, looks))}): the stated confidence holds for "
         "each look, not for all of them together."
     )
     return {**said, "looks": looks, "cautions": [*said["cautions"], *([words] if earlier else [])]}
 
 
+def _covers(look: Json, before: Json) -> bool:
+    """Say whether a look repeats one before it, and may err as much."""
+    return _size(look) == _size(before) and bool(look["alpha"] >= before["alpha"])
+
+
 def _size(look: Json) -> str:
-    return f"{look['seeds']} seeds of {look['arms']} arms"
+    arms = "1 arm" if look["arms"] == 1 else f"{look['arms']} arms"
+    return f"{look['seeds']} {'seed' if look['seeds'] == 1 else 'seeds'} of {arms}"
 
 
 def judge(

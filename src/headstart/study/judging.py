@@ -9,8 +9,9 @@ from pathlib import Path
 
 from headstart.core.files import write_json
 from headstart.data.federation import Federation
-from headstart.evidence.race import Look, Race, looks
+from headstart.evidence.race import Look, Race, comparable, looks
 from headstart.evidence.race_words import stand
+from headstart.evidence.sides import Family
 from headstart.evidence.verdict import Verdict
 from headstart.study.checks import check_results
 from headstart.study.judge import judge_folder, write_verdict
@@ -80,7 +81,15 @@ class Judging:
         self.runner.progress.plan(sum(self.runner.lines(arm, seeds) for arm in arms))
         for arm in arms:
             self.runner.run(arm, seeds)
-        return self._written(self._judged(self.folder, None, None), self.folder)
+        ran = {(line["arm"], line["seed"]) for line in self.folder.records.all()}
+        seeds_of_all = comparable(ran, self._families)
+        folder = self.folder.only({(arm, seed) for arm, seed in ran if seed in seeds_of_all})
+        verdict = self._judged(folder, None, None)
+        left_out = sorted({seed for _, seed in ran} - seeds_of_all)
+        if left_out:
+            words = f"Not judged: what ran with {_seeds(left_out)} alone, which other families' arms lack."
+            verdict = replace(verdict, cautions=(*verdict.cautions, words))
+        return self._written(verdict, folder)
 
     def judge(self, race: Race, runs: Runs, look: Look) -> Verdict:
         """Return what runs say at a look."""
@@ -98,10 +107,18 @@ class Judging:
         # What was there before this process has been said before.
         if begin < self._next or not runs - self._before:
             return
+        # An arm that is ahead with its seeds must not stand alone before the others have them.
+        going = {arm: family for arm, family in self._families.items() if arm not in race.out}
+        seeds = comparable(runs, going)
+        runs = frozenset((arm, seed) for arm, seed in runs if seed in seeds)
         verdict = self._written(self.judge(race, runs, look), self.folder.only(runs))
         self.runner.progress.stand(stand(verdict.as_json()))
         now = time.monotonic()
         self._next = now + (now - begin) / _SHARE
+
+    @property
+    def _families(self) -> dict[str, Family | None]:
+        return {arm.name: self.costs.family(arm) for arm in self.slate.arms}
 
     def _entries(self) -> list[Entry]:
         return [self._entry(arm, position) for position, arm in enumerate(self.slate.arms)]
@@ -137,3 +154,7 @@ class Judging:
             self.runner.progress.tell("report")
             self.page(path)
         return verdict
+
+
+def _seeds(numbers: Sequence[int]) -> str:
+    return f"{'seed' if len(numbers) == 1 else 'seeds'} {', '.join(map(str, numbers))}"

@@ -76,6 +76,18 @@ def test_a_race_ends_when_it_is_decided(raced: tuple[Path, Outcome]) -> None:
     assert [(look.seeds, look.answer) for look in race.taken] == [(3, outcome.verdict.answer.family)]
     assert outcome.verdict.answer.family != "fine-tune"
     assert {seed for _, seed in _records(out)} == {0, 1, 2}
+    assert [(look.seeds, round(look.alpha, 3)) for look in race.coming] == [(5, 0.04)]
+
+
+def test_an_arm_or_a_seed_asked_for_after_a_race_leaves_its_answer(raced: tuple[Path, Outcome], tmp_path: Path) -> None:
+    import shutil
+
+    family = raced[1].verdict.answer.family
+    shutil.copytree(raced[0], tmp_path / "copy")
+    for asked in ({"arms": ["pooled"]}, {"arms": ["ridge"], "seeds": [4]}):
+        verdict = _study().run(tmp_path / "copy", **asked).verdict
+        assert (verdict.answer.family, verdict.num_seeds) == (family, 3)
+        assert "seeds 3, 4 alone" in verdict.cautions[-2]
 
 
 def test_the_confidence_is_that_of_the_look(raced: tuple[Path, Outcome]) -> None:
@@ -99,6 +111,8 @@ def test_who_went_out_is_said_with_the_reason(raced: tuple[Path, Outcome]) -> No
     assert "points behind" in verdict.race.out["slow"].why
     assert ("slow", 2) not in _records(raced[0])
     assert verdict.arms["slow"].status == "dropped"
+    gone = {arm for arm, out in verdict.race.out.items() if out.kind == "dropped"}
+    assert not gone & {arm for one in verdict.answer.families.values() for arm in one.arms}
     said = json.loads((raced[0] / "verdict.json").read_text())
     assert said["race"]["out"]["slow"]["kind"] == "dropped"
 
@@ -168,6 +182,8 @@ def test_the_budget_allows_fewer_seeds_or_more() -> None:
         return parse_study(table, Path()).settings.seeds
 
     assert (seeds(2), seeds(3), seeds(6)) == ((4, 2), (4, 2, 7), (4, 2, 7, 8, 9, 10))
+    with pytest.raises(SettingError, match=r"budget\.max_seeds"):
+        seeds(10**12)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def _check_seeds(settings: StudySettings) -> None:
 def _seeds(settings: StudySettings) -> tuple[int, ...]:
     """Return the first seeds, as many as the budget allows, and those that follow where it allows more."""
     most = settings.budget.max_seeds or len(settings.seeds)
-    following = range(max(settings.seeds) + 1, max(settings.seeds) + 1 + most)
+    following = range(max(settings.seeds) + 1, max(settings.seeds) + 1 + max(0, most - len(settings.seeds)))
     return (*settings.seeds, *following)[:most]
 
 

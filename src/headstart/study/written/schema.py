@@ -156,7 +156,7 @@ class BudgetSettings:
     """
 
     minutes: Annotated[float, Field(gt=0)] | None = None
-    max_seeds: PositiveInt | None = None
+    max_seeds: Annotated[int, Field(gt=0, le=1000)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
