@@ -385,7 +385,7 @@ def test_a_check_is_one_line_and_an_exit_code(
     [
         (["nowhere", "--answer", "both"], "error: 'nowhere' is no run folder"),
         (["run", "--answer", "share"], "error: --answer: must be a family, received 'share'; valid: "),
-        (["run", "--answer", "both"], "error: --answer: no arm of 'both' ran: "),
+        (["run", "--answer", "both"], "error: --answer: no arm of 'both' can be judged: "),
         (["run", "--answer", "fine-tune", "--margin", "-1"], "error: --margin: must be at least 0, received -1.0"),
     ],
 )

@@ -40,9 +40,9 @@ def test_without_a_claim_nothing_passes(answered: dict[str, Path]) -> None:
 
 def test_the_only_family_passes_and_others_say_why_they_are_missing(answered: dict[str, Path]) -> None:
     assert "the only family that may run" in check_answer(answered["only"], "fine-tune").line
-    with pytest.raises(DataError, match="no arm of 'both' ran: ridge: device 'tag' has no uplink"):
+    with pytest.raises(DataError, match="no arm of 'both' can be judged: ridge: device 'tag' has no uplink"):
         check_answer(answered["only"], "both")
-    with pytest.raises(DataError, match="no arm of 'both' ran: the study has none"):
+    with pytest.raises(DataError, match="no arm of 'both' can be judged: the study has none"):
         check_answer(answered["better"], "both")
 
 
@@ -73,7 +73,7 @@ def test_an_unfinished_family_is_named(
     del verdict["families"]["fine-tune"]
     (tmp_path / "records.jsonl").write_text((answered["better"] / "records.jsonl").read_text())
     (tmp_path / "verdict.json").write_text(json.dumps({**verdict, **change}))
-    with pytest.raises(DataError, match=f"no arm of 'fine-tune' ran: {words}"):
+    with pytest.raises(DataError, match=f"no arm of 'fine-tune' can be judged: {words}"):
         check_answer(tmp_path, "fine-tune")
 
 

@@ -62,3 +62,9 @@ RIDGE, PERSONAL, LDA = ("federate", 0.80), ("both", 0.81), ("federate", 0.805)
 )
 def test_the_choice_of_the_arm_is_explained(found: dict[str, Any], words: str) -> None:
     assert why_this_arm(found) == words
+
+
+def test_an_arm_that_went_out_with_a_better_mean_is_not_passed_over() -> None:
+    found = verdict("better", "lda", {"lda": LDA, "ridge": RIDGE})
+    found["arms"]["local"] = {"status": "dropped", "family": "fine-tune", "mean": 0.9}
+    assert why_this_arm(found) == "it has the best mean of the arms that went on"

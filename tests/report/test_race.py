@@ -97,6 +97,12 @@ def test_one_look_has_all_the_error() -> None:
     assert none.confidence == ""
 
 
+def test_on_the_way_it_is_said_at_the_confidence_of_the_next_look() -> None:
+    found = course(said(GOING))
+    assert found is not None
+    assert found.confidence == "What is said so far is said at the confidence of the next look, 96%."
+
+
 def test_an_answer_is_shown_at_the_look_that_it_was_given_at() -> None:
     race = replace(OVER, taken=(Taken(3, 0.01, 9, None), Taken(5, 0.04, 3, "both")), coming=())
     found = course(said(race))

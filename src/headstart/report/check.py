@@ -48,7 +48,7 @@ def check_answer(folder: str | Path, family: str, margin: float | None = None) -
 
     Raises:
         SettingError: the family is unknown, or the margin is negative.
-        DataError: there is no run, no verdict, or one from before the answer; or no arm of the family ran.
+        DataError: there is no run, no verdict, or one from before the answer; or no arm of the family can be judged.
     """
     if family not in FAMILIES:
         raise SettingError(f"--answer: must be a family, received '{family}'; {nearest(family, FAMILIES)}")
@@ -63,7 +63,7 @@ def check_answer(folder: str | Path, family: str, margin: float | None = None) -
         raise DataError(f"'{folder}': {OLD}")
     standing = verdict["families"].get(family)
     if standing is None:
-        raise DataError(f"--answer: no arm of '{family}' ran: {_why_missing(verdict, family)}")
+        raise DataError(f"--answer: no arm of '{family}' can be judged: {_why_missing(verdict, family)}")
     own = float(verdict["min_effect"])
     return _checked(verdict, family, standing, own if margin is None else margin, margin is not None and margin != own)
 

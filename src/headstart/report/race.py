@@ -132,13 +132,19 @@ def _confidence(race: Json) -> str:
     taken, coming = race.get("taken") or (), race.get("coming") or ()
     if not taken:
         return ""
+    if race.get("ended") is None:
+        return f"What is said so far is said at the confidence of the next look, {_of(coming[0])}." if coming else ""
     total = percent(sum(look["alpha"] for look in (*taken, *coming)))
     if len(taken) + len(coming) == 1:
         return f"The test was looked at once, with all the error that is allowed ({total})."
     return (
-        f"The answer's confidence is that of its look, {percent(1 - taken[-1]['alpha'])}: each look may spend its "
+        f"The answer's confidence is that of its look, {_of(taken[-1])}: each look may spend its "
         f"share of the error, all together {total}, so that looking early costs nothing of the guarantee."
     )
+
+
+def _of(look: Json) -> str:
+    return percent(1 - look["alpha"])
 
 
 def _assumes(race: Json, metric: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from headstart.core.errors import HeadstartError
 from headstart.core.files import write_json
 from headstart.data.federation import Federation
 from headstart.evidence.race import Look, Race, comparable, looks
@@ -74,7 +76,15 @@ class Judging:
             # What was read and foretold can be looked at while the first arm runs.
             self.page(self.folder.path)
         course = Course(self.runner, self._entries(), list(seeds[: coming[0].seeds]), coming, deadline)
-        return run_race(course, self, seeds) if settings.races else run_all(course, self)
+        try:
+            return run_race(course, self, seeds) if settings.races else run_all(course, self)
+        except KeyboardInterrupt:
+            # What is said of a study that is stopped is of all that it has finished.
+            if course.coming and course.unfinished:
+                self._next = 0.0
+                with suppress(HeadstartError):
+                    self.show(course.state(), course.runs, course.coming[0])
+            raise
 
     def some(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Verdict:
         """Run arms and seeds that a user chose, and judge all that the folder has."""
