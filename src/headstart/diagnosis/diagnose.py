@@ -134,8 +134,10 @@ def diagnose(
     }
     shift, label_skew = measure_shift(features, labels, client_of, seed=seed), _label_skew(counts, seed)
     nearest = "balanced_accuracy" if metric in BALANCED else "accuracy"
+    # Where one client has all that there is, there is nobody to share with.
+    alone = sum(len(labels) > 0 for _, labels in train) < 2
     prediction = predict(
-        _signals(left_out, balanced=metric in BALANCED),
+        {} if alone else _signals(left_out, balanced=metric in BALANCED),
         metric=nearest,
         min_effect=min_effect,
         families=families,

@@ -34,7 +34,8 @@ def find_answer(
         absent: families none of whose arms is there, with the reason.
     """
     members = {family: [arm for arm in entrants if entrants[arm].traits.family == family] for family in FAMILIES}
-    sides = {family: side for family in FAMILIES if (side := pick(members[family], entrants, units))}
+    going = {family: [arm for arm in arms if not entrants[arm].beaten] or arms for family, arms in members.items()}
+    sides = {family: side for family in FAMILIES if (side := pick(going[family], entrants, units))}
     if not sides:
         return Answer(None, "no claim", None, rule, absent=absent or {})
     judge = _Judge(entrants, units, rule, sides)

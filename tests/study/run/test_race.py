@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -222,3 +224,22 @@ def test_the_number_of_lines_foretold_is_that_of_those_told(tmp_path: Path) -> N
     count = Count()
     _study().run(tmp_path, progress=count)
     assert count.told == count.planned
+
+
+def test_what_time_did_not_suffice_for_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    up: list[str] = []
+    clock = SimpleNamespace(monotonic=lambda: math.inf if up else 0.0)
+    monkeypatch.setattr("headstart.study.run.course.time", clock)
+
+    class Late(Silent):
+        """Time is up once heads are done."""
+
+        def finish(self, text: str) -> None:
+            up.extend([text] if text.startswith("ridge-personal, seed 2") else [])
+
+    verdict = _study(budget={"minutes": 60}).run(tmp_path, progress=Late()).verdict
+    assert verdict.race is not None
+    assert verdict.race.ended == "time"
+    assert {arm for arm, out in verdict.race.out.items() if out.kind == "time"} == {"local", "fedavg", "slow"}
+    assert verdict.cautions[0].startswith("Time was up before these arms were run in full: ")
+    assert not [key for key in _records(tmp_path) if key[0] == "fedavg"]

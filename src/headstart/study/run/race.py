@@ -91,9 +91,12 @@ def _look(course: Course, bench: Bench) -> Verdict:
 
 
 def _end(course: Course, bench: Bench, verdict: Verdict, ended: Ended, runs: Runs | None = None) -> Verdict:
-    if course.late:
-        for one in course.unfinished:
+    if course.late and (left := course.unfinished):
+        for one in left:
             course.leave(one, "time", "there was no time left for it")
+        names = ", ".join(one.name for one in left)
+        words = f"Time was up before these arms were run in full: {names}. The answer is among those that were."
+        verdict = replace(verdict, cautions=(words, *verdict.cautions))
     verdict = replace(verdict, race=course.state(ended))
     return bench.publish(verdict, course.runs if runs is None else runs)
 
