@@ -8,10 +8,22 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 
-class Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Uncompiled(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every operation, and none of them compiled: importing PyTorch's compiler for that takes seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Say that nothing here is compiled."""
+        return False
+
+
+class Flops(Uncompiled):  # type: ignore[no-untyped-call]
     """Counts floating-point operations, by the formulas of ``torch.utils.flop_counter``.
 
-    PyTorch's own ``FlopCounterMode`` counts the same and imports the compiler, which takes seconds.
+    PyTorch's own ``FlopCounterMode`` counts the same, and imports the compiler.
 
     Attributes:
         total: counted so far.
@@ -24,13 +36,8 @@ class Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.total = 0
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Say that nothing here is compiled."""
-        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from headstart.costs.counting import Uncompiled
 
-class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+
+class LiveBytes(Uncompiled):  # type: ignore[no-untyped-call]
     """Watch which storages are alive: what autograd saves counts as long as the graph holds it.
 
     Args:
@@ -27,16 +28,11 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self, known: Mapping[str, Tensor] | None = None, held: Mapping[str, Tensor] | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.live = self.peak = 0
         self._sizes: dict[int, int] = {value.untyped_storage()._cdata: 0 for value in (known or {}).values()}
         for value in (held or {}).values():
             self._note(value.untyped_storage())
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Say that nothing here is compiled: importing the compiler takes seconds."""
-        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

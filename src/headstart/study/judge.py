@@ -22,7 +22,7 @@ from headstart.study.diagnosis import predicted_family
 from headstart.study.plan import family_of
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.predictions import outcomes, write_predictions
-from headstart.study.run.records import write_clients
+from headstart.study.run.records import client_rows, write_clients
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import DecisionSettings
 from headstart.study.written.slate import Slate
@@ -57,7 +57,7 @@ def judge_folder(
         decision,
         every_arm=every_arm,
         results=results,
-        parts=folder.client_parts(federation),
+        parts=_client_parts(results, federation),
         outcomes=outcomes(folder, federation, [arm.name for arm in slate.arms]),
         stopped=stopped,
         predicted=predicted_family(diagnosis),
@@ -74,12 +74,17 @@ def write_verdict(folder: RunFolder, federation: Federation, verdict: Verdict) -
         federation: that the runs were made with.
         verdict: on them.
     """
-    write_clients(folder.path / "clients.parquet", folder.client_parts(federation))
+    write_clients(folder.path / "clients.parquet", _client_parts(folder.results(), federation))
     write_predictions(folder.path / "predictions.parquet", folder, federation)
     said = {**verdict.as_json(), "prediction_held": prediction_held(verdict)}
     said = with_looks(said, read_json(folder.path / "verdict.json") or {})
     write_json(folder.path / "verdict.json", said)
     return replace(verdict, cautions=tuple(said["cautions"]))
+
+
+def _client_parts(results: Sequence[tuple[Json, Json]], federation: Federation) -> list[dict[str, list[Any]]]:
+    """Return each run's rows of the client table, by column."""
+    return [client_rows(line["arm"], line["seed"], federation, facts["metrics"]) for line, facts in results]
 
 
 def with_looks(said: Json, before: Json) -> dict[str, Any]:

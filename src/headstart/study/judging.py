@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from headstart.core.errors import HeadstartError
@@ -72,7 +73,7 @@ class Judging:
         coming = [*looks(len(seeds), alpha, screens=screens)] if settings.races else [Look(len(seeds), alpha)]
         minutes = settings.budget.minutes
         deadline = None if minutes is None else time.monotonic() + 60 * minutes
-        if self.page and not self.runner.folder.records.all():
+        if self.page and not self._before:
             # What was read and foretold can be looked at while the first arm runs.
             self.page(self.folder.path)
         course = Course(self.runner, self._entries(), list(seeds[: coming[0].seeds]), coming, deadline)
@@ -126,8 +127,9 @@ class Judging:
         now = time.monotonic()
         self._next = now + (now - begin) / _SHARE
 
-    @property
+    @cached_property
     def _families(self) -> dict[str, Family | None]:
+        # A federated arm's is known from a network that is built for it.
         return {arm.name: self.costs.family(arm) for arm in self.slate.arms}
 
     def _entries(self) -> list[Entry]:
@@ -136,7 +138,7 @@ class Judging:
     def _entry(self, arm: Arm, position: int) -> Entry:
         costs = self.slate.costs[arm.name]
         cost = (float(costs.total_bytes), float(costs.client_flops), position)
-        return Entry(arm, self.costs.family(arm), cost)
+        return Entry(arm, self._families[arm.name], cost)
 
     def _judged(self, folder: RunFolder, race: Race | None, alpha: float | None) -> Verdict:
         stopped = {

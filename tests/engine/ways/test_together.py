@@ -23,19 +23,23 @@ def world() -> World:
     return open_world("head")
 
 
+def head_job(world: World, lr: float) -> Any:
+    """Every client trains its head for two epochs."""
+    clients, local = world.federation.seen_clients, LocalTraining(client_lr=lr, batch_size=4)
+    return Job(
+        lambda model, shared, _, data: (local.fit(model, shared, data, 2),),
+        world.model,
+        Clients(clients, world.activations),
+        PrivateStore({}, len(clients)),
+    )
+
+
 def task_of(world: World, found: list[Any], lr: float, times: int = 2) -> Any:
     """Train every client's head some times, and note what comes of it."""
 
     def task(engine: Engine) -> None:
         clients = world.federation.seen_clients
-        local = LocalTraining(client_lr=lr, batch_size=4)
-        job = Job(
-            lambda model, shared, _, data: (local.fit(model, shared, data, 2),),
-            world.model,
-            Clients(clients, world.activations),
-            PrivateStore({}, len(clients)),
-        )
-        with engine.crew(job) as crew:
+        with engine.crew(head_job(world, lr)) as crew:
             for turn in range(times):
                 for result in crew.map(world.params, np.arange(len(clients)), (0, "round", turn)):
                     assert isinstance(result, Chunk)
@@ -88,15 +92,8 @@ def test_a_walk_that_fails_fails_for_its_clients_alone(world: World, monkeypatch
     failures: list[Any] = []
 
     def fails(engine: Engine) -> None:
-        local = LocalTraining(client_lr=0.2, batch_size=4)
         clients = world.federation.seen_clients
-        job = Job(
-            lambda model, shared, _, data: (local.fit(model, shared, data, 2),),
-            world.model,
-            Clients(clients, world.activations),
-            PrivateStore({}, len(clients)),
-        )
-        with engine.crew(job) as crew:
+        with engine.crew(head_job(world, 0.2)) as crew:
             failures.extend(crew.map(world.params, np.arange(len(clients)), (0,)))
 
     assert side_by_side([task_of(world, found, 0.1), fails], Fleet()) == [None, None]

@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.evidence.answer_words import amount
 from headstart.evidence.race import Ended, Look, Out, OutKind, Race, Taken, beaten
-from headstart.evidence.sides import Family
+from headstart.evidence.sides import FAMILIES, Family
 from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import is_head_only
 from headstart.study.written.arms import Arm
@@ -125,11 +125,12 @@ class Course:
         if heads and not self._is_late():
             self.runner.ahead(heads, seeds)
 
-    def go_on(self, seeds: Sequence[int]) -> None:
-        """Let those who are in run more seeds, until the next look."""
+    def go_on(self, seeds: Sequence[int]) -> list[int]:
+        """Let those who are in run until the next look, and return the seeds that are new."""
         more = [seed for seed in seeds if seed not in self.seeds]
         self.expect(sum(self.runner.lines(one.arm, more) for one in self.still_in))
         self.seeds = list(seeds)
+        return more
 
     def try_out(self, entries: Sequence[Entry], seed: int) -> None:
         """Let arms' trials with a seed, or runs where they have none, say how they do on validation data."""
@@ -141,15 +142,19 @@ class Course:
             if (one.name, seed) not in self.runner.scored:
                 self.go(one, [seed])
 
-    def drop(self, family: Family) -> None:
-        """Leave out arms of a family that validation data show to be beaten by its best."""
+    def drop(self) -> None:
+        """Leave out arms that validation data show to be beaten by their family's best."""
+        for family in FAMILIES:
+            self._drop(family)
+
+    def _drop(self, family: Family) -> None:
         rivals = [one for one in self.still_in if one.family == family]
         scores = {one.name: self.runner.validation(one.arm, self.seeds) for one in rivals}
         values = {name: found for name, found in scores.items() if found is not None}
         for name, (ahead, behind) in beaten(values, {one.name: one.cost for one in rivals}).items():
             one = next(one for one in rivals if one.name == name)
             seeds = len([row for row in values[name] if np.isfinite(row).any()])
-            error = amount(behind.se, self.runner.settings.decision.metric)
+            error = self.amount(behind.se)
             words = f"{self.amount(behind.mean)} behind {ahead} on validation data (standard error {error})"
             self.leave(one, "dropped", words, seeds)
 

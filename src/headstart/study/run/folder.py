@@ -18,7 +18,7 @@ from headstart.data.federation import Federation
 from headstart.evidence.decision import check_decision
 from headstart.study.run.changes import differences, not_used, too_old
 from headstart.study.run.nodes import NodeStore
-from headstart.study.run.records import Records, client_rows
+from headstart.study.run.records import Records
 from headstart.study.written.schema import FORMER, NEW, DecisionSettings, decision_hash
 
 _JSON: Mapping[str, AnyNeeds] = {
@@ -183,10 +183,6 @@ class RunFolder:
     def results(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Return every record with the facts of its last node."""
         return [(line, self.store.facts(line["key"])) for line in self.records.all()]
-
-    def client_parts(self, federation: Federation) -> list[dict[str, list[Any]]]:
-        """Return each run's rows of the client table, by column."""
-        return [client_rows(line["arm"], line["seed"], federation, facts["metrics"]) for line, facts in self.results()]
 
     def only(self, runs: Collection[tuple[str, int]]) -> RunFolder:
         """Return the folder as if it had but some runs, to read."""

@@ -12,7 +12,6 @@ from typing import Protocol
 from headstart.core.errors import SettingError
 from headstart.evidence.answer import Answer
 from headstart.evidence.race import Ended, Look, Race, Taken
-from headstart.evidence.sides import FAMILIES
 from headstart.evidence.verdict import Verdict
 from headstart.study.run.course import Course, Entry, Runs
 
@@ -112,8 +111,7 @@ def _run_heads(course: Course, bench: Bench) -> None:
     for one in course.still_in:
         if not one.is_deep:
             course.go(one, course.seeds)
-    for family in FAMILIES:
-        course.drop(family)
+    course.drop()
     _show(course, bench)
 
 
@@ -133,12 +131,10 @@ def _screen(course: Course, bench: Bench) -> None:
 def _run_deep(course: Course, bench: Bench) -> None:
     for seed in course.seeds[:_TRIED]:
         course.try_out(_deep(course), seed)
-        for family in FAMILIES:
-            course.drop(family)
+        course.drop()
     for one in _deep(course):
         course.go(one, course.seeds)
-        for family in FAMILIES:
-            course.drop(family)
+        course.drop()
         _show(course, bench)
 
 
@@ -159,9 +155,7 @@ def _narrow(course: Course, answer: Answer) -> None:
 
 
 def _run_last(course: Course, bench: Bench, seeds: Sequence[int]) -> None:
-    more = [seed for seed in seeds if seed not in course.seeds]
-    course.go_on(seeds)
-    course.ahead(course.still_in, more)
+    course.ahead(course.still_in, course.go_on(seeds))
     for one in course.still_in:
         course.go(one, course.seeds)
         _show(course, bench)

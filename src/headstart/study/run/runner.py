@@ -65,10 +65,7 @@ class Runner:
         """Compute what arms of heads need, all trials and seeds side by side: what then runs them finds it there."""
         self.progress.tell("heads, all side by side")
         compute_ahead([run for arm in arms for run in self._trials(arm, seeds)])
-        chosen: list[tuple[Arm, int]] = []
-        for arm in arms:
-            self._attempt(arm, partial(self._choose, arm, seeds, chosen))
-        compute_ahead([(one, self.pipeline(seed), FINAL_VIEWS) for one, seed in chosen])
+        compute_ahead([(one, self.pipeline(seed), FINAL_VIEWS) for one, seed in self._all_chosen(arms, seeds)])
 
     def beside(self, arms: Sequence[Arm], seeds: Sequence[int], *, finals: bool = False) -> None:
         """Compute trials of arms, and their runs too, in processes beside each other, where that changes no number.
@@ -86,9 +83,7 @@ class Runner:
         tried = choosing if finals else {(arm.name, seed): arm for arm in arms for seed in seeds}
         todo = [(arm, seed) for (name, seed), arm in tried.items() if (name, seed) not in self.scored]
         compute_beside([(self.pipeline(seed), work) for arm, seed in todo for work in self._trials_of(arm)])
-        chosen: list[tuple[Arm, int]] = []
-        for arm in arms if finals else ():
-            self._attempt(arm, partial(self._choose, arm, seeds, chosen))
+        chosen = self._all_chosen(arms, seeds) if finals else []
         compute_beside([(self.pipeline(seed), partial(_result, arm, FINAL_VIEWS)) for arm, seed in chosen])
 
     def _trials_of(self, arm: Arm) -> list[Callable[[Pipeline], object]]:
@@ -161,6 +156,13 @@ class Runner:
         """Return what choosing an arm's settings runs."""
         trials = self.trials[arm.name] if len(self.trials[arm.name]) > 1 else ()
         return [(one, self.pipeline(seed), TRIAL_VIEWS) for one in trials for seed in seeds]
+
+    def _all_chosen(self, arms: Sequence[Arm], seeds: Sequence[int]) -> list[tuple[Arm, int]]:
+        """Return the configurations that trials choose, with their seeds, of the arms that need not stop."""
+        chosen: list[tuple[Arm, int]] = []
+        for arm in arms:
+            self._attempt(arm, partial(self._choose, arm, seeds, chosen))
+        return chosen
 
     def _choose(self, arm: Arm, seeds: Sequence[int], chosen: list[tuple[Arm, int]]) -> None:
         chosen += [(self._chosen(arm, seed)[0], seed) for seed in seeds]
