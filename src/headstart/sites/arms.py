@@ -152,9 +152,9 @@ def _sent(server: Server, now: _Standing) -> _Standing:
     if digest == now.setup.digest:
         return now
     changed = {n: v for n, v in whole.items() if n not in now.held or not torch.equal(now.held[n], v)}
-    base, signature = now.setup.digest if now.held else "", server.sign(digest) if server.sign else ""
+    base = now.setup.digest if now.held else ""
     server.tell(f"model of {num_bytes(changed) / 1e6:.2f} MB to {len(server.sites)} sites")
-    came = server.send(Start(digest, base, signature), changed)
+    came = server.send(Start(digest, base), changed)
     excluded = server.excluded(came, 0)
     server.check_lost(excluded)
     for one in excluded:

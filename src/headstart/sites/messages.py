@@ -254,12 +254,10 @@ class Start(Asks[Done]):
     Attributes:
         digest: of the whole.
         base: digest of the model from which it differs in what comes along; empty if all of it does.
-        signature: of the digest, in hex; empty if nobody signed it.
     """
 
     digest: _Digest
     base: _Digest | Literal[""]
-    signature: str
 
 
 @dataclass(frozen=True, config=CONFIG)

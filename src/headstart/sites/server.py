@@ -33,8 +33,6 @@ from headstart.study.written.load import StudyFile
 
 A = TypeVar("A")
 Tell = Callable[[str], None]
-Sign = Callable[[str], str]
-"""Signs a digest; the signature in hex."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,7 +48,6 @@ class Server:
         lab: the network and the central pool; no example of a client.
         out: the run folder.
         seed: of everything random.
-        sign: signs models; None sends them unsigned.
         tell: told what is being done.
     """
 
@@ -62,7 +59,6 @@ class Server:
     lab: Lab
     out: Path
     seed: int
-    sign: Sign | None = None
     tell: Tell = field(default=lambda _: None)
 
     def address_of(self, client: str) -> int:
@@ -94,7 +90,6 @@ def open_server(
     *,
     out: Path,
     seed: int,
-    sign: Sign | None = None,
     tell: Tell = lambda _: None,
 ) -> Server:
     """Ask who is there, and agree on what belongs to the federation.
@@ -117,7 +112,6 @@ def open_server(
         lab=_lab(file, agreement, list(here.values()), tell),
         out=out,
         seed=seed,
-        sign=sign,
         tell=tell,
     )
 
@@ -154,7 +148,7 @@ class _Ring:
 
     def present(self, addresses: Sequence[int]) -> dict[int, Present]:
         """Return who is there, by address, sorted by client."""
-        came = consult(self.ask, addresses, Hello(self.file.data))
+        came = [_named(one) for one in consult(self.ask, addresses, Hello(self.file.data))]
         found = {one.site: one.said for one in came if isinstance(one, Answer)}
         self._lose(came, {})
         if not found:
@@ -206,6 +200,13 @@ class _Ring:
                 client = here[one.site].client if one.site in here else one.client or f"site {one.site}"
                 self.tell(f"a site is left out: '{client}': {one.reason}")
                 self.lost.append(Exclusion(client, 0, one.reason))
+
+
+def _named(one: Answer[Present] | Failed) -> Answer[Present] | Failed:
+    """Take the name that a site's key has, and no other."""
+    if isinstance(one, Failed) or one.client in ("", one.said.client):
+        return one
+    return Failed(one.site, f"it calls itself '{one.said.client}', and its key is that of '{one.client}'", one.client)
 
 
 def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present], tell: Tell) -> Lab:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
 
@@ -27,26 +25,6 @@ def allows(policy: str, what: Policy) -> bool:
     return order.index(what) <= order.index(policy)
 
 
-def line_of(names: Iterable[str]) -> str:
-    """Return names as one line of CSV, as a node's settings hold them.
-
-    >>> line_of(["ward", "first, second"])
-    'ward,"first, second"'
-    """
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(names)
-    return line.getvalue()
-
-
-def names_in(line: str) -> tuple[str, ...]:
-    """Undo :func:`line_of`.
-
-    >>> names_in('ward,"first, second"'), names_in("")
-    (('ward', 'first, second'), ())
-    """
-    return tuple(next(csv.reader([line]), []))
-
-
 LEAST_ROWS = 5
 """Of a category whose name may leave a site; and of test examples, of a client or of one of its classes, that are
 counted together."""
@@ -56,9 +34,6 @@ ADDRESS = "127.0.0.1:8000"
 
 KEYS, HOME, STATE, DATABASE = "keys", "flower", "state", "flower/link.db"
 """Folders of keys, of Flower's own files and of what a site learns; the file that a link goes on from."""
-
-NODE_PORT = 9094
-"""Of a site's machine alone, for Flower's own use."""
 
 KEY_DAYS = 365
 """Days that certificates are valid."""
@@ -83,7 +58,7 @@ _STRICT = {"extra": "forbid", "strict": True}
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What ``flwr run --run-config`` may set.
+    """What may be set of a run.
 
     Attributes:
         study: the study file.
@@ -94,7 +69,6 @@ class RunSettings:
         wait: seconds that they have to come.
         timeout: seconds that they have to answer a request.
         enough: share of clients whose answers close a round, in [0, 1].
-        sign: file of the key that signs models; empty sends them unsigned.
         secure: hide each client's sums under masks.
         noise: on each client's sums, in sensitivities.
         bound: length to which features are clipped where there is noise, above 1.
@@ -108,7 +82,6 @@ class RunSettings:
     wait: NonNegativeFloat = 120.0
     timeout: PositiveFloat = 600.0
     enough: Annotated[float, Field(ge=0, le=1)] = 1.0
-    sign: str = ""
     secure: bool = False
     noise: Noise = 0.0
     bound: Bound = 10.0
@@ -118,17 +91,16 @@ class RunSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSettings:
-    """What a site's operator sets, as ``flower-supernode --node-config`` says it.
+    """What a site's operator sets, as one program tells another.
 
     Attributes:
         name: the client's.
         data: its file or folder.
         state: folder for what it receives and learns.
         policy: what may leave.
-        signer: file of the only public key whose models it takes; empty takes any.
         noise: least noise on the sums of a probe, in sensitivities.
         masked: whether it sends sums under masks only.
-        one_hot: columns whose categories' names may leave, as one line of CSV.
+        one_hot: columns whose categories' names may leave.
         most_bytes: a message larger than this is not read.
     """
 
@@ -136,10 +108,9 @@ class NodeSettings:
     data: str
     state: str
     policy: str = "updates"
-    signer: str = ""
     noise: Noise = 0.0
     masked: bool = False
-    one_hot: str = ""
+    one_hot: Sequence[str] = ()
     most_bytes: PositiveInt = 2**31
 
     __pydantic_config__: ClassVar = _STRICT

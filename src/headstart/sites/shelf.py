@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from torch import Tensor
 
@@ -36,19 +34,16 @@ class Shelf:
             raise ClientError(f"the model {key[:12]} was not received; send it first")
         return load(path)[0]
 
-    def put_weights(self, sent: Tree, said: Start, signer: bytes | None) -> None:
-        """Keep a model, if it is what the digest says and the signature fits.
+    def put_weights(self, sent: Tree, said: Start) -> None:
+        """Keep a model, if it is what the digest says.
 
         Args:
             sent: the tensors that came along.
             said: what they are.
-            signer: public key, 32 bytes; None asks for no signature.
 
         Raises:
-            ClientError: the model is another one than announced, or nobody known signed it.
+            ClientError: the model is another one than announced.
         """
-        if signer is not None:
-            _check_signature(signer, said)
         whole = {**(self.weights(said.base) if said.base else {}), **sent}
         if hash_tree(whole, SIGNED) != said.digest:
             raise ClientError("the model received is not the one announced: its digest does not fit; nothing was kept")
@@ -133,10 +128,3 @@ class Shelf:
 
     def _private(self, stage: str) -> Path:
         return self.folder / f"private-{stage}.safetensors"
-
-
-def _check_signature(signer: bytes, said: Start) -> None:
-    try:
-        Ed25519PublicKey.from_public_bytes(signer).verify(bytes.fromhex(said.signature), said.digest.encode())
-    except (InvalidSignature, ValueError):
-        raise ClientError("the model is not signed by the key that this site trusts; nothing was kept") from None

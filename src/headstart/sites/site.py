@@ -36,7 +36,6 @@ class Site:
         data: its file or folder.
         state: folder for what it receives and learns.
         policy: what may leave: ``none``, ``counts``, ``metrics`` or ``updates``.
-        signer: the only public key (Ed25519, 32 bytes) whose models it takes; None takes any.
         noise: least noise on the sums of a probe, in sensitivities.
         masked: whether it sends sums under masks only.
         one_hot: columns whose categories' names may leave.
@@ -49,7 +48,6 @@ class Site:
     data: Path
     state: Path
     policy: str = NodeSettings.policy
-    signer: bytes | None = None
     noise: float = NodeSettings.noise
     masked: bool = NodeSettings.masked
     one_hot: tuple[str, ...] = ()

@@ -1,11 +1,10 @@
-"""A whole federation on this machine, for a try: keys, a link, a site per client, one run."""
+"""A whole federation on this machine, for a try: keys, a link, a site per client."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,21 +13,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart.core.arrays import Array
-from headstart.core.errors import ClientError, SettingError
-from headstart.core.files import file_name, read_json, write_names
+from headstart.core.errors import SettingError
+from headstart.core.files import file_name, write_names
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.reading import Reading
 from headstart.data.rows import row_ids
 from headstart.data.settings import DataSettings
 from headstart.data.sources import Source, open_source
+from headstart.sites.flower.door import Door, write_door
 from headstart.sites.flower.keys import make_keys
+from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.processes import together
 from headstart.sites.flower.programs import Link, free_ports
-from headstart.sites.settings import NodeSettings, RunSettings, line_of
-
-LAST = "last.json"
-"""What the last run came to."""
+from headstart.sites.settings import NodeSettings
 
 
 def write_site_files(
@@ -106,47 +104,22 @@ def running(
         policy: of every site.
         one_hot: columns whose categories' names leave every site.
     """
-    ports = free_ports(len(sites) + 1)
-    link = Link(f"127.0.0.1:{ports[0]}", folder / "keys", folder / "flower")
+    (port,) = free_ports(1)
+    link = Link(f"127.0.0.1:{port}", folder / "keys", folder / "flower")
     if not link.keys.exists():
-        make_keys(link.keys, ["127.0.0.1", "localhost"], list(sites))
-    link.configure()
+        make_keys(link.keys, ["127.0.0.1"], list(sites))
     with together() as start:
 
         def begin(command: list[str], name: str) -> None:
             with (folder / f"{name}.log").open("ab") as log:
                 start(command, link.environment, log)
 
-        begin(link.superlink(), "link")
+        write_door(link.home, Door.at(free_ports(1)[0]))
+        begin(link.program(), "link")
         link.wait()
-        link.register_all()
-        for (name, data), port in zip(sites.items(), ports[1:], strict=True):
+        Operator.of(link).register_all()
+        for name, data in sites.items():
             state = (folder / "state" / file_name(name)).resolve()
-            node = NodeSettings(
-                name=name, data=str(data.resolve()), state=str(state), policy=policy, one_hot=line_of(one_hot)
-            )
-            begin(link.supernode(node, port), f"site-{file_name(name)}")
+            node = NodeSettings(name=name, data=str(data.resolve()), state=str(state), policy=policy, one_hot=one_hot)
+            begin(link.node(node), f"site-{file_name(name)}")
         yield link
-
-
-def run_on(link: Link, said: RunSettings) -> dict[str, Any]:
-    """Run an arm, or the probe, on a link, its log in this terminal; return what it came to.
-
-    The run ends with this program, unless that is killed outright. Models are signed, if the link's keys hold one.
-
-    Raises:
-        ClientError: it came to nothing.
-    """
-    last, signer = Path(said.out) / LAST, (link.keys / "signer.pem").resolve()
-    last.unlink(missing_ok=True)
-    with together() as start:
-        run = link.begin(Path(said.out), replace(said, sign=str(signer) if signer.is_file() else ""))
-        try:
-            start(link.log(run), link.environment).wait()
-        except BaseException:  # Ctrl-C and signals: a run would outlive who asked for it
-            link.said_by(link.stop(run), timeout=60)
-            raise
-    found = read_json(last)
-    if found is None:
-        raise ClientError(f"federate run: the run ended without a result in '{said.out}'; its log above says why")
-    return dict(found)
