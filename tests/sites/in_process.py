@@ -1,4 +1,4 @@
-"""Sites in this process: the same answers as over the network, their messages turned into Flower's and back."""
+"""Sites in this process: the same answers as over the network, their tensors packed and unpacked."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from headstart.core.errors import HeadstartError
 from headstart.core.trees import Tree
 from headstart.sites.answers import Kind, reply
-from headstart.sites.flower.grid import from_content, to_content
+from headstart.sites.flower.parcels import pack, unpack
 from headstart.sites.server import Server, open_server
 from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request
@@ -104,12 +104,12 @@ class InProcess:
             yield self.one(request)
 
     def one(self, request: Request) -> Answer[str] | Failed:
-        text, tree, _ = from_content(to_content(request.text, request.tree))
         try:
-            said, sent = reply(self.sites[request.site], request.kind, text, tree)
+            said, sent = reply(self.sites[request.site], request.kind, request.text, unpack(pack(request.tree)))
             if self.spoil:
                 said, sent = self.spoil(request, said, sent)
-            return Answer(request.site, *from_content(to_content(said, sent)))
+            packed = pack(sent)
+            return Answer(request.site, said, unpack(packed), len(packed))
         except (HeadstartError, TimeoutError) as error:
             return Failed(request.site, str(error))
 
