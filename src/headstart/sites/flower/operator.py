@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -131,7 +132,8 @@ class Operator:
                 yield grid
 
     def _begin(self, control: ControlHttpClient) -> int:
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Flower's own, of a library that it calls
             fab = Fab(content=build_fab_from_disk(write_inert_app(Path(folder) / "app")))
         return int(control.StartRun(StartRunRequest(fab=fab)).run_id)
 
