@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from headstart.core.errors import ClientError, SettingError, nearest
+from headstart.core.errors import SettingError, nearest
 from headstart.core.seeds import Key
 from headstart.core.trees import Params
 from headstart.data.agreement import Agreement
 from headstart.data.federation import Client, Federation
-from headstart.data.open import open_client, table_format
+from headstart.data.open import client_columns, open_client, table_format
 from headstart.data.settings import DataSettings
 from headstart.data.sources import Source, open_source
 from headstart.engine.clients import OneClient
@@ -20,8 +21,10 @@ from headstart.engine.ways.serial import Serial
 from headstart.models.network import Network
 from headstart.sites.agreement import scaled_as_agreed
 from headstart.sites.messages import Setup
-from headstart.sites.settings import NodeSettings, Policy, allows
+from headstart.sites.refusals import Refused
+from headstart.sites.settings import Budget, Minima, NodeSettings, Policy, allows
 from headstart.sites.shelf import Shelf
+from headstart.sites.terms import Accepted, Terms, tells_rows
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
 from headstart.study.texts import with_tokens
@@ -35,10 +38,13 @@ class Site:
         name: the client's id.
         data: its file or folder.
         state: folder for what it receives and learns.
-        policy: what may leave: ``none``, ``counts``, ``metrics`` or ``updates``.
-        noise: least noise on the sums of a probe, in sensitivities.
+        policy: what may leave: ``none``, ``counts``, ``metrics``, ``sums`` or ``updates``.
+        noise: least noise on its sums, in sensitivities.
         masked: whether it sends sums under masks only.
         one_hot: columns whose categories' names may leave.
+        bound: longest rows in noisy sums.
+        minima: of how many examples it says anything.
+        budget: how much it says in all.
 
     Raises:
         SettingError: there is no such policy.
@@ -51,6 +57,9 @@ class Site:
     noise: float = NodeSettings.noise
     masked: bool = NodeSettings.masked
     one_hot: tuple[str, ...] = ()
+    bound: float = NodeSettings.bound
+    minima: Minima = Minima()
+    budget: Budget = Budget()
 
     def __post_init__(self) -> None:
         """Check the policy."""
@@ -62,6 +71,11 @@ class Site:
         return allows(self.policy, what)
 
     @property
+    def is_covered(self) -> bool:
+        """Whether nothing that adds up examples leaves without masks or noise."""
+        return self.masked or self.noise > 0
+
+    @property
     def shelf(self) -> Shelf:
         """What it has received and learnt."""
         return Shelf(self.state)
@@ -70,11 +84,11 @@ class Site:
         """Open its data, and say how they are read: as the study's, but all its rows are its own choice.
 
         Raises:
-            ClientError: the study encodes a column whose categories' names may not leave.
+            Refused: the study encodes a column whose categories' names may not leave.
         """
         for column in settings.one_hot:
             if column not in self.one_hot:
-                raise ClientError(
+                raise Refused(
                     f"data.one_hot: '{self.name}' lets no names of categories of '{column}' leave; its operator can "
                     f"list the column with 'headstart federate node --one-hot {column}'"
                 )
@@ -93,6 +107,35 @@ class Site:
     def read(self, settings: DataSettings, agreed: Agreement | None = None) -> Federation:
         """Read its data by what was agreed, or as they stand if nothing is yet; nothing is filled or scaled."""
         return open_client(*self.source(settings), self.name, agreed)
+
+    def accept(self, study: str, data: DataSettings, seeds: Sequence[int], *, fixed: bool = False) -> Terms:
+        """Let a study be answered, its data read in this way and no other; its operator decides.
+
+        Args:
+            study: its name.
+            data: how it reads data.
+            seeds: of everything random.
+            fixed: let no other study be proposed.
+
+        Raises:
+            DataError: the data cannot be read so.
+        """
+        source, own = self.source(data)
+        federation = open_client(source, own, self.name)
+        columns = client_columns(source, own).inputs if federation.examples.kind == "table" else ()
+        accepted = Accepted(self.state)
+        terms = Terms(
+            study=study,
+            data=data,
+            seeds=tuple(seeds),
+            classes=tuple(federation.examples.classes),
+            columns=columns,
+            content=accepted.content(self.data),
+            tells_rows=tells_rows(federation, seeds),
+            fixed=fixed,
+        )
+        accepted.put(terms)
+        return terms
 
     def open(self, setup: Setup) -> Opened:
         """Open data and model.
