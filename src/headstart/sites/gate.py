@@ -1,4 +1,4 @@
-"""The one gate that every answer of a site passes: kind, policy, what was accepted, minimum counts, masks, noise, budget."""
+"""The one gate that every answer of a site passes: policy, what was accepted, minimum counts, masks, noise, budget."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.content import hash_json, hash_tree
 from headstart.core.errors import nearest
 from headstart.core.trees import Tree
@@ -58,6 +59,7 @@ class Gate:
         Raises:
             Refused: it waits for its operator, or asks for another reading than was accepted.
         """
+        self.site.check_names(said.data)
         accepted = self._accepted
         if any(one.fixed or one.study == said.study for one in accepted):
             return self._unchanged(terms_for(accepted, said.data, said.seeds, self.site.name))
@@ -66,8 +68,8 @@ class Gate:
             return self._unchanged(matching[0])
         Accepted(self.site.state).propose(said)
         raise Refused(
-            f"'{self.site.name}' waits for its operator, who can look at the study with 'headstart federate preview' and "
-            "let it be answered with --accept"
+            f"'{self.site.name}' waits for its operator, who can look at the study with 'headstart federate preview' "
+            "and let it be answered with --accept"
         )
 
     def check_terms(self, data: DataSettings, seeds: Sequence[int], agreed: Agreement) -> Terms:
@@ -103,8 +105,8 @@ class Gate:
         """Refuse to go on with other data: what differs between two answers would be the rows that changed."""
         if Accepted(self.site.state).content(self.site.data) != terms.content:
             raise Refused(
-                f"the data of '{self.site.name}' have changed since its operator accepted the study; it can accept them "
-                "with 'headstart federate preview --accept'"
+                f"the data of '{self.site.name}' have changed since its operator accepted the study, who can accept "
+                "them with 'headstart federate preview --accept'"
             )
         return terms
 
@@ -154,7 +156,9 @@ class Gate:
         if self.site.masked and not cover.masks:
             raise Refused(f"'{self.site.name}' sends masked sums only; run it with --secure")
         if not (level or cover.masks):
-            self._check_plain(own, terms, splits)
+            labels = own.lab.federation.examples.labels
+            if reason := self.why_not_plain(labels, own.client, splits, tells_rows=terms.tells_rows):
+                raise Refused(f"{reason}, whose sums leave under masks or noise only; run it with --secure or --noise")
         found = self._noisy(f"{name}/{level!r}/{bound!r}", level, bound, make) if level else make(None)
         if cover.masks:
             secret = self.site.shelf.secret(cover.masks.name)
@@ -172,21 +176,23 @@ class Gate:
         self.site.shelf.put_answer(key, found)
         return found
 
-    def _check_plain(self, own: Opened, terms: Terms, splits: Sequence[Split]) -> None:
-        """Refuse sums that would leave as they are and tell few examples, alone or by their differences."""
-        fewest, labels = self.site.minima.class_examples, own.lab.federation.examples.labels
+    def why_not_plain(self, labels: Array, client: Client, splits: Sequence[Split], *, tells_rows: bool) -> str:
+        """Say why sums of some splits do not leave as they are: alone, or by their differences, they tell few examples.
+
+        Args:
+            labels: of all examples.
+            client: whose they are.
+            splits: that are summed.
+            tells_rows: whether sums of all seeds would tell single examples.
+        """
+        fewest = self.site.minima.class_examples
         for part in splits:
-            counts = np.bincount(labels[own.client.indices(part)])
+            counts = np.bincount(labels[client.indices(part)])
             if ((counts > 0) & (counts < fewest)).any():
-                raise Refused(
-                    f"'{self.site.name}' has a class of fewer than {fewest} {part} examples, whose sums leave under "
-                    "masks or noise only; run it with --secure or --noise"
-                )
-        if terms.tells_rows and fewest > 1:
-            raise Refused(
-                f"'{self.site.name}' has classes so small that sums of all seeds together would tell single examples; "
-                "run it with --secure or --noise, or with fewer seeds"
-            )
+                return f"'{self.site.name}' has a class of fewer than {fewest} {part} examples"
+        if tells_rows and fewest > 1:
+            return f"'{self.site.name}' has so few examples of a class that sums of all seeds would tell single ones"
+        return ""
 
     def column_sums(self, found: ColumnSums, agreed: Agreement) -> ColumnSums | None:
         """Return sums of columns as they may leave; None where they are of few values, or must be covered."""

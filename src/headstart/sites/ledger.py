@@ -1,4 +1,4 @@
-"""What has left a site, written down before it leaves: noise adds up over requests and runs, and nothing is forgotten."""
+"""What has left a site, written down before it leaves: noise adds up over requests and runs."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class Ledger:
         after = epsilon([*self._noises, noise], budget.delta)
         if after > budget.epsilon:
             raise Refused(
-                f"'{self.site}' has spent epsilon {before:.2f} of {budget.epsilon:g} (delta {budget.delta:g}), and this "
-                f"release would make it {after:.2f}: {max(0.0, budget.epsilon - before):.2f} is left; ask for more noise"
+                f"'{self.site}' has spent epsilon {before:.2f} of {budget.epsilon:g} (delta {budget.delta:g}), and "
+                f"this release would make it {after:.2f}: {max(0.0, budget.epsilon - before):.2f} is left; ask for "
+                "more noise"
             )
         self._write("noise", name, noise=noise)
 
@@ -70,7 +71,7 @@ class Ledger:
         found = {one for one in self._names("agreement") if one.startswith(f"{terms}/")}
         if mark not in found and len(found) >= _MOST_AGREEMENTS:
             raise Refused(
-                f"agreement: '{self.site}' has followed {len(found)} different ones of this study, and follows no more; "
+                f"agreement: '{self.site}' has followed {len(found)} different ones of this study, and no more; "
                 "its operator can accept the study anew"
             )
         if mark not in found:

@@ -153,9 +153,6 @@ class NodeSettings:
         bound: longest rows in noisy sums.
         examples: see :class:`Minima`.
         class_examples: likewise.
-        epsilon: see :class:`Budget`.
-        delta: likewise.
-        releases: likewise.
         most_bytes: a message larger than this is not read.
     """
 
@@ -169,9 +166,6 @@ class NodeSettings:
     bound: Bound = 10.0
     examples: Fewest = Minima.examples
     class_examples: Fewest = Minima.class_examples
-    epsilon: Annotated[float, Field(gt=0)] = Budget.epsilon
-    delta: Annotated[float, Field(gt=0, lt=1)] = Budget.delta
-    releases: Fewest = Budget.releases
     most_bytes: PositiveInt = 2**31
 
     __pydantic_config__: ClassVar = _STRICT

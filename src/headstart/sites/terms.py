@@ -168,5 +168,5 @@ def tells_rows(federation: Federation, seeds: Sequence[int]) -> bool:
 
 def _leverage(taken: Array) -> float:
     """Return the largest share of one example, a column, that rows of zeros and ones can tell."""
-    left, sizes, right = np.linalg.svd(taken, full_matrices=False)
+    _, sizes, right = np.linalg.svd(taken, full_matrices=False)
     return float(np.square(right[sizes > 1e-9 * max(1.0, float(sizes.max(initial=0)))]).sum(0).max(initial=0))

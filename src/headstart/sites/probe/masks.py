@@ -43,9 +43,7 @@ def mask(sums: Tree, name: str, secret: X25519PrivateKey, keys: Mapping[str, str
         Refused: a number is too large for the fixed point, or nobody else takes part.
     """
     if len(keys) < 3 or name not in keys:
-        raise Refused(
-            f"secure sums need 3 clients or more, received {len(keys)}: with two, one could read the other's"
-        )
+        raise Refused(f"secure sums need 3 clients or more, received {len(keys)}: with two, one could read the other's")
     found = {}
     for tensor, value in sums.items():
         flat = value.double().numpy()

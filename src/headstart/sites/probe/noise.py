@@ -2,8 +2,8 @@
 
 The Gaussian mechanism (Dwork, Roth: The Algorithmic Foundations of Differential Privacy, 2014, section 3.5.3) for
 adding or removing one example; what it promises is in the ledger. Rows are clipped, so that one example changes
-``Z'Z`` by at most ``bound**2``, ``Z'Y`` by ``bound``, the counts by 1: together, for whichever leave, by the root of the
-sum of their squares.
+``Z'Z`` by at most ``bound**2``, ``Z'Y`` by ``bound``, the counts by 1: together, for those that leave, by the root of
+the sum of their squares.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Clipped:
         """Return all examples, clipped."""
         return self._clip(self.data.everything(model))
 
-    def dual_passes(self, model: Model, params: Params, passes: Passes) -> DualPasses | None:
+    def dual_passes(self, model: Model, params: Params, passes: Passes) -> DualPasses | None:  # noqa: ARG002
         """Take the usual way: the other's inner products are those of rows that are not clipped."""
         return None
 
