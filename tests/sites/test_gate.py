@@ -335,6 +335,6 @@ def test_data_that_changed_are_not_answered_about(tmp_path: Path) -> None:
     lines = site.data.read_text().splitlines()
     site.data.write_text("\n".join(lines[:-1]) + "\n")
     for kind in ("hello", "agree", "adapt", "update", "sums", "heads"):
-        said, _ = answered(site, kind, *asked[kind])  # type: ignore[arg-type]
+        said, _ = answered(site, kind, *asked[kind])
         assert said["error"].startswith("the data of 'north' have changed since its operator accepted the study")
     assert json.loads(asked["hello"][0])["study"] == file.settings.name
