@@ -41,12 +41,23 @@ def test_a_round_that_is_asked_for_twice_begins_with_the_same_private_tree(tmp_p
     assert [float(shelf.private(stage, number, first)["w"]) for number in (0, 1)] == [0.0, 1.0]
 
 
-def test_the_key_of_masks_serves_once(tmp_path: Path) -> None:
+def test_the_key_of_masks_serves_once_for_a_round(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
+    with pytest.raises(ClientError, match="has no key of masks yet"):
+        shelf.secret("one")
     public = shelf.new_key()
-    assert shelf.secret().public_key().public_bytes_raw().hex() == public
-    with pytest.raises(ClientError, match="was used already; begin the probe again"):
-        shelf.secret()
+    for name in ("one", "two\n"):
+        assert shelf.secret(name).public_key().public_bytes_raw().hex() == public
+    for name in ("one", "two\n"):
+        with pytest.raises(ClientError, match="the masks of this round were used already"):
+            shelf.secret(name)
+
+
+def test_what_was_answered_under_noise_is_kept(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "state")
+    assert shelf.answer("0" * 32) is None
+    shelf.put_answer("0" * 32, MODEL)
+    assert hash_tree(shelf.answer("0" * 32) or {}) == hash_tree(MODEL)
 
 
 def test_what_a_run_predicted_is_kept_by_its_name_and_overwritten(tmp_path: Path) -> None:

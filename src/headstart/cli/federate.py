@@ -10,7 +10,7 @@ import typer
 
 from headstart.core.errors import SettingError, nearest
 from headstart.sites import settings as defaults
-from headstart.sites.settings import NodeSettings, RunSettings
+from headstart.sites.settings import RunSettings
 
 app = typer.Typer(help="Run arms, or ask the question, where the data lives (Flower).", no_args_is_help=True)
 
@@ -23,6 +23,9 @@ Sites = Annotated[int, typer.Option(min=1, help="Clients to wait for.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Out = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-federated when not given.")]
 Timeout = Annotated[float, typer.Option(help="Seconds that clients have to answer a request.")]
+Secure = Annotated[bool, typer.Option(help="Hide each client's sums under masks; 3 clients or more.")]
+Noise = Annotated[float, typer.Option(min=0, help="Noise on each client's sums, in sensitivities.")]
+Bound = Annotated[float, typer.Option(min=1.1, help="Length to which features are clipped, with noise.")]
 Local = Annotated[int, typer.Option(min=0, help="Start everything here, with this many of the study's clients.")]
 
 
@@ -80,34 +83,82 @@ def up(
 
 @app.command()
 def node(
-    name: Annotated[str, typer.Option(help="The client's name, as in its key.", show_default=False)],
+    config: Annotated[Path | None, typer.Option(help="The site's file (TOML).", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="The client's name, as in its key.", show_default=False)] = None,
     data: Annotated[
-        Path, typer.Option(help="Its file or folder, which never leaves.", exists=True, show_default=False)
-    ],
-    address: Address = defaults.ADDRESS,
-    keys: Keys = Path(defaults.KEYS),
-    state: Annotated[Path, typer.Option(help="Folder for what it receives and learns.")] = Path(defaults.STATE),
+        Path | None, typer.Option(help="Its file or folder, which never leaves.", exists=True, show_default=False)
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="Where the server is: host:port.", show_default=False)] = None,
+    keys: Annotated[Path | None, typer.Option(help="Folder of keys.", show_default=False)] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder for what it receives, learns and accepts.", show_default=False)
+    ] = None,
     policy: Annotated[
-        str, typer.Option(help="What may leave: none, counts, metrics or updates.")
-    ] = NodeSettings.policy,
+        str | None,
+        typer.Option(help="What may leave: none, counts, metrics, sums or updates.", show_default=False),
+    ] = None,
     noise: Annotated[
-        float, typer.Option(min=0, help="Least noise on the sums that leave, in sensitivities.")
-    ] = NodeSettings.noise,
-    masked: Annotated[bool, typer.Option(help="Let sums leave under masks only.")] = NodeSettings.masked,
+        float | None, typer.Option(min=0, help="Least noise on sums, in sensitivities.", show_default=False)
+    ] = None,
+    masked: Annotated[
+        bool | None, typer.Option("--masked", help="Let sums leave under masks only.", show_default=False)
+    ] = None,
     one_hot: Annotated[
         list[str] | None,
         typer.Option(help="A column of categories whose names may leave; may be repeated.", show_default=False),
     ] = None,
+    examples: Annotated[
+        int | None, typer.Option(min=1, help="Of fewer examples of a split nothing is said.", show_default=False)
+    ] = None,
+    class_examples: Annotated[
+        int | None, typer.Option(min=1, help="Fewer examples of a class are not counted.", show_default=False)
+    ] = None,
 ) -> None:
-    """Start one client beside its data; the server's requests are answered as the policy allows."""
+    """Start one client beside its data; the server's requests are answered as its operator's settings allow."""
     from headstart.sites.flower.loop import serve
     from headstart.sites.flower.processes import unwinding
     from headstart.sites.flower.programs import Link
-    from headstart.sites.site import Site
+    from headstart.sites.site_file import site_file
 
-    site = Site(name, data, state, policy, noise=noise, masked=masked, one_hot=tuple(one_hot or ()))
+    flags = {
+        "name": name,
+        "data.source": str(data) if data else None,
+        "address": address,
+        "keys": str(keys) if keys else None,
+        "state": str(state) if state else None,
+        "policy": policy,
+        "noise": noise,
+        "masked": masked,
+        "one_hot": one_hot,
+        "minima.examples": examples,
+        "minima.class_examples": class_examples,
+    }
+    said = site_file(config, flags)
+    site = said.settled()
     with unwinding():
-        serve(site, Link(address, keys, state), typer.echo)
+        serve(site, Link(said.address, Path(said.keys), site.state), typer.echo)
+
+
+@app.command()
+def preview(
+    config: Annotated[Path, typer.Option(help="The site's file (TOML).", show_default=False)],
+    study: Annotated[
+        Path | None, typer.Argument(help="Study file (TOML); what the server proposed when not given.")
+    ] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Let exactly this be answered from now on.")] = False,
+) -> None:
+    """Show what this site would answer to a study; with --accept, let it be answered."""
+    from headstart.sites.preview import accepted, preview, proposal
+    from headstart.sites.site_file import site_file
+
+    said = site_file(config, {})
+    shown = proposal(said, study)
+    for line in preview(said.site, shown):
+        typer.echo(line)
+    if accept:
+        typer.echo(accepted(said, shown))
+    else:
+        typer.echo("nothing was accepted; add --accept to let exactly this be answered")
 
 
 @app.command()
@@ -123,10 +174,23 @@ def run(
     enough: Annotated[
         float, typer.Option(min=0, max=1, help="Share of clients whose answers close a round.")
     ] = RunSettings.enough,
+    secure: Secure = RunSettings.secure,
+    noise: Noise = RunSettings.noise,
+    bound: Bound = RunSettings.bound,
     local: Local = 0,
 ) -> None:
     """Run one arm over the clients."""
-    said = RunSettings(study=str(study), arm=arm, sites=sites, seed=seed, timeout=timeout, enough=enough)
+    said = RunSettings(
+        study=str(study),
+        arm=arm,
+        sites=sites,
+        seed=seed,
+        timeout=timeout,
+        enough=enough,
+        secure=secure,
+        noise=noise,
+        bound=bound,
+    )
     _run(said, out, local=local, keys=keys, home=home)
 
 
@@ -138,15 +202,9 @@ def probe(
     keys: Keys = Path(defaults.KEYS),
     home: Home = Path(defaults.HOME),
     timeout: Timeout = RunSettings.timeout,
-    secure: Annotated[
-        bool, typer.Option(help="Hide each client's sums under masks; 3 clients or more.")
-    ] = RunSettings.secure,
-    noise: Annotated[
-        float, typer.Option(min=0, help="Noise on each client's sums, in sensitivities.")
-    ] = RunSettings.noise,
-    bound: Annotated[
-        float, typer.Option(min=1.1, help="Length to which features are clipped, with noise.")
-    ] = RunSettings.bound,
+    secure: Secure = RunSettings.secure,
+    noise: Noise = RunSettings.noise,
+    bound: Bound = RunSettings.bound,
     local: Local = 0,
 ) -> None:
     """Ask real clients in two messages whether to fine-tune, to federate, or to do both; no example leaves them."""
@@ -200,7 +258,8 @@ def _run(said: RunSettings, out: Path | None, *, local: int, keys: Path, home: P
 
         federation = open_federation(file.data, file.folder)
         data = write_site_files(federation, file.data, folder / "sites", local, file.folder)
-        with running(data, folder / "local", one_hot=file.data.one_hot) as link:
+        typer.echo("a try on one machine: its sites accept the study, and their minimum counts are 1")
+        with running(data, folder / "local", file, seed=said.seed) as link:
             run_on(link, replace(said, sites=local), typer.echo)
     else:
         run_on(Link(defaults.ADDRESS, keys, home), said, typer.echo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,7 +25,8 @@ from headstart.data.standardize import ColumnSums, fill_and_standardize
 from headstart.engine.received import Exclusion
 from headstart.engine.ways.serial import Serial
 from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
-from headstart.sites.messages import Agree, Asks, Hello, Present
+from headstart.sites.messages import Agree, Asks, Hello, Masks, Present
+from headstart.sites.settings import Protection
 from headstart.sites.transport import Answer, Ask, Failed, consult
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
@@ -49,6 +51,7 @@ class Server:
         out: the run folder.
         seed: of everything random.
         tell: told what is being done.
+        asks: what it asks of sums over sites' examples.
     """
 
     file: StudyFile
@@ -60,10 +63,18 @@ class Server:
     out: Path
     seed: int
     tell: Tell = field(default=lambda _: None)
+    asks: Protection = Protection()
 
     def address_of(self, client: str) -> int:
         """Return where a client is."""
         return next(address for address, site in self.sites.items() if site.client == client)
+
+    def masks(self, members: Iterable[str]) -> Masks | None:
+        """Return the keys under which some clients hide a sum, and a name that no other has had; None where none do."""
+        if not self.asks.secure:
+            return None
+        keys = {site.client: site.key for site in self.sites.values()}
+        return Masks({name: keys[name] for name in members}, secrets.token_hex(16))
 
     def excluded(self, came: Sequence[Answer[Any] | Failed], number: int) -> list[Exclusion]:
         """Name the sites that sent nothing of use."""
@@ -91,6 +102,7 @@ def open_server(
     out: Path,
     seed: int,
     tell: Tell = lambda _: None,
+    asks: Protection | None = None,
 ) -> Server:
     """Ask who is there, and agree on what belongs to the federation.
 
@@ -99,7 +111,7 @@ def open_server(
         DataError: sites disagree on what an input is.
         ClientError: no site answered, or too many could not come along.
     """
-    ring = _Ring(file, ask, tell)
+    ring = _Ring(file, ask, tell, tuple(sorted({*file.settings.seeds, seed})))
     here = ring.present(addresses)
     agreement, here = ring.agreed(here)
     check_lost(ring.lost, len(here) + len(ring.lost), file.settings.engine.max_bad_clients)
@@ -113,6 +125,7 @@ def open_server(
         out=out,
         seed=seed,
         tell=tell,
+        asks=asks or Protection(),
     )
 
 
@@ -138,17 +151,22 @@ class _Ring:
         file: the study.
         ask: the transport.
         tell: told who is left out.
+        seeds: of everything random, the study's and this run's.
         lost: who was.
     """
 
     file: StudyFile
     ask: Ask
     tell: Tell
+    seeds: tuple[int, ...]
     lost: list[Exclusion] = field(default_factory=list)
 
     def present(self, addresses: Sequence[int]) -> dict[int, Present]:
         """Return who is there, by address, sorted by client."""
-        came = [_named(one) for one in consult(self.ask, addresses, Hello(self.file.data))]
+        came = [
+            _named(one)
+            for one in consult(self.ask, addresses, Hello(self.file.data, self.file.settings.name, self.seeds))
+        ]
         found = {one.site: one.said for one in came if isinstance(one, Answer)}
         self._lose(came, {})
         if not found:

@@ -11,15 +11,16 @@ from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, Positi
 EXTRA = "flower"
 """What installs all that a real federation needs."""
 
-Policy = Literal["none", "counts", "metrics", "updates"]
-"""What may leave, each with what stands before it: nothing, numbers of examples, scores, updates and sums."""
+Policy = Literal["none", "counts", "metrics", "sums", "updates"]
+"""What may leave, each with what stands before it: nothing, numbers of examples, scores, sums over examples, updates of
+averaging methods."""
 
 
 def allows(policy: str, what: Policy) -> bool:
     """Say whether a policy lets something leave.
 
-    >>> allows("metrics", "counts"), allows("metrics", "updates")
-    (True, False)
+    >>> allows("metrics", "counts"), allows("metrics", "sums"), allows("updates", "sums")
+    (True, False, True)
     """
     order = get_args(Policy)
     return order.index(what) <= order.index(policy)
@@ -53,7 +54,55 @@ Noise = Annotated[FiniteFloat, Field(ge=0)]
 Bound = Annotated[FiniteFloat, Field(gt=1)]
 """Length to which rows are clipped."""
 
+MOST_SEEDS = 64
+"""That a study may have at a site: each draws other training examples, and differences between many would tell rows."""
+
 _STRICT = {"extra": "forbid", "strict": True}
+
+Fewest = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minima:
+    """Of how many examples a site says anything.
+
+    Attributes:
+        examples: of a split that is summed, trained on or scored; of fewer nothing is said, of none that there is none.
+        class_examples: of a class that is counted, or whose sums leave without masks and noise.
+    """
+
+    examples: Fewest = 20
+    class_examples: Fewest = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much a site says in all; what is asked again in the same words is answered from what was kept.
+
+    Attributes:
+        epsilon: of everything that left under noise, together.
+        delta: at which it is said, in (0, 1).
+        releases: different requests for scores, counts and sums that are answered.
+    """
+
+    epsilon: Annotated[float, Field(gt=0)] = 10.0
+    delta: Annotated[float, Field(gt=0, lt=1)] = DELTA
+    releases: Fewest = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """What a run asks of the sums that it is sent; sites may insist on more.
+
+    Attributes:
+        secure: hide each client's under masks, so that only their total can be read.
+        noise: on each client's, in sensitivities.
+        bound: length to which rows are clipped where there is noise, above 1.
+    """
+
+    secure: bool = False
+    noise: Noise = 0.0
+    bound: Bound = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +150,9 @@ class NodeSettings:
         noise: least noise on the sums of a probe, in sensitivities.
         masked: whether it sends sums under masks only.
         one_hot: columns whose categories' names may leave.
+        bound: longest rows in noisy sums.
+        examples: see :class:`Minima`.
+        class_examples: likewise.
         most_bytes: a message larger than this is not read.
     """
 
@@ -111,6 +163,9 @@ class NodeSettings:
     noise: Noise = 0.0
     masked: bool = False
     one_hot: Sequence[str] = ()
+    bound: Bound = 10.0
+    examples: Fewest = Minima.examples
+    class_examples: Fewest = Minima.class_examples
     most_bytes: PositiveInt = 2**31
 
     __pydantic_config__: ClassVar = _STRICT

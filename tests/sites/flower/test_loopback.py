@@ -80,7 +80,7 @@ def link(folder: Path) -> Iterator[Link]:
 
     file = load_study(folder / "study.toml")
     sites = write_site_files(open_federation(file.data, file.folder), file.data, folder / "sites", len(SPEAKERS))
-    with running(sites, folder / "local") as link:
+    with running(sites, folder / "local", file) as link:
         yield link
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart.core.arrays import Array
-from headstart.core.errors import SettingError
+from headstart.core.errors import DataError, SettingError
 from headstart.core.files import file_name, write_names
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
@@ -26,7 +26,10 @@ from headstart.sites.flower.keys import make_keys
 from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.processes import together
 from headstart.sites.flower.programs import Link, free_ports
+from headstart.sites.messages import Hello
 from headstart.sites.settings import NodeSettings
+from headstart.sites.site import Site
+from headstart.study.written.load import StudyFile
 
 
 def write_site_files(
@@ -92,17 +95,28 @@ def _png(pixels: Array) -> bytes:
     return buffer.getvalue()
 
 
+def accept_alike(node: NodeSettings, study: StudyFile, seed: int = 0) -> None:
+    """Let a site answer a study, if its data can be read so; what cannot be read is refused when it is asked for."""
+    site = Site(node.name, Path(node.data), Path(node.state), one_hot=tuple(node.one_hot))
+    with suppress(DataError):
+        site.accept(Hello(study.data, study.settings.name, tuple(sorted({*study.settings.seeds, seed}))))
+
+
 @contextmanager
 def running(
-    sites: dict[str, Path], folder: Path, policy: str = NodeSettings.policy, one_hot: Sequence[str] = ()
+    sites: dict[str, Path], folder: Path, study: StudyFile, policy: str = NodeSettings.policy, seed: int = 0
 ) -> Iterator[Link]:
     """Start a link and its sites on loopback, and stop them in the end.
+
+    They are of one operator, who has the data anyway: they accept the study, and say all that the policy lets leave,
+    however few examples it is of.
 
     Args:
         sites: data by client.
         folder: for keys, state and logs.
+        study: that every site accepts.
         policy: of every site.
-        one_hot: columns whose categories' names leave every site.
+        seed: of a run, which may be none of the study's.
     """
     (port,) = free_ports(1)
     link = Link(f"127.0.0.1:{port}", folder / "keys", folder / "flower")
@@ -120,6 +134,15 @@ def running(
         Operator.of(link).register_all()
         for name, data in sites.items():
             state = (folder / "state" / file_name(name)).resolve()
-            node = NodeSettings(name=name, data=str(data.resolve()), state=str(state), policy=policy, one_hot=one_hot)
+            node = NodeSettings(
+                name=name,
+                data=str(data.resolve()),
+                state=str(state),
+                policy=policy,
+                one_hot=study.data.one_hot,
+                examples=1,
+                class_examples=1,
+            )
+            accept_alike(node, study, seed)
             begin(link.node(node), f"site-{file_name(name)}")
         yield link

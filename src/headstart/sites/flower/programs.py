@@ -51,8 +51,11 @@ class Link:
 
     def node(self, node: NodeSettings) -> list[str]:
         """Return the command of a site."""
-        flags = [("--name", node.name), ("--data", node.data), ("--state", node.state), ("--policy", node.policy)]
+        flags: list[tuple[str, ...]] = [("--name", node.name), ("--data", node.data)]
+        flags += [("--state", node.state), ("--policy", node.policy)]
         flags += [("--address", self.address), ("--keys", str(self.keys))]
+        flags += [("--examples", str(node.examples)), ("--class-examples", str(node.class_examples))]
+        flags += [("--noise", str(node.noise)), *([("--masked",)] if node.masked else [])]
         flags += [("--one-hot", column) for column in node.one_hot]
         return [sys.executable, "-m", "headstart", "federate", "node", *(word for flag in flags for word in flag)]
 

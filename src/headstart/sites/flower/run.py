@@ -19,7 +19,7 @@ from headstart.sites.flower.processes import unwinding
 from headstart.sites.flower.programs import Link
 from headstart.sites.probe.server import run_probe
 from headstart.sites.server import Server, open_server
-from headstart.sites.settings import RunSettings
+from headstart.sites.settings import Protection, RunSettings
 from headstart.sites.signed import Orders
 from headstart.sites.verdict import tell_answer
 from headstart.study.written.arms import Arm
@@ -55,7 +55,8 @@ def run_on(link: Link, said: RunSettings, tell: Tell = print) -> dict[str, Any]:
 def _run(ask: GridAsk, grid: Grid, said: RunSettings, tell: Tell) -> dict[str, Any]:
     file = load_study(Path(said.study))
     addresses = sorted(address for address in grid.get_node_ids() if address in ask.names)
-    server = open_server(file, ask, addresses, out=Path(said.out), seed=said.seed, tell=tell)
+    asks = Protection(secure=said.secure, noise=said.noise, bound=said.bound)
+    server = open_server(file, ask, addresses, out=Path(said.out), seed=said.seed, tell=tell, asks=asks)
     if said.arm == "probe":
         return run_probe(server, secure=said.secure, noise=said.noise, bound=said.bound)
     return _run_arm(server, _chosen(file.arms, said.arm))

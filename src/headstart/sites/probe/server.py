@@ -20,11 +20,11 @@ from headstart.models.model import Model, cut_at
 from headstart.report.foretold import gain_lines
 from headstart.sites.arms import send_start
 from headstart.sites.checks import Expected
+from headstart.sites.ledger import epsilon
 from headstart.sites.messages import Compared, Heads, Masks, Noisy, Sums
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.foretell import foretell, total_to_send
 from headstart.sites.probe.masks import unmask
-from headstart.sites.probe.noise import epsilon
 from headstart.sites.server import Server
 from headstart.sites.settings import DELTA, RunSettings
 from headstart.sites.transport import Answer, Failed
@@ -70,7 +70,7 @@ def run_probe(
         "penalty": solved.penalty,
         "bytes_up": max(one.num_bytes for one in sums.values()),
         "bytes_down": num_bytes(sent),
-        "epsilon": _finite(epsilon(min(one.said.noise for one in sums.values()))),
+        "epsilon": _finite(epsilon([min(one.said.noise for one in sums.values())])),
         "delta": DELTA,
         "left_out": lost,
         "seconds": time.monotonic() - begin,
