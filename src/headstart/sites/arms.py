@@ -22,6 +22,7 @@ from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
 from headstart.sites import messages
 from headstart.sites.checks import Expected
+from headstart.sites.claims import believed, doubt_evaluation
 from headstart.sites.messages import Adapt, Evaluated, Method, Setup, Start, Update
 from headstart.sites.noticed import noticed
 from headstart.sites.remote import Remote
@@ -187,7 +188,9 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
         on_round=_keeps(server, store, key, f"federate {spec.method}", method.schedule.rounds),
     )
     excluded = (*now.trunk.excluded, *found.excluded)
-    trunk = replace(now.trunk, key=key, shared=Received(model, params, method, found), excluded=excluded)
+    halved = (*now.trunk.halved, *found.halved)
+    received = Received(model, params, method, found)
+    trunk = replace(now.trunk, key=key, shared=received, excluded=excluded, halved=halved)
     return replace(now, trunk=trunk, stage=stage)
 
 
@@ -224,7 +227,9 @@ def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
     metric = server.file.settings.decision.metric
     began = now.began if federated or not arm.adapt.build().changes_nothing else ""
     run = run_name(server, arm, server.seed)
-    came = server.send(Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds, began, run), shared)
+    asked = Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds, began, run)
+    classes = len(server.agreement.classes)
+    came = believed(server.send(asked, shared), lambda one: doubt_evaluation(one.said, server.sites[one.site], classes))
     said = {server.sites[one.site].client: one.said for one in came if isinstance(one, Answer)}
     last = server.excluded(came, rounds)
     server.check_lost(last)
@@ -237,7 +242,7 @@ def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
         "clients": {name: _scores(one) for name, one in said.items()},
         "excluded": excluded,
         "rounds": rounds,
-        "learnt": [one._asdict() for one in noticed(server, arm, list(said.values()), excluded)],
+        "learnt": [one._asdict() for one in noticed(server, arm, list(said.values()), excluded, now.trunk.halved)],
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,14 +17,16 @@ from headstart.data.account import Converted
 from headstart.data.agreement import Agreement
 from headstart.data.central import read_central
 from headstart.data.examples import Examples, InputKind
-from headstart.data.federation import Client, Federation, Split
+from headstart.data.federation import Client, Federation
 from headstart.data.open import table_format
 from headstart.data.sources import open_source
 from headstart.data.standardize import ColumnSums, fill_and_standardize
 from headstart.engine.received import Exclusion
 from headstart.engine.ways.serial import Serial
 from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
+from headstart.sites.claims import believed, doubt_agreed, doubt_presence, plausible
 from headstart.sites.messages import Agree, Asks, Hello, Present
+from headstart.sites.settings import MOST_TIMES
 from headstart.sites.transport import Answer, Ask, Failed, consult
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
@@ -114,7 +116,7 @@ def open_server(
         sites=here,
         lost=ring.lost,
         agreement=agreement,
-        lab=_lab(file, agreement, list(here.values()), tell),
+        lab=_lab(file, agreement, here, tell),
         out=out,
         seed=seed,
         sign=sign,
@@ -154,7 +156,7 @@ class _Ring:
 
     def present(self, addresses: Sequence[int]) -> dict[int, Present]:
         """Return who is there, by address, sorted by client."""
-        came = consult(self.ask, addresses, Hello(self.file.data))
+        came = believed(consult(self.ask, addresses, Hello(self.file.data)), lambda one: doubt_presence(one.said))
         found = {one.site: one.said for one in came if isinstance(one, Answer)}
         self._lose(came, {})
         if not found:
@@ -171,7 +173,10 @@ class _Ring:
         while here:
             names = self._united(partial(agreement_of, data, list(here.values())))
             asked = [address for address, one in here.items() if not follows(one, names, data)]
-            came = consult(self.ask, asked, Agree(data, names))
+            came = believed(
+                consult(self.ask, asked, Agree(data, names)),
+                lambda one: doubt_agreed(one.said, here[one.site], len(names.inputs)),  # noqa: B023
+            )
             refusals = [f"'{here[one.site].client}': {one.reason}" for one in came if isinstance(one, Failed)]
             check_columns(list(here.values()), data, refusals)
             self._lose(came, here)
@@ -208,7 +213,7 @@ class _Ring:
                 self.lost.append(Exclusion(client, 0, one.reason))
 
 
-def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present], tell: Tell) -> Lab:
+def _lab(file: StudyFile, agreed: Agreement, sites: Mapping[int, Present], tell: Tell) -> Lab:
     """Return what the server needs to build the network: examples without any row, and the central pool."""
     kind: InputKind = "image" if agreed.shape else "table"
     shape = agreed.shape or (len(agreed.inputs),)
@@ -223,15 +228,28 @@ def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present], tell: Tell
             if isinstance(one, Converted):
                 tell(f"central pool: {one.count:,} {one.what}: {one.how}")
         central = fill_and_standardize(empty, [], central, file.data.standardize, agreed.statistics).central
-    federation = with_tokens(Federation(empty, [_client(one) for one in said], central), file.model)
+    federation = with_tokens(Federation(empty, _clients(sites, tell), central), file.model)
     return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype])
 
 
-def _client(said: Present) -> Client:
-    """Return a client whose rows stand for examples that are elsewhere."""
+def _clients(sites: Mapping[int, Present], tell: Tell) -> list[Client]:
+    """Return clients whose rows stand for examples that are elsewhere."""
+    claimed = {address: said.sizes.get("train", 0) for address, said in sites.items() if said.sends}
+    weights = plausible({address: count for address, count in claimed.items() if count})
+    for address, count in weights.items():
+        if count < claimed[address]:
+            tell(
+                f"'{sites[address].client}' says it has {claimed[address]:,} training examples, more than "
+                f"{MOST_TIMES:g} times all others together: in means it weighs as one with {count:,}"
+            )
+    return [_client(said, weights.get(address, 0)) for address, said in sites.items()]
 
-    def rows(count: int) -> Array:
-        return np.arange(count, dtype=np.int64)
 
-    train, val, test = (rows(said.sizes.get(part, 0)) for part in get_args(Split))
-    return Client(said.client, train if said.sends else rows(0), val, test)
+def _client(said: Present, train: int) -> Client:
+    val, test = (said.sizes.get(part, 0) for part in ("val", "test"))
+    return Client(said.client, _rows(train), _rows(val), _rows(test))
+
+
+def _rows(count: int) -> Array:
+    """Return as many rows as a site claims, which take no memory."""
+    return np.broadcast_to(np.zeros(1, np.int64), (count,))

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar, cast
 from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
 from headstart.sites.answers import DUTIES, Kind
+from headstart.sites.limits import said
 from headstart.sites.messages import Asks, Refusal
 from headstart.sites.wire import read, write
 
@@ -73,7 +74,7 @@ def consult(ask: Ask, sites: Sequence[int], message: Asks[A], tree: Tree | None 
 
 def _read(came: Answer[str], expected: type[A]) -> Answer[A] | Failed:
     if refusal := _refusal_in(came.said):
-        return Failed(came.site, refusal.error, refusal.client)
+        return Failed(came.site, said(refusal.error), refusal.client)
     try:
         return Answer(came.site, read(expected, came.said, "its answer"), came.tree, came.num_bytes)
     except ClientError as error:

@@ -20,6 +20,7 @@ from headstart.models.model import Model, cut_at
 from headstart.report.foretold import gain_lines
 from headstart.sites.arms import send_start
 from headstart.sites.checks import Expected
+from headstart.sites.claims import believed, doubt_comparison
 from headstart.sites.messages import Compared, Heads, Masks, Noisy, Sums
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.foretell import foretell, total_to_send
@@ -102,7 +103,8 @@ def _sums(server: Server, model: Model, request: Sums, lost: dict[str, str]) -> 
 def _compared(server: Server, request: Heads, heads: Tree, lost: dict[str, str]) -> dict[str, Compared]:
     """Ask for scores of heads; somebody must have examples to score them on."""
     who = _senders(server)
-    found = {name: one.said for name, one in _named(server, server.send(request, heads, who), lost).items()}
+    came = believed(server.send(request, heads, who), lambda one: doubt_comparison(one.said, server.sites[one.site]))
+    found = {name: one.said for name, one in _named(server, came, lost).items()}
     _check_lost("scores", sum(bool(one.scores) for one in found.values()), lost, fewest=1, asked=len(who))
     return found
 
