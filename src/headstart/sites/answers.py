@@ -39,6 +39,7 @@ from headstart.sites.messages import (
     Sums,
     Update,
 )
+from headstart.sites.possible import doubt_parts
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.foretell import leads_at
 from headstart.sites.probe.masks import mask
@@ -189,6 +190,9 @@ def _sums(site: Site, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:
     model, _ = cut_at(own.network, own.weights, "head")
     level = max(site.noise, said.noise)
     found = probe.sums(model, own.train(), own.val, said.bound if level else None)
+    # Under masks nobody else can look.
+    if reason := doubt_parts(probe.feature_sums(found), _sizes(site, own.lab.federation)):
+        raise ClientError(f"'{site.name}' sends no sums: {reason}")
     if level:
         found = add_noise(found, level, said.bound)
     if said.masks:

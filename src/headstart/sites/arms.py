@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -18,10 +18,11 @@ from headstart.core.trees import Params, Tree, num_bytes
 from headstart.core.version import __version__
 from headstart.engine.received import Federated, Received
 from headstart.engine.rounds import OnRound, run_rounds
+from headstart.federate.closed_form import FeatureSums
 from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
 from headstart.sites import messages
-from headstart.sites.checks import Expected
+from headstart.sites.checks import Expected, Possible
 from headstart.sites.claims import believed, doubt_evaluation
 from headstart.sites.messages import Adapt, Evaluated, Method, Setup, Start, Update
 from headstart.sites.noticed import noticed
@@ -211,10 +212,11 @@ def _keeps(server: Server, store: NodeStore, key: str, what: str, rounds: int) -
 def _expected(server: Server, method: Federate, model: Model, params: Params) -> Expected:
     """Return what updates must look like, by doing one on dummy examples."""
     shared, private, _ = method.init(model, params)
+    says: Callable[[Tree], FeatureSums] | None = getattr(method, "feature_sums", None)
     return Expected.of(
         lambda client: method.client_update(model, shared, private, client)[0],
         server.lab.federation.examples,
-        compares_norms=method.reduce == "mean",
+        Possible(lambda tree: {"train": says(tree)}, server.sites) if says else None,
     )
 
 

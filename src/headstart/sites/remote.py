@@ -12,6 +12,7 @@ from headstart.core.trees import Tree, stack
 from headstart.engine.protocol import Chunk, Crew, Failure, Job
 from headstart.sites.checks import Expected
 from headstart.sites.messages import Update
+from headstart.sites.norms import Norms
 from headstart.sites.server import Server
 from headstart.sites.transport import Failed
 
@@ -33,7 +34,8 @@ class Remote:
     @contextmanager
     def crew(self, job: Job) -> Iterator[Crew]:
         """Return who does a job."""
-        yield _Crew(self, [self.server.address_of(client.id) for client in job.clients.members])
+        norms = None if job.is_summed else Norms()
+        yield _Crew(self, [self.server.address_of(client.id) for client in job.clients.members], norms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +44,16 @@ class _Crew:
 
     engine: Remote
     addresses: Sequence[int]
+    norms: Norms | None
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
         """Ask the clients at ``positions`` for their updates; what does not fit is a failure with its reason."""
         place = {self.addresses[position]: position for position in positions.tolist()}
         came = self.engine.server.send(self.engine.request(int(key[-1])), shared, list(place))
-        for one in sorted(self.engine.expected.check(came), key=lambda one: place[one.site]):
+        found = self.engine.expected.check(came)
+        if self.norms:
+            found = self.norms.check(found, shared)
+        for one in sorted(found, key=lambda one: place[one.site]):
             position = place[one.site]
             if isinstance(one, Failed):
                 yield Failure(position, one.reason)

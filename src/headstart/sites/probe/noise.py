@@ -34,10 +34,19 @@ def _sensitivity(bound: float) -> float:
     return math.sqrt(bound**4 + bound**2 + 1)
 
 
+def deviation(noise: float, bound: float) -> float:
+    """Return the standard deviation of the noise on every number, of ``noise`` sensitivities.
+
+    >>> deviation(0.0, 10.0), round(deviation(1.0, 10.0), 1)
+    (0.0, 100.5)
+    """
+    return noise * _sensitivity(bound)
+
+
 def add_noise(sums: Tree, noise: float, bound: float) -> Tree:
     """Add Gaussian noise of ``noise`` times the sensitivity to every number; drawn from the system's randomness."""
     generator = torch.Generator().manual_seed(secrets.randbits(63))
-    scale = noise * _sensitivity(bound)
+    scale = deviation(noise, bound)
     return map_tree(lambda value: value + scale * torch.randn(value.shape, generator=generator).to(value), sums)
 
 
