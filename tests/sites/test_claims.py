@@ -13,6 +13,7 @@ from headstart.sites.claims import (
     doubt_comparison,
     doubt_evaluation,
     doubt_presence,
+    doubt_scales,
     plausible,
 )
 from headstart.sites.messages import Agreed, Compared, Evaluated, Present
@@ -67,6 +68,7 @@ def test_a_presence_that_cannot_be(said: dict[str, Any], reason: str) -> None:
         (SIZES, replace(SUMS, squares=(0.5, -1.0)), "squares of at least 0"),
         (SIZES, replace(SUMS, counts=(4, 0)), "no total without values"),
         (SIZES, replace(SUMS, counts=(4, 1), squares=(0.5, 1e6)), "a single value no distance"),
+        (SIZES, replace(SUMS, totals=(1e300, 0.0)), "numbers up to 3.5e+38"),
         ({}, None, "'sizes'"),
     ],
 )
@@ -114,3 +116,10 @@ def test_a_comparison_on_other_examples_than_announced_is_refused() -> None:
 )
 def test_a_claim_ten_times_all_others_is_not_believed(claimed: list[int], weights: list[int]) -> None:
     assert list(plausible(dict(enumerate(claimed))).values()) == weights
+
+
+def test_a_column_in_quite_another_unit_is_named() -> None:
+    sums = {at: replace(SUMS, totals=(scale, 2.0)) for at, scale in enumerate((1.0, 3.0, 2e5, 0.0))}
+    found = doubt_scales(sums, ["dose", "age"])
+    assert found == {2: "its answer: 'dose' is over 10,000 times as large as at other sites"}
+    assert doubt_scales({0: sums[0], 2: sums[2]}, ["dose", "age"]) == {}

@@ -1,7 +1,7 @@
 """A site may answer anything: it is left out by its name, in one line, and the others go on."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from headstart.sites.answers import DUTIES, Kind
 from headstart.sites.arms import run_arm
 from headstart.sites.probe.server import run_probe
 from headstart.sites.server import Server
+from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request, consult
 from headstart.study.written.load import StudyFile
 from sites.answered import JUNK, WHOLE, fields, said, spoilt
+from sites.federations import Table
 from sites.in_process import NAMES, InProcess, arm_of, losses, opened, simulated, sites_of, spoils
 from sites.test_messages import REQUESTS
 
@@ -274,3 +276,54 @@ def test_moments_turned_and_twenty_times_as_large_are_left_out(folder: Path, fil
     without = run_arm(opened(file, InProcess(sites), tmp_path / "two"), arm_of(file, "ridge"))
     others = {name: loss for name, loss in losses(found).items() if name != "east"}
     assert others == pytest.approx(losses(without), abs=1e-4)
+
+
+def _tables() -> Table:
+    draw = np.random.default_rng(0)
+    rows = {
+        name: [
+            {
+                "age": round(draw.normal(40 + 20 * (row % 2), 9), 2),
+                "dose": round(draw.random(), 3),
+                "label": "ab"[row % 2],
+            }
+            for row in range(30)
+        ]
+        for name in NAMES
+    }
+    return Table(rows, 'standardize = "pooled"')
+
+
+def _lost_by(change: Callable[[dict[str, Any]], None], folder: Path) -> list[tuple[str, str]]:
+    """Return who is lost, and why, if the second site changes what it says when it agrees."""
+
+    def spoil(request: Request, text: str, tree: Tree) -> tuple[str, Tree]:
+        table = json.loads(text)
+        if request.kind == "agree" and request.site == 1:
+            change(table)
+        return json.dumps(table), tree
+
+    file, paths = _tables().write(folder)
+    sites = [Site(name, path, folder / "state" / name) for name, path in paths.items()]
+    found = run_arm(opened(file, InProcess(sites, spoil), folder / "out"), arm_of(file, "ridge"))
+    assert set(found["clients"]) >= set(NAMES) - {"east"}
+    return [(one["client"], one["reason"]) for one in found["excluded"]]
+
+
+SPOILT_SUMS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "honest": lambda said: None,
+    "of fewer columns": lambda said: said["sums"]["totals"].pop(),
+    "of more rows": lambda said: said["sums"].update(rows=10**6),
+    "negative squares": lambda said: said["sums"].update(squares=[-1.0, -1.0]),
+    "another scale": lambda said: said["sums"].update(totals=[1e30, 0.0]),
+    "no field": lambda said: said["sums"].pop("rows"),
+    "more examples": lambda said: said["sizes"].update(train=10**6),
+    "no examples": lambda said: said.update(sizes={}),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT_SUMS)
+def test_counts_that_change_and_columns_that_no_rows_have_cost_their_site_alone(how: str, tmp_path: Path) -> None:
+    lost = _lost_by(SPOILT_SUMS[how], tmp_path)
+    assert [client for client, _ in lost] == ([] if how == "honest" else ["east"])
+    assert all("its answer: " in reason for _, reason in lost)

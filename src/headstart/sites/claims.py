@@ -7,6 +7,7 @@ from typing import TypeVar, get_args
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.data.federation import Split
 from headstart.data.standardize import ColumnSums
 from headstart.evidence.metrics import range_of
@@ -16,6 +17,12 @@ from headstart.sites.settings import MOST_TIMES, allows
 from headstart.sites.transport import Answer, Failed
 
 A = TypeVar("A")
+
+_LARGEST = 3.5e38
+"""Of a table's numbers, which are of single precision."""
+
+_OTHER_SCALE = 10_000.0
+"""Times by which no column differs between sites that hold the same in one unit."""
 Sizes = Mapping[Split, int]
 
 
@@ -73,9 +80,38 @@ def _doubt_sums(sums: ColumnSums, columns: int, rows: int) -> str:
     counts, totals, squares = (np.array(part, np.float64) for part in (sums.counts, sums.totals, sums.squares))
     if (counts > rows).any() or (squares < 0).any() or totals[counts == 0].any():
         return "field 'sums' must have no more values than rows, squares of at least 0, and no total without values"
+    if (np.abs(totals) > rows * _LARGEST).any() or (squares > rows * _LARGEST**2).any():
+        return f"field 'sums' must be of numbers up to {_LARGEST:.1e}"
     # One value, or none, has no distance from its mean, up to rounding.
     alone = squares[counts < 2] > 1e-9 * (1 + totals[counts < 2] ** 2)
     return "field 'sums' must leave a single value no distance from its mean" if alone.any() else ""
+
+
+def doubt_scales(sums: Mapping[int, ColumnSums], columns: Sequence[str]) -> dict[int, str]:
+    """Say which sites, of three or more, hold a column in quite another scale: all would be scaled by it.
+
+    Args:
+        sums: by site.
+        columns: names of the sums' columns.
+    """
+    if len(sums) < 3:
+        return {}
+    sizes = np.array([_sizes_of(each) for each in sums.values()])
+    usual = np.array([np.median(column[column > 0]) if (column > 0).any() else 0 for column in sizes.T])
+    far = (sizes > _OTHER_SCALE * usual) & (usual > 0)
+    return {
+        site: f"its answer: '{columns[int(row.argmax())]}' is over {_OTHER_SCALE:,.0f} times as large as at other sites"
+        for site, row in zip(sums, far, strict=True)
+        if row.any()
+    }
+
+
+def _sizes_of(sums: ColumnSums) -> Array:
+    """Return how large each column's numbers are: the root of their mean square; 0 without any."""
+    counts, totals, squares = (np.array(part, np.float64) for part in (sums.counts, sums.totals, sums.squares))
+    some = np.maximum(counts, 1)
+    found: Array = np.hypot(np.sqrt(squares / some), totals / some)
+    return found
 
 
 def doubt_evaluation(said: Evaluated, at: Present, classes: int) -> str:

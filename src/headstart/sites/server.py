@@ -24,8 +24,8 @@ from headstart.data.standardize import ColumnSums, fill_and_standardize
 from headstart.engine.received import Exclusion
 from headstart.engine.ways.serial import Serial
 from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
-from headstart.sites.claims import believed, doubt_agreed, doubt_presence, plausible
-from headstart.sites.messages import Agree, Asks, Hello, Present
+from headstart.sites.claims import believed, doubt_agreed, doubt_presence, doubt_scales, plausible
+from headstart.sites.messages import Agree, Agreed, Asks, Hello, Present
 from headstart.sites.settings import MOST_TIMES
 from headstart.sites.transport import Answer, Ask, Failed, consult
 from headstart.study.lab import Lab
@@ -173,10 +173,7 @@ class _Ring:
         while here:
             names = self._united(partial(agreement_of, data, list(here.values())))
             asked = [address for address, one in here.items() if not follows(one, names, data)]
-            came = believed(
-                consult(self.ask, asked, Agree(data, names)),
-                lambda one: doubt_agreed(one.said, here[one.site], len(names.inputs)),  # noqa: B023
-            )
+            came = self._following(asked, Agree(data, names), here)
             refusals = [f"'{here[one.site].client}': {one.reason}" for one in came if isinstance(one, Failed)]
             check_columns(list(here.values()), data, refusals)
             self._lose(came, here)
@@ -189,6 +186,18 @@ class _Ring:
             gone = {one.site for one in came if isinstance(one, Failed)}
             here = {address: one for address, one in here.items() if address not in gone}
         raise ClientError(f"federation: no site can follow; the first, '{self.lost[0].client}': {self.lost[0].reason}")
+
+    def _following(
+        self, asked: Sequence[int], message: Agree, here: Mapping[int, Present]
+    ) -> list[Answer[Agreed] | Failed]:
+        """Ask sites to follow; what they say must fit what they said first, and their columns those of the others."""
+        inputs = message.agreement.inputs
+        came = believed(
+            consult(self.ask, asked, message), lambda one: doubt_agreed(one.said, here[one.site], len(inputs))
+        )
+        sums = {one.site: one.said.sums for one in came if isinstance(one, Answer) and one.said.sums}
+        strange = doubt_scales(sums, inputs)
+        return [Failed(one.site, strange[one.site]) if one.site in strange else one for one in came]
 
     def _tell_choices(
         self, here: Mapping[int, Present], names: Agreement, sums: Mapping[str, ColumnSums | None]
