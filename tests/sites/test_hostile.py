@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headstart.core.errors import DataError
+from headstart.core.errors import ClientError, DataError
 from headstart.core.trees import Tree
 from headstart.sites.answers import DUTIES, Kind
 from headstart.sites.arms import run_arm
@@ -327,3 +328,60 @@ def test_counts_that_change_and_columns_that_no_rows_have_cost_their_site_alone(
     lost = _lost_by(SPOILT_SUMS[how], tmp_path)
     assert [client for client, _ in lost] == ([] if how == "honest" else ["east"])
     assert all("its answer: " in reason for _, reason in lost)
+
+
+UNEVEN = {"north": (0, 1, 2, 3, 4, 5, 6), "east": (7,), "south": (8, 9), "west": (6, 7, 8)}
+"""Classes of each site: the first holds more than half of all examples, the second one class alone."""
+
+
+def _uneven_sites(folder: Path, to: Path) -> list[Site]:
+    """Deal the same pictures anew, by class."""
+    table = pq.read_table(folder / "all.parquet")
+    for name, classes in UNEVEN.items():
+        # A class that two sites hold is dealt row by row.
+        rows = [row for row, label in enumerate(table["label"].to_pylist()) if label in classes]
+        pq.write_table(table.take(rows[: None if name == "north" else 30]), to / f"{name}.parquet")
+    return sites_of(to, to / "state")
+
+
+@pytest.mark.parametrize("name", ["fedavg", "ridge", "both"])
+def test_honest_sites_that_differ_in_size_and_classes_all_take_part(
+    name: str, folder: Path, file: StudyFile, tmp_path: Path
+) -> None:
+    heard: list[str] = []
+    server = opened(file, InProcess(_uneven_sites(folder, tmp_path)), tmp_path / "out", tell=heard.append)
+    found = run_arm(server, arm_of(file, name))
+    assert found["excluded"] == []
+    assert not any("more than 10 times" in line for line in heard)
+    halved = [one["words"] for one in found["learnt"] if one["kind"] == "half"]
+    assert len(halved) == (name != "ridge")
+    assert all(words.startswith("'north' holds more than half of a round's examples") for words in halved)
+
+
+def test_an_honest_probe_of_uneven_sites_loses_nobody(folder: Path, file: StudyFile, tmp_path: Path) -> None:
+    for options in ({}, {"noise": 1.0, "bound": 4.0}, {"secure": True}):
+        server = opened(file, InProcess(_uneven_sites(folder, tmp_path)), tmp_path / "out")
+        assert run_probe(server, **options)["left_out"] == {}  # type: ignore[arg-type]
+
+
+def test_a_masked_total_that_no_examples_have_is_refused(folder: Path, file: StudyFile, tmp_path: Path) -> None:
+    def shift(said: str, tree: Tree) -> tuple[str, Tree]:
+        return said, {n: value + 2**40 if n == "train/counts" else value for n, value in tree.items()}
+
+    ask = InProcess(sites_of(folder, tmp_path / "sites"), spoils("sums", shift))
+    with pytest.raises(
+        ClientError, match=r"no examples have its sums of train: .*taken together; some site's are false"
+    ):
+        run_probe(opened(file, ask, tmp_path / "out"), secure=True)
+
+
+@pytest.mark.parametrize("noise", [-1.0, 0.5, 11.0])
+def test_noise_that_was_not_asked_for_hides_nothing(
+    noise: float, folder: Path, file: StudyFile, tmp_path: Path
+) -> None:
+    ask = InProcess(
+        sites_of(folder, tmp_path / "sites"), spoils("sums", lambda said, tree: (json.dumps({"noise": noise}), tree))
+    )
+    found = run_probe(opened(file, ask, tmp_path / "out"), noise=1.0)
+    assert list(found["left_out"]) == ["east"]
+    assert "noise" in found["left_out"]["east"]

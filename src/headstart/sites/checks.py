@@ -46,7 +46,7 @@ class Possible:
         return _without_giants(believed(came, self._doubt), self.of)
 
     def _doubt(self, one: Answer[A]) -> str:
-        spread = deviation(float(getattr(one.said, "noise", 0.0)), self.bound)
+        spread = deviation(_noise(one.said), self.bound)
         return doubt_parts(self.of(one.tree), self.sites[one.site].sizes, spread)
 
 
@@ -101,8 +101,12 @@ def _some(names: Iterable[str]) -> list[str]:
 def _without_giants(
     came: Sequence[Answer[A] | Failed], of: Callable[[Tree], Mapping[Split, FeatureSums]]
 ) -> list[Answer[A] | Failed]:
-    """Leave out sums of features far longer than the others' are; of two, nobody knows whose are right."""
-    lengths = {one.site: length(of(one.tree)["train"]) for one in came if isinstance(one, Answer)}
+    """Leave out sums of features far longer than the others' are; of two, nobody knows whose are right.
+
+    Noise drowns the lengths of few examples: such sums are looked at by its own measure alone.
+    """
+    bare = [one for one in came if isinstance(one, Answer) and not _noise(one.said)]
+    lengths = {one.site: length(of(one.tree)["train"]) for one in bare}
     usual = float(np.median(list(lengths.values()))) if len(lengths) > 2 else 0.0
     giants = {site: length / usual for site, length in lengths.items() if length > MOST_TIMES * usual > 0}
     return [
@@ -111,3 +115,8 @@ def _without_giants(
         else one
         for one in came
     ]
+
+
+def _noise(said: object) -> float:
+    """Return the noise on sums, in sensitivities; some answers have none to tell of."""
+    return float(getattr(said, "noise", 0.0))
