@@ -84,9 +84,13 @@ class Cohort:
 
     def _halved(self) -> list[str]:
         """Name the client that would have weighed more than all others together in a mean, if there is one."""
-        is_mean = self.method.reduce == "mean" and self.method.schedule.aggregate == "mean"
-        position = self._heaviest.position if is_mean and self._heaviest.is_too_heavy else None
+        position = self._heaviest.position if self._is_mean and self._heaviest.is_too_heavy else None
         return [] if position is None else [self.clients.members[position].id]
+
+    @property
+    def _is_mean(self) -> bool:
+        """Whether updates are averaged by numbers of examples."""
+        return self.method.reduce == "mean" and self.method.schedule.aggregate == "mean"
 
     def _take(self, chunk: Chunk) -> None:
         """Add a chunk's updates, and keep its private trees."""
@@ -118,7 +122,7 @@ class Cohort:
         if self.method.schedule.aggregate != "mean":
             self._updates.append(trees.clone(updates))
         self._total = trees.add(self._total, summed) if self._total else summed
-        self._heaviest.note(updates, self._weights(positions), positions)
+        self._heaviest.note(updates if self._is_mean else {}, self._weights(positions), positions)
         self._upload += trees.num_bytes(updates)
 
     def _exclude(self, positions: Sequence[int] | Array, reason: str) -> None:
