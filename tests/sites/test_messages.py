@@ -60,7 +60,7 @@ ANSWERS: dict[Kind, Any] = {
     "agree": Agreed({"train": 3}, ColumnSums(3, (3, 2), (1.0, 2.0), (0.5, 0.0))),
     "start": DUTIES["start"].answer(),
     "update": DUTIES["update"].answer(),
-    "adapt": Evaluated(True, {"test": {"accuracy": (0.5, None)}}, {"test": {"accuracy": 0.5}}, ()),
+    "adapt": Evaluated(True, {"test": {"accuracy": (0.5,)}}, {"test": {"accuracy": 0.5}}, ()),
     "count": Counted((1,), (7,), (((7, 6), (3, 3)),), (((25, 12), (12, 10)),), (((13, 6), (6, 6)),), 1),
     "sums": Noisy(1.0),
     "heads": Compared(3, SCORES),  # type: ignore[arg-type]

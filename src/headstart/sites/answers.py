@@ -11,6 +11,7 @@ from headstart.core.errors import HeadstartError
 from headstart.core.trees import Tree
 from headstart.core.version import __version__
 from headstart.data.examples import Examples
+from headstart.data.federation import Split
 from headstart.data.labels import holds_no_classes
 from headstart.data.open import Columns, client_columns, open_client
 from headstart.data.settings import DataSettings
@@ -19,6 +20,7 @@ from headstart.engine.adaptation import adapt_and_predict, is_better
 from headstart.engine.received import Federated, Received
 from headstart.engine.ways.serial import Serial
 from headstart.evidence.tally import ClientTally
+from headstart.federate.closed_form import FeatureSums
 from headstart.models.model import cut_at
 from headstart.sites.agreement import common_categories, needs_sums
 from headstart.sites.counting import count, keep_predictions
@@ -41,6 +43,7 @@ from headstart.sites.messages import (
     Sums,
     Update,
 )
+from headstart.sites.possible import doubt_parts
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.foretell import leads_at
 from headstart.sites.probe.noise import clipped
@@ -52,6 +55,7 @@ from headstart.sites.wire import read, write
 from headstart.study.run.facts import evaluation_facts, learnt, started, training_sample
 from headstart.training.client_data import ClientData
 
+Says = Callable[[Tree], FeatureSums]
 Q = TypeVar("Q")
 A = TypeVar("A")
 Kind = Literal["hello", "agree", "start", "update", "adapt", "count", "sums", "heads"]
@@ -156,7 +160,8 @@ def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     private = site.shelf.private(said.stage.key, said.round, method.init(model, params).private)
     data = own.train(said.setup.seed, "round", said.round)
     if method.reduce == "sum":
-        return _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
+        says: Says | None = getattr(method, "feature_sums", None)
+        return _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0], says)
     gate.check_averaging(own.client)
     sent, kept = method.client_update(model, tree, private, data)
     site.shelf.put_private(said.stage.key, said.round, private, kept)
@@ -164,14 +169,26 @@ def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
 
 
 def _summed(
-    gate: Gate, said: Update, own: Opened, terms: Terms, work: Callable[[ClientData], Tree]
+    gate: Gate, said: Update, own: Opened, terms: Terms, work: Callable[[ClientData], Tree], says: Says | None
 ) -> tuple[Done, Tree]:
     """Send an update that is a sum over training examples, which passes what the sums of a probe pass."""
     gate.check_enough(own.client, ["train"])
     rows, cover = own.train(), Cover(noise=said.noise, bound=said.bound, masks=said.masks)
     name = "/".join(["update", write(said.setup), write(said.stage.method)])
-    found, level = gate.sums(name, own, terms, cover, ["train"], lambda bound: work(clipped(rows, bound)))
+
+    def make(bound: float | None) -> Tree:
+        sums = work(clipped(rows, bound))
+        return _looked_at(own, sums, {"train": says(sums)}) if says else sums
+
+    found, level = gate.sums(name, own, terms, cover, ["train"], make)
     return Done(level), found
+
+
+def _looked_at(own: Opened, sums: Tree, parts: Mapping[Split, FeatureSums]) -> Tree:
+    """Return sums that examples can have: under masks nobody else can look."""
+    if reason := doubt_parts(parts, {part: len(own.client.indices(part)) for part in parts}):
+        raise Refused(f"'{own.client.id}' sends no sums: {reason}")
+    return sums
 
 
 def _adapt(gate: Gate, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
@@ -235,7 +252,8 @@ def _sums(gate: Gate, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:
     cover = Cover(noise=said.noise, bound=said.bound, masks=said.masks)
 
     def make(bound: float | None) -> Tree:
-        return probe.sums(model, clipped(own.train(), bound), clipped(own.val, bound))
+        sums = probe.sums(model, clipped(own.train(), bound), clipped(own.val, bound))
+        return _looked_at(own, sums, probe.feature_sums(sums))
 
     found, level = gate.sums(f"sums/{write(said.setup)}", own, terms, cover, ["train", "val"], make)
     return Noisy(level), found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -18,10 +18,12 @@ from headstart.core.version import __version__
 from headstart.data.federation import Client
 from headstart.engine.received import Federated, Received
 from headstart.engine.rounds import OnRound, run_rounds
+from headstart.federate.closed_form import FeatureSums
 from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
 from headstart.sites import messages
-from headstart.sites.checks import Expected
+from headstart.sites.checks import Expected, Possible
+from headstart.sites.claims import believed, doubt_evaluation
 from headstart.sites.messages import Adapt, Evaluated, Method, Present, Setup, Start, Update
 from headstart.sites.noticed import noticed
 from headstart.sites.remote import Remote
@@ -196,14 +198,16 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
         params,
         _members(server, spec.method, is_sum=is_sum),
         server.lab.activations,
-        engine=Remote(server, request, _expected(server, method, model, params)),
+        engine=Remote(server, request, _expected(server, method, model, params), _says(method)),
         seed=server.seed,
         max_bad_clients=server.file.settings.engine.max_bad_clients,
         begin=unpack(node) if (node := store.get(key)) else None,
         on_round=_keeps(server, store, key, f"federate {spec.method}", method.schedule.rounds),
     )
     excluded = (*now.trunk.excluded, *found.excluded)
-    trunk = replace(now.trunk, key=key, shared=Received(model, params, method, found), excluded=excluded)
+    halved = (*now.trunk.halved, *found.halved)
+    received = Received(model, params, method, found)
+    trunk = replace(now.trunk, key=key, shared=received, excluded=excluded, halved=halved)
     return replace(now, trunk=trunk, stage=stage)
 
 
@@ -243,7 +247,7 @@ def _keeps(server: Server, store: NodeStore, key: str, what: str, rounds: int) -
 def _expected(server: Server, method: Federate, model: Model, params: Params) -> Expected:
     """Return what updates must look like, by doing one on dummy examples."""
     shared, private, _ = method.init(model, params)
-    masked = server.asks.secure and method.reduce == "sum"
+    masked, says = server.asks.secure and method.reduce == "sum", _says(method)
 
     def update(client: ClientData) -> Tree:
         found = method.client_update(model, shared, private, client)[0]
@@ -252,8 +256,13 @@ def _expected(server: Server, method: Federate, model: Model, params: Params) ->
     return Expected.of(
         update,
         server.lab.federation.examples,
-        compares_norms=method.reduce == "mean",
+        Possible(lambda tree: {"train": says(tree)}, server.sites, server.asks.bound) if says and not masked else None,
     )
+
+
+def _says(method: Federate) -> Callable[[Tree], FeatureSums] | None:
+    """Return what reads an update as sums of features; None where it is none."""
+    return getattr(method, "feature_sums", None)
 
 
 def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
@@ -265,7 +274,9 @@ def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
     metric = server.file.settings.decision.metric
     began = now.began if federated or not arm.adapt.build().changes_nothing else ""
     run = run_name(server, arm, server.seed)
-    came = server.send(Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds, began, run), shared)
+    asked = Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds, began, run)
+    classes = len(server.agreement.classes)
+    came = believed(server.send(asked, shared), lambda one: doubt_evaluation(one.said, server.sites[one.site], classes))
     said = {server.sites[one.site].client: one.said for one in came if isinstance(one, Answer)}
     last = server.excluded(came, rounds)
     server.check_lost(last)
@@ -278,7 +289,7 @@ def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
         "clients": {name: _scores(one) for name, one in said.items()},
         "excluded": excluded,
         "rounds": rounds,
-        "learnt": [one._asdict() for one in noticed(server, arm, list(said.values()), excluded)],
+        "learnt": [one._asdict() for one in noticed(server, arm, list(said.values()), excluded, now.trunk.halved)],
     }
 
 

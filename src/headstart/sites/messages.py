@@ -27,6 +27,7 @@ from headstart.data.standardize import ColumnSums
 from headstart.diagnosis.signals import Lead, Sharing
 from headstart.evidence.tally import ClientTally
 from headstart.models.spec import ModelSpec
+from headstart.sites.limits import MOST_NAMES, Excluded, Label, Labels, Metrics, Pooled, Rows, Shape, Text
 from headstart.sites.probe.heads import Head
 from headstart.sites.settings import MOST_SEEDS, Bound, Noise, Policy, allows
 from headstart.study.written.arms import METHODS
@@ -47,9 +48,6 @@ def _all_or_none(scores: dict[Head, float]) -> dict[Head, float]:
     if scores and len(scores) != len(get_args(Head)):
         raise ValueError(f"must score every head: {', '.join(get_args(Head))}")
     return scores
-
-
-_Values = dict[str, tuple[FiniteFloat | None, ...]]
 
 
 class Asks(Generic[A]):
@@ -142,20 +140,20 @@ class Present:
         noise: least noise on its sums, in sensitivities.
     """
 
-    client: Annotated[str, Field(min_length=1)]
-    version: str
+    client: Annotated[Label, Field(min_length=1)]
+    version: Label
     kind: InputKind
-    classes: tuple[str, ...]
-    columns: tuple[str, ...]
-    categories: dict[str, tuple[str, ...]]
-    shape: tuple[NonNegativeInt, ...]
+    classes: Labels
+    columns: Labels
+    categories: Annotated[dict[Label, Labels], Field(max_length=MOST_NAMES)]
+    shape: Shape
     fixed_val: bool
     policy: Policy
     key: _Key | Literal[""]
-    sizes: dict[Split, NonNegativeInt]
-    set_aside: tuple[str, ...] = ()
-    doubtful: tuple[str, ...] = ()
-    describing: tuple[str, ...] = ()
+    sizes: dict[Split, Rows]
+    set_aside: Labels = ()
+    doubtful: Labels = ()
+    describing: Labels = ()
     range: Range | None = None
     masked: bool = False
     noise: Noise = 0.0
@@ -180,7 +178,7 @@ class Agreed:
         sums: of its columns; None where no setting needs them or its operator does not let them leave.
     """
 
-    sizes: dict[Split, NonNegativeInt]
+    sizes: dict[Split, Rows]
     sums: ColumnSums | None
 
 
@@ -206,9 +204,9 @@ class Evaluated:
     """
 
     accepted: bool | None
-    metrics: dict[str, _Values]
-    pooled: dict[str, dict[str, FiniteFloat]]
-    excluded: tuple[dict[str, str | int], ...]
+    metrics: Metrics
+    pooled: Pooled
+    excluded: Annotated[tuple[Excluded, ...], Field(max_length=1)]
     learnt: ClientTally | None = None
     span: Annotated[FiniteFloat, Field(ge=1)] = 1.0
     kept_back: str = ""
@@ -232,7 +230,7 @@ class Compared:
             without examples, or without everyone's sums.
     """
 
-    examples: NonNegativeInt
+    examples: Rows
     scores: Annotated[dict[Head, _Share], AfterValidator(_all_or_none)]
     leads: dict[Sharing, Lead] = field(default_factory=dict)
 
@@ -241,8 +239,8 @@ class Compared:
 class Refusal:
     """Why a site does not answer, and who it is, where that is known."""
 
-    error: str
-    client: str = ""
+    error: Text
+    client: Label = ""
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,15 +18,16 @@ from headstart.data.account import Converted
 from headstart.data.agreement import Agreement
 from headstart.data.central import read_central
 from headstart.data.examples import Examples, InputKind
-from headstart.data.federation import Client, Federation, Split
+from headstart.data.federation import Client, Federation
 from headstart.data.open import table_format
 from headstart.data.sources import open_source
 from headstart.data.standardize import ColumnSums, fill_and_standardize
 from headstart.engine.received import Exclusion
 from headstart.engine.ways.serial import Serial
 from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
-from headstart.sites.messages import Agree, Asks, Hello, Masks, Present
-from headstart.sites.settings import Protection
+from headstart.sites.claims import believed, doubt_agreed, doubt_presence, doubt_scales, plausible
+from headstart.sites.messages import Agree, Agreed, Asks, Hello, Masks, Present
+from headstart.sites.settings import MOST_TIMES, Protection
 from headstart.sites.transport import Answer, Ask, Failed, consult
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
@@ -121,7 +122,7 @@ def open_server(
         sites=here,
         lost=ring.lost,
         agreement=agreement,
-        lab=_lab(file, agreement, list(here.values()), tell),
+        lab=_lab(file, agreement, here, tell),
         out=out,
         seed=seed,
         tell=tell,
@@ -163,10 +164,9 @@ class _Ring:
 
     def present(self, addresses: Sequence[int]) -> dict[int, Present]:
         """Return who is there, by address, sorted by client."""
-        came = [
-            _named(one)
-            for one in consult(self.ask, addresses, Hello(self.file.data, self.file.settings.name, self.seeds))
-        ]
+        message = Hello(self.file.data, self.file.settings.name, self.seeds)
+        named = [_named(one) for one in consult(self.ask, addresses, message)]
+        came = believed(named, lambda one: doubt_presence(one.said))
         found = {one.site: one.said for one in came if isinstance(one, Answer)}
         self._lose(came, {})
         if not found:
@@ -183,7 +183,7 @@ class _Ring:
         while here:
             names = self._united(partial(agreement_of, data, list(here.values())))
             asked = [address for address, one in here.items() if not follows(one, names, data)]
-            came = consult(self.ask, asked, Agree(data, names))
+            came = self._following(asked, Agree(data, names), here)
             refusals = [f"'{here[one.site].client}': {one.reason}" for one in came if isinstance(one, Failed)]
             check_columns(list(here.values()), data, refusals)
             self._lose(came, here)
@@ -196,6 +196,18 @@ class _Ring:
             gone = {one.site for one in came if isinstance(one, Failed)}
             here = {address: one for address, one in here.items() if address not in gone}
         raise ClientError(f"federation: no site can follow; the first, '{self.lost[0].client}': {self.lost[0].reason}")
+
+    def _following(
+        self, asked: Sequence[int], message: Agree, here: Mapping[int, Present]
+    ) -> list[Answer[Agreed] | Failed]:
+        """Ask sites to follow; what they say must fit what they said first, and their columns those of the others."""
+        inputs = message.agreement.inputs
+        came = believed(
+            consult(self.ask, asked, message), lambda one: doubt_agreed(one.said, here[one.site], len(inputs))
+        )
+        sums = {one.site: one.said.sums for one in came if isinstance(one, Answer) and one.said.sums}
+        strange = doubt_scales(sums, inputs)
+        return [Failed(one.site, strange[one.site]) if one.site in strange else one for one in came]
 
     def _tell_choices(
         self, here: Mapping[int, Present], names: Agreement, sums: Mapping[str, ColumnSums | None]
@@ -227,7 +239,7 @@ def _named(one: Answer[Present] | Failed) -> Answer[Present] | Failed:
     return Failed(one.site, f"it calls itself '{one.said.client}', and its key is that of '{one.client}'", one.client)
 
 
-def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present], tell: Tell) -> Lab:
+def _lab(file: StudyFile, agreed: Agreement, sites: Mapping[int, Present], tell: Tell) -> Lab:
     """Return what the server needs to build the network: examples without any row, and the central pool."""
     kind: InputKind = "image" if agreed.shape else "table"
     shape = agreed.shape or (len(agreed.inputs),)
@@ -242,15 +254,28 @@ def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present], tell: Tell
             if isinstance(one, Converted):
                 tell(f"central pool: {one.count:,} {one.what}: {one.how}")
         central = fill_and_standardize(empty, [], central, file.data.standardize, agreed.statistics).central
-    federation = with_tokens(Federation(empty, [_client(one) for one in said], central), file.model)
+    federation = with_tokens(Federation(empty, _clients(sites, tell), central), file.model)
     return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype])
 
 
-def _client(said: Present) -> Client:
-    """Return a client whose rows stand for examples that are elsewhere."""
+def _clients(sites: Mapping[int, Present], tell: Tell) -> list[Client]:
+    """Return clients whose rows stand for examples that are elsewhere."""
+    claimed = {address: said.sizes.get("train", 0) for address, said in sites.items() if said.sends}
+    weights = plausible({address: count for address, count in claimed.items() if count})
+    for address, count in weights.items():
+        if count < claimed[address]:
+            tell(
+                f"'{sites[address].client}' says it has {claimed[address]:,} training examples, more than "
+                f"{MOST_TIMES:g} times all others together: in means it weighs as one with {count:,}"
+            )
+    return [_client(said, weights.get(address, 0)) for address, said in sites.items()]
 
-    def rows(count: int) -> Array:
-        return np.arange(count, dtype=np.int64)
 
-    train, val, test = (rows(said.sizes.get(part, 0)) for part in get_args(Split))
-    return Client(said.client, train if said.sends else rows(0), val, test)
+def _client(said: Present, train: int) -> Client:
+    val, test = (said.sizes.get(part, 0) for part in ("val", "test"))
+    return Client(said.client, _rows(train), _rows(val), _rows(test))
+
+
+def _rows(count: int) -> Array:
+    """Return as many rows as a site claims, which take no memory."""
+    return np.broadcast_to(np.zeros(1, np.int64), (count,))

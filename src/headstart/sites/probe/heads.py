@@ -8,7 +8,7 @@ fewer examples than features the span of the examples themselves: see ``docs/fed
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,14 +19,15 @@ from headstart.adapt.personal_ridge import PENALTIES, PersonalRidge
 from headstart.core import trees
 from headstart.core.arrays import Array
 from headstart.core.trees import Params, Tree, part
+from headstart.data.federation import Split
 from headstart.diagnosis.transfer import logme_from_sums
 from headstart.evidence.bootstrap import interval
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.metrics import pooled_metrics
-from headstart.federate.closed_form import pack_symmetric, unpack_symmetric
+from headstart.federate.closed_form import FeatureSums, pack_symmetric, unpack_symmetric
 from headstart.federate.lda import LinearDiscriminant
 from headstart.federate.ncm import NearestClassMean
-from headstart.federate.ridge import ridge_sums
+from headstart.federate.ridge import ridge_feature_sums, ridge_sums
 from headstart.models.batch import Batch
 from headstart.models.model import Model, head_logits
 from headstart.training.client_data import ClientData
@@ -60,6 +61,18 @@ def sums(model: Model, train: ClientData, val: ClientData) -> Tree:
 def _sums(model: Model, data: ClientData) -> Tree:
     batch, classes = data.everything(model), model.network.num_classes
     return {**ridge_sums(batch, classes), "counts": class_sums(batch, classes)["counts"]}
+
+
+def feature_sums(tree: Tree) -> dict[Split, FeatureSums]:
+    """Return what a client's sums say of its training and its validation examples."""
+    parts: tuple[Split, ...] = ("train", "val")
+    return {part: _feature_sums(tree, part) for part in parts}
+
+
+def _feature_sums(tree: Tree, name: Split) -> FeatureSums:
+    # Counts are sent apart; in the last row of the moment they stand once more.
+    found = ridge_feature_sums(tree[f"{name}/gram"], tree[f"{name}/moment"])
+    return replace(found, counts=tree[f"{name}/counts"])
 
 
 def compare(model: Model, heads: Tree, data: ClientData, val: ClientData) -> dict[Head, float]:

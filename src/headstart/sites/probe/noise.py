@@ -81,6 +81,15 @@ def _sensitivity(names: Iterable[str], bound: float) -> float:
     return math.sqrt(sum(bound ** (2 * _POWERS[kind]) for kind in kinds))
 
 
+def deviation(noise: float, bound: float) -> float:
+    """Return the largest standard deviation of the noise on every number, of ``noise`` sensitivities.
+
+    >>> deviation(0.0, 10.0), round(deviation(1.0, 10.0), 1)
+    (0.0, 100.5)
+    """
+    return noise * _sensitivity(("gram", "moment", "counts"), bound)
+
+
 def add_noise(sums: Tree, noise: float, bound: float) -> Tree:
     """Add Gaussian noise of ``noise`` times the sensitivity to every number; drawn from the system's randomness.
 
