@@ -86,6 +86,14 @@ def test_a_preview_names_covers(folder: Path) -> None:
     assert "update, averages nothing: policy 'sums'" in text
 
 
+def test_a_proposal_does_not_paint_the_operators_terminal(folder: Path, asked: Requests) -> None:
+    said = written(folder, FEW.replace("own", "paints"))
+    answered(said.site, "hello", changed(asked["hello"][0], {"study": "\x1b[2J\rharmless\n"}), {})
+    lines = list(preview(said.site, proposal(said, None)))
+    assert lines[0] == "study '?[2J?harmless?' at 'north', whose policy is 'updates'"
+    assert all(line.isprintable() for line in lines)
+
+
 def test_the_operator_reads_the_whole_error(folder: Path, tmp_path: Path) -> None:
     made(tmp_path, 120)
     (tmp_path / "north.csv").write_text((tmp_path / "north.csv").read_text().replace("age", "Age", 1))

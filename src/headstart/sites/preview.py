@@ -20,7 +20,7 @@ from headstart.study.written.load import load_study
 
 
 def preview(site: Site, said: Hello) -> Iterator[str]:
-    """Yield lines that say what a site would answer; nothing is written and nothing leaves.
+    """Yield lines that say what a site would answer; nothing leaves, and no sign of a proposal moves a terminal.
 
     Args:
         site: as its operator set it.
@@ -29,6 +29,10 @@ def preview(site: Site, said: Hello) -> Iterator[str]:
     Raises:
         HeadstartError: the data cannot be read so; its words are for the operator alone.
     """
+    yield from ("".join(sign if sign.isprintable() else "?" for sign in line) for line in _lines(site, said))
+
+
+def _lines(site: Site, said: Hello) -> Iterator[str]:
     source, own = site.source(said.data)
     federation = site.read(said.data)
     seed = said.seeds[0]
