@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from headstart.core.errors import SettingError, nearest
+from headstart.core.visible import visible
 from headstart.sites import settings as defaults
 from headstart.sites.settings import NodeSettings, RunSettings
 
@@ -61,7 +62,7 @@ def up(
         process = start(link.superlink(database), link.environment)
         link.wait()
         link.register_all()
-        typer.echo(f"up at {address}; clients of {keys}/sites are let in")
+        typer.echo(f"up at {visible(address)}; clients of {keys}/sites are let in")
         code = process.wait()
     raise typer.Exit(code)
 
@@ -171,7 +172,7 @@ def status(
     link.wait(seconds=2)
     for command in (link.list_sites(), link.list_runs()):
         done = link.said_by(command, timeout=60)
-        typer.echo(done.stdout or done.stderr)
+        typer.echo("\n".join(map(visible, (done.stdout or done.stderr).split("\n"))))
 
 
 def _run(said: RunSettings, out: Path | None, *, local: int, address: str, keys: Path, home: Path) -> None:
@@ -200,4 +201,4 @@ def _run(said: RunSettings, out: Path | None, *, local: int, address: str, keys:
         link = Link(address, keys, home)
         link.wait()
         run_on(link, said)
-    typer.echo(f"results {folder}")
+    typer.echo(f"results {visible(str(folder))}")

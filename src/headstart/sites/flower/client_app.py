@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from headstart.core.errors import HeadstartError, SettingError
+from headstart.core.visible import visible
 from headstart.sites.answers import DUTIES, Kind, reply
 from headstart.sites.flower.grid import from_content, to_content
 from headstart.sites.flower.keys import read_public_key
@@ -49,7 +51,8 @@ def _respond(kind: Kind) -> Callable[[Message, Context], Message]:
             said, sent = write(Refusal(str(error))), {}
         except Exception as error:
             # The text of an unforeseen error may quote data: it stays here, in the node's log.
-            _log.exception("'%s' failed", kind)
+            for line in traceback.format_exc().splitlines():
+                _log.error("'%s' failed: %s", kind, visible(line))
             said, sent = write(Refusal(f"it failed with {type(error).__name__}; its own log says more")), {}
         return Message(to_content(said, sent), reply_to=message)
 

@@ -12,6 +12,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from headstart.core.errors import ClientError, HeadstartError, SettingError, nearest
 from headstart.core.files import write_json
+from headstart.core.visible import visible
 from headstart.sites.arms import arm_lines, run_arm
 from headstart.sites.flower.grid import GridAsk
 from headstart.sites.flower.keys import signs_with
@@ -61,7 +62,7 @@ def _run(grid: Grid, said: RunSettings) -> dict[str, Any]:
 
 def _tell(text: str) -> None:
     """Say what is being done, in the run's log."""
-    print(text, flush=True)
+    print(visible(text), flush=True)
 
 
 def _chosen(arms: tuple[Arm, ...], name: str) -> Arm:
