@@ -9,8 +9,10 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,9 +21,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from headstart.core.arrays import Array
 from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
+from headstart.core.limits import check_memory
 from headstart.data.account import Converted
 from headstart.data.image_cache import ImageCache
 from headstart.data.intensities import Found, column_range, conversions
+from headstart.data.pictures import is_large, open_picture
 from headstart.data.pixels import Header, Size, background, convert, extremes_of, size_of
 from headstart.data.settings import PixelSettings
 
@@ -80,6 +84,12 @@ def decode_images(
     headers = _in_threads(lambda image: _read(image, Header.of), images)
     channels = _common_format(headers, channels, settings)
     size = size or _common_size(images)
+    check_memory(
+        "data.image_size",
+        f"{len(images)} pictures of {size[1]} x {size[0]} pixels",
+        len(images) * channels * size[0] * size[1],
+        "set a smaller one",
+    )
     found = _extremes(images, headers)
     settings = column_range(found, settings)
     converted = conversions(headers, found, settings, is_stated=stated)
@@ -112,7 +122,7 @@ def _decode_all(
     images: Sequence[Encoded], shape: tuple[int, ...], settings: PixelSettings
 ) -> tuple[Array, dict[int, str]]:
     pixels = np.zeros(shape, dtype=np.uint8)
-    size = (shape[2], shape[3])
+    size, one_by_one = (shape[2], shape[3]), Lock()
 
     def decode(index: int) -> str | None:
         try:
@@ -120,13 +130,19 @@ def _decode_all(
                 header = Header.of(image)
                 # A large JPEG decodes at a fraction of its size.
                 image.draft(None, (2 * max(size), 2 * max(size)))
-                pixels[index] = _fitted(convert(image, header, settings, shape[1]), size)
+                with _room(image, one_by_one):
+                    pixels[index] = _fitted(convert(image, header, settings, shape[1]), size)
         except Exception as error:  # as in reading
             return _reason(error)
         return None
 
     reasons = _in_threads(decode, range(len(images)))
     return pixels, {index: reason for index, reason in enumerate(reasons) if reason}
+
+
+def _room(image: Image.Image, one_by_one: Lock) -> AbstractContextManager[Any]:
+    """Let large images be decoded one after the other, and small ones beside them."""
+    return one_by_one if is_large(image) else nullcontext()
 
 
 def _fitted(image: Image.Image, size: Size) -> Array:
@@ -164,7 +180,8 @@ def _readable(found: Sequence[Result | None]) -> list[Result]:
 
 def _common_size(images: Sequence[Encoded]) -> Size:
     """Return the one size that all images have."""
-    sizes = set(_readable(_in_threads(lambda image: _read(image, size_of), images)))
+    read = _one_by_one(size_of)
+    sizes = set(_readable(_in_threads(lambda image: _read(image, read), images)))
     if len(sizes) == 1:
         return sizes.pop()
     (height, width), (other_height, other_width) = sorted(sizes)[0], sorted(sizes)[-1]
@@ -177,8 +194,20 @@ def _common_size(images: Sequence[Encoded]) -> Size:
 def _extremes(images: Sequence[Encoded], headers: Sequence[Header | None]) -> Found:
     """Read the smallest and largest value of each image whose conversion depends on those of all."""
     asked = [i for i, header in enumerate(headers) if header and (header.is_deep or header.is_wide)]
-    found = zip(asked, _in_threads(lambda index: _read(images[index], extremes_of), asked), strict=True)
+    read = _one_by_one(extremes_of)
+    found = zip(asked, _in_threads(lambda index: _read(images[index], read), asked), strict=True)
     return {i: (header, values) for i, values in found if values and (header := headers[i])}
+
+
+def _one_by_one(read: Callable[[Image.Image], Result]) -> Callable[[Image.Image], Result]:
+    """Read of large images, which may be decoded for it, one after the other."""
+    lock = Lock()
+
+    def in_turn(image: Image.Image) -> Result:
+        with _room(image, lock):
+            return read(image)
+
+    return in_turn
 
 
 def _read(image: Encoded, read: Callable[[Image.Image], Result]) -> Result | None:
@@ -193,7 +222,7 @@ def _read(image: Encoded, read: Callable[[Image.Image], Result]) -> Result | Non
 def _open(image: Encoded) -> Image.Image:
     if image is None:
         raise ValueError("there is no image")
-    return Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
+    return open_picture(io.BytesIO(image) if isinstance(image, bytes) else image)
 
 
 def _reason(error: Exception) -> str:
