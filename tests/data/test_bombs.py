@@ -12,9 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -46,57 +43,6 @@ def refused(path: Path, words: str = "may take at most 0.064 GB of memory here")
     assert "\n" not in line
     assert len(line) < 500
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 * 1024
-
-
-def dictionary(rows: int, text: str) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([text]))
-
-
-PARQUET: dict[str, Callable[[], pa.Table]] = {
-    "numbers in runs": lambda: pa.table({"x": np.zeros(20_000_000, np.int64)}),
-    "numbers of a dictionary": lambda: pa.table({"x": np.tile([1.5, 2.5], 10_000_000)}),
-    "many columns": lambda: pa.table({f"x{i}": np.zeros(100_000) for i in range(100)}),
-    "a text said once": lambda: pa.table({"x": dictionary(1_000_000, "x" * 10_000)}),
-    "a text without its type": lambda: pa.table({"x": pa.array(["x" * 10_000] * 10_000)}),
-    "nested numbers": lambda: pa.table({"x": pa.FixedSizeListArray.from_arrays(np.zeros(12_000_000), 1200)}),
-    "nested texts": lambda: pa.table({"x": pa.StructArray.from_arrays([dictionary(100_000, "x" * 5_000)], ["bytes"])}),
-    "lists of texts": lambda: pa.table(
-        {"x": pa.ListArray.from_arrays(pa.array(range(0, 100_001, 10), pa.int32()), dictionary(100_000, "y" * 9000))}
-    ),
-    "fixed bytes": lambda: pa.table({"x": pa.array([b"z" * 10_000] * 10_000, pa.binary(10_000))}),
-    "truth": lambda: pa.table({"x": np.zeros(100_000_000, bool)}),
-}
-
-
-@pytest.mark.parametrize("make", PARQUET.values(), ids=PARQUET.keys())
-@pytest.mark.parametrize("schema", [True, False])
-def test_a_parquet_file_that_would_fill_the_memory_is_not_read(
-    make: Callable[[], pa.Table], schema: bool, tmp_path: Path
-) -> None:
-    path = tmp_path / "bomb.parquet"
-    pq.write_table(make(), path, store_schema=schema, compression="zstd")
-    assert path.stat().st_size < 2 * MB
-    refused(path)
-
-
-def test_parts_of_a_folder_count_together(tmp_path: Path) -> None:
-    for part in range(4):
-        pq.write_table(pa.table({"x": np.zeros(3_000_000)}), tmp_path / f"{part}.parquet")
-    refused(tmp_path)
-
-
-def test_an_honest_table_with_a_dictionary_is_read(tmp_path: Path) -> None:
-    words = ["north", "south"] * 100_000
-    pq.write_table(pa.table({"x": pa.array(words).dictionary_encode(), "y": words}), tmp_path / "t.parquet")
-    table = opened(tmp_path / "t.parquet").table
-    assert table.column("x").to_pylist() == table.column("y").to_pylist() == words
-
-
-@pytest.mark.parametrize("text", ["[" * 100_000, "nothing", '{"info": []}', '{"info": {"features": {"a": 3}}}', "[1]"])
-def test_a_description_of_columns_that_is_none_is_passed_over(tmp_path: Path, text: str) -> None:
-    table = pa.table({"a": [1]}).replace_schema_metadata({"huggingface": text})
-    pq.write_table(table, tmp_path / "t.parquet")
-    assert opened(tmp_path / "t.parquet").table.num_rows == 1
 
 
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.jsonl.gz", "t.json.gz", "t.csv"])

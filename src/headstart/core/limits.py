@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import cache
 from pathlib import Path
 
 from headstart.core.errors import DataError, SettingError
@@ -56,6 +57,7 @@ def check_memory(setting: str, what: str, needed: float, way_out: str) -> None:
         )
 
 
+@cache
 def _memory() -> int:
     """Return the bytes of memory of this machine, or of the container around this process."""
     try:

@@ -1,19 +1,23 @@
-"""Parquet: what a file would take in memory is worked out from its description, before its rows are read.
+"""Parquet: what a file would take in memory is worked out before its rows are read.
 
 Numbers take what their type says, whatever they are packed to. A text may be told once, in a dictionary, and be meant a
-billion times: where that could fill the memory, the dictionaries are read and every use of theirs is counted.
+billion times: where that could fill the memory, the column is read a few rows at a time first, and counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headstart.core.errors import DataError
 from headstart.core.limits import check_memory, memory_limit
+from headstart.data.sources.parquet_pages import pages
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -21,74 +25,119 @@ if TYPE_CHECKING:
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8}
 _OFFSET = 4
 _WAY_OUT = "give fewer rows or columns"
-_ROWS = 4096
-"""Rows of which the dictionaries are looked at together."""
+_MOST_ROWS = 2**16
+_PARTS = 8
+"""Rows are counted so many at a time that they take at most this part of the room."""
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """A column of texts in one group of rows.
+
+    Attributes:
+        column: its path.
+        is_list: whether a row may hold several texts.
+        count: texts.
+        told: bytes of its pages.
+        longest: a text of its dictionary has at most so many bytes.
+    """
+
+    column: str
+    is_list: bool
+    count: int
+    told: int
+    longest: int
+
+    @property
+    def most(self) -> int:
+        """Bytes that it may take at most."""
+        return self.told + self.count * (self.longest + _OFFSET)
 
 
 def read_parquet(path: Path) -> pa.Table:
     """Read a file, or a folder of files as one table.
 
     Raises:
-        DataError: it would not fit into memory.
+        DataError: it would not fit into memory, or a page is none.
         ArrowException: it is not whole.
     """
     import pyarrow.parquet as pq
 
-    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
-    needed = 0.0
-    for file in files:
-        with pq.ParquetFile(file) as opened:
-            needed += _described(opened.metadata)
-            check_memory("data.source", f"the table '{path.name}'", needed, _WAY_OUT)
-            needed += _meant(opened.metadata, file, needed)
-            check_memory("data.source", f"the table '{path.name}'", needed, _WAY_OUT)
+    total, what = 0.0, f"the table '{path.name}'"
+    for file in [path] if path.is_file() else sorted(path.rglob("*.parquet")):
+        with ExitStack() as stack:
+            opened = stack.enter_context(pq.ParquetFile(file))
+            raw = stack.enter_context(file.open("rb"))
+            total += _numbers(opened.metadata)
+            check_memory("data.source", what, total, _WAY_OUT)
+            total += _texts(opened.metadata, file, raw, memory_limit() - total)
+            check_memory("data.source", what, total, _WAY_OUT)
     return pq.read_table(path)
 
 
 def table_bytes(table: pa.Table) -> int:
-    """Return the bytes of a table once its dictionaries, those at the top, are written out."""
+    """Return the bytes of a table once its dictionaries are written out."""
     return int(table.nbytes) + sum(_written_out(chunk) for column in table.columns for chunk in column.chunks)
 
 
-def _described(metadata: pq.FileMetaData) -> float:
-    """Return the bytes of numbers and of the pages of texts, by the file's own description."""
-    return float(sum(_bytes(metadata, chunk) for chunk, _ in _chunks(metadata)))
-
-
-def _chunks(metadata: pq.FileMetaData) -> Iterator[tuple[pq.ColumnChunkMetaData, int]]:
+def _chunks(metadata: pq.FileMetaData) -> Iterator[tuple[pq.ColumnChunkMetaData, pq.ColumnSchema]]:
     for group in range(metadata.num_row_groups):
         found = metadata.row_group(group)
         for position in range(found.num_columns):
-            yield found.column(position), found.num_rows
+            yield found.column(position), metadata.schema.column(position)
 
 
-def _bytes(metadata: pq.FileMetaData, chunk: pq.ColumnChunkMetaData) -> int:
-    width = _WIDTHS.get(chunk.physical_type, _OFFSET)
-    if chunk.physical_type == "FIXED_LEN_BYTE_ARRAY":
-        lengths = (metadata.schema.column(i) for i in range(len(metadata.schema)))
-        width = next(one.length for one in lengths if one.path == chunk.path_in_schema)
-    pages = chunk.total_uncompressed_size if chunk.physical_type == "BYTE_ARRAY" else 0
-    return int(chunk.num_values) * width + pages
+def _numbers(metadata: pq.FileMetaData) -> float:
+    """Return the bytes of all columns but those of texts."""
+    return float(
+        sum(
+            chunk.num_values * (_WIDTHS.get(chunk.physical_type) or max(1, column.length))
+            for chunk, column in _chunks(metadata)
+            if chunk.physical_type != "BYTE_ARRAY"
+        )
+    )
 
 
-def _meant(metadata: pq.FileMetaData, file: Path, known: float) -> float:
-    """Return the bytes of texts that are told once and meant often, for columns where these could fill the memory."""
-    room, suspects = memory_limit() - known, dict[str, int]()
-    for chunk, _ in _chunks(metadata):
-        if chunk.physical_type == "BYTE_ARRAY" and any("DICTIONARY" in encoding for encoding in chunk.encodings):
-            most = chunk.num_values * chunk.total_uncompressed_size
-            suspects[chunk.path_in_schema] = suspects.get(chunk.path_in_schema, 0) + most
-    return sum(_uses(file, name, room) for name, most in suspects.items() if most > room)
+def _texts(metadata: pq.FileMetaData, file: Path, raw: BinaryIO, room: float) -> float:
+    """Return the bytes of the columns of texts; those that could fill the room are counted."""
+    found: dict[str, list[_Texts]] = {}
+    for chunk, column in _chunks(metadata):
+        if chunk.physical_type == "BYTE_ARRAY":
+            found.setdefault(chunk.path_in_schema, []).append(_described(chunk, column, raw, file.name))
+    total = 0.0
+    for parts in found.values():
+        told = float(sum(part.told for part in parts))
+        if total + told > room:
+            return total + told
+        most = float(sum(part.most for part in parts))
+        total += most if total + most <= room else _counted(file, parts, room - total)
+    return total
 
 
-def _uses(file: Path, column: str, room: float) -> float:
-    """Count the bytes of a column's texts, each use of a text of a dictionary; stop where there is no more room."""
+def _described(chunk: pq.ColumnChunkMetaData, column: pq.ColumnSchema, raw: BinaryIO, name: str) -> _Texts:
+    start = chunk.data_page_offset
+    if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
+        start = min(start, chunk.dictionary_page_offset)
+    try:
+        found = list(pages(raw, start, chunk.total_compressed_size))
+    except ValueError as error:
+        raise DataError(f"data.source: cannot read '{name}' ({error}); check that the file is whole") from None
+    longest = max((page.size for page in found if page.is_dictionary), default=0)
+    is_list = column.max_repetition_level > 0
+    return _Texts(chunk.path_in_schema, is_list, chunk.num_values, sum(page.size for page in found), longest)
+
+
+def _counted(file: Path, parts: list[_Texts], room: float) -> float:
+    """Read a column a few rows at a time, and count its bytes; stop where there is no more room."""
     import pyarrow.parquet as pq
 
+    column, longest = parts[0].column, max(part.longest for part in parts)
+    rows = int(min(_MOST_ROWS, max(1.0, room / _PARTS / max(1, longest))))
     total = 0.0
-    with pq.ParquetFile(file, read_dictionary=[column]) as opened:
-        for batch in opened.iter_batches(batch_size=_ROWS, columns=[column]):
-            total += sum(_written_out(array) for array in batch.columns)
+    # Lists are read with their dictionaries: nobody knows how many texts a row of them has.
+    with pq.ParquetFile(file, read_dictionary=[column] if parts[0].is_list else []) as opened:
+        for batch in opened.iter_batches(batch_size=rows, columns=[column], use_threads=False):
+            total += batch.nbytes + sum(map(_written_out, batch.columns))
             if total > room:
                 break
     return total
