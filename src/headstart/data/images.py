@@ -9,10 +9,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +23,7 @@ from headstart.core.limits import check_memory
 from headstart.data.account import Converted
 from headstart.data.image_cache import ImageCache
 from headstart.data.intensities import Found, column_range, conversions
-from headstart.data.pictures import is_large, open_picture
+from headstart.data.pictures import one_by_one, open_picture
 from headstart.data.pixels import Header, Size, background, convert, extremes_of, size_of
 from headstart.data.settings import PixelSettings
 
@@ -122,27 +120,25 @@ def _decode_all(
     images: Sequence[Encoded], shape: tuple[int, ...], settings: PixelSettings
 ) -> tuple[Array, dict[int, str]]:
     pixels = np.zeros(shape, dtype=np.uint8)
-    size, one_by_one = (shape[2], shape[3]), Lock()
+    size = (shape[2], shape[3])
+
+    @one_by_one
+    def fitted(image: Image.Image) -> Array:
+        header = Header.of(image)
+        # A large JPEG decodes at a fraction of its size.
+        image.draft(None, (2 * max(size), 2 * max(size)))
+        return _fitted(convert(image, header, settings, shape[1]), size)
 
     def decode(index: int) -> str | None:
         try:
             with _open(images[index]) as image:
-                header = Header.of(image)
-                # A large JPEG decodes at a fraction of its size.
-                image.draft(None, (2 * max(size), 2 * max(size)))
-                with _room(image, one_by_one):
-                    pixels[index] = _fitted(convert(image, header, settings, shape[1]), size)
+                pixels[index] = fitted(image)
         except Exception as error:  # as in reading
             return _reason(error)
         return None
 
     reasons = _in_threads(decode, range(len(images)))
     return pixels, {index: reason for index, reason in enumerate(reasons) if reason}
-
-
-def _room(image: Image.Image, one_by_one: Lock) -> AbstractContextManager[Any]:
-    """Let large images be decoded one after the other, and small ones beside them."""
-    return one_by_one if is_large(image) else nullcontext()
 
 
 def _fitted(image: Image.Image, size: Size) -> Array:
@@ -180,7 +176,7 @@ def _readable(found: Sequence[Result | None]) -> list[Result]:
 
 def _common_size(images: Sequence[Encoded]) -> Size:
     """Return the one size that all images have."""
-    read = _one_by_one(size_of)
+    read = one_by_one(size_of)
     sizes = set(_readable(_in_threads(lambda image: _read(image, read), images)))
     if len(sizes) == 1:
         return sizes.pop()
@@ -194,20 +190,9 @@ def _common_size(images: Sequence[Encoded]) -> Size:
 def _extremes(images: Sequence[Encoded], headers: Sequence[Header | None]) -> Found:
     """Read the smallest and largest value of each image whose conversion depends on those of all."""
     asked = [i for i, header in enumerate(headers) if header and (header.is_deep or header.is_wide)]
-    read = _one_by_one(extremes_of)
+    read = one_by_one(extremes_of)
     found = zip(asked, _in_threads(lambda index: _read(images[index], read), asked), strict=True)
     return {i: (header, values) for i, values in found if values and (header := headers[i])}
-
-
-def _one_by_one(read: Callable[[Image.Image], Result]) -> Callable[[Image.Image], Result]:
-    """Read of large images, which may be decoded for it, one after the other."""
-    lock = Lock()
-
-    def in_turn(image: Image.Image) -> Result:
-        with _room(image, lock):
-            return read(image)
-
-    return in_turn
 
 
 def _read(image: Encoded, read: Callable[[Image.Image], Result]) -> Result | None:

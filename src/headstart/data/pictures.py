@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
+from threading import Lock
+from typing import TypeVar
 
 from PIL import Image
 
@@ -32,6 +36,11 @@ _KINDS = (
 _BYTES_PER_PIXEL = 32
 """Memory that decoding and converting take at most: a value in four bytes, and several copies in eight."""
 
+_LARGE = 16
+"""A picture that takes more than this part of the memory is decoded alone."""
+
+Result = TypeVar("Result")
+
 
 def open_picture(file: io.BytesIO | Path) -> Image.Image:
     """Open a picture.
@@ -51,9 +60,16 @@ def open_picture(file: io.BytesIO | Path) -> Image.Image:
     return image
 
 
-def is_large(image: Image.Image) -> bool:
-    """Say whether a picture takes so much memory that no other should be decoded beside it."""
-    return image.width * image.height * _BYTES_PER_PIXEL > memory_limit() // 16
+def one_by_one(read: Callable[[Image.Image], Result]) -> Callable[[Image.Image], Result]:
+    """Let threads read large pictures one after the other, and small ones beside them."""
+    lock = Lock()
+
+    def in_turn(image: Image.Image) -> Result:
+        is_large = image.width * image.height * _BYTES_PER_PIXEL > memory_limit() // _LARGE
+        with lock if is_large else nullcontext():
+            return read(image)
+
+    return in_turn
 
 
 @cache

@@ -122,9 +122,9 @@ def _described(chunk: pq.ColumnChunkMetaData, column: pq.ColumnSchema, raw: Bina
         found = list(pages(raw, start, chunk.total_compressed_size))
     except ValueError as error:
         raise DataError(f"data.source: cannot read '{name}' ({error}); check that the file is whole") from None
-    longest = max((page.size for page in found if page.is_dictionary), default=0)
+    longest = max((size for is_dictionary, size in found if is_dictionary), default=0)
     is_list = column.max_repetition_level > 0
-    return _Texts(chunk.path_in_schema, is_list, chunk.num_values, sum(page.size for page in found), longest)
+    return _Texts(chunk.path_in_schema, is_list, chunk.num_values, sum(size for _, size in found), longest)
 
 
 def _counted(file: Path, parts: list[_Texts], room: float) -> float:

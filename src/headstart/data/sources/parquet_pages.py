@@ -8,7 +8,6 @@ https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 _KIND, _SIZE, _PACKED = 1, 2, 3
@@ -17,21 +16,8 @@ _LONGEST_HEADER = 2**16
 _TRUE, _FALSE, _BYTE, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 6, 7, 8, 9, 10, 11, 12
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page of a column.
-
-    Attributes:
-        is_dictionary: whether it holds each value once, for other pages to name.
-        size: bytes when it is unpacked.
-    """
-
-    is_dictionary: bool
-    size: int
-
-
-def pages(file: BinaryIO, start: int, length: int) -> Iterator[Page]:
-    """Yield the pages of one column in one group of rows.
+def pages(file: BinaryIO, start: int, length: int) -> Iterator[tuple[bool, int]]:
+    """Yield the pages of one column in one group of rows: whether it is a dictionary, and its bytes unpacked.
 
     Args:
         file: to read from.
@@ -47,13 +33,12 @@ def pages(file: BinaryIO, start: int, length: int) -> Iterator[Page]:
         header = _Header(file.read(_LONGEST_HEADER))
         try:
             found = header.numbers()
-            page = Page(found[_KIND] == _DICTIONARY, found[_SIZE])
-            packed = found[_PACKED]
+            kind, size, packed = found[_KIND], found[_SIZE], found[_PACKED]
         except (IndexError, KeyError):
             raise ValueError("a page has no header") from None
-        if page.size < 0 or packed < 0:
+        if size < 0 or packed < 0:
             raise ValueError("a page has a size below 0")
-        yield page
+        yield kind == _DICTIONARY, size
         place += header.place + packed
 
 
