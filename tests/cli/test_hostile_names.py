@@ -20,7 +20,7 @@ from headstart.cli.terminal import Terminal
 
 CLASSES = ("cat\x1b[31m<script>alert(1)</script>", "dog[bold red]x[/] `rm -rf`", "=cmd|' /C calc'!A0 \u202eowl")
 CLIENTS = (
-    "site\x1b]0;gone\x07\x1b[2J",
+    "site\x1b]0;gone\x07\x1b[2J\uffff",
     "![x](http://evil.example/p.png)<img src=x onerror=alert(1)>",
     '"><svg onload=alert(1)> | a | b',
     "]]></script>{{7*7}}${x} http://evil.example [link](javascript:alert(1))",

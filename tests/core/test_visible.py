@@ -27,6 +27,7 @@ from headstart.core.visible import visible
         ("\u2066a\u2069", "�a�"),
         ("tag\U000e0041", "tag�"),
         ("zero\u200bwidth\ufeff", "zero�width�"),
+        ("no \uffff character \ufdd0\U0001fffe", "no � character ��"),
         ("half \ud800", "half �"),
         ("line\u2028separator\x85next", "line separator next"),
         ("unfinished \x1b", "unfinished �"),

@@ -19,9 +19,9 @@ _LOST = "\ufffd"
 def visible(text: str) -> str:
     r"""Return text of data, a file or the network as one line without a sign that a terminal acts upon.
 
-    Sequences of ANSI go; any other sign of control, bidirectional override, tag or half of a surrogate becomes ``�``;
-    line ends and tabs become blanks. A terminal's own protocol is ECMA-48; why the order of signs matters is in
-    Boucher and Anderson: Trojan Source. 2021. https://arxiv.org/abs/2111.00169
+    Sequences of ANSI go; any other sign of control, bidirectional override, tag, half of a surrogate or code that is no
+    character becomes ``�``; line ends and tabs become blanks. A terminal's own protocol is ECMA-48; why the order of
+    signs matters is in Boucher and Anderson: Trojan Source. 2021. https://arxiv.org/abs/2111.00169
 
     >>> visible("cats\x1b[2J\x1b]0;gone\x07 and\ndogs")
     'cats and dogs'
@@ -35,4 +35,5 @@ def _shown(sign: str) -> str:
     if sign.isspace():
         return sign if sign in " \u00a0\u3000" else " "
     # Cc: control; Cf: format, among it what turns the order of signs; Cs: half of a surrogate, which nothing can print.
-    return _LOST if unicodedata.category(sign) in ("Cc", "Cf", "Cs") and sign not in _JOINERS else sign
+    is_command = unicodedata.category(sign) in ("Cc", "Cf", "Cs") and sign not in _JOINERS
+    return _LOST if is_command or ord(sign) & 0xFFFE == 0xFFFE or "\ufdd0" <= sign <= "\ufdef" else sign

@@ -14,6 +14,9 @@ from headstart.report.figures import figures
 from headstart.report.palette import VARIABLES
 from headstart.report.run import Run
 
+_LONGEST = 1000
+"""Signs of a name in a figure; the time to draw a line is the square of them, or worse."""
+
 FORMATS = ("png", "svg")
 
 
@@ -51,7 +54,10 @@ def _visible(value: Any) -> Any:
         return {_visible(key): _visible(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_visible(item) for item in value]
-    return visible(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} signs)"
 
 
 def inline_svg(chart: Any, name: str, clip: str = "") -> str:
