@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import resource
 import struct
 import zlib
@@ -165,3 +166,15 @@ def test_an_honest_large_picture_is_read(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_pictures_that_are_too_many_at_their_size_are_not_decoded() -> None:
     with pytest.raises(DataError, match=r"^data\.image_size: 3 pictures of 9000 x 9000 pixels may take at most"):
         decode_images([FEW] * 3, (9000, 9000), 1)
+
+
+def test_a_picture_that_is_a_pipe_or_a_terabyte_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "few.png").write_bytes(FEW)
+    os.mkfifo(tmp_path / "pipe.png")
+    with (tmp_path / "long.png").open("wb") as file:
+        file.write(FEW)
+        file.truncate(2**40)
+    found = decode_images([tmp_path / name for name in ("few.png", "pipe.png", "long.png", "none.png")], (8, 8), 1)
+    assert found.readable.tolist() == [0]
+    reasons = ["file not found", "its file has 1,099,511,627,776 bytes, more than may be read here", "file not found"]
+    assert list(found.errors.values()) == reasons

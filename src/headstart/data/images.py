@@ -19,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from headstart.core.arrays import Array
 from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
-from headstart.core.limits import check_memory
+from headstart.core.limits import check_memory, memory_limit
 from headstart.data.account import Converted
 from headstart.data.image_cache import ImageCache
 from headstart.data.intensities import Found, column_range, conversions
@@ -207,7 +207,21 @@ def _read(image: Encoded, read: Callable[[Image.Image], Result]) -> Result | Non
 def _open(image: Encoded) -> Image.Image:
     if image is None:
         raise ValueError("there is no image")
-    return open_picture(io.BytesIO(image) if isinstance(image, bytes) else image)
+    return open_picture(io.BytesIO(image) if isinstance(image, bytes) else _file(image))
+
+
+def _file(path: Path) -> Path:
+    """Return the path of a plain file that fits into memory.
+
+    Raises:
+        FileNotFoundError: it is none, but perhaps a pipe, for which nobody would ever stop waiting.
+        ValueError: it is too long.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    if path.stat().st_size > memory_limit():
+        raise ValueError(f"its file has {path.stat().st_size:,} bytes, more than may be read here")
+    return path
 
 
 def _reason(error: Exception) -> str:
@@ -229,8 +243,8 @@ def _key(images: Sequence[Encoded], shape: tuple[int, ...], settings: PixelSetti
 
 def _fingerprint(image: Encoded) -> bytes:
     try:
-        content = image.read_bytes() if isinstance(image, Path) else image or b""
-    except OSError:
+        content = _file(image).read_bytes() if isinstance(image, Path) else image or b""
+    except (OSError, ValueError):
         content = b""
     return fingerprint(content)
 

@@ -58,8 +58,10 @@ def open_saved_dataset(path: Path, form: TableFormat) -> Source:
 
     try:
         return _source_of(datasets.load_from_disk(str(path)), path.name, form)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+    except DataError:
+        raise
+    except Exception as error:  # of what a bad folder makes the library raise there is no list
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"data.source: cannot read '{path}' ({reason}); save the data set again") from error
 
 
