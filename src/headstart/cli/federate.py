@@ -9,10 +9,17 @@ from typing import Annotated
 import typer
 
 from headstart.core.errors import SettingError, nearest
+from headstart.core.visible import visible
 from headstart.sites import settings as defaults
 from headstart.sites.settings import RunSettings
 
 app = typer.Typer(help="Run arms, or ask the question, where the data lives (Flower).", no_args_is_help=True)
+
+
+def _say(text: str) -> None:
+    """Print lines, in which nothing that came from a file or the network commands the terminal."""
+    typer.echo("\n".join(map(visible, text.split("\n"))))
+
 
 Keys = Annotated[Path, typer.Option(help="Folder that 'headstart federate keys' wrote.")]
 Address = Annotated[str, typer.Option(help="Where the server is: host:port.")]
@@ -50,7 +57,7 @@ def keys(
         renew_keys(out, host, days)
     else:
         make_keys(out, host, site or [], days)
-    typer.echo(f"keys    {out}\nto each client: ca.crt, signer.pub, sites/NAME and sites/NAME.crt; all else stays here")
+    _say(f"keys    {out}\nto each client: ca.crt, signer.pub, sites/NAME and sites/NAME.crt; all else stays here")
 
 
 @app.command()
@@ -70,13 +77,13 @@ def up(
 
     link = Link(address, keys, home)
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
-        typer.echo(line)
+        _say(line)
     write_door(home, Door.at(free_ports(1)[0]))
     with together() as start:
         process = start(link.program(database), link.environment)
         link.wait()
         Operator.of(link).register_all()
-        typer.echo(f"up at {address}; the sites of {keys}/sites can come in, and nobody else")
+        _say(f"up at {address}; the sites of {keys}/sites can come in, and nobody else")
         code = process.wait()
     raise typer.Exit(code)
 
@@ -136,7 +143,7 @@ def node(
     said = site_file(config, flags)
     site = said.settled()
     with unwinding():
-        serve(site, Link(said.address, Path(said.keys), site.state), typer.echo)
+        serve(site, Link(said.address, Path(said.keys), site.state), _say)
 
 
 @app.command()
@@ -154,11 +161,11 @@ def preview(
     said = site_file(config, {})
     shown = proposal(said, study)
     for line in preview(said.site, shown):
-        typer.echo(line)
+        _say(line)
     if accept:
-        typer.echo(accepted(said, shown))
+        _say(accepted(said, shown))
     else:
-        typer.echo("nothing was accepted; add --accept to let exactly this be answered")
+        _say("nothing was accepted; add --accept to let exactly this be answered")
 
 
 @app.command()
@@ -230,9 +237,9 @@ def status(keys: Keys = Path(defaults.KEYS), home: Home = Path(defaults.HOME)) -
     operator = Operator.of(Link(defaults.ADDRESS, keys, home))
     names = operator.names()
     for site in operator.nodes().nodes_info:
-        typer.echo(f"site  {names.get(site.node_id, '?'):<24} {site.status:<12} since {site.last_activated_at or '-'}")
+        _say(f"site  {names.get(site.node_id, '?'):<24} {site.status:<12} since {site.last_activated_at or '-'}")
     for run in operator.runs().run_dict.values():
-        typer.echo(
+        _say(
             f"run   {run.run_id:<24} {run.status.status}{':' + run.status.sub_status if run.status.sub_status else ''}"
         )
 
@@ -258,9 +265,9 @@ def _run(said: RunSettings, out: Path | None, *, local: int, keys: Path, home: P
 
         federation = open_federation(file.data, file.folder)
         data = write_site_files(federation, file.data, folder / "sites", local, file.folder)
-        typer.echo("a try on one machine: its sites accept the study, and their minimum counts are 1")
+        _say("a try on one machine: its sites accept the study, and their minimum counts are 1")
         with running(data, folder / "local", file, seed=said.seed) as link:
-            run_on(link, replace(said, sites=local), typer.echo)
+            run_on(link, replace(said, sites=local), _say)
     else:
-        run_on(Link(defaults.ADDRESS, keys, home), said, typer.echo)
-    typer.echo(f"results {folder}")
+        run_on(Link(defaults.ADDRESS, keys, home), said, _say)
+    _say(f"results {folder}")
