@@ -49,7 +49,6 @@ def test_what_is_doubted_is_its_sites_failure() -> None:
         ({"key": ""}, "'key'"),
         ({"classes": ("a", "a")}, "'a' twice"),
         ({"range": (3.0, 3.0)}, "'range'"),
-        ({"sizes": {}}, "'sizes'"),
         ({"sizes": {"train": 3}}, "'sizes'"),
         ({"policy": "none", "key": ""}, "'sizes'"),
     ],
@@ -84,7 +83,6 @@ def test_sums_of_a_site_that_may_send_none_are_refused() -> None:
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ({"accepted": None}, "'accepted'"),
         ({"metrics": {"test": {"num_examples": (9.0,)}}}, "num_examples"),
         ({"excluded": ({"client": "south", "round": 0, "reason": ""},)}, "of 'north' itself"),
         ({"learnt": replace(TALLIES, mixed_rows=9)}, "no more than its 4 examples"),
@@ -98,6 +96,10 @@ def test_sums_of_a_site_that_may_send_none_are_refused() -> None:
 )
 def test_an_evaluation_that_cannot_be(said: dict[str, Any], reason: str) -> None:
     assert reason in doubt_evaluation(replace(EVALUATED, **said), HERE, 2)
+
+
+def test_scores_of_a_site_that_may_tell_none_are_refused() -> None:
+    assert "lets no scores leave" in doubt_evaluation(EVALUATED, replace(HERE, policy="counts", key=""), 2)
 
 
 def test_a_comparison_on_other_examples_than_announced_is_refused() -> None:

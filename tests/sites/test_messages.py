@@ -45,9 +45,9 @@ SETUP = Setup(data=DATA, agreement=AGREEMENT, model=ModelSpec(), dtype="float32"
 STAGE = Stage(Method("fedavg", {"rounds": 3, "client_lr": 0.1, "trainable": "all"}), HASH)
 
 REQUESTS: dict[Kind, Asks[Any]] = {
-    "hello": Hello(DATA),
+    "hello": Hello(DATA, "study", (0, 1)),
     "agree": Agree(DATA, AGREEMENT),
-    "start": Start(KEY, "", ""),
+    "start": Start(KEY, ""),
     "update": Update(SETUP, STAGE, 0),
     "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3, "0" * 64, HASH),
     "count": Count(((HASH, HASH), (HASH, HASH)), by_class=True),

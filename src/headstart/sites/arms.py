@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ import torch
 from headstart.core.content import SIGNED, hash_json, hash_tree
 from headstart.core.errors import SettingError
 from headstart.core.files import append_json_line, file_name
-from headstart.core.trees import Params, Tree, num_bytes
+from headstart.core.trees import Params, Tree, map_tree, num_bytes
 from headstart.core.version import __version__
+from headstart.data.federation import Client
 from headstart.engine.received import Federated, Received
 from headstart.engine.rounds import OnRound, run_rounds
 from headstart.federate.closed_form import FeatureSums
@@ -24,10 +24,11 @@ from headstart.models.model import Model, cut_at
 from headstart.sites import messages
 from headstart.sites.checks import Expected, Possible
 from headstart.sites.claims import believed, doubt_evaluation
-from headstart.sites.messages import Adapt, Evaluated, Method, Setup, Start, Update
+from headstart.sites.messages import Adapt, Evaluated, Method, Present, Setup, Start, Update
 from headstart.sites.noticed import noticed
 from headstart.sites.remote import Remote
 from headstart.sites.server import Server
+from headstart.sites.settings import Protection
 from headstart.sites.transport import Answer
 from headstart.sites.wire import write
 from headstart.study.run.facts import pack, unpack
@@ -36,6 +37,7 @@ from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm
 from headstart.study.written.arms import Stage as Written
+from headstart.training.client_data import ClientData
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,17 +91,23 @@ def run_name(server: Server, arm: Arm, seed: int) -> str:
 
 def _check_senders(server: Server, arm: Arm) -> None:
     """Check that somebody trains where something is federated."""
-    if not arm.federate or any(len(client.train) for client in server.lab.federation.clients):
+    sums = [spec.build().reduce == "sum" for spec in arm.federate]
+    here = server.sites.values()
+    able = {site.client for site in here if all(not _why_not(site, server.asks, is_sum=each) for each in sums)}
+    if any(len(client.train) for client in server.lab.federation.clients if client.id in able) or not sums:
         return
-    if senders := [f"'{site.client}'" for site in server.sites.values() if site.sends]:
+    what = "sums" if all(sums) else "updates"
+    if senders := [f"'{site.client}'" for site in here if site.client in able]:
         raise SettingError(
-            f"data.split.train: '{arm.name}' has a federated stage, and no site whose policy lets updates leave has "
+            f"data.split.train: '{arm.name}' has a federated stage, and no site that lets {what} leave has "
             f"training examples ({', '.join(senders)}); give them some"
         )
-    policies = ", ".join(f"'{site.client}' {site.policy}" for site in server.sites.values())
+    policies = ", ".join(f"'{site.client}' {site.policy}" for site in here)
+    covered = "ask masked ones with --secure, " if any(site.masked for site in here) else ""
     raise SettingError(
-        f"--policy: '{arm.name}' has a federated stage, and no site lets updates leave, received {policies}; start "
-        "nodes with --policy updates, or run an arm without a federated stage"
+        f"--policy: '{arm.name}' has a federated stage, and no site lets {what} leave, received {policies}; "
+        f"start nodes with --policy {what}, {covered}or run an arm without a "
+        "federated stage"
     )
 
 
@@ -154,9 +162,9 @@ def _sent(server: Server, now: _Standing) -> _Standing:
     if digest == now.setup.digest:
         return now
     changed = {n: v for n, v in whole.items() if n not in now.held or not torch.equal(now.held[n], v)}
-    base, signature = now.setup.digest if now.held else "", server.sign(digest) if server.sign else ""
+    base = now.setup.digest if now.held else ""
     server.tell(f"model of {num_bytes(changed) / 1e6:.2f} MB to {len(server.sites)} sites")
-    came = server.send(Start(digest, base, signature), changed)
+    came = server.send(Start(digest, base), changed)
     excluded = server.excluded(came, 0)
     server.check_lost(excluded)
     for one in excluded:
@@ -173,16 +181,24 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
         raise SettingError(
             f"federate.method: '{spec.method}' needs all examples in one place, which no real federation has"
         )
+    is_sum = method.reduce == "sum"
     model, params = cut_at(now.trunk.network, now.trunk.weights, method.trainable)
-    key = hash_json([__version__, write(now.setup), spec.as_json()])
+    covers = [asdict(server.asks)] if is_sum and server.asks != Protection() else []
+    key = hash_json([__version__, write(now.setup), spec.as_json(), *covers])
     stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / file_name(name))
+    asks = server.asks
+
+    def request(number: int, members: Sequence[str]) -> Update:
+        masks = server.masks(members) if is_sum else None
+        return Update(now.setup, stage, number, asks.noise if is_sum else 0.0, asks.bound, masks)
+
     found = run_rounds(
         method,
         model,
         params,
-        server.lab.federation.clients,
+        _members(server, spec.method, is_sum=is_sum),
         server.lab.activations,
-        engine=Remote(server, partial(Update, now.setup, stage), _expected(server, method, model, params)),
+        engine=Remote(server, request, _expected(server, method, model, params)),
         seed=server.seed,
         max_bad_clients=server.file.settings.engine.max_bad_clients,
         begin=unpack(node) if (node := store.get(key)) else None,
@@ -193,6 +209,25 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
     received = Received(model, params, method, found)
     trunk = replace(now.trunk, key=key, shared=received, excluded=excluded, halved=halved)
     return replace(now, trunk=trunk, stage=stage)
+
+
+def _members(server: Server, method: str, *, is_sum: bool) -> list[Client]:
+    """Return the clients, without training examples where these may not leave in a method's updates."""
+    may = {site.client: _why_not(site, server.asks, is_sum=is_sum) for site in server.sites.values()}
+    for name, reason in may.items():
+        if reason:
+            server.tell(f"'{name}' takes no part in {method}: {reason}")
+    clients = server.lab.federation.clients
+    return [replace(one, train=one.train[:0]) if may[one.id] else one for one in clients]
+
+
+def _why_not(site: Present, asks: Protection, *, is_sum: bool) -> str:
+    """Say why a site sends nothing of a method; empty if it does."""
+    if not is_sum:
+        return "" if site.sends_updates else f"policy {site.policy}, or masks and noise that no update of it has"
+    if not site.sends:
+        return f"policy {site.policy}"
+    return "it sends masked sums only; run with --secure" if site.masked and not asks.secure else ""
 
 
 def _keeps(server: Server, store: NodeStore, key: str, what: str, rounds: int) -> OnRound:
@@ -213,10 +248,16 @@ def _expected(server: Server, method: Federate, model: Model, params: Params) ->
     """Return what updates must look like, by doing one on dummy examples."""
     shared, private, _ = method.init(model, params)
     says: Callable[[Tree], FeatureSums] | None = getattr(method, "feature_sums", None)
+    masked = server.asks.secure and method.reduce == "sum"
+
+    def update(client: ClientData) -> Tree:
+        found = method.client_update(model, shared, private, client)[0]
+        return map_tree(torch.Tensor.long, found) if masked else found
+
     return Expected.of(
-        lambda client: method.client_update(model, shared, private, client)[0],
+        update,
         server.lab.federation.examples,
-        Possible(lambda tree: {"train": says(tree)}, server.sites) if says else None,
+        Possible(lambda tree: {"train": says(tree)}, server.sites, server.asks.bound, masked) if says else None,
     )
 
 

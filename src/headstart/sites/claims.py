@@ -51,9 +51,8 @@ def doubt_presence(said: Present) -> str:
 
 
 def _doubt_sizes(sizes: Sizes, at: Present) -> str:
-    told = allows(at.policy, "counts")
-    if told != (len(sizes) == len(get_args(Split))) or (not told and sizes):
-        return f"field 'sizes' must say all splits if policy '{at.policy}' lets counts leave, else none"
+    if len(sizes) not in (0, len(get_args(Split))) or (sizes and not allows(at.policy, "counts")):
+        return f"field 'sizes' must say all splits, or none, as where policy '{at.policy}' lets no counts leave"
     return ""
 
 
@@ -62,7 +61,7 @@ def doubt_agreed(said: Agreed, at: Present, columns: int) -> str:
     first, now = sum(at.sizes.values()), sum(said.sizes.values())
     if reason := _doubt_sizes(said.sizes, at):
         return reason
-    if now > first:
+    if bool(said.sizes) != bool(at.sizes) or now > first:
         return f"field 'sizes' must be at most the {first:,} examples that it said it has, received {now:,}"
     if said.sums is None:
         return ""
@@ -116,8 +115,8 @@ def _sizes_of(sums: ColumnSums) -> Array:
 
 def doubt_evaluation(said: Evaluated, at: Present, classes: int) -> str:
     """Say why a site cannot have come to what it says."""
-    if (said.accepted is None) == allows(at.policy, "metrics"):
-        return f"field 'accepted' must be there where policy '{at.policy}' lets scores leave, and only there"
+    if said.accepted is not None and not allows(at.policy, "metrics"):
+        return f"field 'accepted' must be empty, as policy '{at.policy}' lets no scores leave"
     if any(one["client"] != at.client for one in said.excluded):
         return f"field 'excluded' must be of '{at.client}' itself"
     for view, found in said.metrics.items():

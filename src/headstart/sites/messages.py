@@ -29,7 +29,7 @@ from headstart.evidence.tally import ClientTally
 from headstart.models.spec import ModelSpec
 from headstart.sites.limits import MOST_NAMES, Excluded, Label, Labels, Metrics, Pooled, Rows, Shape, Text
 from headstart.sites.probe.heads import Head
-from headstart.sites.settings import Bound, Noise, Policy, allows
+from headstart.sites.settings import MOST_SEEDS, Bound, Noise, Policy, allows
 from headstart.study.written.arms import METHODS
 from headstart.study.written.arms import Kind as StageKind
 from headstart.study.written.arms import Stage as Written
@@ -136,6 +136,8 @@ class Present:
         set_aside: columns that it would learn from only where they are asked for by name, such as an index.
         doubtful: columns that its own rows show as identifiers.
         describing: columns that are no identifiers, whatever other sites hold.
+        masked: whether it sends sums under masks only.
+        noise: least noise on its sums, in sensitivities.
     """
 
     client: Annotated[Label, Field(min_length=1)]
@@ -153,11 +155,18 @@ class Present:
     doubtful: Labels = ()
     describing: Labels = ()
     range: Range | None = None
+    masked: bool = False
+    noise: Noise = 0.0
 
     @property
     def sends(self) -> bool:
-        """Whether updates and sums may leave."""
-        return allows(self.policy, "updates")
+        """Whether sums may leave."""
+        return allows(self.policy, "sums")
+
+    @property
+    def sends_updates(self) -> bool:
+        """Whether updates of averaging methods may leave: neither masks nor noise are laid over those."""
+        return allows(self.policy, "updates") and not self.masked and not self.noise
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -175,7 +184,9 @@ class Agreed:
 
 @dataclass(frozen=True, config=CONFIG)
 class Done:
-    """It is done; a tree comes along where one was asked for."""
+    """It is done; a tree comes along where one was asked for, with this noise on it, in sensitivities."""
+
+    noise: Noise = 0.0
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -189,6 +200,7 @@ class Evaluated:
         excluded: why its adaptation failed, if it did.
         learnt: what says whether the arm learnt, as counts on training and validation data.
         span: how far the scales of its columns lie apart.
+        kept_back: why scores that its policy lets leave do not.
     """
 
     accepted: bool | None
@@ -197,6 +209,7 @@ class Evaluated:
     excluded: Annotated[tuple[Excluded, ...], Field(max_length=1)]
     learnt: ClientTally | None = None
     span: Annotated[FiniteFloat, Field(ge=1)] = 1.0
+    kept_back: Annotated[str, Field(max_length=1000)] = ""
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -232,9 +245,17 @@ class Refusal:
 
 @dataclass(frozen=True, config=CONFIG)
 class Hello(Asks[Present]):
-    """Who is there?"""
+    """Who is there?
+
+    Attributes:
+        data: how the study reads data.
+        study: its name.
+        seeds: of everything random, all that its runs may have.
+    """
 
     data: DataSettings
+    study: Annotated[str, Field(max_length=200)]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_SEEDS)]
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -252,21 +273,31 @@ class Start(Asks[Done]):
     Attributes:
         digest: of the whole.
         base: digest of the model from which it differs in what comes along; empty if all of it does.
-        signature: of the digest, in hex; empty if nobody signed it.
     """
 
     digest: _Digest
     base: _Digest | Literal[""]
-    signature: str
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Update(Asks[Done]):
-    """Do a round's work with the shared tree that comes along, and send the update."""
+    """Do a round's work with the shared tree that comes along, and send the update.
+
+    Attributes:
+        setup: with the model that was received.
+        stage: the method, and where its private trees are kept.
+        round: number.
+        noise: least noise on an update that is a sum, in sensitivities.
+        bound: length to which rows are clipped where there is noise.
+        masks: under which a sum is hidden; None sends it as it is.
+    """
 
     setup: Setup
     stage: Stage
     round: NonNegativeInt
+    noise: Noise = 0.0
+    bound: Bound = 10.0
+    masks: Masks | None = None
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,8 +26,8 @@ from headstart.engine.received import Exclusion
 from headstart.engine.ways.serial import Serial
 from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
 from headstart.sites.claims import believed, doubt_agreed, doubt_presence, doubt_scales, plausible
-from headstart.sites.messages import Agree, Agreed, Asks, Hello, Present
-from headstart.sites.settings import MOST_TIMES
+from headstart.sites.messages import Agree, Agreed, Asks, Hello, Masks, Present
+from headstart.sites.settings import MOST_TIMES, Protection
 from headstart.sites.transport import Answer, Ask, Failed, consult
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
@@ -35,8 +36,6 @@ from headstart.study.written.load import StudyFile
 
 A = TypeVar("A")
 Tell = Callable[[str], None]
-Sign = Callable[[str], str]
-"""Signs a digest; the signature in hex."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,8 +51,8 @@ class Server:
         lab: the network and the central pool; no example of a client.
         out: the run folder.
         seed: of everything random.
-        sign: signs models; None sends them unsigned.
         tell: told what is being done.
+        asks: what it asks of sums over sites' examples.
     """
 
     file: StudyFile
@@ -64,12 +63,19 @@ class Server:
     lab: Lab
     out: Path
     seed: int
-    sign: Sign | None = None
     tell: Tell = field(default=lambda _: None)
+    asks: Protection = Protection()
 
     def address_of(self, client: str) -> int:
         """Return where a client is."""
         return next(address for address, site in self.sites.items() if site.client == client)
+
+    def masks(self, members: Iterable[str]) -> Masks | None:
+        """Return the keys under which some clients hide a sum, and a name that no other has had; None where none do."""
+        if not self.asks.secure:
+            return None
+        keys = {site.client: site.key for site in self.sites.values()}
+        return Masks({name: keys[name] for name in members}, secrets.token_hex(16))
 
     def excluded(self, came: Sequence[Answer[Any] | Failed], number: int) -> list[Exclusion]:
         """Name the sites that sent nothing of use."""
@@ -96,8 +102,8 @@ def open_server(
     *,
     out: Path,
     seed: int,
-    sign: Sign | None = None,
     tell: Tell = lambda _: None,
+    asks: Protection | None = None,
 ) -> Server:
     """Ask who is there, and agree on what belongs to the federation.
 
@@ -106,7 +112,7 @@ def open_server(
         DataError: sites disagree on what an input is.
         ClientError: no site answered, or too many could not come along.
     """
-    ring = _Ring(file, ask, tell)
+    ring = _Ring(file, ask, tell, tuple(sorted({*file.settings.seeds, seed})))
     here = ring.present(addresses)
     agreement, here = ring.agreed(here)
     check_lost(ring.lost, len(here) + len(ring.lost), file.settings.engine.max_bad_clients)
@@ -119,8 +125,8 @@ def open_server(
         lab=_lab(file, agreement, here, tell),
         out=out,
         seed=seed,
-        sign=sign,
         tell=tell,
+        asks=asks or Protection(),
     )
 
 
@@ -146,17 +152,20 @@ class _Ring:
         file: the study.
         ask: the transport.
         tell: told who is left out.
+        seeds: of everything random, the study's and this run's.
         lost: who was.
     """
 
     file: StudyFile
     ask: Ask
     tell: Tell
+    seeds: tuple[int, ...]
     lost: list[Exclusion] = field(default_factory=list)
 
     def present(self, addresses: Sequence[int]) -> dict[int, Present]:
         """Return who is there, by address, sorted by client."""
-        came = believed(consult(self.ask, addresses, Hello(self.file.data)), lambda one: doubt_presence(one.said))
+        asked = consult(self.ask, addresses, Hello(self.file.data, self.file.settings.name, self.seeds))
+        came = believed([_named(one) for one in asked], lambda one: doubt_presence(one.said))
         found = {one.site: one.said for one in came if isinstance(one, Answer)}
         self._lose(came, {})
         if not found:
@@ -220,6 +229,13 @@ class _Ring:
                 client = here[one.site].client if one.site in here else one.client or f"site {one.site}"
                 self.tell(f"a site is left out: '{client}': {one.reason}")
                 self.lost.append(Exclusion(client, 0, one.reason))
+
+
+def _named(one: Answer[Present] | Failed) -> Answer[Present] | Failed:
+    """Take the name that a site's key has, and no other."""
+    if isinstance(one, Failed) or one.client in ("", one.said.client):
+        return one
+    return Failed(one.site, f"it calls itself '{one.said.client}', and its key is that of '{one.client}'", one.client)
 
 
 def _lab(file: StudyFile, agreed: Agreement, sites: Mapping[int, Present], tell: Tell) -> Lab:

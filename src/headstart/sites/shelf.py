@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from torch import Tensor
 
-from headstart.core.content import SIGNED, hash_tree
-from headstart.core.errors import ClientError
+from headstart.core.content import SIGNED, hash_json, hash_tree
 from headstart.core.trees import Params, Tree, part
 from headstart.models.weights import load, save
 from headstart.sites.messages import Start
+from headstart.sites.refusals import Refused
 
 
 @dataclass(frozen=True)
@@ -29,29 +27,26 @@ class Shelf:
         """Return the model of this digest.
 
         Raises:
-            ClientError: it was never received.
+            Refused: it was never received.
         """
         path = self._weights(key)
         if not path.is_file():
-            raise ClientError(f"the model {key[:12]} was not received; send it first")
+            raise Refused(f"the model {key[:12]} was not received; send it first")
         return load(path)[0]
 
-    def put_weights(self, sent: Tree, said: Start, signer: bytes | None) -> None:
-        """Keep a model, if it is what the digest says and the signature fits.
+    def put_weights(self, sent: Tree, said: Start) -> None:
+        """Keep a model, if it is what the digest says.
 
         Args:
             sent: the tensors that came along.
             said: what they are.
-            signer: public key, 32 bytes; None asks for no signature.
 
         Raises:
-            ClientError: the model is another one than announced, or nobody known signed it.
+            Refused: the model is another one than announced.
         """
-        if signer is not None:
-            _check_signature(signer, said)
         whole = {**(self.weights(said.base) if said.base else {}), **sent}
         if hash_tree(whole, SIGNED) != said.digest:
-            raise ClientError("the model received is not the one announced: its digest does not fit; nothing was kept")
+            raise Refused("the model received is not the one announced: its digest does not fit; nothing was kept")
         self.folder.mkdir(parents=True, exist_ok=True)
         save(self._weights(said.digest), whole)
 
@@ -78,20 +73,42 @@ class Shelf:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._secret.unlink(missing_ok=True)
         with os.fdopen(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secret.private_bytes_raw())
+            file.write(secret.private_bytes_raw().hex().encode())
         return secret.public_key().public_bytes_raw().hex()
 
-    def secret(self) -> X25519PrivateKey:
-        """Return the key of this site's masks, once: no two rounds are hidden by the same masks.
+    def secret(self, round_name: str) -> X25519PrivateKey:
+        """Return the key of this site's masks for one round: no two are hidden by the same masks.
+
+        Args:
+            round_name: of the round, which decides its masks.
 
         Raises:
-            ClientError: it was used already.
+            Refused: there is no key, or the round had its masks already.
         """
         if not self._secret.is_file():
-            raise ClientError("the key of this site's masks was used already; begin the probe again")
-        found = X25519PrivateKey.from_private_bytes(self._secret.read_bytes())
-        self._secret.unlink()
-        return found
+            raise Refused("this site has no key of masks yet; begin again with the first message")
+        key, *used = self._secret.read_bytes().split(b"\n")
+        mark = hash_json(round_name).encode()
+        if mark in used:
+            raise Refused("the masks of this round were used already; name another one")
+        with self._secret.open("ab") as file:
+            file.write(b"\n" + mark)
+            file.flush()
+            os.fsync(file.fileno())
+        return X25519PrivateKey.from_private_bytes(bytes.fromhex(key.decode()))
+
+    def answer(self, name: str) -> Tree | None:
+        """Return what was answered before under noise; None where nothing was."""
+        path = self._answer(name)
+        return load(path)[0] if path.is_file() else None
+
+    def put_answer(self, name: str, sent: Tree) -> None:
+        """Keep an answer under noise, before it leaves."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save(self._answer(name), sent)
+
+    def _answer(self, name: str) -> Path:
+        return self.folder / f"answer-{name}.safetensors"
 
     @property
     def _secret(self) -> Path:
@@ -105,11 +122,11 @@ class Shelf:
         """Return the classes that a run said of the site's test examples, and the true ones.
 
         Raises:
-            ClientError: it was never run here.
+            Refused: it was never run here.
         """
         path = self._predictions(run)
         if not path.is_file():
-            raise ClientError(f"the run {run[:12]} predicted nothing here; run its arm again")
+            raise Refused(f"the run {run[:12]} predicted nothing here; run its arm again")
         return load(path)[0]
 
     def put_predictions(self, run: str, predicted: Tensor, labels: Tensor, data: str) -> None:
@@ -133,10 +150,3 @@ class Shelf:
 
     def _private(self, stage: str) -> Path:
         return self.folder / f"private-{stage}.safetensors"
-
-
-def _check_signature(signer: bytes, said: Start) -> None:
-    try:
-        Ed25519PublicKey.from_public_bytes(signer).verify(bytes.fromhex(said.signature), said.digest.encode())
-    except (InvalidSignature, ValueError):
-        raise ClientError("the model is not signed by the key that this site trusts; nothing was kept") from None

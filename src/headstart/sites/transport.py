@@ -46,12 +46,14 @@ class Answer(Generic[A]):
         said: the message: its text, and once it is read, the message itself.
         tree: tensors.
         num_bytes: of the tensors, as they crossed the network.
+        client: whose key signed it; empty where the transport looks at no signatures.
     """
 
     site: int
     said: A
     tree: Tree
     num_bytes: int = 0
+    client: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,11 @@ def consult(ask: Ask, sites: Sequence[int], message: Asks[A], tree: Tree | None 
 
 def _read(came: Answer[str], expected: type[A]) -> Answer[A] | Failed:
     if refusal := _refusal_in(came.said):
-        return Failed(came.site, said(refusal.error), refusal.client)
+        return Failed(came.site, said(refusal.error), came.client or refusal.client)
     try:
-        return Answer(came.site, read(expected, came.said, "its answer"), came.tree, came.num_bytes)
+        return Answer(came.site, read(expected, came.said, "its answer"), came.tree, came.num_bytes, came.client)
     except ClientError as error:
-        return Failed(came.site, str(error))
+        return Failed(came.site, str(error), came.client)
 
 
 def _refusal_in(text: str) -> Refusal | None:

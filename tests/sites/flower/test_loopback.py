@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from headstart.sites.flower.keys import make_keys
-from headstart.sites.flower.local import LAST, run_on, running
+from headstart.sites.flower.local import running
 from headstart.sites.flower.programs import Link, free_ports
+from headstart.sites.flower.run import LAST, run_on
 from headstart.sites.settings import NodeSettings, RunSettings
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
@@ -76,7 +77,7 @@ def link(folder: Path) -> Iterator[Link]:
 
     file = load_study(folder / "study.toml")
     sites = write_site_files(open_federation(file.data, file.folder), file.data, folder / "sites", len(SPEAKERS))
-    with running(sites, folder / "local") as link:
+    with running(sites, folder / "local", file) as link:
         yield link
 
 

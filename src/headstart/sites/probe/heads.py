@@ -30,7 +30,6 @@ from headstart.federate.ncm import NearestClassMean
 from headstart.federate.ridge import ridge_feature_sums, ridge_sums
 from headstart.models.batch import Batch
 from headstart.models.model import Model, head_logits
-from headstart.sites.probe.noise import clip_rows
 from headstart.training.client_data import ClientData
 from headstart.training.design import class_sums
 
@@ -47,24 +46,20 @@ _HEADS: tuple[Head, ...] = ("local", "global", "personal")
 _METRIC = "balanced_accuracy"
 
 
-def sums(model: Model, train: ClientData, val: ClientData, bound: float | None = None) -> Tree:
+def sums(model: Model, train: ClientData, val: ClientData) -> Tree:
     """Return what a client sends: ``Z'Z`` (its upper triangle), ``Z'Y``, and the numbers of examples per class.
 
     Args:
         model: cut at the head.
         train: the client's training examples; their sums are named ``train/…``.
         val: its validation examples.
-        bound: length to which rows of ``Z`` are clipped; None leaves them.
     """
     parts = {"train": train, "val": val}
-    return {f"{part}/{name}": v for part, data in parts.items() for name, v in _sums(model, data, bound).items()}
+    return {f"{part}/{name}": v for part, data in parts.items() for name, v in _sums(model, data).items()}
 
 
-def _sums(model: Model, data: ClientData, bound: float | None) -> Tree:
-    batch = data.everything(model)
-    if bound is not None:
-        batch = replace(batch, inputs=clip_rows(batch.inputs, bound))
-    classes = model.network.num_classes
+def _sums(model: Model, data: ClientData) -> Tree:
+    batch, classes = data.everything(model), model.network.num_classes
     return {**ridge_sums(batch, classes), "counts": class_sums(batch, classes)["counts"]}
 
 
