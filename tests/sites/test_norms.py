@@ -40,12 +40,17 @@ def test_a_giant_does_not_change_what_is_usual() -> None:
     assert all(second for _, second in found[1:])
 
 
-@pytest.mark.parametrize("sites", [1, 2, 3])
-def test_no_update_exceeds_all_weights_by_far_even_in_the_first_round(sites: int) -> None:
-    ((*_, last),) = _rounds([1e6] * sites)
+@pytest.mark.parametrize("others", [[], [70]])
+def test_no_update_exceeds_all_weights_by_far_even_in_the_first_round(others: list[float]) -> None:
+    ((*_, last),) = _rounds([*others, 1e6])
     assert "times the shared weights and 1 for each" in last
-    ((*_, last),) = _rounds([70] * sites)
+    ((*_, last),) = _rounds([*others, 70])
     assert last == ""
+
+
+def test_where_all_are_giants_the_steps_are_too_large_and_nobody_lies() -> None:
+    assert _rounds([1e6, 1e7]) == [["", ""]]
+    assert _rounds([1, 1], [90, 1000]) == [["", ""]] * 2
 
 
 def test_updates_that_shrink_or_vary_are_used() -> None:

@@ -31,7 +31,8 @@ class Norms:
         """Return what came, an update far larger than usual as a failure.
 
         Of three or more clients what is usual is their median; two say nothing of each other, and are held against
-        the rounds before. No update may exceed what would make other weights of all.
+        the rounds before. No update may exceed what would make other weights of all; where several all do, the step
+        size is at fault and no site, as the training's own checks will say.
         """
         norms = {one.site: _norm(one.tree) for one in came if isinstance(one, Answer)}
         limits = [("the shared weights and 1 for each", _norm(shared) + math.sqrt(_numbers(shared)))]
@@ -40,6 +41,8 @@ class Norms:
         elif self.usual:
             limits.insert(0, ("the median of the rounds before", float(np.median(self.usual))))
         giants = {site: reason for site, norm in norms.items() if (reason := _too_large(norm, limits))}
+        if 1 < len(giants) == len(norms):
+            giants = {}
         if good := [norm for site, norm in norms.items() if site not in giants]:
             self.usual.append(float(np.median(good)))
         return [Failed(one.site, giants[one.site]) if one.site in giants else one for one in came]
