@@ -1,4 +1,4 @@
-"""A site takes the model that was announced, from whom it trusts."""
+"""A site takes the model that was announced, and keeps what rounds began with."""
 
 from pathlib import Path
 

@@ -133,5 +133,5 @@ def accepted(said: SiteFile, shown: Hello) -> str:
     before = [one for one in Accepted(said.site.state).all() if one.study == study.study]
     now = site.accept(study, fixed=said.fixes)
     changed = any(one.content != now.content for one in before)
-    more = "; its data have changed, and how answers differ from those before tells of the rows that did"
+    told = "; its data have changed, and how answers differ from those before tells of the rows that did"
     return f"accepted: '{shown.study}' is answered as shown{told if changed else ''}"

@@ -53,6 +53,11 @@ T = TypeVar("T")
 Tell = Callable[[str], None]
 
 _LONGEST_WAIT = 5.0
+_MOST_HANG_UPS = 5
+_UNKNOWN = (
+    "federate node: the link does not let this site in ({}); its sites/NAME.pub and NAME.crt must lie in keys/sites on "
+    "the server before 'headstart federate up' starts"
+)
 _MOST_OBJECTS = 10_000
 """Of one message: arrays travel in pieces of 5 MiB."""
 
@@ -79,12 +84,14 @@ class Fleet:
         key: the site's.
         tell: told when the link is gone, and when it is back.
         node: by which the link knows the site; changes when a link forgets.
+        away: whether it was said that the link is gone.
     """
 
     client: FleetHttpClient
     key: EllipticCurvePrivateKey
     tell: Tell
     node: Node
+    away: bool = False
 
     def pull(self) -> Got | None:
         """Return the next message, if there is one."""
@@ -152,22 +159,26 @@ class Fleet:
             push_object_contents_from_iterable(parts, push)
 
     def call(self, ask: Callable[[], T]) -> T:
-        """Call the link; while it is gone, wait for it, and say so once."""
-        wait, told = 0.1, False
+        """Call the link; while it is gone, wait for it, and say so once.
+
+        Raises:
+            ClientError: it is not the one of the keys.
+        """
+        wait = 0.1
         while True:
             try:
                 found = ask()
             except (httpx.TransportError, httpx.HTTPStatusError) as error:
-                if not _may_pass(error):
-                    raise
-                if not told and wait > 1:
+                _check_passes(error)
+                if wait > 1 and not self.away:
                     self.tell(f"the link does not answer ({type(error).__name__}); it is tried until it does")
-                    told = True
+                    self.away = True
                 time.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
             else:
-                if told:
+                if self.away:
                     self.tell("the link is back")
+                self.away = False
                 return found
 
     def activate(self) -> None:
@@ -179,12 +190,17 @@ class Fleet:
         mine = public_key_to_bytes(self.key.public_key())
         ask = ActivateNodeRequest(public_key=mine, heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL)
         try:
-            self.node = Node(node_id=self.call(lambda: self.client.ActivateNode(ask)).node_id)
+            self.node = Node(node_id=self._hung_up_on(lambda: self.client.ActivateNode(ask)).node_id)
         except httpx.HTTPStatusError as error:
-            raise ClientError(
-                f"federate node: the link does not let this site in (status {error.response.status_code}); its public "
-                "key must lie in keys/sites on the server before 'headstart federate up' starts"
-            ) from None
+            raise ClientError(_UNKNOWN.format(f"status {error.response.status_code}")) from None
+
+    def _hung_up_on(self, ask: Callable[[], T]) -> T:
+        """Call a link that may hang up as soon as it sees the site's certificate; it says nothing then."""
+        for _ in range(_MOST_HANG_UPS):
+            with suppress(_HungUpError):
+                return self.call(lambda: _heard(ask))
+            time.sleep(0.5)
+        raise ClientError(_UNKNOWN.format("it hangs up"))
 
     def beat(self) -> bool:
         """Say that the site is still there."""
@@ -230,11 +246,32 @@ def _tls(link: Link, site: str) -> ssl.SSLContext:
     return context
 
 
-def _may_pass(error: httpx.TransportError | httpx.HTTPStatusError) -> bool:
-    """Say whether a failure is of the moment."""
-    if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code in (502, 503, 504)
-    cause = error.__cause__
-    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
-        cause = cause.__cause__ or cause.__context__
-    return cause is None
+class _HungUpError(Exception):
+    """The link took the call, and ended it without a word."""
+
+
+def _heard(ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except (httpx.RemoteProtocolError, httpx.ReadError) as error:
+        raise _HungUpError from error
+
+
+def _refused(error: BaseException | None) -> ssl.SSLError | None:
+    """Return why the handshake failed, if it did: a connection that breaks is none."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return None if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) else error
+
+
+def _check_passes(error: httpx.TransportError | httpx.HTTPStatusError) -> None:
+    """Raise what does not pass by waiting."""
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in (502, 503, 504):
+        raise error
+    if isinstance(reason := _refused(error), ssl.SSLCertVerificationError):
+        raise ClientError(
+            f"federate node: the server is not the one of ca.crt ({reason.verify_message}); copy ca.crt anew, or mend "
+            "--address"
+        ) from None
+    if reason:
+        raise ClientError(_UNKNOWN.format(reason.reason)) from None

@@ -86,7 +86,8 @@ def _is_needed(scope: _Scope) -> bool:
     """Say whether a request is one that sites make; one of unknown length is not."""
     length = dict(scope["headers"]).get(b"content-length", b"")
     is_short = length.isdigit() and len(length) < 12 and int(length) <= _MOST_BYTES
-    return is_short and scope["method"] == "POST" and scope["path"] in _SITES_NEED
+    is_plain = scope["raw_path"] == scope["path"].encode()
+    return is_short and is_plain and scope["method"] == "POST" and scope["path"] in _SITES_NEED
 
 
 def _config(link: Link, door: Door, database: str) -> SuperLinkLifespanConfig:

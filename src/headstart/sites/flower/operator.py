@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -127,22 +128,17 @@ class Operator:
         """Begin a run, and speak as it; it ends with the block, failed or stopped by what ends that."""
         with self._control() as control:
             run = self._begin(control)
-            try:
-                with self._grid(run) as grid:
-                    yield grid
-            except Exception:
-                raise
-            except BaseException:  # Ctrl-C and signals
-                control.StopRun(StopRunRequest(run_id=run))
-                raise
+            with self._grid(run, stop=lambda: control.StopRun(StopRunRequest(run_id=run))) as grid:
+                yield grid
 
     def _begin(self, control: ControlHttpClient) -> int:
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Flower's own, of a library that it calls
             fab = Fab(content=build_fab_from_disk(write_inert_app(Path(folder) / "app")))
         return int(control.StartRun(StartRunRequest(fab=fab)).run_id)
 
     @contextmanager
-    def _grid(self, run: int) -> Iterator[Grid]:
+    def _grid(self, run: int, stop: Callable[[], object]) -> Iterator[Grid]:
         grid = HttpGrid(self.door.address, False, self._ca, token=self._task_of(run))
         client = grid._runtime_client
         beats = HeartbeatSender(make_task_heartbeat_fn_http(client))
@@ -154,8 +150,12 @@ class Operator:
             grid.set_run(run_from_proto(task.run))
             yield grid
             status = SubStatus.COMPLETED
+        except (KeyboardInterrupt, SystemExit):
+            stop()
+            raise
         finally:
-            client.PushTaskOutput(PushTaskOutputRequest(sub_status=status, details=""))
+            with suppress(httpx.HTTPError):  # a run that was stopped takes no output
+                client.PushTaskOutput(PushTaskOutputRequest(sub_status=status, details=""))
             beats.stop()
             grid.close()
 
