@@ -28,6 +28,7 @@ from sklearn.datasets import load_digits
 from headstart.core.trees import Tree, map_tree
 from headstart.sites.answers import reply
 from headstart.sites.arms import run_arm
+from headstart.sites.messages import Hello
 from headstart.sites.server import open_server
 from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request
@@ -160,6 +161,8 @@ def run(attack: str, way: str, seed: int, rounds: int, skew: float, told: Callab
         (folder / "study.toml").write_text(STUDY.format(folder=folder, rounds=rounds, way=aggregate))
         file = load_study(folder / "study.toml")
         sites = [Site(one, folder / f"{one}.parquet", folder / "state" / one) for one in NAMES]
+        for site in sites:
+            site.accept(Hello(file.data, file.settings.name, tuple(sorted({0, seed}))))
         asked = [at for at in range(len(NAMES)) if way != "without" or at != BAD]
         ask = InOneProcess(sites, ATTACKS[attack])
         server = open_server(file, ask, asked, out=folder / "out", seed=seed, tell=told)

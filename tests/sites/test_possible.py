@@ -62,7 +62,7 @@ def test_sums_of_any_examples_are_possible(name: str, seed: int, rows: int, widt
 @settings(max_examples=30, deadline=None)
 def test_with_noise_on_them_too(name: str, seed: int, noise: float) -> None:
     sent = add_noise(_sent(name, _batch(seed, 20, 8, 3, spread=0.05), 3), noise, 10.0)
-    assert doubt_parts({"train": _says(name, sent)}, {"train": 20}, deviation(noise, 10.0)) == ""
+    assert doubt_parts({"train": _says(name, sent)}, {"train": 20}, deviation(sent, noise, 10.0)) == ""
 
 
 Lie = Callable[[FeatureSums], FeatureSums]
@@ -97,9 +97,9 @@ def test_a_lie_larger_than_the_noise_is_found() -> None:
     true = _says("ridge", _sent("ridge", _batch(0, 4000, 6, 3), 3))
     noisy = {"gram": torch.zeros(1), "moment": true.moment}
     moment = add_noise(noisy, 0.5, 2.0)["moment"]
-    assert doubt_parts({"train": replace(true, moment=moment)}, {"train": 4000}, deviation(0.5, 2.0)) == ""
+    assert doubt_parts({"train": replace(true, moment=moment)}, {"train": 4000}, deviation(noisy, 0.5, 2.0)) == ""
     flipped = replace(true, moment=-20 * moment)
-    assert doubt_parts({"train": flipped}, {"train": 4000}, deviation(0.5, 2.0)) != ""
+    assert doubt_parts({"train": flipped}, {"train": 4000}, deviation(noisy, 0.5, 2.0)) != ""
 
 
 def test_features_far_longer_than_the_others_are_left_out() -> None:

@@ -55,7 +55,6 @@ from headstart.sites.wire import read, write
 from headstart.study.run.facts import evaluation_facts, learnt, started, training_sample
 from headstart.training.client_data import ClientData
 
-Says = Callable[[Tree], FeatureSums]
 Q = TypeVar("Q")
 A = TypeVar("A")
 Kind = Literal["hello", "agree", "start", "update", "adapt", "count", "sums", "heads"]
@@ -160,8 +159,7 @@ def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     private = site.shelf.private(said.stage.key, said.round, method.init(model, params).private)
     data = own.train(said.setup.seed, "round", said.round)
     if method.reduce == "sum":
-        says: Says | None = getattr(method, "feature_sums", None)
-        return _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0], says)
+        return _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
     gate.check_averaging(own.client)
     sent, kept = method.client_update(model, tree, private, data)
     site.shelf.put_private(said.stage.key, said.round, private, kept)
@@ -169,25 +167,26 @@ def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
 
 
 def _summed(
-    gate: Gate, said: Update, own: Opened, terms: Terms, work: Callable[[ClientData], Tree], says: Says | None
+    gate: Gate, said: Update, own: Opened, terms: Terms, work: Callable[[ClientData], Tree]
 ) -> tuple[Done, Tree]:
     """Send an update that is a sum over training examples, which passes what the sums of a probe pass."""
     gate.check_enough(own.client, ["train"])
     rows, cover = own.train(), Cover(noise=said.noise, bound=said.bound, masks=said.masks)
     name = "/".join(["update", write(said.setup), write(said.stage.method)])
+    says: Callable[[Tree], FeatureSums] | None = getattr(said.stage.method.build("federate"), "feature_sums", None)
 
     def make(bound: float | None) -> Tree:
         sums = work(clipped(rows, bound))
-        return _looked_at(own, sums, {"train": says(sums)}) if says else sums
+        return _own(sums, {"train": says(sums)} if says else {}, gate.site, own)
 
     found, level = gate.sums(name, own, terms, cover, ["train"], make)
     return Done(level), found
 
 
-def _looked_at(own: Opened, sums: Tree, parts: Mapping[Split, FeatureSums]) -> Tree:
-    """Return sums that examples can have: under masks nobody else can look."""
+def _own(sums: Tree, parts: Mapping[Split, FeatureSums], site: Site, own: Opened) -> Tree:
+    """Return sums of the site's examples, looked at before they are hidden: under masks nobody else can."""
     if reason := doubt_parts(parts, {part: len(own.client.indices(part)) for part in parts}):
-        raise Refused(f"'{own.client.id}' sends no sums: {reason}")
+        raise Refused(f"'{site.name}' sends no sums: {reason}")
     return sums
 
 
@@ -253,7 +252,7 @@ def _sums(gate: Gate, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:
 
     def make(bound: float | None) -> Tree:
         sums = probe.sums(model, clipped(own.train(), bound), clipped(own.val, bound))
-        return _looked_at(own, sums, probe.feature_sums(sums))
+        return _own(sums, probe.feature_sums(sums), gate.site, own)
 
     found, level = gate.sums(f"sums/{write(said.setup)}", own, terms, cover, ["train", "val"], make)
     return Noisy(level), found

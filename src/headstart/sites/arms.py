@@ -198,7 +198,7 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
         params,
         _members(server, spec.method, is_sum=is_sum),
         server.lab.activations,
-        engine=Remote(server, request, _expected(server, method, model, params), _says(method)),
+        engine=Remote(server, request, _expected(server, method, model, params)),
         seed=server.seed,
         max_bad_clients=server.file.settings.engine.max_bad_clients,
         begin=unpack(node) if (node := store.get(key)) else None,
@@ -247,7 +247,8 @@ def _keeps(server: Server, store: NodeStore, key: str, what: str, rounds: int) -
 def _expected(server: Server, method: Federate, model: Model, params: Params) -> Expected:
     """Return what updates must look like, by doing one on dummy examples."""
     shared, private, _ = method.init(model, params)
-    masked, says = server.asks.secure and method.reduce == "sum", _says(method)
+    says: Callable[[Tree], FeatureSums] | None = getattr(method, "feature_sums", None)
+    masked = server.asks.secure and method.reduce == "sum"
 
     def update(client: ClientData) -> Tree:
         found = method.client_update(model, shared, private, client)[0]
@@ -256,13 +257,8 @@ def _expected(server: Server, method: Federate, model: Model, params: Params) ->
     return Expected.of(
         update,
         server.lab.federation.examples,
-        Possible(lambda tree: {"train": says(tree)}, server.sites, server.asks.bound) if says and not masked else None,
+        Possible(lambda tree: {"train": says(tree)}, server.sites, server.asks.bound, masked) if says else None,
     )
-
-
-def _says(method: Federate) -> Callable[[Tree], FeatureSums] | None:
-    """Return what reads an update as sums of features; None where it is none."""
-    return getattr(method, "feature_sums", None)
 
 
 def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:

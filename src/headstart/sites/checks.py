@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from headstart.core import trees
+from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
 from headstart.costs.dry_run import DummyClient
 from headstart.data.examples import Examples
@@ -20,7 +22,7 @@ from headstart.sites.limits import said
 from headstart.sites.messages import Present
 from headstart.sites.possible import doubt_parts, length
 from headstart.sites.probe.noise import deviation
-from headstart.sites.settings import MOST_TIMES, RunSettings
+from headstart.sites.settings import MOST_TIMES, Protection
 from headstart.sites.transport import Answer, Failed
 from headstart.training.client_data import ClientData
 
@@ -35,18 +37,37 @@ class Possible:
         of: what a tree says of the features of each part of the data.
         sites: what each said first.
         bound: length to which rows are clipped where there is noise.
+        masked: whether each site's are hidden, so that their total alone can be looked at.
     """
 
     of: Callable[[Tree], Mapping[Split, FeatureSums]]
     sites: Mapping[int, Present]
-    bound: float = RunSettings.bound
+    bound: float = Protection.bound
+    masked: bool = False
 
     def check(self, came: Sequence[Answer[A] | Failed]) -> list[Answer[A] | Failed]:
         """Return what came, sums that no examples have, or far larger than the others', as failures."""
+        if self.masked:
+            return list(came)
         return _without_giants(believed(came, self._doubt), self.of)
 
+    def check_total(self, total: Tree, came: Sequence[Answer[A]]) -> None:
+        """Look at everyone's sums together, all that can be seen of them under masks.
+
+        Raises:
+            ClientError: no examples have them.
+        """
+        each = (deviation(total, _noise(one.said), self.bound) for one in came)
+        parts, sites = self.of(total), [self.sites[one.site] for one in came]
+        sizes = {part: sum(site.sizes.get(part, 0) for site in sites) for part in parts}
+        if reason := doubt_parts(parts, sizes, math.hypot(*each)):
+            raise ClientError(
+                f"secure sums: {reason}, taken together; some site's are false, which masks hide: run it without "
+                "--secure to see whose"
+            )
+
     def _doubt(self, one: Answer[A]) -> str:
-        spread = deviation(_noise(one.said), self.bound)
+        spread = deviation(one.tree, _noise(one.said), self.bound)
         return doubt_parts(self.of(one.tree), self.sites[one.site].sizes, spread)
 
 

@@ -209,7 +209,7 @@ class Evaluated:
     excluded: Annotated[tuple[Excluded, ...], Field(max_length=1)]
     learnt: ClientTally | None = None
     span: Annotated[FiniteFloat, Field(ge=1)] = 1.0
-    kept_back: str = ""
+    kept_back: Annotated[str, Field(max_length=1000)] = ""
 
 
 @dataclass(frozen=True, config=CONFIG)

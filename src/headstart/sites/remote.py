@@ -13,13 +13,10 @@ from headstart.core.errors import ClientError
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree, map_tree, stack
 from headstart.engine.protocol import Chunk, Crew, Failure, Job
-from headstart.federate.closed_form import FeatureSums
 from headstart.sites.checks import Expected
 from headstart.sites.messages import Done, Update
 from headstart.sites.norms import Norms
-from headstart.sites.possible import doubt_parts
 from headstart.sites.probe.masks import unmask
-from headstart.sites.probe.noise import deviation
 from headstart.sites.server import Server
 from headstart.sites.transport import Answer, Failed
 
@@ -32,13 +29,11 @@ class Remote:
         server: whom it speaks for.
         request: what a round's sites, of these names, are asked.
         expected: what an update must look like.
-        says: reads an update as sums of features; None where it is none.
     """
 
     server: Server
     request: Callable[[int, Sequence[str]], Update]
     expected: Expected
-    says: Callable[[Tree], FeatureSums] | None = None
 
     @contextmanager
     def crew(self, job: Job) -> Iterator[Crew]:
@@ -63,7 +58,7 @@ class _Crew:
         came = self.engine.expected.check(server.send(request, shared, list(place)))
         if request.masks:
             came = self._together(came)
-        if self.norms:
+        elif self.norms:
             came = self.norms.check(came, shared)
         for one in sorted(came, key=lambda one: place[one.site]):
             position = place[one.site]
@@ -83,14 +78,7 @@ class _Crew:
             first = f"'{self.engine.server.sites[lost[0].site].client}': {lost[0].reason}"
             raise ClientError(f"secure sums of {len(found)} of {len(came)} clients came ({first}); run it without them")
         total = unmask([one.tree for one in found])
-        self._check_total(found, total)
+        if self.engine.expected.sums:
+            self.engine.expected.sums.check_total(total, found)
         none = map_tree(torch.zeros_like, total)
         return [replace(one, tree=none if number else total) for number, one in enumerate(found)]
-
-    def _check_total(self, came: Sequence[Answer[Done]], total: Tree) -> None:
-        """Look at the one sum that can be read."""
-        server = self.engine.server
-        sizes = sum(server.sites[one.site].sizes.get("train", 0) for one in came)
-        spread = deviation(max(one.said.noise for one in came), server.asks.bound) * len(came) ** 0.5
-        if self.engine.says and (reason := doubt_parts({"train": self.engine.says(total)}, {"train": sizes}, spread)):
-            raise ClientError(f"secure sums of {len(came)} clients together: {reason}; whose they are cannot be seen")

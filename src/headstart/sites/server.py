@@ -164,9 +164,8 @@ class _Ring:
 
     def present(self, addresses: Sequence[int]) -> dict[int, Present]:
         """Return who is there, by address, sorted by client."""
-        message = Hello(self.file.data, self.file.settings.name, self.seeds)
-        named = [_named(one) for one in consult(self.ask, addresses, message)]
-        came = believed(named, lambda one: doubt_presence(one.said))
+        asked = consult(self.ask, addresses, Hello(self.file.data, self.file.settings.name, self.seeds))
+        came = believed([_named(one) for one in asked], lambda one: doubt_presence(one.said))
         found = {one.site: one.said for one in came if isinstance(one, Answer)}
         self._lose(came, {})
         if not found:

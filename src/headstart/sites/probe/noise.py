@@ -81,13 +81,16 @@ def _sensitivity(names: Iterable[str], bound: float) -> float:
     return math.sqrt(sum(bound ** (2 * _POWERS[kind]) for kind in kinds))
 
 
-def deviation(noise: float, bound: float) -> float:
-    """Return the largest standard deviation of the noise on every number, of ``noise`` sensitivities.
+def deviation(names: Iterable[str], noise: float, bound: float) -> float:
+    """Return the standard deviation of the noise on every number of sums of these names, of ``noise`` sensitivities.
 
-    >>> deviation(0.0, 10.0), round(deviation(1.0, 10.0), 1)
+    Raises:
+        Refused: it is not known how large noise must be on one of the sums.
+
+    >>> deviation(["new"], 0.0, 10.0), round(deviation(["gram", "moment", "counts"], 1.0, 10.0), 1)
     (0.0, 100.5)
     """
-    return noise * _sensitivity(("gram", "moment", "counts"), bound)
+    return noise * _sensitivity(names, bound) if noise else 0.0
 
 
 def add_noise(sums: Tree, noise: float, bound: float) -> Tree:
@@ -97,5 +100,5 @@ def add_noise(sums: Tree, noise: float, bound: float) -> Tree:
         Refused: it is not known how large noise must be on one of the sums.
     """
     generator = torch.Generator().manual_seed(secrets.randbits(63))
-    scale = noise * _sensitivity(sums, bound)
+    scale = deviation(sums, noise, bound)
     return map_tree(lambda value: value + scale * torch.randn(value.shape, generator=generator).to(value), sums)

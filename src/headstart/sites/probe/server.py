@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -24,11 +23,9 @@ from headstart.sites.checks import Expected, Possible
 from headstart.sites.claims import believed, doubt_comparison
 from headstart.sites.ledger import epsilon
 from headstart.sites.messages import Compared, Heads, Masks, Noisy, Sums
-from headstart.sites.possible import doubt_parts
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.foretell import foretell, total_to_send
 from headstart.sites.probe.masks import unmask
-from headstart.sites.probe.noise import deviation
 from headstart.sites.server import Server
 from headstart.sites.settings import DELTA, MOST_TIMES, RunSettings
 from headstart.sites.transport import Answer, Failed
@@ -58,7 +55,7 @@ def run_probe(
     sums = _sums(server, model, Sums(now.setup, noise, bound, masks), lost)
     trees = [one.tree for one in sums.values()]
     decision, total = server.file.settings.decision, unmask(trees) if secure else _total(trees)
-    _check_total(server, sums, total, bound)
+    _possible(server, bound).check_total(total, list(sums.values()))
     solved = probe.solve(model, total, server.lab.dtype)
     sent = {**solved.heads, **total_to_send(total, len(trees))}
     compared = _compared(server, Heads(now.setup, decision.metric, noise, bound), sent, lost)
@@ -124,23 +121,6 @@ def _doubt_noise(said: Noisy, asked: float) -> str:
     )
 
 
-def _check_total(server: Server, sums: Mapping[str, Answer[Noisy]], total: Tree, bound: float) -> None:
-    """Look at everyone's sums together, all that can be seen of them under masks.
-
-    Raises:
-        ClientError: no examples have them.
-    """
-    spread = math.sqrt(sum(deviation(one.said.noise, bound) ** 2 for one in sums.values()))
-    sites = [server.sites[one.site] for one in sums.values()]
-    parts = probe.feature_sums(total)
-    sizes = {part: sum(site.sizes.get(part, 0) for site in sites) for part in parts}
-    if reason := doubt_parts(parts, sizes, spread):
-        raise ClientError(
-            f"probe: {reason}, taken together; some site's are false, which masks hide: run it without --secure to see "
-            "whose"
-        )
-
-
 def _expected(server: Server, model: Model, request: Sums) -> Expected:
     """Return what sums must look like, by making some of dummy examples; under masks no site's can be looked into."""
     secure = request.masks is not None
@@ -149,8 +129,11 @@ def _expected(server: Server, model: Model, request: Sums) -> Expected:
         found = probe.sums(model, client, client)
         return map_tree(torch.Tensor.long, found) if secure else found
 
-    possible = None if secure else Possible(probe.feature_sums, server.sites, request.bound)
-    return Expected.of(sums, server.lab.federation.examples, possible)
+    return Expected.of(sums, server.lab.federation.examples, _possible(server, request.bound, masked=secure))
+
+
+def _possible(server: Server, bound: float, *, masked: bool = False) -> Possible:
+    return Possible(probe.feature_sums, server.sites, bound, masked)
 
 
 def _named(server: Server, came: Sequence[Answer[A] | Failed], lost: dict[str, str]) -> dict[str, Answer[A]]:
