@@ -118,3 +118,10 @@ def changed(text: str, changes: Mapping[str, Any]) -> str:
 def lenient(site: Site) -> Site:
     """Return a site that says something of any number of examples."""
     return replace(site, minima=Minima(examples=1, class_examples=1))
+
+
+def sums_asked(asked: Requests, method: str, **more: Any) -> tuple[Kind, str]:
+    """Return a request for sums: of a method's update, or of a probe."""
+    if method == "probe":
+        return "sums", changed(asked["sums"][0], more)
+    return "update", changed(asked["update"][0], {"stage.method": {"name": method, "settings": {}}, **more})
