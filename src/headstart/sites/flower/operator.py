@@ -28,7 +28,11 @@ from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, Pus
 from flwr.serverapp import Grid
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
-from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
+from flwr.supercore.interceptors import (
+    RuntimeTokenHttpInterceptor,
+    RuntimeVersionHttpInterceptor,
+    SuperExecAuthHttpInterceptor,
+)
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufClientInterceptor, ProtobufRequestContext
 from flwr.supercore.runtime import RuntimeHttpClient
@@ -139,8 +143,8 @@ class Operator:
 
     @contextmanager
     def _grid(self, run: int, stop: Callable[[], object]) -> Iterator[Grid]:
-        grid = HttpGrid(self.door.address, False, self._ca, token=self._task_of(run))
-        client = grid._runtime_client
+        token = self._task_of(run)
+        grid, client = HttpGrid(self.door.address, False, self._ca, token=token), self._runtime(token)
         beats = HeartbeatSender(make_task_heartbeat_fn_http(client))
         beats.start()
         status = SubStatus.FAILED
@@ -157,7 +161,14 @@ class Operator:
             with suppress(httpx.HTTPError):  # a run that was stopped takes no output
                 client.PushTaskOutput(PushTaskOutputRequest(sub_status=status, details=""))
             beats.stop()
+            client.close()
             grid.close()
+
+    def _runtime(self, token: str) -> RuntimeHttpClient:
+        """Return what speaks of a run's own task."""
+        version = RuntimeVersionHttpInterceptor(component_name="headstart")
+        shown: list[ProtobufClientInterceptor] = [version, RuntimeTokenHttpInterceptor(token=token)]
+        return RuntimeHttpClient.from_server_address(self.door.address, False, self._ca, shown)
 
     def _task_of(self, run: int) -> str:
         """Take the run's own task; another run's is left to expire, as nobody executes it."""
