@@ -47,7 +47,7 @@ STAGE = Stage(Method("fedavg", {"rounds": 3, "client_lr": 0.1, "trainable": "all
 REQUESTS: dict[Kind, Asks[Any]] = {
     "hello": Hello(DATA),
     "agree": Agree(DATA, AGREEMENT),
-    "start": Start(KEY, "", ""),
+    "start": Start(KEY, ""),
     "update": Update(SETUP, STAGE, 0),
     "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3, "0" * 64, HASH),
     "count": Count(((HASH, HASH), (HASH, HASH)), by_class=True),

@@ -1,4 +1,4 @@
-"""A site takes the model that was announced, from whom it trusts."""
+"""A site takes the model that was announced."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ import torch
 
 from headstart.core.content import SIGNED, hash_tree
 from headstart.core.errors import ClientError
-from headstart.sites.flower.keys import make_keys, read_public_key, signs_with
 from headstart.sites.messages import Start
 from headstart.sites.shelf import Shelf
 
@@ -16,45 +15,23 @@ MODEL = {"head.weight": torch.ones(2, 3), "head.bias": torch.zeros(2)}
 
 def test_what_differs_is_enough(tmp_path: Path) -> None:
     shelf, first = Shelf(tmp_path), hash_tree(MODEL, SIGNED)
-    shelf.put_weights(MODEL, Start(first, "", ""), None)
+    shelf.put_weights(MODEL, Start(first, ""))
     changed = {"head.bias": torch.ones(2)}
     whole = hash_tree({**MODEL, **changed}, SIGNED)
-    shelf.put_weights(changed, Start(whole, first, ""), None)
+    shelf.put_weights(changed, Start(whole, first))
     assert hash_tree(shelf.weights(whole), SIGNED) == whole
     assert hash_tree(shelf.weights(first), SIGNED) == first
 
 
 def test_a_model_that_was_changed_on_its_way_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="its digest does not fit; nothing was kept"):
-        Shelf(tmp_path).put_weights(MODEL, Start("0" * 64, "", ""), None)
+        Shelf(tmp_path).put_weights(MODEL, Start("0" * 64, ""))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_model_that_never_came_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="the model 000000000000 was not received; send it first"):
         Shelf(tmp_path).weights("0" * 64)
-
-
-@pytest.mark.parametrize(("signer", "fits"), [("own", True), ("others", False)])
-def test_signed_models_alone_are_taken(signer: str, fits: bool, tmp_path: Path) -> None:
-    for name in ("own", "others"):
-        make_keys(tmp_path / name, ["127.0.0.1"], ["north"])
-    digest, trusted = hash_tree(MODEL, SIGNED), read_public_key(tmp_path / "own" / "signer.pub")
-    shelf, said = Shelf(tmp_path / "state"), Start(digest, "", signs_with(tmp_path / signer / "signer.pem")(digest))
-    if fits:
-        shelf.put_weights(MODEL, said, trusted)
-        assert hash_tree(shelf.weights(digest), SIGNED) == digest
-    else:
-        with pytest.raises(ClientError, match="not signed by the key that this site trusts"):
-            shelf.put_weights(MODEL, said, trusted)
-
-
-@pytest.mark.parametrize("signature", ["", "no hex", "00"])
-def test_what_is_no_signature_is_refused(signature: str, tmp_path: Path) -> None:
-    make_keys(tmp_path / "own", ["127.0.0.1"], ["north"])
-    trusted = read_public_key(tmp_path / "own" / "signer.pub")
-    with pytest.raises(ClientError, match="not signed by the key that this site trusts"):
-        Shelf(tmp_path / "state").put_weights(MODEL, Start(hash_tree(MODEL, SIGNED), "", signature), trusted)
 
 
 def test_a_round_that_is_asked_for_twice_begins_with_the_same_private_tree(tmp_path: Path) -> None:

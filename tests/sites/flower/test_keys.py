@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from headstart.core.errors import SettingError
-from headstart.sites.flower.keys import make_keys, read_public_key, signs_with
+from headstart.sites.flower.keys import (
+    check_dates,
+    make_keys,
+    read_public_key,
+    read_signer,
+    read_site_secret,
+    renew_keys,
+)
 
 pytest.importorskip("cryptography")
 
@@ -80,4 +87,44 @@ def test_what_is_no_public_key_is_refused(tmp_path: Path, folders: dict[str, Pat
     (tmp_path / "signer.pub").write_text("abc")
     with pytest.raises(SettingError, match="signer: must be a file of 32 bytes in hex"):
         read_public_key(tmp_path / "signer.pub")
-    assert len(signs_with(folders["own"] / "signer.pem")("text")) == 128
+    own = read_public_key(folders["own"] / "signer.pub")
+    assert read_signer(folders["own"] / "signer.pem").public_key().public_bytes_raw() == own
+
+
+@pytest.mark.parametrize("name", ["signer.pem", "sites/north"])
+def test_a_secret_that_others_can_read_is_refused(name: str, tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys", ["localhost"], ["north"])
+    path = tmp_path / "keys" / name
+    path.chmod(0o640)
+    with pytest.raises(SettingError, match="must be for its owner alone, received mode 640; run 'chmod 600"):
+        read_signer(path) if name == "signer.pem" else read_site_secret(path)
+
+
+def test_folders_of_keys_are_for_their_owner_alone(folders: dict[str, Path]) -> None:
+    for path in (folders["own"], folders["own"] / "sites"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"keys: needs '.*signer.pem', received no such file"):
+        read_signer(tmp_path / "signer.pem")
+
+
+def test_the_end_of_a_certificate_is_said_a_month_ahead(tmp_path: Path, folders: dict[str, Path]) -> None:
+    make_keys(tmp_path / "keys", ["localhost"], ["north"], days=20)
+    (line,) = check_dates(tmp_path / "keys" / "server.pem")
+    assert "ends in 19 days" in line
+    assert check_dates(folders["own"] / "server.pem") == []
+    with pytest.raises(SettingError, match=r"is valid from .* and not now; make new ones with"):
+        check_dates(folders["expired"] / "sites" / "north.crt")
+
+
+def test_renewed_certificates_are_of_the_same_keys(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    make_keys(keys, ["127.0.0.1"], ["north"], days=1)
+    names = ("signer.pem", "signer.pub", "sites/north", "sites/north.pub")
+    before = [(keys / name).read_bytes() for name in names]
+    renew_keys(keys, ["127.0.0.1"])
+    assert [(keys / name).read_bytes() for name in names] == before
+    assert [line for name in ("ca.crt", "server.pem", "sites/north.crt") for line in check_dates(keys / name)] == []
+    _connect(keys, keys)

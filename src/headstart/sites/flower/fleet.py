@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import httpx
@@ -78,13 +78,15 @@ class Fleet:
         client: Flower's.
         key: the site's.
         tell: told when the link is gone, and when it is back.
+        address: of the link.
         node: by which the link knows the site; changes when a link forgets.
     """
 
     client: FleetHttpClient
     key: EllipticCurvePrivateKey
     tell: Tell
-    node: Node
+    address: str
+    node: Node = field(default_factory=Node)
 
     def pull(self) -> Got | None:
         """Return the next message, if there is one."""
@@ -185,6 +187,8 @@ class Fleet:
                 f"federate node: the link does not let this site in (status {error.response.status_code}); its public "
                 "key must lie in keys/sites on the server before 'headstart federate up' starts"
             ) from None
+        except httpx.TransportError as error:
+            raise refused(error, self.address) from None
 
     def beat(self) -> bool:
         """Say that the site is still there."""
@@ -210,7 +214,7 @@ def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -
             NodeAuthHttpInterceptor(key, key.public_key()),
         ],
     )
-    fleet = Fleet(client, key, tell, Node())
+    fleet = Fleet(client, key, tell, link.address)
     fleet.activate()
     beats = HeartbeatSender(fleet.beat)
     beats.start()
@@ -234,7 +238,33 @@ def _may_pass(error: httpx.TransportError | httpx.HTTPStatusError) -> bool:
     """Say whether a failure is of the moment."""
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code in (502, 503, 504)
-    cause = error.__cause__
-    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+    return _tls_failure(error) is None
+
+
+def _tls_failure(error: BaseException) -> ssl.SSLError | None:
+    """Return why a handshake failed for good: this side does not know the other's certificate, or the other this one's.
+
+    A connection that breaks while it is encrypted is an error of TLS too, and passes.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause
+        if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or "").upper():
+            return cause
         cause = cause.__cause__ or cause.__context__
-    return cause is None
+    return None
+
+
+def refused(error: httpx.TransportError, address: str) -> ClientError:
+    """Return a handshake that failed as one line."""
+    cause = _tls_failure(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return ClientError(
+            f"federate node: the server at {address} is not the one of these keys ({cause.verify_message}); take "
+            "ca.crt from where its keys were made, and an --address that its certificate names"
+        )
+    return ClientError(
+        f"federate node: the server at {address} does not know this site's certificate; it must lie in keys/sites "
+        "there before 'headstart federate up' starts"
+    )
