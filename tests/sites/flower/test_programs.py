@@ -1,50 +1,37 @@
-"""The app that Flower sends around imports what is there; without Flower the command says how to get it."""
+"""Programs are called with any name; without Flower the command says how to get it."""
 
-import ast
-import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from headstart.sites.flower.keys import make_keys
+from headstart.sites.flower.keys import make_keys, read_site_secret
 from headstart.sites.flower.programs import Link, free_ports
-from headstart.sites.settings import NodeSettings, RunSettings, line_of, names_in
-
-
-@pytest.mark.parametrize("half", ["client", "server"])
-def test_the_app_imports_what_is_there(half: str, tmp_path: Path) -> None:
-    Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower").run(tmp_path, RunSettings())
-    body = ast.parse((tmp_path / "app" / "headstart_app" / f"{half}.py").read_text()).body
-    (found,) = (line for line in body if isinstance(line, ast.ImportFrom))
-    assert hasattr(importlib.import_module(found.module or ""), found.names[0].name)
+from headstart.sites.settings import NodeSettings
 
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(5))) == 5
 
 
-@pytest.mark.parametrize("name", ["north", "St. Mary's 3/B", '../a"b', "x\\", 'q\\"w" = "z', "Zürich", "a\nb", "😀"])
-def test_flower_reads_any_name_as_it_is(name: str, tmp_path: Path) -> None:
-    from flwr.common.config import parse_config_args
-
-    said = NodeSettings(name=name, data="it's.csv", state="s", one_hot=line_of(["ward", "a,b"]))
-    *_, written = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower").supernode(said)
-    read = NodeSettings(**parse_config_args([written]))
-    assert read == said
-    assert names_in(read.one_hot) == ("ward", "a,b")
+@pytest.mark.parametrize("name", ["north", "St. Mary's 3/B", '../a"b', "x\\", "Zürich", "a\nb", "😀"])
+def test_a_sites_program_reads_any_name_as_it_is(name: str, tmp_path: Path) -> None:
+    node = NodeSettings(name=name, data="it's.csv", state="s", one_hot=("ward", "a,b"))
+    command = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower").node(node)
+    words = command[command.index("node") + 1 :]
+    said = list(zip(words[::2], words[1::2], strict=True))
+    assert ("--name", name) in said
+    assert [value for flag, value in said if flag == "--one-hot"] == ["ward", "a,b"]
 
 
 @pytest.mark.parametrize("name", ["St. Mary's 3/B", "../outside", '"', ".", "a.pub", "north"])
-def test_a_site_finds_the_key_of_its_name(name: str, tmp_path: Path) -> None:
+def test_a_site_finds_the_certificate_of_its_name(name: str, tmp_path: Path) -> None:
     make_keys(tmp_path / "keys", ["127.0.0.1"], [name])
-    command = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower").supernode(
-        NodeSettings(name=name, data="d", state="s")
-    )
-    key = Path(command[command.index("--auth-supernode-private-key") + 1])
-    assert key.is_file()
-    assert key.parent == tmp_path / "keys" / "sites"
+    link = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower")
+    certificate = tmp_path / "keys" / link.certificate_of(name)
+    assert certificate.parent == tmp_path / "keys" / "sites"
+    assert read_site_secret(certificate.with_suffix("")).public_key() == link.sites()[name]
     assert [path.name for path in tmp_path.iterdir()] == ["keys"]
 
 

@@ -224,6 +224,7 @@ def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -
         beats.stop()
         with suppress(httpx.HTTPError):  # the link may be gone first
             client.DeactivateNode(DeactivateNodeRequest(node_id=fleet.node.node_id))
+        client.close()
 
 
 def _tls(link: Link, site: str) -> ssl.SSLContext:
