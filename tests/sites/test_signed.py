@@ -1,111 +1,189 @@
-"""Whoever carries messages can lose them, and no more: nothing forged, changed, replayed or swapped is believed."""
+"""Whoever carries requests and answers can lose them, and no more: forged, altered, swapped and replayed ones."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from headstart.core.errors import ClientError
 from headstart.sites.signed import Obeyed, Orders, Sealed
 
-OPERATOR, STRANGER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-KEYS = {name: generate_private_key(SECP384R1()) for name in ("north", "south")}
-NOW = 1_000_000.0
+NOW, TREE, ASKED = 1_700_000_000.0, b"tensors", '{"a": 1}'
+DAY = 86400.0
 
 
-def orders(key: Ed25519PrivateKey = OPERATOR) -> Orders:
-    return Orders(key, {name: key.public_key() for name, key in KEYS.items()}, clock=lambda: NOW)
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
 
 
-def site(folder: Path, name: str = "north", now: float = NOW) -> Obeyed:
-    return Obeyed(name, OPERATOR.public_key().public_bytes_raw(), KEYS[name], folder / "orders.json", lambda: now)
+class Pair:
+    """An operator, and two sites that trust it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.clock, self.signer = folder, Clock(), Ed25519PrivateKey.generate()
+        self.keys: dict[str, EllipticCurvePrivateKey] = {
+            name: generate_private_key(SECP384R1()) for name in ("north", "south")
+        }
+        self.orders = self.operator()
+
+    def operator(self, key: Ed25519PrivateKey | None = None) -> Orders:
+        public = {name: key.public_key() for name, key in self.keys.items()}
+        return Orders(key or self.signer, public, clock=self.clock)
+
+    def site(self, name: str = "north") -> Obeyed:
+        public = self.signer.public_key().public_bytes_raw()
+        return Obeyed(name, public, self.keys[name], self.folder / name / "orders.json", self.clock)
+
+    def order(self, site: str = "north", text: str = ASKED, seconds: float = 60) -> Sealed:
+        return self.orders.seal(site, "hello", text, TREE, seconds)
 
 
-def test_what_was_signed_is_done_and_its_answer_is_the_sites(tmp_path: Path) -> None:
-    server, north = orders(), site(tmp_path)
-    order = server.seal("north", "hello", "{}", b"w", 60)
-    north.take(order, "hello", "{}", b"w")
-    assert server.check(order, north.sign(order, '{"a": 1}', b"x"), '{"a": 1}', b"x") == "north"
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    return Pair(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("kind", "text", "tree"), [("update", "{}", b"w"), ("hello", "{ }", b"w"), ("hello", "{}", b"v")]
-)
-def test_a_request_that_was_changed_on_its_way_is_refused(kind: str, text: str, tree: bytes, tmp_path: Path) -> None:
-    order = orders().seal("north", "hello", "{}", b"w", 60)
+def _take(site: Obeyed, order: Sealed, text: str = ASKED, kind: str = "hello", tree: bytes = TREE) -> None:
+    site.take(order, kind, text, tree)
+
+
+def test_what_the_operator_signed_is_answered_and_the_answer_believed(pair: Pair) -> None:
+    order, site = pair.order(), pair.site()
+    _take(site, order)
+    text, tree, sealed = site.keep(order, "yes", b"sums")
+    assert pair.orders.check(order, sealed, text, tree) == "north"
+
+
+@pytest.mark.parametrize("signature", ["", "no hex", "00", "ff" * 64])
+def test_an_unsigned_request_is_refused(pair: Pair, signature: str) -> None:
+    with pytest.raises(ClientError, match="not signed by the key that this site trusts; nothing was done"):
+        _take(pair.site(), replace(pair.order(), signature=signature))
+
+
+def test_a_request_signed_by_another_operator_is_refused(pair: Pair) -> None:
+    order = pair.operator(Ed25519PrivateKey.generate()).seal("north", "hello", ASKED, TREE, 60)
+    with pytest.raises(ClientError, match="not signed by the key that this site trusts"):
+        _take(pair.site(), order)
+
+
+@pytest.mark.parametrize("field", ["kind", "site", "run", "number", "expires", "text", "tree"])
+def test_no_field_of_a_signed_request_can_be_altered(pair: Pair, field: str) -> None:
+    order = pair.order()
+    said = json.loads(order.text)
+    said[field] = {"number": 7, "expires": NOW + 999}.get(field, "0" * 32)
+    with pytest.raises(ClientError, match="not signed by the key that this site trusts"):
+        _take(pair.site(), replace(order, text=json.dumps(said)))
+
+
+@pytest.mark.parametrize("changed", [{"text": '{"a": 2}'}, {"kind": "sums"}, {"tree": b"others"}])
+def test_content_altered_under_a_signature_is_refused(pair: Pair, changed: dict[str, str | bytes]) -> None:
     with pytest.raises(ClientError, match="or changed on its way"):
-        site(tmp_path).take(order, kind, text, tree)
+        _take(pair.site(), pair.order(), **changed)  # type: ignore[arg-type]
 
 
-def test_a_strangers_request_is_refused(tmp_path: Path) -> None:
-    order = orders(STRANGER).seal("north", "hello", "{}", b"", 60)
-    for forged in (order, Sealed(order.text, ""), Sealed(order.text, "zz"), Sealed("{}", order.signature)):
-        with pytest.raises(ClientError, match="not signed by the key that this site trusts"):
-            site(tmp_path).take(forged, "hello", "{}", b"")
+def test_a_request_for_another_site_is_refused(pair: Pair) -> None:
+    with pytest.raises(ClientError, match="was signed for 'north'"):
+        _take(pair.site("south"), pair.order("north"))
 
 
-def test_another_sites_request_is_refused(tmp_path: Path) -> None:
-    order = orders().seal("south", "hello", "{}", b"", 60)
-    with pytest.raises(ClientError, match="was signed for 'south'"):
-        site(tmp_path).take(order, "hello", "{}", b"")
+@pytest.mark.parametrize(("later", "seconds"), [(3600.0, 60.0), (-3600.0, 7 * DAY), (0.0, 30 * DAY)])
+def test_a_request_of_another_time_is_refused(pair: Pair, later: float, seconds: float) -> None:
+    order = pair.order(seconds=seconds)
+    pair.clock.now += later
+    with pytest.raises(ClientError, match="set the clocks of both machines"):
+        _take(pair.site(), order)
 
 
-@pytest.mark.parametrize("later", [1000.0, -(10**7)])
-def test_a_request_of_another_time_is_refused(later: float, tmp_path: Path) -> None:
-    order = orders().seal("north", "hello", "{}", b"", 60)
-    with pytest.raises(ClientError, match="set the clocks"):
-        site(tmp_path, now=NOW + later).take(order, "hello", "{}", b"")
-
-
-def test_an_older_request_is_not_answered_again_not_even_after_a_restart(tmp_path: Path) -> None:
-    server = orders()
-    first, second = (server.seal("north", "hello", text, b"", 60) for text in ("1", "2"))
-    site(tmp_path).take(first, "hello", "1", b"")
-    site(tmp_path).take(second, "hello", "2", b"")
-    site(tmp_path).take(second, "hello", "2", b"")  # the same again is answered as before
+def test_an_old_request_is_not_answered_again(pair: Pair) -> None:
+    first, second = pair.order(), pair.order(text="{}")
+    _take(pair.site(), first)
+    _take(pair.site(), second, "{}")
     with pytest.raises(ClientError, match="request 0 of the run was answered already"):
-        site(tmp_path).take(first, "hello", "1", b"")
+        _take(pair.site(), first)
 
 
-def test_a_number_is_not_taken_with_other_content(tmp_path: Path) -> None:
-    server = orders()
-    twin = dataclasses.replace(server, _asked={})
-    first, other = server.seal("north", "hello", "1", b"", 60), twin.seal("north", "hello", "2", b"", 60)
-    site(tmp_path).take(first, "hello", "1", b"")
+def test_requests_in_another_order_are_refused(pair: Pair) -> None:
+    first, second = pair.order(), pair.order()
+    _take(pair.site(), second)
+    with pytest.raises(ClientError, match="request 0 of the run was answered already"):
+        _take(pair.site(), first)
+
+
+def test_a_number_with_other_content_is_refused(pair: Pair) -> None:
+    _take(pair.site(), pair.order())
+    twin = Orders(pair.signer, pair.orders.sites, run=pair.orders.run, clock=pair.clock)
     with pytest.raises(ClientError, match="it is not answered otherwise"):
-        site(tmp_path).take(other, "hello", "2", b"")
+        _take(pair.site(), twin.seal("north", "hello", "{}", TREE, 60), "{}")
 
 
-def test_numbers_of_runs_that_are_over_are_forgotten(tmp_path: Path) -> None:
-    site(tmp_path).take(orders().seal("north", "hello", "", b"", 60), "hello", "", b"")
-    late = dataclasses.replace(orders(), clock=lambda: NOW + 10_000)
-    site(tmp_path, now=NOW + 10_000).take(late.seal("north", "hello", "", b"", 60), "hello", "", b"")
-    assert set(json.loads((tmp_path / "orders.json").read_text())) >= {late.run}
-    assert len([run for run in json.loads((tmp_path / "orders.json").read_text()) if len(run) == 32]) == 1
+def test_the_same_request_has_the_same_answer_after_a_restart(pair: Pair) -> None:
+    order = pair.order()
+    _take(pair.site(), order)
+    assert pair.site().kept(order) is None
+    answered = pair.site().keep(order, "noise 1", b"sums\nof two lines")
+    _take(pair.site(), order)
+    assert pair.site().kept(order) == answered
+    assert pair.site().kept(pair.order()) is None
 
 
-def test_an_answer_to_another_request_is_not_read(tmp_path: Path) -> None:
-    server, north = orders(), site(tmp_path)
-    first, second = (server.seal("north", "hello", text, b"", 60) for text in ("1", "2"))
-    with pytest.raises(ClientError, match="answers another request"):
-        server.check(second, north.sign(first, "{}", b""), "{}", b"")
+def test_kept_answers_are_for_their_owner_alone_and_go_when_their_request_has_expired(pair: Pair) -> None:
+    order, site = pair.order(), pair.site()
+    _take(site, order)
+    site.keep(order, "yes", b"")
+    (path,) = (pair.folder / "north").glob("answered-*")
+    assert path.stat().st_mode & 0o077 == 0
+    pair.clock.now += DAY
+    pair.orders = pair.operator()
+    _take(site, pair.order())
+    assert not path.exists()
 
 
-@pytest.mark.parametrize(("text", "tree"), [("{ }", b"x"), ("{}", b"y")])
-def test_an_answer_that_was_changed_on_its_way_is_not_read(text: str, tree: bytes, tmp_path: Path) -> None:
-    server, north = orders(), site(tmp_path)
-    order = server.seal("north", "hello", "{}", b"", 60)
+def test_a_restart_forgets_no_number(pair: Pair) -> None:
+    first, second = pair.order(seconds=DAY), pair.order()
+    _take(pair.site(), first)
+    _take(pair.site(), second)
+    pair.clock.now += DAY / 2
+    with pytest.raises(ClientError, match="answered already"):
+        _take(pair.site(), first)
+
+
+def _other_site(pair: Pair, order: Sealed) -> tuple[str, bytes, Sealed]:
+    return pair.site("south").keep(order, "yes", b"")
+
+
+def _altered_text(pair: Pair, order: Sealed) -> tuple[str, bytes, Sealed]:
+    return ("no", *pair.site().keep(order, "yes", b"")[1:])
+
+
+def _altered_tensors(pair: Pair, order: Sealed) -> tuple[str, bytes, Sealed]:
+    text, _, sealed = pair.site().keep(order, "yes", b"")
+    return text, b"-", sealed
+
+
+def _of_an_earlier_request(pair: Pair, order: Sealed) -> tuple[str, bytes, Sealed]:
+    return pair.site().keep(pair.order(), "yes", b"")
+
+
+def _unsigned(pair: Pair, order: Sealed) -> tuple[str, bytes, Sealed]:
+    text, tree, sealed = pair.site().keep(order, "yes", b"")
+    return text, tree, replace(sealed, signature="")
+
+
+@pytest.mark.parametrize("forge", [_other_site, _altered_text, _altered_tensors, _of_an_earlier_request, _unsigned])
+def test_a_forged_swapped_or_replayed_answer_is_not_read(
+    pair: Pair, forge: Callable[[Pair, Sealed], tuple[str, bytes, Sealed]]
+) -> None:
+    order = pair.order()
+    text, tree, sealed = forge(pair, order)
     with pytest.raises(ClientError, match="it was not read"):
-        server.check(order, north.sign(order, "{}", b"x"), text, tree)
-
-
-def test_an_answer_of_another_site_is_not_read(tmp_path: Path) -> None:
-    server = orders()
-    order = server.seal("north", "hello", "{}", b"", 60)
-    with pytest.raises(ClientError, match="not signed by the key of 'north'"):
-        server.check(order, site(tmp_path, "south").sign(order, "{}", b""), "{}", b"")
+        pair.orders.check(order, sealed, text, tree)

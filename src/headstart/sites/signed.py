@@ -7,6 +7,8 @@ number, until when. An answer's covers the request that it answers. Signatures a
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +24,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 from pydantic.dataclasses import dataclass as message
 
 from headstart.core.errors import ClientError
-from headstart.core.files import read_json, write_json
+from headstart.core.files import read_json, write_atomically, write_json
 from headstart.sites.messages import CONFIG, Name
 from headstart.sites.wire import read, write
 
@@ -73,6 +75,10 @@ class Sealed:
 
     text: str
     signature: str
+
+
+Signed = tuple[str, bytes, Sealed]
+"""An answer: what is said, its tensors as they travel, and what was signed of both."""
 
 
 def digest(content: bytes | str) -> str:
@@ -154,10 +160,24 @@ class Obeyed:
         self._check_time(said.expires)
         self._remember(said, digest(order.text))
 
-    def sign(self, order: Sealed, text: str, tree: bytes) -> Sealed:
-        """Sign the answer to a request."""
+    def keep(self, order: Sealed, text: str, tree: bytes) -> Signed:
+        """Sign the answer to a request, and keep it on disk in the place of the run's last one."""
         said = write(Receipt(digest(order.text), digest(text), digest(tree)))
-        return Sealed(said, self.key.sign(said.encode(), ECDSA(SHA384())).hex())
+        sealed = Sealed(said, self.key.sign(said.encode(), ECDSA(SHA384())).hex())
+        head = json.dumps({"order": digest(order.text), "text": text, "sealed": [sealed.text, sealed.signature]})
+        path = self._answered(read(Order, order.text, "the order").run)
+        write_atomically(path, lambda new: _write_private(new, head.encode() + b"\n" + tree))
+        return text, tree, sealed
+
+    def kept(self, order: Sealed) -> Signed | None:
+        """Return what a request that was taken was answered before; None if it is new."""
+        path = self._answered(read(Order, order.text, "the order").run)
+        head, _, tree = path.read_bytes().partition(b"\n") if path.is_file() else (b"", b"", b"")
+        found = json.loads(head) if head else {"order": ""}
+        return (found["text"], tree, Sealed(*found["sealed"])) if found["order"] == digest(order.text) else None
+
+    def _answered(self, run: str) -> Path:
+        return self.path.with_name(f"answered-{run}")
 
     def _check_time(self, expires: float) -> None:
         now = self.clock()
@@ -177,6 +197,13 @@ class Obeyed:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         now = {"number": said.number, "order": name, "expires": max(said.expires, last.get("expires", 0.0))}
         write_json(self.path, {**kept, said.run: now})
+        for run in {*known} - {*kept, said.run}:
+            self._answered(run).unlink(missing_ok=True)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
 
 
 def _verify_operator(signer: bytes, order: Sealed) -> None:

@@ -1,5 +1,7 @@
 """A round closes in time; every site has a reply, whatever it did; what is not signed by its key is not read."""
 
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +31,7 @@ class Grid:
 
     def __init__(self, answers: dict[int, Any], signed_by: dict[int, str] | None = None) -> None:
         self.answers, self.signed_by, self.sent = answers, signed_by or NAMES, {}
+        self.folder = Path(tempfile.mkdtemp())
 
     def push_messages(self, messages: Any) -> list[str]:
         self.sent = {f"m{message.metadata.dst_node_id}": message for message in messages}
@@ -50,8 +53,8 @@ class Grid:
         return SimpleNamespace(metadata=metadata, has_error=lambda: failed, error=error, content=content)
 
     def _signed(self, asked: Parcel, text: str, name: str) -> Any:
-        site = Obeyed(name, OPERATOR.public_key().public_bytes_raw(), KEYS[name], path=None)
-        return to_content(Parcel(text, pack({}), site.sign(asked.sealed, text, pack({}))))
+        site = Obeyed(name, OPERATOR.public_key().public_bytes_raw(), KEYS[name], self.folder / "orders.json")
+        return to_content(Parcel(*site.keep(asked.sealed, text, pack({}))))
 
 
 def _ask(grid: Grid, **options: Any) -> GridAsk:

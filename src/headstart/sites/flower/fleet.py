@@ -62,6 +62,10 @@ _MOST_OBJECTS = 10_000
 """Of one message: arrays travel in pieces of 5 MiB."""
 
 
+class NotLetIn(ClientError):
+    """Whoever answers is not the server of the keys, or does not know the site."""
+
+
 @dataclass(frozen=True, eq=False)
 class Got:
     """A message whose content is still with the link."""
@@ -192,7 +196,7 @@ class Fleet:
         try:
             self.node = Node(node_id=self._hung_up_on(lambda: self.client.ActivateNode(ask)).node_id)
         except httpx.HTTPStatusError as error:
-            raise ClientError(_UNKNOWN.format(f"status {error.response.status_code}")) from None
+            raise NotLetIn(_UNKNOWN.format(f"status {error.response.status_code}")) from None
 
     def _hung_up_on(self, ask: Callable[[], T]) -> T:
         """Call a link that may hang up as soon as it sees the site's certificate; it says nothing then."""
@@ -200,7 +204,7 @@ class Fleet:
             with suppress(_HungUpError):
                 return self.call(lambda: _heard(ask))
             time.sleep(0.5)
-        raise ClientError(_UNKNOWN.format("it hangs up"))
+        raise NotLetIn(_UNKNOWN.format("it hangs up"))
 
     def beat(self) -> bool:
         """Say that the site is still there."""
@@ -236,6 +240,7 @@ def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -
         beats.stop()
         with suppress(httpx.HTTPError):  # the link may be gone first
             client.DeactivateNode(DeactivateNodeRequest(node_id=fleet.node.node_id))
+        client.close()
 
 
 def _tls(link: Link, site: str) -> ssl.SSLContext:
@@ -258,10 +263,11 @@ def _heard(ask: Callable[[], T]) -> T:
 
 
 def _refused(error: BaseException | None) -> ssl.SSLError | None:
-    """Return why the handshake failed, if it did: a connection that breaks is none."""
+    """Return why the handshake failed, if it did; a connection that breaks while it is encrypted passes."""
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
-    return None if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) else error
+    is_final = isinstance(error, ssl.SSLCertVerificationError) or (error and "ALERT" in (error.reason or "").upper())
+    return error if is_final else None
 
 
 def _check_passes(error: httpx.TransportError | httpx.HTTPStatusError) -> None:
@@ -269,9 +275,9 @@ def _check_passes(error: httpx.TransportError | httpx.HTTPStatusError) -> None:
     if isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in (502, 503, 504):
         raise error
     if isinstance(reason := _refused(error), ssl.SSLCertVerificationError):
-        raise ClientError(
+        raise NotLetIn(
             f"federate node: the server is not the one of ca.crt ({reason.verify_message}); copy ca.crt anew, or mend "
             "--address"
         ) from None
     if reason:
-        raise ClientError(_UNKNOWN.format(reason.reason)) from None
+        raise NotLetIn(_UNKNOWN.format(reason.reason)) from None

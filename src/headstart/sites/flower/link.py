@@ -83,9 +83,13 @@ def sites_only(app: _App) -> _App:
 
 
 def _is_needed(scope: _Scope) -> bool:
-    """Say whether a request is one that sites make; one of unknown length is not."""
-    length = dict(scope["headers"]).get(b"content-length", b"")
-    is_short = length.isdigit() and len(length) < 12 and int(length) <= _MOST_BYTES
+    """Say whether a request is one that sites make; one of unknown length is not.
+
+    Chunks count as unknown even beside a length: servers then believe the chunks, which never need to end.
+    """
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    is_whole = len(lengths) == 1 and not any(name == b"transfer-encoding" for name, _ in scope["headers"])
+    is_short = is_whole and lengths[0].isdigit() and len(lengths[0]) < 12 and int(lengths[0]) <= _MOST_BYTES
     is_plain = scope["raw_path"] == scope["path"].encode()
     return is_short and is_plain and scope["method"] == "POST" and scope["path"] in _SITES_NEED
 

@@ -13,7 +13,7 @@ from flwr.app import Message
 
 from headstart.core.errors import ClientError, HeadstartError
 from headstart.sites.answers import DUTIES, Kind, reply
-from headstart.sites.flower.fleet import Fleet, Got, connected
+from headstart.sites.flower.fleet import Fleet, Got, NotLetIn, connected
 from headstart.sites.flower.keys import read_public_key, read_site_secret
 from headstart.sites.flower.parcels import Parcel, from_content, pack, to_content
 from headstart.sites.flower.programs import Link
@@ -27,6 +27,7 @@ Tell = Callable[[str], None]
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.05, 1.0
 """Seconds between questions whether there is something to do: few while nothing has come for long."""
+_PAUSE_OF_REFUSED = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -77,11 +78,27 @@ class _Desk:
                 self._answer(got)
         except httpx.HTTPStatusError as error:
             if error.response.status_code == httpx.codes.UNAUTHORIZED:
-                self.fleet.activate()  # the link has forgotten this site, as one without a database does
+                self._come_in_again()
             else:
                 self.tell(f"a message was lost: the link said {error.response.status_code}")
+        except NotLetIn as error:
+            # Whoever answers there now is not the server of the keys, or soon knows the site: it does not end by that.
+            self.tell(str(error))
+            time.sleep(_PAUSE_OF_REFUSED)
         except HeadstartError as error:
             self.tell(f"refused: {error}")
+        except Exception as error:
+            # Whatever a hostile link can make a parser raise; its text is in the site's own log alone.
+            _log.exception("a message could not be read")
+            self.tell(f"refused: a message could not be read ({type(error).__name__})")
+
+    def _come_in_again(self) -> None:
+        """The link has forgotten this site, as one without a database does; soon it may know it again."""
+        try:
+            self.fleet.activate()
+        except NotLetIn as error:
+            self.tell(str(error))
+            time.sleep(_PAUSE_OF_REFUSED)
 
     def _answer(self, got: Got) -> None:
         begin = time.monotonic()
@@ -91,8 +108,10 @@ class _Desk:
         message = self.fleet.open(got, self.most_bytes)
         parcel = from_content(message.content, self.most_bytes)
         self.obeyed.take(parcel.sealed, kind, parcel.text, parcel.packed)
-        said, packed = self._said(cast("Kind", kind), parcel)
-        sealed = self.obeyed.sign(parcel.sealed, said, packed)
+        # What was answered once is never computed again: fresh noise on the same sums would average away.
+        said, packed, sealed = self.obeyed.kept(parcel.sealed) or self.obeyed.keep(
+            parcel.sealed, *self._said(cast("Kind", kind), parcel)
+        )
         seconds = time.monotonic() - begin
         self.fleet.push(Message(to_content(Parcel(said, packed, sealed)), reply_to=message), seconds)
         self.tell(f"answered '{kind}' in {seconds:.2f} s")
