@@ -10,10 +10,12 @@ import shutil
 import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from headstart.core.damage import Damaged
+from headstart.core.disk import writing
 from headstart.core.errors import DataError, SettingError
 
 _CHECKSUM = "checksum"
@@ -73,16 +75,22 @@ def write_names(folder: Path, names: Sequence[str], setting: str) -> dict[str, s
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, sync it, and rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let ``write`` fill a temporary file beside ``path``, sync it, and rename it into place.
+
+    Raises:
+        DiskError: the disk is full, or takes nothing from this user.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):  # a disk that takes nothing gives nothing either
+                temporary.unlink(missing_ok=True)
 
 
 def link_or_copy(source: Path, path: Path) -> None:
@@ -138,12 +146,13 @@ def remove_leftovers(folder: Path) -> None:
 
 def append_json_line(path: Path, value: Any) -> None:
     """Append one JSON line and sync it; a torn last line from an earlier kill is cut off first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
-        _cut_torn_line(file)
-        file.write(_line(path, value))
-        file.flush()
-        os.fsync(file.fileno())
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            _cut_torn_line(file)
+            file.write(_line(path, value))
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def write_json_lines(path: Path, values: Iterable[Any]) -> None:
