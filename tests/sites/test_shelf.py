@@ -7,6 +7,7 @@ import torch
 
 from headstart.core.content import SIGNED, hash_tree
 from headstart.core.errors import ClientError
+from headstart.models.weights import save
 from headstart.sites.messages import Start
 from headstart.sites.shelf import Shelf
 
@@ -32,6 +33,55 @@ def test_a_model_that_was_changed_on_its_way_is_refused(tmp_path: Path) -> None:
 def test_a_model_that_never_came_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="the model 000000000000 was not received; send it first"):
         Shelf(tmp_path).weights("0" * 64)
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit flipped", "another model", "emptied", "of another name"])
+def test_a_model_that_was_damaged_at_a_site_is_not_trained_on(damage: str, tmp_path: Path) -> None:
+    shelf, digest = Shelf(tmp_path), hash_tree(MODEL, SIGNED)
+    shelf.put_weights(MODEL, Start(digest, ""))
+    (path,) = tmp_path.iterdir()
+    _damage(path, damage)
+    with pytest.raises(ClientError, match="was damaged and is gone; send it again"):
+        shelf.weights(digest)
+    shelf.put_weights(MODEL, Start(digest, ""))
+    assert hash_tree(shelf.weights(digest), SIGNED) == digest
+
+
+def _damage(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    if how == "another model":
+        save(path, {**MODEL, "head.bias": torch.ones(2)})
+    elif how == "of another name":
+        other = Shelf(path.parent / "other")
+        other.put_answer("a", {"w": torch.ones(1)})
+        (path.parent / "other" / "answer-a.safetensors").rename(path)
+    else:
+        changed = {"cut": content[:-9], "emptied": b"", "bit flipped": content[:-1] + bytes([content[-1] ^ 1])}
+        path.write_bytes(changed[how])
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit flipped", "another model", "emptied", "of another name"])
+@pytest.mark.parametrize("kind", ["private", "predictions", "answer"])
+def test_what_was_damaged_at_a_site_is_not_believed(kind: str, damage: str, tmp_path: Path) -> None:
+    shelf, tree, labels = Shelf(tmp_path), {"w": torch.ones(3)}, torch.zeros(4, dtype=torch.int64)
+    shelf.put_private("s", 0, tree, tree)
+    shelf.put_predictions("r", labels, labels, "00")
+    shelf.put_answer("a", tree)
+    reads = {
+        "private": lambda: shelf.private("s", 1, tree),
+        "predictions": lambda: shelf.predictions("r"),
+        "answer": lambda: shelf.answer("a"),
+    }
+    names = {"private": "private-s", "predictions": "predicted-r", "answer": "answer-a"}
+    path = tmp_path / f"{names[kind]}.safetensors"
+    if damage == "of another name":
+        Shelf(tmp_path).put_private("t", 0, {"w": torch.zeros(3)}, {"w": torch.zeros(3)})
+        (tmp_path / "private-t.safetensors").rename(path)
+    else:
+        _damage(path, damage)
+    with pytest.raises(ClientError, match=f"'{path.name}'\\) was damaged and is gone"):
+        reads[kind]()
+    assert not path.exists()
 
 
 def test_a_round_that_is_asked_for_twice_begins_with_the_same_private_tree(tmp_path: Path) -> None:

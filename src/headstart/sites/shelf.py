@@ -11,10 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from torch import Tensor
 
 from headstart.core.content import SIGNED, hash_json, hash_tree
+from headstart.core.errors import HeadstartError
 from headstart.core.trees import Params, Tree, part
 from headstart.models.weights import load, save
 from headstart.sites.messages import Start
 from headstart.sites.refusals import Refused
+
+_CHECKSUM = "checksum"
+"""Of a tree and its file's name, in the file's metadata."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,15 @@ class Shelf:
         """Return the model of this digest.
 
         Raises:
-            Refused: it was never received.
+            Refused: it was never received, or its file is not what was received.
         """
         path = self._weights(key)
         if not path.is_file():
             raise Refused(f"the model {key[:12]} was not received; send it first")
-        return load(path)[0]
+        found = _kept(path, "send it again")
+        if hash_tree(found, SIGNED) != key:
+            raise _damaged(path, "send it again")
+        return found
 
     def put_weights(self, sent: Tree, said: Start) -> None:
         """Keep a model, if it is what the digest says.
@@ -47,15 +54,14 @@ class Shelf:
         whole = {**(self.weights(said.base) if said.base else {}), **sent}
         if hash_tree(whole, SIGNED) != said.digest:
             raise Refused("the model received is not the one announced: its digest does not fit; nothing was kept")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save(self._weights(said.digest), whole)
+        _keep(self._weights(said.digest), whole)
 
     def private(self, stage: str, round_number: int, first: Tree) -> Tree:
         """Return the private tree with which a round begins, however often it is asked for."""
         path = self._private(stage)
         if not first or not path.is_file():
             return first
-        found = load(path)[0]
+        found = _kept(path, "begin the arm again")
         last = int(found.pop("round"))
         return part(found, "after/" if round_number > last else "before/")
 
@@ -65,7 +71,7 @@ class Shelf:
             return
         tree = {f"before/{name}": value for name, value in before.items()}
         tree |= {f"after/{name}": value for name, value in after.items()}
-        save(self._private(stage), {**tree, "round": torch.tensor(round_number)})
+        _keep(self._private(stage), {**tree, "round": torch.tensor(round_number)})
 
     def new_key(self) -> str:
         """Make the key of this site's masks anew, for the sums that follow; return its public half in hex."""
@@ -100,12 +106,11 @@ class Shelf:
     def answer(self, name: str) -> Tree | None:
         """Return what was answered before under noise; None where nothing was."""
         path = self._answer(name)
-        return load(path)[0] if path.is_file() else None
+        return _kept(path, "ask again") if path.is_file() else None
 
     def put_answer(self, name: str, sent: Tree) -> None:
         """Keep an answer under noise, before it leaves."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save(self._answer(name), sent)
+        _keep(self._answer(name), sent)
 
     def _answer(self, name: str) -> Path:
         return self.folder / f"answer-{name}.safetensors"
@@ -127,7 +132,7 @@ class Shelf:
         path = self._predictions(run)
         if not path.is_file():
             raise Refused(f"the run {run[:12]} predicted nothing here; run its arm again")
-        return load(path)[0]
+        return _kept(path, "run its arm again")
 
     def put_predictions(self, run: str, predicted: Tensor, labels: Tensor, data: str) -> None:
         """Keep what a run says of the site's test examples, in the place of what it said before.
@@ -138,9 +143,8 @@ class Shelf:
             labels: the true ones.
             data: names the site's data, in hex.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         name = torch.tensor(list(bytes.fromhex(data)), dtype=torch.uint8)
-        save(self._predictions(run), {"predicted": predicted, "labels": labels, "data": name})
+        _keep(self._predictions(run), {"predicted": predicted, "labels": labels, "data": name})
 
     def _predictions(self, run: str) -> Path:
         return self.folder / f"predicted-{run}.safetensors"
@@ -150,3 +154,34 @@ class Shelf:
 
     def _private(self, stage: str) -> Path:
         return self.folder / f"private-{stage}.safetensors"
+
+
+def _keep(path: Path, tree: Tree) -> None:
+    """Write a tree with a checksum that names its file too, so that no other file stands for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(path, tree, {_CHECKSUM: _checksum(path, tree)})
+
+
+def _kept(path: Path, way_out: str) -> Tree:
+    """Read a tree that :func:`_keep` wrote.
+
+    Raises:
+        Refused: it is not what was written; the file goes.
+    """
+    try:
+        tree, said = load(path)
+    except HeadstartError:
+        raise _damaged(path, way_out) from None
+    if said.get(_CHECKSUM) != _checksum(path, tree):
+        raise _damaged(path, way_out)
+    return tree
+
+
+def _checksum(path: Path, tree: Tree) -> str:
+    return hash_json([path.name, hash_tree(tree)])
+
+
+def _damaged(path: Path, way_out: str) -> Refused:
+    """Return what to say of a damaged file, which goes."""
+    path.unlink(missing_ok=True)
+    return Refused(f"a file that this site kept ('{path.name}') was damaged and is gone; {way_out}")
