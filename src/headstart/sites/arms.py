@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from headstart.core.content import SIGNED, hash_json, hash_tree
+from headstart.core.damage import Damaged
 from headstart.core.errors import SettingError
 from headstart.core.files import append_json_line, file_name
 from headstart.core.trees import Params, Tree, map_tree, num_bytes
@@ -143,7 +144,9 @@ def arm_lines(found: Mapping[str, Any], metric: str) -> Iterator[str]:
 
 def _begin(server: Server, start: Written) -> _Standing:
     file, lab = server.file, server.lab
-    pipeline = Pipeline(lab, NodeStore(server.out), server.seed, file.settings.decision.metric, tell=server.tell)
+    pipeline = Pipeline(
+        lab, NodeStore(server.out, _tells(server)), server.seed, file.settings.decision.metric, tell=server.tell
+    )
     setup = Setup(
         data=file.data,
         agreement=server.agreement,
@@ -185,7 +188,10 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
     model, params = cut_at(now.trunk.network, now.trunk.weights, method.trainable)
     covers = [asdict(server.asks)] if is_sum and server.asks != Protection() else []
     key = hash_json([__version__, write(now.setup), spec.as_json(), *covers])
-    stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / file_name(name))
+    stage, store = (
+        messages.Stage(Method.of(spec), key),
+        NodeStore(server.out / "rounds" / file_name(name), _tells(server)),
+    )
     asks = server.asks
 
     def request(number: int, members: Sequence[str]) -> Update:
@@ -228,6 +234,11 @@ def _why_not(site: Present, asks: Protection, *, is_sum: bool) -> str:
     if not site.sends:
         return f"policy {site.policy}"
     return "it sends masked sums only; run with --secure" if site.masked and not asks.secure else ""
+
+
+def _tells(server: Server) -> Callable[[Damaged], None]:
+    """Return what says that a file of the run folder is not believed."""
+    return lambda error: server.tell(error.note)
 
 
 def _keeps(server: Server, store: NodeStore, key: str, what: str, rounds: int) -> OnRound:

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from headstart.core.arrays import Array
 from headstart.core.content import hash_json
-from headstart.core.files import file_name, write_text
+from headstart.core.files import file_name, read_json, write_json
 from headstart.data import resplit
 from headstart.data.federation import Federation
 from headstart.data.settings import DataSettings
@@ -70,30 +70,30 @@ class Accepted:
     def all(self) -> tuple[Terms, ...]:
         """Return what was accepted."""
         found = sorted((self.folder / "accepted").glob("*.json"))
-        return tuple(read(Terms, path.read_text(encoding="utf-8"), f"terms '{path.name}'") for path in found)
+        return tuple(read(Terms, json.dumps(read_json(path)), f"terms '{path.name}'") for path in found)
 
     def put(self, terms: Terms) -> None:
         """Keep what was accepted, in the place of what was of the same study."""
-        write_text(self.folder / "accepted" / f"{file_name(terms.study)}.json", write(terms))
+        write_json(self.folder / "accepted" / f"{file_name(terms.study)}.json", json.loads(write(terms)))
 
     def propose(self, said: Hello) -> None:
         """Keep a proposal, in the place of the one before."""
-        write_text(self._proposed, write(said))
+        write_json(self._proposed, json.loads(write(said)))
 
     def content(self, data: Path) -> str:
         """Name what the data hold; where no file was written since the last time, what was found then."""
         stamp, path = _stamp(data), self.folder / "content.json"
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        known = read_json(path) or {}
         if known.get("stamp") != stamp:
             known = {"stamp": stamp, "content": _content(data)}
-            write_text(path, json.dumps(known))
+            write_json(path, known)
         return str(known["content"])
 
     @property
     def proposed(self) -> Hello | None:
         """The study that was proposed last."""
-        path = self._proposed
-        return read(Hello, path.read_text(encoding="utf-8"), "the proposal") if path.is_file() else None
+        found = read_json(self._proposed)
+        return None if found is None else read(Hello, json.dumps(found), "the proposal")
 
     @property
     def _proposed(self) -> Path:
