@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from headstart.sites.flower.local import accept_alike
 from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.programs import Link, free_ports
+from headstart.sites.settings import NodeSettings
+from headstart.study.written.load import load_study
 from sites.federations import Table
 from sites.test_agreement import rows
 
@@ -71,8 +74,12 @@ def test_programs_end_with_the_command_that_started_them(begin: Begin, tmp_path:
     link = Link(address, tmp_path / "keys", tmp_path / "flower")
     up = begin("up", "--address", address)
     assert _until(lambda: b"nobody else" in (tmp_path / "up-1.log").read_bytes())
+    for name, path in zip(NAMES, paths.values(), strict=True):
+        node = NodeSettings(name=name, data=str(path), state=str(tmp_path / path.stem))
+        accept_alike(node, load_study(tmp_path / "study.toml"))
+    few = ("--examples", "1", "--class-examples", "1")
     nodes = [
-        begin("node", "--name", name, "--data", str(path), "--address", address, "--state", path.stem)
+        begin("node", "--name", name, "--data", str(path), "--address", address, "--state", path.stem, *few)
         for name, path in zip(NAMES, paths.values(), strict=True)
     ]
     operator = Operator.of(link)

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from headstart.sites.flower.keys import make_keys
+from headstart.sites.flower.local import accept_alike
 from headstart.sites.flower.programs import Link
 from headstart.sites.flower.run import LAST
 from headstart.sites.settings import NodeSettings
+from headstart.study.written.load import load_study
 from sites.in_process import write_sites
 
 pytest.importorskip("flwr")
@@ -77,7 +79,9 @@ def test_two_hosts_federate_and_survive_a_cut(hosts: None, tmp_path: Path) -> No
         begin("server", [*COMMAND, "up", *_files(link), "--database", str(tmp_path / "link.db")], "link.log")
         for name in NAMES:
             data, state = tmp_path / f"{name}.parquet", tmp_path / "state" / name
-            begin("sites", link.node(NodeSettings(name=name, data=str(data), state=str(state))), f"{name}.log")
+            node = NodeSettings(name=name, data=str(data), state=str(state), examples=1, class_examples=1)
+            accept_alike(node, load_study(tmp_path / "study.toml"))
+            begin("sites", link.node(node), f"{name}.log")
         out = tmp_path / "out"
         words = ["run", str(tmp_path / "study.toml"), "--arm", "fedavg", "--out", str(out), "--sites", "2"]
         run = begin("server", [*COMMAND, *words, *_files(link)[2:]], "run.log")
