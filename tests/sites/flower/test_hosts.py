@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from headstart.sites.flower.keys import make_keys
-from headstart.sites.flower.local import LAST
-from headstart.sites.flower.programs import Link, free_ports
-from headstart.sites.settings import NodeSettings, RunSettings
+from headstart.sites.flower.programs import Link
+from headstart.sites.flower.run import LAST
+from headstart.sites.settings import NodeSettings
 from sites.in_process import write_sites
 
 pytest.importorskip("flwr")
@@ -58,7 +59,8 @@ def test_two_hosts_federate_and_survive_a_cut(hosts: None, tmp_path: Path) -> No
     (tmp_path / "study.toml").write_text(text)
     make_keys(tmp_path / "keys", [SERVER], NAMES)
     link = Link(f"{SERVER}:8000", tmp_path / "keys", tmp_path / "flower")
-    link.configure()
+    federate = [sys.executable, "-m", "headstart", "federate"]
+    places = ["--keys", str(link.keys), "--home", str(link.home)]
     programs = []
 
     def begin(host: str, command: list[str], log: str) -> subprocess.Popen[bytes]:
@@ -67,21 +69,17 @@ def test_two_hosts_federate_and_survive_a_cut(hosts: None, tmp_path: Path) -> No
         return programs[-1]
 
     try:
-        begin("server", link.superlink(tmp_path / "link.db"), "link.log")
+        database = str(tmp_path / "link.db")
+        begin("server", [*federate, "up", "--address", link.address, *places, "--database", database], "link.log")
+        end = time.monotonic() + 60
+        while b"can come in" not in (tmp_path / "link.log").read_bytes() and time.monotonic() < end:
+            time.sleep(0.2)
         for name in NAMES:
-            register = [*_on("server"), *link.register(tmp_path / "keys" / "sites" / f"{name}.pub")]
-            for _ in range(60):
-                if not subprocess.run(register, env=link.environment, capture_output=True).returncode:
-                    break
-                time.sleep(0.5)
-        for name, port in zip(NAMES, free_ports(2), strict=True):
             data, state = tmp_path / f"{name}.parquet", tmp_path / "state" / name
-            begin(
-                "sites", link.supernode(NodeSettings(name=name, data=str(data), state=str(state)), port), f"{name}.log"
-            )
+            begin("sites", link.node(NodeSettings(name=name, data=str(data), state=str(state))), f"{name}.log")
         out = tmp_path / "out"
-        said = RunSettings(study=str(tmp_path / "study.toml"), arm="fedavg", out=str(out), sites=2)
-        run = begin("server", link.run(out, said), "run.log")
+        words = [str(tmp_path / "study.toml"), "--arm", "fedavg", "--sites", "2", "--out", str(out)]
+        run = begin("server", [*federate, "run", *words, *places], "run.log")
         rounds, end = out / "rounds" / "fedavg-0-0" / "nodes", time.monotonic() + 200
         while not any(rounds.glob("*.json")) and time.monotonic() < end:
             time.sleep(0.1)

@@ -147,15 +147,19 @@ class Operator:
         client = grid._runtime_client
         beats = HeartbeatSender(make_task_heartbeat_fn_http(client))
         beats.start()
-        status = SubStatus.FAILED
+        status: str | None = SubStatus.FAILED
         try:
             task = client.PullTaskInput(PullTaskInputRequest())
             TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = task.task_id, run, task.context.node_id
             grid.set_run(run_from_proto(task.run))
             yield grid
             status = SubStatus.COMPLETED
+        except (KeyboardInterrupt, SystemExit):
+            status = None  # such a run is stopped, which one that has failed cannot be any more
+            raise
         finally:
-            client.PushTaskOutput(PushTaskOutputRequest(sub_status=status, details=""))
+            if status is not None:
+                client.PushTaskOutput(PushTaskOutputRequest(sub_status=status, details=""))
             beats.stop()
             grid.close()
 
