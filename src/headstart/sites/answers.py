@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from headstart.core.errors import HeadstartError
@@ -19,6 +19,7 @@ from headstart.data.standardize import known_sums
 from headstart.engine.adaptation import adapt_and_predict, is_better
 from headstart.engine.received import Federated, Received
 from headstart.engine.ways.serial import Serial
+from headstart.evidence.outcomes import RIGHT_OR_WRONG
 from headstart.evidence.tally import ClientTally
 from headstart.federate.closed_form import FeatureSums
 from headstart.models.model import cut_at
@@ -42,6 +43,7 @@ from headstart.training.client_data import ClientData
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+T = TypeVar("T")
 Kind = Literal["hello", "agree", "start", "update", "adapt", "count", "sums", "heads"]
 
 
@@ -205,7 +207,18 @@ def _adapt(gate: Gate, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
     began = started(own.network, site.shelf.weights(said.began), received, method) if said.began else None
     (tally,) = learnt(federation, own.lab.activations, received, began, sample, evaluation)
     facts = evaluation_facts(evaluation, rows, federation, own.lab.activations.examples.labels)
-    return _evaluated(accepted, facts, _told(tally, site.minima.class_examples), own.lab.span), {}
+    found = _evaluated(accepted, facts, _told(tally, site.minima.class_examples), own.lab.span)
+    return _coarse(found) if site.is_covered else found, {}
+
+
+def _coarse(said: Evaluated) -> Evaluated:
+    """Leave out what is no count of right examples: of a made head, a loss tells a row to many digits."""
+    metrics = {view: _counts_of_right(found) for view, found in said.metrics.items()}
+    return replace(said, metrics=metrics, pooled={view: _counts_of_right(found) for view, found in said.pooled.items()})
+
+
+def _counts_of_right(found: Mapping[str, T]) -> dict[str, T]:
+    return {name: value for name, value in found.items() if name in RIGHT_OR_WRONG}
 
 
 def _told(tally: ClientTally, fewest: int) -> ClientTally | None:

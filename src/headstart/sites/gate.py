@@ -27,6 +27,9 @@ from headstart.sites.site import Opened, Site
 from headstart.sites.terms import Accepted, Terms, terms_for
 from headstart.sites.wire import write
 
+_LARGEST = 1e30
+"""Mean, or deviation, of a column."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cover:
@@ -89,8 +92,20 @@ class Gate:
             raise Refused(f"agreement.classes: must hold all classes of '{self.site.name}'; unite them again")
         if not set(agreed.categories) <= set(self.site.one_hot) & set(terms.data.one_hot):
             raise Refused(f"agreement.categories: '{self.site.name}' lets those of other columns leave")
+        self._check_statistics(agreed)
         self.ledger.charge_agreement(terms.key, hash_json(write(agreed)))
         return terms
+
+    def _check_statistics(self, agreed: Agreement) -> None:
+        """Refuse means and deviations that no columns have, by which one row could be made to stand out."""
+        means, deviations = agreed.means or (), agreed.deviations or ()
+        is_whole = len(means) == len(deviations) in (0, len(agreed.inputs))
+        if (
+            not is_whole
+            or any(not 0 < one < _LARGEST for one in deviations)
+            or any(abs(one) > _LARGEST for one in means)
+        ):
+            raise Refused(f"agreement.means: '{self.site.name}' takes those of its columns alone, one for each")
 
     @property
     def names(self) -> Collection[str]:

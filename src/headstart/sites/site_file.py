@@ -58,7 +58,7 @@ class SiteFile:
     address: str = ADDRESS
     keys: str = KEYS
     state: str = STATE
-    policy: Policy = "updates"
+    policy: Policy = "metrics"
     noise: Noise = NodeSettings.noise
     bound: Bound = NodeSettings.bound
     masked: bool = NodeSettings.masked

@@ -77,7 +77,7 @@ def test_programs_end_with_the_command_that_started_them(begin: Begin, tmp_path:
     for name, path in zip(NAMES, paths.values(), strict=True):
         node = NodeSettings(name=name, data=str(path), state=str(tmp_path / path.stem))
         accept_alike(node, load_study(tmp_path / "study.toml"))
-    few = ("--examples", "1", "--class-examples", "1")
+    few = ("--policy", "updates", "--examples", "1", "--class-examples", "1")
     nodes = [
         begin("node", "--name", name, "--data", str(path), "--address", address, "--state", path.stem, *few)
         for name, path in zip(NAMES, paths.values(), strict=True)

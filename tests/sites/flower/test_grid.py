@@ -1,6 +1,7 @@
 """A round closes in time; every site has a reply, whatever it did; what is not signed by its key is not read."""
 
 import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from headstart.core.errors import ClientError
 from headstart.sites.flower.grid import GridAsk
 from headstart.sites.flower.parcels import Parcel, pack, to_content
 from headstart.sites.signed import Obeyed, Orders, Sealed
@@ -26,6 +28,21 @@ def _plain(parcel: Parcel, site: int, kind: str, seconds: float) -> Any:
     return SimpleNamespace(metadata=SimpleNamespace(dst_node_id=site), parcel=parcel)
 
 
+class Letter:
+    """One that came; some are never whole."""
+
+    def __init__(self, reply_to: str, message: Any) -> None:
+        self.reply_to, self.message = reply_to, message
+
+    def open(self, seconds: float, most_bytes: int) -> Any:
+        if self.message.content is STUCK:
+            time.sleep(seconds)
+            raise ClientError("a message could not be fetched (ObjectUnavailableError)")
+        if self.message.content is NO_MESSAGE:
+            raise AttributeError("'RecordDict' object has no attribute 'metadata'")
+        return self.message
+
+
 class Grid:
     """Answers by site: a text, signed by some site's key; an error; garbage; or never."""
 
@@ -37,9 +54,9 @@ class Grid:
         self.sent = {f"m{message.metadata.dst_node_id}": message for message in messages}
         return list(self.sent)
 
-    def pull_messages(self, ids: list[str]) -> list[Any]:
-        found = [self._reply(each) for each in ids]
-        return [one for one in found if one is not None]
+    def arrived(self, ids: list[str]) -> list[Any]:
+        found = {each: self._reply(each) for each in ids}
+        return [Letter(each, message) for each, message in found.items() if message is not None]
 
     def _reply(self, each: str) -> Any:
         asked = self.sent[each]
@@ -49,8 +66,8 @@ class Grid:
             return None
         failed = isinstance(answer, Exception)
         content = self._signed(asked.parcel, answer, self.signed_by[site]) if isinstance(answer, str) else answer
-        metadata, error = SimpleNamespace(reply_to_message_id=each), SimpleNamespace(reason=str(answer), code=2)
-        return SimpleNamespace(metadata=metadata, has_error=lambda: failed, error=error, content=content)
+        error = SimpleNamespace(reason=str(answer), code=2)
+        return SimpleNamespace(has_error=lambda: failed, error=error, content=content)
 
     def _signed(self, asked: Parcel, text: str, name: str) -> Any:
         site = Obeyed(name, OPERATOR.public_key().public_bytes_raw(), KEYS[name], self.folder / "orders.json")
@@ -67,6 +84,7 @@ def _requests(*sites: int) -> list[Request]:
 
 
 GARBAGE = app.RecordDict({})
+STUCK, NO_MESSAGE = app.RecordDict({}), app.RecordDict({})
 UNSIGNED = to_content(Parcel("{}", pack({}), Sealed("{}", "")))
 
 
@@ -93,3 +111,13 @@ def test_an_answer_in_anothers_name_is_not_read() -> None:
     assert isinstance(second, Failed)
     assert second.reason == "the answer is not signed by the key of 'east'; it was not read"
     assert isinstance(third, Failed)
+
+
+def test_an_answer_that_is_never_whole_holds_nobody_up() -> None:
+    begin = time.monotonic()
+    ask = _ask(Grid({1: "{}", 2: STUCK, 3: NO_MESSAGE, 4: "{}"}), timeout=1.0)
+    replies = list(ask(_requests(1, 2, 3, 4)))
+    assert time.monotonic() - begin < 5
+    assert [isinstance(reply, Answer) for reply in replies] == [True, False, False, True]
+    assert isinstance(replies[2], Failed)
+    assert replies[2].reason == "its answer could not be read (AttributeError)"

@@ -28,7 +28,6 @@ from flwr.supercore.heartbeat import HeartbeatSender
 from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
     get_object_tree,
-    iterate_object_tree,
     no_object_id_recompute,
 )
 from flwr.supercore.inflatable.inflatable_protobuf_utils import (
@@ -36,8 +35,6 @@ from flwr.supercore.inflatable.inflatable_protobuf_utils import (
     make_push_object_fn_protobuf,
 )
 from flwr.supercore.inflatable.inflatable_utils import (
-    inflate_object_from_contents,
-    pull_objects,
     push_object_contents_from_iterable,
 )
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
@@ -47,6 +44,7 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from headstart.core.errors import ClientError
+from headstart.sites.flower.objects import fetch_message
 from headstart.sites.flower.programs import Link
 
 T = TypeVar("T")
@@ -54,12 +52,17 @@ Tell = Callable[[str], None]
 
 _LONGEST_WAIT = 5.0
 _MOST_HANG_UPS = 5
+_SECONDS_TO_BE_MISSED = 180.0
+_STILL_THERE = "federate node: a site of this name is connected already, or ended without leave a moment ago"
 _UNKNOWN = (
     "federate node: the link does not let this site in ({}); its sites/NAME.pub and NAME.crt must lie in keys/sites on "
     "the server before 'headstart federate up' starts"
 )
-_MOST_OBJECTS = 10_000
-"""Of one message: arrays travel in pieces of 5 MiB."""
+_SECONDS_TO_FETCH = 600.0
+
+
+class StillThereError(ClientError):
+    """A site of this key is connected, or was a moment ago."""
 
 
 class NotLetIn(ClientError):
@@ -108,37 +111,17 @@ class Fleet:
         """Fetch a message's content.
 
         Raises:
-            ClientError: it has too many parts, or more bytes than allowed.
+            ClientError: it has too many parts or bytes, or is no message.
         """
-        parts = [one.object_id for _, one in zip(range(_MOST_OBJECTS + 1), iterate_object_tree(got.tree), strict=False)]
-        if len(parts) > _MOST_OBJECTS:
-            raise ClientError(f"a message must have at most {_MOST_OBJECTS} parts; it was not fetched")
-        found = pull_objects(parts, self._fetch(got, most_bytes), initial_backoff=0.02, backoff_cap=1.0, max_time=600)
-        confirm = ConfirmMessageReceivedRequest(node=self.node, run_id=got.run, message_object_id=got.tree.object_id)
-        self.call(lambda: self.client.ConfirmMessageReceived(confirm))
-        message = inflate_object_from_contents(got.tree.object_id, found)
-        if not isinstance(message, Message):
-            raise ClientError("a message could not be read: it holds something else")
-        message.metadata.__dict__["_message_id"] = got.tree.object_id
-        # Flower lets messages be made within a task only, and a site has none.
-        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = got.run, self.node.node_id, 1
-        return message
-
-    def _fetch(self, got: Got, most_bytes: int) -> Callable[[str], bytes]:
-        """Return what fetches a part, until too many bytes have come."""
         pull = make_pull_object_fn_protobuf(
             lambda one: self.call(lambda: self.client.PullObject(one)), self.node, got.run
         )
-        came = [0]
-
-        def fetch(part: str) -> bytes:
-            content = pull(part)
-            came[0] += len(content)
-            if came[0] > most_bytes:
-                raise ClientError(f"a message must have at most {most_bytes} bytes; the rest was not fetched")
-            return content
-
-        return fetch
+        message = fetch_message(got.tree, pull, most_bytes, _SECONDS_TO_FETCH)
+        confirm = ConfirmMessageReceivedRequest(node=self.node, run_id=got.run, message_object_id=got.tree.object_id)
+        self.call(lambda: self.client.ConfirmMessageReceived(confirm))
+        # Flower lets messages be made within a task only, and a site has none.
+        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = got.run, self.node.node_id, 1
+        return message
 
     def push(self, reply: Message, seconds: float) -> None:
         """Bring an answer."""
@@ -196,6 +179,8 @@ class Fleet:
         try:
             self.node = Node(node_id=self._hung_up_on(lambda: self.client.ActivateNode(ask)).node_id)
         except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.PRECONDITION_FAILED:
+                raise StillThereError(_STILL_THERE) from None
             raise NotLetIn(_UNKNOWN.format(f"status {error.response.status_code}")) from None
 
     def _hung_up_on(self, ask: Callable[[], T]) -> T:
@@ -231,7 +216,7 @@ def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -
         ],
     )
     fleet = Fleet(client, key, tell, Node())
-    fleet.activate()
+    _come_in(fleet)
     beats = HeartbeatSender(fleet.beat)
     beats.start()
     try:
@@ -241,6 +226,21 @@ def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -
         with suppress(httpx.HTTPError):  # the link may be gone first
             client.DeactivateNode(DeactivateNodeRequest(node_id=fleet.node.node_id))
         client.close()
+
+
+def _come_in(fleet: Fleet) -> None:
+    """Activate a site; one that was killed is missed by the link only when its next sign of life is overdue."""
+    end, told = time.monotonic() + _SECONDS_TO_BE_MISSED, False
+    while True:
+        try:
+            return fleet.activate()
+        except StillThereError as error:
+            if time.monotonic() > end:
+                raise
+            if not told:
+                fleet.tell(f"{error}; it is tried for {_SECONDS_TO_BE_MISSED:g} s")
+            told = True
+            time.sleep(_LONGEST_WAIT)
 
 
 def _tls(link: Link, site: str) -> ssl.SSLContext:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from flwr.app import Message
-from flwr.serverapp import Grid
 
-from headstart.core.errors import ClientError
+from headstart.core.errors import HeadstartError
+from headstart.sites.flower.mailbox import Arrived, Mail
 from headstart.sites.flower.parcels import Parcel, from_content, pack, to_content
 from headstart.sites.settings import GRACE, NodeSettings, RunSettings
 from headstart.sites.signed import Orders, Sealed
 from headstart.sites.transport import Answer, Failed, Request
 
 _POLL_SECONDS = 0.1
+_MOST_AT_ONCE = 8
+"""Answers that are fetched beside each other."""
 
 
 def _to_message(parcel: Parcel, site: int, kind: str, seconds: float) -> Message:
@@ -28,7 +31,7 @@ class GridAsk:
     """Asks sites through Flower's grid; a round closes when enough have answered, or the time is up.
 
     Attributes:
-        grid: Flower's.
+        mail: sends, and says what came.
         orders: signs requests, and knows whose an answer is.
         names: of sites, by address.
         timeout: seconds that sites have to answer.
@@ -39,7 +42,7 @@ class GridAsk:
         to_message: makes Flower's message, which it allows within a running task only.
     """
 
-    grid: Grid
+    mail: Mail
     orders: Orders
     names: Mapping[int, str]
     timeout: float = RunSettings.timeout
@@ -54,7 +57,7 @@ class GridAsk:
         # What goes to all sites is packed once.
         packed: dict[int, bytes] = {}
         asked = [self._asked(request, packed) for request in requests]
-        sent = self.grid.push_messages([message for message, _ in asked])
+        sent = self.mail.push_messages([message for message, _ in asked])
         return iter(self._wait({number: one for number, (_, one) in zip(sent, asked, strict=True)}))
 
     def _asked(self, request: Request, packed: dict[int, bytes]) -> tuple[Message, _Asked]:
@@ -65,29 +68,39 @@ class GridAsk:
         return message, _Asked(request.site, order)
 
     def _wait(self, asked: Mapping[str, _Asked]) -> list[Answer[str] | Failed]:
+        """Collect what comes; each answer is fetched beside the others, and none after the time is up."""
         waiting, end = dict(asked), self.clock() + self.timeout
         found: dict[int, Answer[str] | Failed] = {}
-        while waiting and self.clock() < end:
-            for message in self.grid.pull_messages(list(waiting)):
-                one = waiting.pop(message.metadata.reply_to_message_id, None)
-                if one is not None:
-                    found[one.site] = self._read(message, one)
-            if len(found) >= self.enough * len(asked) and waiting:
+        pool = ThreadPoolExecutor(_MOST_AT_ONCE)
+        coming: dict[Future[Answer[str] | Failed], _Asked] = {}
+        while (waiting or coming) and self.clock() < end:
+            for one in self.mail.arrived(list(waiting)) if waiting else []:
+                if (who := waiting.pop(one.reply_to, None)) is not None:
+                    coming[pool.submit(self._read, one, who, end - self.clock())] = who
+            for future in [future for future in coming if future.done()]:
+                found[coming.pop(future).site] = future.result()
+            if len(found) >= self.enough * len(asked) and (waiting or coming):
                 end = min(end, self.clock() + self.grace)
-            if waiting:
+            if waiting or coming:
                 time.sleep(_POLL_SECONDS)
-        late = {one.site: self._failed(one, f"it did not answer within {self.timeout:g} s") for one in waiting.values()}
+        # What is still being fetched ends by itself: its time was measured out.
+        pool.shutdown(wait=False, cancel_futures=True)
+        silent = [*waiting.values(), *coming.values()]
+        late = {one.site: self._failed(one, f"it did not answer within {self.timeout:g} s") for one in silent}
         return [{**late, **found}[one.site] for one in asked.values()]
 
-    def _read(self, message: Message, asked: _Asked) -> Answer[str] | Failed:
-        if message.has_error():
-            return self._failed(asked, f"it failed: {message.error.reason or 'code ' + str(message.error.code)}")
+    def _read(self, arrived: Arrived, asked: _Asked, seconds: float) -> Answer[str] | Failed:
         try:
+            message = arrived.open(seconds, self.most_bytes)
+            if message.has_error():
+                return self._failed(asked, f"it failed: {message.error.reason or 'code ' + str(message.error.code)}")
             parcel = from_content(message.content, self.most_bytes)
             client = self.orders.check(asked.order, parcel.sealed, parcel.text, parcel.packed)
             return Answer(asked.site, parcel.text, parcel.tree(), len(parcel.packed), client)
-        except ClientError as error:
+        except HeadstartError as error:
             return self._failed(asked, str(error))
+        except Exception as error:  # whatever a hostile sender can make a parser raise
+            return self._failed(asked, f"its answer could not be read ({type(error).__name__})")
 
     def _failed(self, asked: _Asked, reason: str) -> Failed:
         return Failed(asked.site, reason, self.names[asked.site])

@@ -129,7 +129,7 @@ def running(
                 start(command, link.environment, log)
 
         write_door(link.home, Door.at(free_ports(1)[0]))
-        begin(link.program(), "link")
+        begin(link.program(folder / "link.db"), "link")
         link.wait()
         Operator.of(link).register_all()
         for name, data in sites.items():

@@ -13,7 +13,7 @@ from flwr.app import Message
 
 from headstart.core.errors import ClientError, HeadstartError
 from headstart.sites.answers import DUTIES, Kind, reply
-from headstart.sites.flower.fleet import Fleet, Got, NotLetIn, connected
+from headstart.sites.flower.fleet import Fleet, Got, connected
 from headstart.sites.flower.keys import read_public_key, read_site_secret
 from headstart.sites.flower.parcels import Parcel, from_content, pack, to_content
 from headstart.sites.flower.programs import Link
@@ -46,6 +46,8 @@ def serve(site: Site, link: Link, tell: Tell, most_bytes: int = NodeSettings.mos
     """
     for line in link.check_keys("ca.crt", link.certificate_of(site.name)):
         tell(line)
+    site.state.mkdir(parents=True, exist_ok=True)
+    site.state.chmod(0o700)  # features, and what was answered
     key = read_site_secret(link.keys / link.certificate_of(site.name).removesuffix(".crt"))
     obeyed = Obeyed(site.name, read_public_key(link.keys / "signer.pub"), key, site.state / "orders.json")
     with connected(link, site.name, key, tell) as fleet:
@@ -65,11 +67,14 @@ class _Desk:
     tell: Tell
     most_bytes: int
     pause: float = _SHORTEST_POLL
+    _trouble: float = _SHORTEST_POLL
+    _said_last: str = ""
 
     def next(self) -> None:
-        """Answer the next request, if there is one; nothing that a message holds ends the program."""
+        """Answer the next request, if there is one; nothing that a link or a message holds ends the program."""
         try:
             got = self.fleet.pull()
+            self._trouble = _SHORTEST_POLL
             if got is None:
                 time.sleep(self.pause)
                 self.pause = min(1.1 * self.pause, _LONGEST_POLL)
@@ -80,25 +85,29 @@ class _Desk:
             if error.response.status_code == httpx.codes.UNAUTHORIZED:
                 self._come_in_again()
             else:
-                self.tell(f"a message was lost: the link said {error.response.status_code}")
-        except NotLetIn as error:
-            # Whoever answers there now is not the server of the keys, or soon knows the site: it does not end by that.
-            self.tell(str(error))
-            time.sleep(_PAUSE_OF_REFUSED)
+                self._bear(f"a message was lost: the link said {error.response.status_code}")
         except HeadstartError as error:
-            self.tell(f"refused: {error}")
+            # Whoever answers there may be another than the server of the keys: a site does not end by that.
+            self._bear(f"refused: {error}")
         except Exception as error:
             # Whatever a hostile link can make a parser raise; its text is in the site's own log alone.
-            _log.exception("a message could not be read")
-            self.tell(f"refused: a message could not be read ({type(error).__name__})")
+            _log.debug("a message could not be read", exc_info=True)
+            self._bear(f"refused: a message could not be read ({type(error).__name__})")
+
+    def _bear(self, text: str) -> None:
+        """Say what went wrong, once while it is the same, and wait a little longer each time."""
+        if text != self._said_last:
+            self.tell(text)
+        self._said_last = text
+        time.sleep(self._trouble)
+        self._trouble = min(2 * self._trouble, _PAUSE_OF_REFUSED)
 
     def _come_in_again(self) -> None:
         """The link has forgotten this site, as one without a database does; soon it may know it again."""
         try:
             self.fleet.activate()
-        except NotLetIn as error:
-            self.tell(str(error))
-            time.sleep(_PAUSE_OF_REFUSED)
+        except ClientError as error:
+            self._bear(str(error))
 
     def _answer(self, got: Got) -> None:
         begin = time.monotonic()
@@ -114,6 +123,7 @@ class _Desk:
         )
         seconds = time.monotonic() - begin
         self.fleet.push(Message(to_content(Parcel(said, packed, sealed)), reply_to=message), seconds)
+        self._said_last = ""
         self.tell(f"answered '{kind}' in {seconds:.2f} s")
 
     def _said(self, kind: Kind, parcel: Parcel) -> tuple[str, bytes]:

@@ -25,7 +25,6 @@ from flwr.proto.control_pb2 import (
 )
 from flwr.proto.fab_pb2 import Fab
 from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, PushTaskOutputRequest
-from flwr.serverapp import Grid
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
 from flwr.supercore.interceptors import (
@@ -42,6 +41,7 @@ from flwr.superlink.grid import HttpGrid
 from headstart.core.errors import ClientError
 from headstart.sites.flower.door import Door, read_door
 from headstart.sites.flower.inert import write_inert_app
+from headstart.sites.flower.mailbox import Mailbox
 from headstart.sites.flower.programs import Link
 
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
@@ -128,12 +128,12 @@ class Operator:
             return control.ListRuns(ListRunsRequest())
 
     @contextmanager
-    def run(self) -> Iterator[Grid]:
+    def run(self) -> Iterator[Mailbox]:
         """Begin a run, and speak as it; it ends with the block, failed or stopped by what ends that."""
         with self._control() as control:
             run = self._begin(control)
-            with self._grid(run, stop=lambda: control.StopRun(StopRunRequest(run_id=run))) as grid:
-                yield grid
+            with self._grid(run, stop=lambda: control.StopRun(StopRunRequest(run_id=run))) as mail:
+                yield mail
 
     def _begin(self, control: ControlHttpClient) -> int:
         with TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -142,7 +142,7 @@ class Operator:
         return int(control.StartRun(StartRunRequest(fab=fab)).run_id)
 
     @contextmanager
-    def _grid(self, run: int, stop: Callable[[], object]) -> Iterator[Grid]:
+    def _grid(self, run: int, stop: Callable[[], object]) -> Iterator[Mailbox]:
         token = self._task_of(run)
         grid, client = HttpGrid(self.door.address, False, self._ca, token=token), self._runtime(token)
         beats = HeartbeatSender(make_task_heartbeat_fn_http(client))
@@ -152,7 +152,7 @@ class Operator:
             task = client.PullTaskInput(PullTaskInputRequest())
             TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = task.task_id, run, task.context.node_id
             grid.set_run(run_from_proto(task.run))
-            yield grid
+            yield Mailbox(grid, client)
             status = SubStatus.COMPLETED
         except (KeyboardInterrupt, SystemExit):
             stop()

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flwr.serverapp import Grid
-
 from headstart.core.errors import ClientError, SettingError, nearest
 from headstart.core.files import write_json
 from headstart.sites.arms import arm_lines, run_arm
 from headstart.sites.flower.grid import GridAsk
 from headstart.sites.flower.keys import read_signer
+from headstart.sites.flower.mailbox import Mailbox
 from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.processes import unwinding
 from headstart.sites.flower.programs import Link
@@ -44,17 +43,17 @@ def run_on(link: Link, said: RunSettings, tell: Tell = print) -> dict[str, Any]:
     operator = Operator.of(link)
     # Read here and nowhere else: neither the link nor a site ever holds it.
     orders = Orders(read_signer(link.keys / "signer.pem"), link.sites())
-    with unwinding(), operator.run() as grid:
-        _wait_for(grid, said.sites, said.wait)
-        ask = GridAsk(grid, orders, operator.names(), timeout=said.timeout, enough=said.enough)
-        found = _run(ask, grid, said, tell)
+    with unwinding(), operator.run() as mail:
+        _wait_for(mail, said.sites, said.wait)
+        ask = GridAsk(mail, orders, operator.names(), timeout=said.timeout, enough=said.enough)
+        found = _run(ask, mail, said, tell)
     write_json(Path(said.out) / LAST, found)
     return found
 
 
-def _run(ask: GridAsk, grid: Grid, said: RunSettings, tell: Tell) -> dict[str, Any]:
+def _run(ask: GridAsk, mail: Mailbox, said: RunSettings, tell: Tell) -> dict[str, Any]:
     file = load_study(Path(said.study))
-    addresses = sorted(address for address in grid.get_node_ids() if address in ask.names)
+    addresses = [address for address in mail.addresses if address in ask.names]
     asks = Protection(secure=said.secure, noise=said.noise, bound=said.bound)
     server = open_server(file, ask, addresses, out=Path(said.out), seed=said.seed, tell=tell, asks=asks)
     if said.arm == "probe":
@@ -78,10 +77,10 @@ def _chosen(arms: tuple[Arm, ...], name: str) -> Arm:
     return known[name]
 
 
-def _wait_for(grid: Grid, sites: int, seconds: float) -> None:
+def _wait_for(mail: Mailbox, sites: int, seconds: float) -> None:
     """Wait until so many sites are there."""
     end = time.monotonic() + seconds
-    while len(found := list(grid.get_node_ids())) < sites:
+    while len(found := mail.addresses) < sites:
         if time.monotonic() > end:
             raise ClientError(f"federation: {sites} sites were to come within {seconds:g} s, received {len(found)}")
         time.sleep(0.2)
