@@ -13,7 +13,7 @@ from headstart.core.damage import Damaged
 def path(tmp_path: Path) -> Path:
     """An array with its checksum."""
     np.save(tmp_path / "a.npy", np.arange(24.0).reshape(4, 6))
-    add_checksum(tmp_path / "a.npy")
+    add_checksum(tmp_path / "a.npy", "a.npy")
     return tmp_path / "a.npy"
 
 
@@ -28,7 +28,7 @@ def test_it_is_read_by_us_and_by_numpy(path: Path) -> None:
 @pytest.mark.parametrize("shape", [(0, 3), (), (2**22 + 1, 1, 5)], ids=str)
 def test_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
     np.save(tmp_path / "a.npy", np.ones(shape, np.uint8))
-    add_checksum(tmp_path / "a.npy")
+    add_checksum(tmp_path / "a.npy", "a.npy")
     found = read_array(tmp_path / "a.npy")
     assert found is not None
     assert found.shape == shape
@@ -36,7 +36,7 @@ def test_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
 
 def test_a_second_checksum_takes_the_place_of_the_first(path: Path) -> None:
     content = path.read_bytes()
-    add_checksum(path, len(content) - 16)
+    add_checksum(path, path.name, len(content) - 16)
     assert path.read_bytes() == content
 
 
@@ -44,11 +44,15 @@ def test_no_file_is_no_array(tmp_path: Path) -> None:
     assert read_array(tmp_path / "a.npy") is None
 
 
-def test_a_file_of_before_need_only_have_the_right_length(path: Path) -> None:
+def test_a_whole_array_under_the_name_of_another_is_not_believed(path: Path) -> None:
+    path.with_name("b.npy").write_bytes(path.read_bytes())
+    with pytest.raises(Damaged, match="not what was written, by its checksum"):
+        read_array(path.with_name("b.npy"))
+
+
+def test_an_array_that_lost_its_checksum_is_not_believed(path: Path) -> None:
     content = path.read_bytes()[:-16]
-    path.write_bytes(content)
-    assert read_array(path) is not None
-    for other in (content[:-1], content + b"x"):
+    for other in (content, content[:-1], content + b"x"):
         path.write_bytes(other)
         with pytest.raises(Damaged):
             read_array(path)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from data.makers import deep_png, png
+from headstart.core.checked import add_checksum
 from headstart.data import PixelSettings
 from headstart.data.image_cache import ImageCache
 from headstart.data.images import decode_images
@@ -25,6 +26,7 @@ def test_a_second_decoding_reads_the_first(cache: ImageCache) -> None:
     changed = 100 + decode_images(encoded, (8, 8), 1, cache=cache).pixels
     (entry,) = cache.folder.iterdir()
     np.save(entry, changed)
+    add_checksum(entry, entry.name)
     again = decode_images(encoded, (8, 8), 1, cache=cache)
     assert np.array_equal(again.pixels, changed)
     assert again.readable.tolist() == [0, 1, 2, 3, 4]

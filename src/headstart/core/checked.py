@@ -1,8 +1,9 @@
 """Arrays and tables on disk that are compared with a checksum before they are believed.
 
 An array in NumPy's format has it behind its end, where NumPy does not look; tables have theirs in a file beside them.
-An array's checksum is a CRC-32 of the CRC-32s of pieces, which are computed on all cores. It finds every flipped
-bit; against somebody who wants to deceive it is no help, for such a person could replace it.
+An array's checksum is a CRC-32 of the CRC-32s of pieces, which are computed on all cores, and of the file's name: a
+whole array under another's name is not believed. It finds every flipped bit; against somebody who wants to deceive it
+is no help, for such a person could replace it.
 """
 
 from __future__ import annotations
@@ -24,24 +25,25 @@ from headstart.core.damage import Damaged
 from headstart.core.files import check_readable, read_json, write_atomically, write_json
 
 _TRAILER = struct.Struct("<12sI")
-_MARK = b"headstart crc"[:12]
+_MARK = b"headstart c2"
 _PIECE = 2**24
 
 _REMEMBERED = 3
 """Checksums of a table beside its newest."""
 
 
-def add_checksum(path: Path, end: int | None = None) -> None:
+def add_checksum(path: Path, name: str, end: int | None = None) -> None:
     """Write the checksum behind a whole array, in the place of one that stands there; the file is not synced.
 
     Args:
         path: of a file in NumPy's format.
+        name: that the file will have, when it is read.
         end: where the array ends; None where the file does.
     """
     with path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END) if end is None else end
         file.truncate(end)
-        trailer = _TRAILER.pack(_MARK, _checksum(file.fileno(), end))
+        trailer = _TRAILER.pack(_MARK, _checksum(file.fileno(), end, name))
         file.seek(end)
         file.write(trailer)
 
@@ -49,7 +51,7 @@ def add_checksum(path: Path, end: int | None = None) -> None:
 def read_array(path: Path) -> Array | None:
     """Return an array, mapped from disk, after its bytes were compared with their checksum; None without a file.
 
-    What is written to it stays in memory. A file of before, without a checksum, need only have the right length.
+    What is written to it stays in memory. A file of before, without a checksum of its name too, is not believed.
 
     Raises:
         Damaged: it is not what was written.
@@ -61,8 +63,10 @@ def read_array(path: Path) -> Array | None:
         raise Damaged(path, "it is a folder")
     check_readable(path)
     size = path.stat().st_size
-    end = size - _TRAILER.size if (said := _said(path, size)) is not None else size
-    if said is not None and not _is_right(path, end, said):
+    if (said := _said(path, size)) is None:
+        raise Damaged(path, "it has no checksum of ours, or lost it")
+    end = size - _TRAILER.size
+    if not _is_right(path, end, said):
         raise Damaged(path, "it is not what was written, by its checksum")
     array = _mapped(path)
     if array.offset + array.nbytes != end:
@@ -125,20 +129,20 @@ def _said(path: Path, size: int) -> int | None:
 
 def _is_right(path: Path, end: int, said: int) -> bool:
     with path.open("rb") as file:
-        return _checksum(file.fileno(), end) == said
+        return _checksum(file.fileno(), end, path.name) == said
 
 
-def _checksum(descriptor: int, end: int) -> int:
-    """Return the checksum of a file's first bytes."""
+def _checksum(descriptor: int, end: int, name: str) -> int:
+    """Return the checksum of a file's name and first bytes."""
     if not end:
-        return 0
+        return zlib.crc32(name.encode())
     with (
         mmap.mmap(descriptor, end, access=mmap.ACCESS_READ) as whole,
         memoryview(whole) as view,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         parts = list(pool.map(zlib.crc32, _pieces(view)))
-    return zlib.crc32(struct.pack(f"<{len(parts)}I", *parts))
+    return zlib.crc32(struct.pack(f"<{len(parts)}I", *parts) + name.encode())
 
 
 def _pieces(view: memoryview) -> Iterator[memoryview]:

@@ -54,7 +54,7 @@ class ImageCache:
         if len(pixels) < self.smallest:
             return pixels
         try:
-            write_atomically(self._path(key), lambda temporary: _write(temporary, pixels))
+            write_atomically(self._path(key), lambda temporary: _write(temporary, pixels, f"{key}.npy"))
         except OSError:
             return pixels
         mapped = self.find(key, pixels.shape)
@@ -65,7 +65,7 @@ class ImageCache:
         return self.folder / f"{key}.npy"
 
 
-def _write(path: Path, pixels: Array) -> None:
+def _write(path: Path, pixels: Array, name: str) -> None:
     with path.open("wb") as file:
         np.save(file, pixels, allow_pickle=False)
-    add_checksum(path)
+    add_checksum(path, name)

@@ -94,7 +94,7 @@ class PartialArray:
         array.flush()
         # A process short of room may have deleted the file; while it is open here, it can be read.
         with suppress(FileNotFoundError):
-            add_checksum(self._data, array.offset + array.nbytes)
+            add_checksum(self._data, self.path.name, array.offset + array.nbytes)
             self._data.replace(self.path)
         self._note.unlink(missing_ok=True)
         return np.memmap(self._lock, array.dtype, "c", array.offset, array.shape)
