@@ -10,11 +10,14 @@ import shutil
 import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from headstart.core.damage import Damaged
 from headstart.core.errors import DataError, SettingError
+from headstart.core.room import writing
 
 _CHECKSUM = "checksum"
 """The last entry of an object on disk: a hash of all others and of the file's name. Files of before have none."""
@@ -72,17 +75,29 @@ def write_names(folder: Path, names: Sequence[str], setting: str) -> dict[str, s
     return files
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, sync it, and rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def write_atomically(path: Path, write: Callable[[Path], None], wanted: int | None = None) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, sync it, and rename it into place.
+
+    Args:
+        path: of the file.
+        write: fills the file that it is given.
+        wanted: bytes that this takes, for the error.
+
+    Raises:
+        NotWritten: the disk does not take it; what was there before stays.
+    """
+    with writing(path, wanted):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            write(temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            # Where not even this may be done, the error of before is the one to hear of.
+            with suppress(OSError):
+                temporary.unlink()
 
 
 def link_or_copy(source: Path, path: Path) -> None:
@@ -100,11 +115,12 @@ def link_or_copy(source: Path, path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
+    content = text.encode()
 
     def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
 
-    write_atomically(path, write)
+    write_atomically(path, write, len(content))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -137,13 +153,32 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def append_json_line(path: Path, value: Any) -> None:
-    """Append one JSON line and sync it; a torn last line from an earlier kill is cut off first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
-        _cut_torn_line(file)
-        file.write(_line(path, value))
-        file.flush()
+    """Append one JSON line and sync it; a torn last line from an earlier kill is cut off first.
+
+    Raises:
+        NotWritten: the disk does not take it; the lines before stay, and of this one no part.
+    """
+    line = _line(path, value)
+    with writing(path, len(line)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Unbuffered: else what the disk refused would be tried again where the file is closed.
+        with path.open("ab+", buffering=0) as file:
+            _append_whole(file, line)
+
+
+def _append_whole(file: FileIO, line: bytes) -> None:
+    """Append a line, or leave the file as long as it was."""
+    _cut_torn_line(file)
+    end = file.tell()
+    try:
+        written = 0
+        while written < len(line):
+            written += file.write(line[written:])
         os.fsync(file.fileno())
+    except OSError:
+        with suppress(OSError):
+            file.truncate(end)
+        raise
 
 
 def write_json_lines(path: Path, values: Iterable[Any]) -> None:
@@ -213,7 +248,7 @@ def _status(path: Path) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def _cut_torn_line(file: Any) -> None:
+def _cut_torn_line(file: FileIO) -> None:
     file.seek(0)
     content = file.read()
     file.truncate(content.rfind(b"\n") + 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from torch import Tensor
 
 from headstart.core.errors import ModelError
 from headstart.core.files import write_atomically
-from headstart.core.trees import Params
+from headstart.core.trees import Params, num_bytes
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def save(path: Path, params: Params, metadata: Mapping[str, str] | None = None) -> None:
@@ -20,12 +24,24 @@ def save(path: Path, params: Params, metadata: Mapping[str, str] | None = None) 
 
     Raises:
         ModelError: the path has another ending.
+        NotWritten: the disk does not take it.
     """
     if path.suffix != ".safetensors":
         raise ModelError(f"weights: the file must end in '.safetensors', received '{path}'; rename it")
     # A copy of their own: safetensors refuses tensors that share memory or are not contiguous.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in params.items()}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, dict(metadata or {})))
+    write_atomically(path, lambda temporary: _fill(temporary, tensors, metadata or {}), num_bytes(tensors))
+
+
+def _fill(path: Path, tensors: Params, metadata: Mapping[str, str]) -> None:
+    """Write a file; what the system says becomes an error of the system again, by its number in the words."""
+    try:
+        save_file(tensors, path, dict(metadata))
+    except SafetensorError as error:
+        number = _OS_ERROR.search(str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def load(path: Path) -> tuple[Params, dict[str, str]]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headstart.core.errors import SettingError
+from headstart.core.room import writing
 
 
 @contextmanager
@@ -15,17 +16,19 @@ def only_one(folder: Path) -> Iterator[None]:
 
     Raises:
         SettingError: another process holds it.
+        NotWritten: it cannot be written to.
     """
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise SettingError(
-            f"--out: another process is running a study in '{folder}'; wait for it, or give another folder"
-        ) from None
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise SettingError(
+                f"--out: another process is running a study in '{folder}'; wait for it, or give another folder"
+            ) from None
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ renamed to ``<name>.npy``. A process that wants the same array meanwhile waits f
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from contextlib import suppress
@@ -17,6 +18,7 @@ import numpy as np
 from headstart.core.checked import add_checksum
 from headstart.core.damage import Damaged
 from headstart.core.files import read_json, write_json
+from headstart.core.room import allocate, writing
 
 Memmap = np.memmap[Any, Any]
 
@@ -39,11 +41,12 @@ class PartialArray:
         self._data, self._note = path.with_suffix(".partial.npy"), path.with_suffix(".partial.json")
 
     def __enter__(self) -> PartialArray:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        for path in (self._data, self._note):
-            if path.is_dir():
-                Damaged(path, "it is a folder").set_aside()
-        self._lock = _locked(self._data)
+        with writing(self._data):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for path in (self._data, self._note):
+                if path.is_dir():
+                    Damaged(path, "it is a folder").set_aside()
+            self._lock = _locked(self._data)
         self._synced = time.monotonic()
         return self
 
@@ -73,31 +76,40 @@ class PartialArray:
         """Begin the array anew.
 
         Raises:
-            OSError: the disk has no room for it.
+            NotWritten: the disk has no room for it; what it had given is given back.
         """
-        self._note.unlink(missing_ok=True)
-        array: Memmap = np.lib.format.open_memmap(self._data, mode="w+", dtype=dtype, shape=shape)
-        # Without room, a write to mapped memory would be the end of the process.
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(self._lock.fileno(), 0, self._data.stat().st_size)
+        with writing(self.path, math.prod(shape) * dtype.itemsize):
+            self._note.unlink(missing_ok=True)
+            try:
+                array: Memmap = np.lib.format.open_memmap(self._data, mode="w+", dtype=dtype, shape=shape)
+                allocate(self._lock.fileno(), 0, self._data.stat().st_size)
+            except OSError:
+                with suppress(OSError):
+                    self._data.unlink()
+                raise
         return array
 
     def keep(self, array: Memmap, note: dict[str, Any]) -> None:
         """Note how far the array is, if the last note is some seconds old; the rows reach the disk before it."""
         if time.monotonic() - self._synced >= self._seconds:
-            array.flush()
+            with writing(self._data):
+                array.flush()
             write_json(self._note, note)
             self._synced = time.monotonic()
 
     def finish(self, array: Memmap) -> Memmap:
         """Give the array its name, and return it: what is written to it from now on stays in memory."""
+        with writing(self.path):
+            self._name_it(array)
+        return np.memmap(self._lock, array.dtype, "c", array.offset, array.shape)
+
+    def _name_it(self, array: Memmap) -> None:
         array.flush()
         # A process short of room may have deleted the file; while it is open here, it can be read.
         with suppress(FileNotFoundError):
             add_checksum(self._data, self.path.name, array.offset + array.nbytes)
             self._data.replace(self.path)
         self._note.unlink(missing_ok=True)
-        return np.memmap(self._lock, array.dtype, "c", array.offset, array.shape)
 
 
 def _locked(path: Path) -> BinaryIO:
