@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -18,15 +18,7 @@ from typing import Any
 from headstart.core.damage import Damaged
 from headstart.core.errors import DataError, SettingError
 from headstart.core.room import writing
-
-_CHECKSUM = "checksum"
-"""The last entry of an object on disk: a hash of all others and of the file's name. Files of before have none."""
-
-Needs = Mapping[str, type | tuple[type, ...]]
-"""Names that an object without a checksum must have all the same, and the types of their values."""
-
-AnyNeeds = Needs | Callable[[Mapping[str, Any]], Needs] | None
-"""The same, or what tells it from the object; None where anything may be without a checksum."""
+from headstart.core.sealed import AnyNeeds, parsed, sealed
 
 CACHE_BYTES = 4 * 2**30
 """Disk that one kind of cached files may take."""
@@ -123,24 +115,31 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, write, len(content))
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, indented, keys in the order given; an object with its checksum as its last entry."""
-    write_text(path, json.dumps(_sealed(value, path.name), indent=2, allow_nan=False) + "\n")
+def write_json(path: Path, value: Any, owner: str = "") -> None:
+    """Write JSON atomically, indented, keys in the order given; an object with its checksum as its last entry.
+
+    Args:
+        path: of the file.
+        value: an object, or anything else that JSON can say, which has no checksum then.
+        owner: whose file it is, where files of this name are found elsewhere too.
+    """
+    write_text(path, json.dumps(sealed(value, path.name, owner), indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, needs: AnyNeeds = None) -> Any:
+def read_json(path: Path, needs: AnyNeeds = None, owner: str = "") -> Any:
     """Read a JSON file, without its checksum; None when there is none.
 
     Args:
         path: of the file.
         needs: entries of an object that has no checksum, for it is older.
+        owner: whose file it must be, where it says that; empty takes anybody's.
 
     Raises:
-        Damaged: it is not what was written.
+        Damaged: it is not what was written, or another's.
         DataError: it may not be read.
     """
     content = _content(path)
-    return None if content is None else _parsed(path, content, needs)
+    return None if content is None else parsed(path, content, needs, owner=owner)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -201,7 +200,7 @@ def read_json_lines(path: Path, needs: AnyNeeds = None, bad: Callable[[Damaged],
     lines: list[Any] = []
     for number, line in _complete_lines(path, bad):
         try:
-            lines.append(_parsed(path, line, needs, f"line {number}: "))
+            lines.append(parsed(path, line, needs, f"line {number}: "))
         except Damaged as error:
             _raise_or_tell(error, bad)
     return lines
@@ -218,7 +217,7 @@ def _complete_lines(path: Path, bad: Callable[[Damaged], None] | None) -> list[t
 
 
 def _line(path: Path, value: Any) -> bytes:
-    return json.dumps(_sealed(value, path.name), allow_nan=False).encode() + b"\n"
+    return json.dumps(sealed(value, path.name), allow_nan=False).encode() + b"\n"
 
 
 def _raise_or_tell(error: Damaged, bad: Callable[[Damaged], None] | None) -> None:
@@ -284,58 +283,3 @@ def _content(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise _unreadable(path, error.strerror) from error
-
-
-def _sealed(value: Any, name: str) -> Any:
-    """Return an object with its checksum; what is no object has none."""
-    if not isinstance(value, dict):
-        return value
-    plain = json.loads(json.dumps(value, allow_nan=False))
-    return {**value, _CHECKSUM: _checksum(plain, name)}
-
-
-def _parsed(path: Path, content: bytes, needs: AnyNeeds = None, where: str = "") -> Any:
-    """Read JSON, and return it without its checksum.
-
-    Args:
-        path: of the file that held it.
-        content: of the file, or of one line.
-        needs: of an object that has no checksum.
-        where: in the file, such as ``line 3: ``.
-
-    Raises:
-        Damaged: it is empty, no JSON, not what was written, or lacks what it needs.
-    """
-    if not content.strip():
-        raise Damaged(path, f"{where}it is empty")
-    try:
-        value = json.loads(content.decode("utf-8"))
-        has_seal = isinstance(value, dict) and _CHECKSUM in value
-        whole = not has_seal or value.pop(_CHECKSUM) == _checksum(value, path.name)
-    except (ValueError, RecursionError):
-        raise Damaged(path, f"{where}it is not JSON") from None
-    if not whole:
-        raise Damaged(path, f"{where}it is not what was written, by its checksum")
-    if not has_seal and (lack := _lack(value, needs)):
-        raise Damaged(path, f"{where}{lack}")
-    return value
-
-
-def _checksum(value: Mapping[str, Any], name: str) -> str:
-    text = json.dumps([name, value], sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _lack(value: Any, needs: AnyNeeds) -> str:
-    """Say what a value without a checksum lacks; empty if nothing."""
-    if needs is None:
-        return ""
-    if not isinstance(value, dict):
-        return f"it must be a JSON object, and is a {type(value).__name__}"
-    every = needs(value) if callable(needs) else needs
-    lack = [name for name, kind in every.items() if not _has(value, name, kind)]
-    return f"'{lack[0]}' is missing, or not what it must be" if lack else ""
-
-
-def _has(value: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> bool:
-    return name in value and isinstance(value[name], kind)
