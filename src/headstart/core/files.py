@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -272,7 +273,7 @@ def _content(path: Path) -> bytes | None:
     """Return a file's bytes; None where there is none.
 
     Raises:
-        Damaged: it is a folder.
+        Damaged: it is a folder, or a link to itself.
         DataError: it may not be read.
     """
     if path.is_dir():
@@ -282,4 +283,6 @@ def _content(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Damaged(path, "it is a link to itself") from None
         raise _unreadable(path, error.strerror) from error

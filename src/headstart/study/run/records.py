@@ -243,7 +243,7 @@ class Records:
         self._lines[key] = line
 
     def keep_only(self, wanted: Iterable[tuple[str, int]]) -> None:
-        """Take out records of arms and seeds that the study no longer has, and lines that are damaged or stand twice."""
+        """Take out records of arms and seeds that the study no longer has, and lines that are bad or stand twice."""
         kept = {key: self._lines[key] for key in wanted if key in self._lines}
         if len(kept) < len(self._lines) or self.damaged or self.is_torn or self._is_doubled:
             self._lines = kept
