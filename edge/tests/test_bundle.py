@@ -5,14 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handmade import make_bundle, seal
+from handmade import seal
 from headstart_edge import EdgeError, open_bundle, tensors
 from headstart_edge.features import open_backbone
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    return make_bundle(tmp_path / "bundle")
 
 
 def test_a_bundle_opens(bundle: Path) -> None:

@@ -17,7 +17,7 @@ CONTENT = {
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     tensors.write(tmp_path / "new" / "x.safetensors", CONTENT, {"examples": "48"})
-    found, facts = tensors.read(tmp_path / "new" / "x.safetensors")
+    found, facts = tensors.read((tmp_path / "new" / "x.safetensors").read_bytes(), "x.safetensors")
     assert facts == {"examples": "48"}
     assert {name: (value.dtype, value.tolist()) for name, value in found.items()} == {
         name: (value.dtype, value.tolist()) for name, value in CONTENT.items()
@@ -28,7 +28,7 @@ def test_the_format_is_that_of_the_safetensors_library(tmp_path: Path) -> None:
     library = pytest.importorskip("safetensors.numpy")
     tensors.write(tmp_path / "ours", CONTENT, {})
     library.save_file(CONTENT, tmp_path / "theirs")
-    theirs, ours = library.load_file(tmp_path / "ours"), tensors.read(tmp_path / "theirs")[0]
+    theirs, ours = library.load_file(tmp_path / "ours"), tensors.read((tmp_path / "theirs").read_bytes(), "theirs")[0]
     assert {name: value.tolist() for name, value in theirs.items()} == {n: v.tolist() for n, v in ours.items()}
 
 
@@ -59,7 +59,7 @@ BROKEN = {
 def test_a_file_that_is_not_whole_ends_in_one_line(raw: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(raw)
     with pytest.raises(EdgeError, match=r"^x\.safetensors: must be a whole safetensors file, received one"):
-        tensors.read(tmp_path / "x.safetensors")
+        tensors.read((tmp_path / "x.safetensors").read_bytes(), "x.safetensors")
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

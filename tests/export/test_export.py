@@ -85,7 +85,7 @@ def test_integers_keep_the_accuracy_or_are_not_used(run: Path, tmp_path: Path) -
     refused = export_arm(run, "ridge", tmp_path / "refused", limit=-1.0)
     assert refused.backbone == "backbone.onnx"
     bundle = headstart_edge.open_bundle(tmp_path / "kept")
-    assert bundle.backbone.name == "backbone-int8.onnx"
+    assert bundle.backbone == "backbone-int8.onnx"
     features = headstart_edge.features.open_backbone(bundle)(np.zeros((2, 1, 8, 8), np.uint8))
     assert features.shape == (2, bundle.settings["num_features"])
 

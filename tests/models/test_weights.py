@@ -1,4 +1,6 @@
+import json
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,52 @@ def test_a_torn_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(ModelError, match="is not a whole safetensors file"):
         weights.load(path)
+
+
+@pytest.mark.parametrize("length", [2**63, 2**40, 16 * 2**20 + 1])
+def test_a_long_header_is_not_read(length: int, tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", length) + b"{}")
+    with pytest.raises(
+        ModelError, match=r"not a whole safetensors file \(a header of [\d,]+ bytes, at most 16,777,216"
+    ):
+        weights.load(tmp_path / "w.safetensors")
+
+
+def test_a_file_longer_than_the_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terabyte of nothing takes no room on the disk."""
+    monkeypatch.setenv("HEADSTART_MEMORY_GB", "1")
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}}).encode()
+    with (tmp_path / "w.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(2**40 + 8 + len(header))
+    with pytest.raises(ModelError, match=r"may take at most 1 GB of memory here, received 1\.1e\+03 GB; give"):
+        weights.load(tmp_path / "w.safetensors")
+
+
+ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"a": ENTRY, "b": ENTRY},
+        {"a": {**ENTRY, "shape": [2**31, 2**31]}},
+        {"a": {**ENTRY, "shape": [2**63, 4]}},
+        {"a": {**ENTRY, "data_offsets": [0, 2**50]}},
+        {"a": {**ENTRY, "data_offsets": [8, 0]}},
+    ],
+    ids=["shared bytes", "a huge shape", "an overflow", "beyond the end", "backwards"],
+)
+def test_a_header_that_lies_is_one_line(header: dict[str, object], tmp_path: Path) -> None:
+    text = json.dumps(header).encode()
+    (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(8))
+    with pytest.raises(ModelError, match="is not a whole safetensors file") as error:
+        weights.load(tmp_path / "w.safetensors")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0\0", b"\xff" * 7])
+def test_a_file_of_a_few_bytes_is_one_line(raw: bytes, tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(raw)
+    with pytest.raises(ModelError, match="is not a whole safetensors file"):
+        weights.load(tmp_path / "w.safetensors")

@@ -1,8 +1,10 @@
-"""Sites in this process: the same answers as over the network, their messages turned into Flower's and back."""
+"""Sites in this process: the same answers as over the network, their tensors turned into bytes and back."""
 
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from sklearn.datasets import load_digits
 from headstart.core.errors import HeadstartError
 from headstart.core.trees import Tree
 from headstart.sites.answers import Kind, reply
-from headstart.sites.flower.grid import from_content, to_content
+from headstart.sites.flower.parcels import pack, unpack
+from headstart.sites.messages import Hello
 from headstart.sites.server import Server, open_server
+from headstart.sites.settings import Minima
 from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request
 from headstart.study.run.nodes import NodeStore
@@ -88,11 +92,15 @@ def _png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+LOOSE = Minima(examples=1, class_examples=1)
+"""Sites of these tests are tiny, and of one operator."""
+
+
 class InProcess:
     """A transport without a network; ``spoil`` may change or lose what a site answers."""
 
-    def __init__(self, sites: Sequence[Site], spoil: Spoil | None = None) -> None:
-        self.sites, self.spoil, self.asked = list(sites), spoil, []
+    def __init__(self, sites: Sequence[Site], spoil: Spoil | None = None, minima: Minima = LOOSE) -> None:
+        self.sites, self.spoil, self.asked = [replace(site, minima=minima) for site in sites], spoil, []
 
     @property
     def addresses(self) -> list[int]:
@@ -104,12 +112,12 @@ class InProcess:
             yield self.one(request)
 
     def one(self, request: Request) -> Answer[str] | Failed:
-        text, tree, _ = from_content(to_content(request.text, request.tree))
         try:
-            said, sent = reply(self.sites[request.site], request.kind, text, tree)
+            said, sent = reply(self.sites[request.site], request.kind, request.text, unpack(pack(request.tree)))
             if self.spoil:
                 said, sent = self.spoil(request, said, sent)
-            return Answer(request.site, *from_content(to_content(said, sent)))
+            packed = pack(sent)
+            return Answer(request.site, said, unpack(packed), len(packed))
         except (HeadstartError, TimeoutError) as error:
             return Failed(request.site, str(error))
 
@@ -119,7 +127,15 @@ def sites_of(folder: Path, state: Path, names: Sequence[str] = NAMES, **options:
     return [Site(name, folder / f"{name}.parquet", state / name, **options) for name in names]
 
 
+def accept(file: StudyFile, sites: Sequence[Site]) -> None:
+    """Let sites answer a study, where their data can be read so."""
+    for site in sites:
+        with suppress(HeadstartError):
+            site.accept(Hello(file.data, file.settings.name, tuple(sorted({*file.settings.seeds, 0}))))
+
+
 def opened(file: StudyFile, ask: InProcess, out: Path, **options: Any) -> Server:
+    accept(file, ask.sites)
     return open_server(file, ask, ask.addresses, out=out, seed=0, **options)
 
 

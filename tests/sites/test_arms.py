@@ -11,12 +11,11 @@ import torch
 
 from headstart.adapt.gradient import Finetune
 from headstart.core.content import hash_tree
-from headstart.core.errors import ClientError, SettingError
+from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree
 from headstart.models.model import Model
 from headstart.models.weights import load
 from headstart.sites.arms import arm_lines, run_arm
-from headstart.sites.flower.keys import make_keys, read_public_key, signs_with
 from headstart.study.written.arms import Stage as Written
 from headstart.study.written.load import StudyFile, load_study
 from headstart.training.client_data import ClientData
@@ -93,24 +92,6 @@ def test_a_server_that_was_killed_goes_on(folder: Path, file: StudyFile, tmp_pat
     found = run_arm(opened(file, again, tmp_path / "two"), arm_of(file, "fedavg"))
     assert {number for _, kind, number in again.asked if kind == "update"} == {2}
     assert json.dumps(found) == json.dumps(whole)
-
-
-def _signed(keys: str, folder: Path, file: StudyFile, tmp_path: Path) -> dict[str, Any]:
-    """Run an arm whose sites trust their own signer, signed by the key in one of two folders."""
-    for name in ("own", "others"):
-        make_keys(tmp_path / name, ["127.0.0.1"], NAMES)
-    ask = InProcess(sites_of(folder, tmp_path / "s", signer=read_public_key(tmp_path / "own" / "signer.pub")))
-    sign = signs_with(tmp_path / keys / "signer.pem")
-    return run_arm(opened(file, ask, tmp_path / "out", sign=sign), arm_of(file, "finetune"))
-
-
-def test_a_site_takes_signed_models(folder: Path, file: StudyFile, tmp_path: Path) -> None:
-    assert set(_signed("own", folder, file, tmp_path)["clients"]) == set(NAMES)
-
-
-def test_a_site_takes_no_model_that_others_signed(folder: Path, file: StudyFile, tmp_path: Path) -> None:
-    with pytest.raises(ClientError, match=r"4 of 4 sites are lost, .*'east': the model is not signed by the key"):
-        _signed("others", folder, file, tmp_path)
 
 
 def test_a_pooled_arm_is_refused(folder: Path, file: StudyFile, tmp_path: Path) -> None:

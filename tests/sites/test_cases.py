@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.core.errors import ClientError, DataError, SettingError
+from headstart.core.errors import ClientError, DataError, HeadstartError, SettingError
 from headstart.core.files import file_name
 from headstart.data import open_federation
 from headstart.sites.arms import run_arm
 from headstart.sites.flower.local import write_site_files
+from headstart.sites.messages import Hello
 from headstart.sites.site import Site
 from headstart.study.written.load import load_study
 from sites.federations import Table, federated, losses_on_test, of_simulation
@@ -84,7 +85,7 @@ def test_where_nobody_may_send_nothing_is_federated(
     policies = dict.fromkeys(("cleveland", "hungarian"), policy)
     said = ", ".join(f"'{name}' {policy}" for name in policies)
     with pytest.raises(
-        SettingError, match=f"'{arm}' .* no site lets updates leave, received {said}; .*--policy updates"
+        SettingError, match=f"'{arm}' .* no site lets (updates|sums) leave, received {said}; .*--policy (updates|sums)"
     ):
         run(folder / f"{study}.toml", tmp_path, tables(folder, *policies), arm, policies)
     assert not list(tmp_path.rglob("federation.jsonl"))
@@ -190,7 +191,12 @@ def test_a_table_that_does_not_fit_is_named_with_its_column(
     found = run(folder / f"{study}.toml", tmp_path, tables(folder, "a", "b", name))
     (reason,) = excluded(found).values()
     assert (set(excluded(found)), set(found["clients"])) == ({name}, {"a", "b"})
-    assert [word for word in words if word not in reason] == []
+    assert "waits for its operator" in reason
+    # Why it cannot be accepted is for its operator alone.
+    file = load_study(folder / f"{study}.toml")
+    with pytest.raises(HeadstartError) as error:
+        Site(name, folder / f"{name}.csv", tmp_path / "state").accept(Hello(file.data, file.settings.name, (0,)))
+    assert [word for word in words if word not in str(error.value)] == []
 
 
 @pytest.mark.parametrize(

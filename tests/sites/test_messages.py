@@ -45,9 +45,9 @@ SETUP = Setup(data=DATA, agreement=AGREEMENT, model=ModelSpec(), dtype="float32"
 STAGE = Stage(Method("fedavg", {"rounds": 3, "client_lr": 0.1, "trainable": "all"}), HASH)
 
 REQUESTS: dict[Kind, Asks[Any]] = {
-    "hello": Hello(DATA),
+    "hello": Hello(DATA, "study", (0, 1)),
     "agree": Agree(DATA, AGREEMENT),
-    "start": Start(KEY, "", ""),
+    "start": Start(KEY, ""),
     "update": Update(SETUP, STAGE, 0),
     "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3, "0" * 64, HASH),
     "count": Count(((HASH, HASH), (HASH, HASH)), by_class=True),
@@ -60,7 +60,7 @@ ANSWERS: dict[Kind, Any] = {
     "agree": Agreed({"train": 3}, ColumnSums(3, (3, 2), (1.0, 2.0), (0.5, 0.0))),
     "start": DUTIES["start"].answer(),
     "update": DUTIES["update"].answer(),
-    "adapt": Evaluated(True, {"test": {"accuracy": (0.5, None)}}, {"test": {"accuracy": 0.5}}, ()),
+    "adapt": Evaluated(True, {"test": {"accuracy": (0.5,)}}, {"test": {"accuracy": 0.5}}, ()),
     "count": Counted((1,), (7,), (((7, 6), (3, 3)),), (((25, 12), (12, 10)),), (((13, 6), (6, 6)),), 1),
     "sums": Noisy(1.0),
     "heads": Compared(3, SCORES),  # type: ignore[arg-type]

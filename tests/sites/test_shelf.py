@@ -1,4 +1,4 @@
-"""A site takes the model that was announced, from whom it trusts."""
+"""A site takes the model that was announced, and keeps what rounds began with."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import torch
 
 from headstart.core.content import SIGNED, hash_tree
 from headstart.core.errors import ClientError
-from headstart.sites.flower.keys import make_keys, read_public_key, signs_with
+from headstart.models.weights import save
 from headstart.sites.messages import Start
 from headstart.sites.shelf import Shelf
 
@@ -16,17 +16,17 @@ MODEL = {"head.weight": torch.ones(2, 3), "head.bias": torch.zeros(2)}
 
 def test_what_differs_is_enough(tmp_path: Path) -> None:
     shelf, first = Shelf(tmp_path), hash_tree(MODEL, SIGNED)
-    shelf.put_weights(MODEL, Start(first, "", ""), None)
+    shelf.put_weights(MODEL, Start(first, ""))
     changed = {"head.bias": torch.ones(2)}
     whole = hash_tree({**MODEL, **changed}, SIGNED)
-    shelf.put_weights(changed, Start(whole, first, ""), None)
+    shelf.put_weights(changed, Start(whole, first))
     assert hash_tree(shelf.weights(whole), SIGNED) == whole
     assert hash_tree(shelf.weights(first), SIGNED) == first
 
 
 def test_a_model_that_was_changed_on_its_way_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="its digest does not fit; nothing was kept"):
-        Shelf(tmp_path).put_weights(MODEL, Start("0" * 64, "", ""), None)
+        Shelf(tmp_path).put_weights(MODEL, Start("0" * 64, ""))
     assert not list(tmp_path.iterdir())
 
 
@@ -35,26 +35,53 @@ def test_a_model_that_never_came_is_asked_for(tmp_path: Path) -> None:
         Shelf(tmp_path).weights("0" * 64)
 
 
-@pytest.mark.parametrize(("signer", "fits"), [("own", True), ("others", False)])
-def test_signed_models_alone_are_taken(signer: str, fits: bool, tmp_path: Path) -> None:
-    for name in ("own", "others"):
-        make_keys(tmp_path / name, ["127.0.0.1"], ["north"])
-    digest, trusted = hash_tree(MODEL, SIGNED), read_public_key(tmp_path / "own" / "signer.pub")
-    shelf, said = Shelf(tmp_path / "state"), Start(digest, "", signs_with(tmp_path / signer / "signer.pem")(digest))
-    if fits:
-        shelf.put_weights(MODEL, said, trusted)
-        assert hash_tree(shelf.weights(digest), SIGNED) == digest
+@pytest.mark.parametrize("damage", ["cut", "bit flipped", "another model", "emptied", "of another name"])
+def test_a_model_that_was_damaged_at_a_site_is_not_trained_on(damage: str, tmp_path: Path) -> None:
+    shelf, digest = Shelf(tmp_path), hash_tree(MODEL, SIGNED)
+    shelf.put_weights(MODEL, Start(digest, ""))
+    (path,) = tmp_path.iterdir()
+    _damage(path, damage)
+    with pytest.raises(ClientError, match="was damaged and is gone; send it again"):
+        shelf.weights(digest)
+    shelf.put_weights(MODEL, Start(digest, ""))
+    assert hash_tree(shelf.weights(digest), SIGNED) == digest
+
+
+def _damage(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    if how == "another model":
+        save(path, {**MODEL, "head.bias": torch.ones(2)})
+    elif how == "of another name":
+        other = Shelf(path.parent / "other")
+        other.put_answer("a", {"w": torch.ones(1)})
+        (path.parent / "other" / "answer-a.safetensors").rename(path)
     else:
-        with pytest.raises(ClientError, match="not signed by the key that this site trusts"):
-            shelf.put_weights(MODEL, said, trusted)
+        changed = {"cut": content[:-9], "emptied": b"", "bit flipped": content[:-1] + bytes([content[-1] ^ 1])}
+        path.write_bytes(changed[how])
 
 
-@pytest.mark.parametrize("signature", ["", "no hex", "00"])
-def test_what_is_no_signature_is_refused(signature: str, tmp_path: Path) -> None:
-    make_keys(tmp_path / "own", ["127.0.0.1"], ["north"])
-    trusted = read_public_key(tmp_path / "own" / "signer.pub")
-    with pytest.raises(ClientError, match="not signed by the key that this site trusts"):
-        Shelf(tmp_path / "state").put_weights(MODEL, Start(hash_tree(MODEL, SIGNED), "", signature), trusted)
+@pytest.mark.parametrize("damage", ["cut", "bit flipped", "another model", "emptied", "of another name"])
+@pytest.mark.parametrize("kind", ["private", "predictions", "answer"])
+def test_what_was_damaged_at_a_site_is_not_believed(kind: str, damage: str, tmp_path: Path) -> None:
+    shelf, tree, labels = Shelf(tmp_path), {"w": torch.ones(3)}, torch.zeros(4, dtype=torch.int64)
+    shelf.put_private("s", 0, tree, tree)
+    shelf.put_predictions("r", labels, labels, "00")
+    shelf.put_answer("a", tree)
+    reads = {
+        "private": lambda: shelf.private("s", 1, tree),
+        "predictions": lambda: shelf.predictions("r"),
+        "answer": lambda: shelf.answer("a"),
+    }
+    names = {"private": "private-s", "predictions": "predicted-r", "answer": "answer-a"}
+    path = tmp_path / f"{names[kind]}.safetensors"
+    if damage == "of another name":
+        Shelf(tmp_path).put_private("t", 0, {"w": torch.zeros(3)}, {"w": torch.zeros(3)})
+        (tmp_path / "private-t.safetensors").rename(path)
+    else:
+        _damage(path, damage)
+    with pytest.raises(ClientError, match=f"'{path.name}'\\) was damaged and is gone"):
+        reads[kind]()
+    assert not path.exists()
 
 
 def test_a_round_that_is_asked_for_twice_begins_with_the_same_private_tree(tmp_path: Path) -> None:
@@ -64,12 +91,23 @@ def test_a_round_that_is_asked_for_twice_begins_with_the_same_private_tree(tmp_p
     assert [float(shelf.private(stage, number, first)["w"]) for number in (0, 1)] == [0.0, 1.0]
 
 
-def test_the_key_of_masks_serves_once(tmp_path: Path) -> None:
+def test_the_key_of_masks_serves_once_for_a_round(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
+    with pytest.raises(ClientError, match="has no key of masks yet"):
+        shelf.secret("one")
     public = shelf.new_key()
-    assert shelf.secret().public_key().public_bytes_raw().hex() == public
-    with pytest.raises(ClientError, match="was used already; begin the probe again"):
-        shelf.secret()
+    for name in ("one", "two\n"):
+        assert shelf.secret(name).public_key().public_bytes_raw().hex() == public
+    for name in ("one", "two\n"):
+        with pytest.raises(ClientError, match="the masks of this round were used already"):
+            shelf.secret(name)
+
+
+def test_what_was_answered_under_noise_is_kept(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "state")
+    assert shelf.answer("0" * 32) is None
+    shelf.put_answer("0" * 32, MODEL)
+    assert hash_tree(shelf.answer("0" * 32) or {}) == hash_tree(MODEL)
 
 
 def test_what_a_run_predicted_is_kept_by_its_name_and_overwritten(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from headstart.sites.verdict import answer_lines, tell_answer
 from headstart.study.study import Study
 from headstart.study.written.load import StudyFile, load_study
 from sites.federations import write_csv
-from sites.in_process import InProcess, Spoil, arm_of, lost, spoils
+from sites.in_process import InProcess, Spoil, accept, arm_of, lost, spoils
 
 NAMES = ("clinic", "hospital", "practice")
 STUDY = """
@@ -84,6 +84,7 @@ def ran(
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """Run arms with some seeds into one folder; return the answer and what was said of it."""
     said: list[str] = []
+    accept(file, ask.sites)
     for seed in seeds:
         for name in arms:
             run_arm(open_server(file, ask, ask.addresses, out=out, seed=seed), arm_of(file, name))
@@ -203,7 +204,9 @@ def test_runs_of_other_settings_are_not_compared(finished: tuple[StudyFile, Path
     ask, text = federation(folder), (folder / "study.toml").read_text()
     (folder / "other.toml").write_text(text.replace('client = "site"', 'client = "site"\nstandardize = "none"'))
     other = load_study(folder / "other.toml")
+    accept(other, ask.sites)
     assert tell_answer(open_server(other, ask, ask.addresses, out=folder / "out", seed=0)) is None
+    accept(file, ask.sites)
     assert tell_answer(open_server(file, ask, ask.addresses, out=folder / "out", seed=0)) is not None
 
 

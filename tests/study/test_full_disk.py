@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.core.room import NotWritten
+from headstart.core.disk import DiskError
 from headstart.study.study import Study
 from tiny_study import numbers, open_tiny, read_records
 
@@ -48,11 +48,11 @@ def stopped(study: Study, out: Path, disk: Disk, room: int) -> bool:
     disk.room = room
     try:
         study.run(out)
-    except NotWritten as error:
+    except DiskError as error:
         said = str(error)
     else:
         return False
-    assert "cannot be written (No space left on device" in said
+    assert "cannot be written (the disk is full" in said
     assert not list(out.rglob("*.tmp"))
     return True
 
@@ -83,7 +83,7 @@ def test_a_folder_that_vanishes_while_a_study_runs_is_no_verdict_of_half_of_it(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", vanishing)
-        with pytest.raises(NotWritten, match=r"No such file or directory.*the folder is gone: make it again"):
+        with pytest.raises(DiskError, match=r"its folder is gone.*; make the folder again"):
             study.run(tmp_path / "out")
     study.run(tmp_path / "out")
     study.run(tmp_path / "right")
@@ -116,7 +116,7 @@ def test_a_real_full_disk_is_one_line_and_the_same_command_goes_on(small_disk: P
     assert first.returncode == 1, first
     said = [line for line in first.stderr.splitlines() if "error" in line]
     assert len(said) == 1
-    assert "cannot be written (No space left on device" in said[0]
+    assert "cannot be written (the disk is full" in said[0]
     assert "Traceback" not in first.stderr
     subprocess.run([_MOUNT, "-o", "remount,size=20m", str(small_disk)], check=True)
     second = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

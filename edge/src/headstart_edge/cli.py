@@ -14,6 +14,7 @@ from headstart_edge.errors import EdgeError
 from headstart_edge.finetune import Budget, finetune
 from headstart_edge.predict import evaluate, predict
 from headstart_edge.state import load_state, reset
+from headstart_edge.words import visible
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,9 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         bundle = open_bundle(options.bundle, _key(options.key))
         for line in COMMANDS[options.command](bundle, options):
-            print(line)
+            print("\t".join(map(visible, line.split("\t"))))
     except EdgeError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
+        return 2
+    except (OSError, MemoryError) as error:
+        print(f"headstart-edge: {visible(str(error)) or 'there is not enough memory'}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; the head is as it was before", file=sys.stderr)
@@ -71,7 +75,7 @@ def _key(path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
-        key = bytes.fromhex(path.read_text().strip())
+        key = bytes.fromhex(path.read_text()[:200].strip())
     except (OSError, ValueError):
         key = b""
     if len(key) != 32:
@@ -82,7 +86,7 @@ def _key(path: Path | None) -> bytes | None:
 
 
 def _info(bundle: Bundle, options: Any) -> list[str]:
-    state, settings, size = load_state(bundle, options.state), bundle.settings, bundle.backbone.stat().st_size
+    state, settings, size = load_state(bundle, options.state), bundle.settings, bundle.files[bundle.backbone][1]
     learnt = (
         ", ".join(f"{name} {value}" for name, value in state.facts.items() if name != "manifest")
         if state
@@ -91,7 +95,7 @@ def _info(bundle: Bundle, options: Any) -> list[str]:
     return [
         f"classes   {', '.join(bundle.labels)}",
         f"input     {json.dumps(settings['input'])}",
-        f"backbone  {bundle.backbone.name}, {size / 1e6:.1f} MB, {settings['num_features']} features",
+        f"backbone  {bundle.backbone}, {size / 1e6:.1f} MB, {settings['num_features']} features",
         f"adapt     {json.dumps(settings['adapt'])}",
         f"learnt    {learnt}",
     ]
@@ -102,7 +106,8 @@ def _predict(bundle: Bundle, options: Any) -> list[str]:
     rows = (row for batch in predict(bundle, data, options.state) for row in batch)
     names = [str(i) for i in range(len(data))] if isinstance(data.inputs, ArrayFile) else [p.name for p in data.inputs]
     return [
-        f"{name}\t{bundle.labels[int(row.argmax())]}\t{row.max():.3f}" for name, row in zip(names, rows, strict=True)
+        f"{visible(name)}\t{visible(bundle.labels[int(row.argmax())])}\t{row.max():.3f}"
+        for name, row in zip(names, rows, strict=True)
     ]
 
 

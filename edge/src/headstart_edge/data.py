@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from headstart_edge.bundle import Bundle
 from headstart_edge.errors import EdgeError
 from headstart_edge.pictures import read_picture
 from headstart_edge.tensors import Array
+from headstart_edge.words import visible
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"})
 
@@ -46,16 +48,13 @@ class ArrayFile:
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, by_columns, dtype = read(file)
                 found = cls(path, shape, dtype, file.tell())
-            if (
-                by_columns
-                or dtype.hasobject
-                or path.stat().st_size != found.offset + int(np.prod(shape)) * dtype.itemsize
-            ):
-                raise ValueError("it is not whole, or not row by row")
-        except (ValueError, EOFError, OSError) as error:
-            raise EdgeError(
-                f"{path.name}: must be an array that NumPy saved, received another file ({error}); replace it"
-            ) from None
+            # The file's size, not the header, says how much memory it may take.
+            if dtype.hasobject or path.stat().st_size != found.offset + math.prod(shape) * dtype.itemsize:
+                raise ValueError("it is not whole")
+            if (by_columns and len(shape) > 1) or not shape:
+                raise ValueError("it is not row by row")
+        except Exception as error:  # NumPy reads the header as Python, and a broken one can raise anything
+            raise _no_array(path, error) from None
         return found
 
     def __len__(self) -> int:
@@ -64,9 +63,12 @@ class ArrayFile:
     def __getitem__(self, rows: slice) -> list[Array]:
         start, stop, _ = rows.indices(len(self))
         each = int(np.prod(self.shape[1:])) * self.dtype.itemsize
-        with self.path.open("rb") as file:
-            file.seek(self.offset + start * each)
-            raw = file.read((stop - start) * each)
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset + start * each)
+                raw = file.read((stop - start) * each)
+        except OSError as error:
+            raise _no_array(self.path, error) from None
         return list(np.frombuffer(raw, self.dtype).reshape(stop - start, *self.shape[1:]))
 
 
@@ -181,13 +183,16 @@ def _read(item: object, spec: dict[str, Any]) -> Array:
 
 
 def _load(path: Path) -> Array:
-    try:
-        found: Array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise EdgeError(
-            f"{path.name}: must be an array that NumPy saved, received another file ({error}); replace it"
-        ) from None
-    return found
+    """Read an array whole; by rows, as ``ArrayFile`` checks it."""
+    found = ArrayFile.of(path)
+    return np.stack(found[:]) if len(found) else np.zeros(found.shape, found.dtype)
+
+
+def _no_array(path: Path, error: Exception) -> EdgeError:
+    reason = visible(str(error))[:200]
+    return EdgeError(
+        f"{visible(path.name)}: must be an array that NumPy saved, received another file ({reason}); replace it"
+    )
 
 
 def _name(item: object, row: int) -> str:

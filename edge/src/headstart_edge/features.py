@@ -14,6 +14,7 @@ from headstart_edge.bundle import Bundle
 from headstart_edge.data import Data
 from headstart_edge.errors import EdgeError
 from headstart_edge.tensors import Array
+from headstart_edge.words import visible
 
 BATCH = 1
 """Examples through the backbone at once: more take more memory, and on a small device little less time."""
@@ -70,17 +71,31 @@ def open_backbone(bundle: Bundle) -> Run:
     options.log_severity_level = 3
     # Blocked layouts would be faster, and take half as much again: the weights are laid out a second time.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    network = bundle.network()
     try:
-        session = onnxruntime.InferenceSession(str(bundle.backbone), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises its own kinds
-        reason = str(error).splitlines()[0]
-        raise EdgeError(f"{bundle.backbone.name}: cannot be opened ({reason}); export the bundle again") from None
+        raise _unusable(bundle, "opened", error) from None
+    del network
 
     def run(batch: Array) -> Array:
-        found: Array = session.run(["features"], {"inputs": batch})[0]
+        try:
+            found: Array = session.run(["features"], {"inputs": batch})[0]
+        except Exception as error:
+            raise _unusable(bundle, "run", error) from None
+        if found.shape != (len(batch), bundle.weight.shape[1]) or not np.isfinite(found).all():
+            raise EdgeError(
+                f"{bundle.backbone}: must give {bundle.weight.shape[1]} finite features of an input, received shape "
+                f"{found.shape[1:]}, or others; export the bundle again"
+            )
         return found
 
     return run
+
+
+def _unusable(bundle: Bundle, what: str, error: Exception) -> EdgeError:
+    reason = visible((str(error).splitlines() or [type(error).__name__])[0])[:300]
+    return EdgeError(f"{bundle.backbone}: cannot be {what} ({reason}); export the bundle again")
 
 
 def extract(bundle: Bundle, data: Data, folder: Path, run: Run | None = None, memory: int = 2**21) -> Features:
@@ -123,6 +138,8 @@ def _spilled(data: Data, folder: Path, run: Run) -> Any:
 def _nameless(folder: Path) -> IO[bytes]:
     """Open a file that is gone when it is closed, or when the process ends."""
     path = folder / f".features.{os.getpid()}"
-    file = path.open("w+b")
+    path.unlink(missing_ok=True)
+    # A link of this name, put there by somebody, is not followed.
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
     path.unlink()
     return file

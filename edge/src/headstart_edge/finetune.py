@@ -17,7 +17,7 @@ from headstart_edge.errors import EdgeError
 from headstart_edge.features import Features, Run, extract
 from headstart_edge.hashing import sha256
 from headstart_edge.head import Optimizer, gradient, probabilities
-from headstart_edge.scores import is_better, scores
+from headstart_edge.scores import METRICS, is_better, scores
 from headstart_edge.state import UNFINISHED, State, folder_of, load_state, pretrained, save_state
 from headstart_edge.tensors import Array, Tensors
 
@@ -68,7 +68,7 @@ def finetune(
     """
     _check(bundle, data)
     before = load_state(bundle, state) or State(pretrained(bundle))
-    seed, method = int(bundle.settings.get("seed", 0)), bundle.settings["adapt"]["method"]
+    seed, method = int(bundle.settings.get("seed") or 0), bundle.settings["adapt"]["method"]
     train, held = _split(data.labels, hold_back, seed, client)
     with extract(bundle, data, folder_of(bundle, state), run, budget.memory) as features:
         if method == "personal_ridge":
@@ -89,6 +89,11 @@ def _check(bundle: Bundle, data: Data) -> None:
         raise EdgeError(
             f"settings.json: adapt must be linear_probe or personal_ridge to fine-tune, received {method!r}"
         )
+    if _metric(bundle) not in METRICS:
+        raise EdgeError(
+            f"settings.json: metric must be {', '.join(METRICS)} to fine-tune, received {_metric(bundle)!r:.80}; "
+            "export an arm of a study that is decided by one of these"
+        )
     found = np.unique(data.labels)
     if found[0] < 0:
         raise EdgeError(
@@ -99,6 +104,10 @@ def _check(bundle: Bundle, data: Data) -> None:
             f"data: fine-tuning needs examples of 2 classes or more, received {len(data)}, all "
             f"'{bundle.labels[found[0]]}': it would answer nothing else; collect others, and use the head as it is"
         )
+
+
+def _metric(bundle: Bundle) -> str:
+    return str(bundle.settings.get("metric") or "accuracy")
 
 
 def _split(labels: Array, share: float, seed: int, client: str) -> tuple[Array, Array]:
@@ -136,7 +145,7 @@ def _descend(
     optimizer, head, done = _resume(bundle, before, state, data_key := _key(features, train, own, settings))
     weights = order.class_weights(own) if settings.get("balance") == "loss" else np.ones(len(own))
     best, stale, last = np.inf, 0, 0
-    for epoch, batch in order.batches(own, settings, int(bundle.settings.get("seed", 0)), client):
+    for epoch, batch in order.batches(own, settings, int(bundle.settings.get("seed") or 0), client):
         if optimizer.steps >= (np.inf if budget.steps is None else budget.steps):
             break
         if budget.seconds is not None and time.monotonic() - begin > budget.seconds:
@@ -191,7 +200,7 @@ def _probabilities(head: Tensors, features: Features, rows: Array) -> Array:
 
 def _keep_better(bundle: Bundle, before: State, after: State, features: Features, held: Array, labels: Array) -> State:
     """Keep the new head if it is better on held-back examples, or if there are none; sums are kept in any case."""
-    accepts, metric = bool(bundle.settings["adapt"].get("accept", True)), str(bundle.settings.get("metric", "accuracy"))
+    accepts, metric = bool(bundle.settings["adapt"].get("accept", True)), _metric(bundle)
     if not len(held):
         return State(
             after.head, after.others, {**after.facts, "accepted": "yes", "why": "no held-back example speaks against"}

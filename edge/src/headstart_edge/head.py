@@ -69,8 +69,8 @@ class Optimizer:
         return cls(
             settings["optimizer"],
             float(settings["client_lr"]),
-            float(settings.get("momentum", 0)),
-            float(settings.get("weight_decay", 0)),
+            float(settings.get("momentum") or 0),
+            float(settings.get("weight_decay") or 0),
         )
 
     def step(self, head: Tensors, slope: Tensors) -> None:

@@ -6,6 +6,7 @@ that transparent parts are laid over, and the range of grey values of more than 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,13 @@ import numpy as np
 
 from headstart_edge.errors import EdgeError
 from headstart_edge.tensors import Array
+from headstart_edge.words import visible
 
 if TYPE_CHECKING:
     from PIL import Image
+
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM", "TIFF", "GIF", "JPEG2000")
+"""Kinds of file that are read; of others some start programs, as PostScript does."""
 
 _GREY = frozenset({"1", "L", "LA", "La"})
 _COLOURS = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
@@ -39,12 +44,28 @@ def read_picture(path: Path, spec: Mapping[str, Any]) -> Array:
     except ImportError:
         raise EdgeError(f"{path.name}: picture files need Pillow; pip install pillow") from None
     try:
-        with Image.open(path) as image:
-            return np.asarray(_converted(image, spec, path.name))
-    except (UnidentifiedImageError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of very many pixels, which the next line refuses
+            with Image.open(path, formats=_FORMATS) as image:
+                _check_size(image, spec, path.name)
+                return np.asarray(_converted(image, spec, path.name))
+    except EdgeError:
+        raise
+    except Exception as error:  # a broken file can make a decoder raise anything
+        reason = "no picture" if isinstance(error, UnidentifiedImageError) else visible(str(error))[:200]
         raise EdgeError(
-            f"{path.name}: must be a picture, received a file that cannot be read ({error}); remove it"
+            f"{path.name}: must be a picture, received a file that cannot be read ({reason}); remove it"
         ) from None
+
+
+def _check_size(image: Image.Image, spec: Mapping[str, Any], name: str) -> None:
+    """Refuse a picture of another size before anything is decoded: a small file may hold very many pixels."""
+    wanted = (spec["width"], spec["height"])
+    if image.size not in (wanted, wanted[::-1]):
+        raise EdgeError(
+            f"{name}: must be a picture of {wanted[0]} x {wanted[1]} pixels and {spec['channels']} channels, received "
+            f"one of {image.width} x {image.height}; bring it to that size first"
+        )
 
 
 def _converted(image: Image.Image, spec: Mapping[str, Any], name: str) -> Image.Image:

@@ -6,6 +6,7 @@ import numpy as np
 
 from headstart_edge.tensors import Array
 
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
 LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart_edge import tensors
 from headstart_edge.bundle import Bundle
+from headstart_edge.device import make_key, read_key, seal_of
 from headstart_edge.errors import EdgeError
+from headstart_edge.reading import read_file
 from headstart_edge.tensors import Tensors
 
 FILE, UNFINISHED = "adapted.safetensors", "unfinished.safetensors"
 HEAD = ("head.weight", "head.bias")
+_RULE = "must be what this device has learnt"
+_WAY_OUT = "run 'headstart-edge reset' and fine-tune again"
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,15 @@ def load_state(bundle: Bundle, folder: Path | str | None = None, name: str = FIL
     """Read the state that belongs to this bundle; None where there is none.
 
     Raises:
-        EdgeError: the file is broken, or its head has another shape than the bundle's.
+        EdgeError: the file is broken, this device did not write it, or its head has another shape than the bundle's.
     """
     path = folder_of(bundle, folder) / name
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
-    found, facts = tensors.read(path)
+    found, facts = tensors.read(read_file(path, _largest(bundle), _RULE, _WAY_OUT), path.name)
+    key, seal = read_key(), facts.pop("seal", "")
+    if key is None or seal != seal_of(key, found, facts):
+        raise EdgeError(f"{path.name}: {_RULE}, received one without its seal; {_WAY_OUT}")
     if facts.get("manifest") != bundle.key:
         return None
     head = {part: found[part] for part in HEAD if part in found}
@@ -51,20 +59,25 @@ def load_state(bundle: Bundle, folder: Path | str | None = None, name: str = FIL
         "head.weight": bundle.weight.shape,
         "head.bias": bundle.bias.shape,
     }:
-        raise EdgeError(
-            f"{path.name}: must hold a head of the bundle's shape, received another; run 'headstart-edge reset'"
-        )
+        raise EdgeError(f"{path.name}: must hold a head of the bundle's shape, received another; {_WAY_OUT}")
     return State(head, {part: value for part, value in found.items() if part not in HEAD}, facts)
 
 
 def save_state(bundle: Bundle, state: State, folder: Path | str | None = None, name: str = FILE) -> None:
-    """Write a state, all of it at once.
+    """Write a state, all of it at once, sealed with the device's key.
 
     Raises:
-        EdgeError: there is no room, or the folder cannot be written.
+        EdgeError: there is no room, or the folder or the key cannot be written.
     """
-    facts = {**state.facts, "manifest": bundle.key}
-    tensors.write(folder_of(bundle, folder) / name, {**state.head, **state.others}, facts)
+    facts, values = {**state.facts, "manifest": bundle.key}, {**state.head, **state.others}
+    facts["seal"] = seal_of(make_key(), values, facts)
+    tensors.write(folder_of(bundle, folder) / name, values, facts)
+
+
+def _largest(bundle: Bundle) -> int:
+    """Return the most bytes of a state: a square of features and three heads, 8 a number, and a header."""
+    classes, width = len(bundle.labels), int(bundle.weight.shape[1]) + 1
+    return 2**21 + 8 * width * (width + 3 * classes)
 
 
 def reset(bundle: Bundle, folder: Path | str | None = None) -> bool:
@@ -74,7 +87,7 @@ def reset(bundle: Bundle, folder: Path | str | None = None) -> bool:
         EdgeError: the folder cannot be written.
     """
     paths = [folder_of(bundle, folder) / name for name in (FILE, UNFINISHED)]
-    there = [path for path in paths if path.exists()]
+    there = [path for path in paths if os.path.lexists(path)]
     try:
         for path in there:
             path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 from collections.abc import Mapping
@@ -12,27 +13,33 @@ from typing import Any
 import numpy as np
 
 from headstart_edge.errors import EdgeError
+from headstart_edge.words import visible
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, Array]
 
 LARGEST_HEADER = 2**20
 TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8")}
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, struct.error)
 NAMES = {np.dtype(np.float32): "F32", np.dtype(np.float64): "F64", np.dtype(np.int64): "I64"}
 
 
-def read(path: Path) -> tuple[Tensors, dict[str, str]]:
+def read(raw: bytes, name: str) -> tuple[Tensors, dict[str, str]]:
     """Read tensors and metadata.
+
+    Args:
+        raw: a file.
+        name: of the file.
 
     Raises:
         EdgeError: the file is not whole, or its header lies about what follows.
     """
-    raw = path.read_bytes()
     try:
         return _parse(raw)
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except _BROKEN as error:
+        reason = visible(str(error))[:200]
         raise EdgeError(
-            f"{path.name}: must be a whole safetensors file, received one that is not ({error}); copy it again"
+            f"{name}: must be a whole safetensors file, received one that is not ({reason}); copy it again"
         ) from None
 
 
@@ -42,12 +49,16 @@ def _parse(raw: bytes) -> tuple[Tensors, dict[str, str]]:
         raise ValueError(f"a header of {length} bytes in a file of {len(raw)}")
     header, data = json.loads(raw[8 : 8 + length]), memoryview(raw)[8 + length :]
     metadata = {str(key): str(value) for key, value in header.pop("__metadata__", {}).items()}
+    # Each byte once: entries that share bytes would make more of a file than it holds.
+    told = sum(entry["data_offsets"][1] - entry["data_offsets"][0] for entry in header.values())
+    if told != len(data):
+        raise ValueError(f"{told} bytes of tensors in {len(data)}")
     return {name: _tensor(entry, data) for name, entry in header.items()}, metadata
 
 
 def _tensor(entry: Mapping[str, Any], data: memoryview) -> Array:
     kind, shape, (begin, end) = TYPES[entry["dtype"]], tuple(map(int, entry["shape"])), entry["data_offsets"]
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     if min(shape, default=0) < 0 or not 0 <= begin <= end <= len(data) or end - begin != count * kind.itemsize:
         raise ValueError(f"{end - begin} bytes for a tensor of shape {shape}")
     return np.frombuffer(data[begin:end], dtype=kind).reshape(shape).copy()
@@ -79,7 +90,9 @@ def _write_atomically(path: Path, parts: list[bytes]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        # A link of this name, put there by somebody, is not followed.
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())

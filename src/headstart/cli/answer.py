@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
+from headstart.cli.terminal import shown
 from headstart.evidence.power import Design
 from headstart.evidence.verdict import default_scope
 from headstart.report.answer import ASKS, answer_lines, headline, lead
@@ -37,7 +36,7 @@ def answer_block(found: Mapping[str, Any], width: int) -> Iterator[str]:
         width: characters a line.
     """
     yield from _styled(textwrap.wrap(headline(found), width), "bold")
-    yield from map(escape, textwrap.wrap(lead(found), width))
+    yield from map(shown, textwrap.wrap(lead(found), width))
     yield ""
     lines = [*answer_lines(found), *_others(found)]
     yield from labelled([(_SHORT.get(label, label), text) for label, text in lines], width)
@@ -61,12 +60,12 @@ def labelled(lines: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
         first, rest = f"{'' if label == before else label:<{indent}}", " " * indent
         before = label
         wrapped = textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False) or [""]
-        yield f"[dim]{first}[/]{escape(wrapped[0])}"
-        yield from (rest + escape(line) for line in wrapped[1:])
+        yield f"[dim]{first}[/]{shown(wrapped[0])}"
+        yield from (rest + shown(line) for line in wrapped[1:])
 
 
 def _styled(lines: Iterable[str], style: str) -> Iterator[str]:
-    return (f"[{style}]{escape(line)}[/]" for line in lines)
+    return (f"[{style}]{shown(line)}[/]" for line in lines)
 
 
 def decidable_lines(settings: StudySettings, slate: Slate, federation: Federation, width: int) -> Iterator[str]:
@@ -78,8 +77,8 @@ def decidable_lines(settings: StudySettings, slate: Slate, federation: Federatio
     for label, words in zip(labels, lines, strict=False):
         wrapped = textwrap.wrap(words, max(20, width - 12), break_on_hyphens=False)
         plain = label.replace("[yellow]", "").replace("[/]", "")
-        yield f"{label}{' ' * (12 - len(plain))}{escape(wrapped[0])}"
-        yield from (" " * 12 + escape(line) for line in wrapped[1:])
+        yield f"{label}{' ' * (12 - len(plain))}{shown(wrapped[0])}"
+        yield from (" " * 12 + shown(line) for line in wrapped[1:])
 
 
 def _design(settings: StudySettings, slate: Slate, federation: Federation) -> Design:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
+from headstart.cli.terminal import shown
 from headstart.core.plain import by_value
 from headstart.costs.units import show_bytes
 from headstart.evidence.metrics import LOWER_IS_BETTER
@@ -49,13 +49,13 @@ def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, wi
     cells = _cells(verdict, costs)
     columns = _fitting(cells, width)
     title = f"{name}: {verdict.metric.replace('_', ' ')}, mean over clients"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = Table(title=shown(title), title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for column in ("arm", *columns):
         numbers = column not in ("arm", "family")
         table.add_column(column, justify="right" if numbers else "left", no_wrap=True)
     for arm, row in cells.items():
         style = _style(arm, verdict.arms[arm], verdict)
-        table.add_row(*(escape(row[column]) for column in ("arm", *columns)), style=style)
+        table.add_row(*(shown(row[column]) for column in ("arm", *columns)), style=style)
     table.min_width = _width(cells, columns)
     return table
 
@@ -126,7 +126,7 @@ def ruled_out_lines(ruled_out: Mapping[str, str]) -> Iterator[str]:
     """Yield a line per reason for which arms did not run, with their names."""
     for reason, names in by_value(ruled_out).items():
         stopped = reason.startswith("stopped")
-        yield f"[dim]{escape(', '.join(names))}: {'' if stopped else 'ruled out: '}{escape(reason)}[/]"
+        yield f"[dim]{shown(', '.join(names))}: {'' if stopped else 'ruled out: '}{shown(reason)}[/]"
 
 
 def race_lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -139,13 +139,13 @@ def race_lines(found: Mapping[str, Any]) -> Iterator[str]:
     # A reference is no answer anyway.
     out = {one.arm: one.reason for one in race.out if one.kind != "reference"} if race else {}
     for reason, names in by_value(out).items():
-        yield f"[dim]{escape(', '.join(names))}: {escape(reason)}[/]"
+        yield f"[dim]{shown(', '.join(names))}: {shown(reason)}[/]"
 
 
 def warning_lines(verdict: Verdict) -> Iterator[str]:
     """Yield a line per arm that failed though it ran, with its reason, then one per warning."""
     for name, reason in verdict.failed.items():
         if name not in verdict.ruled_out:
-            yield f"[red]{escape(name)}: {escape(reason)}[/]"
+            yield f"[red]{shown(name)}: {shown(reason)}[/]"
     for name, warnings in verdict.warnings.items():
-        yield from (f"[yellow]{escape(name)}: {escape(words)}[/]" for words in warnings)
+        yield from (f"[yellow]{shown(name)}: {shown(words)}[/]" for words in warnings)

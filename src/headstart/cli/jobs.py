@@ -10,14 +10,13 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from headstart.cli.answer import answer_block, decidable_lines
 from headstart.cli.arms import legend, race_lines, ruled_out_lines, verdict_table, warning_lines
 from headstart.cli.interrupts import second_ends_at_once
 from headstart.cli.pages import Pages
 from headstart.cli.progress import Bar
 from headstart.cli.tables import data_block, diagnosis_lines, plan_tree
+from headstart.cli.terminal import Terminal, shown
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import read_json
 from headstart.evidence.verdict import prediction_held
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 PICTURES = ("png", "svg")
 """Formats in which a report is one file per figure."""
 
-console = Console(soft_wrap=True)
+console = Terminal(soft_wrap=True)
 
 
 def run_file(
@@ -93,7 +92,8 @@ def run(
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
     _print_verdict(outcome, file.settings.name)
-    console.print(f"report  {out / 'report.html'}\nrecords {out}   ({time.monotonic() - begin:.0f} s)")
+    console.print(f"report  {shown(str(out / 'report.html'))}")
+    console.print(f"records {shown(str(out))}   ({time.monotonic() - begin:.0f} s)")
 
 
 def _print_verdict(outcome: Outcome, name: str) -> None:
@@ -181,7 +181,7 @@ def write_formats(run_folder: Path, name: str) -> None:
     else:
         paths = write_report(run_folder, formats=(name,))
     for path in paths:
-        console.print(str(path))
+        console.print(shown(str(path)))
 
 
 def check_run(run_folder: Path, family: str, margin: float | None) -> bool:
@@ -189,7 +189,7 @@ def check_run(run_folder: Path, family: str, margin: float | None) -> bool:
     from headstart.report import check_answer
 
     found = check_answer(run_folder, family, margin)
-    console.print(found.line, highlight=False, markup=False)
+    console.print(shown(found.line), highlight=False)
     return found.passed
 
 
@@ -213,4 +213,7 @@ def write_bundle(run: Path, arm: str, out: Path, **options: Any) -> None:
     console.print(f"verified on {done.examples} validation examples; * is what devices use", highlight=False)
     if done.public_key:
         console.print(f"signed; public key {done.public_key}", highlight=False)
-    console.print(f"bundle  {out}: {arm} as run with seed {done.seed}, with that run's settings", highlight=False)
+    console.print(
+        f"bundle  {shown(str(out))}: {shown(arm)} as run with seed {done.seed}, with that run's settings",
+        highlight=False,
+    )

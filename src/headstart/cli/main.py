@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 
 from headstart.cli import federate
+from headstart.cli.terminal import Terminal, shown
 from headstart.core.errors import ClientError, HeadstartError
 from headstart.core.version import __version__
 
@@ -153,15 +153,15 @@ app.add_typer(federate.app, name="federate")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; turn our errors into one line and an exit code."""
-    errors = Console(stderr=True, soft_wrap=True)
+    errors = Terminal(stderr=True, soft_wrap=True)
     try:
         code = app(arguments, prog_name="headstart", standalone_mode=False)
     except HeadstartError as error:
         for line in str(error).splitlines():
-            errors.print(f"[bold red]error:[/] {escape(line)}")
+            errors.print(f"[bold red]error:[/] {shown(line)}")
         sys.exit(1 if isinstance(error, ClientError) else 2)
     except OSError as error:
-        errors.print(f"[bold red]error:[/] {escape(str(error))}")
+        errors.print(f"[bold red]error:[/] {shown(str(error))}")
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
@@ -172,13 +172,6 @@ def main(arguments: list[str] | None = None) -> None:
         errors.print("interrupted; finished work is kept: run the same command to go on")
     if code:
         sys.exit(code)
-
-
-def escape(text: str) -> str:
-    """Keep rich from reading brackets as markup."""
-    from rich.markup import escape as rich_escape
-
-    return rich_escape(text)
 
 
 def _reraise_unless_usage(error: Exception) -> NoReturn:

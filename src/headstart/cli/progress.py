@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
+
+from headstart.cli.terminal import shown
+from headstart.core.visible import visible
 
 
 class Bar:
@@ -44,7 +46,7 @@ class Bar:
 
     def tell(self, text: str) -> None:
         """Show what is being done."""
-        self._bar.update(self._task, description=escape(text))
+        self._bar.update(self._task, description=shown(text))
 
     def finish(self, text: str) -> None:
         """Count one run and print its line; one more than was planned is planned with it."""
@@ -52,19 +54,19 @@ class Bar:
         total = self._bar.tasks[self._task].total
         if total is not None:
             self.plan(int(total))
-        self._console.print(f"  {escape(text)}", highlight=False)
+        self._console.print(f"  {shown(text)}", highlight=False)
 
     def stand(self, text: str) -> None:
         """Show how the answer stands."""
-        if text != self._bar.standing and not self._console.is_terminal:
+        if visible(text) != self._bar.standing and not self._console.is_terminal:
             lines = textwrap.wrap(text, self._console.width, initial_indent="  ", subsequent_indent="    ")
-            self._console.print(escape("\n".join(lines)), highlight=False)
-        self._bar.standing = text
+            self._console.print("\n".join(map(shown, lines)), highlight=False)
+        self._bar.standing = visible(text)
         self._bar.refresh()
 
     def warn(self, text: str) -> None:
         """Print a line that must not be overlooked."""
-        self._console.print(f"[yellow]note[/]: {escape(text)}", highlight=False)
+        self._console.print(f"[yellow]note[/]: {shown(text)}", highlight=False)
 
     def count(self, what: str, done: int, total: int) -> None:
         """Show how far a pass over the data is."""

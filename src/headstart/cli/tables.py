@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
 from headstart.cli.arms import ruled_out_lines
+from headstart.cli.terminal import shown
 from headstart.core.units import duration
 from headstart.costs.units import show_bytes
 from headstart.data.account_words import in_words
@@ -31,16 +31,16 @@ def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch], tri
     left = "nothing" if all(branch.done for branch in branches) else _about(seconds)
     most = " at most, for it stops when it is decided" if settings.races and left != "nothing" else ""
     tree = Tree(
-        f"[bold]{settings.name}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "
+        f"[bold]{shown(settings.name)}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "
         f"{left} to go{most}; {show_bytes(sent)} would cross the network per seed"
     )
     grown: dict[tuple[str, ...], Tree] = {(): tree}
     for branch in branches:
         parent = grown[branch.path[:-1]]
         state = "[green]finished[/]" if branch.done else _about(branch.seconds)
-        state += f" ({branch.way})" if branch.way else ""
-        arms = f"  [dim]{', '.join(branch.arms)}[/]" if branch.arms else ""
-        grown[branch.path] = parent.add(f"{escape(branch.path[-1])}  {state}{arms}")
+        state += f" ({shown(branch.way)})" if branch.way else ""
+        arms = f"  [dim]{shown(', '.join(branch.arms))}[/]" if branch.arms else ""
+        grown[branch.path] = parent.add(f"{shown(branch.path[-1])}  {state}{arms}")
     for line in ruled_out_lines(slate.ruled_out):
         tree.add(line)
     return tree
@@ -66,7 +66,7 @@ def data_block(federation: Federation) -> Table:
     block.add_column(overflow="fold")
     before = ""
     for label, text in (*lines, *(("note", note) for note in notes)):
-        block.add_row("" if label == before else label, escape(text))
+        block.add_row("" if label == before else label, shown(text))
         before = label
     return block
 
@@ -79,7 +79,7 @@ def diagnosis_lines(found: Diagnosis) -> Iterator[str]:
     """Yield the diagnosis in lines."""
     facts = found.as_json()
     for section in ("label_skew", "quantity_skew", "feature_shift", "backbone", "ceiling"):
-        values = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in facts[section].items())
+        values = ", ".join(f"{key.replace('_', ' ')} {shown(_value(value))}" for key, value in facts[section].items())
         yield f"[bold]{section.replace('_', ' ')}[/]: {values}"
     missing = facts["missing_classes"]
     yield f"[bold]clients without all classes[/]: {len(missing)}"
@@ -87,7 +87,7 @@ def diagnosis_lines(found: Diagnosis) -> Iterator[str]:
     yield f"[bold]foretold[/]: [green]{DOING[family] if family else 'none of the families that are allowed'}[/]"
     until = until_line(facts["curves"] or {})
     for line in (*gain_lines(facts["prediction"]), *([until] if until else []), *facts["prediction"]["reasons"]):
-        yield f"  {escape(line)}"
+        yield f"  {shown(line)}"
 
 
 def _value(value: object) -> str:

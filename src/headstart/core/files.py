@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.damage import Damaged
+from headstart.core.disk import writing
 from headstart.core.errors import DataError, SettingError
-from headstart.core.room import writing
 from headstart.core.sealed import AnyNeeds, parsed, sealed
 
 CACHE_BYTES = 4 * 2**30
@@ -77,7 +77,7 @@ def write_atomically(path: Path, write: Callable[[Path], None], wanted: int | No
         wanted: bytes that this takes, for the error.
 
     Raises:
-        NotWritten: the disk does not take it; what was there before stays.
+        DiskError: the disk does not take it; what was there before stays.
     """
     with writing(path, wanted):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def append_json_line(path: Path, value: Any) -> None:
     """Append one JSON line and sync it; a torn last line from an earlier kill is cut off first.
 
     Raises:
-        NotWritten: the disk does not take it; the lines before stay, and of this one no part.
+        DiskError: the disk does not take it; the lines before stay, and of this one no part.
     """
     line = _line(path, value)
     with writing(path, len(line)):

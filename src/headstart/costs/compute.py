@@ -20,7 +20,7 @@ from headstart.models.model import Model
 
 
 @dataclass(frozen=True)
-class ExampleFlops:
+class _ExampleFlops:
     """FLOPs of one example.
 
     Attributes:
@@ -34,7 +34,7 @@ class ExampleFlops:
     training: int
 
 
-def flops_per_example(model: Model, params: Params, raw: Tensor) -> ExampleFlops:
+def flops_per_example(model: Model, params: Params, raw: Tensor) -> _ExampleFlops:
     """Count one example's FLOPs at the model's cut.
 
     Args:
@@ -44,7 +44,7 @@ def flops_per_example(model: Model, params: Params, raw: Tensor) -> ExampleFlops
     """
     activations = model.activations(raw)
     batch = Batch(activations, torch.zeros(1, dtype=torch.int64), torch.ones(1))
-    return ExampleFlops(
+    return _ExampleFlops(
         frozen=count_flops(lambda: model.activations(raw)),
         forward=count_flops(lambda: model.logits(params, activations)),
         training=count_flops(lambda: model.gradient(params, batch)),

@@ -14,7 +14,7 @@ HPL = "https://github.com/geerlingguy/top500-benchmark"
 
 
 @dataclass(frozen=True)
-class DeviceClass:
+class _DeviceClass:
     """One kind of device.
 
     Attributes:
@@ -26,8 +26,8 @@ class DeviceClass:
     sources: Mapping[str, str]
 
 
-CLASSES: Mapping[str, DeviceClass] = {
-    "raspberry-pi-zero-2-w": DeviceClass(
+CLASSES: Mapping[str, _DeviceClass] = {
+    "raspberry-pi-zero-2-w": _DeviceClass(
         {"memory": "512 MB", "compute": "0.37 GFLOP/s", "energy_per_flop": "5.7 nJ"},
         {
             "memory": "data sheet, https://datasheets.raspberrypi.com/rpizero2/raspberry-pi-zero-2-w-product-brief.pdf",
@@ -35,7 +35,7 @@ CLASSES: Mapping[str, DeviceClass] = {
             "energy_per_flop": f"2.1 W of the whole board during HPL, divided by its speed, {HPL}",
         },
     ),
-    "raspberry-pi-4": DeviceClass(
+    "raspberry-pi-4": _DeviceClass(
         {"memory": "2 GB", "compute": "11.9 GFLOP/s", "energy_per_flop": "0.61 nJ"},
         {
             "memory": "smallest board of the product brief, "
@@ -44,14 +44,14 @@ CLASSES: Mapping[str, DeviceClass] = {
             "energy_per_flop": f"7.2 W of the whole board during HPL, divided by its speed, {HPL}",
         },
     ),
-    "jetson-nano": DeviceClass(
+    "jetson-nano": _DeviceClass(
         {"memory": "4 GB", "storage": "16 GB"},
         {
             "memory": "data sheet, https://developer.nvidia.com/embedded/jetson-nano",
             "storage": "eMMC of the module, https://developer.nvidia.com/embedded/jetson-nano",
         },
     ),
-    "phone": DeviceClass(
+    "phone": _DeviceClass(
         {"memory": "4 GB", "storage": "64 GB", "compute": "47.6 GFLOP/s"},
         {
             "memory": "Pixel 3, https://support.google.com/pixelphone/answer/7158570",
@@ -61,7 +61,7 @@ CLASSES: Mapping[str, DeviceClass] = {
             "at 569 million multiply-adds, https://arxiv.org/abs/1704.04861",
         },
     ),
-    "esp32": DeviceClass(
+    "esp32": _DeviceClass(
         {"memory": "520 kB", "storage": "4 MB", "compute": "0.475 GFLOP/s"},
         {
             "memory": "data sheet, https://www.espressif.com/sites/default/files/documentation/esp32_datasheet_en.pdf",

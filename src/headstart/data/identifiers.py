@@ -70,13 +70,13 @@ def _describes(name: str, column: pa.ChunkedArray) -> bool:
     if not np.array_equal(values, np.round(values)):
         return True
     repeats = len(np.unique(values)) < len(values)
-    return repeats and not is_named_as_identifier(name) and bool(np.mean(np.diff(values) == 1) < _COUNTS)
+    return repeats and not _is_named_as_identifier(name) and bool(np.mean(np.diff(values) == 1) < _COUNTS)
 
 
-def is_named_as_identifier(name: str) -> bool:
+def _is_named_as_identifier(name: str) -> bool:
     """Say whether a column's name says that it names rows.
 
-    >>> [is_named_as_identifier(name) for name in ("patient_id", "PatientID", "subjectid", "age_at_index", "acid")]
+    >>> [_is_named_as_identifier(name) for name in ("patient_id", "PatientID", "subjectid", "age_at_index", "acid")]
     [True, True, True, False, False]
     """
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
@@ -93,7 +93,7 @@ def _why(name: str, column: pa.ChunkedArray) -> str | None:
     values = _values(column)
     if len(values) < max(_FEWEST_ROWS, 0.9 * len(column)) or not np.array_equal(values, np.round(values)):
         return None
-    return _why_whole(values, is_named_as_identifier(name))
+    return _why_whole(values, _is_named_as_identifier(name))
 
 
 def _is_number(kind: pa.DataType) -> bool:

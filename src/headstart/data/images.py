@@ -19,9 +19,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from headstart.core.arrays import Array
 from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
+from headstart.core.limits import check_memory, memory_limit
 from headstart.data.account import Converted
 from headstart.data.image_cache import ImageCache
 from headstart.data.intensities import Found, column_range, conversions
+from headstart.data.pictures import one_by_one, open_picture
 from headstart.data.pixels import Header, Size, background, convert, extremes_of, size_of
 from headstart.data.settings import PixelSettings
 
@@ -80,6 +82,12 @@ def decode_images(
     headers = _in_threads(lambda image: _read(image, Header.of), images)
     channels = _common_format(headers, channels, settings)
     size = size or _common_size(images)
+    check_memory(
+        "data.image_size",
+        f"{len(images)} pictures of {size[1]} x {size[0]} pixels",
+        len(images) * channels * size[0] * size[1],
+        "set a smaller one",
+    )
     found = _extremes(images, headers)
     settings = column_range(found, settings)
     converted = conversions(headers, found, settings, is_stated=stated)
@@ -114,13 +122,17 @@ def _decode_all(
     pixels = np.zeros(shape, dtype=np.uint8)
     size = (shape[2], shape[3])
 
+    @one_by_one
+    def fitted(image: Image.Image) -> Array:
+        header = Header.of(image)
+        # A large JPEG decodes at a fraction of its size.
+        image.draft(None, (2 * max(size), 2 * max(size)))
+        return _fitted(convert(image, header, settings, shape[1]), size)
+
     def decode(index: int) -> str | None:
         try:
             with _open(images[index]) as image:
-                header = Header.of(image)
-                # A large JPEG decodes at a fraction of its size.
-                image.draft(None, (2 * max(size), 2 * max(size)))
-                pixels[index] = _fitted(convert(image, header, settings, shape[1]), size)
+                pixels[index] = fitted(image)
         except Exception as error:  # as in reading
             return _reason(error)
         return None
@@ -164,7 +176,8 @@ def _readable(found: Sequence[Result | None]) -> list[Result]:
 
 def _common_size(images: Sequence[Encoded]) -> Size:
     """Return the one size that all images have."""
-    sizes = set(_readable(_in_threads(lambda image: _read(image, size_of), images)))
+    read = one_by_one(size_of)
+    sizes = set(_readable(_in_threads(lambda image: _read(image, read), images)))
     if len(sizes) == 1:
         return sizes.pop()
     (height, width), (other_height, other_width) = sorted(sizes)[0], sorted(sizes)[-1]
@@ -177,7 +190,8 @@ def _common_size(images: Sequence[Encoded]) -> Size:
 def _extremes(images: Sequence[Encoded], headers: Sequence[Header | None]) -> Found:
     """Read the smallest and largest value of each image whose conversion depends on those of all."""
     asked = [i for i, header in enumerate(headers) if header and (header.is_deep or header.is_wide)]
-    found = zip(asked, _in_threads(lambda index: _read(images[index], extremes_of), asked), strict=True)
+    read = one_by_one(extremes_of)
+    found = zip(asked, _in_threads(lambda index: _read(images[index], read), asked), strict=True)
     return {i: (header, values) for i, values in found if values and (header := headers[i])}
 
 
@@ -193,7 +207,21 @@ def _read(image: Encoded, read: Callable[[Image.Image], Result]) -> Result | Non
 def _open(image: Encoded) -> Image.Image:
     if image is None:
         raise ValueError("there is no image")
-    return Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
+    return open_picture(io.BytesIO(image) if isinstance(image, bytes) else _file(image))
+
+
+def _file(path: Path) -> Path:
+    """Return the path of a plain file that fits into memory.
+
+    Raises:
+        FileNotFoundError: it is none, but perhaps a pipe, for which nobody would ever stop waiting.
+        ValueError: it is too long.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    if path.stat().st_size > memory_limit():
+        raise ValueError(f"its file has {path.stat().st_size:,} bytes, more than may be read here")
+    return path
 
 
 def _reason(error: Exception) -> str:
@@ -215,8 +243,8 @@ def _key(images: Sequence[Encoded], shape: tuple[int, ...], settings: PixelSetti
 
 def _fingerprint(image: Encoded) -> bytes:
     try:
-        content = image.read_bytes() if isinstance(image, Path) else image or b""
-    except OSError:
+        content = _file(image).read_bytes() if isinstance(image, Path) else image or b""
+    except (OSError, ValueError):
         content = b""
     return fingerprint(content)
 

@@ -36,7 +36,7 @@ class Lead:
     """
 
     a: Annotated[float, Field(ge=-1, le=1)]
-    q: FiniteFloat
+    q: Annotated[FiniteFloat, Field(ge=-1e100, le=1e100)]
     v: Annotated[float, Field(ge=-1, le=1)] | None
     variance: Annotated[float, Field(ge=0, le=4)] | None
 

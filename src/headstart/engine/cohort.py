@@ -14,6 +14,7 @@ from headstart.core.errors import ClientError
 from headstart.core.seeds import derive, mix, numpy_generator, uniform
 from headstart.core.trees import Tree
 from headstart.engine.clients import Clients
+from headstart.engine.heaviest import Heaviest
 from headstart.engine.privates import PrivateStore
 from headstart.engine.protocol import Chunk, Failure
 from headstart.engine.received import Exclusion, Federated, Traffic
@@ -51,7 +52,7 @@ class Cohort:
     excluded: list[Exclusion] = field(default_factory=list, init=False)
     _total: Tree = field(default_factory=dict, init=False)
     _updates: list[Tree] = field(default_factory=list, init=False)
-    _weight: float = field(default=0.0, init=False)
+    _heaviest: Heaviest = field(default_factory=Heaviest, init=False)
     _upload: int = field(default=0, init=False)
 
     def collect(self, results: Iterable[Chunk | Failure]) -> None:
@@ -65,14 +66,31 @@ class Cohort:
     def served(self, model: Model, size: int) -> Federated:
         """Let the server use what came, asked of ``size`` clients; a round without answers changes no weights."""
         shared, state = self.now.shared, self.now.state
-        if self._weight:
+        if self._heaviest.total:
             shared, state = self.method.server_update(model, shared, state, self._combined())
         traffic = Traffic(
             self.now.traffic.download + trees.num_bytes(self.now.shared) * size, self.now.traffic.upload + self._upload
         )
         excluded = (*self.now.excluded, *self.excluded)
-        rounds = self.now.rounds + 1
-        return replace(self.now, shared=shared, state=state, traffic=traffic, excluded=excluded, rounds=rounds)
+        return replace(
+            self.now,
+            shared=shared,
+            state=state,
+            traffic=traffic,
+            excluded=excluded,
+            rounds=self.now.rounds + 1,
+            halved=tuple(dict.fromkeys((*self.now.halved, *self._halved()))),
+        )
+
+    def _halved(self) -> list[str]:
+        """Name the client that would have weighed more than all others together in a mean, if there is one."""
+        position = self._heaviest.position if self._is_mean and self._heaviest.is_too_heavy else None
+        return [] if position is None else [self.clients.members[position].id]
+
+    @property
+    def _is_mean(self) -> bool:
+        """Whether updates are averaged by numbers of examples."""
+        return self.method.reduce == "mean" and self.method.schedule.aggregate == "mean"
 
     def _take(self, chunk: Chunk) -> None:
         """Add a chunk's updates, and keep its private trees."""
@@ -104,7 +122,7 @@ class Cohort:
         if self.method.schedule.aggregate != "mean":
             self._updates.append(trees.clone(updates))
         self._total = trees.add(self._total, summed) if self._total else summed
-        self._weight += float(self._weights(positions).sum())
+        self._heaviest.note(updates if self._is_mean else {}, self._weights(positions), positions)
         self._upload += trees.num_bytes(updates)
 
     def _exclude(self, positions: Sequence[int] | Array, reason: str) -> None:
@@ -118,7 +136,7 @@ class Cohort:
         if self.method.reduce == "sum":
             return self._total
         if schedule.aggregate == "mean":
-            return trees.scale(self._total, 1 / self._weight)
+            return self._heaviest.mean(self._total)
         stack = {name: torch.cat([updates[name] for updates in self._updates]) for name in self._total}
         return AGGREGATES[schedule.aggregate](stack, schedule.bad_share)
 

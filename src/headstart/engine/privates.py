@@ -14,7 +14,7 @@ import torch
 
 from headstart.core import trees
 from headstart.core.arrays import Array
-from headstart.core.room import allocate, writing
+from headstart.core.disk import allocate, writing
 from headstart.core.trees import Tree
 from headstart.data.federation import Client
 
@@ -69,7 +69,7 @@ class PrivateStore:
         """Keep several clients' trees.
 
         Raises:
-            NotWritten: the temporary folder has no room for them.
+            DiskError: the temporary folder has no room for them.
         """
         fresh = positions[~self._known[positions]]
         for name, value in stack.items():

@@ -45,6 +45,7 @@ class Federated:
         excluded: clients left out of rounds.
         rounds: rounds that were carried out.
         state: what the server keeps to itself, such as an optimiser's moments.
+        halved: clients that held more examples than the others of a round together, and counted half of its mean.
     """
 
     shared: Tree
@@ -54,6 +55,7 @@ class Federated:
     excluded: tuple[Exclusion, ...] = ()
     rounds: int = 0
     state: Tree = field(default_factory=dict)
+    halved: tuple[str, ...] = ()
 
     def private(self, client: Client) -> Tree:
         """Return a client's private tree."""

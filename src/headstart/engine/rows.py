@@ -68,9 +68,16 @@ class RowTable:
         rows = self._table[0]
         return rows.index_select(0, torch.from_numpy(positions).to(rows.device))[:, : self.widest(positions)]
 
+    @cached_property
+    def _sizes(self) -> Array | None:
+        """Sizes of all clients, where they are few; no row is looked at, which at a server are elsewhere."""
+        if len(self.clients) > MANY:
+            return None
+        return np.array([len(client.train) for client in self.clients], dtype=np.int64)
+
     def sizes(self, positions: Array) -> Array:
         """Return how many examples each client has."""
-        return self._few(positions)[1] if self._table is None else self._table[1][positions]
+        return self._few(positions)[1] if self._sizes is None else self._sizes[positions]
 
     def widest(self, positions: Array) -> int:
         """Return how many examples the largest of some clients has, at least 1."""

@@ -55,6 +55,7 @@ class Conduct:
         left_out: for each time that a client was left out, its name and why.
         span: ratio of the widest spread of the inputs' columns, or of 1, to the narrowest.
         trials: configurations that were tried.
+        halved: clients that held more examples than the others of a round together, and counted half of its mean.
     """
 
     trains: bool
@@ -66,6 +67,7 @@ class Conduct:
     left_out: Sequence[tuple[str, str]] = ()
     span: float = 1.0
     trials: int = 1
+    halved: Sequence[str] = ()
 
 
 def findings(facts: Facts, conduct: Conduct) -> tuple[Finding, ...]:
@@ -165,6 +167,7 @@ def _warnings(facts: Facts, train: Part, conduct: Conduct, failure: Finding | No
         yield _mostly_constant(facts)
         yield _loss_not_fallen(facts, train, conduct)
     yield _left_out(conduct)
+    yield _halved(conduct)
     if conduct.kept == 0:
         yield Finding("kept by none", f"the adaptation was kept by 0 of {conduct.clients} clients")
 
@@ -200,6 +203,16 @@ def _left_out(conduct: Conduct) -> Finding | None:
     names, times = {name for name, _ in conduct.left_out}, len(conduct.left_out)
     words = f"{len(names)} of {conduct.clients} clients were left out of steps, {times} times in all; the first because"
     return Finding("left out", f"{words} {conduct.left_out[0][1]}")
+
+
+def _halved(conduct: Conduct) -> Finding | None:
+    if not conduct.halved:
+        return None
+    others = f" (and {len(conduct.halved) - 1} more, in other rounds)" if len(conduct.halved) > 1 else ""
+    return Finding(
+        "half",
+        f"'{conduct.halved[0]}'{others} holds more than half of a round's examples; its weight there is capped at half",
+    )
 
 
 def _many_of(facts: Facts) -> str:

@@ -17,6 +17,7 @@ from headstart.core.plain import finite
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error")
 LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})
 CALIBRATION_BINS = 15
+_MOST_LOSS = -np.log(np.finfo(np.float64).eps)
 
 
 def client_metrics(labels: Array, probabilities: Array, client_of: Array, num_clients: int) -> dict[str, Array]:
@@ -91,6 +92,15 @@ def pooled_metrics(labels: Array, probabilities: Array) -> dict[str, float]:
     """
     found = client_metrics(labels, probabilities, np.zeros(len(labels), dtype=np.int64), 1)
     return {name: float(values[0]) for name, values in found.items()}
+
+
+def range_of(metric: str) -> tuple[float, float]:
+    """Return between which values a client's metric lies.
+
+    >>> range_of("accuracy"), round(range_of("log_loss")[1], 1)
+    ((0.0, 1.0), 36.0)
+    """
+    return 0.0, float(_MOST_LOSS) + 1e-9 if metric == "log_loss" else 1.0
 
 
 def check_metric(metric: str) -> None:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import torch
 
 from headstart.federate.protocol import Begin, Federate, Reduction, Schedule
 from headstart.training import Model, Params, Tensor, Trainable, Tree
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSums:
+    """What a client's sums say of its features ``Z`` and one-hot labels ``Y``, whatever they are packed as.
+
+    Attributes:
+        moment: ``Z'Y``, ``(features, classes)``.
+        counts: examples of each class, ``(classes,)``.
+        second: ``Z'Z``, ``(features, features)``; None where the method does without.
+        has_ones: whether the last feature is 1 in every example.
+    """
+
+    moment: Tensor
+    counts: Tensor
+    second: Tensor | None
+    has_ones: bool
 
 
 class OneShotHead(Federate, Protocol):
@@ -23,6 +41,10 @@ class OneShotHead(Federate, Protocol):
     def init(self, model: Model, params: Params) -> Begin:
         """Share the head that will be replaced."""
         return Begin(params, {}, {})
+
+    def feature_sums(self, update: Tree) -> FeatureSums:
+        """Return what an update says, for those who look whether examples can have such sums."""
+        ...
 
     def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
         """Every client is evaluated with the solved head."""

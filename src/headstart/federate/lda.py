@@ -15,7 +15,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from headstart.federate.closed_form import OneShotHead, pack_symmetric, unpack_symmetric
+from headstart.federate.closed_form import FeatureSums, OneShotHead, pack_symmetric, unpack_symmetric
 from headstart.training import (
     ClientData,
     Model,
@@ -46,6 +46,11 @@ class LinearDiscriminant(OneShotHead):
         features = batch.inputs.double() * present(batch)
         sums = class_sums(batch, model.network.num_classes)
         return {"second_moment": pack_symmetric(features.mT @ features), **sums}, private
+
+    def feature_sums(self, update: Tree) -> FeatureSums:
+        """Features are as they are."""
+        second = unpack_symmetric(update["second_moment"], update["sums"].shape[-1])
+        return FeatureSums(update["sums"].mT, update["counts"], second, has_ones=False)
 
     def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
         """Return weights ``S^-1 mu_c`` and biases ``-mu_c' S^-1 mu_c / 2 + log prior_c``."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.federate.closed_form import OneShotHead
+from headstart.federate.closed_form import FeatureSums, OneShotHead
 from headstart.training import ClientData, Model, Tree, as_head, class_means, class_sums
 
 
@@ -21,6 +21,10 @@ class NearestClassMean(OneShotHead):
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Send sums and counts per class."""
         return class_sums(data.everything(model), model.network.num_classes), private
+
+    def feature_sums(self, update: Tree) -> FeatureSums:
+        """No second moments are sent."""
+        return FeatureSums(update["sums"].mT, update["counts"], None, has_ones=False)
 
     def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
         """Normalise the class means; a class that nobody has keeps zero weights."""

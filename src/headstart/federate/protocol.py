@@ -10,7 +10,8 @@ from pydantic import Field, PositiveInt
 from headstart.training import ClientData, Model, Params, Trainable, Tree
 
 Reduction = Literal["mean", "sum"]
-"""How client updates become one: mean weighted by numbers of examples, or plain sum."""
+"""How client updates become one: mean weighted by numbers of examples (of three clients or more none weighs more than
+the others together), or plain sum."""
 
 
 Aggregate = Literal["mean", "trimmed_mean", "median", "krum"]

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import torch
 from pydantic import PositiveFloat
 
-from headstart.federate.closed_form import OneShotHead, pack_symmetric, unpack_symmetric
+from headstart.federate.closed_form import FeatureSums, OneShotHead, pack_symmetric, unpack_symmetric
 from headstart.training import (
     Batch,
     ClientData,
     Model,
+    Tensor,
     Tree,
     generalized_cross_validation,
     head_of,
@@ -45,6 +46,10 @@ class Ridge(OneShotHead):
         """Send the two sums."""
         return ridge_sums(data.everything(model), model.network.num_classes), private
 
+    def feature_sums(self, update: Tree) -> FeatureSums:
+        """The last row of ``Z'Y`` counts the classes."""
+        return ridge_feature_sums(update["gram"], update["moment"])
+
     def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
         """Solve for the head."""
         moment = update["moment"]
@@ -54,6 +59,11 @@ class Ridge(OneShotHead):
         if self.normalize:
             solution = solution / solution[:-1].norm(dim=0).clamp_min(1e-12)
         return head_of(solution, shared), state
+
+
+def ridge_feature_sums(gram: Tensor, moment: Tensor) -> FeatureSums:
+    """Return what packed ``Z'Z`` and ``Z'Y`` say, where the last column of ``Z`` is 1."""
+    return FeatureSums(moment, moment[-1], unpack_symmetric(gram, len(moment)), has_ones=True)
 
 
 def ridge_sums(batch: Batch, num_classes: int) -> Tree:

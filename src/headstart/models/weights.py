@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,9 +13,13 @@ from torch import Tensor
 
 from headstart.core.errors import ModelError
 from headstart.core.files import write_atomically
+from headstart.core.limits import memory_limit
 from headstart.core.trees import Params, num_bytes
 
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_NO_PICKLES = "pickled weights (.bin, .pt) are never read: save them with safetensors"
+_LENGTH = struct.Struct("<Q")
+_LONGEST_HEADER = 16 * 2**20
+"""Bytes; a checkpoint of 10,000 tensors has about 1.5 MB."""
 
 
 def save(path: Path, params: Params, metadata: Mapping[str, str] | None = None) -> None:
@@ -24,24 +27,13 @@ def save(path: Path, params: Params, metadata: Mapping[str, str] | None = None) 
 
     Raises:
         ModelError: the path has another ending.
-        NotWritten: the disk does not take it.
+        DiskError: the disk does not take it.
     """
     if path.suffix != ".safetensors":
         raise ModelError(f"weights: the file must end in '.safetensors', received '{path}'; rename it")
     # A copy of their own: safetensors refuses tensors that share memory or are not contiguous.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in params.items()}
-    write_atomically(path, lambda temporary: _fill(temporary, tensors, metadata or {}), num_bytes(tensors))
-
-
-def _fill(path: Path, tensors: Params, metadata: Mapping[str, str]) -> None:
-    """Write a file; what the system says becomes an error of the system again, by its number in the words."""
-    try:
-        save_file(tensors, path, dict(metadata))
-    except SafetensorError as error:
-        number = _OS_ERROR.search(str(error))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, dict(metadata or {})), num_bytes(tensors))
 
 
 def load(path: Path) -> tuple[Params, dict[str, str]]:
@@ -52,15 +44,35 @@ def load(path: Path) -> tuple[Params, dict[str, str]]:
     """
     if not path.is_file():
         raise ModelError(f"weights: there is no file '{path}'; give a .safetensors file")
+    check_header(path)
     try:
         # Copied: products of numbers that lie elsewhere in a cache line may round differently.
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name).clone() for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except SafetensorError as error:
+        raise ModelError(f"weights: '{path}' is not a whole safetensors file ({error}); {_NO_PICKLES}") from error
+
+
+def check_header(path: Path) -> None:
+    """Look at a safetensors file before a library reads it.
+
+    Raises:
+        ModelError: its header is very long, or it would not fit into memory.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        (length,) = _LENGTH.unpack(file.read(_LENGTH.size).ljust(_LENGTH.size, b"\0"))
+    if length > _LONGEST_HEADER:
         raise ModelError(
-            f"weights: '{path}' is not a whole safetensors file ({error}); pickled weights (.bin, .pt) "
-            f"are never read: save them with safetensors"
-        ) from error
+            f"weights: '{path}' is not a whole safetensors file (a header of {length:,} bytes, at most "
+            f"{_LONGEST_HEADER:,} are allowed); {_NO_PICKLES}"
+        )
+    # A file may be long and empty: its size on disk says nothing.
+    if size > memory_limit():
+        raise ModelError(
+            f"weights: '{path}' may take at most {memory_limit() / 1e9:.3g} GB of memory here, received "
+            f"{size / 1e9:.3g} GB; give a smaller model, or allow more with HEADSTART_MEMORY_GB"
+        )
 
 
 def check_finite(params: Params, what: str) -> None:

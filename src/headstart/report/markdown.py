@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from headstart.core.visible import visible
 from headstart.evidence.answer_words import DOING
 from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
@@ -21,9 +23,9 @@ def to_markdown(run: Run) -> str:
     """Give the verdict and its tables as Markdown, short enough to paste."""
     rows = arm_rows(run)
     blocks = [
-        f"# {run.name}: {views.headline(run)}",
-        _so_far(run),
-        views.sentence(run, rows),
+        f"# {_said(run.name)}: {_said(views.headline(run))}",
+        _said(_so_far(run)),
+        _said(views.sentence(run, rows)),
         _answer(run),
         _numbers(run, rows),
         _arms(run, rows) if rows else "",
@@ -47,7 +49,7 @@ def _race(run: Run) -> list[str]:
     race = course(run.so_far)
     if race is None:
         return []
-    words = " ".join(part for part in (race.ended, race.confidence, race.assumes) if part)
+    words = _said(" ".join(part for part in (race.ended, race.confidence, race.assumes) if part))
     looks = [(f"{x.seeds} seeds", x.error, x.confidence, x.answer or x.state) for x in race.looks]
     out = [(x.arm, str(x.seeds), x.how, x.why) for x in race.out]
     tables = [
@@ -60,11 +62,13 @@ def _race(run: Run) -> list[str]:
 
 def _answer(run: Run) -> str:
     lines = answer.answer_lines(run.verdict) if run.verdict else []
-    return "\n".join(f"- **{label}{'' if label.endswith('?') else ':'}** {text}" for label, text in lines)
+    return "\n".join(f"- **{_said(label)}{'' if label.endswith('?') else ':'}** {_said(text)}" for label, text in lines)
 
 
 def _numbers(run: Run, rows: tuple[ArmRow, ...]) -> str:
-    return "\n".join(f"- {item.label}: **{item.value}** ({item.note})" for item in views.key_numbers(run, rows))
+    return "\n".join(
+        f"- {_said(item.label)}: **{_said(item.value)}** ({_said(item.note)})" for item in views.key_numbers(run, rows)
+    )
 
 
 def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
@@ -100,7 +104,7 @@ def _gains(run: Run) -> list[str]:
         return []
     titles = ("Client", "Instead", "Gain, points", f"{views.confidence(run)} interval", "Sure")
     rows = [(one.client, one.instead, one.written, one.interval, "yes" if one.sure else "") for one in found.shown]
-    says = "\n".join(f"- {words}" for words in found.says)
+    says = "\n".join(map(_item, found.says))
     table = [_table(titles, rows)] if rows else []
     return ["\n\n".join(["## What each client gains with another family", says, *table])]
 
@@ -116,7 +120,8 @@ def _power(run: Run) -> str:
 def _devices(run: Run) -> list[str]:
     titles = ("Arm", "Fits", "Memory", "Down", "Up", "Computing", "Transfer", "Energy")
     return [
-        f"## On the device {device.name}, modelled\n\n" + _table(titles, [_device_arm(arm) for arm in device.arms])
+        f"## On the device {_said(device.name)}, modelled\n\n"
+        + _table(titles, [_device_arm(arm) for arm in device.arms])
         for device in device_tables(run)
     ]
 
@@ -151,26 +156,25 @@ def _client(row: ClientRow, metric: Metric, has_alone: bool) -> list[str]:
 
 
 def _reasons(run: Run) -> list[str]:
-    ruled = [f"- {arms}: {reason}" for arms, reason in findings.ruled_out(run)]
     foretold = findings.prediction(run)
     sections = {
-        "Did every arm learn?": [f"- {arm}: {words}" for arm, words in findings.warnings(run)],
-        "Ruled out": ruled,
-        "What would change the answer": [f"- {reason}" for reason in run.verdict.get("would_change") or ()],
+        "Did every arm learn?": [_item(f"{arm}: {words}") for arm, words in findings.warnings(run)],
+        "Ruled out": [_item(f"{arms}: {reason}") for arms, reason in findings.ruled_out(run)],
+        "What would change the answer": [_item(reason) for reason in run.verdict.get("would_change") or ()],
         "What can be decided with these data": [_power(run)] if _power(run) else [],
         "Prediction": _foretold(foretold) if foretold else [],
         "Left out": [
-            f"- {x['client']} ({x['arm']}): {x['reason']}, {x['times']} times" for x in findings.excluded(run)
+            _item(f"{x['client']} ({x['arm']}): {x['reason']}, {x['times']} times") for x in findings.excluded(run)
         ],
-        "What was read": [f"- {label}: {text}" for label, text in findings.account(run)],
-        "Notes": [f"- {note}" for note in findings.data_notes(run)],
+        "What was read": [_item(f"{label}: {text}") for label, text in findings.account(run)],
+        "Notes": [_item(note) for note in findings.data_notes(run)],
     }
     return [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
 
 
 def _foretold(found: dict[str, Any]) -> list[str]:
     said = found["words"] or f"{DOING.get(found['family'], found['family'])}; there is no verdict yet."
-    return [said, *(f"- {line}" for line in found["gains"])]
+    return [_said(said), *map(_item, found["gains"])]
 
 
 def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -186,4 +190,36 @@ def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return "| " + " | ".join(map(_said, cells)) + " |"
+
+
+def _item(text: str) -> str:
+    return f"- {_said(text)}"
+
+
+def _said(text: object) -> str:
+    r"""Return text of which Markdown makes nothing but that text, in one line: no markup, cell, link, picture or HTML.
+
+    >>> print(_said("a|b <b> `c` [d](http://e) snake_case _f_"))
+    a\|b &lt;b&gt; \`c\` \[d\](http&#58;//e) snake_case \_f\_
+    """
+    words = _ENTITY.sub("&amp;", visible(str(text)))
+    for pattern, harmless in _MARKS:
+        words = pattern.sub(harmless, words)
+    return words
+
+
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+_MARKS = tuple(
+    (re.compile(pattern), harmless)
+    for pattern, harmless in (
+        (r"([\\`*|\[\]]|~|(?<![^\W_])_|_(?![^\W_]))", r"\\\1"),
+        ("<", "&lt;"),
+        (">", "&gt;"),
+        ("://", "&#58;//"),
+        (r"(?i)\b(www)\.", r"\1&#46;"),
+        (r"^(\s*)([#+=-])(?=\s|#|$)", r"\1\\\2"),
+        (r"^(\s*\d+)([.)])(?=\s|$)", r"\1\\\2"),
+    )
+)
+"""What has a meaning in Markdown, and what stands for it; links without brackets are one of GitHub's additions."""

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from headstart.core.plain import finite
+from headstart.core.visible import visible
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.report import answer, findings, units, views
 from headstart.report.chosen import why_this_arm
@@ -46,6 +47,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_readable,
     )
     environment.filters |= {"size": units.size, "operations": units.operations, "share": units.share}
     environment.filters |= {
@@ -57,6 +59,12 @@ def _environment() -> Any:
     }
     environment.tests["match_start"] = str.startswith
     return environment
+
+
+def _readable(value: object) -> object:
+    """Take what is no letter out of a name, such as a sign that turns the order of those that follow."""
+    is_text = isinstance(value, str) and not hasattr(value, "__html__")
+    return "\n".join(map(visible, str(value).split("\n"))) if is_text else value
 
 
 def _context(run: Run) -> dict[str, Any]:

@@ -228,7 +228,7 @@ def _read_text(path: Path) -> str:
 def _parse_toml(path: Path, text: str) -> Json:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise DataError(f"'{path}' is not valid TOML ({error}); run the study again into this folder") from error
 
 

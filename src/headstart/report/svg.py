@@ -9,9 +9,13 @@ from typing import Any
 
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import write_atomically, write_text
+from headstart.core.visible import visible
 from headstart.report.figures import figures
 from headstart.report.palette import VARIABLES
 from headstart.report.run import Run
+
+_LONGEST = 1000
+"""Signs of a name in a figure; the time to draw a line is the square of them, or worse."""
 
 FORMATS = ("png", "svg")
 
@@ -36,8 +40,24 @@ def _svg(chart: Any) -> str:
     """Render a chart to SVG, in literal colours."""
     import vl_convert
 
+    return str(vl_convert.vegalite_to_svg(_specification(chart)))
+
+
+def _specification(chart: Any) -> Any:
+    """Say a chart in Vega-Lite; signs of control in a name would end the process that draws it."""
     # Altair's check of the whole chart costs seconds per page; the tests make it once.
-    return str(vl_convert.vegalite_to_svg(chart.to_dict(validate=False)))
+    return _visible(chart.to_dict(validate=False))
+
+
+def _visible(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_visible(key): _visible(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_visible(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} signs)"
 
 
 def inline_svg(chart: Any, name: str, clip: str = "") -> str:
@@ -57,7 +77,7 @@ def inline_svg(chart: Any, name: str, clip: str = "") -> str:
 
 def _opening(chart: Any, name: str) -> str:
     said = chart.usermeta
-    title, description = (html.escape(str(said[key])).replace("\\", "") for key in ("title", "description"))
+    title, description = (html.escape(visible(str(said[key]))).replace("\\", "") for key in ("title", "description"))
     return (
         rf'<svg viewBox="\1" role="img" aria-labelledby="{name}-title {name}-desc">'
         f'<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>'
@@ -75,7 +95,7 @@ def _save(chart: Any, path: Path) -> Path:
         return path
     import vl_convert
 
-    specification = chart.to_dict(validate=False)
+    specification = _specification(chart)
     specification["config"]["background"] = "white"
     picture = vl_convert.vegalite_to_png(specification, scale=2)
     write_atomically(path, lambda temporary: _write_bytes(temporary, picture))

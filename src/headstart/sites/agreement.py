@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from headstart.core.errors import ClientError, DataError, SettingError
+from headstart.core.errors import DataError, SettingError
 from headstart.data.agreement import Agreement
 from headstart.data.features import categories
 from headstart.data.federation import Federation
@@ -18,6 +18,7 @@ from headstart.data.settings import DataSettings
 from headstart.data.sources import Source
 from headstart.data.standardize import ColumnSums, known_sums, lacks_values, statistics, united
 from headstart.sites.messages import Present
+from headstart.sites.refusals import Refused
 from headstart.sites.settings import LEAST_ROWS
 
 _PART = re.compile(r"\[\d+(,\d+)*\]$")
@@ -47,7 +48,7 @@ def scaled_as_agreed(federation: Federation, settings: DataSettings, agreed: Agr
     """Fill and standardise a site's table by what was agreed.
 
     Raises:
-        ClientError: a setting needs means of the federation, and none were agreed.
+        Refused: a setting needs means of the federation, and none were agreed.
     """
     if federation.examples.kind == "table" and agreed.statistics is None:
         _check_alone(federation, settings)
@@ -61,10 +62,10 @@ def _check_alone(federation: Federation, settings: DataSettings) -> None:
     if needs_sums(settings) and (settings.standardize != "client" or lacking.any()):
         names = [name for name, lacks in zip(federation.examples.columns, lacking, strict=True) if lacks]
         what = f"too few values of '{names[0]}' outside test" if names else "no means of its own to go by"
-        raise ClientError(
+        raise Refused(
             f"data.standardize: '{client.id}' has {what}, and no means of all sites were agreed, as not every policy "
             "lets sums leave; fill the column, write data.standardize = 'client' or 'none', or start the nodes with "
-            "--policy updates"
+            "--policy sums"
         )
 
 
@@ -150,7 +151,7 @@ def with_sums(agreed: Agreement, sums: Mapping[str, ColumnSums | None], settings
 def _check_values(agreed: Agreement, sums: ColumnSums, who: str) -> None:
     empty = [name for name, count in zip(agreed.inputs, sums.counts, strict=True) if sums.rows and not count]
     if empty:
-        more = "" if who == "no site" else ", or let the others send sums with --policy updates"
+        more = "" if who == "no site" else ", or let the others send sums with --policy sums"
         raise DataError(f"data.columns: {who} has a value of '{empty[0]}' outside test; leave it out{more}")
 
 
@@ -202,7 +203,7 @@ def _not_agreed(settings: DataSettings, silent: Sequence[str]) -> str:
     )
     return (
         f"data.{name}: '{value}' needs sums of every site's columns, which the policies of {_listed(silent)} do not "
-        f"let leave; write {other}, or start these nodes with --policy updates"
+        f"let leave; write {other}, or start these nodes with --policy sums"
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, cast, get_args
+from typing import Any, Generic, Literal, TypeVar, cast
 
-from headstart.core.errors import ClientError, HeadstartError
+from headstart.core.errors import HeadstartError
 from headstart.core.trees import Tree
 from headstart.core.version import __version__
 from headstart.data.examples import Examples
-from headstart.data.federation import Federation, Split
+from headstart.data.federation import Split
 from headstart.data.labels import holds_no_classes
 from headstart.data.open import Columns, client_columns, open_client
 from headstart.data.settings import DataSettings
@@ -19,10 +20,12 @@ from headstart.engine.adaptation import adapt_and_predict, is_better
 from headstart.engine.received import Federated, Received
 from headstart.engine.ways.serial import Serial
 from headstart.evidence.tally import ClientTally
+from headstart.federate.closed_form import FeatureSums
 from headstart.models.model import cut_at
 from headstart.sites.agreement import common_categories, needs_sums
 from headstart.sites.counting import count, keep_predictions
 from headstart.sites.counts import Count, Counted
+from headstart.sites.gate import Cover, Gate, class_counts_told
 from headstart.sites.messages import (
     Adapt,
     Agree,
@@ -35,22 +38,29 @@ from headstart.sites.messages import (
     Noisy,
     Present,
     Refusal,
+    Setup,
     Start,
     Sums,
     Update,
 )
+from headstart.sites.possible import doubt_parts
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.foretell import leads_at
-from headstart.sites.probe.masks import mask
-from headstart.sites.probe.noise import add_noise
+from headstart.sites.probe.noise import clipped
+from headstart.sites.refusals import Refused, words_outside
 from headstart.sites.settings import Policy
 from headstart.sites.site import Opened, Site
+from headstart.sites.terms import Terms
 from headstart.sites.wire import read, write
 from headstart.study.run.facts import evaluation_facts, learnt, started, training_sample
+from headstart.training.client_data import ClientData
 
 Q = TypeVar("Q")
 A = TypeVar("A")
 Kind = Literal["hello", "agree", "start", "update", "adapt", "count", "sums", "heads"]
+
+
+_log = logging.getLogger(__name__)
 
 
 def answer(site: Site, kind: Kind, text: str, tree: Tree) -> tuple[str, Tree]:
@@ -59,27 +69,41 @@ def answer(site: Site, kind: Kind, text: str, tree: Tree) -> tuple[str, Tree]:
     Raises:
         HeadstartError: it is not allowed, is no such request, or cannot be done.
     """
-    duty = DUTIES[kind]
-    if not site.allows(duty.needs):
-        raise ClientError(f"'{site.name}' lets no more than {site.policy} leave; '{kind}' needs {duty.needs}")
-    said, sent = duty.do(site, read(duty.request, text, f"request '{kind}'"), tree)
+    duty, gate = DUTIES[kind], Gate(site)
+    request = read(duty.request, text, f"request '{kind}'", Refused)
+    gate.check_policy(kind, duty.needs(request))
+    said, sent = duty.do(gate, request, tree)
+    if duty.tells(said):
+        gate.release(kind, text, tree)
     return write(said), sent
 
 
 def reply(site: Site, kind: Kind, text: str, tree: Tree) -> tuple[str, Tree]:
-    """Answer, or say in one line why not, and who says so."""
+    """Answer, or say in one line why not, and who says so; words of what reads the data stay in the site's own log."""
     try:
         return answer(site, kind, text, tree)
     except HeadstartError as error:
-        return write(Refusal(str(error), site.name)), {}
+        _log.warning("'%s' is refused: %s", kind, error)
+        return write(Refusal(words_outside(error, site.name, Gate(site).names), site.name)), {}
 
 
-def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
+def _hello(gate: Gate, said: Hello, tree: Tree) -> tuple[Present, Tree]:
     """Say who is there, what the data look like and, if allowed, how many there are."""
-    source, own = site.source(said.data)
+    gate.check_hello(said)
+    return present(gate, said.data), {}
+
+
+def present(gate: Gate, data: DataSettings) -> Present:
+    """Return what a site says of itself.
+
+    Raises:
+        DataError: its data cannot be read so.
+    """
+    site = gate.site
+    source, own = site.source(data)
     federation = open_client(source, own, site.name)
     examples = federation.examples
-    _check_names(site, examples, said.data)
+    _check_names(site, examples, data)
     is_table = examples.kind == "table"
     columns = client_columns(source, own) if is_table else Columns()
     return Present(
@@ -93,56 +117,83 @@ def _hello(site: Site, said: Hello, tree: Tree) -> tuple[Present, Tree]:
         describing=columns.describing,
         categories=common_categories(source, own.one_hot) if is_table else {},
         shape=tuple(examples.shape) if examples.kind == "image" else (),
-        range=examples.pixels.range if examples.pixels and said.data.pixels.range is None else None,
+        range=examples.pixels.range if examples.pixels and data.pixels.range is None else None,
         fixed_val=federation.fixed_val,
         policy=cast("Policy", site.policy),
-        key=site.shelf.new_key() if site.allows("updates") else "",
-        sizes=_sizes(site, federation),
-    ), {}
+        key=site.shelf.new_key() if site.allows("sums") else "",
+        sizes=gate.sizes(federation),
+        masked=site.masked,
+        noise=site.noise,
+    )
 
 
 def _check_names(site: Site, examples: Examples, settings: DataSettings) -> None:
     """Let no names leave that are almost one per row."""
     if settings.classes is None and holds_no_classes(len(set(examples.labels.tolist())), len(examples)):
-        raise ClientError(
+        raise Refused(
             f"data.label: '{site.name}' has almost as many values of '{settings.label}' as rows, whose names do not "
             "leave; name the column of classes, or all classes with data.classes"
         )
 
 
-def _agree(site: Site, said: Agree, tree: Tree) -> tuple[Agreed, Tree]:
+def _agree(gate: Gate, said: Agree, tree: Tree) -> tuple[Agreed, Tree]:
     """Say whether the data can be read as agreed, and what they add to the federation's sums."""
-    read = site.read(said.data, said.agreement)
-    asked = read.examples.kind == "table" and needs_sums(said.data)
-    sums = known_sums(read.examples, read.clients) if asked and site.allows("updates") else None
-    return Agreed(_sizes(site, read), sums), {}
+    gate.check_terms(said.data, (), said.agreement)
+    federation = gate.site.read(said.data, said.agreement)
+    asked = federation.examples.kind == "table" and needs_sums(said.data)
+    sums = known_sums(federation.examples, federation.clients) if asked else None
+    return Agreed(gate.sizes(federation), sums and gate.column_sums(sums, said.agreement)), {}
 
 
-def _sizes(site: Site, read: Federation) -> dict[Split, int]:
-    """Count examples by split, if the operator lets counts leave."""
-    (client,) = read.clients
-    return {part: len(client.indices(part)) for part in get_args(Split)} if site.allows("counts") else {}
-
-
-def _start(site: Site, said: Start, tree: Tree) -> tuple[Done, Tree]:
-    """Take the model, if it is whole and signed by whom the operator trusts."""
-    site.shelf.put_weights(tree, said, site.signer)
+def _start(gate: Gate, said: Start, tree: Tree) -> tuple[Done, Tree]:
+    """Take the model, if it is whole."""
+    gate.site.shelf.put_weights(tree, said)
     return Done(), {}
 
 
-def _update(site: Site, said: Update, tree: Tree) -> tuple[Done, Tree]:
+def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     """Do a round's work; the private tree stays here."""
+    site, terms = gate.site, _checked(gate, said.setup)
     own, method = site.open(said.setup), said.stage.method.build("federate")
     model, params = cut_at(own.network, own.weights, method.trainable)
     private = site.shelf.private(said.stage.key, said.round, method.init(model, params).private)
     data = own.train(said.setup.seed, "round", said.round)
+    if method.reduce == "sum":
+        return _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
+    gate.check_averaging(own.client)
     sent, kept = method.client_update(model, tree, private, data)
     site.shelf.put_private(said.stage.key, said.round, private, kept)
     return Done(), sent
 
 
-def _adapt(site: Site, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
+def _summed(
+    gate: Gate, said: Update, own: Opened, terms: Terms, work: Callable[[ClientData], Tree]
+) -> tuple[Done, Tree]:
+    """Send an update that is a sum over training examples, which passes what the sums of a probe pass."""
+    gate.check_enough(own.client, ["train"])
+    rows, cover = own.train(), Cover(noise=said.noise, bound=said.bound, masks=said.masks)
+    name = "/".join(["update", write(said.setup), write(said.stage.method)])
+    says: Callable[[Tree], FeatureSums] | None = getattr(said.stage.method.build("federate"), "feature_sums", None)
+
+    def make(bound: float | None) -> Tree:
+        sums = work(clipped(rows, bound))
+        return _own(sums, {"train": says(sums)} if says else {}, gate.site, own)
+
+    found, level = gate.sums(name, own, terms, cover, ["train"], make)
+    return Done(level), found
+
+
+def _own(sums: Tree, parts: Mapping[Split, FeatureSums], site: Site, own: Opened) -> Tree:
+    """Return sums of the site's examples, looked at before they are hidden: under masks nobody else can."""
+    if reason := doubt_parts(parts, {part: len(own.client.indices(part)) for part in parts}):
+        raise Refused(f"'{site.name}' sends no sums: {reason}")
+    return sums
+
+
+def _adapt(gate: Gate, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
     """Adapt what was received, keep it here, and say what the operator allows of how good it is."""
+    _checked(gate, said.setup)
+    site = gate.site
     own, method = site.open(said.setup), said.method.build("adapt")
     received, federation = _received(site, own, said, tree), own.lab.at(said.setup.seed)
     rows = {"val": [own.client.val], "test": [own.client.test]}
@@ -163,48 +214,65 @@ def _adapt(site: Site, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
     if not accepted:
         site.shelf.put_own(received.model.weights(received.of(own.client)))
     keep_predictions(site, said.run, own, evaluation)
-    if not site.allows("metrics"):
-        return Evaluated(None, {}, {}, ()), {}
+    few = gate.enough(own.client, ["train", "val", "test"])
+    if few or not site.allows("metrics"):
+        return Evaluated(None, {}, {}, (), kept_back=few), {}
     began = started(own.network, site.shelf.weights(said.began), received, method) if said.began else None
     (tally,) = learnt(federation, own.lab.activations, received, began, sample, evaluation)
     facts = evaluation_facts(evaluation, rows, federation, own.lab.activations.examples.labels)
-    return _evaluated(accepted, facts, tally, own.lab.span), {}
+    return _evaluated(accepted, facts, _told(tally, site.minima.class_examples), own.lab.span), {}
 
 
-def _evaluated(accepted: bool, facts: Mapping[str, Any], tally: ClientTally, span: float) -> Evaluated:
+def _told(tally: ClientTally, fewest: int) -> ClientTally | None:
+    """Return counts by class, if every class that is there has enough examples to be counted."""
+    parts = [part.counts for part in (tally.train, tally.began, tally.val) if part]
+    return tally if class_counts_told(parts, fewest) else None
+
+
+def _evaluated(accepted: bool, facts: Mapping[str, Any], tally: ClientTally | None, span: float) -> Evaluated:
     metrics = {
         view: {name: tuple(values) for name, values in found.items()} for view, found in facts["metrics"].items()
     }
-    return Evaluated(accepted, metrics, facts["pooled"], tuple(facts["excluded"]), tally, span)
+    # Why an adaptation failed may quote what it was made of.
+    excluded = tuple({**one, "reason": "its adaptation failed"} for one in facts["excluded"])
+    return Evaluated(accepted, metrics, facts["pooled"], excluded, tally, span)
 
 
-def _count(site: Site, said: Count, tree: Tree) -> tuple[Counted, Tree]:
+def _count(gate: Gate, said: Count, tree: Tree) -> tuple[Counted, Tree]:
     """Count what runs told right of the site's test examples."""
-    return count(site, said), {}
+    return count(gate.site, said), {}
 
 
-def _sums(site: Site, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:
+def _sums(gate: Gate, said: Sums, tree: Tree) -> tuple[Noisy, Tree]:
     """Send sums of frozen features, those of training and validation data apart."""
-    own = site.open(said.setup)
+    terms, own = _checked(gate, said.setup), gate.site.open(said.setup)
+    gate.check_enough(own.client, ["train", "val"])
     model, _ = cut_at(own.network, own.weights, "head")
-    level = max(site.noise, said.noise)
-    found = probe.sums(model, own.train(), own.val, said.bound if level else None)
-    if level:
-        found = add_noise(found, level, said.bound)
-    if said.masks:
-        found = mask(found, site.name, site.shelf.secret(), said.masks.keys, said.masks.name)
-    elif site.masked:
-        raise ClientError(f"'{site.name}' sends masked sums only; run the probe with secure sums")
+    cover = Cover(noise=said.noise, bound=said.bound, masks=said.masks)
+
+    def make(bound: float | None) -> Tree:
+        sums = probe.sums(model, clipped(own.train(), bound), clipped(own.val, bound))
+        return _own(sums, probe.feature_sums(sums), gate.site, own)
+
+    found, level = gate.sums(f"sums/{write(said.setup)}", own, terms, cover, ["train", "val"], make)
     return Noisy(level), found
 
 
-def _heads(site: Site, said: Heads, tree: Tree) -> tuple[Compared, Tree]:
+def _heads(gate: Gate, said: Heads, tree: Tree) -> tuple[Compared, Tree]:
     """Compare heads on the site's own validation data, and on its training data left out one by one."""
+    _checked(gate, said.setup)
+    site = gate.site
     own = site.open(said.setup)
+    gate.check_enough(own.client, ["train", "val"])
     model, _ = cut_at(own.network, own.weights, "head")
-    bound = said.bound if max(site.noise, said.noise) else None
+    bound = min(said.bound, site.bound) if max(site.noise, said.noise) else None
     leads = leads_at(model, tree, own.train(), own.val, said.metric, bound)
     return Compared(len(own.client.val), probe.compare(model, tree, own.train(), own.val), leads), {}
+
+
+def _checked(gate: Gate, setup: Setup) -> Terms:
+    """Return the accepted terms that a setup keeps to."""
+    return gate.check_terms(setup.data, [setup.seed], setup.agreement)
 
 
 def _received(site: Site, own: Opened, said: Adapt, tree: Tree) -> Received:
@@ -227,23 +295,29 @@ class _Duty(Generic[Q, A]):
         answer: what is said to it.
         needs: what must be allowed to leave; ``none`` is answered with as much as the policy allows.
         do: does it.
+        tells: whether an answer holds scores, counts or sums, of which there are only so many.
     """
 
     request: type[Q]
     answer: type[A]
-    needs: Policy
-    do: Callable[[Site, Q, Tree], tuple[A, Tree]]
+    needs: Callable[[Q], Policy]
+    do: Callable[[Gate, Q, Tree], tuple[A, Tree]]
+    tells: Callable[[A], bool] = lambda _: False
+
+
+def _update_needs(said: Update) -> Policy:
+    return "sums" if said.stage.method.build("federate").reduce == "sum" else "updates"
 
 
 DUTIES: Mapping[Kind, _Duty[Any, Any]] = {
-    "hello": _Duty(Hello, Present, "none", _hello),
-    "agree": _Duty(Agree, Agreed, "none", _agree),
-    "start": _Duty(Start, Done, "none", _start),
-    "update": _Duty(Update, Done, "updates", _update),
-    "adapt": _Duty(Adapt, Evaluated, "none", _adapt),
-    "count": _Duty(Count, Counted, "metrics", _count),
-    "sums": _Duty(Sums, Noisy, "updates", _sums),
-    "heads": _Duty(Heads, Compared, "metrics", _heads),
+    "hello": _Duty(Hello, Present, lambda _: "none", _hello),
+    "agree": _Duty(Agree, Agreed, lambda _: "none", _agree),
+    "start": _Duty(Start, Done, lambda _: "none", _start),
+    "update": _Duty(Update, Done, _update_needs, _update),
+    "adapt": _Duty(Adapt, Evaluated, lambda _: "none", _adapt, lambda said: said.accepted is not None),
+    "count": _Duty(Count, Counted, lambda _: "metrics", _count, lambda _: True),
+    "sums": _Duty(Sums, Noisy, lambda _: "sums", _sums, lambda _: True),
+    "heads": _Duty(Heads, Compared, lambda _: "metrics", _heads, lambda _: True),
 }
 """Say who is there · follow what is agreed · take the model · do a round's work · adapt and evaluate · count what was
 told right · the two messages of a probe."""

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from headstart.core.content import SIGNED, hash_json, hash_tree
+from headstart.core.damage import Damaged
 from headstart.core.errors import SettingError
 from headstart.core.files import append_json_line, file_name
-from headstart.core.trees import Params, Tree, num_bytes
+from headstart.core.trees import Params, Tree, map_tree, num_bytes
 from headstart.core.version import __version__
+from headstart.data.federation import Client
 from headstart.engine.received import Federated, Received
 from headstart.engine.rounds import OnRound, run_rounds
+from headstart.federate.closed_form import FeatureSums
 from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
 from headstart.sites import messages
-from headstart.sites.checks import Expected
-from headstart.sites.messages import Adapt, Evaluated, Method, Setup, Start, Update
+from headstart.sites.checks import Expected, Possible
+from headstart.sites.claims import believed, doubt_evaluation
+from headstart.sites.messages import Adapt, Evaluated, Method, Present, Setup, Start, Update
 from headstart.sites.noticed import noticed
 from headstart.sites.remote import Remote
 from headstart.sites.server import Server
+from headstart.sites.settings import Protection
 from headstart.sites.transport import Answer
 from headstart.sites.wire import write
 from headstart.study.run.facts import pack, unpack
@@ -34,6 +38,7 @@ from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm
 from headstart.study.written.arms import Stage as Written
+from headstart.training.client_data import ClientData
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,17 +92,23 @@ def run_name(server: Server, arm: Arm, seed: int) -> str:
 
 def _check_senders(server: Server, arm: Arm) -> None:
     """Check that somebody trains where something is federated."""
-    if not arm.federate or any(len(client.train) for client in server.lab.federation.clients):
+    sums = [spec.build().reduce == "sum" for spec in arm.federate]
+    here = server.sites.values()
+    able = {site.client for site in here if all(not _why_not(site, server.asks, is_sum=each) for each in sums)}
+    if any(len(client.train) for client in server.lab.federation.clients if client.id in able) or not sums:
         return
-    if senders := [f"'{site.client}'" for site in server.sites.values() if site.sends]:
+    what = "sums" if all(sums) else "updates"
+    if senders := [f"'{site.client}'" for site in here if site.client in able]:
         raise SettingError(
-            f"data.split.train: '{arm.name}' has a federated stage, and no site whose policy lets updates leave has "
+            f"data.split.train: '{arm.name}' has a federated stage, and no site that lets {what} leave has "
             f"training examples ({', '.join(senders)}); give them some"
         )
-    policies = ", ".join(f"'{site.client}' {site.policy}" for site in server.sites.values())
+    policies = ", ".join(f"'{site.client}' {site.policy}" for site in here)
+    covered = "ask masked ones with --secure, " if any(site.masked for site in here) else ""
     raise SettingError(
-        f"--policy: '{arm.name}' has a federated stage, and no site lets updates leave, received {policies}; start "
-        "nodes with --policy updates, or run an arm without a federated stage"
+        f"--policy: '{arm.name}' has a federated stage, and no site lets {what} leave, received {policies}; "
+        f"start nodes with --policy {what}, {covered}or run an arm without a "
+        "federated stage"
     )
 
 
@@ -133,7 +144,9 @@ def arm_lines(found: Mapping[str, Any], metric: str) -> Iterator[str]:
 
 def _begin(server: Server, start: Written) -> _Standing:
     file, lab = server.file, server.lab
-    pipeline = Pipeline(lab, NodeStore(server.out), server.seed, file.settings.decision.metric, tell=server.tell)
+    pipeline = Pipeline(
+        lab, NodeStore(server.out, _tells(server)), server.seed, file.settings.decision.metric, tell=server.tell
+    )
     setup = Setup(
         data=file.data,
         agreement=server.agreement,
@@ -152,9 +165,9 @@ def _sent(server: Server, now: _Standing) -> _Standing:
     if digest == now.setup.digest:
         return now
     changed = {n: v for n, v in whole.items() if n not in now.held or not torch.equal(now.held[n], v)}
-    base, signature = now.setup.digest if now.held else "", server.sign(digest) if server.sign else ""
+    base = now.setup.digest if now.held else ""
     server.tell(f"model of {num_bytes(changed) / 1e6:.2f} MB to {len(server.sites)} sites")
-    came = server.send(Start(digest, base, signature), changed)
+    came = server.send(Start(digest, base), changed)
     excluded = server.excluded(came, 0)
     server.check_lost(excluded)
     for one in excluded:
@@ -171,24 +184,61 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
         raise SettingError(
             f"federate.method: '{spec.method}' needs all examples in one place, which no real federation has"
         )
+    is_sum = method.reduce == "sum"
     model, params = cut_at(now.trunk.network, now.trunk.weights, method.trainable)
-    key = hash_json([__version__, write(now.setup), spec.as_json()])
-    stage, store = messages.Stage(Method.of(spec), key), NodeStore(server.out / "rounds" / file_name(name))
+    covers = [asdict(server.asks)] if is_sum and server.asks != Protection() else []
+    key = hash_json([__version__, write(now.setup), spec.as_json(), *covers])
+    stage, store = (
+        messages.Stage(Method.of(spec), key),
+        NodeStore(server.out / "rounds" / file_name(name), _tells(server)),
+    )
+    asks = server.asks
+
+    def request(number: int, members: Sequence[str]) -> Update:
+        masks = server.masks(members) if is_sum else None
+        return Update(now.setup, stage, number, asks.noise if is_sum else 0.0, asks.bound, masks)
+
     found = run_rounds(
         method,
         model,
         params,
-        server.lab.federation.clients,
+        _members(server, spec.method, is_sum=is_sum),
         server.lab.activations,
-        engine=Remote(server, partial(Update, now.setup, stage), _expected(server, method, model, params)),
+        engine=Remote(server, request, _expected(server, method, model, params)),
         seed=server.seed,
         max_bad_clients=server.file.settings.engine.max_bad_clients,
         begin=unpack(node) if (node := store.get(key)) else None,
         on_round=_keeps(server, store, key, f"federate {spec.method}", method.schedule.rounds),
     )
     excluded = (*now.trunk.excluded, *found.excluded)
-    trunk = replace(now.trunk, key=key, shared=Received(model, params, method, found), excluded=excluded)
+    halved = (*now.trunk.halved, *found.halved)
+    received = Received(model, params, method, found)
+    trunk = replace(now.trunk, key=key, shared=received, excluded=excluded, halved=halved)
     return replace(now, trunk=trunk, stage=stage)
+
+
+def _members(server: Server, method: str, *, is_sum: bool) -> list[Client]:
+    """Return the clients, without training examples where these may not leave in a method's updates."""
+    may = {site.client: _why_not(site, server.asks, is_sum=is_sum) for site in server.sites.values()}
+    for name, reason in may.items():
+        if reason:
+            server.tell(f"'{name}' takes no part in {method}: {reason}")
+    clients = server.lab.federation.clients
+    return [replace(one, train=one.train[:0]) if may[one.id] else one for one in clients]
+
+
+def _why_not(site: Present, asks: Protection, *, is_sum: bool) -> str:
+    """Say why a site sends nothing of a method; empty if it does."""
+    if not is_sum:
+        return "" if site.sends_updates else f"policy {site.policy}, or masks and noise that no update of it has"
+    if not site.sends:
+        return f"policy {site.policy}"
+    return "it sends masked sums only; run with --secure" if site.masked and not asks.secure else ""
+
+
+def _tells(server: Server) -> Callable[[Damaged], None]:
+    """Return what says that a file of the run folder is not believed."""
+    return lambda error: server.tell(error.note)
 
 
 def _keeps(server: Server, store: NodeStore, key: str, what: str, rounds: int) -> OnRound:
@@ -208,10 +258,17 @@ def _keeps(server: Server, store: NodeStore, key: str, what: str, rounds: int) -
 def _expected(server: Server, method: Federate, model: Model, params: Params) -> Expected:
     """Return what updates must look like, by doing one on dummy examples."""
     shared, private, _ = method.init(model, params)
+    says: Callable[[Tree], FeatureSums] | None = getattr(method, "feature_sums", None)
+    masked = server.asks.secure and method.reduce == "sum"
+
+    def update(client: ClientData) -> Tree:
+        found = method.client_update(model, shared, private, client)[0]
+        return map_tree(torch.Tensor.long, found) if masked else found
+
     return Expected.of(
-        lambda client: method.client_update(model, shared, private, client)[0],
+        update,
         server.lab.federation.examples,
-        compares_norms=method.reduce == "mean",
+        Possible(lambda tree: {"train": says(tree)}, server.sites, server.asks.bound, masked) if says else None,
     )
 
 
@@ -224,7 +281,9 @@ def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
     metric = server.file.settings.decision.metric
     began = now.began if federated or not arm.adapt.build().changes_nothing else ""
     run = run_name(server, arm, server.seed)
-    came = server.send(Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds, began, run), shared)
+    asked = Adapt(now.setup, Method.of(arm.adapt), metric, stage, rounds, began, run)
+    classes = len(server.agreement.classes)
+    came = believed(server.send(asked, shared), lambda one: doubt_evaluation(one.said, server.sites[one.site], classes))
     said = {server.sites[one.site].client: one.said for one in came if isinstance(one, Answer)}
     last = server.excluded(came, rounds)
     server.check_lost(last)
@@ -237,7 +296,7 @@ def _adapt(server: Server, now: _Standing, arm: Arm) -> dict[str, Any]:
         "clients": {name: _scores(one) for name, one in said.items()},
         "excluded": excluded,
         "rounds": rounds,
-        "learnt": [one._asdict() for one in noticed(server, arm, list(said.values()), excluded)],
+        "learnt": [one._asdict() for one in noticed(server, arm, list(said.values()), excluded, now.trunk.halved)],
     }
 
 

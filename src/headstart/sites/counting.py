@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from headstart.core.errors import ClientError
 from headstart.engine.adaptation import Evaluation
 from headstart.evidence.moments import moments, whole
 from headstart.evidence.outcomes import Outcomes
 from headstart.sites.counts import Count, Counted
+from headstart.sites.refusals import Refused
 from headstart.sites.site import Opened, Site
 from headstart.study.run.facts import own_predictions
 
@@ -26,13 +26,15 @@ def count(site: Site, said: Count) -> Counted:
     """Count what runs told right of the site's test examples; which ones stays here.
 
     Raises:
-        ClientError: a run was never made here or with other data, or the examples are too few.
+        Refused: a run was never made here or with other data, or the examples are too few.
     """
     kept = [[site.shelf.predictions(run) for run in arm] for arm in said.runs]
     first = kept[0][0]
     if any(not torch.equal(one[part], first[part]) for arm in kept for one in arm for part in ("data", "labels")):
-        raise ClientError(f"the data of '{site.name}' are others now than at an earlier run; run its arms again")
-    labels = first["labels"].numpy()
+        raise Refused(f"the data of '{site.name}' are others now than at an earlier run; run its arms again")
+    labels, fewest = first["labels"].numpy(), site.minima
+    if len(labels) < fewest.examples:
+        raise Refused(f"'{site.name}' has fewer than {fewest.examples} test examples, of which it says nothing")
     outcomes = Outcomes(
         arms=tuple(map(str, range(len(kept)))),
         seeds=tuple(range(len(kept[0]))),
@@ -43,4 +45,4 @@ def count(site: Site, said: Count) -> Counted:
         predicted=np.array([[one["predicted"].numpy() for one in arm] for arm in kept]),
     )
     found = moments(outcomes, 0)
-    return Counted.of(found if said.by_class else whole(found))
+    return Counted.of(found if said.by_class else whole(found), fewest.class_examples)

@@ -13,6 +13,7 @@ from headstart.core.arrays import Array
 from headstart.core.errors import ClientError
 from headstart.evidence.moments import Moments
 from headstart.sites.messages import CONFIG, Asks, Name
+from headstart.sites.refusals import Refused
 from headstart.sites.settings import LEAST_ROWS
 
 _MOST_RUNS, _MOST_CLASSES = 64, 4096
@@ -59,15 +60,20 @@ class Counted:
     kept_back: NonNegativeInt
 
     @classmethod
-    def of(cls, found: Moments) -> Counted:
+    def of(cls, found: Moments, fewest: int = LEAST_ROWS) -> Counted:
         """Say sums of right and wrong, without strata of few examples.
 
+        Args:
+            found: by stratum.
+            fewest: examples that are counted together, where the site wants more than everyone does.
+
         Raises:
-            ClientError: none is left.
+            Refused: none is left.
         """
-        kept = found.count >= LEAST_ROWS
+        least = max(LEAST_ROWS, fewest)
+        kept = found.count >= least
         if not kept.any():
-            raise ClientError(f"its test examples are too few to be counted: {LEAST_ROWS} or more are counted together")
+            raise Refused(f"its test examples are too few to be counted: {least} or more are counted together")
         return cls(
             classes=_nested(found.classes[kept]) if (found.classes >= 0).all() else (),
             count=_nested(found.count[kept]),

@@ -27,8 +27,9 @@ from headstart.data.standardize import ColumnSums
 from headstart.diagnosis.signals import Lead, Sharing
 from headstart.evidence.tally import ClientTally
 from headstart.models.spec import ModelSpec
+from headstart.sites.limits import MOST_NAMES, Excluded, Label, Labels, Metrics, Pooled, Rows, Shape, Text
 from headstart.sites.probe.heads import Head
-from headstart.sites.settings import Bound, Noise, Policy, allows
+from headstart.sites.settings import MOST_SEEDS, Bound, Noise, Policy, allows
 from headstart.study.written.arms import METHODS
 from headstart.study.written.arms import Kind as StageKind
 from headstart.study.written.arms import Stage as Written
@@ -47,9 +48,6 @@ def _all_or_none(scores: dict[Head, float]) -> dict[Head, float]:
     if scores and len(scores) != len(get_args(Head)):
         raise ValueError(f"must score every head: {', '.join(get_args(Head))}")
     return scores
-
-
-_Values = dict[str, tuple[FiniteFloat | None, ...]]
 
 
 class Asks(Generic[A]):
@@ -138,28 +136,37 @@ class Present:
         set_aside: columns that it would learn from only where they are asked for by name, such as an index.
         doubtful: columns that its own rows show as identifiers.
         describing: columns that are no identifiers, whatever other sites hold.
+        masked: whether it sends sums under masks only.
+        noise: least noise on its sums, in sensitivities.
     """
 
-    client: Annotated[str, Field(min_length=1)]
-    version: str
+    client: Annotated[Label, Field(min_length=1)]
+    version: Label
     kind: InputKind
-    classes: tuple[str, ...]
-    columns: tuple[str, ...]
-    categories: dict[str, tuple[str, ...]]
-    shape: tuple[NonNegativeInt, ...]
+    classes: Labels
+    columns: Labels
+    categories: Annotated[dict[Label, Labels], Field(max_length=MOST_NAMES)]
+    shape: Shape
     fixed_val: bool
     policy: Policy
     key: _Key | Literal[""]
-    sizes: dict[Split, NonNegativeInt]
-    set_aside: tuple[str, ...] = ()
-    doubtful: tuple[str, ...] = ()
-    describing: tuple[str, ...] = ()
+    sizes: dict[Split, Rows]
+    set_aside: Labels = ()
+    doubtful: Labels = ()
+    describing: Labels = ()
     range: Range | None = None
+    masked: bool = False
+    noise: Noise = 0.0
 
     @property
     def sends(self) -> bool:
-        """Whether updates and sums may leave."""
-        return allows(self.policy, "updates")
+        """Whether sums may leave."""
+        return allows(self.policy, "sums")
+
+    @property
+    def sends_updates(self) -> bool:
+        """Whether updates of averaging methods may leave: neither masks nor noise are laid over those."""
+        return allows(self.policy, "updates") and not self.masked and not self.noise
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -171,13 +178,15 @@ class Agreed:
         sums: of its columns; None where no setting needs them or its operator does not let them leave.
     """
 
-    sizes: dict[Split, NonNegativeInt]
+    sizes: dict[Split, Rows]
     sums: ColumnSums | None
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Done:
-    """It is done; a tree comes along where one was asked for."""
+    """It is done; a tree comes along where one was asked for, with this noise on it, in sensitivities."""
+
+    noise: Noise = 0.0
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -191,14 +200,16 @@ class Evaluated:
         excluded: why its adaptation failed, if it did.
         learnt: what says whether the arm learnt, as counts on training and validation data.
         span: how far the scales of its columns lie apart.
+        kept_back: why scores that its policy lets leave do not.
     """
 
     accepted: bool | None
-    metrics: dict[str, _Values]
-    pooled: dict[str, dict[str, FiniteFloat]]
-    excluded: tuple[dict[str, str | int], ...]
+    metrics: Metrics
+    pooled: Pooled
+    excluded: Annotated[tuple[Excluded, ...], Field(max_length=1)]
     learnt: ClientTally | None = None
     span: Annotated[FiniteFloat, Field(ge=1)] = 1.0
+    kept_back: Annotated[str, Field(max_length=1000)] = ""
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -219,7 +230,7 @@ class Compared:
             without examples, or without everyone's sums.
     """
 
-    examples: NonNegativeInt
+    examples: Rows
     scores: Annotated[dict[Head, _Share], AfterValidator(_all_or_none)]
     leads: dict[Sharing, Lead] = field(default_factory=dict)
 
@@ -228,15 +239,23 @@ class Compared:
 class Refusal:
     """Why a site does not answer, and who it is, where that is known."""
 
-    error: str
-    client: str = ""
+    error: Text
+    client: Label = ""
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Hello(Asks[Present]):
-    """Who is there?"""
+    """Who is there?
+
+    Attributes:
+        data: how the study reads data.
+        study: its name.
+        seeds: of everything random, all that its runs may have.
+    """
 
     data: DataSettings
+    study: Annotated[str, Field(max_length=200)]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_SEEDS)]
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -254,21 +273,31 @@ class Start(Asks[Done]):
     Attributes:
         digest: of the whole.
         base: digest of the model from which it differs in what comes along; empty if all of it does.
-        signature: of the digest, in hex; empty if nobody signed it.
     """
 
     digest: _Digest
     base: _Digest | Literal[""]
-    signature: str
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Update(Asks[Done]):
-    """Do a round's work with the shared tree that comes along, and send the update."""
+    """Do a round's work with the shared tree that comes along, and send the update.
+
+    Attributes:
+        setup: with the model that was received.
+        stage: the method, and where its private trees are kept.
+        round: number.
+        noise: least noise on an update that is a sum, in sensitivities.
+        bound: length to which rows are clipped where there is noise.
+        masks: under which a sum is hidden; None sends it as it is.
+    """
 
     setup: Setup
     stage: Stage
     round: NonNegativeInt
+    noise: Noise = 0.0
+    bound: Bound = 10.0
+    masks: Masks | None = None
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -14,7 +14,11 @@ from headstart.study.written.arms import Arm
 
 
 def noticed(
-    server: Server, arm: Arm, said: Sequence[Evaluated], excluded: Sequence[Mapping[str, Any]]
+    server: Server,
+    arm: Arm,
+    said: Sequence[Evaluated],
+    excluded: Sequence[Mapping[str, Any]],
+    halved: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
     """Say what is to be noticed of an arm, a failure first.
 
@@ -23,9 +27,9 @@ def noticed(
         arm: as run.
         said: by the sites, each of itself.
         excluded: for each time that a client was left out, its name and why.
+        halved: clients that counted half of a mean.
     """
-    classes, sites = len(server.agreement.classes), len(server.sites)
-    told = [one for one in said if _fits(one, classes)]
+    sites, told = len(server.sites), [one for one in said if one.learnt]
     counted = [one.learnt for one in told if one.learnt]
     if not counted:
         return (Finding("not checked", "no site lets scores leave by which to check whether it learnt anything"),)
@@ -37,13 +41,6 @@ def noticed(
         kept=sum(bool(one.accepted) for one in told) if is_known else None,
         clients=sites + len(server.lost),
         span=max(one.span for one in told),
+        halved=halved,
     )
     return findings(measure(counted), conduct)
-
-
-def _fits(said: Evaluated, classes: int) -> bool:
-    """Say whether a site counted, and by the classes that were agreed on."""
-    if said.learnt is None:
-        return False
-    parts = (said.learnt.train, said.learnt.began, said.learnt.val)
-    return all(len(part.counts) == len(part.right) == classes for part in parts if part)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import torch
 
 from headstart.core.arrays import Array
+from headstart.core.errors import ClientError
 from headstart.core.seeds import Key
-from headstart.core.trees import Tree, stack
+from headstart.core.trees import Tree, map_tree, stack
 from headstart.engine.protocol import Chunk, Crew, Failure, Job
 from headstart.sites.checks import Expected
-from headstart.sites.messages import Update
+from headstart.sites.messages import Done, Update
+from headstart.sites.norms import Norms
+from headstart.sites.probe.masks import unmask
 from headstart.sites.server import Server
-from headstart.sites.transport import Failed
+from headstart.sites.transport import Answer, Failed
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,18 +27,19 @@ class Remote:
 
     Attributes:
         server: whom it speaks for.
-        request: what a round's sites are asked.
+        request: what a round's sites, of these names, are asked.
         expected: what an update must look like.
     """
 
     server: Server
-    request: Callable[[int], Update]
+    request: Callable[[int, Sequence[str]], Update]
     expected: Expected
 
     @contextmanager
     def crew(self, job: Job) -> Iterator[Crew]:
         """Return who does a job."""
-        yield _Crew(self, [self.server.address_of(client.id) for client in job.clients.members])
+        norms = None if job.is_summed else Norms()
+        yield _Crew(self, [self.server.address_of(client.id) for client in job.clients.members], norms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +48,37 @@ class _Crew:
 
     engine: Remote
     addresses: Sequence[int]
+    norms: Norms | None
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
         """Ask the clients at ``positions`` for their updates; what does not fit is a failure with its reason."""
         place = {self.addresses[position]: position for position in positions.tolist()}
-        came = self.engine.server.send(self.engine.request(int(key[-1])), shared, list(place))
-        for one in sorted(self.engine.expected.check(came), key=lambda one: place[one.site]):
+        server = self.engine.server
+        request = self.engine.request(int(key[-1]), [server.sites[address].client for address in place])
+        came = self.engine.expected.check(server.send(request, shared, list(place)))
+        if request.masks:
+            came = self._together(came)
+        elif self.norms:
+            came = self.norms.check(came, shared)
+        for one in sorted(came, key=lambda one: place[one.site]):
             position = place[one.site]
             if isinstance(one, Failed):
                 yield Failure(position, one.reason)
             else:
                 yield Chunk([position], (stack([one.tree]), {}))
+
+    def _together(self, came: Sequence[Answer[Done] | Failed]) -> list[Answer[Done] | Failed]:
+        """Return the one sum that can be read as the first client's, and nothing but zeros of the others.
+
+        Raises:
+            ClientError: a client was lost, whose masks the others have used.
+        """
+        found = [one for one in came if isinstance(one, Answer)]
+        if lost := [one for one in came if isinstance(one, Failed)]:
+            first = f"'{self.engine.server.sites[lost[0].site].client}': {lost[0].reason}"
+            raise ClientError(f"secure sums of {len(found)} of {len(came)} clients came ({first}); run it without them")
+        total = unmask([one.tree for one in found])
+        if self.engine.expected.sums:
+            self.engine.expected.sums.check_total(total, found)
+        none = map_tree(torch.zeros_like, total)
+        return [replace(one, tree=none if number else total) for number, one in enumerate(found)]

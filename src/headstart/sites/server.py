@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,14 +18,16 @@ from headstart.data.account import Converted
 from headstart.data.agreement import Agreement
 from headstart.data.central import read_central
 from headstart.data.examples import Examples, InputKind
-from headstart.data.federation import Client, Federation, Split
+from headstart.data.federation import Client, Federation
 from headstart.data.open import table_format
 from headstart.data.sources import open_source
 from headstart.data.standardize import ColumnSums, fill_and_standardize
 from headstart.engine.received import Exclusion
 from headstart.engine.ways.serial import Serial
 from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
-from headstart.sites.messages import Agree, Asks, Hello, Present
+from headstart.sites.claims import believed, doubt_agreed, doubt_presence, doubt_scales, plausible
+from headstart.sites.messages import Agree, Agreed, Asks, Hello, Masks, Present
+from headstart.sites.settings import MOST_TIMES, Protection
 from headstart.sites.transport import Answer, Ask, Failed, consult
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
@@ -33,8 +36,6 @@ from headstart.study.written.load import StudyFile
 
 A = TypeVar("A")
 Tell = Callable[[str], None]
-Sign = Callable[[str], str]
-"""Signs a digest; the signature in hex."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,8 +51,8 @@ class Server:
         lab: the network and the central pool; no example of a client.
         out: the run folder.
         seed: of everything random.
-        sign: signs models; None sends them unsigned.
         tell: told what is being done.
+        asks: what it asks of sums over sites' examples.
     """
 
     file: StudyFile
@@ -62,12 +63,19 @@ class Server:
     lab: Lab
     out: Path
     seed: int
-    sign: Sign | None = None
     tell: Tell = field(default=lambda _: None)
+    asks: Protection = Protection()
 
     def address_of(self, client: str) -> int:
         """Return where a client is."""
         return next(address for address, site in self.sites.items() if site.client == client)
+
+    def masks(self, members: Iterable[str]) -> Masks | None:
+        """Return the keys under which some clients hide a sum, and a name that no other has had; None where none do."""
+        if not self.asks.secure:
+            return None
+        keys = {site.client: site.key for site in self.sites.values()}
+        return Masks({name: keys[name] for name in members}, secrets.token_hex(16))
 
     def excluded(self, came: Sequence[Answer[Any] | Failed], number: int) -> list[Exclusion]:
         """Name the sites that sent nothing of use."""
@@ -94,8 +102,8 @@ def open_server(
     *,
     out: Path,
     seed: int,
-    sign: Sign | None = None,
     tell: Tell = lambda _: None,
+    asks: Protection | None = None,
 ) -> Server:
     """Ask who is there, and agree on what belongs to the federation.
 
@@ -104,7 +112,7 @@ def open_server(
         DataError: sites disagree on what an input is.
         ClientError: no site answered, or too many could not come along.
     """
-    ring = _Ring(file, ask, tell)
+    ring = _Ring(file, ask, tell, tuple(sorted({*file.settings.seeds, seed})))
     here = ring.present(addresses)
     agreement, here = ring.agreed(here)
     check_lost(ring.lost, len(here) + len(ring.lost), file.settings.engine.max_bad_clients)
@@ -114,11 +122,11 @@ def open_server(
         sites=here,
         lost=ring.lost,
         agreement=agreement,
-        lab=_lab(file, agreement, list(here.values()), tell),
+        lab=_lab(file, agreement, here, tell),
         out=out,
         seed=seed,
-        sign=sign,
         tell=tell,
+        asks=asks or Protection(),
     )
 
 
@@ -144,17 +152,20 @@ class _Ring:
         file: the study.
         ask: the transport.
         tell: told who is left out.
+        seeds: of everything random, the study's and this run's.
         lost: who was.
     """
 
     file: StudyFile
     ask: Ask
     tell: Tell
+    seeds: tuple[int, ...]
     lost: list[Exclusion] = field(default_factory=list)
 
     def present(self, addresses: Sequence[int]) -> dict[int, Present]:
         """Return who is there, by address, sorted by client."""
-        came = consult(self.ask, addresses, Hello(self.file.data))
+        asked = consult(self.ask, addresses, Hello(self.file.data, self.file.settings.name, self.seeds))
+        came = believed([_named(one) for one in asked], lambda one: doubt_presence(one.said))
         found = {one.site: one.said for one in came if isinstance(one, Answer)}
         self._lose(came, {})
         if not found:
@@ -171,7 +182,7 @@ class _Ring:
         while here:
             names = self._united(partial(agreement_of, data, list(here.values())))
             asked = [address for address, one in here.items() if not follows(one, names, data)]
-            came = consult(self.ask, asked, Agree(data, names))
+            came = self._following(asked, Agree(data, names), here)
             refusals = [f"'{here[one.site].client}': {one.reason}" for one in came if isinstance(one, Failed)]
             check_columns(list(here.values()), data, refusals)
             self._lose(came, here)
@@ -184,6 +195,18 @@ class _Ring:
             gone = {one.site for one in came if isinstance(one, Failed)}
             here = {address: one for address, one in here.items() if address not in gone}
         raise ClientError(f"federation: no site can follow; the first, '{self.lost[0].client}': {self.lost[0].reason}")
+
+    def _following(
+        self, asked: Sequence[int], message: Agree, here: Mapping[int, Present]
+    ) -> list[Answer[Agreed] | Failed]:
+        """Ask sites to follow; what they say must fit what they said first, and their columns those of the others."""
+        inputs = message.agreement.inputs
+        came = believed(
+            consult(self.ask, asked, message), lambda one: doubt_agreed(one.said, here[one.site], len(inputs))
+        )
+        sums = {one.site: one.said.sums for one in came if isinstance(one, Answer) and one.said.sums}
+        strange = doubt_scales(sums, inputs)
+        return [Failed(one.site, strange[one.site]) if one.site in strange else one for one in came]
 
     def _tell_choices(
         self, here: Mapping[int, Present], names: Agreement, sums: Mapping[str, ColumnSums | None]
@@ -208,7 +231,14 @@ class _Ring:
                 self.lost.append(Exclusion(client, 0, one.reason))
 
 
-def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present], tell: Tell) -> Lab:
+def _named(one: Answer[Present] | Failed) -> Answer[Present] | Failed:
+    """Take the name that a site's key has, and no other."""
+    if isinstance(one, Failed) or one.client in ("", one.said.client):
+        return one
+    return Failed(one.site, f"it calls itself '{one.said.client}', and its key is that of '{one.client}'", one.client)
+
+
+def _lab(file: StudyFile, agreed: Agreement, sites: Mapping[int, Present], tell: Tell) -> Lab:
     """Return what the server needs to build the network: examples without any row, and the central pool."""
     kind: InputKind = "image" if agreed.shape else "table"
     shape = agreed.shape or (len(agreed.inputs),)
@@ -223,15 +253,28 @@ def _lab(file: StudyFile, agreed: Agreement, said: Sequence[Present], tell: Tell
             if isinstance(one, Converted):
                 tell(f"central pool: {one.count:,} {one.what}: {one.how}")
         central = fill_and_standardize(empty, [], central, file.data.standardize, agreed.statistics).central
-    federation = with_tokens(Federation(empty, [_client(one) for one in said], central), file.model)
+    federation = with_tokens(Federation(empty, _clients(sites, tell), central), file.model)
     return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype])
 
 
-def _client(said: Present) -> Client:
-    """Return a client whose rows stand for examples that are elsewhere."""
+def _clients(sites: Mapping[int, Present], tell: Tell) -> list[Client]:
+    """Return clients whose rows stand for examples that are elsewhere."""
+    claimed = {address: said.sizes.get("train", 0) for address, said in sites.items() if said.sends}
+    weights = plausible({address: count for address, count in claimed.items() if count})
+    for address, count in weights.items():
+        if count < claimed[address]:
+            tell(
+                f"'{sites[address].client}' says it has {claimed[address]:,} training examples, more than "
+                f"{MOST_TIMES:g} times all others together: in means it weighs as one with {count:,}"
+            )
+    return [_client(said, weights.get(address, 0)) for address, said in sites.items()]
 
-    def rows(count: int) -> Array:
-        return np.arange(count, dtype=np.int64)
 
-    train, val, test = (rows(said.sizes.get(part, 0)) for part in get_args(Split))
-    return Client(said.client, train if said.sends else rows(0), val, test)
+def _client(said: Present, train: int) -> Client:
+    val, test = (said.sizes.get(part, 0) for part in ("val", "test"))
+    return Client(said.client, _rows(train), _rows(val), _rows(test))
+
+
+def _rows(count: int) -> Array:
+    """Return as many rows as a site claims, which take no memory."""
+    return np.broadcast_to(np.zeros(1, np.int64), (count,))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
 
@@ -13,38 +11,19 @@ from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, Positi
 EXTRA = "flower"
 """What installs all that a real federation needs."""
 
-Policy = Literal["none", "counts", "metrics", "updates"]
-"""What may leave, each with what stands before it: nothing, numbers of examples, scores, updates and sums."""
+Policy = Literal["none", "counts", "metrics", "sums", "updates"]
+"""What may leave, each with what stands before it: nothing, numbers of examples, scores, sums over examples, updates of
+averaging methods."""
 
 
 def allows(policy: str, what: Policy) -> bool:
     """Say whether a policy lets something leave.
 
-    >>> allows("metrics", "counts"), allows("metrics", "updates")
-    (True, False)
+    >>> allows("metrics", "counts"), allows("metrics", "sums"), allows("updates", "sums")
+    (True, False, True)
     """
     order = get_args(Policy)
     return order.index(what) <= order.index(policy)
-
-
-def line_of(names: Iterable[str]) -> str:
-    """Return names as one line of CSV, as a node's settings hold them.
-
-    >>> line_of(["ward", "first, second"])
-    'ward,"first, second"'
-    """
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(names)
-    return line.getvalue()
-
-
-def names_in(line: str) -> tuple[str, ...]:
-    """Undo :func:`line_of`.
-
-    >>> names_in('ward,"first, second"'), names_in("")
-    (('ward', 'first, second'), ())
-    """
-    return tuple(next(csv.reader([line]), []))
 
 
 LEAST_ROWS = 5
@@ -56,9 +35,6 @@ ADDRESS = "127.0.0.1:8000"
 
 KEYS, HOME, STATE, DATABASE = "keys", "flower", "state", "flower/link.db"
 """Folders of keys, of Flower's own files and of what a site learns; the file that a link goes on from."""
-
-NODE_PORT = 9094
-"""Of a site's machine alone, for Flower's own use."""
 
 KEY_DAYS = 365
 """Days that certificates are valid."""
@@ -78,12 +54,60 @@ Noise = Annotated[FiniteFloat, Field(ge=0)]
 Bound = Annotated[FiniteFloat, Field(gt=1)]
 """Length to which rows are clipped."""
 
+MOST_SEEDS = 64
+"""That a study may have at a site: each draws other training examples, and differences between many would tell rows."""
+
 _STRICT = {"extra": "forbid", "strict": True}
+
+Fewest = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minima:
+    """Of how many examples a site says anything.
+
+    Attributes:
+        examples: of a split that is summed, trained on or scored; of fewer nothing is said, of none that there is none.
+        class_examples: of a class that is counted, or whose sums leave without masks and noise.
+    """
+
+    examples: Fewest = 20
+    class_examples: Fewest = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much a site says in all; what is asked again in the same words is answered from what was kept.
+
+    Attributes:
+        epsilon: of everything that left under noise, together.
+        delta: at which it is said, in (0, 1).
+        releases: different requests for scores, counts and sums that are answered.
+    """
+
+    epsilon: Annotated[float, Field(gt=0)] = 10.0
+    delta: Annotated[float, Field(gt=0, lt=1)] = DELTA
+    releases: Fewest = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """What a run asks of the sums that it is sent; sites may insist on more.
+
+    Attributes:
+        secure: hide each client's under masks, so that only their total can be read.
+        noise: on each client's, in sensitivities.
+        bound: length to which rows are clipped where there is noise, above 1.
+    """
+
+    secure: bool = False
+    noise: Noise = 0.0
+    bound: Bound = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What ``flwr run --run-config`` may set.
+    """What may be set of a run.
 
     Attributes:
         study: the study file.
@@ -94,7 +118,6 @@ class RunSettings:
         wait: seconds that they have to come.
         timeout: seconds that they have to answer a request.
         enough: share of clients whose answers close a round, in [0, 1].
-        sign: file of the key that signs models; empty sends them unsigned.
         secure: hide each client's sums under masks.
         noise: on each client's sums, in sensitivities.
         bound: length to which features are clipped where there is noise, above 1.
@@ -108,7 +131,6 @@ class RunSettings:
     wait: NonNegativeFloat = 120.0
     timeout: PositiveFloat = 600.0
     enough: Annotated[float, Field(ge=0, le=1)] = 1.0
-    sign: str = ""
     secure: bool = False
     noise: Noise = 0.0
     bound: Bound = 10.0
@@ -118,17 +140,19 @@ class RunSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSettings:
-    """What a site's operator sets, as ``flower-supernode --node-config`` says it.
+    """What a site's operator sets, as one program tells another.
 
     Attributes:
         name: the client's.
         data: its file or folder.
         state: folder for what it receives and learns.
         policy: what may leave.
-        signer: file of the only public key whose models it takes; empty takes any.
         noise: least noise on the sums of a probe, in sensitivities.
         masked: whether it sends sums under masks only.
-        one_hot: columns whose categories' names may leave, as one line of CSV.
+        one_hot: columns whose categories' names may leave.
+        bound: longest rows in noisy sums.
+        examples: see :class:`Minima`.
+        class_examples: likewise.
         most_bytes: a message larger than this is not read.
     """
 
@@ -136,10 +160,12 @@ class NodeSettings:
     data: str
     state: str
     policy: str = "updates"
-    signer: str = ""
     noise: Noise = 0.0
     masked: bool = False
-    one_hot: str = ""
+    one_hot: Sequence[str] = ()
+    bound: Bound = 10.0
+    examples: Fewest = Minima.examples
+    class_examples: Fewest = Minima.class_examples
     most_bytes: PositiveInt = 2**31
 
     __pydantic_config__: ClassVar = _STRICT

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from torch import Tensor
 
-from headstart.core.content import SIGNED, hash_tree
-from headstart.core.errors import ClientError
+from headstart.core.content import SIGNED, hash_json, hash_tree
+from headstart.core.errors import HeadstartError
 from headstart.core.trees import Params, Tree, part
 from headstart.models.weights import load, save
 from headstart.sites.messages import Start
+from headstart.sites.refusals import Refused
+
+_CHECKSUM = "checksum"
+"""Of a tree and its file's name, in the file's metadata."""
 
 
 @dataclass(frozen=True)
@@ -29,38 +31,37 @@ class Shelf:
         """Return the model of this digest.
 
         Raises:
-            ClientError: it was never received.
+            Refused: it was never received, or its file is not what was received.
         """
         path = self._weights(key)
         if not path.is_file():
-            raise ClientError(f"the model {key[:12]} was not received; send it first")
-        return load(path)[0]
+            raise Refused(f"the model {key[:12]} was not received; send it first")
+        found = _kept(path, "send it again")
+        if hash_tree(found, SIGNED) != key:
+            raise _damaged(path, "send it again")
+        return found
 
-    def put_weights(self, sent: Tree, said: Start, signer: bytes | None) -> None:
-        """Keep a model, if it is what the digest says and the signature fits.
+    def put_weights(self, sent: Tree, said: Start) -> None:
+        """Keep a model, if it is what the digest says.
 
         Args:
             sent: the tensors that came along.
             said: what they are.
-            signer: public key, 32 bytes; None asks for no signature.
 
         Raises:
-            ClientError: the model is another one than announced, or nobody known signed it.
+            Refused: the model is another one than announced.
         """
-        if signer is not None:
-            _check_signature(signer, said)
         whole = {**(self.weights(said.base) if said.base else {}), **sent}
         if hash_tree(whole, SIGNED) != said.digest:
-            raise ClientError("the model received is not the one announced: its digest does not fit; nothing was kept")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save(self._weights(said.digest), whole)
+            raise Refused("the model received is not the one announced: its digest does not fit; nothing was kept")
+        _keep(self._weights(said.digest), whole)
 
     def private(self, stage: str, round_number: int, first: Tree) -> Tree:
         """Return the private tree with which a round begins, however often it is asked for."""
         path = self._private(stage)
         if not first or not path.is_file():
             return first
-        found = load(path)[0]
+        found = _kept(path, "begin the arm again")
         last = int(found.pop("round"))
         return part(found, "after/" if round_number > last else "before/")
 
@@ -70,7 +71,7 @@ class Shelf:
             return
         tree = {f"before/{name}": value for name, value in before.items()}
         tree |= {f"after/{name}": value for name, value in after.items()}
-        save(self._private(stage), {**tree, "round": torch.tensor(round_number)})
+        _keep(self._private(stage), {**tree, "round": torch.tensor(round_number)})
 
     def new_key(self) -> str:
         """Make the key of this site's masks anew, for the sums that follow; return its public half in hex."""
@@ -78,20 +79,41 @@ class Shelf:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._secret.unlink(missing_ok=True)
         with os.fdopen(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secret.private_bytes_raw())
+            file.write(secret.private_bytes_raw().hex().encode())
         return secret.public_key().public_bytes_raw().hex()
 
-    def secret(self) -> X25519PrivateKey:
-        """Return the key of this site's masks, once: no two rounds are hidden by the same masks.
+    def secret(self, round_name: str) -> X25519PrivateKey:
+        """Return the key of this site's masks for one round: no two are hidden by the same masks.
+
+        Args:
+            round_name: of the round, which decides its masks.
 
         Raises:
-            ClientError: it was used already.
+            Refused: there is no key, or the round had its masks already.
         """
         if not self._secret.is_file():
-            raise ClientError("the key of this site's masks was used already; begin the probe again")
-        found = X25519PrivateKey.from_private_bytes(self._secret.read_bytes())
-        self._secret.unlink()
-        return found
+            raise Refused("this site has no key of masks yet; begin again with the first message")
+        key, *used = self._secret.read_bytes().split(b"\n")
+        mark = hash_json(round_name).encode()
+        if mark in used:
+            raise Refused("the masks of this round were used already; name another one")
+        with self._secret.open("ab") as file:
+            file.write(b"\n" + mark)
+            file.flush()
+            os.fsync(file.fileno())
+        return X25519PrivateKey.from_private_bytes(bytes.fromhex(key.decode()))
+
+    def answer(self, name: str) -> Tree | None:
+        """Return what was answered before under noise; None where nothing was."""
+        path = self._answer(name)
+        return _kept(path, "ask again") if path.is_file() else None
+
+    def put_answer(self, name: str, sent: Tree) -> None:
+        """Keep an answer under noise, before it leaves."""
+        _keep(self._answer(name), sent)
+
+    def _answer(self, name: str) -> Path:
+        return self.folder / f"answer-{name}.safetensors"
 
     @property
     def _secret(self) -> Path:
@@ -105,12 +127,12 @@ class Shelf:
         """Return the classes that a run said of the site's test examples, and the true ones.
 
         Raises:
-            ClientError: it was never run here.
+            Refused: it was never run here.
         """
         path = self._predictions(run)
         if not path.is_file():
-            raise ClientError(f"the run {run[:12]} predicted nothing here; run its arm again")
-        return load(path)[0]
+            raise Refused(f"the run {run[:12]} predicted nothing here; run its arm again")
+        return _kept(path, "run its arm again")
 
     def put_predictions(self, run: str, predicted: Tensor, labels: Tensor, data: str) -> None:
         """Keep what a run says of the site's test examples, in the place of what it said before.
@@ -121,9 +143,8 @@ class Shelf:
             labels: the true ones.
             data: names the site's data, in hex.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         name = torch.tensor(list(bytes.fromhex(data)), dtype=torch.uint8)
-        save(self._predictions(run), {"predicted": predicted, "labels": labels, "data": name})
+        _keep(self._predictions(run), {"predicted": predicted, "labels": labels, "data": name})
 
     def _predictions(self, run: str) -> Path:
         return self.folder / f"predicted-{run}.safetensors"
@@ -135,8 +156,32 @@ class Shelf:
         return self.folder / f"private-{stage}.safetensors"
 
 
-def _check_signature(signer: bytes, said: Start) -> None:
+def _keep(path: Path, tree: Tree) -> None:
+    """Write a tree with a checksum that names its file too, so that no other file stands for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(path, tree, {_CHECKSUM: _checksum(path, tree)})
+
+
+def _kept(path: Path, way_out: str) -> Tree:
+    """Read a tree that :func:`_keep` wrote.
+
+    Raises:
+        Refused: it is not what was written; the file goes.
+    """
     try:
-        Ed25519PublicKey.from_public_bytes(signer).verify(bytes.fromhex(said.signature), said.digest.encode())
-    except (InvalidSignature, ValueError):
-        raise ClientError("the model is not signed by the key that this site trusts; nothing was kept") from None
+        tree, said = load(path)
+    except HeadstartError:
+        raise _damaged(path, way_out) from None
+    if said.get(_CHECKSUM) != _checksum(path, tree):
+        raise _damaged(path, way_out)
+    return tree
+
+
+def _checksum(path: Path, tree: Tree) -> str:
+    return hash_json([path.name, hash_tree(tree)])
+
+
+def _damaged(path: Path, way_out: str) -> Refused:
+    """Return what to say of a damaged file, which goes."""
+    path.unlink(missing_ok=True)
+    return Refused(f"a file that this site kept ('{path.name}') was damaged and is gone; {way_out}")

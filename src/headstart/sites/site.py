@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from headstart.core.errors import ClientError, SettingError, nearest
+import pyarrow as pa
+
+from headstart.core.errors import SettingError, nearest
 from headstart.core.seeds import Key
 from headstart.core.trees import Params
 from headstart.data.agreement import Agreement
 from headstart.data.federation import Client, Federation
-from headstart.data.open import open_client, table_format
+from headstart.data.open import client_columns, open_client, table_format
 from headstart.data.settings import DataSettings
 from headstart.data.sources import Source, open_source
 from headstart.engine.clients import OneClient
@@ -19,9 +21,11 @@ from headstart.engine.order import keyed_order
 from headstart.engine.ways.serial import Serial
 from headstart.models.network import Network
 from headstart.sites.agreement import scaled_as_agreed
-from headstart.sites.messages import Setup
-from headstart.sites.settings import NodeSettings, Policy, allows
+from headstart.sites.messages import Hello, Setup
+from headstart.sites.refusals import Refused
+from headstart.sites.settings import Budget, Minima, NodeSettings, Policy, allows
 from headstart.sites.shelf import Shelf
+from headstart.sites.terms import Accepted, Terms, tells_rows
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
 from headstart.study.texts import with_tokens
@@ -35,11 +39,13 @@ class Site:
         name: the client's id.
         data: its file or folder.
         state: folder for what it receives and learns.
-        policy: what may leave: ``none``, ``counts``, ``metrics`` or ``updates``.
-        signer: the only public key (Ed25519, 32 bytes) whose models it takes; None takes any.
-        noise: least noise on the sums of a probe, in sensitivities.
+        policy: what may leave: ``none``, ``counts``, ``metrics``, ``sums`` or ``updates``.
+        noise: least noise on its sums, in sensitivities.
         masked: whether it sends sums under masks only.
         one_hot: columns whose categories' names may leave.
+        bound: longest rows in noisy sums.
+        minima: of how many examples it says anything.
+        budget: how much it says in all.
 
     Raises:
         SettingError: there is no such policy.
@@ -49,10 +55,12 @@ class Site:
     data: Path
     state: Path
     policy: str = NodeSettings.policy
-    signer: bytes | None = None
     noise: float = NodeSettings.noise
     masked: bool = NodeSettings.masked
     one_hot: tuple[str, ...] = ()
+    bound: float = NodeSettings.bound
+    minima: Minima = Minima()
+    budget: Budget = Budget()
 
     def __post_init__(self) -> None:
         """Check the policy."""
@@ -64,22 +72,35 @@ class Site:
         return allows(self.policy, what)
 
     @property
+    def is_covered(self) -> bool:
+        """Whether nothing that adds up examples leaves without masks or noise."""
+        return self.masked or self.noise > 0
+
+    @property
     def shelf(self) -> Shelf:
         """What it has received and learnt."""
         return Shelf(self.state)
+
+    def check_names(self, settings: DataSettings) -> None:
+        """Refuse to encode a column whose categories' names may not leave.
+
+        Raises:
+            Refused: the study would.
+        """
+        for column in settings.one_hot:
+            if column not in self.one_hot:
+                raise Refused(
+                    f"data.one_hot: '{self.name}' lets no names of categories of '{column}' leave; its operator can "
+                    f"list the column with 'headstart federate node --one-hot {column}'"
+                )
 
     def source(self, settings: DataSettings) -> tuple[Source, DataSettings]:
         """Open its data, and say how they are read: as the study's, but all its rows are its own choice.
 
         Raises:
-            ClientError: the study encodes a column whose categories' names may not leave.
+            Refused: the study encodes a column whose categories' names may not leave.
         """
-        for column in settings.one_hot:
-            if column not in self.one_hot:
-                raise ClientError(
-                    f"data.one_hot: '{self.name}' lets no names of categories of '{column}' leave; its operator can "
-                    f"list the column with 'headstart federate node --one-hot {column}'"
-                )
+        self.check_names(settings)
         own = replace(
             settings,
             source=str(self.data),
@@ -96,6 +117,44 @@ class Site:
         """Read its data by what was agreed, or as they stand if nothing is yet; nothing is filled or scaled."""
         return open_client(*self.source(settings), self.name, agreed)
 
+    def accept(self, said: Hello, *, fixed: bool = False, anew: bool = True) -> Terms:
+        """Let a study be answered, its data read in this way and no other; its operator decides.
+
+        Args:
+            said: its name, how it reads data, and its seeds.
+            fixed: let no other study be proposed.
+            anew: accept the data as they are now; otherwise other data than those accepted before are refused.
+
+        Raises:
+            DataError: the data cannot be read so.
+        """
+        accepted, terms = Accepted(self.state), self.terms(said, fixed=fixed)
+        before = next((one for one in accepted.all() if one.study == said.study), None)
+        if before and not anew:
+            terms = replace(terms, content=before.content)
+        accepted.put(terms)
+        return terms
+
+    def terms(self, said: Hello, *, fixed: bool = False) -> Terms:
+        """Return what accepting a study would say.
+
+        Raises:
+            DataError: the data cannot be read so.
+        """
+        source, own = self.source(said.data)
+        federation = open_client(source, own, self.name)
+        is_table = federation.examples.kind == "table"
+        return Terms(
+            study=said.study,
+            data=said.data,
+            seeds=said.seeds,
+            classes=tuple(federation.examples.classes),
+            columns=(*client_columns(source, own).inputs, *_empty(source)) if is_table else (),
+            content=Accepted(self.state).content(self.data),
+            tells_rows=tells_rows(federation, said.seeds),
+            fixed=fixed,
+        )
+
     def open(self, setup: Setup) -> Opened:
         """Open data and model.
 
@@ -107,6 +166,19 @@ class Site:
         lab = Lab(federation, setup.model, Serial(), DTYPES[setup.dtype], self.state)
         network = lab.skeleton(from_scratch=setup.from_scratch)
         return Opened(lab, lab.at(setup.seed).clients[0], network, self.shelf.weights(setup.digest))
+
+
+def _empty(source: Source) -> tuple[str, ...]:
+    """Return columns without any value, which may be inputs where others have values."""
+    return tuple(
+        name
+        for name, kind in zip(source.table.column_names, source.table.schema.types, strict=True)
+        if source.table[name].null_count == len(source.table) or (pa.types.is_string(kind) and _has_none(source, name))
+    )
+
+
+def _has_none(source: Source, name: str) -> bool:
+    return all(text is None for text in source.texts(name, "data.columns"))
 
 
 def _without_others(source: Source, settings: DataSettings) -> Source:

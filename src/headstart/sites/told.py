@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.core.damage import Damaged
 from headstart.core.files import read_json_lines
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 from headstart.sites.arms import run_name
@@ -76,7 +77,7 @@ class Told:
 def told(server: Server) -> Told:
     """Read what runs have told, those alone that had these data and settings; a later one stands for an earlier."""
     arms, lines = {arm.name: arm for arm in server.file.arms}, dict[tuple[str, int], Line]()
-    for line in read_json_lines(server.out / "federation.jsonl"):
+    for line in read_json_lines(server.out / "federation.jsonl", bad=lambda error: server.tell(_lost(error))):
         arm = arms.get(line["arm"])
         if arm and line.get("run") == run_name(server, arm, line["seed"]):
             lines[line["arm"], line["seed"]] = line
@@ -84,6 +85,10 @@ def told(server: Server) -> Told:
     each = [{seed for name, seed in lines if name == arm.name} for arm in ran]
     seeds = tuple(sorted(set.intersection(*each))) if each else ()
     return Told(ran, seeds, {key: line for key, line in lines.items() if key[1] in seeds}, list(lines.values()))
+
+
+def _lost(error: Damaged) -> str:
+    return f"{error.path.name} is damaged ({error.why}): the run that stood there counts as never made; run it again"
 
 
 def _value(facts: Line, view: str, metric: str) -> float | None:

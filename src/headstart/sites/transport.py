@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar, cast
 
 from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
 from headstart.sites.answers import DUTIES, Kind
+from headstart.sites.limits import said
 from headstart.sites.messages import Asks, Refusal
 from headstart.sites.wire import read, write
 
 A = TypeVar("A")
+
+_WITH_TENSORS: frozenset[Kind] = frozenset({"update", "sums"})
+"""Requests whose answer is tensors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +46,14 @@ class Answer(Generic[A]):
         said: the message: its text, and once it is read, the message itself.
         tree: tensors.
         num_bytes: of the tensors, as they crossed the network.
+        client: whose key signed it; empty where the transport looks at no signatures.
     """
 
     site: int
     said: A
     tree: Tree
     num_bytes: int = 0
+    client: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,16 +74,18 @@ def consult(ask: Ask, sites: Sequence[int], message: Asks[A], tree: Tree | None 
     kind = next(kind for kind, duty in DUTIES.items() if duty.request is type(message))
     text, expected = write(message), cast("type[A]", DUTIES[kind].answer)
     came = ask([Request(site, kind, text, tree or {}) for site in sites])
-    return [one if isinstance(one, Failed) else _read(one, expected) for one in came]
+    read_all = [one if isinstance(one, Failed) else _read(one, expected) for one in came]
+    # Tensors that nobody asked for are not kept.
+    return [one if isinstance(one, Failed) or kind in _WITH_TENSORS else replace(one, tree={}) for one in read_all]
 
 
 def _read(came: Answer[str], expected: type[A]) -> Answer[A] | Failed:
     if refusal := _refusal_in(came.said):
-        return Failed(came.site, refusal.error, refusal.client)
+        return Failed(came.site, said(refusal.error), came.client or refusal.client)
     try:
-        return Answer(came.site, read(expected, came.said, "its answer"), came.tree, came.num_bytes)
+        return Answer(came.site, read(expected, came.said, "its answer"), came.tree, came.num_bytes, came.client)
     except ClientError as error:
-        return Failed(came.site, str(error))
+        return Failed(came.site, str(error), came.client)
 
 
 def _refusal_in(text: str) -> Refusal | None:

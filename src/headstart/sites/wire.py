@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from headstart.core.errors import ClientError, HeadstartError
+from headstart.sites.limits import MOST_TEXT, said
 
 T = TypeVar("T")
 
@@ -32,26 +33,38 @@ def read(kind: type[T], text: str, what: str, error: type[HeadstartError] = Clie
         error: to raise.
 
     Raises:
-        ClientError: a field is unknown, missing or of another type; the message names it.
+        ClientError: it is longer than a message may be, or a field is unknown, missing, out of its bounds or of
+            another type; the message names it.
 
     >>> from headstart.sites.messages import Refusal
     >>> read(Refusal, '{"error": 3}', "its answer")
     Traceback (most recent call last):
     headstart.core.errors.ClientError: its answer: field 'error' must be a valid string, received 3
     """
+    if len(text) > MOST_TEXT:
+        raise error(f"{what}: it must have at most {MOST_TEXT:,} characters, received {len(text):,}; nothing was read")
     try:
         return TypeAdapter(kind).validate_json(text)
     except ValidationError as found:
         raise error(f"{what}: {_problem(found)}") from None
+    except UnicodeEncodeError:
+        raise error(f"{what}: it is no text") from None
+
+
+_MANY = 10_000
+"""Broken rules beyond which none is told by its name: listing them would take what the sender wants to waste."""
 
 
 def _problem(found: ValidationError) -> str:
     """Name the first field that breaks a rule; an unknown one goes first, which may be a missing one misspelt."""
-    first = min(found.errors(), key=lambda item: item["type"] != "unexpected_keyword_argument")
-    field = f"field '{'.'.join(map(str, first['loc']))}'" if first["loc"] else "it"
+    if found.error_count() > _MANY:
+        return f"it breaks {found.error_count():,} rules"
+    errors = found.errors(include_url=False, include_context=False)
+    first = min(errors, key=lambda item: item["type"] != "unexpected_keyword_argument")
+    field = f"field '{said('.'.join(map(str, first['loc'])), 200)}'" if first["loc"] else "it"
     if first["type"] == "missing":
         return f"{field} is missing; run one version of Headstart on both sides"
     if first["type"] == "unexpected_keyword_argument":
         return f"{field} is unknown; run one version of Headstart on both sides"
-    rule = first["msg"].replace("Input should", "must").replace("String should", "must")
-    return f"{field} {rule[:1].lower()}{rule[1:]}, received {reprlib.repr(first['input'])}"
+    rule = first["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
+    return said(f"{field} {rule[:1].lower()}{rule[1:]}, received {reprlib.repr(first['input'])}")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from headstart.core.disk import writing
 from headstart.core.errors import SettingError
-from headstart.core.room import writing
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def only_one(folder: Path) -> Iterator[None]:
 
     Raises:
         SettingError: another process holds it.
-        NotWritten: it cannot be written to.
+        DiskError: it cannot be written to.
     """
     from filelock import FileLock, Timeout
 

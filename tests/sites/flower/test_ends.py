@@ -1,6 +1,5 @@
 """The real programs end with the command that started them, and the link says so."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -10,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from headstart.sites.flower.local import accept_alike
+from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.programs import Link, free_ports
+from headstart.sites.settings import NodeSettings
+from headstart.study.written.load import load_study
 from sites.federations import Table
 from sites.test_agreement import rows
 
@@ -57,13 +60,7 @@ def _using(word: str) -> list[str]:
             found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
         except OSError:
             continue
-    return [command for command in found if word in command and "flower-super" in command]
-
-
-def _told(link: Link, command: list[str], table: str) -> list[str]:
-    """Return the states that the link knows."""
-    said = json.loads(link.said_by([*command, "--format", "json"]).stdout)
-    return [str(one["status"]) for one in said[table]]
+    return [command for command in found if word in command and "flower.link" in command]
 
 
 def test_programs_end_with_the_command_that_started_them(begin: Begin, tmp_path: Path) -> None:
@@ -71,34 +68,38 @@ def test_programs_end_with_the_command_that_started_them(begin: Begin, tmp_path:
     _, paths = made.write(tmp_path)
     text = (tmp_path / "study.toml").read_text().replace("rounds = 2", "rounds = 200")
     (tmp_path / "study.toml").write_text(text)
-    port, *ports = free_ports(3)
+    (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     begin("keys", "--host", "127.0.0.1", "--site", NAMES[0], "--site", NAMES[1]).wait(60)
     link = Link(address, tmp_path / "keys", tmp_path / "flower")
     up = begin("up", "--address", address)
-    assert _until(lambda: b"are let in" in (tmp_path / "up-1.log").read_bytes())
+    assert _until(lambda: b"nobody else" in (tmp_path / "up-1.log").read_bytes())
+    for name, path in zip(NAMES, paths.values(), strict=True):
+        node = NodeSettings(name=name, data=str(path), state=str(tmp_path / path.stem))
+        accept_alike(node, load_study(tmp_path / "study.toml"))
+    few = ("--examples", "1", "--class-examples", "1")
     nodes = [
-        begin(
-            "node", "--name", name, "--data", str(path), "--address", address, "--state", path.stem, "--port", str(at)
-        )
-        for name, path, at in zip(NAMES, paths.values(), ports, strict=True)
+        begin("node", "--name", name, "--data", str(path), "--address", address, "--state", path.stem, *few)
+        for name, path in zip(NAMES, paths.values(), strict=True)
     ]
-    assert _until(lambda: _told(link, link.list_sites(), "nodes").count("online") == 2)
-    run = begin("run", "study.toml", "--arm", "fedavg", "--sites", "2", "--address", address, "--out", "out")
+    operator = Operator.of(link)
+    assert _until(lambda: [site.status for site in operator.nodes().nodes_info].count("online") == 2)
+    run = begin("run", "study.toml", "--arm", "fedavg", "--sites", "2", "--out", "out")
     assert _until(lambda: b"round 1 of" in (tmp_path / "run-4.log").read_bytes())
 
     run.terminate()
     assert run.wait(90) == 128 + signal.SIGTERM
-    assert _told(link, link.list_runs(), "runs") == ["finished:stopped"]
+    (ran,) = operator.runs().run_dict.values()
+    assert (ran.status.status, ran.status.sub_status) == ("finished", "stopped")
 
     nodes[0].kill()
     nodes[1].terminate()
-    assert _until(lambda: not _using(str(ports[0])) and not _using(str(ports[1])), 30)
+    assert nodes[1].wait(30) == 128 + signal.SIGTERM
     # One that could not take its leave in time is missed when its next sign of life is due.
-    assert _until(lambda: "online" not in _told(link, link.list_sites(), "nodes"), 90)
+    assert _until(lambda: "online" not in [site.status for site in operator.nodes().nodes_info], 90)
 
     up.kill()
     assert _until(lambda: not _using(address), 30)
-    status = begin("status", "--address", address)
+    status = begin("status")
     assert status.wait(60) != 0
-    assert b"nobody listens" in next(tmp_path.glob("status-*.log")).read_bytes()
+    assert b"does not answer" in next(tmp_path.glob("status-*.log")).read_bytes()

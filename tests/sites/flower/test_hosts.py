@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from headstart.sites.flower.keys import make_keys
-from headstart.sites.flower.local import LAST
-from headstart.sites.flower.programs import Link, free_ports
-from headstart.sites.settings import NodeSettings, RunSettings
+from headstart.sites.flower.local import accept_alike
+from headstart.sites.flower.programs import Link
+from headstart.sites.flower.run import LAST
+from headstart.sites.settings import NodeSettings
+from headstart.study.written.load import load_study
 from sites.in_process import write_sites
 
 pytest.importorskip("flwr")
@@ -25,6 +28,13 @@ pytestmark = [
 SERVER, SITES = "10.77.0.1", "10.77.0.2"
 NAMES = ("north", "south")
 CUT_SECONDS = 30
+
+
+COMMAND = [sys.executable, "-m", "headstart", "federate"]
+
+
+def _files(link: Link) -> list[str]:
+    return ["--address", link.address, "--keys", str(link.keys), "--home", str(link.home)]
 
 
 def _ip(*words: str) -> None:
@@ -58,7 +68,6 @@ def test_two_hosts_federate_and_survive_a_cut(hosts: None, tmp_path: Path) -> No
     (tmp_path / "study.toml").write_text(text)
     make_keys(tmp_path / "keys", [SERVER], NAMES)
     link = Link(f"{SERVER}:8000", tmp_path / "keys", tmp_path / "flower")
-    link.configure()
     programs = []
 
     def begin(host: str, command: list[str], log: str) -> subprocess.Popen[bytes]:
@@ -67,21 +76,15 @@ def test_two_hosts_federate_and_survive_a_cut(hosts: None, tmp_path: Path) -> No
         return programs[-1]
 
     try:
-        begin("server", link.superlink(tmp_path / "link.db"), "link.log")
+        begin("server", [*COMMAND, "up", *_files(link), "--database", str(tmp_path / "link.db")], "link.log")
         for name in NAMES:
-            register = [*_on("server"), *link.register(tmp_path / "keys" / "sites" / f"{name}.pub")]
-            for _ in range(60):
-                if not subprocess.run(register, env=link.environment, capture_output=True).returncode:
-                    break
-                time.sleep(0.5)
-        for name, port in zip(NAMES, free_ports(2), strict=True):
             data, state = tmp_path / f"{name}.parquet", tmp_path / "state" / name
-            begin(
-                "sites", link.supernode(NodeSettings(name=name, data=str(data), state=str(state)), port), f"{name}.log"
-            )
+            node = NodeSettings(name=name, data=str(data), state=str(state), examples=1, class_examples=1)
+            accept_alike(node, load_study(tmp_path / "study.toml"))
+            begin("sites", link.node(node), f"{name}.log")
         out = tmp_path / "out"
-        said = RunSettings(study=str(tmp_path / "study.toml"), arm="fedavg", out=str(out), sites=2)
-        run = begin("server", link.run(out, said), "run.log")
+        words = ["run", str(tmp_path / "study.toml"), "--arm", "fedavg", "--out", str(out), "--sites", "2"]
+        run = begin("server", [*COMMAND, *words, *_files(link)[2:]], "run.log")
         rounds, end = out / "rounds" / "fedavg-0-0" / "nodes", time.monotonic() + 200
         while not any(rounds.glob("*.json")) and time.monotonic() < end:
             time.sleep(0.1)

@@ -2,16 +2,25 @@
 
 import contextlib
 import datetime
+import shutil
 import socket
 import ssl
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from headstart.core.errors import SettingError
-from headstart.sites.flower.keys import make_keys, read_public_key, signs_with
+from headstart.sites.flower.keys import (
+    check_dates,
+    make_keys,
+    read_public_key,
+    read_signer,
+    read_site_secret,
+    renew_keys,
+)
 
 pytest.importorskip("cryptography")
 
@@ -69,6 +78,39 @@ def test_others_are_refused(folders: dict[str, Path], server: str, client: str, 
 def test_secrets_are_for_their_owner_alone(folders: dict[str, Path]) -> None:
     for name in ("server.key", "signer.pem", "sites/north"):
         assert stat.S_IMODE((folders["own"] / name).stat().st_mode) == 0o600
+    for name in (".", "sites"):
+        assert stat.S_IMODE((folders["own"] / name).stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("name", "read"), [("signer.pem", read_signer), ("sites/north", read_site_secret)])
+def test_a_secret_that_others_can_read_is_refused(
+    name: str, read: Callable[[Path], object], folders: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(folders["own"], tmp_path / "keys")
+    (tmp_path / "keys" / name).chmod(0o644)
+    with pytest.raises(SettingError, match="must be for its owner alone, received mode 644"):
+        read(tmp_path / "keys" / name)
+
+
+def test_the_end_of_a_certificate_is_said_ahead(folders: dict[str, Path]) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    path = folders["own"] / "server.pem"
+    assert check_dates(path, now) == []
+    (line,) = check_dates(path, now + datetime.timedelta(days=350))
+    assert "ends in 14 days" in line
+    assert "headstart federate keys --renew" in line
+    with pytest.raises(SettingError, match="and not now; make new ones with"):
+        check_dates(path, now + datetime.timedelta(days=400))
+
+
+def test_certificates_are_renewed_and_keys_stay(folders: dict[str, Path], tmp_path: Path) -> None:
+    keys = Path(shutil.copytree(folders["expired"], tmp_path / "keys"))
+    before = {path.name: path.read_bytes() for path in (keys / "sites").iterdir()}
+    renew_keys(keys, ["127.0.0.1"])
+    after = {path.name: path.read_bytes() for path in (keys / "sites").iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {"north.crt"}
+    assert check_dates(keys / "server.pem") == check_dates(keys / "sites" / "north.crt") == []
+    _connect(keys, keys)
 
 
 def test_a_folder_in_use_is_left_alone(folders: dict[str, Path]) -> None:
@@ -80,4 +122,14 @@ def test_what_is_no_public_key_is_refused(tmp_path: Path, folders: dict[str, Pat
     (tmp_path / "signer.pub").write_text("abc")
     with pytest.raises(SettingError, match="signer: must be a file of 32 bytes in hex"):
         read_public_key(tmp_path / "signer.pub")
-    assert len(signs_with(folders["own"] / "signer.pem")("text")) == 128
+    assert read_signer(folders["own"] / "signer.pem").public_key().public_bytes_raw() == read_public_key(
+        folders["own"] / "signer.pub"
+    )
+
+
+@pytest.mark.parametrize("name", ["signer.pem", "server.key"])
+def test_a_missing_or_another_key_is_one_line(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="received no such file"):
+        read_signer(tmp_path / name)
+    with pytest.raises(SettingError, match="received another"):
+        read_signer(folders["own"] / "sites" / "north")

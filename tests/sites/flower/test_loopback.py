@@ -1,22 +1,26 @@
 """Real programs on loopback, with TLS and keys: the simulation's numbers; strangers refused; kills survived."""
 
-import json
 import os
 import shutil
-import signal
 import subprocess
-import threading
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from headstart.sites.flower.grid import GridAsk
 from headstart.sites.flower.keys import make_keys
-from headstart.sites.flower.local import LAST, run_on, running
-from headstart.sites.flower.programs import Link, free_ports
+from headstart.sites.flower.local import running
+from headstart.sites.flower.operator import Operator
+from headstart.sites.flower.programs import Link
+from headstart.sites.flower.run import LAST, run_on
 from headstart.sites.settings import NodeSettings, RunSettings
+from headstart.sites.signed import Orders
+from headstart.sites.transport import Failed, Request
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.study import Study
@@ -76,7 +80,7 @@ def link(folder: Path) -> Iterator[Link]:
 
     file = load_study(folder / "study.toml")
     sites = write_site_files(open_federation(file.data, file.folder), file.data, folder / "sites", len(SPEAKERS))
-    with running(sites, folder / "local") as link:
+    with running(sites, folder / "local", file) as link:
         yield link
 
 
@@ -103,10 +107,9 @@ def test_the_numbers_are_the_simulations(arm: str, link: Link, folder: Path, tmp
         )
 
 
-def _supernode(link: Link, name: str, data: Path, state: Path, key: Path | None = None) -> str:
-    """Return what a site prints until it gives up, or ten seconds have passed."""
-    node = NodeSettings(name=name, data=str(data), state=str(state))
-    command = [*link.supernode(node, free_ports(1)[0], key), "--max-retries", "2"]
+def _node(link: Link, name: str, data: Path, state: Path) -> str:
+    """Return what a site prints until it gives up, or fifteen seconds have passed."""
+    command = link.node(NodeSettings(name=name, data=str(data), state=str(state)))
     with subprocess.Popen(
         command, env=link.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -117,18 +120,26 @@ def _supernode(link: Link, name: str, data: Path, state: Path, key: Path | None 
             return process.communicate()[0]
 
 
-def _online(link: Link) -> int:
-    said = json.loads(link.said_by([*link.list_sites(), "--format", "json"]).stdout)
-    return sum(one["status"] == "online" for one in said["nodes"])
-
-
 def test_strangers_are_refused(link: Link, folder: Path, tmp_path: Path) -> None:
     make_keys(tmp_path / "others", ["127.0.0.1"], ["stranger"])
     data = folder / "sites" / "theo.parquet"
-    said = _supernode(link, "stranger", data, tmp_path / "s", tmp_path / "others" / "sites" / "stranger")
-    assert _online(link) == 4, said
     other = Link(link.address, tmp_path / "others", tmp_path / "home")
-    assert "certificate" in _supernode(other, "stranger", data, tmp_path / "s").lower()
+    assert "certificate" in _node(other, "stranger", data, tmp_path / "s").lower()
+    shutil.copy(link.keys / "ca.crt", other.keys / "ca.crt")
+    assert "connected" not in _node(other, "stranger", data, tmp_path / "s")
+    nodes = Operator.of(link).nodes().nodes_info
+    assert [site.status for site in nodes] == ["online"] * 4
+
+
+def test_nobody_but_the_signer_is_obeyed(link: Link, folder: Path) -> None:
+    """Who has the link, its token and its secret, and not the key that signs: sites do nothing for them."""
+    operator, stranger = Operator.of(link), Ed25519PrivateKey.generate()
+    with operator.run() as grid:
+        ask = GridAsk(grid, Orders(stranger, link.sites()), operator.names(), timeout=6)
+        came = list(ask([Request(site, "hello", "{}") for site in ask.names]))
+    assert [isinstance(one, Failed) for one in came] == [True] * 4
+    logs = [(folder / "local" / f"site-{name}.log").read_text() for name in SPEAKERS]
+    assert all("refused: the request is not signed by the key that this site trusts" in log for log in logs)
 
 
 def test_a_probe_answers_in_two_messages(link: Link, folder: Path) -> None:
@@ -142,16 +153,14 @@ def test_a_server_that_is_killed_goes_on(link: Link, folder: Path) -> None:
     rounds = folder / "cut" / "rounds" / "fedavg-0-0" / "nodes"
     shutil.rmtree(folder / "cut", ignore_errors=True)
     (folder / "cut").mkdir()
-    said = _said(folder, "fedavg", "cut", sign=str(link.keys / "signer.pem"))
-    thread = threading.Thread(target=link.follow, args=(link.run(folder / "cut", said),))
-    thread.start()
-    end = time.monotonic() + 200
-    while not any(rounds.glob("*.json")) and time.monotonic() < end:
-        time.sleep(0.05)
-    found = subprocess.run(["pgrep", "-f", "flwr-serverapp"], capture_output=True, text=True, check=True).stdout
-    for process in found.split():
-        os.kill(int(process), signal.SIGKILL)
-    thread.join(200)
+    words = ["run", str(folder / "study.toml"), "--arm", "fedavg", "--sites", "4", "--out", str(folder / "cut")]
+    where = ["--keys", str(link.keys), "--home", str(link.home)]
+    command = [sys.executable, "-m", "headstart", "federate", *words, *where]
+    with subprocess.Popen(command, env=link.environment) as run:
+        end = time.monotonic() + 200
+        while not any(rounds.glob("*.json")) and time.monotonic() < end:
+            time.sleep(0.05)
+        run.kill()
     assert not (folder / "cut" / LAST).exists()
     again = _run(link, folder, "fedavg", "cut")
     assert again["rounds"] == whole["rounds"] == 4

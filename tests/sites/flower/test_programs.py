@@ -1,51 +1,39 @@
-"""The app that Flower sends around imports what is there; without Flower the command says how to get it."""
+"""A link knows its sites by their keys; without Flower the command says how to get it."""
 
-import ast
-import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from headstart.core.errors import SettingError
 from headstart.sites.flower.keys import make_keys
 from headstart.sites.flower.programs import Link, free_ports
-from headstart.sites.settings import NodeSettings, RunSettings, line_of, names_in
-
-
-@pytest.mark.parametrize("half", ["client", "server"])
-def test_the_app_imports_what_is_there(half: str, tmp_path: Path) -> None:
-    Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower").run(tmp_path, RunSettings())
-    body = ast.parse((tmp_path / "app" / "headstart_app" / f"{half}.py").read_text()).body
-    (found,) = (line for line in body if isinstance(line, ast.ImportFrom))
-    assert hasattr(importlib.import_module(found.module or ""), found.names[0].name)
 
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(5))) == 5
 
 
-@pytest.mark.parametrize("name", ["north", "St. Mary's 3/B", '../a"b', "x\\", 'q\\"w" = "z', "Zürich", "a\nb", "😀"])
-def test_flower_reads_any_name_as_it_is(name: str, tmp_path: Path) -> None:
-    from flwr.common.config import parse_config_args
-
-    said = NodeSettings(name=name, data="it's.csv", state="s", one_hot=line_of(["ward", "a,b"]))
-    *_, written = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower").supernode(said)
-    read = NodeSettings(**parse_config_args([written]))
-    assert read == said
-    assert names_in(read.one_hot) == ("ward", "a,b")
-
-
 @pytest.mark.parametrize("name", ["St. Mary's 3/B", "../outside", '"', ".", "a.pub", "north"])
 def test_a_site_finds_the_key_of_its_name(name: str, tmp_path: Path) -> None:
     make_keys(tmp_path / "keys", ["127.0.0.1"], [name])
-    command = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower").supernode(
-        NodeSettings(name=name, data="d", state="s")
-    )
-    key = Path(command[command.index("--auth-supernode-private-key") + 1])
-    assert key.is_file()
-    assert key.parent == tmp_path / "keys" / "sites"
+    link = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path / "flower")
+    assert (link.keys / link.certificate_of(name)).is_file()
+    assert list(link.sites()) == [name]
     assert [path.name for path in tmp_path.iterdir()] == ["keys"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "host:", ":8000", "host:port"])
+def test_what_is_no_address_is_refused(address: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="--address: must be host:port, received"):
+        Link(address, tmp_path, tmp_path).wait()
+
+
+def test_no_link_is_one_line(tmp_path: Path) -> None:
+    done = _run((), ["federate", "status", "--home", str(tmp_path / "flower")])
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: federate: no link is up with --home")
 
 
 COMMAND = """import sys

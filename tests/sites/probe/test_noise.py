@@ -3,15 +3,27 @@
 import pytest
 import torch
 
-from headstart.sites.probe.noise import add_noise, clip_rows, epsilon
+from headstart.core.errors import ClientError
+from headstart.sites.probe.noise import add_noise, clip_rows
 
 ZEROS = {"gram": torch.zeros(200, 200, dtype=torch.float64)}
 
 
 @pytest.mark.parametrize(("noise", "bound"), [(1.0, 2.0), (0.5, 10.0)])
 def test_noise_has_the_size_that_it_says(noise: float, bound: float) -> None:
-    size = float(add_noise(ZEROS, noise, bound)["gram"].std())
-    assert size == pytest.approx(noise * (bound**4 + bound**2 + 1) ** 0.5, rel=0.05)
+    sums = {f"{part}/{name}": ZEROS["gram"] for part in ("train", "val") for name in ("gram", "moment", "counts")}
+    for found in add_noise(sums, noise, bound).values():
+        assert float(found.std()) == pytest.approx(noise * (bound**4 + bound**2 + 1) ** 0.5, rel=0.05)
+
+
+def test_sums_that_an_example_changes_less_have_less_noise() -> None:
+    means = add_noise({"sums": ZEROS["gram"], "counts": ZEROS["gram"]}, 1.0, 10.0)
+    assert float(means["sums"].std()) == pytest.approx(101**0.5, rel=0.05)
+
+
+def test_noise_on_sums_of_which_nobody_knows_how_large_it_must_be_is_refused() -> None:
+    with pytest.raises(ClientError, match="no bound on what one example adds to the sum 'cubes', so it stays here"):
+        add_noise({"cubes": ZEROS["gram"]}, 1.0, 2.0)
 
 
 def test_noise_is_drawn_anew() -> None:
@@ -23,7 +35,3 @@ def test_noise_is_drawn_anew() -> None:
 def test_rows_are_clipped_to_their_bound() -> None:
     rows = clip_rows(torch.randn(50, 8, generator=torch.Generator().manual_seed(0)) * 10, 3.0)
     assert float((rows.square().sum(1) + 1).sqrt().max()) <= 3.0 + 1e-5
-
-
-def test_more_noise_promises_more() -> None:
-    assert epsilon(2.0) < epsilon(1.0) < epsilon(0.0)

@@ -13,7 +13,7 @@ name  = "cats-dogs"
 seeds = [0, 1]
 
 [data]
-source = "$PICTURES/cats.parquet"
+source = "$HEADSTART_PICTURES/cats.parquet"
 client = "site"
 split  = { train = 0.6, val = 0.2, test = 0.2 }
 held_out_clients = 0.2
@@ -55,7 +55,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pictures" / "cats.parquet").touch()
     (tmp_path / "pool.csv").touch()
     (tmp_path / "studies" / "checkpoint").mkdir(parents=True)
-    monkeypatch.setenv("PICTURES", str(tmp_path / "pictures"))
+    monkeypatch.setenv("HEADSTART_PICTURES", str(tmp_path / "pictures"))
     path = tmp_path / "studies" / "study.toml"
     path.write_text(STUDY)
     return path
@@ -86,7 +86,7 @@ def test_paths_start_at_the_study_file(study: Path, monkeypatch: pytest.MonkeyPa
 
 def test_settings_stay_as_written(study: Path) -> None:
     settings = load_study(study).settings
-    assert settings.data.source == "$PICTURES/cats.parquet"
+    assert settings.data.source == "$HEADSTART_PICTURES/cats.parquet"
     assert settings.model.backbone == "./checkpoint"
 
 
@@ -95,7 +95,7 @@ def test_hash_does_not_depend_on_where_the_files_lie(
 ) -> None:
     before = study_hash(load_study(study).settings)
     (tmp_path / "pictures").rename(tmp_path / "moved")
-    monkeypatch.setenv("PICTURES", str(tmp_path / "moved"))
+    monkeypatch.setenv("HEADSTART_PICTURES", str(tmp_path / "moved"))
     assert study_hash(load_study(study).settings) == before
 
 
@@ -124,11 +124,39 @@ def test_a_pool_without_labels_is_nothing_to_pretrain_on() -> None:
         parse_study(table, Path())
 
 
-@pytest.mark.parametrize("written", ["$HERE/a.csv", "${HERE}/a.csv", "a.csv", "./a.csv"])
+@pytest.mark.parametrize("written", ["$HEADSTART_HERE/a.csv", "${HEADSTART_HERE}/a.csv", "a.csv", "./a.csv"])
 def test_ways_to_write_a_path(written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").touch()
-    monkeypatch.setenv("HERE", str(tmp_path))
+    monkeypatch.setenv("HEADSTART_HERE", str(tmp_path))
     assert resolve_path("data.source", written, tmp_path) == str(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("written", ["$HOME/a.csv", "${SECRET}", "$SECRET/$HEADSTART_HERE", "$(SECRET)", "%SECRET%"])
+def test_a_study_file_reads_no_other_variable(written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study file may be a stranger's: neither a path nor a message may tell what a variable holds."""
+    monkeypatch.setenv("HEADSTART_HERE", str(tmp_path / "hidden"))
+    monkeypatch.setenv("SECRET", "token-1234")
+    with pytest.raises(SettingError) as error:
+        parse_study({"name": "demo", "data": {"source": written}}, tmp_path)
+    assert "token-1234" not in str(error.value)
+    assert "hidden" not in str(error.value)
+    assert repr(written) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_variable_of_another_name_is_part_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "other")
+    (tmp_path / "$SECRET").touch()
+    found = parse_study({"name": "demo", "data": {"source": "$SECRET"}}, tmp_path)
+    assert found.data.source == str(tmp_path / "$SECRET")
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 50_000, "a" + ".b" * 100_000 + " = 1", "\n" * 2**21])
+def test_a_study_file_too_deep_or_too_long_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(SettingError, match=r"study\.toml") as error:
+        load_study(tmp_path / "study.toml")
+    assert "\n" not in str(error.value)
 
 
 POOL = {"data": {"source": "digits", "central": {"source": "glyphs"}}}

@@ -6,11 +6,13 @@ import codecs
 import csv
 import gzip
 import io
+import zlib
 from pathlib import Path
 
 import pyarrow as pa
 
 from headstart.core.errors import DataError
+from headstart.core.limits import check_memory, memory_limit
 from headstart.data.sources.table_format import TableFormat
 
 _BOMS = {
@@ -22,6 +24,8 @@ _WESTERN = "cp1252"
 """Windows' superset of Latin-1, the likeliest encoding of a file of Western text that is not UTF-8."""
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SAMPLE_LINES = 100
+_TIMES = 4
+"""Memory for a file of such cells, in sizes of the file: its bytes, its text, the text's bytes, the table."""
 
 
 def read_delimited(path: Path, form: TableFormat, usual: str) -> tuple[pa.Table, tuple[str, ...]]:
@@ -35,7 +39,7 @@ def read_delimited(path: Path, form: TableFormat, usual: str) -> tuple[pa.Table,
     Raises:
         DataError: the encoding is not what was said, or cannot be found out; or a row has too few or too many cells.
     """
-    text, notes = _decoded(read_bytes(path), path.name, form.encoding)
+    text, notes = _decoded(read_bytes(path, _TIMES), path.name, form.encoding)
     delimiter = form.delimiter or _delimiter(text, usual)
     if not text.strip():
         raise DataError(f"data.source: '{path.name}' is empty; give a file with rows")
@@ -44,10 +48,29 @@ def read_delimited(path: Path, form: TableFormat, usual: str) -> tuple[pa.Table,
     return _parsed(text, delimiter, path.name), notes
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return a file's content, unpacked if it is gzip."""
-    content = path.read_bytes()
-    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+def read_bytes(path: Path, times: int) -> bytes:
+    """Return a file's content, unpacked if it is gzip.
+
+    Args:
+        path: the file.
+        times: memory that the table will take, in sizes of the content.
+
+    Raises:
+        DataError: it would take too much, or it is no whole gzip file.
+    """
+    what, way_out = f"the table '{path.name}'", "give fewer rows or columns"
+    check_memory("data.source", what, times * path.stat().st_size, way_out)
+    with path.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return path.read_bytes()
+    most = memory_limit() // times
+    try:
+        with gzip.open(path) as packed:
+            content = packed.read(most + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"data.source: cannot unpack '{path.name}' ({error}); check that the file is whole") from None
+    check_memory("data.source", what, times * len(content), way_out)
+    return content
 
 
 def decoded_utf8(content: bytes, name: str) -> str:
@@ -119,7 +142,13 @@ def _width(lines: list[str], delimiter: str) -> int:
 def _parsed(text: str, delimiter: str, name: str) -> pa.Table:
     from pyarrow import csv as arrow_csv
 
-    header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+    try:
+        header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error as error:
+        raise DataError(
+            f"data.source: cannot read the first line of '{name}' ({error}); give a file whose first line names its "
+            "columns"
+        ) from None
     try:
         return arrow_csv.read_csv(
             io.BytesIO(text.encode()),

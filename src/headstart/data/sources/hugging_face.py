@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from headstart.core.errors import DataError, require
+from headstart.core.limits import check_memory
 from headstart.data.sources.source import Source
 from headstart.data.sources.table_format import TableFormat
 from headstart.data.sources.tables import source_of_table
@@ -57,8 +58,10 @@ def open_saved_dataset(path: Path, form: TableFormat) -> Source:
 
     try:
         return _source_of(datasets.load_from_disk(str(path)), path.name, form)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+    except DataError:
+        raise
+    except Exception as error:  # of what a bad folder makes the library raise there is no list
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"data.source: cannot read '{path}' ({reason}); save the data set again") from error
 
 
@@ -72,6 +75,7 @@ def _source_of(loaded: Any, name: str, form: TableFormat) -> Source:
 
 def _table(dataset: Any) -> pa.Table:
     """Return the rows in order (a Dataset may be a shuffled view), with the description of the columns."""
+    check_memory("data.source", "a data set", float(dataset.data.nbytes), "give a part of it")
     table: pa.Table = dataset.with_format("arrow")[:]
     return table.replace_schema_metadata(dataset.features.arrow_schema.metadata)
 

@@ -10,10 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from headstart.core.errors import DataError
+from headstart.core.limits import check_memory
 from headstart.data.sources.delimited import decoded_utf8, read_bytes
 
 LEAF_CLIENT = "user"
 _Row = Mapping[str, Any]
+_TIMES, _CELL = 16, 16
+"""Memory for JSON as Python holds it, in sizes of the file; and for a cell of the table, in bytes."""
 
 
 def read_json(path: Path) -> tuple[pa.Table, bool]:
@@ -25,13 +28,15 @@ def read_json(path: Path) -> tuple[pa.Table, bool]:
     Raises:
         DataError: it is not JSON, or JSON of another layout.
     """
-    name, text = path.name, decoded_utf8(read_bytes(path), path.name)
+    name, text = path.name, decoded_utf8(read_bytes(path, _TIMES), path.name)
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         if error.msg != "Extra data":
             raise _not_json(name, error.lineno, error.msg) from None
         content = list(_by_line(text, name))
+    except (ValueError, RecursionError) as error:  # a number of very many digits, or lists in lists
+        raise _not_json(name, 1, _why(error)) from None
     if isinstance(content, Mapping) and isinstance(content.get("user_data"), Mapping):
         return _table(list(_leaf_rows(content["user_data"], name)), name), True
     if isinstance(content, Mapping) and ".jsonl" in name:
@@ -51,6 +56,12 @@ def _by_line(text: str, name: str) -> Iterator[Any]:
                 yield json.loads(line)
             except json.JSONDecodeError as error:
                 raise _not_json(name, number, error.msg) from None
+            except (ValueError, RecursionError) as error:
+                raise _not_json(name, number, _why(error)) from None
+
+
+def _why(error: Exception) -> str:
+    return "too deep" if isinstance(error, RecursionError) else str(error).partition(";")[0]
 
 
 def _not_json(name: str, line: int, reason: str) -> DataError:
@@ -74,6 +85,8 @@ def _leaf_rows(users: Mapping[str, Any], name: str) -> Iterator[_Row]:
 
 def _table(rows: list[_Row], name: str) -> pa.Table:
     names = dict.fromkeys(key for row in rows for key in row)
+    cells = len(rows) * len(names)
+    check_memory("data.source", f"the table '{name}'", _CELL * cells, "give its rows the same few columns")
     return pa.table({key: _column([row.get(key) for row in rows], key, name) for key in names})
 
 
@@ -81,6 +94,10 @@ def _column(values: list[Any], key: str, name: str) -> pa.Array:
     """Make a column; one of numbers and words is text, as it would be in a CSV file."""
     try:
         return pa.array(values)
+    except UnicodeEncodeError:
+        raise DataError(
+            f"data.source: column '{key}' of '{name}' holds half of a surrogate pair, which is no text; mend it"
+        ) from None
     except (pa.ArrowException, OverflowError):
         nested = next((row for row, value in enumerate(values) if isinstance(value, list | dict)), None)
     if nested is not None:
@@ -88,7 +105,10 @@ def _column(values: list[Any], key: str, name: str) -> pa.Array:
             f"data.source: column '{key}' of '{name}' holds a list or an object in row {nested} and something else "
             "in another row; give every row the same kind of value"
         )
-    return pa.array([_word(value) for value in values], pa.string())
+    try:
+        return pa.array([_word(value) for value in values], pa.string())
+    except UnicodeEncodeError:
+        return _column([value for value in values if isinstance(value, str)], key, name)
 
 
 def _word(value: object) -> str | None:

@@ -29,7 +29,7 @@ _SAMPLE = 100
 
 
 @dataclass(frozen=True)
-class Words:
+class _Words:
     """Cells that are no numbers in a column that else holds numbers.
 
     Attributes:
@@ -64,7 +64,7 @@ def typed_table(table: pa.Table, form: TableFormat, name: str) -> tuple[pa.Table
     return table, (f"'{name}': read with a decimal comma: {listing}",)
 
 
-def words_in(column: pa.ChunkedArray, form: TableFormat) -> Words | None:
+def words_in(column: pa.ChunkedArray, form: TableFormat) -> _Words | None:
     """Find the words in a column of text of which at least half the filled cells are numbers; None in any other."""
     if not _is_text(column.type):
         return None
@@ -75,7 +75,7 @@ def words_in(column: pa.ChunkedArray, form: TableFormat) -> Words | None:
         return None
     rows = _rows(pc.invert(numbers))
     found = dict.fromkeys(cells[int(row)].as_py() for row in rows[:1000])
-    return Words(tuple(found)[:3], int(rows[0]), len(rows))
+    return _Words(tuple(found)[:3], int(rows[0]), len(rows))
 
 
 def ambiguous_cell(column: pa.ChunkedArray, form: TableFormat) -> tuple[str, int] | None:

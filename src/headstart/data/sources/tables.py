@@ -12,10 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from headstart.core.errors import DataError, nearest
+from headstart.core.limits import check_memory
 from headstart.data.sources.delimited import read_delimited
 from headstart.data.sources.json_rows import LEAF_CLIENT, read_json
 from headstart.data.sources.numbers import typed_table
 from headstart.data.sources.other_kinds import check_content, way_out_of
+from headstart.data.sources.parquet import read_parquet, table_bytes
 from headstart.data.sources.source import Source
 from headstart.data.sources.table_format import TableFormat
 
@@ -59,8 +61,9 @@ def source_of_table(
     form = form or TableFormat()
     features = _features(table)
     table, more = typed_table(_plain(_named(table, name)), form, name)
-    described = {key: feature.get("_type") for key, feature in features.items() if isinstance(feature, dict)}
-    class_names = {key: tuple(features[key]["names"]) for key, kind in described.items() if kind == "ClassLabel"}
+    described = {key: feature.get("_type") for key, feature in features.items()}
+    names = {key: features[key].get("names") for key, kind in described.items() if kind == "ClassLabel"}
+    class_names = {key: tuple(map(str, found)) for key, found in names.items() if isinstance(found, list)}
     images = [key for key, kind in described.items() if kind == "Image" and key in table.column_names]
     images += [field.name for field in table.schema if _is_image(table, field)]
     image = images[0] if images else None
@@ -97,7 +100,12 @@ def _has_nothing(column: pa.ChunkedArray) -> bool:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """Undo what only says how values are stored: dictionaries, views, extension types."""
+    """Undo what only says how values are stored: dictionaries, views, extension types.
+
+    Raises:
+        DataError: what stands in dictionaries would not fit into memory.
+    """
+    check_memory("data.source", "a table", table_bytes(table), "give fewer rows or columns")
     for position, field in enumerate(table.schema):
         kind, column = field.type, table.column(position)
         if isinstance(kind, pa.BaseExtensionType):
@@ -114,8 +122,11 @@ def _plain(table: pa.Table) -> pa.Table:
 def _features(table: pa.Table) -> dict[str, Any]:
     """Return Hugging Face's description of the columns, if the file carries one."""
     text = (table.schema.metadata or {}).get(b"huggingface", b"{}")
-    features: dict[str, Any] = json.loads(text).get("info", {}).get("features", {})
-    return features
+    try:
+        features = json.loads(text)["info"]["features"]
+    except (ValueError, LookupError, TypeError, RecursionError):  # whatever a file says there
+        return {}
+    return {key: one for key, one in features.items() if isinstance(one, dict)} if isinstance(features, dict) else {}
 
 
 def _is_image(table: pa.Table, field: pa.Field) -> bool:
@@ -131,20 +142,18 @@ def _is_image(table: pa.Table, field: pa.Field) -> bool:
 
 
 def _is_picture(value: bytes) -> bool:
-    """Ask Pillow, which knows more kinds of picture than any list here."""
-    from PIL import Image
+    """Ask Pillow whether it is a picture of a kind that is read."""
+    from headstart.data.pictures import open_picture
 
     try:
-        Image.open(io.BytesIO(value)).close()
+        open_picture(io.BytesIO(value)).close()
     except Exception:  # a broken file can make a decoder raise anything
         return False
     return True
 
 
 def _read_parquet(path: Path, form: TableFormat) -> _Read:  # noqa: ARG001
-    import pyarrow.parquet as pq
-
-    return pq.read_table(path), (), None
+    return read_parquet(path), (), None
 
 
 def _read_csv(path: Path, form: TableFormat) -> _Read:

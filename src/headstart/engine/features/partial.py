@@ -17,8 +17,8 @@ import numpy as np
 
 from headstart.core.checked import add_checksum
 from headstart.core.damage import Damaged
+from headstart.core.disk import allocate, writing
 from headstart.core.files import read_json, write_json
-from headstart.core.room import allocate, writing
 
 Memmap = np.memmap[Any, Any]
 
@@ -76,7 +76,7 @@ class PartialArray:
         """Begin the array anew.
 
         Raises:
-            NotWritten: the disk has no room for it; what it had given is given back.
+            DiskError: the disk has no room for it; what it had given is given back.
         """
         with writing(self.path, math.prod(shape) * dtype.itemsize):
             self._note.unlink(missing_ok=True)

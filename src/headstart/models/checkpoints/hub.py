@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from headstart.core.content import hash_json
-from headstart.core.errors import MissingExtra, ModelError, how_to_install, require
+from headstart.core.errors import HeadstartError, MissingExtra, ModelError, how_to_install, require
+from headstart.core.limits import memory_limit
 from headstart.models.spec import PACKAGED
-from headstart.models.weights import check_finite
+from headstart.models.weights import check_finite, check_header
 
 # Parts of a configuration that do not change the function from inputs to features.
 NOT_THE_FUNCTION = frozenset(
@@ -49,7 +50,56 @@ def read_config(name: str) -> Any:
     transformers = require("transformers", "images")
     if not Path(name).is_dir() and _looks_like_a_path(name):
         raise ModelError(f"backbone: there is no directory '{name}'; give an existing one, or a Hub name")
-    return transformers.AutoConfig.from_pretrained(name, **source(name))
+    _check_files(name)
+    config = transformers.AutoConfig.from_pretrained(name, **source(name))
+    _check_sizes(config, name)
+    return config
+
+
+def _check_files(name: str) -> None:
+    """Look at the files of a local checkpoint before a library reads them.
+
+    Raises:
+        ModelError: one is far larger than such files are.
+    """
+    for file in sorted(Path(name).glob("*.*")) if Path(name).is_dir() else ():
+        if file.suffix == ".safetensors":
+            check_header(file)
+        most = _LARGEST.get(file.name, _LARGEST.get(file.suffix, 0))
+        size = file.stat().st_size
+        if most and size > most:
+            raise ModelError(
+                f"backbone: '{file.name}' of '{name}' may have at most {most:,} bytes, received {size:,}; get it anew"
+            )
+
+
+def _check_sizes(config: Any, name: str) -> None:
+    """Refuse a network that its configuration, a few bytes, makes too large for this machine.
+
+    Raises:
+        ModelError: it is so, at the least.
+    """
+    tables = [_number(config, word) for word in ("vocab_size", "max_position_embeddings")]
+    widths = [_number(config, word) for word in ("hidden_size", "intermediate_size")]
+    layers, stages = _number(config, "num_hidden_layers"), _numbers(config, "hidden_sizes")
+    needed = 4 * max(widths[0] * max(*tables, layers * max(widths)), max(stages, default=0) ** 2)
+    depth = max(layers, sum(_numbers(config, "depths")))
+    if needed > memory_limit() or depth > _DEEPEST:
+        raise ModelError(
+            f"backbone: '{name}' may take at most {memory_limit() / 1e9:.3g} GB and {_DEEPEST:,} layers here, received "
+            f"a configuration of {needed / 1e9:.3g} GB or more and {depth:,} layers; give a smaller model, or "
+            "allow more with HEADSTART_MEMORY_GB"
+        )
+
+
+def _number(config: Any, word: str) -> int:
+    found = getattr(config, word, 0)
+    return found if isinstance(found, int) else 0
+
+
+def _numbers(config: Any, word: str) -> list[int]:
+    found = getattr(config, word, ())
+    return [x for x in found if isinstance(x, int)] if isinstance(found, list | tuple) else []
 
 
 def load_backbone(name: str, options: Mapping[str, Any]) -> nn.Module:
@@ -108,13 +158,19 @@ def read_preprocessor(name: str) -> dict[str, Any]:
     return settings
 
 
+_DEEPEST = 10_000
+_LARGEST = {"tokenizer.json": 2**28, "vocab.json": 2**28, ".json": 2**24, ".txt": 2**28}
+"""Bytes of the files of a checkpoint, by name or else by ending."""
+
+
 @contextmanager
 def explained(name: str) -> Iterator[None]:
     """Turn what Transformers raises on a bad checkpoint into one line."""
-    safetensors_error = require("safetensors", "images").SafetensorError
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, safetensors_error) as error:
+    except HeadstartError:
+        raise
+    except Exception as error:  # of what a bad file makes the libraries raise there is no list
         raise ModelError(
             f"backbone: cannot load the checkpoint '{name}': {first_line(error)}; give a local directory "
             f"with config.json and model.safetensors, or the Hub name of one"

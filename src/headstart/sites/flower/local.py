@@ -1,11 +1,10 @@
-"""A whole federation on this machine, for a try: keys, a link, a site per client, one run."""
+"""A whole federation on this machine, for a try: keys, a link, a site per client."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,21 +13,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart.core.arrays import Array
-from headstart.core.errors import ClientError, SettingError
-from headstart.core.files import file_name, read_json, write_names
+from headstart.core.errors import DataError, SettingError
+from headstart.core.files import file_name, write_names
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.reading import Reading
 from headstart.data.rows import row_ids
 from headstart.data.settings import DataSettings
 from headstart.data.sources import Source, open_source
+from headstart.sites.flower.door import Door, write_door
 from headstart.sites.flower.keys import make_keys
+from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.processes import together
 from headstart.sites.flower.programs import Link, free_ports
-from headstart.sites.settings import NodeSettings, RunSettings, line_of
-
-LAST = "last.json"
-"""What the last run came to."""
+from headstart.sites.messages import Hello
+from headstart.sites.settings import NodeSettings
+from headstart.sites.site import Site
+from headstart.study.written.load import StudyFile
 
 
 def write_site_files(
@@ -94,59 +95,54 @@ def _png(pixels: Array) -> bytes:
     return buffer.getvalue()
 
 
+def accept_alike(node: NodeSettings, study: StudyFile, seed: int = 0) -> None:
+    """Let a site answer a study, if its data can be read so; what cannot be read is refused when it is asked for."""
+    site = Site(node.name, Path(node.data), Path(node.state), one_hot=tuple(node.one_hot))
+    with suppress(DataError):
+        site.accept(Hello(study.data, study.settings.name, tuple(sorted({*study.settings.seeds, seed}))))
+
+
 @contextmanager
 def running(
-    sites: dict[str, Path], folder: Path, policy: str = NodeSettings.policy, one_hot: Sequence[str] = ()
+    sites: dict[str, Path], folder: Path, study: StudyFile, policy: str = NodeSettings.policy, seed: int = 0
 ) -> Iterator[Link]:
     """Start a link and its sites on loopback, and stop them in the end.
+
+    They are of one operator, who has the data anyway: they accept the study, and say all that the policy lets leave,
+    however few examples it is of.
 
     Args:
         sites: data by client.
         folder: for keys, state and logs.
+        study: that every site accepts.
         policy: of every site.
-        one_hot: columns whose categories' names leave every site.
+        seed: of a run, which may be none of the study's.
     """
-    ports = free_ports(len(sites) + 1)
-    link = Link(f"127.0.0.1:{ports[0]}", folder / "keys", folder / "flower")
+    (port,) = free_ports(1)
+    link = Link(f"127.0.0.1:{port}", folder / "keys", folder / "flower")
     if not link.keys.exists():
-        make_keys(link.keys, ["127.0.0.1", "localhost"], list(sites))
-    link.configure()
+        make_keys(link.keys, ["127.0.0.1"], list(sites))
     with together() as start:
 
         def begin(command: list[str], name: str) -> None:
             with (folder / f"{name}.log").open("ab") as log:
                 start(command, link.environment, log)
 
-        begin(link.superlink(), "link")
+        write_door(link.home, Door.at(free_ports(1)[0]))
+        begin(link.program(), "link")
         link.wait()
-        link.register_all()
-        for (name, data), port in zip(sites.items(), ports[1:], strict=True):
+        Operator.of(link).register_all()
+        for name, data in sites.items():
             state = (folder / "state" / file_name(name)).resolve()
             node = NodeSettings(
-                name=name, data=str(data.resolve()), state=str(state), policy=policy, one_hot=line_of(one_hot)
+                name=name,
+                data=str(data.resolve()),
+                state=str(state),
+                policy=policy,
+                one_hot=study.data.one_hot,
+                examples=1,
+                class_examples=1,
             )
-            begin(link.supernode(node, port), f"site-{file_name(name)}")
+            accept_alike(node, study, seed)
+            begin(link.node(node), f"site-{file_name(name)}")
         yield link
-
-
-def run_on(link: Link, said: RunSettings) -> dict[str, Any]:
-    """Run an arm, or the probe, on a link, its log in this terminal; return what it came to.
-
-    The run ends with this program, unless that is killed outright. Models are signed, if the link's keys hold one.
-
-    Raises:
-        ClientError: it came to nothing.
-    """
-    last, signer = Path(said.out) / LAST, (link.keys / "signer.pem").resolve()
-    last.unlink(missing_ok=True)
-    with together() as start:
-        run = link.begin(Path(said.out), replace(said, sign=str(signer) if signer.is_file() else ""))
-        try:
-            start(link.log(run), link.environment).wait()
-        except BaseException:  # Ctrl-C and signals: a run would outlive who asked for it
-            link.said_by(link.stop(run), timeout=60)
-            raise
-    found = read_json(last)
-    if found is None:
-        raise ClientError(f"federate run: the run ended without a result in '{said.out}'; its log above says why")
-    return dict(found)

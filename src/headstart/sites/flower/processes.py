@@ -63,7 +63,7 @@ def together(grace: float = _GRACE_SECONDS) -> Iterator[StartProgram]:
         programs.append(program)
         return program
 
-    with _unwinding():
+    with unwinding():
         try:
             yield start
         finally:
@@ -85,7 +85,7 @@ def _handling(handler: Callable[[int, FrameType | None], object] | signal.Handle
             signal.signal(number, old)
 
 
-def _unwinding() -> AbstractContextManager[None]:
+def unwinding() -> AbstractContextManager[None]:
     """Let the signals that end a program end the block first."""
 
     def leave(number: int, _: FrameType | None) -> None:

@@ -19,17 +19,17 @@ from headstart.adapt.personal_ridge import PENALTIES, PersonalRidge
 from headstart.core import trees
 from headstart.core.arrays import Array
 from headstart.core.trees import Params, Tree, part
+from headstart.data.federation import Split
 from headstart.diagnosis.transfer import logme_from_sums
 from headstart.evidence.bootstrap import interval
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.metrics import pooled_metrics
-from headstart.federate.closed_form import pack_symmetric, unpack_symmetric
+from headstart.federate.closed_form import FeatureSums, pack_symmetric, unpack_symmetric
 from headstart.federate.lda import LinearDiscriminant
 from headstart.federate.ncm import NearestClassMean
-from headstart.federate.ridge import ridge_sums
+from headstart.federate.ridge import ridge_feature_sums, ridge_sums
 from headstart.models.batch import Batch
 from headstart.models.model import Model, head_logits
-from headstart.sites.probe.noise import clip_rows
 from headstart.training.client_data import ClientData
 from headstart.training.design import class_sums
 
@@ -46,25 +46,33 @@ _HEADS: tuple[Head, ...] = ("local", "global", "personal")
 _METRIC = "balanced_accuracy"
 
 
-def sums(model: Model, train: ClientData, val: ClientData, bound: float | None = None) -> Tree:
+def sums(model: Model, train: ClientData, val: ClientData) -> Tree:
     """Return what a client sends: ``Z'Z`` (its upper triangle), ``Z'Y``, and the numbers of examples per class.
 
     Args:
         model: cut at the head.
         train: the client's training examples; their sums are named ``train/…``.
         val: its validation examples.
-        bound: length to which rows of ``Z`` are clipped; None leaves them.
     """
     parts = {"train": train, "val": val}
-    return {f"{part}/{name}": v for part, data in parts.items() for name, v in _sums(model, data, bound).items()}
+    return {f"{part}/{name}": v for part, data in parts.items() for name, v in _sums(model, data).items()}
 
 
-def _sums(model: Model, data: ClientData, bound: float | None) -> Tree:
-    batch = data.everything(model)
-    if bound is not None:
-        batch = replace(batch, inputs=clip_rows(batch.inputs, bound))
-    classes = model.network.num_classes
+def _sums(model: Model, data: ClientData) -> Tree:
+    batch, classes = data.everything(model), model.network.num_classes
     return {**ridge_sums(batch, classes), "counts": class_sums(batch, classes)["counts"]}
+
+
+def feature_sums(tree: Tree) -> dict[Split, FeatureSums]:
+    """Return what a client's sums say of its training and its validation examples."""
+    parts: tuple[Split, ...] = ("train", "val")
+    return {part: _feature_sums(tree, part) for part in parts}
+
+
+def _feature_sums(tree: Tree, name: Split) -> FeatureSums:
+    # Counts are sent apart; in the last row of the moment they stand once more.
+    found = ridge_feature_sums(tree[f"{name}/gram"], tree[f"{name}/moment"])
+    return replace(found, counts=tree[f"{name}/counts"])
 
 
 def compare(model: Model, heads: Tree, data: ClientData, val: ClientData) -> dict[Head, float]:

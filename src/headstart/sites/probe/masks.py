@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from headstart.core.arrays import Array
-from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
+from headstart.sites.refusals import Refused
 
 _SCALE = 2**32
 """Numbers travel as multiples of 1 / _SCALE, modulo 2**64."""
@@ -40,17 +40,15 @@ def mask(sums: Tree, name: str, secret: X25519PrivateKey, keys: Mapping[str, str
         round_name: never used twice with the same keys.
 
     Raises:
-        ClientError: a number is too large for the fixed point, or nobody else takes part.
+        Refused: a number is too large for the fixed point, or nobody else takes part.
     """
     if len(keys) < 3 or name not in keys:
-        raise ClientError(
-            f"secure sums need 3 clients or more, received {len(keys)}: with two, one could read the other's"
-        )
+        raise Refused(f"secure sums need 3 clients or more, received {len(keys)}: with two, one could read the other's")
     found = {}
     for tensor, value in sums.items():
         flat = value.double().numpy()
         if not np.isfinite(flat).all() or np.abs(flat).max(initial=0) * len(keys) > _MOST:
-            raise ClientError(
+            raise Refused(
                 f"secure sums carry numbers up to {_MOST // len(keys)}, '{tensor}' has a larger one; scale down"
             )
         found[tensor] = np.rint(flat * _SCALE).astype(np.int64).view(np.uint64)

@@ -19,14 +19,15 @@ from headstart.evidence.answer_words import DOING
 from headstart.models.model import Model, cut_at
 from headstart.report.foretold import gain_lines
 from headstart.sites.arms import send_start
-from headstart.sites.checks import Expected
+from headstart.sites.checks import Expected, Possible
+from headstart.sites.claims import believed, doubt_comparison
+from headstart.sites.ledger import epsilon
 from headstart.sites.messages import Compared, Heads, Masks, Noisy, Sums
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.foretell import foretell, total_to_send
 from headstart.sites.probe.masks import unmask
-from headstart.sites.probe.noise import epsilon
 from headstart.sites.server import Server
-from headstart.sites.settings import DELTA, RunSettings
+from headstart.sites.settings import DELTA, MOST_TIMES, RunSettings
 from headstart.sites.transport import Answer, Failed
 from headstart.training.client_data import ClientData
 
@@ -54,6 +55,7 @@ def run_probe(
     sums = _sums(server, model, Sums(now.setup, noise, bound, masks), lost)
     trees = [one.tree for one in sums.values()]
     decision, total = server.file.settings.decision, unmask(trees) if secure else _total(trees)
+    _possible(server, bound).check_total(total, list(sums.values()))
     solved = probe.solve(model, total, server.lab.dtype)
     sent = {**solved.heads, **total_to_send(total, len(trees))}
     compared = _compared(server, Heads(now.setup, decision.metric, noise, bound), sent, lost)
@@ -70,7 +72,7 @@ def run_probe(
         "penalty": solved.penalty,
         "bytes_up": max(one.num_bytes for one in sums.values()),
         "bytes_down": num_bytes(sent),
-        "epsilon": _finite(epsilon(min(one.said.noise for one in sums.values()))),
+        "epsilon": _finite(epsilon([min(one.said.noise for one in sums.values())])),
         "delta": DELTA,
         "left_out": lost,
         "seconds": time.monotonic() - begin,
@@ -94,7 +96,8 @@ def _sums(server: Server, model: Model, request: Sums, lost: dict[str, str]) -> 
     """Ask for sums; with masks all of them are needed."""
     who = _senders(server)
     came = server.send(request, {}, who)
-    found = _named(server, _expected(server, model, secure=request.masks is not None).check(came), lost)
+    came = believed(came, lambda one: _doubt_noise(one.said, request.noise))
+    found = _named(server, _expected(server, model, request).check(came), lost)
     _check_lost("sums", len(found), lost, fewest=max(1, len(who)) if request.masks else 1, asked=len(who))
     return found
 
@@ -102,19 +105,35 @@ def _sums(server: Server, model: Model, request: Sums, lost: dict[str, str]) -> 
 def _compared(server: Server, request: Heads, heads: Tree, lost: dict[str, str]) -> dict[str, Compared]:
     """Ask for scores of heads; somebody must have examples to score them on."""
     who = _senders(server)
-    found = {name: one.said for name, one in _named(server, server.send(request, heads, who), lost).items()}
+    came = believed(server.send(request, heads, who), lambda one: doubt_comparison(one.said, server.sites[one.site]))
+    found = {name: one.said for name, one in _named(server, came, lost).items()}
     _check_lost("scores", sum(bool(one.scores) for one in found.values()), lost, fewest=1, asked=len(who))
     return found
 
 
-def _expected(server: Server, model: Model, *, secure: bool) -> Expected:
-    """Return what sums must look like, by making some of dummy examples."""
+def _doubt_noise(said: Noisy, asked: float) -> str:
+    """Say why sums with so much noise on them are of no use: as little as they say hides nothing, as much all."""
+    most = MOST_TIMES * max(1.0, asked)
+    return (
+        ""
+        if asked <= said.noise <= most
+        else f"field 'noise' must be from {asked:g} to {most:g}, received {said.noise:g}"
+    )
+
+
+def _expected(server: Server, model: Model, request: Sums) -> Expected:
+    """Return what sums must look like, by making some of dummy examples; under masks no site's can be looked into."""
+    secure = request.masks is not None
 
     def sums(client: ClientData) -> Tree:
         found = probe.sums(model, client, client)
         return map_tree(torch.Tensor.long, found) if secure else found
 
-    return Expected.of(sums, server.lab.federation.examples, compares_norms=False)
+    return Expected.of(sums, server.lab.federation.examples, _possible(server, request.bound, masked=secure))
+
+
+def _possible(server: Server, bound: float, *, masked: bool = False) -> Possible:
+    return Possible(probe.feature_sums, server.sites, bound, masked)
 
 
 def _named(server: Server, came: Sequence[Answer[A] | Failed], lost: dict[str, str]) -> dict[str, Answer[A]]:

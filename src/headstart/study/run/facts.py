@@ -144,6 +144,7 @@ def pack(federated: Federated) -> tuple[dict[str, Any], Tree]:
         "traffic": asdict(federated.traffic),
         "excluded": [asdict(exclusion) for exclusion in federated.excluded],
         "members": list(federated.privates),
+        "halved": list(federated.halved),
     }
     tree = {f"shared/{name}": value for name, value in federated.shared.items()}
     tree |= {f"state/{name}": value for name, value in federated.state.items()}
@@ -165,4 +166,5 @@ def unpack(node: Node) -> Federated:
         tuple(Exclusion(**exclusion) for exclusion in facts["excluded"]),
         facts["rounds"],
         part(tree, "state/"),
+        tuple(facts.get("halved", ())),
     )

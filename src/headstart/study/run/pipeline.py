@@ -184,6 +184,7 @@ class Pipeline:
             excluded=(*before.excluded, *federated.excluded),
             keys=(*before.keys, key),
             began=before.began,
+            halved=(*before.halved, *federated.halved),
         )
 
     def _run_federate(self, key: str, stage: Stage, method: Any, model: Any, params: Params, bytes_before: int) -> Node:

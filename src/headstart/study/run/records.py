@@ -113,13 +113,26 @@ def noticed(
     clients = len(pipeline.federation.clients)
     excluded = [*(asdict(exclusion) for exclusion in trunk.excluded), *facts["excluded"]]
     conduct = conduct_of(
-        arm, excluded, kept=_kept(facts, clients), clients=clients, span=pipeline.lab.span, trials=trials
+        arm,
+        excluded,
+        kept=_kept(facts, clients),
+        clients=clients,
+        span=pipeline.lab.span,
+        trials=trials,
+        halved=trunk.halved,
     )
     return findings(Facts.of_json(facts["learnt"]), conduct)
 
 
 def conduct_of(
-    arm: Arm, excluded: Sequence[Mapping[str, Any]], *, kept: int | None, clients: int, span: float, trials: int = 1
+    arm: Arm,
+    excluded: Sequence[Mapping[str, Any]],
+    *,
+    kept: int | None,
+    clients: int,
+    span: float,
+    trials: int = 1,
+    halved: Sequence[str] = (),
 ) -> Conduct:
     """Say how an arm trained.
 
@@ -130,10 +143,12 @@ def conduct_of(
         clients: all of them.
         span: how far the scales of the inputs' columns lie apart.
         trials: that were made.
+        halved: clients that counted half of a mean.
     """
     left_out = [(one["client"], one["reason"]) for one in excluded]
     traits = _traits(arm, kept)
-    return Conduct(**traits, kept=kept, clients=clients, left_out=left_out, span=span, trials=trials)
+    halves = tuple(dict.fromkeys(halved))
+    return Conduct(**traits, kept=kept, clients=clients, left_out=left_out, span=span, trials=trials, halved=halves)
 
 
 def _kept(facts: Mapping[str, Any], clients: int) -> int | None:

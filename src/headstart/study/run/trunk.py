@@ -25,6 +25,7 @@ class Trunk:
         keys: of all nodes so far.
         sends_weights: whether clients must be sent the start.
         began: the start.
+        halved: clients that counted half of a mean, though they held more examples.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Trunk:
     excluded: tuple[Exclusion, ...] = ()
     keys: tuple[str, ...] = ()
     began: Received | None = None
+    halved: tuple[str, ...] = ()
 
     @property
     def weights(self) -> Params:

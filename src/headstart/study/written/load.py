@@ -24,7 +24,17 @@ from headstart.study.written.schema import StudySettings
 from headstart.study.written.slate import STANDARD, check_starts
 
 _DATA_VARIABLE = "HEADSTART_DATA"
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_VARIABLE = re.compile(r"\$(?:\{(HEADSTART_\w+)\}|(HEADSTART_\w+))")
+"""Variables that stand for a path. Others may hold secrets, and a study file may be a stranger's: they stay."""
+
+_LARGEST = 2**20
+"""Bytes of a study file."""
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"|\'[^\']*+\'')
+_DEEPEST = 100
+"""Dots of the keys in a line: the time that TOML's reader takes is their square."""
+
+
 _EMBEDDED = ("digits", "glyphs")
 
 
@@ -62,7 +72,10 @@ def load_study(path: Path | str) -> StudyFile:
     path = Path(path)
     text = _read(path)
     try:
+        _check_depth(text)
         table = tomllib.loads(text)
+    except RecursionError:
+        raise SettingError(f"{path}: must have tables of a few levels, received many more; mend that line") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{path}: is not valid TOML, received: {error}; mend that line") from None
     return parse_study(table, path.parent, text)
@@ -102,22 +115,47 @@ def parse_study(
 
 
 def resolve_path(setting: str, value: str, folder: Path) -> str:
-    """Expand environment variables and ``~``, and make a path absolute.
+    """Expand ``~`` and environment variables whose names begin with ``HEADSTART_``, and make a path absolute.
 
     Raises:
         SettingError: a variable is not set, or nothing lies at the path.
     """
     path = folder / Path(_expand(setting, value)).expanduser()
-    if not path.exists():
+    if not _exists(path):
+        where = "" if _VARIABLE.search(value) else f" (that is {path})"
+        others = "; of variables only those that begin with HEADSTART_ stand for a path" if "$" in value else ""
         raise SettingError(
-            f"{setting}: must be an existing file or folder, received {value!r} (that is {path}); correct "
-            "the path: relative ones start at the study file's folder"
+            f"{setting}: must be an existing file or folder, received {value!r}{where}; correct "
+            f"the path: relative ones start at the study file's folder{others}"
         )
     return str(path.resolve())
 
 
+def _check_depth(text: str) -> None:
+    """Refuse keys of very many parts.
+
+    Raises:
+        RecursionError: there are.
+    """
+    for line in text.splitlines():
+        if line.count(".") > _DEEPEST and re.sub(r"\d\.\d", "", _STRING.sub("", line)).count(".") > _DEEPEST:
+            raise RecursionError
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no disk can have
+        return False
+
+
 def _read(path: Path) -> str:
     try:
+        if path.stat().st_size > _LARGEST:
+            raise SettingError(
+                f"study file: must have at most {_LARGEST:,} bytes, received '{path}' with {path.stat().st_size:,}; "
+                "check the path"
+            )
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SettingError(f"study file: must exist, received '{path}'; check the path") from None

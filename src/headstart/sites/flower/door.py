@@ -1,0 +1,64 @@
+"""The operator's own way to the link: a port of this machine alone, a token and a secret, in a private file."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from headstart.core.errors import ClientError
+from headstart.sites.flower.keys import check_private
+from headstart.sites.wire import read
+
+_FILE = "door.json"
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where the link takes orders, and what it wants to hear first.
+
+    Attributes:
+        port: on loopback.
+        token: for starting runs and letting sites in.
+        secret: for speaking as a run.
+    """
+
+    port: int
+    token: str
+    secret: str
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self.port}"
+
+    @classmethod
+    def at(cls, port: int) -> Door:
+        """Return a door with a new token and a new secret."""
+        return cls(port, secrets.token_urlsafe(32), secrets.token_hex(32))
+
+
+def write_door(home: Path, door: Door) -> None:
+    """Write a door's file, for its owner's eyes alone."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (home / _FILE).unlink(missing_ok=True)
+    with os.fdopen(os.open(home / _FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(asdict(door), file)
+
+
+def read_door(home: Path) -> Door:
+    """Read the door of a link that is up.
+
+    Raises:
+        ClientError: no link has written one here.
+        SettingError: others than its owner can read it.
+    """
+    path = home / _FILE
+    if not path.is_file():
+        raise ClientError(
+            f"federate: no link is up with --home '{home}'; start 'headstart federate up' on this machine"
+        )
+    check_private(path)
+    return read(Door, path.read_text(encoding="utf-8"), f"'{path}'")

@@ -1,0 +1,237 @@
+"""The one gate that every answer of a site passes: policy, what was accepted, minimum counts, masks, noise, budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from headstart.core.arrays import Array
+from headstart.core.content import hash_json, hash_tree
+from headstart.core.errors import nearest
+from headstart.core.trees import Tree
+from headstart.data.agreement import Agreement
+from headstart.data.features import one_hot_names
+from headstart.data.federation import Client, Federation, Split
+from headstart.data.settings import DataSettings
+from headstart.data.standardize import ColumnSums
+from headstart.sites.ledger import Ledger
+from headstart.sites.messages import Hello, Masks
+from headstart.sites.probe.masks import mask
+from headstart.sites.probe.noise import add_noise
+from headstart.sites.refusals import Refused
+from headstart.sites.settings import Policy
+from headstart.sites.site import Opened, Site
+from headstart.sites.terms import Accepted, Terms, terms_for
+from headstart.sites.wire import write
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cover:
+    """What a request asks for over sums, as in its message."""
+
+    noise: float
+    bound: float
+    masks: Masks | None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a site lets out."""
+
+    site: Site
+
+    @property
+    def ledger(self) -> Ledger:
+        """What has left."""
+        return Ledger(self.site.state, self.site.name, self.site.budget)
+
+    def check_policy(self, kind: str, needs: Policy) -> None:
+        """Refuse what the operator's policy does not let leave."""
+        if not self.site.allows(needs):
+            raise Refused(f"'{self.site.name}' lets no more than {self.site.policy} leave; '{kind}' needs {needs}")
+
+    def check_hello(self, said: Hello) -> Terms:
+        """Return the accepted terms; a study that is new is kept for the operator to look at.
+
+        Raises:
+            Refused: it waits for its operator, or asks for another reading than was accepted.
+        """
+        self.site.check_names(said.data)
+        accepted = self._accepted
+        if any(one.fixed or one.study == said.study for one in accepted):
+            return self._unchanged(terms_for(accepted, said.data, said.seeds, self.site.name))
+        matching = [one for one in accepted if _keeps_to(one, said, self.site.name)]
+        if matching:
+            return self._unchanged(matching[0])
+        Accepted(self.site.state).propose(said)
+        raise Refused(
+            f"'{self.site.name}' waits for its operator, who can look at the study with 'headstart federate preview' "
+            "and let it be answered with --accept"
+        )
+
+    def check_terms(self, data: DataSettings, seeds: Sequence[int], agreed: Agreement) -> Terms:
+        """Return the accepted terms of a request that names what was agreed.
+
+        Raises:
+            Refused: it reads otherwise than was accepted, or agrees on what the site does not hold.
+        """
+        terms = self._unchanged(terms_for(self._accepted, data, seeds, self.site.name))
+        for column in agreed.columns if terms.columns else ():
+            if column not in terms.columns:
+                raise Refused(
+                    f"data.columns: '{self.site.name}' has no column '{column}' that it learns from; "
+                    f"{nearest(column, terms.columns)}"
+                )
+        if not set(terms.classes) <= set(agreed.classes):
+            raise Refused(f"agreement.classes: must hold all classes of '{self.site.name}'; unite them again")
+        if not set(agreed.categories) <= set(self.site.one_hot) & set(terms.data.one_hot):
+            raise Refused(f"agreement.categories: '{self.site.name}' lets those of other columns leave")
+        self.ledger.charge_agreement(terms.key, hash_json(write(agreed)))
+        return terms
+
+    @property
+    def names(self) -> Collection[str]:
+        """Columns that the server knows already."""
+        return {name for terms in self._accepted for name in terms.columns}
+
+    @property
+    def _accepted(self) -> tuple[Terms, ...]:
+        return Accepted(self.site.state).all()
+
+    def _unchanged(self, terms: Terms) -> Terms:
+        """Refuse to go on with other data: what differs between two answers would be the rows that changed."""
+        if Accepted(self.site.state).content(self.site.data) != terms.content:
+            raise Refused(
+                f"the data of '{self.site.name}' have changed since its operator accepted the study, who can accept "
+                "them with 'headstart federate preview --accept'"
+            )
+        return terms
+
+    def enough(self, client: Client, splits: Sequence[Split]) -> str:
+        """Say which of some splits holds too few examples to say anything of; empty if none does."""
+        fewest = self.site.minima.examples
+        few = next((part for part in splits if 0 < len(client.indices(part)) < fewest), None)
+        return f"'{self.site.name}' has fewer than {fewest} {few} examples, of which it says nothing" if few else ""
+
+    def check_enough(self, client: Client, splits: Sequence[Split]) -> None:
+        """Refuse to sum, train on or score too few examples."""
+        if few := self.enough(client, splits):
+            raise Refused(few)
+
+    def check_averaging(self, client: Client) -> None:
+        """Refuse updates of averaging methods where they would leave uncovered, or be of few examples."""
+        if self.site.is_covered:
+            raise Refused(
+                f"'{self.site.name}' sends sums under masks or noise only, and an update of an averaging method is "
+                "neither; run a method whose updates are sums"
+            )
+        self.check_enough(client, ["train"])
+
+    def sums(
+        self,
+        name: str,
+        own: Opened,
+        terms: Terms,
+        cover: Cover,
+        splits: Sequence[Split],
+        make: Callable[[float | None], Tree],
+    ) -> tuple[Tree, float]:
+        """Return sums as they may leave, and the noise on them.
+
+        Args:
+            name: of what is summed, the same whenever it is asked for.
+            own: the site's data.
+            terms: accepted.
+            cover: what the server asks for over them.
+            splits: whose examples they add up.
+            make: makes them, of rows clipped to a length where one is given.
+
+        Raises:
+            Refused: they are of too few examples, or would leave without what the operator asks for.
+        """
+        level, bound = max(self.site.noise, cover.noise), min(self.site.bound, cover.bound)
+        if self.site.masked and not cover.masks:
+            raise Refused(f"'{self.site.name}' sends masked sums only; run it with --secure")
+        if not (level or cover.masks):
+            labels = own.lab.federation.examples.labels
+            if reason := self.why_not_plain(labels, own.client, splits, tells_rows=terms.tells_rows):
+                raise Refused(f"{reason}, whose sums leave under masks or noise only; run it with --secure or --noise")
+        found = self._noisy(f"{name}/{level!r}/{bound!r}", level, bound, make) if level else make(None)
+        if cover.masks:
+            secret = self.site.shelf.secret(cover.masks.name)
+            found = mask(found, self.site.name, secret, cover.masks.keys, cover.masks.name)
+        return found, level
+
+    def _noisy(self, name: str, level: float, bound: float, make: Callable[[float | None], Tree]) -> Tree:
+        """Return what was kept of the same sums, or new noise on them: asked twice, noise does not average away."""
+        key = hash_json(name)
+        if (kept := self.site.shelf.answer(key)) is not None:
+            return kept
+        found = make(bound)
+        self.ledger.charge_noise(key, level)
+        found = add_noise(found, level, bound)
+        self.site.shelf.put_answer(key, found)
+        return found
+
+    def why_not_plain(self, labels: Array, client: Client, splits: Sequence[Split], *, tells_rows: bool) -> str:
+        """Say why sums of some splits do not leave as they are: alone, or by their differences, they tell few examples.
+
+        Args:
+            labels: of all examples.
+            client: whose they are.
+            splits: that are summed.
+            tells_rows: whether sums of all seeds would tell single examples.
+        """
+        fewest = self.site.minima.class_examples
+        for part in splits:
+            counts = np.bincount(labels[client.indices(part)])
+            if ((counts > 0) & (counts < fewest)).any():
+                return f"'{self.site.name}' has a class of fewer than {fewest} {part} examples"
+        if tells_rows and fewest > 1:
+            return f"'{self.site.name}' has so few examples of a class that sums of all seeds would tell single ones"
+        return ""
+
+    def column_sums(self, found: ColumnSums, agreed: Agreement) -> ColumnSums | None:
+        """Return sums of columns as they may leave; None where they are of few values, or must be covered."""
+        if self.site.is_covered or not self.site.allows("sums"):
+            return None
+        fewest, of_class = self.site.minima.examples, self.site.minima.class_examples
+        is_few = any(0 < count < fewest for count in (found.rows, *found.counts))
+        return None if is_few or any(0 < count < of_class for count in _category_counts(found, agreed)) else found
+
+    def sizes(self, read: Federation) -> dict[Split, int]:
+        """Count examples by split, if the operator lets counts leave."""
+        (client,) = read.clients
+        parts = get_args(Split)
+        return {part: len(client.indices(part)) for part in parts} if self.site.allows("counts") else {}
+
+    def release(self, kind: str, text: str, tree: Tree) -> None:
+        """Write down that a request is answered by scores, counts or sums, before it is."""
+        self.ledger.charge_release(hash_json([kind, text, hash_tree(tree)]))
+
+
+def _keeps_to(terms: Terms, said: Hello, site: str) -> bool:
+    try:
+        return terms_for([terms], said.data, said.seeds, site) is terms
+    except Refused:
+        return False
+
+
+def _category_counts(found: ColumnSums, agreed: Agreement) -> Iterator[float]:
+    """Yield the rows of each category, which the sums of encoded columns are; what is missing is the first one's."""
+    totals = dict(zip(agreed.inputs, found.totals, strict=True))
+    for column, names in agreed.categories.items():
+        counts = [totals[name] for name in one_hot_names(column, names)]
+        yield from (*counts, found.rows - sum(counts))
+
+
+def class_counts_told(counts: Iterable[Sequence[int]], fewest: int) -> bool:
+    """Say whether every class that is there has enough examples to be counted.
+
+    >>> class_counts_told([(7, 0), (5, 6)], 5), class_counts_told([(7, 3)], 5)
+    (True, False)
+    """
+    return all(not 0 < count < fewest for each in counts for count in each)

@@ -1,0 +1,226 @@
+"""What passes a site's gate: sums of enough examples, under the covers that its operator asks for."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from headstart.core.trees import Tree
+from headstart.sites.answers import Kind
+from headstart.sites.arms import run_arm
+from headstart.sites.ledger import Ledger, epsilon
+from headstart.sites.probe.masks import unmask
+from headstart.sites.settings import Budget, Protection
+from headstart.sites.site import Site
+from headstart.study.written.load import StudyFile
+from sites.attacked import NAMES, Requests, answered, changed, made, ready, requests, site_of, sums_asked
+from sites.federations import losses_on_test
+from sites.in_process import InProcess, arm_of, opened
+
+SUM_METHODS = ("ridge", "lda", "ncm")
+TELLING: tuple[Kind, ...] = ("update", "sums", "heads", "count")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gate")
+
+
+@pytest.fixture(scope="module")
+def file(folder: Path) -> StudyFile:
+    return made(folder, 120)
+
+
+@pytest.fixture(scope="module")
+def asked(file: StudyFile, folder: Path) -> Requests:
+    return requests(file, folder)
+
+
+def masks(asked_of: Site, name: str) -> dict[str, Any]:
+    """Return masks whose other two keys a lying server made up."""
+    keys = {one: asked_of.shelf.new_key() for one in ("x", "y")}
+    return {"keys": {**keys, asked_of.name: asked_of.shelf.new_key()}, "name": name}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 19])
+@pytest.mark.parametrize("covered", [False, True], ids=["open", "noisy"])
+def test_a_site_with_a_few_examples_is_not_read(count: int, covered: bool, tmp_path: Path) -> None:
+    file = made(tmp_path, 120, 'standardize = "none"\ncolumns = ["age", "dose"]\nclasses = ["sick", "well"]')
+    asked = requests(file, tmp_path)
+    lines = (tmp_path / "north.csv").read_text().splitlines()
+    (tmp_path / "north.csv").write_text("\n".join(lines[: count + 1]) + "\n")
+    site = ready(site_of(tmp_path, noise=1.0 if covered else 0.0), file, asked)
+    for kind in ("adapt", *TELLING):
+        said, sent = answered(site, kind, *asked[kind])
+        assert not sent
+        assert "error" in said or (said["accepted"], said["metrics"], said["learnt"]) == (None, {}, None)
+    (said, _), (agreed, _) = answered(site, "adapt", *asked["adapt"]), answered(site, "agree", *asked["agree"])
+    assert "'north' has fewer than 20 " in said["kept_back"]
+    assert agreed["sums"] is None
+
+
+def test_a_site_with_enough_examples_is_asked_as_ever(file: StudyFile, folder: Path, asked: Requests) -> None:
+    site = ready(site_of(folder, state="ever"), file, asked)
+    for kind in ("adapt", *TELLING):
+        said, _ = answered(site, kind, *asked[kind])
+        assert "error" not in said
+
+
+@pytest.mark.parametrize("method", [*SUM_METHODS, "probe"])
+def test_open_sums_of_a_class_of_few_examples_stay(method: str, tmp_path: Path) -> None:
+    file = made(tmp_path, 120)
+    asked = requests(file, tmp_path)
+    text = (tmp_path / "north.csv").read_text().splitlines()
+    few = [line.replace(",sick", ",well") if 10 < n < 119 else line for n, line in enumerate(text)]
+    (tmp_path / "north.csv").write_text("\n".join(few) + "\n")
+    site = ready(site_of(tmp_path), file, asked)
+    kind, request = sums_asked(asked, method)
+    said, sent = answered(site, kind, request, asked[kind][1])
+    assert "has a class of fewer than 5 train examples, whose sums leave under masks or noise only" in said["error"]
+    assert not sent
+
+
+@pytest.mark.parametrize("method", [*SUM_METHODS, "probe"])
+@pytest.mark.parametrize("covers", [{"masked": True}, {"noise": 1.0}, {"masked": True, "noise": 1.0}], ids=str)
+def test_no_exact_sums_of_any_method_leave_a_site_that_covers_them(
+    method: str, covers: dict[str, Any], file: StudyFile, folder: Path, asked: Requests, tmp_path: Path
+) -> None:
+    kind, request = sums_asked(asked, method)
+    exact = answered(ready(site_of(folder, state="exact"), file, asked), kind, request, asked[kind][1])[1]
+    site = ready(site_of(folder, state=f"covers/{tmp_path.name}", **covers), file, asked)
+    said, sent = answered(site, kind, request, asked[kind][1])
+    if "masked" in covers:
+        assert said["error"] == "'north' sends masked sums only; run it with --secure"
+        return
+    assert said["noise"] == 1.0
+    assert all(float((sent[name] - exact[name]).abs().min()) > 1e-6 for name in exact)
+
+
+@pytest.mark.parametrize("method", [*SUM_METHODS, "probe"])
+def test_asked_fifty_times_noise_does_not_average_away(
+    method: str, file: StudyFile, folder: Path, asked: Requests, tmp_path: Path
+) -> None:
+    kind, request = sums_asked(asked, method)
+    exact = answered(ready(site_of(folder, state="exact"), file, asked), kind, request, asked[kind][1])[1]
+    site = ready(site_of(folder, state=f"fifty/{tmp_path.name}", noise=1.0), file, asked)
+    came = [answered(site, kind, request, asked[kind][1])[1] for _ in range(50)]
+    assert far(mean(came), exact) >= 0.999 * far(came[0], exact)
+    assert Ledger(site.state, site.name, site.budget).spent == pytest.approx(epsilon([1.0]))
+
+
+@pytest.mark.parametrize("method", [*SUM_METHODS, "probe"])
+def test_asked_in_fifty_ways_the_budget_ends_it(
+    method: str, file: StudyFile, folder: Path, asked: Requests, tmp_path: Path
+) -> None:
+    """Each of these asks for noise of its own: a little more of it, or rows a little shorter."""
+    site = ready(site_of(folder, state=f"ways/{tmp_path.name}", noise=1.0), file, asked)
+    said = []
+    for number in range(50):
+        kind, request = sums_asked(asked, method, **{("noise", "bound")[number % 2]: 1.5 + number / 1000})
+        said.append(answered(site, kind, request, asked[kind][1])[0])
+    refused = [one["error"] for one in said if "error" in one]
+    assert 40 < len(refused) < 50
+    assert "of 10 (delta 1e-05), and this release would make it" in refused[0]
+    assert "is left; ask for more noise" in refused[0]
+    assert Ledger(site.state, site.name, site.budget).spent <= 10.0
+
+
+@pytest.mark.parametrize("method", [*SUM_METHODS, "probe"])
+def test_fifty_masked_answers_of_one_site_say_nothing_of_its_sums(
+    method: str, file: StudyFile, folder: Path, asked: Requests, tmp_path: Path
+) -> None:
+    kind, request = sums_asked(asked, method)
+    exact = answered(ready(site_of(folder, state="exact"), file, asked), kind, request, asked[kind][1])[1]
+    site = ready(site_of(folder, state=f"masked/{tmp_path.name}", masked=True), file, asked)
+    came = []
+    for number in range(50):
+        kind, request = sums_asked(asked, method, masks=masks(site, f"round {number}"))
+        said, sent = answered(site, kind, request, asked[kind][1])
+        assert "error" not in said
+        came.append(unmask([sent]))
+    assert far(mean(came), exact) > 1e3 * far({name: 0 * value for name, value in exact.items()}, exact)
+
+
+def mean(trees: list[Tree]) -> Tree:
+    return {name: torch.stack([tree[name] for tree in trees]).mean(0) for name in trees[0]}
+
+
+def far(one: Tree, other: Tree) -> float:
+    return float(torch.stack([(one[name] - other[name]).square().sum() for name in other]).sum().sqrt())
+
+
+@pytest.mark.parametrize("covers", [{"masked": True}, {"noise": 0.5}], ids=str)
+def test_a_site_that_covers_sums_sends_no_update_of_an_averaging_method_and_no_sums_of_columns(
+    covers: dict[str, Any], tmp_path: Path
+) -> None:
+    file = made(tmp_path, 120, 'columns = ["age", "dose"]\nstandardize = "auto"')
+    asked = requests(file, tmp_path, "fedavg")
+    site = ready(site_of(tmp_path, **covers), file, asked)
+    said, sent = answered(site, "update", *asked["update"])
+    assert "an update of an averaging method is neither; run a method whose updates are sums" in said["error"]
+    assert not sent
+    assert answered(site, "agree", *asked["agree"])[0]["sums"] is None
+
+
+@pytest.mark.parametrize("policy", ["none", "counts", "metrics", "sums"])
+def test_a_policy_lets_sums_leave_and_no_updates(policy: str, tmp_path: Path) -> None:
+    file = made(tmp_path, 120)
+    ridge, fedavg = requests(file, tmp_path), requests(file, tmp_path, "fedavg")
+    site = ready(site_of(tmp_path, policy=policy), file, ridge)
+    answered(site, "start", *fedavg["start"])
+    said, sent = answered(site, "update", *fedavg["update"])
+    assert said["error"] == f"'north' lets no more than {policy} leave; 'update' needs updates"
+    said, sent = answered(site, "update", *ridge["update"])
+    assert bool(sent) == (policy == "sums") == ("error" not in said)
+
+
+@pytest.mark.parametrize("arm", ["ridge"])
+def test_masked_updates_give_the_same_numbers(arm: str, file: StudyFile, folder: Path, tmp_path: Path) -> None:
+    plain = [site_of(folder, name, f"plain/{tmp_path.name}") for name in NAMES]
+    masked = [site_of(folder, name, f"under/{tmp_path.name}", masked=True, policy="sums") for name in NAMES]
+    found = run_arm(opened(file, InProcess(plain), tmp_path / "one"), arm_of(file, arm))
+    ask = InProcess(masked)
+    again = run_arm(opened(file, ask, tmp_path / "two", asks=Protection(secure=True)), arm_of(file, arm))
+    assert losses_on_test(again) == pytest.approx(losses_on_test(found), abs=1e-6)
+    assert again["excluded"] == []
+    with pytest.raises(Exception, match="no site lets sums leave"):
+        run_arm(opened(file, ask, tmp_path / "three"), arm_of(file, arm))
+
+
+def test_a_client_that_is_lost_leaves_masked_updates_unread(file: StudyFile, folder: Path, tmp_path: Path) -> None:
+    sites = [site_of(folder, name, f"lost/{tmp_path.name}", masked=True) for name in NAMES]
+
+    def spoil(request: Any, said: str, tree: Tree) -> tuple[str, Tree]:
+        if request.kind == "update" and request.site == 1:
+            raise TimeoutError("it did not answer")
+        return said, tree
+
+    server = opened(file, InProcess(sites, spoil), tmp_path / "out", asks=Protection(secure=True))
+    with pytest.raises(Exception, match=r"secure sums of 2 of 3 clients came \('east': it did not answer\)"):
+        run_arm(server, arm_of(file, "ridge"))
+
+
+def test_noise_that_the_server_asks_for_is_charged_too(file: StudyFile, folder: Path, tmp_path: Path) -> None:
+    sites = [site_of(folder, name, f"asks/{tmp_path.name}") for name in NAMES]
+    run_arm(opened(file, InProcess(sites), tmp_path / "out", asks=Protection(noise=2.0)), arm_of(file, "ridge"))
+    assert [Ledger(site.state, site.name, site.budget).spent for site in sites] == pytest.approx([epsilon([2.0])] * 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [("heads", "metric"), ("count", "by_class"), ("adapt", "run"), ("sums", "bound")]
+)
+def test_scores_and_counts_are_told_so_often_and_no_more(
+    kind: Kind, path: str, file: StudyFile, folder: Path, asked: Requests, tmp_path: Path
+) -> None:
+    site = ready(site_of(folder, state=f"often/{tmp_path.name}", budget=Budget(releases=1)), file, asked)
+    other = {"heads": "balanced_accuracy", "count": False, "adapt": "1" * 32, "sums": 3.5}[kind]
+    if kind == "count":
+        lenient_site = replace(site, budget=Budget())
+        answered(lenient_site, "adapt", *asked["adapt"])
+        site = replace(site, budget=Budget(releases=2))
+    for _ in range(3):
+        assert "error" not in answered(site, kind, *asked[kind])[0]
+    said, _ = answered(site, kind, changed(asked[kind][0], {path: other}), asked[kind][1])
+    assert "different requests for scores, counts and sums, as many as its operator allows" in said["error"]
