@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +23,7 @@ from headstart.core.files import read_json, write_json
 
 Memmap = np.memmap[Any, Any]
 
-_NOTE = {"done": int, "recipe": dict}
+_NOTE = {"done": int, "recipe": dict, "rows": int}
 
 SECONDS = 5.0
 """Work that a kill may lose: how often rows are synced to the disk."""
@@ -60,6 +61,8 @@ class PartialArray:
     def resume(self, facts: dict[str, Any]) -> tuple[Memmap, dict[str, Any]] | None:
         """Return the array and the note of a process that was killed.
 
+        What a process that was killed left may be damaged too: its caller compares the rows with the note's checksum.
+
         Args:
             facts: what its note must say; another note, or none, is no start to go on from.
         """
@@ -67,7 +70,10 @@ class PartialArray:
             note = read_json(self._note, _NOTE) if self._data.stat().st_size else None
             if note is None or {name: note.get(name) for name in facts} != facts:
                 return None
-            return np.lib.format.open_memmap(self._data, mode="r+"), note
+            found: Memmap = np.lib.format.open_memmap(self._data, mode="r+")
+            with writing(self.path, found.nbytes):
+                allocate(self._lock.fileno(), 0, found.offset + found.nbytes)
+            return found, note
         except (Damaged, ValueError, EOFError):
             # Not worth a word: what a kill left is begun anew.
             return None
@@ -89,12 +95,12 @@ class PartialArray:
                 raise
         return array
 
-    def keep(self, array: Memmap, note: dict[str, Any]) -> None:
+    def keep(self, array: Memmap, note: Callable[[], dict[str, Any]]) -> None:
         """Note how far the array is, if the last note is some seconds old; the rows reach the disk before it."""
         if time.monotonic() - self._synced >= self._seconds:
             with writing(self._data):
                 array.flush()
-            write_json(self._note, note)
+            write_json(self._note, note())
             self._synced = time.monotonic()
 
     def finish(self, array: Memmap) -> Memmap:

@@ -11,6 +11,7 @@ from typing import cast
 import httpx
 from flwr.app import Message
 
+from headstart.core.disk import DiskError
 from headstart.core.errors import ClientError, HeadstartError
 from headstart.sites.answers import DUTIES, Kind, reply
 from headstart.sites.flower.fleet import Fleet, Got, NotLetIn, connected
@@ -85,7 +86,7 @@ class _Desk:
             # Whoever answers there now is not the server of the keys, or soon knows the site: it does not end by that.
             self.tell(str(error))
             time.sleep(_PAUSE_OF_REFUSED)
-        except HeadstartError as error:
+        except (HeadstartError, DiskError) as error:
             self.tell(f"refused: {error}")
         except Exception as error:
             # Whatever a hostile link can make a parser raise; its text is in the site's own log alone.
@@ -123,6 +124,9 @@ class _Desk:
             return said, pack(tree)
         except HeadstartError as error:
             return write(Refusal(str(error), self.site.name)), pack({})
+        except DiskError as error:
+            self.tell(str(error))
+            return write(Refusal("its disk takes no more; its operator must make room", self.site.name)), pack({})
         except Exception as error:
             # The text of an unforeseen error may quote data: it stays here, in the site's own log.
             _log.exception("'%s' failed", kind)
