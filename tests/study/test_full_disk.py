@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,3 +124,17 @@ def test_a_real_full_disk_is_one_line_and_the_same_command_goes_on(small_disk: P
     assert second.returncode == 0, second
     assert comparable(small_disk / "o") == comparable(tmp_path / "right")
     assert read_records(small_disk / "o")
+
+
+def test_a_clock_that_jumps_changes_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backwards by years, and forwards; files get times of the future, and the study goes on in the folder."""
+    study = open_tiny(tmp_path, **STUDY)
+    study.run(tmp_path / "right")
+    jumps = iter(range(10**6))
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: 1e9 * (next(jumps) % 3))
+        study.run(tmp_path / "out", arms=["fedavg"])
+        for number, path in enumerate(sorted((tmp_path / "out").rglob("*.json"))):
+            os.utime(path, (4e9 * (number % 2), 4e9 * (number % 2)))
+        study.run(tmp_path / "out")
+    assert comparable(tmp_path / "out") == comparable(tmp_path / "right")
