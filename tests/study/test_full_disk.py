@@ -108,7 +108,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_real_full_disk_is_one_line_and_the_same_command_goes_on(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_the_study_goes_on(small_disk: Path, tmp_path: Path) -> None:
     study = open_tiny(tmp_path, **STUDY)
     study.run(tmp_path / "right")
     command = [sys.executable, "-c", MAIN, "study", str(tmp_path / "study.toml"), "--out", str(small_disk / "o")]
