@@ -21,12 +21,12 @@ from functools import cached_property
 from pathlib import Path
 
 LIMITS = {
-    "public names": (0, 1010),
+    "public names": (0, 1080),
     "code lines per public name": (15, math.inf),
     "code lines of a method file, most": (0, 80),
     "imports of a method file, most": (0, 8),
     "function lines, 90th percentile": (0, 13),
-    "file lines, 90th percentile": (0, 225),
+    "file lines, 90th percentile": (0, 230),
     "file lines, most": (0, 330),
     "methods compared by name": (0, 0),
 }
@@ -262,7 +262,7 @@ def faults(found: dict[str, float]) -> list[str]:
     """Return a line for each figure beyond its limit.
 
     >>> faults({"public names": 10_000, "files": 3})
-    ['public names: at most 1010, found 10000']
+    ['public names: at most 1080, found 10000']
     """
     bad = []
     for name, (least, most) in LIMITS.items():

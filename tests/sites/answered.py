@@ -8,7 +8,7 @@ from headstart.data.standardize import ColumnSums
 from headstart.evidence.tally import ClientTally, Tally
 from headstart.sites.answers import DUTIES, Kind
 from headstart.sites.counts import Counted
-from headstart.sites.messages import Agreed, Compared, Evaluated, Noisy, Present
+from headstart.sites.said import Agreed, Compared, Evaluated, Noisy, Present
 from headstart.sites.wire import write
 
 SCORES = {"local": 0.5, "global": 0.5, "personal": 0.5, "lda": 0.5, "ncm": 0.5}

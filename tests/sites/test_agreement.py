@@ -16,7 +16,7 @@ from headstart.data.agreement import Agreement
 from headstart.data.standardize import ColumnSums
 from headstart.sites.agreement import agreement_of, with_sums
 from headstart.sites.arms import run_arm
-from headstart.sites.messages import Present
+from headstart.sites.said import Present
 from headstart.sites.site import Site
 from sites.federations import (
     Made,

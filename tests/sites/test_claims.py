@@ -16,7 +16,7 @@ from headstart.sites.claims import (
     doubt_scales,
     plausible,
 )
-from headstart.sites.messages import Agreed, Compared, Evaluated, Present
+from headstart.sites.said import Agreed, Compared, Evaluated, Present
 from headstart.sites.transport import Answer, Failed
 from sites.answered import SAID, SIZES, TALLIES
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from headstart.evidence.metrics import METRICS, range_of
-from headstart.sites.messages import Evaluated
+from headstart.sites.said import Evaluated
 from sites.answered import SAID
 
 EVALUATED: Evaluated = SAID["adapt"]

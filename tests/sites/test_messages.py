@@ -14,26 +14,8 @@ from headstart.data.standardize import ColumnSums
 from headstart.models.spec import ModelSpec
 from headstart.sites.answers import DUTIES, Kind, answer
 from headstart.sites.counts import Count, Counted
-from headstart.sites.messages import (
-    Adapt,
-    Agree,
-    Agreed,
-    Asks,
-    Compared,
-    Evaluated,
-    Heads,
-    Hello,
-    Masks,
-    Method,
-    Noisy,
-    Present,
-    Refusal,
-    Setup,
-    Stage,
-    Start,
-    Sums,
-    Update,
-)
+from headstart.sites.messages import Adapt, Agree, Asks, Heads, Hello, Masks, Method, Setup, Stage, Start, Sums, Update
+from headstart.sites.said import Agreed, Compared, Evaluated, Noisy, Present, Refusal
 from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request, consult
 from headstart.sites.wire import read, write

@@ -17,8 +17,8 @@ from headstart.data.scale import scaled
 from headstart.data.settings import DataSettings
 from headstart.data.sources import Source
 from headstart.data.standardize import ColumnSums, known_sums, lacks_values, statistics, united
-from headstart.sites.messages import Present
 from headstart.sites.refusals import Refused
+from headstart.sites.said import Present
 from headstart.sites.settings import LEAST_ROWS
 
 _PART = re.compile(r"\[\d+(,\d+)*\]$")

@@ -26,28 +26,13 @@ from headstart.sites.agreement import common_categories, needs_sums
 from headstart.sites.counting import count, keep_predictions
 from headstart.sites.counts import Count, Counted
 from headstart.sites.gate import Cover, Gate, class_counts_told
-from headstart.sites.messages import (
-    Adapt,
-    Agree,
-    Agreed,
-    Compared,
-    Done,
-    Evaluated,
-    Heads,
-    Hello,
-    Noisy,
-    Present,
-    Refusal,
-    Setup,
-    Start,
-    Sums,
-    Update,
-)
+from headstart.sites.messages import Adapt, Agree, Heads, Hello, Setup, Start, Sums, Update
 from headstart.sites.possible import doubt_parts
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.foretell import leads_at
 from headstart.sites.probe.noise import clipped
 from headstart.sites.refusals import Refused, words_outside
+from headstart.sites.said import Agreed, Compared, Done, Evaluated, Noisy, Present, Refusal
 from headstart.sites.settings import Policy
 from headstart.sites.site import Opened, Site
 from headstart.sites.terms import Terms

@@ -25,9 +25,10 @@ from headstart.models.model import Model, cut_at
 from headstart.sites import messages
 from headstart.sites.checks import Expected, Possible
 from headstart.sites.claims import believed, doubt_evaluation
-from headstart.sites.messages import Adapt, Evaluated, Method, Present, Setup, Start, Update
+from headstart.sites.messages import Adapt, Method, Setup, Start, Update
 from headstart.sites.noticed import noticed
 from headstart.sites.remote import Remote
+from headstart.sites.said import Evaluated, Present
 from headstart.sites.server import Server
 from headstart.sites.settings import Protection
 from headstart.sites.transport import Answer

@@ -19,9 +19,9 @@ from headstart.data.federation import Split
 from headstart.federate.closed_form import FeatureSums
 from headstart.sites.claims import believed
 from headstart.sites.limits import said
-from headstart.sites.messages import Present
 from headstart.sites.possible import doubt_parts, length
 from headstart.sites.probe.noise import deviation
+from headstart.sites.said import Present
 from headstart.sites.settings import MOST_TIMES, Protection
 from headstart.sites.transport import Answer, Failed
 from headstart.training.client_data import ClientData

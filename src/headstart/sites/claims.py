@@ -12,7 +12,7 @@ from headstart.data.federation import Split
 from headstart.data.standardize import ColumnSums
 from headstart.evidence.metrics import range_of
 from headstart.evidence.tally import ClientTally, Tally
-from headstart.sites.messages import Agreed, Compared, Evaluated, Present
+from headstart.sites.said import Agreed, Compared, Evaluated, Present
 from headstart.sites.settings import MOST_TIMES, allows
 from headstart.sites.transport import Answer, Failed
 

@@ -12,8 +12,9 @@ from pydantic.dataclasses import dataclass
 from headstart.core.arrays import Array
 from headstart.core.errors import ClientError
 from headstart.evidence.moments import Moments
-from headstart.sites.messages import CONFIG, Asks, Name
+from headstart.sites.messages import Asks, Name
 from headstart.sites.refusals import Refused
+from headstart.sites.said import CONFIG
 from headstart.sites.settings import LEAST_ROWS
 
 _MOST_RUNS, _MOST_CLASSES = 64, 4096

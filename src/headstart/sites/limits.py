@@ -12,7 +12,7 @@ from headstart.evidence.metrics import METRICS, range_of
 MOST_TEXT = 2**25
 """Characters of a message; its tensors travel beside it."""
 
-MOST_ROWS = 10**9
+_MOST_ROWS = 10**9
 """Examples of a site."""
 
 MOST_NAMES = 2**14
@@ -28,7 +28,7 @@ Label = Annotated[str, StringConstraints(pattern=_PLAIN, max_length=_MOST_LETTER
 """Of a client, class, column or category."""
 
 Labels = Annotated[tuple[Label, ...], Field(max_length=MOST_NAMES), FailFast()]
-Rows = Annotated[int, Field(ge=0, le=MOST_ROWS)]
+Rows = Annotated[int, Field(ge=0, le=_MOST_ROWS)]
 Text = Annotated[str, StringConstraints(max_length=MOST_TEXT)]
 """Cut before it is said: see :func:`said`."""
 
@@ -47,7 +47,7 @@ _Scores = dict[str, Annotated[tuple[FiniteFloat | None, ...], Field(min_length=1
 
 def _in_range(scores: Mapping[str, FiniteFloat | None]) -> None:
     for name, value in scores.items():
-        low, high = (0, MOST_ROWS) if name == "num_examples" else range_of(name)
+        low, high = (0, _MOST_ROWS) if name == "num_examples" else range_of(name)
         if value is not None and not low <= value <= high:
             raise ValueError(f"must have '{name}' from {low:g} to {high:g}, received {value:g}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.evidence.learnt import Finding, findings
 from headstart.evidence.measured import measure
-from headstart.sites.messages import Evaluated
+from headstart.sites.said import Evaluated
 from headstart.sites.server import Server
 from headstart.study.run.records import conduct_of
 from headstart.study.written.arms import Arm

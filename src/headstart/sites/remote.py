@@ -14,9 +14,10 @@ from headstart.core.seeds import Key
 from headstart.core.trees import Tree, map_tree, stack
 from headstart.engine.protocol import Chunk, Crew, Failure, Job
 from headstart.sites.checks import Expected
-from headstart.sites.messages import Done, Update
+from headstart.sites.messages import Update
 from headstart.sites.norms import Norms
 from headstart.sites.probe.masks import unmask
+from headstart.sites.said import Done
 from headstart.sites.server import Server
 from headstart.sites.transport import Answer, Failed
 

@@ -26,7 +26,8 @@ from headstart.engine.received import Exclusion
 from headstart.engine.ways.serial import Serial
 from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
 from headstart.sites.claims import believed, doubt_agreed, doubt_presence, doubt_scales, plausible
-from headstart.sites.messages import Agree, Agreed, Asks, Hello, Masks, Present
+from headstart.sites.messages import Agree, Asks, Hello, Masks
+from headstart.sites.said import Agreed, Present
 from headstart.sites.settings import MOST_TIMES, Protection
 from headstart.sites.transport import Answer, Ask, Failed, consult
 from headstart.study.lab import Lab

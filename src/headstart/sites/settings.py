@@ -59,7 +59,7 @@ MOST_SEEDS = 64
 
 _STRICT = {"extra": "forbid", "strict": True}
 
-Fewest = Annotated[int, Field(ge=1)]
+_Fewest = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +71,8 @@ class Minima:
         class_examples: of a class that is counted, or whose sums leave without masks and noise.
     """
 
-    examples: Fewest = 20
-    class_examples: Fewest = 5
+    examples: _Fewest = 20
+    class_examples: _Fewest = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Budget:
 
     epsilon: Annotated[float, Field(gt=0)] = 10.0
     delta: Annotated[float, Field(gt=0, lt=1)] = DELTA
-    releases: Fewest = 1000
+    releases: _Fewest = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +164,8 @@ class NodeSettings:
     masked: bool = False
     one_hot: Sequence[str] = ()
     bound: Bound = 10.0
-    examples: Fewest = Minima.examples
-    class_examples: Fewest = Minima.class_examples
+    examples: _Fewest = Minima.examples
+    class_examples: _Fewest = Minima.class_examples
     most_bytes: PositiveInt = 2**31
 
     __pydantic_config__: ClassVar = _STRICT

@@ -25,7 +25,8 @@ from pydantic.dataclasses import dataclass as message
 
 from headstart.core.errors import ClientError
 from headstart.core.files import read_json, write_atomically, write_json
-from headstart.sites.messages import CONFIG, Name
+from headstart.sites.messages import Name
+from headstart.sites.said import CONFIG
 from headstart.sites.wire import read, write
 
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -61,7 +62,7 @@ class Order:
 
 
 @message(frozen=True, config=CONFIG)
-class Receipt:
+class _Receipt:
     """What an answer's signature covers: the request that it answers, what is said and the tensors, by SHA-256."""
 
     order: _Digest
@@ -71,13 +72,13 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Sealed:
-    """Something signed: JSON of an :class:`Order` or a :class:`Receipt`, and the signature in hex."""
+    """Something signed: JSON of an :class:`Order` or a :class:`_Receipt`, and the signature in hex."""
 
     text: str
     signature: str
 
 
-Signed = tuple[str, bytes, Sealed]
+_Signed = tuple[str, bytes, Sealed]
 """An answer: what is said, its tensors as they travel, and what was signed of both."""
 
 
@@ -122,7 +123,7 @@ class Orders:
         """
         site = read(Order, order.text, "its order").site
         _verify_site(self.sites[site], receipt, site)
-        if read(Receipt, receipt.text, "its receipt") != Receipt(digest(order.text), digest(text), digest(tree)):
+        if read(_Receipt, receipt.text, "its receipt") != _Receipt(digest(order.text), digest(text), digest(tree)):
             raise ClientError(f"the answer is signed by '{site}', but answers another request; it was not read")
         return site
 
@@ -160,23 +161,23 @@ class Obeyed:
         self._check_time(said.expires)
         self._remember(said, digest(order.text))
 
-    def keep(self, order: Sealed, text: str, tree: bytes) -> Signed:
+    def keep(self, order: Sealed, text: str, tree: bytes) -> _Signed:
         """Sign the answer to a request, and keep it on disk in the place of the run's last one."""
-        said = write(Receipt(digest(order.text), digest(text), digest(tree)))
+        said = write(_Receipt(digest(order.text), digest(text), digest(tree)))
         sealed = Sealed(said, self.key.sign(said.encode(), ECDSA(SHA384())).hex())
         head = json.dumps({"order": digest(order.text), "text": text, "sealed": [sealed.text, sealed.signature]})
         path = self._answered(read(Order, order.text, "the order").run)
         write_atomically(path, lambda new: _write_private(new, head.encode() + b"\n" + tree))
         return text, tree, sealed
 
-    def kept(self, order: Sealed) -> Signed | None:
+    def kept(self, order: Sealed) -> _Signed | None:
         """Return what a request that was taken was answered before; None if it is new, or its file is damaged."""
         path = self._answered(read(Order, order.text, "the order").run)
         head, _, tree = path.read_bytes().partition(b"\n") if path.is_file() else (b"", b"", b"")
         try:
             found = json.loads(head)
             text, sealed = found["text"], Sealed(*found["sealed"])
-            is_whole = sealed.text == write(Receipt(digest(order.text), digest(text), digest(tree)))
+            is_whole = sealed.text == write(_Receipt(digest(order.text), digest(text), digest(tree)))
             _verify_site(self.key.public_key(), sealed, self.name)
         except (ValueError, KeyError, TypeError, AttributeError, ClientError):
             return None

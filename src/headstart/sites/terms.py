@@ -19,8 +19,9 @@ from headstart.core.files import file_name, read_json, write_json
 from headstart.data import resplit
 from headstart.data.federation import Federation
 from headstart.data.settings import DataSettings
-from headstart.sites.messages import CONFIG, Hello
+from headstart.sites.messages import Hello
 from headstart.sites.refusals import Refused
+from headstart.sites.said import CONFIG
 from headstart.sites.settings import MOST_SEEDS
 from headstart.sites.wire import read, write
 

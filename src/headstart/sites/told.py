@@ -13,7 +13,7 @@ from headstart.sites.arms import run_name
 from headstart.sites.server import Server
 from headstart.study.written.arms import Arm
 
-Line = Mapping[str, Any]
+_Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +29,8 @@ class Told:
 
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
-    lines: Mapping[tuple[str, int], Line]
-    every_line: Sequence[Line]
+    lines: Mapping[tuple[str, int], _Line]
+    every_line: Sequence[_Line]
 
     @property
     def runs(self) -> tuple[tuple[str, ...], ...]:
@@ -38,7 +38,7 @@ class Told:
         return tuple(tuple(self.lines[arm.name, seed]["run"] for seed in self.seeds) for arm in self.arms)
 
     @property
-    def results(self) -> list[tuple[Line, Line]]:
+    def results(self) -> list[tuple[_Line, _Line]]:
         """Every run as the study's judge takes it: what stands of it, and no facts beside."""
         return [(line, {}) for line in self.every_line]
 
@@ -76,7 +76,7 @@ class Told:
 
 def told(server: Server) -> Told:
     """Read what runs have told, those alone that had these data and settings; a later one stands for an earlier."""
-    arms, lines = {arm.name: arm for arm in server.file.arms}, dict[tuple[str, int], Line]()
+    arms, lines = {arm.name: arm for arm in server.file.arms}, dict[tuple[str, int], _Line]()
     for line in read_json_lines(server.out / "federation.jsonl", bad=lambda error: server.tell(_lost(error))):
         arm = arms.get(line["arm"])
         if arm and line.get("run") == run_name(server, arm, line["seed"]):
@@ -91,6 +91,6 @@ def _lost(error: Damaged) -> str:
     return f"{error.path.name} is damaged ({error.why}): the run that stood there counts as never made; run it again"
 
 
-def _value(facts: Line, view: str, metric: str) -> float | None:
+def _value(facts: _Line, view: str, metric: str) -> float | None:
     values = facts.get("metrics", {}).get(view, {}).get(metric) or [None]
     return None if values[0] is None else float(values[0])

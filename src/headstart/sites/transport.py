@@ -11,7 +11,8 @@ from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
 from headstart.sites.answers import DUTIES, Kind
 from headstart.sites.limits import said
-from headstart.sites.messages import Asks, Refusal
+from headstart.sites.messages import Asks
+from headstart.sites.said import Refusal
 from headstart.sites.wire import read, write
 
 A = TypeVar("A")

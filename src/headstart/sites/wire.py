@@ -16,7 +16,7 @@ T = TypeVar("T")
 def write(message: object) -> str:
     """Return a message as JSON.
 
-    >>> from headstart.sites.messages import Refusal
+    >>> from headstart.sites.said import Refusal
     >>> write(Refusal("no such file", client="a"))
     '{"error":"no such file","client":"a"}'
     """
@@ -36,7 +36,7 @@ def read(kind: type[T], text: str, what: str, error: type[HeadstartError] = Clie
         ClientError: it is longer than a message may be, or a field is unknown, missing, out of its bounds or of
             another type; the message names it.
 
-    >>> from headstart.sites.messages import Refusal
+    >>> from headstart.sites.said import Refusal
     >>> read(Refusal, '{"error": 3}', "its answer")
     Traceback (most recent call last):
     headstart.core.errors.ClientError: its answer: field 'error' must be a valid string, received 3

@@ -68,7 +68,7 @@ class _Token(NoOpControlAuthnPlugin):
         return super().validate_tokens_in_metadata(metadata) if is_known else (False, None)
 
 
-def sites_only(app: _App) -> _App:
+def _sites_only(app: _App) -> _App:
     """Return an app that serves only what sites need, and answers all else with 404 and nothing."""
 
     async def served(scope: _Scope, receive: _Receive, send: _Send) -> None:
@@ -144,7 +144,7 @@ async def _serve(link: Link, door: Door, database: str) -> None:
     app = create_app(_config(link, door, database), SuperLinkLifespan)
     host, port = link.place
     inner = uvicorn.Server(_uvicorn(app, link, "127.0.0.1", door.port))
-    outer = uvicorn.Server(_uvicorn(sites_only(app), link, host, port, known=link.write_known()))
+    outer = uvicorn.Server(_uvicorn(_sites_only(app), link, host, port, known=link.write_known()))
     both = [asyncio.create_task(one.serve()) for one in (inner, outer)]
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     inner.should_exit = outer.should_exit = True

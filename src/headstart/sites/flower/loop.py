@@ -18,7 +18,7 @@ from headstart.sites.flower.fleet import Fleet, Got, NotLetIn, connected
 from headstart.sites.flower.keys import read_public_key, read_site_secret
 from headstart.sites.flower.parcels import Parcel, from_content, pack, to_content
 from headstart.sites.flower.programs import Link
-from headstart.sites.messages import Refusal
+from headstart.sites.said import Refusal
 from headstart.sites.settings import NodeSettings
 from headstart.sites.signed import Obeyed
 from headstart.sites.site import Site

@@ -22,10 +22,11 @@ from headstart.sites.arms import send_start
 from headstart.sites.checks import Expected, Possible
 from headstart.sites.claims import believed, doubt_comparison
 from headstart.sites.ledger import epsilon
-from headstart.sites.messages import Compared, Heads, Masks, Noisy, Sums
+from headstart.sites.messages import Heads, Masks, Sums
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.foretell import foretell, total_to_send
 from headstart.sites.probe.masks import unmask
+from headstart.sites.said import Compared, Noisy
 from headstart.sites.server import Server
 from headstart.sites.settings import DELTA, MOST_TIMES, RunSettings
 from headstart.sites.transport import Answer, Failed
