@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.core.errors import HeadstartError
 from headstart.sites.ledger import Ledger, epsilon
 from headstart.sites.refusals import Refused
 from headstart.sites.settings import Budget
@@ -47,3 +48,26 @@ def test_a_ledger_that_was_changed_is_not_believed(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("1.0", "9.0"))
     with pytest.raises(Exception, match="ledger"):
         ledger.charge_noise("two", 1.0)
+
+
+@pytest.mark.parametrize("damage", ["emptied", "gone", "last line lost", "first line lost", "cut", "a line of another"])
+def test_a_ledger_that_lost_a_line_gives_no_budget_back(damage: str, tmp_path: Path) -> None:
+    ledger, path = Ledger(tmp_path, "north", Budget()), tmp_path / "ledger.jsonl"
+    for name in ("one", "two"):
+        ledger.charge_noise(name, 1.0)
+    first, last = path.read_text().splitlines(keepends=True)
+    texts = {"emptied": "", "last line lost": first, "first line lost": last, "cut": first + last[:20]}
+    path.write_text(texts.get(damage, first + last.replace("two", "new")))
+    if damage == "gone":
+        path.unlink()
+    with pytest.raises(HeadstartError, match="ledger"):
+        ledger.charge_noise("three", 1.0)
+
+
+def test_a_kill_between_a_line_and_its_count_loses_nothing(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "north", Budget(epsilon=7.0))
+    ledger.charge_noise("one", 1.0)
+    count = (tmp_path / "ledger.json").read_bytes()
+    ledger.charge_noise("two", 1.0)
+    (tmp_path / "ledger.json").write_bytes(count)
+    assert ledger.spent == pytest.approx(epsilon([1.0, 1.0]))

@@ -1,14 +1,17 @@
 """A site takes the model that was announced, and keeps what rounds began with."""
 
+import errno
 from pathlib import Path
 
 import pytest
 import torch
 
 from headstart.core.content import SIGNED, hash_tree
+from headstart.core.disk import DiskError
 from headstart.core.errors import ClientError
 from headstart.models.weights import save
 from headstart.sites.messages import Start
+from headstart.sites.refusals import Refused
 from headstart.sites.shelf import Shelf
 
 MODEL = {"head.weight": torch.ones(2, 3), "head.bias": torch.zeros(2)}
@@ -118,3 +121,59 @@ def test_what_a_run_predicted_is_kept_by_its_name_and_overwritten(tmp_path: Path
         shelf.put_predictions(run, predicted, labels, "ab" * 16)
     found = shelf.predictions(run)
     assert (found["predicted"].tolist(), found["labels"].tolist()) == ([1, 1, 1], [0, 1, 1])
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\x00" * 40])
+def test_a_damaged_key_of_masks_hides_nothing(damage: bytes, tmp_path: Path) -> None:
+    """Sums under masks of another key than was told would be noise that nobody takes off."""
+    shelf = Shelf(tmp_path)
+    shelf.new_key()
+    (tmp_path / "masks.key").write_bytes(damage)
+    with pytest.raises(Refused, match=r"'masks\.key'\) was damaged and is gone; begin again with the first message"):
+        shelf.secret("a")
+
+
+def test_every_bit_of_the_key_of_masks_counts(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.new_key()
+    shelf.secret("a")
+    content = (tmp_path / "masks.key").read_bytes()
+    for place in range(0, len(content), 7):
+        (tmp_path / "masks.key").write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(Refused):
+            shelf.secret("a")
+    (tmp_path / "masks.key").write_bytes(content)
+    shelf.secret("b")
+    assert (tmp_path / "masks.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_private_tree_of_later_rounds_is_not_gone_on_from(tmp_path: Path) -> None:
+    """A server whose rounds were lost begins anew; one that fell back in the middle cannot go on."""
+    shelf, stage, first = Shelf(tmp_path), "0" * 64, {"w": torch.zeros(1)}
+    shelf.put_private(stage, 5, {"w": torch.ones(1)}, {"w": 2 * torch.ones(1)})
+    assert shelf.private(stage, 0, first) == first
+    with pytest.raises(Refused, match="this site is at round 6 of this stage, not at 4; begin it again"):
+        shelf.private(stage, 3, first)
+    assert [float(shelf.private(stage, number, first)["w"]) for number in (5, 6, 8)] == [1.0, 2.0, 2.0]
+
+
+def test_a_full_disk_of_a_site_is_one_line_and_keeps_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, stage, first = Shelf(tmp_path), "0" * 64, {"w": torch.zeros(1)}
+    shelf.new_key()
+    shelf.put_private(stage, 0, first, {"w": torch.ones(1)})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    for attempt in (
+        shelf.new_key,
+        lambda: shelf.secret("a"),
+        lambda: shelf.put_private(stage, 1, first, first),
+        lambda: shelf.put_own(first),
+        lambda: shelf.put_predictions("0" * 32, torch.tensor([0]), torch.tensor([0]), "ab"),
+    ):
+        with pytest.raises(DiskError, match=r"cannot be written \(the disk is full"):
+            attempt()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

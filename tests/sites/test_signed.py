@@ -136,6 +136,20 @@ def test_the_same_request_has_the_same_answer_after_a_restart(pair: Pair) -> Non
     assert pair.site().kept(pair.order()) is None
 
 
+def test_a_kept_answer_that_was_damaged_is_made_again(pair: Pair) -> None:
+    order = pair.order()
+    _take(pair.site(), order)
+    answered = pair.site().keep(order, "{}", b"tree")
+    (path,) = pair.site().path.parent.glob("answered-*")
+    content = path.read_bytes()
+    for place in range(0, len(content), 5):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        # What says again whose answer it is, is not needed.
+        assert pair.site().kept(order) in (None, answered)
+    path.write_bytes(content[:-1])
+    assert pair.site().kept(order) is None
+
+
 def test_kept_answers_are_for_their_owner_alone_and_go_when_their_request_has_expired(pair: Pair) -> None:
     order, site = pair.order(), pair.site()
     _take(site, order)

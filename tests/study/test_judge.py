@@ -11,7 +11,7 @@ from headstart.evidence.verdict import prediction_held
 from headstart.study.judge import with_looks, without_adaptation
 from headstart.study.plan import references
 from headstart.study.written.arms import Arm, Stage
-from tiny_study import FEDAVG, numbers, open_tiny, run_tiny
+from tiny_study import FEDAVG, numbers, open_tiny, read_records, run_tiny
 
 RANDOM, AVERAGE = Stage("start", "random"), (Stage("federate", "fedavg"),)
 
@@ -85,6 +85,7 @@ def test_the_verdict_is_written_as_it_is_returned(tmp_path: Path) -> None:
     outcome = run_tiny(tmp_path)
     written = read_json(tmp_path / "out" / "verdict.json")
     assert written.pop("prediction_held") is prediction_held(outcome.verdict)
+    assert written.pop("rests_on") == sorted(line["key"] for line in read_records(tmp_path / "out"))
     assert written == json.loads(json.dumps(outcome.verdict.as_json()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,23 +10,16 @@ import re
 import shutil
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from headstart.core.damage import Damaged
 from headstart.core.disk import writing
 from headstart.core.errors import DataError, SettingError
-
-_CHECKSUM = "checksum"
-"""The last entry of an object on disk: a hash of all others and of the file's name. Files of before have none."""
-
-Needs = Mapping[str, type | tuple[type, ...]]
-"""Names that an object without a checksum must have all the same, and the types of their values."""
-
-AnyNeeds = Needs | Callable[[Mapping[str, Any]], Needs] | None
-"""The same, or what tells it from the object; None where anything may be without a checksum."""
+from headstart.core.sealed import AnyNeeds, parsed, sealed
 
 CACHE_BYTES = 4 * 2**30
 """Disk that one kind of cached files may take."""
@@ -74,23 +68,29 @@ def write_names(folder: Path, names: Sequence[str], setting: str) -> dict[str, s
     return files
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], None], wanted: int | None = None) -> None:
     """Let ``write`` fill a temporary file beside ``path``, sync it, and rename it into place.
 
+    Args:
+        path: of the file.
+        write: fills the file that it is given.
+        wanted: bytes that this takes, for the error.
+
     Raises:
-        DiskError: the disk is full, or takes nothing from this user.
+        DiskError: the disk does not take it; what was there before stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with writing(path):
+    with writing(path, wanted):
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             write(temporary)
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
-            with suppress(OSError):  # a disk that takes nothing gives nothing either
-                temporary.unlink(missing_ok=True)
+            # Where not even this may be done, the error of before is the one to hear of.
+            with suppress(OSError):
+                temporary.unlink()
 
 
 def link_or_copy(source: Path, path: Path) -> None:
@@ -108,31 +108,39 @@ def link_or_copy(source: Path, path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
+    content = text.encode()
 
     def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
 
-    write_atomically(path, write)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, indented, keys in the order given; an object with its checksum as its last entry."""
-    write_text(path, json.dumps(_sealed(value, path.name), indent=2, allow_nan=False) + "\n")
+    write_atomically(path, write, len(content))
 
 
-def read_json(path: Path, needs: AnyNeeds = None) -> Any:
+def write_json(path: Path, value: Any, owner: str = "") -> None:
+    """Write JSON atomically, indented, keys in the order given; an object with its checksum as its last entry.
+
+    Args:
+        path: of the file.
+        value: an object, or anything else that JSON can say, which has no checksum then.
+        owner: whose file it is, where files of this name are found elsewhere too.
+    """
+    write_text(path, json.dumps(sealed(value, path.name, owner), indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, needs: AnyNeeds = None, owner: str = "") -> Any:
     """Read a JSON file, without its checksum; None when there is none.
 
     Args:
         path: of the file.
         needs: entries of an object that has no checksum, for it is older.
+        owner: whose file it must be, where it says that; empty takes anybody's.
 
     Raises:
-        Damaged: it is not what was written.
+        Damaged: it is not what was written, or another's.
         DataError: it may not be read.
     """
     content = _content(path)
-    return None if content is None else _parsed(path, content, needs)
+    return None if content is None else parsed(path, content, needs, owner=owner)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -145,14 +153,32 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def append_json_line(path: Path, value: Any) -> None:
-    """Append one JSON line and sync it; a torn last line from an earlier kill is cut off first."""
-    with writing(path):
+    """Append one JSON line and sync it; a torn last line from an earlier kill is cut off first.
+
+    Raises:
+        DiskError: the disk does not take it; the lines before stay, and of this one no part.
+    """
+    line = _line(path, value)
+    with writing(path, len(line)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            _cut_torn_line(file)
-            file.write(_line(path, value))
-            file.flush()
-            os.fsync(file.fileno())
+        # Unbuffered: else what the disk refused would be tried again where the file is closed.
+        with path.open("ab+", buffering=0) as file:
+            _append_whole(file, line)
+
+
+def _append_whole(file: FileIO, line: bytes) -> None:
+    """Append a line, or leave the file as long as it was."""
+    _cut_torn_line(file)
+    end = file.tell()
+    try:
+        written = 0
+        while written < len(line):
+            written += file.write(line[written:])
+        os.fsync(file.fileno())
+    except OSError:
+        with suppress(OSError):
+            file.truncate(end)
+        raise
 
 
 def write_json_lines(path: Path, values: Iterable[Any]) -> None:
@@ -175,7 +201,7 @@ def read_json_lines(path: Path, needs: AnyNeeds = None, bad: Callable[[Damaged],
     lines: list[Any] = []
     for number, line in _complete_lines(path, bad):
         try:
-            lines.append(_parsed(path, line, needs, f"line {number}: "))
+            lines.append(parsed(path, line, needs, f"line {number}: "))
         except Damaged as error:
             _raise_or_tell(error, bad)
     return lines
@@ -192,7 +218,7 @@ def _complete_lines(path: Path, bad: Callable[[Damaged], None] | None) -> list[t
 
 
 def _line(path: Path, value: Any) -> bytes:
-    return json.dumps(_sealed(value, path.name), allow_nan=False).encode() + b"\n"
+    return json.dumps(sealed(value, path.name), allow_nan=False).encode() + b"\n"
 
 
 def _raise_or_tell(error: Damaged, bad: Callable[[Damaged], None] | None) -> None:
@@ -222,7 +248,7 @@ def _status(path: Path) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def _cut_torn_line(file: Any) -> None:
+def _cut_torn_line(file: FileIO) -> None:
     file.seek(0)
     content = file.read()
     file.truncate(content.rfind(b"\n") + 1)
@@ -247,7 +273,7 @@ def _content(path: Path) -> bytes | None:
     """Return a file's bytes; None where there is none.
 
     Raises:
-        Damaged: it is a folder.
+        Damaged: it is a folder, or a link to itself.
         DataError: it may not be read.
     """
     if path.is_dir():
@@ -257,59 +283,6 @@ def _content(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Damaged(path, "it is a link to itself") from None
         raise _unreadable(path, error.strerror) from error
-
-
-def _sealed(value: Any, name: str) -> Any:
-    """Return an object with its checksum; what is no object has none."""
-    if not isinstance(value, dict):
-        return value
-    plain = json.loads(json.dumps(value, allow_nan=False))
-    return {**value, _CHECKSUM: _checksum(plain, name)}
-
-
-def _parsed(path: Path, content: bytes, needs: AnyNeeds = None, where: str = "") -> Any:
-    """Read JSON, and return it without its checksum.
-
-    Args:
-        path: of the file that held it.
-        content: of the file, or of one line.
-        needs: of an object that has no checksum.
-        where: in the file, such as ``line 3: ``.
-
-    Raises:
-        Damaged: it is empty, no JSON, not what was written, or lacks what it needs.
-    """
-    if not content.strip():
-        raise Damaged(path, f"{where}it is empty")
-    try:
-        value = json.loads(content.decode("utf-8"))
-        has_seal = isinstance(value, dict) and _CHECKSUM in value
-        whole = not has_seal or value.pop(_CHECKSUM) == _checksum(value, path.name)
-    except (ValueError, RecursionError):
-        raise Damaged(path, f"{where}it is not JSON") from None
-    if not whole:
-        raise Damaged(path, f"{where}it is not what was written, by its checksum")
-    if not has_seal and (lack := _lack(value, needs)):
-        raise Damaged(path, f"{where}{lack}")
-    return value
-
-
-def _checksum(value: Mapping[str, Any], name: str) -> str:
-    text = json.dumps([name, value], sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _lack(value: Any, needs: AnyNeeds) -> str:
-    """Say what a value without a checksum lacks; empty if nothing."""
-    if needs is None:
-        return ""
-    if not isinstance(value, dict):
-        return f"it must be a JSON object, and is a {type(value).__name__}"
-    every = needs(value) if callable(needs) else needs
-    lack = [name for name, kind in every.items() if not _has(value, name, kind)]
-    return f"'{lack[0]}' is missing, or not what it must be" if lack else ""
-
-
-def _has(value: Mapping[str, Any], name: str, kind: type | tuple[type, ...]) -> bool:
-    return name in value and isinstance(value[name], kind)

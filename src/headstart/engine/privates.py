@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import mmap
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 
 from headstart.core import trees
 from headstart.core.arrays import Array
+from headstart.core.disk import allocate, writing
 from headstart.core.trees import Tree
 from headstart.data.federation import Client
 
@@ -42,7 +45,7 @@ class PrivateStore:
     def __init__(self, newcomer: Tree, population: int) -> None:
         self.newcomer = newcomer
         self._known = np.frombuffer(mmap.mmap(-1, max(population, 1)), dtype=np.bool_)[:population]
-        self._rows = {name: _rows_of(value, population) for name, value in newcomer.items()}
+        self._rows = {name: _Rows(value, population) for name, value in newcomer.items()}
 
     @property
     def members(self) -> Array:
@@ -58,25 +61,52 @@ class PrivateStore:
         if not self.newcomer:
             return {}
         known = torch.from_numpy(self._known[positions].copy())
-        rows = {name: torch.from_numpy(np.asarray(rows[positions])) for name, rows in self._rows.items()}
+        rows = {name: torch.from_numpy(np.asarray(rows.array[positions])) for name, rows in self._rows.items()}
         rows = {name: value.to(self.newcomer[name].device) for name, value in rows.items()}
         return trees.where(known, rows, trees.broadcast(self.newcomer, len(positions)))
 
     def put(self, positions: Array, stack: Tree) -> None:
-        """Keep several clients' trees."""
+        """Keep several clients' trees.
+
+        Raises:
+            DiskError: the temporary folder has no room for them.
+        """
+        fresh = positions[~self._known[positions]]
         for name, value in stack.items():
-            self._rows[name][positions] = value.detach().cpu().numpy()
+            self._rows[name].put(positions, value.detach().cpu().numpy(), fresh)
         if stack:
             self._known[positions] = True
 
 
-def _rows_of(value: torch.Tensor, population: int) -> Array:
-    """Return an array with one row per client, on disk."""
-    array = value.detach().cpu().numpy()
-    with tempfile.TemporaryFile(prefix="headstart-privates-") as file:
-        file.truncate(max(1, population * array.nbytes))
-        shape = (population, *array.shape)
-        return np.memmap(file, array.dtype, "r+", shape=shape) if array.nbytes else np.empty(shape, array.dtype)
+class _Rows:
+    """An array with one row per client, in a temporary file.
+
+    Args:
+        value: a row.
+        population: number of clients.
+    """
+
+    def __init__(self, value: torch.Tensor, population: int) -> None:
+        row = value.detach().cpu().numpy()
+        self._bytes, shape = row.nbytes, (population, *row.shape)
+        with writing(_folder()):
+            self._file = tempfile.TemporaryFile(prefix="headstart-privates-")  # noqa: SIM115 (open as long as its rows)
+            weakref.finalize(self, self._file.close)
+            self._file.truncate(max(1, population * row.nbytes))
+        self.array = np.memmap(self._file, row.dtype, "r+", shape=shape) if row.nbytes else np.empty(shape, row.dtype)
+
+    def put(self, positions: Array, rows: Array, fresh: Array) -> None:
+        """Write some rows, once the disk has room for those that are fresh."""
+        if self._bytes:
+            with writing(_folder(), len(fresh) * self._bytes):
+                for position in fresh.tolist():
+                    allocate(self._file.fileno(), position * self._bytes, self._bytes)
+        self.array[positions] = rows
+
+
+def _folder() -> Path:
+    """Return where temporary files lie, as an error names it."""
+    return Path(tempfile.gettempdir()) / "private trees"
 
 
 class ByClient(Mapping[str, Tree]):

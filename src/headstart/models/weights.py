@@ -14,7 +14,7 @@ from torch import Tensor
 from headstart.core.errors import ModelError
 from headstart.core.files import write_atomically
 from headstart.core.limits import memory_limit
-from headstart.core.trees import Params
+from headstart.core.trees import Params, num_bytes
 
 _NO_PICKLES = "pickled weights (.bin, .pt) are never read: save them with safetensors"
 _LENGTH = struct.Struct("<Q")
@@ -27,12 +27,13 @@ def save(path: Path, params: Params, metadata: Mapping[str, str] | None = None) 
 
     Raises:
         ModelError: the path has another ending.
+        DiskError: the disk does not take it.
     """
     if path.suffix != ".safetensors":
         raise ModelError(f"weights: the file must end in '.safetensors', received '{path}'; rename it")
     # A copy of their own: safetensors refuses tensors that share memory or are not contiguous.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in params.items()}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, dict(metadata or {})))
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, dict(metadata or {})), num_bytes(tensors))
 
 
 def load(path: Path) -> tuple[Params, dict[str, str]]:

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from headstart.core.checked import check_table
 from headstart.core.damage import Damaged
 from headstart.core.errors import DataError
-from headstart.core.files import AnyNeeds, check_readable, read_json, read_json_lines
+from headstart.core.files import check_readable, read_json, read_json_lines
+from headstart.core.owner import owner_of
+from headstart.core.sealed import AnyNeeds
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 
 Json = Mapping[str, Any]
@@ -122,6 +124,8 @@ def load_run(folder: str | Path) -> Run:
     records, notes = _read_records(folder)
     study_text = _read_text(folder / "study.toml")
     verdict = _read_json(folder / "verdict.json")
+    _check_copy(folder, study_text)
+    _check_records(folder, records, verdict)
     race = verdict.get("race") or {}
     # A race that has only begun stands there alone.
     verdict = verdict if {*verdict} - {"race"} else {}
@@ -139,6 +143,32 @@ def load_run(folder: str | Path) -> Run:
         devices=_read_json(folder / "devices.json"),
         notes=(*notes, *(_missing(folder, verdict) if records else ())),
     )
+
+
+def _check_copy(folder: Path, text: str) -> None:
+    """Refuse a copy of the study file that was edited: pages show its rule and its metric.
+
+    Raises:
+        Damaged: its decision is not the one that was run.
+    """
+    run = _read_json(folder / "settings.json").get("decision", {})
+    said = _parse_toml(folder / "study.toml", text).get("decision", {})
+    for name, value in said.items() if isinstance(said, dict) else ():
+        if name in run and run[name] != value:
+            why = f"it is not what was run: decision.{name} was {run[name]}, is {value}"
+            raise Damaged(folder / "study.toml", why)
+
+
+def _check_records(folder: Path, records: tuple[Json, ...], verdict: Json) -> None:
+    """Refuse records that lack a run which the verdict rests on.
+
+    Raises:
+        Damaged: a line is lost, or the file is another run's.
+    """
+    lacking = set(verdict.get("rests_on", ())) - {record.get("key") for record in records}
+    if lacking:
+        why = f"it lacks {len(lacking)} of the runs that verdict.json rests on"
+        raise Damaged(folder / "records.jsonl", why)
 
 
 def load_verdict(folder: str | Path) -> Json:
@@ -203,7 +233,8 @@ def _parse_toml(path: Path, text: str) -> Json:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    return read_json(path, _NEEDS.get(path.name, {})) or {}
+    owner = "" if path.name == "federation.json" else owner_of(path.parent)
+    return read_json(path, _NEEDS.get(path.name, {}), owner) or {}
 
 
 def _read_clients(path: Path) -> dict[str, NDArray[Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.core.files import append_json_line, read_json_lines
+from headstart.core.files import append_json_line, read_json, read_json_lines, write_json
 from headstart.sites.refusals import Refused
 from headstart.sites.settings import DELTA, Budget
 
@@ -91,10 +91,23 @@ class Ledger:
 
     @property
     def _lines(self) -> list[dict[str, Any]]:
-        return read_json_lines(self._path)
+        lines = read_json_lines(self._path)
+        known = (read_json(self._count, {"lines": int}) or {"lines": 0})["lines"]
+        if len(lines) < known:
+            raise Refused(
+                f"'{self.site}' has lost {known - len(lines)} of {known} entries of its ledger, and nobody knows what "
+                "has left it; its operator must bring 'ledger.jsonl' back, or take a new state folder"
+            )
+        return lines
 
     def _write(self, kind: Kind, name: str, **more: float) -> None:
         append_json_line(self._path, {"kind": kind, "name": name, **more})
+        # After the line: a kill in between leaves one line too many, which is no loss.
+        write_json(self._count, {"lines": len(self._lines)})
+
+    @property
+    def _count(self) -> Path:
+        return self.folder / "ledger.json"
 
     @property
     def _path(self) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from torch import Tensor
 
 from headstart.core.content import SIGNED, hash_json, hash_tree
+from headstart.core.damage import Damaged
 from headstart.core.errors import HeadstartError
+from headstart.core.files import read_json, write_atomically
+from headstart.core.sealed import sealed
 from headstart.core.trees import Params, Tree, part
 from headstart.models.weights import load, save
 from headstart.sites.messages import Start
@@ -57,12 +62,18 @@ class Shelf:
         _keep(self._weights(said.digest), whole)
 
     def private(self, stage: str, round_number: int, first: Tree) -> Tree:
-        """Return the private tree with which a round begins, however often it is asked for."""
+        """Return the private tree with which a round begins, however often it is asked for.
+
+        Raises:
+            Refused: its file is damaged, or of a later round: a stage cannot go on from what is not there.
+        """
         path = self._private(stage)
-        if not first or not path.is_file():
+        if not first or not round_number or not path.is_file():
             return first
         found = _kept(path, "begin the arm again")
         last = int(found.pop("round"))
+        if round_number < last:
+            raise Refused(f"this site is at round {last + 1} of this stage, not at {round_number + 1}; begin it again")
         return part(found, "after/" if round_number > last else "before/")
 
     def put_private(self, stage: str, round_number: int, before: Tree, after: Tree) -> None:
@@ -76,10 +87,7 @@ class Shelf:
     def new_key(self) -> str:
         """Make the key of this site's masks anew, for the sums that follow; return its public half in hex."""
         secret = X25519PrivateKey.generate()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._secret.unlink(missing_ok=True)
-        with os.fdopen(os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secret.private_bytes_raw().hex().encode())
+        self._put_secret(secret.private_bytes_raw().hex(), [])
         return secret.public_key().public_bytes_raw().hex()
 
     def secret(self, round_name: str) -> X25519PrivateKey:
@@ -89,19 +97,30 @@ class Shelf:
             round_name: of the round, which decides its masks.
 
         Raises:
-            Refused: there is no key, or the round had its masks already.
+            Refused: there is no key, its file is damaged, or the round had its masks already.
         """
-        if not self._secret.is_file():
+        try:
+            found = read_json(self._secret, {"key": str, "used": list})
+        except Damaged as error:
+            error.set_aside()
+            raise _damaged(self._secret, "begin again with the first message") from None
+        if found is None:
             raise Refused("this site has no key of masks yet; begin again with the first message")
-        key, *used = self._secret.read_bytes().split(b"\n")
-        mark = hash_json(round_name).encode()
-        if mark in used:
+        mark = hash_json(round_name)
+        if mark in found["used"]:
             raise Refused("the masks of this round were used already; name another one")
-        with self._secret.open("ab") as file:
-            file.write(b"\n" + mark)
-            file.flush()
-            os.fsync(file.fileno())
-        return X25519PrivateKey.from_private_bytes(bytes.fromhex(key.decode()))
+        self._put_secret(found["key"], [*found["used"], mark])
+        return X25519PrivateKey.from_private_bytes(bytes.fromhex(found["key"]))
+
+    def _put_secret(self, key: str, used: Sequence[str]) -> None:
+        """Write the key, for its owner's eyes alone, with the rounds that had their masks."""
+        content = json.dumps(sealed({"key": key, "used": list(used)}, self._secret.name)).encode()
+
+        def write(temporary: Path) -> None:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content)
+
+        write_atomically(self._secret, write, len(content))
 
     def answer(self, name: str) -> Tree | None:
         """Return what was answered before under noise; None where nothing was."""

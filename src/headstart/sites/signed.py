@@ -171,11 +171,17 @@ class Obeyed:
         return text, tree, sealed
 
     def kept(self, order: Sealed) -> _Signed | None:
-        """Return what a request that was taken was answered before; None if it is new."""
+        """Return what a request that was taken was answered before; None if it is new, or its file is damaged."""
         path = self._answered(read(Order, order.text, "the order").run)
         head, _, tree = path.read_bytes().partition(b"\n") if path.is_file() else (b"", b"", b"")
-        found = json.loads(head) if head else {"order": ""}
-        return (found["text"], tree, Sealed(*found["sealed"])) if found["order"] == digest(order.text) else None
+        try:
+            found = json.loads(head)
+            text, sealed = found["text"], Sealed(*found["sealed"])
+            is_whole = sealed.text == write(_Receipt(digest(order.text), digest(text), digest(tree)))
+            _verify_site(self.key.public_key(), sealed, self.name)
+        except (ValueError, KeyError, TypeError, AttributeError, ClientError):
+            return None
+        return (text, tree, sealed) if is_whole else None
 
     def _answered(self, run: str) -> Path:
         return self.path.with_name(f"answered-{run}")

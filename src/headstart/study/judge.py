@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.core.content import hash_json
-from headstart.core.files import read_json, write_json
+from headstart.core.files import read_json
 from headstart.data.federation import Federation
 from headstart.evidence.learnt import Finding
 from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
@@ -78,7 +78,8 @@ def write_verdict(folder: RunFolder, federation: Federation, verdict: Verdict) -
     write_predictions(folder.path / "predictions.parquet", folder, federation)
     said = {**verdict.as_json(), "prediction_held": prediction_held(verdict)}
     said = with_looks(said, read_json(folder.path / "verdict.json") or {})
-    write_json(folder.path / "verdict.json", said)
+    # A line of the records that is lost, or another's, is seen by who only reads.
+    folder.write("verdict.json", {**said, "rests_on": sorted(line["key"] for line in folder.records.all())})
     return replace(verdict, cautions=tuple(said["cautions"]))
 
 

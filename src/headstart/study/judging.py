@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 
 from headstart.core.errors import HeadstartError
-from headstart.core.files import write_json
 from headstart.data.federation import Federation
 from headstart.evidence.race import Look, Race, comparable, looks
 from headstart.evidence.race_words import stand
@@ -160,7 +159,7 @@ class Judging:
         """Write the tables, the verdict, the costs, and what people read."""
         path = folder.path
         verdict = write_verdict(folder, self.federation, verdict)
-        write_json(path / "devices.json", device_facts(self.slate, self.file.devices))
+        folder.write("devices.json", device_facts(self.slate, self.file.devices))
         self.costs.write(path / "costs.json")
         if self.page:
             self.runner.progress.tell("report")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from headstart.core.disk import writing
 from headstart.core.errors import SettingError
 
 
@@ -15,17 +16,19 @@ def only_one(folder: Path) -> Iterator[None]:
 
     Raises:
         SettingError: another process holds it.
+        DiskError: it cannot be written to.
     """
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise SettingError(
-            f"--out: another process is running a study in '{folder}'; wait for it, or give another folder"
-        ) from None
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise SettingError(
+                f"--out: another process is running a study in '{folder}'; wait for it, or give another folder"
+            ) from None
     try:
         yield
     finally:

@@ -11,7 +11,6 @@ from typing import Any
 
 from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
-from headstart.core.files import write_json
 from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
@@ -302,7 +301,7 @@ class Study:
         progress.tell("diagnosis")
         pipeline = self.pipeline(folder.store, self.file.settings.seeds[0], progress)
         found = diagnose_lab(self.lab, pipeline, slate.arms, self.file.settings.decision)
-        write_json(folder.path / "diagnosis.json", found.as_json())
+        folder.write("diagnosis.json", found.as_json())
         return found
 
 

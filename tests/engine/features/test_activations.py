@@ -124,10 +124,29 @@ def test_a_killed_pass_goes_on_where_it_was(
     assert [path.name for path in tmp_path.iterdir()] == [f"{world.activations.key(world.model)}.npy"]
 
 
+@pytest.mark.parametrize("row", [0, 17, 29])
+def test_rows_that_were_damaged_after_a_kill_are_not_gone_on_from(
+    world: World, passes: list[int], tmp_path: Path, row: int
+) -> None:
+    """One bit in the middle of a block; the finished array's checksum would be that of a wrong number."""
+    examples, key = world.federation.examples, world.activations.key(world.model)
+    with pytest.raises(KeyboardInterrupt):
+        Activations(examples, tmp_path, progress=Counting(dying_after(30)), most_rows=10, sync_seconds=0).at(
+            world.model
+        )
+    passes.clear()
+    rows = np.lib.format.open_memmap(tmp_path / f"{key}.partial.npy", mode="r+")
+    rows.view(np.uint8).reshape(len(rows), -1)[row, 5] ^= 1
+    rows.flush()
+    found = Activations(examples, tmp_path).at(world.model)
+    assert sum(passes) == len(examples)
+    torch.testing.assert_close(found, Activations(examples).at(world.model), rtol=0, atol=0)
+
+
 def test_rows_that_a_note_does_not_count_are_computed_again(world: World, tmp_path: Path) -> None:
     """A note without its rows, as when the array was deleted to make room, is no start to go on from."""
     examples, key = world.federation.examples, world.activations.key(world.model)
-    note = {"contents": len(examples), "recipe": {}, "done": 50}
+    note = {"contents": len(examples), "recipe": {}, "done": 50, "rows": 0}
     write_json(tmp_path / f"{key}.partial.json", note)
     found = Activations(examples, tmp_path).at(world.model)
     torch.testing.assert_close(found, Activations(examples).at(world.model))

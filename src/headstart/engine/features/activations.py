@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,9 @@ from headstart.models.model import Model
 
 MOST_IN_MEMORY = 4
 """Cuts whose activations are kept: one study looks at few at a time; older ones would only fill the memory."""
+
+_SUMMED = 256
+"""Contents whose rows are copied at once to sum them up."""
 
 
 class Activations:
@@ -170,12 +175,42 @@ class Activations:
         before = file.resume({"contents": len(self._distinct)})
         recipe = Recipe(**before[1]["recipe"]) if before else self._recipe(model)
         one = self._pass(model, recipe)
-        if before and (before[0].shape, before[0].dtype) != (one.shape, _dtype(one)):
-            before = None
+        rows = _Checked(one)
+        if before and not rows.are(*before):
+            before, rows = None, _Checked(one)
         array, start = (before[0], before[1]["done"]) if before else (file.create(one.shape, _dtype(one)), 0)
+        facts = {"contents": len(self._distinct), "recipe": asdict(recipe)}
         for done in one.write(array, start):
-            file.keep(array, {"contents": len(self._distinct), "recipe": asdict(recipe), "done": done})
+            file.keep(array, partial(rows.noted, facts, array, done))
         return file.finish(array)
+
+
+class _Checked:
+    """The checksum of what a pass has written so far; rows are read once for it.
+
+    Args:
+        one: the pass, which knows where its contents go.
+    """
+
+    def __init__(self, one: Pass | TextPass) -> None:
+        self._one, self._done, self._sum = one, 0, 0
+
+    def noted(self, facts: Mapping[str, Any], array: Array, done: int) -> dict[str, Any]:
+        """Return a note that says how many contents are done, and what their rows must be."""
+        return {**facts, "done": done, "rows": self.up_to(array, done)}
+
+    def up_to(self, array: Array, done: int) -> int:
+        """Return the checksum of the first ``done`` contents."""
+        for start in range(self._done, done, _SUMMED):
+            self._sum = zlib.crc32(array[self._one.rows_of(start, min(start + _SUMMED, done))].data, self._sum)
+        self._done = done
+        return self._sum
+
+    def are(self, array: Array, note: Mapping[str, Any]) -> bool:
+        """Say whether an array of an earlier process is that of this pass, and holds what was noted."""
+        if (array.shape, array.dtype) != (self._one.shape, _dtype(self._one)):
+            return False
+        return bool(self.up_to(array, note["done"]) == note["rows"])
 
 
 def _as_tensor(inputs: Array | Ragged) -> Inputs:

@@ -196,6 +196,10 @@ class Pass:
                 self.told(int(self.distinct.starts[last]))
             yield last
 
+    def rows_of(self, start: int, stop: int) -> Array:
+        """Return the places in the array of what is written for contents ``start`` to ``stop``."""
+        return self.distinct.places(start, stop)[0]
+
     def _results(self, start: int) -> Iterator[tuple[int, Tensor]]:
         if start == len(self.distinct):
             return

@@ -6,8 +6,10 @@ renamed to ``<name>.npy``. A process that wants the same array meanwhile waits f
 
 from __future__ import annotations
 
+import math
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,11 +18,12 @@ import numpy as np
 
 from headstart.core.checked import add_checksum
 from headstart.core.damage import Damaged
+from headstart.core.disk import allocate, writing
 from headstart.core.files import read_json, write_json
 
 Memmap = np.memmap[Any, Any]
 
-_NOTE = {"done": int, "recipe": dict}
+_NOTE = {"done": int, "recipe": dict, "rows": int}
 
 SECONDS = 5.0
 """Work that a kill may lose: how often rows are synced to the disk."""
@@ -39,11 +42,12 @@ class PartialArray:
         self._data, self._note = path.with_suffix(".partial.npy"), path.with_suffix(".partial.json")
 
     def __enter__(self) -> PartialArray:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        for path in (self._data, self._note):
-            if path.is_dir():
-                Damaged(path, "it is a folder").set_aside()
-        self._lock = _locked(self._data)
+        with writing(self._data):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for path in (self._data, self._note):
+                if path.is_dir():
+                    Damaged(path, "it is a folder").set_aside()
+            self._lock = _locked(self._data)
         self._synced = time.monotonic()
         return self
 
@@ -57,6 +61,8 @@ class PartialArray:
     def resume(self, facts: dict[str, Any]) -> tuple[Memmap, dict[str, Any]] | None:
         """Return the array and the note of a process that was killed.
 
+        What a process that was killed left may be damaged too: its caller compares the rows with the note's checksum.
+
         Args:
             facts: what its note must say; another note, or none, is no start to go on from.
         """
@@ -64,7 +70,10 @@ class PartialArray:
             note = read_json(self._note, _NOTE) if self._data.stat().st_size else None
             if note is None or {name: note.get(name) for name in facts} != facts:
                 return None
-            return np.lib.format.open_memmap(self._data, mode="r+"), note
+            found: Memmap = np.lib.format.open_memmap(self._data, mode="r+")
+            with writing(self.path, found.nbytes):
+                allocate(self._lock.fileno(), 0, found.offset + found.nbytes)
+            return found, note
         except (Damaged, ValueError, EOFError):
             # Not worth a word: what a kill left is begun anew.
             return None
@@ -73,31 +82,40 @@ class PartialArray:
         """Begin the array anew.
 
         Raises:
-            OSError: the disk has no room for it.
+            DiskError: the disk has no room for it; what it had given is given back.
         """
-        self._note.unlink(missing_ok=True)
-        array: Memmap = np.lib.format.open_memmap(self._data, mode="w+", dtype=dtype, shape=shape)
-        # Without room, a write to mapped memory would be the end of the process.
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(self._lock.fileno(), 0, self._data.stat().st_size)
+        with writing(self.path, math.prod(shape) * dtype.itemsize):
+            self._note.unlink(missing_ok=True)
+            try:
+                array: Memmap = np.lib.format.open_memmap(self._data, mode="w+", dtype=dtype, shape=shape)
+                allocate(self._lock.fileno(), 0, self._data.stat().st_size)
+            except OSError:
+                with suppress(OSError):
+                    self._data.unlink()
+                raise
         return array
 
-    def keep(self, array: Memmap, note: dict[str, Any]) -> None:
+    def keep(self, array: Memmap, note: Callable[[], dict[str, Any]]) -> None:
         """Note how far the array is, if the last note is some seconds old; the rows reach the disk before it."""
         if time.monotonic() - self._synced >= self._seconds:
-            array.flush()
-            write_json(self._note, note)
+            with writing(self._data):
+                array.flush()
+            write_json(self._note, note())
             self._synced = time.monotonic()
 
     def finish(self, array: Memmap) -> Memmap:
         """Give the array its name, and return it: what is written to it from now on stays in memory."""
+        with writing(self.path):
+            self._name_it(array)
+        return np.memmap(self._lock, array.dtype, "c", array.offset, array.shape)
+
+    def _name_it(self, array: Memmap) -> None:
         array.flush()
         # A process short of room may have deleted the file; while it is open here, it can be read.
         with suppress(FileNotFoundError):
             add_checksum(self._data, self.path.name, array.offset + array.nbytes)
             self._data.replace(self.path)
         self._note.unlink(missing_ok=True)
-        return np.memmap(self._lock, array.dtype, "c", array.offset, array.shape)
 
 
 def _locked(path: Path) -> BinaryIO:

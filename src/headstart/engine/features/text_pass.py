@@ -74,6 +74,11 @@ class TextPass:
             yield stop
             start = stop
 
+    def rows_of(self, start: int, stop: int) -> Array:
+        """Return the places in the array of what is written for contents ``start`` to ``stop``."""
+        rows, _ = self.distinct.places(start, stop)
+        return places(self.inputs.starts[rows], self.inputs.lengths[rows]) if self._of_tokens else rows
+
     def _put_tokens(self, target: Array, found: Array, rows: Array, contents: Array) -> None:
         """Write the states of texts, without their padding."""
         lengths = self.inputs.lengths[rows]

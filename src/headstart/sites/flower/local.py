@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError, SettingError
-from headstart.core.files import file_name, write_names
+from headstart.core.files import file_name, write_atomically, write_names
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.reading import Reading
@@ -63,7 +64,7 @@ def write_site_files(
             if source is None
             else _rows(source, [federation.examples.ids[row] for row in rows], settings)
         )
-        pq.write_table(table, found[client.id])
+        write_atomically(found[client.id], partial(pq.write_table, table))
     return found
 
 

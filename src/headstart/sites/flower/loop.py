@@ -11,6 +11,7 @@ from typing import cast
 import httpx
 from flwr.app import Message
 
+from headstart.core.disk import DiskError
 from headstart.core.errors import ClientError, HeadstartError
 from headstart.sites.answers import DUTIES, Kind, reply
 from headstart.sites.flower.fleet import Fleet, Got, connected
@@ -86,7 +87,7 @@ class _Desk:
                 self._come_in_again()
             else:
                 self._bear(f"a message was lost: the link said {error.response.status_code}")
-        except HeadstartError as error:
+        except (HeadstartError, DiskError) as error:
             # Whoever answers there may be another than the server of the keys: a site does not end by that.
             self._bear(f"refused: {error}")
         except Exception as error:
@@ -133,6 +134,9 @@ class _Desk:
             return said, pack(tree)
         except HeadstartError as error:
             return write(Refusal(str(error), self.site.name)), pack({})
+        except DiskError as error:
+            self.tell(str(error))
+            return write(Refusal("its disk takes no more; its operator must make room", self.site.name)), pack({})
         except Exception as error:
             # The text of an unforeseen error may quote data: it stays here, in the site's own log.
             _log.exception("'%s' failed", kind)

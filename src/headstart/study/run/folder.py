@@ -11,8 +11,10 @@ from typing import Any
 
 from headstart.core.checked import check_table
 from headstart.core.damage import Damaged
-from headstart.core.files import AnyNeeds, read_json, remove_leftovers, write_json, write_text
+from headstart.core.files import read_json, remove_leftovers, write_json, write_text
+from headstart.core.owner import owner_of
 from headstart.core.progress import Silent, Tell
+from headstart.core.sealed import AnyNeeds
 from headstart.data.account_words import in_words
 from headstart.data.federation import Federation
 from headstart.evidence.decision import check_decision
@@ -31,6 +33,9 @@ _JSON: Mapping[str, AnyNeeds] = {
     "tables.json": lambda tables: dict.fromkeys(tables, list),
 }
 """The folder's own files, and what they say where they are older than their checksums."""
+
+_OWNED = ("settings.json", "diagnosis.json", "verdict.json", "devices.json")
+"""Those that another folder's would be taken for; what is in the others is named by content."""
 
 _TABLES = ("clients.parquet", "predictions.parquet")
 _OLD: tuple[Mapping[str, Any], ...] = (FORMER, {})
@@ -84,12 +89,12 @@ class RunFolder:
         remove_leftovers(self.path)
         now = _federation_facts(federation)
         if self._is_other(now["key"], hashes["study"], fits):
-            for name in ("diagnosis.json", "verdict.json"):
+            for name in ("diagnosis.json", "verdict.json", "devices.json"):
                 (self.path / name).unlink(missing_ok=True)
         wanted = [line for line in self.records.all() if fits(line) and line not in lost]
         self.records.keep_only((line["arm"], line["seed"]) for line in wanted)
         write_json(self.path / "federation.json", {**now, "study": hashes["study"]})
-        write_json(self.path / "settings.json", settings)
+        self.write("settings.json", settings)
         older = [line for line in self.lacking() if self.store.has(line["key"])]
         return (*said, too_old(older, len(self.records.all()))) if older else said
 
@@ -140,7 +145,7 @@ class RunFolder:
             if name in _TABLES:
                 check_table(self.path / name)
             else:
-                read_json(self.path / name, _JSON[name])
+                read_json(self.path / name, _JSON[name], owner_of(self.path) if name in _OWNED else "")
         except Damaged as error:
             return error
         return None
@@ -175,6 +180,10 @@ class RunFolder:
     def _other_decision(self, settings: Mapping[str, Any]) -> list[str]:
         """Name the settings of the decision that were others when the folder was made, as far as it says them."""
         return differences({"decision": self.decision()}, {"decision": settings["decision"]})
+
+    def write(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write one of the folder's own files, as what another folder's is not taken for."""
+        write_json(self.path / name, value, owner_of(self.path))
 
     def keep_text(self, text: str) -> None:
         """Keep the study file as it was run."""

@@ -11,7 +11,8 @@ from typing import Any
 from headstart.core.content import hash_tree
 from headstart.core.damage import Damaged
 from headstart.core.errors import ModelError
-from headstart.core.files import Needs, check_readable, evict, link_or_copy, read_json, write_json
+from headstart.core.files import check_readable, evict, link_or_copy, read_json, write_json
+from headstart.core.sealed import Needs
 from headstart.core.trees import Tree
 from headstart.models import weights
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from headstart.core.checked import write_table
 from headstart.core.damage import Damaged
-from headstart.core.files import Needs, append_json_line, read_json_lines, write_json_lines
+from headstart.core.files import append_json_line, read_json_lines, write_json_lines
+from headstart.core.sealed import Needs
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts
 from headstart.data.federation import Federation
@@ -229,8 +230,9 @@ class Records:
         self.path = path
         self.damaged: list[Damaged] = []
         self._lines: dict[tuple[str, int], dict[str, Any]] = {}
-        for line in read_json_lines(path, _NEEDS, self.damaged.append):
-            self._lines[line["arm"], line["seed"]] = line
+        every = read_json_lines(path, _NEEDS, self.damaged.append)
+        self._lines.update({(line["arm"], line["seed"]): line for line in every})
+        self._is_doubled = len(every) > len(self._lines)
         self.is_torn = path.is_file() and path.read_bytes()[-1:] not in (b"\n", b"")
 
     def get(self, arm: str, seed: int) -> dict[str, Any] | None:
@@ -256,9 +258,9 @@ class Records:
         self._lines[key] = line
 
     def keep_only(self, wanted: Iterable[tuple[str, int]]) -> None:
-        """Take out records of arms and seeds that the study no longer has, and lines that are damaged."""
+        """Take out records of arms and seeds that the study no longer has, and lines that are bad or stand twice."""
         kept = {key: self._lines[key] for key in wanted if key in self._lines}
-        if len(kept) < len(self._lines) or self.damaged or self.is_torn:
+        if len(kept) < len(self._lines) or self.damaged or self.is_torn or self._is_doubled:
             self._lines = kept
             self._rewrite()
 
@@ -266,4 +268,4 @@ class Records:
         if self.path.is_dir():
             self.damaged[0].set_aside()
         write_json_lines(self.path, self._lines.values())
-        self.damaged, self.is_torn = [], False
+        self.damaged, self.is_torn, self._is_doubled = [], False, False
