@@ -1,5 +1,6 @@
 """What passes a site's gate: sums of enough examples, under the covers that its operator asks for."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,31 @@ def test_scores_and_counts_are_told_so_often_and_no_more(
         assert "error" not in answered(site, kind, *asked[kind])[0]
     said, _ = answered(site, kind, changed(asked[kind][0], {path: other}), asked[kind][1])
     assert "different requests for scores, counts and sums, as many as its operator allows" in said["error"]
+
+
+@pytest.mark.parametrize("cover", [{}, {"noise": 1.0}, {"masked": True}], ids=["open", "noisy", "masked"])
+def test_a_site_that_covers_its_sums_tells_no_losses(
+    cover: dict[str, Any], file: StudyFile, folder: Path, asked: Requests
+) -> None:
+    site = ready(site_of(folder, state=f"losses-{'-'.join(cover)}", **cover), file, asked)
+    said, _ = answered(site, "adapt", *asked["adapt"])
+    told = {name for view in (*said["metrics"].values(), *said["pooled"].values()) for name in view}
+    assert "accuracy" in told
+    assert ("log_loss" in told) == (not cover)
+    assert told == {"accuracy", "balanced_accuracy"} or not cover
+
+
+@pytest.mark.parametrize("means", [[0.0, 0.0], [0.0], [1e308, 0.0], [0.0, 0.0, 0.0]])
+@pytest.mark.parametrize("deviations", [[1.0, 1.0], [-1.0, 1.0], [1e308, 1.0]])
+def test_means_that_no_columns_have_are_refused(
+    means: list[float], deviations: list[float], file: StudyFile, folder: Path, asked: Requests
+) -> None:
+    site = ready(site_of(folder, state="means"), file, asked)
+    text, tree = asked["adapt"]
+    said = json.loads(text)
+    said["setup"]["agreement"] |= {"means": means, "deviations": deviations}
+    answer, _ = answered(site, "adapt", json.dumps(said), tree)
+    if (means, deviations) == ([0.0, 0.0], [1.0, 1.0]):
+        assert "error" not in answer
+    else:
+        assert "agreement.means: 'north' takes those of its columns alone" in answer["error"]
