@@ -162,7 +162,7 @@ def run(attack: str, way: str, seed: int, rounds: int, skew: float, told: Callab
         file = load_study(folder / "study.toml")
         sites = [Site(one, folder / f"{one}.parquet", folder / "state" / one) for one in NAMES]
         for site in sites:
-            site.accept(Hello(file.data, file.settings.name, tuple(sorted({0, seed}))))
+            site.accept(Hello(file.data, file.settings.name, tuple(sorted({0, seed})), file.model))
         asked = [at for at in range(len(NAMES)) if way != "without" or at != BAD]
         ask = InOneProcess(sites, ATTACKS[attack])
         server = open_server(file, ask, asked, out=folder / "out", seed=seed, tell=told)

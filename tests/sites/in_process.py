@@ -131,7 +131,7 @@ def accept(file: StudyFile, sites: Sequence[Site]) -> None:
     """Let sites answer a study, where their data can be read so."""
     for site in sites:
         with suppress(HeadstartError):
-            site.accept(Hello(file.data, file.settings.name, tuple(sorted({*file.settings.seeds, 0}))))
+            site.accept(Hello(file.data, file.settings.name, tuple(sorted({*file.settings.seeds, 0})), file.model))
 
 
 def opened(file: StudyFile, ask: InProcess, out: Path, **options: Any) -> Server:

@@ -65,7 +65,7 @@ def test_a_preview_says_what_leaves_and_what_does_not_and_why(folder: Path) -> N
     lines = list(preview(said.site, proposal(said, folder / "study.toml")))
     text = "\n".join(lines)
     for words in (
-        "study 'agreed' at 'north', whose policy is 'updates'",
+        "study 'agreed' at 'north', whose policy is 'metrics'",
         "label 'label'; train, val and test by 0.6 / 0.2 / 0.2; seeds 0",
         "names of classes that leave: sick, well",
         "names of columns that leave: age, dose",
@@ -90,7 +90,7 @@ def test_a_proposal_does_not_paint_the_operators_terminal(folder: Path, asked: R
     said = written(folder, FEW.replace("own", "paints"))
     answered(said.site, "hello", changed(asked["hello"][0], {"study": "\x1b[2J\rharmless\n"}), {})
     lines = list(preview(said.site, proposal(said, None)))
-    assert lines[0] == "study '?[2J?harmless?' at 'north', whose policy is 'updates'"
+    assert lines[0] == "study '?[2J?harmless?' at 'north', whose policy is 'metrics'"
     assert all(line.isprintable() for line in lines)
 
 

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from headstart.core.errors import ClientError
 from headstart.data import resplit
 from headstart.data.examples import Examples
+from headstart.models.spec import ModelSpec
 from headstart.sites.answers import Kind
 from headstart.sites.settings import Minima
 from headstart.sites.site import Site
+from headstart.sites.terms import Terms, check_model
 from headstart.study.written.load import StudyFile
 from sites.attacked import Requests, answered, changed, lenient, made, ready, requests, site_of, sums_asked
 
@@ -133,3 +136,25 @@ def test_data_that_changed_are_not_answered_about(tmp_path: Path) -> None:
         said, _ = answered(site, kind, *asked[kind])
         assert said["error"].startswith("the data of 'north' have changed since its operator accepted the study")
     assert json.loads(asked["hello"][0])["study"] == file.settings.name
+
+
+MODELS = [{"backbone": "evil/model"}, {"backbone": "/etc/ssl"}, {"backbone": "mlp", "hidden": [200_000, 200_000]}]
+
+
+@pytest.mark.parametrize("model", [*MODELS, {"backbone": "mlp"}])
+@pytest.mark.parametrize("kind", ["update", "sums", "heads", "adapt"])
+def test_no_other_network_than_the_accepted_is_opened(
+    kind: Kind, model: dict[str, Any], file: StudyFile, folder: Path, asked: Requests
+) -> None:
+    site = ready(site_of(folder, state="models"), file, asked)
+    said, sent = answered(site, kind, changed(asked[kind][0], {f"setup.model.{k}": v for k, v in model.items()}), {})
+    assert said["error"].startswith("model: 'north' runs the network that its operator accepted, and no other")
+    assert not sent
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_where_none_was_accepted_a_network_is_built_in_and_no_giant(model: dict[str, Any], file: StudyFile) -> None:
+    terms = Terms(study="s", data=file.data, seeds=(0,), classes=(), columns=(), content="")
+    check_model(terms, ModelSpec(backbone="mlp"), "north")
+    with pytest.raises(ClientError, match="model: 'north' runs the network"):
+        check_model(terms, ModelSpec(**{**model, "hidden": tuple(model.get("hidden", ()))}), "north")

@@ -36,7 +36,7 @@ from headstart.sites.refusals import Refused, words_outside
 from headstart.sites.said import Agreed, Compared, Done, Evaluated, Noisy, Present, Refusal
 from headstart.sites.settings import Policy
 from headstart.sites.site import Opened, Site
-from headstart.sites.terms import Terms
+from headstart.sites.terms import Terms, check_model
 from headstart.sites.wire import read, write
 from headstart.study.run.facts import evaluation_facts, learnt, started, training_sample
 from headstart.training.client_data import ClientData
@@ -270,7 +270,9 @@ def _heads(gate: Gate, said: Heads, tree: Tree) -> tuple[Compared, Tree]:
 
 def _checked(gate: Gate, setup: Setup) -> Terms:
     """Return the accepted terms that a setup keeps to."""
-    return gate.check_terms(setup.data, [setup.seed], setup.agreement)
+    terms = gate.check_terms(setup.data, [setup.seed], setup.agreement)
+    check_model(terms, setup.model, gate.site.name)
+    return terms
 
 
 def _received(site: Site, own: Opened, said: Adapt, tree: Tree) -> Received:

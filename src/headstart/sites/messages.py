@@ -105,11 +105,13 @@ class Hello(Asks[Present]):
         data: how the study reads data.
         study: its name.
         seeds: of everything random, all that its runs may have.
+        model: the backbone; None leaves it to the networks that are built in.
     """
 
     data: DataSettings
     study: Annotated[str, Field(max_length=200)]
     seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_SEEDS)]
+    model: ModelSpec | None = None
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -38,6 +38,7 @@ def _lines(site: Site, said: Hello) -> Iterator[str]:
     seed = said.seeds[0]
     yield f"study '{said.study}' at '{site.name}', whose policy is '{site.policy}'"
     yield from _reading(said.data, said.seeds)
+    yield f"  network: {said.model.backbone if said.model else 'any that is built in'}"
     yield f"  names of classes that leave: {_listed(federation.examples.classes)}"
     if federation.examples.kind == "table":
         yield f"  names of columns that leave: {_listed(client_columns(source, own).inputs)}"
@@ -117,7 +118,7 @@ def proposal(said: SiteFile, study: Path | None) -> Hello:
     """
     if study:
         file = load_study(study)
-        return Hello(file.data, file.settings.name, tuple(sorted(file.settings.seeds)))
+        return Hello(file.data, file.settings.name, tuple(sorted(file.settings.seeds)), file.model)
     if said.fixes:
         return said.fixed
     if found := Accepted(said.site.state).proposed:

@@ -165,7 +165,9 @@ class _Ring:
 
     def present(self, addresses: Sequence[int]) -> dict[int, Present]:
         """Return who is there, by address, sorted by client."""
-        asked = consult(self.ask, addresses, Hello(self.file.data, self.file.settings.name, self.seeds))
+        asked = consult(
+            self.ask, addresses, Hello(self.file.data, self.file.settings.name, self.seeds, self.file.model)
+        )
         came = believed([_named(one) for one in asked], lambda one: doubt_presence(one.said))
         found = {one.site: one.said for one in came if isinstance(one, Answer)}
         self._lose(came, {})

@@ -148,6 +148,7 @@ class Site:
             study=said.study,
             data=said.data,
             seeds=said.seeds,
+            model=said.model,
             classes=tuple(federation.examples.classes),
             columns=(*client_columns(source, own).inputs, *_empty(source)) if is_table else (),
             content=Accepted(self.state).content(self.data),

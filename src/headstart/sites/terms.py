@@ -19,6 +19,8 @@ from headstart.core.files import file_name, read_json, write_json
 from headstart.data import resplit
 from headstart.data.federation import Federation
 from headstart.data.settings import DataSettings
+from headstart.models.registry import NETWORKS
+from headstart.models.spec import ModelSpec
 from headstart.sites.messages import Hello
 from headstart.sites.refusals import Refused
 from headstart.sites.said import CONFIG
@@ -27,6 +29,9 @@ from headstart.sites.wire import read, write
 
 _SITES_OWN = ("source", "client", "partition", "central", "held_out_clients", "max_examples", "where")
 """Settings that say nothing to a site: its file holds what it wants to take part with."""
+
+_WIDEST = 4096
+"""Layer of a network that is built in, where none was accepted."""
 
 _MOST_TOLD = 0.5
 """Share of one example that differences between sums of several seeds may tell: its leverage in what they span."""
@@ -43,6 +48,7 @@ class Terms:
         classes: names that leave, and that what is agreed must hold.
         columns: of a table, those that may be agreed upon.
         content: names what the data were then, in hex.
+        model: the backbone; None allows the networks that are built in.
         tells_rows: whether sums of all these seeds together would tell single examples.
         fixed: whether the site's own file says so, and no study is even proposed.
     """
@@ -53,6 +59,7 @@ class Terms:
     classes: tuple[str, ...]
     columns: tuple[str, ...]
     content: str
+    model: ModelSpec | None = None
     tells_rows: bool = False
     fixed: bool = False
 
@@ -116,6 +123,20 @@ def terms_for(accepted: Sequence[Terms], data: DataSettings, seeds: Sequence[int
         f"{reason}: '{site}' reads its data as its operator accepted, and no other way; ask for that, or let its "
         "operator accept another with 'headstart federate preview --accept'"
     )
+
+
+def check_model(terms: Terms, model: ModelSpec, site: str) -> None:
+    """Refuse a network that was not accepted: a site downloads and opens none that a server names.
+
+    Raises:
+        Refused: it is another one, or not built in where none was accepted.
+    """
+    is_built_in = model.backbone in NETWORKS and max(model.hidden, default=0) <= _WIDEST
+    if model != terms.model if terms.model else not is_built_in:
+        raise Refused(
+            f"model: '{site}' runs the network that its operator accepted, and no other; ask for that, or let its "
+            "operator accept another with 'headstart federate preview --accept'"
+        )
 
 
 def _differs(terms: Terms, data: DataSettings, seeds: Sequence[int]) -> str:

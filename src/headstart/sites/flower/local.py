@@ -100,7 +100,8 @@ def accept_alike(node: NodeSettings, study: StudyFile, seed: int = 0) -> None:
     """Let a site answer a study, if its data can be read so; what cannot be read is refused when it is asked for."""
     site = Site(node.name, Path(node.data), Path(node.state), one_hot=tuple(node.one_hot))
     with suppress(DataError):
-        site.accept(Hello(study.data, study.settings.name, tuple(sorted({*study.settings.seeds, seed}))))
+        seeds = tuple(sorted({*study.settings.seeds, seed}))
+        site.accept(Hello(study.data, study.settings.name, seeds, study.model))
 
 
 @contextmanager
