@@ -61,11 +61,12 @@ def test_another_reading_than_the_accepted_is_refused_by_the_field(folder: Path,
 
 
 def test_a_preview_says_what_leaves_and_what_does_not_and_why(folder: Path) -> None:
-    said = written(folder, FEW.replace("own", "says") + "[minima]\nexamples = 30\n")
+    said = written(folder, 'policy = "updates"\n' + FEW.replace("own", "says") + "[minima]\nexamples = 30\n")
     lines = list(preview(said.site, proposal(said, folder / "study.toml")))
     text = "\n".join(lines)
     for words in (
-        "study 'agreed' at 'north', whose policy is 'metrics'",
+        "study 'agreed' at 'north', whose policy is 'updates'",
+        "network: linear",
         "label 'label'; train, val and test by 0.6 / 0.2 / 0.2; seeds 0",
         "names of classes that leave: sick, well",
         "names of columns that leave: age, dose",
