@@ -25,7 +25,7 @@ def read(tmp_path, content, usual=",", **form):
         TEXT.encode("utf-16"),
         TEXT.encode("latin-1"),
         TEXT.replace("\n", "\r\n").encode(),
-        gzip.compress(TEXT.encode()),
+        gzip.compress(TEXT.encode(), mtime=0),
     ],
     ids=["utf-8", "bom", "utf-16", "latin-1", "windows", "gzip"],
 )
