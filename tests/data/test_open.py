@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.makers import png, write_people, write_pictures
+from headstart.core.checked import add_checksum
 from headstart.core.errors import DataError, HeadstartError
 from headstart.data import (
     CentralSettings,
@@ -307,6 +308,7 @@ def test_opening_again_reads_the_decoded_images(tmp_path, image_cache_folder):
     changed = 255 - _pictures(tmp_path, rows=500).examples.inputs
     (entry,) = image_cache_folder.iterdir()
     np.save(entry, changed)
+    add_checksum(entry, entry.name)
     assert np.array_equal(_pictures(tmp_path, rows=500).examples.inputs, changed)
 
 

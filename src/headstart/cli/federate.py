@@ -235,9 +235,9 @@ def status(keys: Keys = Path(defaults.KEYS), home: Home = Path(defaults.HOME)) -
     from headstart.sites.flower.programs import Link
 
     link = Link(defaults.ADDRESS, keys, home)
+    operator = Operator.of(link)
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
         _say(line)
-    operator = Operator.of(link)
     names = operator.names()
     for site in operator.nodes().nodes_info:
         _say(f"site  {names.get(site.node_id, '?'):<24} {site.status:<12} since {site.last_activated_at or '-'}")

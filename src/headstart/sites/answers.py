@@ -218,7 +218,7 @@ def _coarse(said: Evaluated) -> Evaluated:
 
 
 def _counts_of_right(found: Mapping[str, T]) -> dict[str, T]:
-    return {name: value for name, value in found.items() if name in RIGHT_OR_WRONG}
+    return {name: value for name, value in found.items() if name in (*RIGHT_OR_WRONG, "num_examples")}
 
 
 def _told(tally: ClientTally, fewest: int) -> ClientTally | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from headstart.core.content import hash_tree
 from headstart.core.damage import Damaged
+from headstart.core.disk import DiskError
 from headstart.core.errors import ModelError
 from headstart.core.files import check_readable, evict, link_or_copy, read_json, write_json
 from headstart.core.sealed import Needs
@@ -115,7 +116,9 @@ class NodeStore:
             self.weights_file(name).unlink(missing_ok=True)
             try:
                 link_or_copy(other.weights_file(name), self.weights_file(name))
-            except FileNotFoundError:
+            except DiskError:
+                if other.weights_file(name).is_file():
+                    raise
                 # Another process has just made room in a cache.
                 weights.save(self.weights_file(name), node.tree or {}, {"node": key})
         write_json(self._facts(key), node.facts)
