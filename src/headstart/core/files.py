@@ -116,6 +116,13 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, write, len(content))
 
 
+def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file anew that nobody but its owner could read at any moment, where ``mode`` does not say otherwise."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+
+
 def write_json(path: Path, value: Any, owner: str = "") -> None:
     """Write JSON atomically, indented, keys in the order given; an object with its checksum as its last entry.
 

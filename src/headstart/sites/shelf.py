@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 from headstart.core.content import SIGNED, hash_json, hash_tree
 from headstart.core.damage import Damaged
 from headstart.core.errors import HeadstartError
-from headstart.core.files import read_json, write_atomically
+from headstart.core.files import read_json, write_atomically, write_private
 from headstart.core.sealed import sealed
 from headstart.core.trees import Params, Tree, part
 from headstart.models.weights import load, save
@@ -115,12 +114,7 @@ class Shelf:
     def _put_secret(self, key: str, used: Sequence[str]) -> None:
         """Write the key, for its owner's eyes alone, with the rounds that had their masks."""
         content = json.dumps(sealed({"key": key, "used": list(used)}, self._secret.name)).encode()
-
-        def write(temporary: Path) -> None:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(content)
-
-        write_atomically(self._secret, write, len(content))
+        write_atomically(self._secret, lambda temporary: write_private(temporary, content), len(content))
 
     def answer(self, name: str) -> Tree | None:
         """Return what was answered before under noise; None where nothing was."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 from pydantic.dataclasses import dataclass as message
 
 from headstart.core.errors import ClientError
-from headstart.core.files import read_json, write_atomically, write_json
+from headstart.core.files import read_json, write_atomically, write_json, write_private
 from headstart.sites.messages import Name
 from headstart.sites.said import CONFIG
 from headstart.sites.wire import read, write
@@ -167,7 +166,7 @@ class Obeyed:
         sealed = Sealed(said, self.key.sign(said.encode(), ECDSA(SHA384())).hex())
         head = json.dumps({"order": digest(order.text), "text": text, "sealed": [sealed.text, sealed.signature]})
         path = self._answered(read(Order, order.text, "the order").run)
-        write_atomically(path, lambda new: _write_private(new, head.encode() + b"\n" + tree))
+        write_atomically(path, lambda new: write_private(new, head.encode() + b"\n" + tree))
         return text, tree, sealed
 
     def kept(self, order: Sealed) -> _Signed | None:
@@ -206,11 +205,6 @@ class Obeyed:
         write_json(self.path, {**kept, said.run: now})
         for run in {*known} - {*kept, said.run}:
             self._answered(run).unlink(missing_ok=True)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
 
 
 def _verify_operator(signer: bytes, order: Sealed) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from headstart.core.errors import ClientError
+from headstart.core.files import write_private
 from headstart.sites.flower.keys import check_private
 from headstart.sites.wire import read
 
@@ -43,9 +43,7 @@ class Door:
 def write_door(home: Path, door: Door) -> None:
     """Write a door's file, for its owner's eyes alone."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (home / _FILE).unlink(missing_ok=True)
-    with os.fdopen(os.open(home / _FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(asdict(door), file)
+    write_private(home / _FILE, json.dumps(asdict(door)).encode())
 
 
 def read_door(home: Path) -> Door:

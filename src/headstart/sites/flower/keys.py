@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from headstart.core.errors import SettingError
-from headstart.core.files import write_names
+from headstart.core.files import write_names, write_private
 from headstart.sites.settings import KEY_DAYS
 
 _Valid = tuple[datetime.datetime, datetime.datetime]
@@ -272,7 +272,4 @@ def _private(key: EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
 
 def _write(path: Path, content: bytes, *, secret: bool = True) -> None:
     """Write a file that, if it is secret, nobody else could read at any moment."""
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
+    write_private(path, content, 0o600 if secret else 0o644)

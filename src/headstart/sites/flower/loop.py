@@ -92,8 +92,10 @@ class _Desk:
             self._bear(f"refused: {error}")
         except Exception as error:
             # Whatever a hostile link can make a parser raise; its text is in the site's own log alone.
-            _log.debug("a message could not be read", exc_info=True)
-            self._bear(f"refused: a message could not be read ({type(error).__name__})")
+            text = f"refused: a message could not be read ({type(error).__name__})"
+            if text != self._said_last:
+                _log.exception("a message could not be read")
+            self._bear(text)
 
     def _bear(self, text: str) -> None:
         """Say what went wrong, once while it is the same, and wait a little longer each time."""
