@@ -61,8 +61,9 @@ def run_rounds(
 
     Raises:
         ClientError: more than the allowed share of a cohort failed, or no round got an update.
-        SettingError: the method shares nothing at this cut.
+        SettingError: the method shares nothing at this cut, or clips what is no update.
     """
+    _check_clip(method)
     shared, newcomer, state = method.init(model, params)
     if not shared:
         raise SettingError(
@@ -77,13 +78,23 @@ def run_rounds(
     with engine.crew(_job(method, model, params, everyone, privates)) as crew:
         for number in range(now.rounds, method.schedule.rounds):
             chosen = (sample or sample_cohort)(len(everyone.members), method.schedule, seed, number)
-            cohort = Cohort(method, everyone, privates, now)
+            cohort = Cohort(method, everyone, privates, now, seed)
             cohort.collect(crew.map(now.shared, chosen, (seed, "round", number)))
             check_failures(cohort.excluded, len(chosen), max_bad_clients, number)
             now = cohort.served(model, len(chosen))
             tell(now)
     _check_updates(now)
     return now
+
+
+def _check_clip(method: Federate) -> None:
+    """Refuse to clip sums, whose length says how many examples a client has."""
+    norm = method.schedule.clip_norm
+    if method.reduce == "sum" and norm is not None:
+        raise SettingError(
+            f"federate.clip_norm: is for methods that average updates, received {norm:g} with one that adds up sums; "
+            "leave it out"
+        )
 
 
 def _check_updates(now: Federated) -> None:
