@@ -30,9 +30,13 @@ def clip_factors(updates: Tree, norm: float) -> Tensor:
     tensor([0.2000, 1.0000], dtype=torch.float64)
     """
     # Squares of millions of 32-bit numbers lose what is small: only sums of a few are left to 32 bits.
-    pieces = [piece for value in updates.values() for piece in value.flatten(1).split(_FEW, dim=1)]
+    pieces = [piece for value in updates.values() for piece in _pieces(value.flatten(1))]
     norms = torch.stack([torch.linalg.vector_norm(piece, dim=1).double() for piece in pieces])
-    return (norm / torch.linalg.vector_norm(norms, dim=0)).clamp(max=1).cpu()
+    return torch.clamp(norm / torch.linalg.vector_norm(norms, dim=0), max=1).cpu()
+
+
+def _pieces(rows: Tensor) -> list[Tensor]:
+    return [rows[:, at : at + _FEW] for at in range(0, rows.shape[1], _FEW)]
 
 
 def noise_like(tree: Tree, deviation: float, *key: Key) -> Tree:

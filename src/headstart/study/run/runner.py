@@ -24,7 +24,7 @@ from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS, Pipeline, pip
 from headstart.study.run.records import record, to_array
 from headstart.study.run.trials import Scored, best_trial, score_trials
 from headstart.study.run.trunk import Trunk
-from headstart.study.run.tuning import tuned_with
+from headstart.study.run.tuning import num_runs, tuned_with
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings
 
@@ -226,6 +226,7 @@ class Runner:
             tuning=tuning,
             hashes=self.hashes,
             seconds=self._seconds(trunk, leaf),
+            runs=num_runs(arm, len(self.trials[arm.name]), pipeline.seed, self.settings.seeds),
         )
 
     def _seconds(self, trunk: Trunk, leaf: Node) -> float:
