@@ -22,7 +22,7 @@ from headstart.evidence.measured import Facts
 from headstart.evidence.metrics import run_metrics
 from headstart.evidence.scores import COLUMNS
 from headstart.study.run.nodes import Node
-from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline
+from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.promises import promised
 from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm
@@ -57,7 +57,7 @@ def record(
         seconds: that computing it took.
         runs: on the same clients, that the choice of its settings rests on.
     """
-    leaf_key = pipeline.leaf_key(trunk.key, arm.adapt, FINAL_VIEWS)
+    leaf_key = pipeline.leaf_key(trunk.key, arm.adapt, pipeline.final_views)
     facts = leaf.facts
     excluded = [*(asdict(exclusion) for exclusion in trunk.excluded), *facts["excluded"]]
     found = noticed(arm, pipeline, trunk, facts, trials=len(tuning))
