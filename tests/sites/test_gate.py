@@ -10,7 +10,6 @@ import torch
 
 from headstart.core.trees import Tree
 from headstart.sites.answers import Kind
-from headstart.sites.arms import run_arm
 from headstart.sites.ledger import Ledger, epsilon
 from headstart.sites.probe.masks import unmask
 from headstart.sites.settings import Budget, Protection
@@ -18,7 +17,7 @@ from headstart.sites.site import Site
 from headstart.study.written.load import StudyFile
 from sites.attacked import NAMES, Requests, answered, changed, made, ready, requests, site_of, sums_asked
 from sites.federations import losses_on_test
-from sites.in_process import InProcess, arm_of, opened
+from sites.in_process import InProcess, arm_of, opened, run_arm
 
 SUM_METHODS = ("ridge", "lda", "ncm")
 TELLING: tuple[Kind, ...] = ("update", "sums", "heads", "count")

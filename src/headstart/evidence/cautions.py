@@ -70,6 +70,8 @@ def _few_examples(answer: Answer, outcomes: Outcomes | Sums | None) -> Iterator[
 
 def _cross_fitted(answer: Answer) -> Iterator[str]:
     picked = answer.families.values()
+    if any(standing.picked_by == "cost" and len(standing.arms) > 1 for standing in picked):
+        yield "There are no validation data: the cheapest arm of each family stands for it."
     if any(standing.picked_by == "cross-fitting" and len(standing.arms) > 1 for standing in picked):
         yield (
             "There are no validation data: which arm stands for a family was picked by cross-fitting, each fifth of "

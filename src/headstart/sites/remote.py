@@ -30,11 +30,13 @@ class Remote:
         server: whom it speaks for.
         request: what a round's sites, of these names, are asked.
         expected: what an update must look like.
+        hear: told what a round's sites said beside their updates.
     """
 
     server: Server
     request: Callable[[int, Sequence[str]], Update]
     expected: Expected
+    hear: Callable[[int, Sequence[Done]], None]
 
     @contextmanager
     def crew(self, job: Job) -> Iterator[Crew]:
@@ -57,6 +59,7 @@ class _Crew:
         server = self.engine.server
         request = self.engine.request(int(key[-1]), [server.sites[address].client for address in place])
         came = self.engine.expected.check(server.send(request, shared, list(place)))
+        self.engine.hear(request.round, [one.said for one in came if isinstance(one, Answer)])
         if request.masks:
             came = self._together(came)
         elif self.norms:

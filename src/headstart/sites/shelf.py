@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,14 @@ class Shelf:
         """Write the key, for its owner's eyes alone, with the rounds that had their masks."""
         content = json.dumps(sealed({"key": key, "used": list(used)}, self._secret.name)).encode()
         write_atomically(self._secret, lambda temporary: write_private(temporary, content), len(content))
+
+    def named(self, content: str) -> str:
+        """Name some content so that only this site can tell which it is."""
+        path = self.folder / "salt"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, lambda temporary: write_private(temporary, secrets.token_hex(16).encode()))
+        return hash_json([path.read_text(), content])
 
     def answer(self, name: str) -> Tree | None:
         """Return what was answered before under noise; None where nothing was."""

@@ -60,7 +60,10 @@ def judge_folder(
     """
     results, diagnosis = folder.results(), folder.path / "diagnosis.json"
     names = [arm.name for arm in slate.arms]
-    gathered = (work or Here()).gather(folder, federation, names)
+    gathered = (work or Here()).gather(folder, federation, names, decision.metric)
+    if gathered.said is None and gathered.clients is not None:
+        # Without a word on examples nothing can be claimed of these clients alone.
+        decision = replace(decision, clients=decision.clients or "like these")
     verdict = judge(
         slate,
         decision,

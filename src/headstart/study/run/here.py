@@ -94,7 +94,7 @@ class Here:
 
         return diagnose_lab(pipeline.lab, pipeline, arms, decision).as_json()
 
-    def gather(self, folder: RunFolder, federation: Federation, arms: Sequence[str]) -> Gathered:
+    def gather(self, folder: RunFolder, federation: Federation, arms: Sequence[str], metric: str) -> Gathered:  # noqa: ARG002 — rows serve any metric
         """Read what was kept of every test example."""
         from headstart.study.run.predictions import outcomes
 

@@ -117,7 +117,7 @@ class Pipeline:
         network = self.lab.skeleton(from_scratch=method.from_scratch)
         model, params = cut_at(network, self._started(key, stage, method), "head")
         first = Received(model, params)
-        return Trunk(key, network, first, method.is_trained, keys=(key,), began=first)
+        return Trunk(key, network, first, method.is_trained, keys=(key,), began=first, from_scratch=method.from_scratch)
 
     def has_start(self, key: str) -> bool:
         """Say whether a start is there, in this study's store or in that of all studies."""
@@ -177,6 +177,8 @@ class Pipeline:
             keys=(*before.keys, key),
             began=before.began,
             halved=(*before.halved, *federated.halved),
+            from_scratch=before.from_scratch,
+            last=stage,
         )
 
     def _run_federate(self, key: str, before: Trunk, stage: Stage) -> Node:

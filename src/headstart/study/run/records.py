@@ -113,6 +113,8 @@ def noticed(
         facts: of its last node.
         trials: that were made.
     """
+    if reason := facts.get("unchecked"):
+        return (Finding("not checked", reason),)
     if facts.get("learnt") is None:
         return None
     clients = len(pipeline.federation.clients)
@@ -122,7 +124,7 @@ def noticed(
         excluded,
         kept=_kept(facts, clients),
         clients=clients,
-        span=pipeline.lab.span,
+        span=facts.get("span") or pipeline.lab.span,
         trials=trials,
         halved=trunk.halved,
     )

@@ -59,6 +59,6 @@ class Work(Protocol):
         """Look at the training and validation data before any arm runs."""
         ...
 
-    def gather(self, folder: RunFolder, federation: Federation, arms: Sequence[str]) -> Gathered:
+    def gather(self, folder: RunFolder, federation: Federation, arms: Sequence[str], metric: str) -> Gathered:
         """Return what runs said of every client's own test examples, as far as it may be known."""
         ...
