@@ -67,6 +67,8 @@ class Privacy:
         clients: that take part.
         runs: on the same clients, that trials made to choose the arm's settings; 1 without a choice.
         all_runs: epsilon of all these runs together; None as above.
+        to_server: the same where the server sees each client's update, with that client's own noise alone on it; None
+            where it does not, or as above.
     """
 
     epsilon: float | None
@@ -74,19 +76,24 @@ class Privacy:
     clients: int
     runs: int = 1
     all_runs: float | None = None
+    to_server: float | None = None
 
     def as_json(self) -> dict[str, float | None]:
         """Return plain values for a record."""
         return asdict(self)
 
 
-def privacy_of(federate: Sequence[_Federated], clients: int, runs: int = 1) -> Privacy | None:
+def privacy_of(
+    federate: Sequence[_Federated], clients: int, runs: int = 1, lost: float | None = None
+) -> Privacy | None:
     """Return what an arm's federated stages promise together; None where none of them has noise.
 
     Args:
         federate: the stages, in order, all with the same clients.
         clients: that take part, those with training examples.
         runs: on the same clients, that trials made to choose the settings.
+        lost: share of a cohort that may be lost where clients add their own noise and the server sees each update;
+            None where it is added to their sum.
 
     Raises:
         MissingExtra: the accountant is not installed.
@@ -96,7 +103,9 @@ def privacy_of(federate: Sequence[_Federated], clients: int, runs: int = 1) -> P
         return None
     delta = delta_for(clients)
     once, often = epsilon_of(stages, delta), epsilon_of(stages * runs, delta)
-    return Privacy(finite(once), delta, clients, runs, finite(often))
+    seen = [] if lost is None else [_own_rounds(method.schedule, clients, lost) for method in federate]
+    to_server = finite(epsilon_of(seen * runs, delta)) if seen else None
+    return Privacy(finite(once), delta, clients, runs, finite(often), to_server)
 
 
 def delta_for(clients: int) -> float:
@@ -180,6 +189,11 @@ def _sampled_epsilon(stages: tuple[NoisyRounds, ...], delta: float) -> float:
     """Return epsilon where not all clients take part in all rounds; found once, for it takes a while."""
     rough = _on_grid(stages, delta, _bound(stages, delta))
     return _on_grid(stages, delta, rough)
+
+
+def _own_rounds(schedule: Any, clients: int, lost: float) -> NoisyRounds:
+    """Return rounds as the server sees them: it knows who takes part, and each update has its own noise."""
+    return NoisyRounds(schedule.rounds, 1.0, schedule.own_noise(schedule.fewest_of(clients, lost)))
 
 
 def _round(dp: Any, stage: NoisyRounds) -> Any:

@@ -53,6 +53,7 @@ class Cohort:
         privates: where their private trees are kept.
         now: what the stage has come to before this round.
         seed: of the noise, if there is any.
+        fewest: answers whose own noise makes up a round's; 0 where noise is drawn here.
     """
 
     method: Federate
@@ -60,6 +61,7 @@ class Cohort:
     privates: PrivateStore
     now: Federated
     seed: int = 0
+    fewest: int = 0
     excluded: list[Exclusion] = field(default_factory=list, init=False)
     _total: Tree = field(default_factory=dict, init=False)
     _updates: list[Tree] = field(default_factory=list, init=False)
@@ -130,7 +132,9 @@ class Cohort:
 
     def _summed(self, updates: Tree, positions: Array) -> Tree:
         """Add up a stack of updates, each clipped and weighted as the method says."""
-        weights, norm = self._weights(positions), self.method.schedule.clip_norm
+        schedule, weights = self.method.schedule, self._weights(positions)
+        # What has noise already was clipped before, and is longer.
+        norm = None if self.fewest and schedule.noise_multiplier else schedule.clip_norm
         return trees.weighted_sum(updates, weights if norm is None else weights * clip_factors(updates, norm))
 
     def _weights(self, positions: Array) -> torch.Tensor:
@@ -164,11 +168,18 @@ class Cohort:
         return AGGREGATES[schedule.aggregate](stack, schedule.bad_share)
 
     def _noisy(self, schedule: Schedule) -> Tree:
-        """Return the mean over a cohort of the expected size: who failed or dropped out adds nothing to its sum."""
-        summed = self._total or trees.zeros_like(self.now.shared)
+        """Return the mean over a cohort of the expected size: who failed or dropped out adds nothing to its sum.
+
+        Raises:
+            ClientError: so few clients answered that their own noise is less than the round's.
+        """
+        summed, size = self._total or trees.zeros_like(self.now.shared), schedule.cohort_of(len(self.clients.members))
+        if self.fewest:
+            check_noise(self._heaviest.count, self.fewest, self.now.rounds)
+            return trees.scale(summed, 1 / size)
         deviation = schedule.noise_multiplier * (schedule.clip_norm or 0.0)
         noise = noise_like(summed, deviation, self.seed, "noise", self.now.rounds)
-        return trees.scale(trees.add(summed, noise), 1 / schedule.cohort_of(len(self.clients.members)))
+        return trees.scale(trees.add(summed, noise), 1 / size)
 
 
 def _same_shapes(stack: Tree, tree: Tree) -> bool:
@@ -188,6 +199,19 @@ def check_failures(excluded: Sequence[Exclusion], cohort_size: int, allowed: flo
             f"round {round_number}: {len(excluded)} of {cohort_size} clients failed, more than the share "
             f"{allowed:g} that engine.max_bad_clients allows; the first, '{first.client}': {first.reason}; "
             f"lower client_lr, or raise engine.max_bad_clients"
+        )
+
+
+def check_noise(answers: int, fewest: int, round_number: int) -> None:
+    """Stop the run where clients' own noise together is too little.
+
+    Raises:
+        ClientError: fewer clients answered than each of them reckoned with.
+    """
+    if answers < fewest:
+        raise ClientError(
+            f"round {round_number}: {answers} clients answered, whose noise together is less than noise_multiplier "
+            f"says: it takes {fewest}; lower client_dropout"
         )
 
 

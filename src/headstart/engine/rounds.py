@@ -42,6 +42,7 @@ def run_rounds(
     sample: Sample | None = None,
     order: Order = keyed_order,
     begin: Federated | None = None,
+    fewest: int = 0,
 ) -> Federated:
     """Run a federated method to its last round.
 
@@ -58,6 +59,7 @@ def run_rounds(
         sample: who takes part in a round; None draws by the seed.
         order: in which order clients meet their examples.
         begin: where an earlier run stood, whose clients keep their private trees themselves; None begins anew.
+        fewest: answers whose noise makes up a round's, where clients add their own; 0 draws it here, by the seed.
 
     Raises:
         ClientError: more than the allowed share of a cohort failed, or no round got an update.
@@ -78,7 +80,7 @@ def run_rounds(
     with engine.crew(_job(method, model, params, everyone, privates)) as crew:
         for number in range(now.rounds, method.schedule.rounds):
             chosen = (sample or sample_cohort)(len(everyone.members), method.schedule, seed, number)
-            cohort = Cohort(method, everyone, privates, now, seed)
+            cohort = Cohort(method, everyone, privates, now, seed, fewest)
             cohort.collect(crew.map(now.shared, chosen, (seed, "round", number)))
             check_failures(cohort.excluded, len(chosen), max_bad_clients, number)
             now = cohort.served(model, len(chosen))

@@ -13,7 +13,18 @@ SIMULATED = (
     "examples without noise. The numbers say what the same settings would promise clients whose noise nobody knows; "
     "runs with other seeds on the same clients would add up, too."
 )
+OVER_SITES = (
+    "Sites draw their noise themselves, from their system's randomness: the epsilon is towards whoever sees the shared "
+    "models. Scores that sites tell have no noise, and are not in it; runs with other seeds add up."
+)
 """Said once, where an epsilon is."""
+
+
+def privacy_note(arms: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what is to be known of all these promises; nothing where there are none."""
+    if not arms:
+        return ""
+    return OVER_SITES if any(found.get("to_server") for found in arms.values()) else SIMULATED
 
 
 def privacy_words(found: Mapping[str, Any]) -> str:
@@ -28,8 +39,10 @@ def privacy_words(found: Mapping[str, Any]) -> str:
     if found["epsilon"] is None:
         return "nothing is promised to a client: a federated stage has no noise"
     once = f"epsilon {_number(found['epsilon'])} (delta {found['delta']:.0e}) for each of {found['clients']} clients"
+    seen = found.get("to_server")
+    server = f"; {_number(seen)} towards the server, which sees each update" if seen else ""
     often = f"; {_number(found['all_runs'])} for the {found['runs']} runs together by which its settings were chosen"
-    return f"{once} with all that it holds{often if found['runs'] > 1 else ''}: {_meaning(found['all_runs'])}"
+    return f"{once} with all that it holds{often if found['runs'] > 1 else ''}{server}: {_meaning(found['all_runs'])}"
 
 
 def privacy_lines(arms: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 
@@ -81,6 +82,19 @@ class Schedule:
         (20, 8, 8)
         """
         return min(self.cohort_size or population, population)
+
+    def fewest_of(self, population: int, lost: float) -> int:
+        """Return how many clients answer a round at least, where this share of its cohort may be lost.
+
+        >>> Schedule().fewest_of(5, 0.5), Schedule().fewest_of(5, 1.0)
+        (3, 1)
+        """
+        cohort = self.cohort_of(population)
+        return max(1, cohort - math.floor(lost * cohort))
+
+    def own_noise(self, fewest: int) -> float:
+        """Return the noise that each client adds itself, in clip norms, so that this many have all of a round's."""
+        return self.noise_multiplier / math.sqrt(fewest)
 
 
 class Federate(Protocol):

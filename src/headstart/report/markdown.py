@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart.core.visible import visible
 from headstart.evidence.answer_words import DOING
-from headstart.evidence.privacy_words import SIMULATED
+from headstart.evidence.privacy_words import privacy_note
 from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
 from headstart.report.first import first_words
@@ -176,8 +176,9 @@ def _reasons(run: Run) -> list[str]:
 
 
 def _promises(run: Run) -> list[str]:
-    said = findings.privacy(run)
-    return [*(_item(f"{arm}: {words}.") for arm, words in said), *([_item(SIMULATED)] if said else [])]
+    note = privacy_note(run.verdict.get("privacy") or {})
+    said = [_item(f"{arm}: {words}.") for arm, words in findings.privacy(run)]
+    return [*said, _item(note)] if said else []
 
 
 def _foretold(found: dict[str, Any]) -> list[str]:

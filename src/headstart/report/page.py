@@ -10,7 +10,7 @@ from typing import Any
 from headstart.core.plain import finite
 from headstart.core.visible import visible
 from headstart.evidence.contest import FEW_CLIENTS
-from headstart.evidence.privacy_words import SIMULATED
+from headstart.evidence.privacy_words import privacy_note
 from headstart.report import answer, findings, units, views
 from headstart.report.chosen import why_this_arm
 from headstart.report.depth import depths
@@ -118,7 +118,7 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "prediction": findings.prediction(run),
         "warnings": findings.warnings(run),
         "privacy": findings.privacy(run),
-        "simulated": SIMULATED,
+        "privacy_note": privacy_note(run.verdict.get("privacy") or {}),
         "ruled_out": findings.ruled_out(run),
         "excluded": findings.excluded(run),
         "account": findings.account(run),
