@@ -12,6 +12,7 @@ from headstart.cli.terminal import shown
 from headstart.core.plain import by_value
 from headstart.costs.units import show_bytes
 from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.privacy_words import privacy_lines
 from headstart.report.race import course
 
 if TYPE_CHECKING:
@@ -140,6 +141,15 @@ def race_lines(found: Mapping[str, Any]) -> Iterator[str]:
     out = {one.arm: one.reason for one in race.out if one.kind != "reference"} if race else {}
     for reason, names in by_value(out).items():
         yield f"[dim]{shown(', '.join(names))}: {shown(reason)}[/]"
+
+
+def promise_lines(privacy: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line per arm with noise: what it promises each client.
+
+    Args:
+        privacy: by arm, as in its records.
+    """
+    yield from (f"[dim]{shown(arm)}: {shown(words)}[/]" for arm, words in privacy_lines(privacy))
 
 
 def warning_lines(verdict: Verdict) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.cli.answer import answer_block, decidable_lines
-from headstart.cli.arms import legend, race_lines, ruled_out_lines, verdict_table, warning_lines
+from headstart.cli.arms import legend, promise_lines, race_lines, ruled_out_lines, verdict_table, warning_lines
 from headstart.cli.interrupts import second_ends_at_once
 from headstart.cli.pages import Pages
 from headstart.cli.progress import Bar
@@ -124,6 +124,8 @@ def _print_verdict(outcome: Outcome, name: str) -> None:
     found = {**verdict.as_json(), "prediction_held": prediction_held(verdict)}
     for line in (*ruled_out_lines(verdict.ruled_out), *race_lines(found), *warning_lines(verdict)):
         console.print(line, soft_wrap=False)
+    for line in promise_lines(verdict.privacy):
+        console.print(line, soft_wrap=False)
     console.print()
     for line in answer_block(found, width):
         console.print(line, highlight=False)
@@ -148,6 +150,7 @@ def _so_far_if_interrupted(out: Path) -> Iterator[None]:
 def show_plan(path: Path, out: Path | None) -> None:
     """Print the prefix tree of a study."""
     from headstart.core.cache import cache_folder
+    from headstart.study.run.promises import foretold_privacy
     from headstart.study.run.tuning import num_trials
     from headstart.study.study import Study
 
@@ -163,6 +166,8 @@ def show_plan(path: Path, out: Path | None) -> None:
     # Long lines are folded inside the tree; the console's own soft wrap would crop them.
     trials = num_trials(file.settings.tuning.trials, study.lab.federation)
     console.print(plan_tree(file.settings, slate, branches, trials), soft_wrap=False)
+    for line in promise_lines(foretold_privacy(slate.arms, study.lab.federation, trials, file.settings.seeds)):
+        console.print(line, soft_wrap=False)
     for line in decidable_lines(study.in_folder(out)[0].file.settings, slate, study.lab.federation, console.width):
         console.print(line, highlight=False)
 

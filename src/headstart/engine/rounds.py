@@ -42,6 +42,7 @@ def run_rounds(
     sample: Sample | None = None,
     order: Order = keyed_order,
     begin: Federated | None = None,
+    fewest: int = 0,
 ) -> Federated:
     """Run a federated method to its last round.
 
@@ -58,11 +59,13 @@ def run_rounds(
         sample: who takes part in a round; None draws by the seed.
         order: in which order clients meet their examples.
         begin: where an earlier run stood, whose clients keep their private trees themselves; None begins anew.
+        fewest: answers whose noise makes up a round's, where clients add their own; 0 draws it here, by the seed.
 
     Raises:
         ClientError: more than the allowed share of a cohort failed, or no round got an update.
-        SettingError: the method shares nothing at this cut.
+        SettingError: the method shares nothing at this cut, or clips what is no update.
     """
+    _check_clip(method)
     shared, newcomer, state = method.init(model, params)
     if not shared:
         raise SettingError(
@@ -77,13 +80,23 @@ def run_rounds(
     with engine.crew(_job(method, model, params, everyone, privates)) as crew:
         for number in range(now.rounds, method.schedule.rounds):
             chosen = (sample or sample_cohort)(len(everyone.members), method.schedule, seed, number)
-            cohort = Cohort(method, everyone, privates, now)
+            cohort = Cohort(method, everyone, privates, now, seed, fewest)
             cohort.collect(crew.map(now.shared, chosen, (seed, "round", number)))
             check_failures(cohort.excluded, len(chosen), max_bad_clients, number)
             now = cohort.served(model, len(chosen))
             tell(now)
     _check_updates(now)
     return now
+
+
+def _check_clip(method: Federate) -> None:
+    """Refuse to clip sums, whose length says how many examples a client has."""
+    norm = method.schedule.clip_norm
+    if method.reduce == "sum" and norm is not None:
+        raise SettingError(
+            f"federate.clip_norm: is for methods that average updates, received {norm:g} with one that adds up sums; "
+            "leave it out"
+        )
 
 
 def _check_updates(now: Federated) -> None:

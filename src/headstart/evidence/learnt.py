@@ -56,6 +56,7 @@ class Conduct:
         span: ratio of the widest spread of the inputs' columns, or of 1, to the narrowest.
         trials: configurations that were tried.
         halved: clients that held more examples than the others of a round together, and counted half of its mean.
+        noisy: whether a federated stage adds noise to what clients send.
     """
 
     trains: bool
@@ -68,6 +69,7 @@ class Conduct:
     span: float = 1.0
     trials: int = 1
     halved: Sequence[str] = ()
+    noisy: bool = False
 
 
 def findings(facts: Facts, conduct: Conduct) -> tuple[Finding, ...]:
@@ -150,6 +152,8 @@ def _causes(kind: str, conduct: Conduct) -> Iterator[str]:
     """Yield what may have led to a failure, the likeliest first."""
     if is_wide(conduct.span):
         yield unscaled(conduct.span)
+    if conduct.noisy:
+        yield "noise that drowns what clients send (lower noise_multiplier, or raise cohort_size)"
     yield _STEPS[kind]
     if conduct.trials > 1:
         yield f"a tuning range without a good one ({conduct.trials} trials lie around what was written)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from headstart.evidence.learnt import Finding
 
@@ -24,11 +24,13 @@ class Noticed:
         failed: arms whose training failed, with the reason; nothing is compared with them.
         warnings: by arm, clauses for people.
         kept: by arm, how many clients kept their adaptation.
+        privacy: by arm with noise, what it promises its clients.
     """
 
     failed: Mapping[str, str] = field(default_factory=dict)
     warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
+    privacy: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Standing(NamedTuple):

@@ -61,6 +61,8 @@ class Verdict:
         failed: arms whose training failed, with the reason; nothing is compared with them.
         warnings: per arm, what else is to be noticed.
         kept: per arm with an adaptation, how many clients kept it.
+        privacy: per arm with noise, what it promises each client: ``epsilon`` of one run, and of ``all_runs`` by which
+            its settings were chosen, at ``delta``.
         each_client: what each client gains in accuracy with another family than the answer's.
         cautions: what a reader should know before believing the answer.
         family_best: per family, share of bootstrap draws in which its arm has the best mean; from ten clients on.
@@ -95,6 +97,7 @@ class Verdict:
     each_client: tuple[ClientGain, ...] = ()
     cautions: tuple[str, ...] = ()
     family_best: dict[str, float] = field(default_factory=dict)
+    privacy: dict[str, dict[str, Any]] = field(default_factory=dict)
     race: Race | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -237,6 +240,7 @@ def decide(
             *(() if race and baseline in race.left else wording.without_baseline(contest, baseline)),
         ),
         family_best=_family_best(contest, answer),
+        privacy={arm: dict(found) for arm, found in noticed.privacy.items()},
         race=race,
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, FiniteFloat, PositiveInt
 
+from headstart.core.errors import SettingError
 from headstart.training import ClientData, Model, Params, Trainable, Tree
 
 Reduction = Literal["mean", "sum"]
@@ -42,6 +44,14 @@ class Schedule:
         client_dropout: probability that a sampled client does not answer.
         aggregate: how updates become one: their mean weighted by examples, or a robust statistic of equal weights.
         bad_share: share of clients that ``trimmed_mean`` and ``krum`` may take for faulty, in [0, 0.5).
+        clip_norm: L2 norm, over the whole shared tree, to which an update is shortened; updates then weigh the same.
+            None leaves them as they are.
+        noise_multiplier: standard deviation of the noise on a round's sum of clipped updates, in ``clip_norm``; above
+            0 each client takes part with probability ``cohort_size / clients``, on its own, and the sum is divided by
+            ``cohort_size`` whoever answers.
+
+    Raises:
+        SettingError: a robust aggregate of clipped updates, or noise on updates that may be of any length.
     """
 
     rounds: PositiveInt = 20
@@ -49,6 +59,21 @@ class Schedule:
     client_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     aggregate: Aggregate = "mean"
     bad_share: Annotated[float, Field(ge=0, lt=0.5)] = 0.2
+    clip_norm: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    noise_multiplier: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse noise without a clip, and a clip of what is no mean."""
+        if self.noise_multiplier and self.clip_norm is None:
+            raise SettingError(
+                f"noise_multiplier: needs clip_norm, of which it is a multiple, received {self.noise_multiplier:g} "
+                "without; add clip_norm, or leave noise_multiplier out"
+            )
+        if self.clip_norm is not None and self.aggregate != "mean":
+            raise SettingError(
+                f"clip_norm: needs aggregate = 'mean', received {self.clip_norm:g} with '{self.aggregate}', which no "
+                "single client can pull far anyway; leave one of them out"
+            )
 
     def cohort_of(self, population: int) -> int:
         """Return how many of so many clients are sampled each round.
@@ -57,6 +82,19 @@ class Schedule:
         (20, 8, 8)
         """
         return min(self.cohort_size or population, population)
+
+    def fewest_of(self, population: int, lost: float) -> int:
+        """Return how many clients answer a round at least, where this share of its cohort may be lost.
+
+        >>> Schedule().fewest_of(5, 0.5), Schedule().fewest_of(5, 1.0)
+        (3, 1)
+        """
+        cohort = self.cohort_of(population)
+        return max(1, cohort - math.floor(lost * cohort))
+
+    def own_noise(self, fewest: int) -> float:
+        """Return the noise that each client adds itself, in clip norms, so that this many have all of a round's."""
+        return self.noise_multiplier / math.sqrt(fewest)
 
 
 class Federate(Protocol):

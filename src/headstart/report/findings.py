@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.core.plain import by_value, finite
+from headstart.evidence.privacy_words import privacy_lines
 from headstart.evidence.scores import Scores
 from headstart.report.foretold import gain_lines, until_line, what_held
 from headstart.report.run import Json, Run
@@ -127,6 +128,11 @@ def warnings(run: Run) -> list[tuple[str, str]]:
     failed = [(arm, reason) for arm, reason in run.failed.items() if arm not in (run.verdict.get("ruled_out") or {})]
     others = (run.verdict.get("warnings") or {}).items()
     return [*failed, *((arm, words) for arm, all_words in others for words in all_words)]
+
+
+def privacy(run: Run) -> list[tuple[str, str]]:
+    """What arms with noise promise their clients, each with its name."""
+    return [*privacy_lines(run.verdict.get("privacy") or {})]
 
 
 def data_notes(run: Run) -> list[str]:

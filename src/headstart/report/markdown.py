@@ -8,6 +8,7 @@ from typing import Any
 
 from headstart.core.visible import visible
 from headstart.evidence.answer_words import DOING
+from headstart.evidence.privacy_words import privacy_note
 from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
 from headstart.report.first import first_words
@@ -81,6 +82,7 @@ def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
         "Worst decile": lambda row: metric.value(row.worst_decile),
         "Held-out clients": lambda row: metric.value(row.unseen),
         "Kept": lambda row: row.kept or "",
+        **({"Epsilon": lambda row: number(row.epsilon)} if any(row.epsilon is not None for row in rows) else {}),
         "Bytes down": lambda row: size(row.download),
         "Bytes up": lambda row: size(row.upload),
         "Compute": lambda row: operations(row.flops),
@@ -159,6 +161,7 @@ def _reasons(run: Run) -> list[str]:
     foretold = findings.prediction(run)
     sections = {
         "Did every arm learn?": [_item(f"{arm}: {words}") for arm, words in findings.warnings(run)],
+        "What clients are promised": _promises(run),
         "Ruled out": [_item(f"{arms}: {reason}") for arms, reason in findings.ruled_out(run)],
         "What would change the answer": [_item(reason) for reason in run.verdict.get("would_change") or ()],
         "What can be decided with these data": [_power(run)] if _power(run) else [],
@@ -170,6 +173,12 @@ def _reasons(run: Run) -> list[str]:
         "Notes": [_item(note) for note in findings.data_notes(run)],
     }
     return [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
+
+
+def _promises(run: Run) -> list[str]:
+    note = privacy_note(run.verdict.get("privacy") or {})
+    said = [_item(f"{arm}: {words}.") for arm, words in findings.privacy(run)]
+    return [*said, _item(note)] if said else []
 
 
 def _foretold(found: dict[str, Any]) -> list[str]:

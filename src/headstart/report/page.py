@@ -10,6 +10,7 @@ from typing import Any
 from headstart.core.plain import finite
 from headstart.core.visible import visible
 from headstart.evidence.contest import FEW_CLIENTS
+from headstart.evidence.privacy_words import privacy_note
 from headstart.report import answer, findings, units, views
 from headstart.report.chosen import why_this_arm
 from headstart.report.depth import depths
@@ -116,6 +117,8 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "facts": findings.facts(run.diagnosis),
         "prediction": findings.prediction(run),
         "warnings": findings.warnings(run),
+        "privacy": findings.privacy(run),
+        "privacy_note": privacy_note(run.verdict.get("privacy") or {}),
         "ruled_out": findings.ruled_out(run),
         "excluded": findings.excluded(run),
         "account": findings.account(run),
@@ -160,6 +163,7 @@ def _shown(rows: Any) -> Mapping[str, bool]:
         "hurt_local",
         "hurt_keep",
         "kept",
+        "epsilon",
         "rounds",
         "memory",
         "flops",

@@ -53,6 +53,7 @@ class ArmRow:
     hurt_keep_by_chance: float | None
     pareto: bool
     kept: str | None  # how many clients kept their adaptation, such as "3 of 10"; None where that is not known
+    epsilon: float | None = None  # of one run, for each client; None of arms without noise
     out: str | None = None  # such as "41.2 points behind ridge on validation data, after 2 seeds"; None of others
 
     @property
@@ -155,6 +156,7 @@ def _arm_row(run: Run, arm: str) -> ArmRow:
         hurt_keep_by_chance=finite(hurt.get("keep_by_chance")),
         pareto=arm in (run.verdict.get("pareto") or ()),
         kept=str((run.verdict.get("kept") or {}).get(arm, "")).removeprefix("kept by ") or None,
+        epsilon=finite(((run.verdict.get("privacy") or {}).get(arm) or {}).get("epsilon")),
         out=_out(run, arm, len(records)),
     )
 

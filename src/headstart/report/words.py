@@ -19,6 +19,7 @@ GLOSSARY: dict[str, str] = {
     "hurt": "A client that does worse than it would with the alternative named.",
     "pooled reference": "Training on everybody's data in one place: for comparison, no option. Other arms may beat it.",
     "kept": "How many clients kept what their own training gave; the others go on with what they received.",
+    "epsilon": "By e to this power, at most, a run's shared models make it likelier that a client took part.",
     "bytes per client": "What one client sends and receives over the whole run.",
     "FLOP": "Floating-point operations that one client spends on training, over the whole run.",
     "memory": "The most memory that training takes on a client: weights, gradients, optimiser, activations.",

@@ -39,6 +39,7 @@ from headstart.sites.said import Agreed, Compared, Done, Evaluated, Noisy, Prese
 from headstart.sites.settings import Policy
 from headstart.sites.site import Opened, Site
 from headstart.sites.terms import Terms, check_model
+from headstart.sites.updates import leaving
 from headstart.sites.wire import read, write
 from headstart.study.run.facts import evaluation_facts, learnt, started, training_sample
 from headstart.training.client_data import ClientData
@@ -153,10 +154,12 @@ def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     if method.reduce == "sum":
         done, sent = _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
         return replace(done, val=val), sent
-    gate.check_averaging(own.client)
+    noise = method.schedule.own_noise(said.fewest)
+    gate.check_averaging(own.client, noise)
     sent, kept = method.client_update(model, tree, private, data)
+    sent = leaving(gate, said, method.schedule, tree, sent)
     site.shelf.put_private(said.stage.key, said.round, private, kept)
-    return Done(val=val), sent
+    return Done(noise, val), sent
 
 
 def _val(gate: Gate, own: Opened, received: Received) -> dict[Literal["log_loss", "accuracy"], float]:

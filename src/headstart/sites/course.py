@@ -36,6 +36,7 @@ class Course:
         stage: as sites know it.
         rounds: in all.
         bytes_before: sent before it.
+        fewest: answers that a round takes at least.
         points: of the learning curve so far: means over the sites that took part in a round and may tell.
     """
 
@@ -45,6 +46,7 @@ class Course:
     stage: Stage
     rounds: int
     bytes_before: int
+    fewest: int = 1
     points: list[CurvePoint] = field(default_factory=list)
     _sent: dict[int, int] = field(default_factory=dict)
     _heard: dict[int, dict[str, float | None]] = field(default_factory=dict)
@@ -60,6 +62,7 @@ class Course:
             noise=asks.noise if is_sum else 0.0,
             bound=asks.bound,
             masks=self.server.masks(members) if is_sum else None,
+            fewest=self.fewest,
         )
 
     def hear(self, number: int, said: Sequence[Done]) -> None:

@@ -141,9 +141,19 @@ class Gate:
         if few := self.enough(client, splits):
             raise Refused(few)
 
-    def check_averaging(self, client: Client) -> None:
-        """Refuse updates of averaging methods where they would leave uncovered, or be of few examples."""
-        if self.site.is_covered:
+    def check_averaging(self, client: Client, noise: float) -> None:
+        """Refuse updates of averaging methods where they would leave uncovered, or be of few examples.
+
+        Args:
+            client: whose.
+            noise: that the site adds to what it sends, in clip norms; 0 for none.
+        """
+        if noise and not self.site.masked and self.site.noise > noise:
+            raise Refused(
+                f"'{self.site.name}' sends updates under noise of {self.site.noise:g} clip norms or more, and its "
+                f"share of this method's is {noise:.3g}; raise noise_multiplier by {self.site.noise / noise:.3g} times"
+            )
+        if self.site.masked or self.site.noise > noise:
             raise Refused(
                 f"'{self.site.name}' sends sums under masks or noise only, and an update of an averaging method is "
                 "neither; run a method whose updates are sums"
@@ -187,12 +197,31 @@ class Gate:
 
     def _noisy(self, name: str, level: float, bound: float, make: Callable[[float | None], Tree]) -> Tree:
         """Return what was kept of the same sums, or new noise on them: asked twice, noise does not average away."""
+        return self._once(name, level, lambda: add_noise(make(bound), level, bound))
+
+    def noisy_update(self, name: str, noise: float, make: Callable[[], Tree]) -> Tree:
+        """Return an update under noise, the same whenever it is asked for.
+
+        It is charged where the operator asks for noise: who lets updates leave as they are is promised nothing.
+
+        Args:
+            name: of what is sent, and to which tree.
+            noise: on it, in clip norms.
+            make: makes it.
+
+        Raises:
+            Refused: all that left under noise would promise less than the operator's epsilon.
+        """
+        return self._once(name, noise if self.site.noise else 0.0, make)
+
+    def _once(self, name: str, level: float, make: Callable[[], Tree]) -> Tree:
+        """Return what was kept of an answer under noise, or make it, charge its level if there is any, and keep it."""
         key = hash_json(name)
         if (kept := self.site.shelf.answer(key)) is not None:
             return kept
-        found = make(bound)
-        self.ledger.charge_noise(key, level)
-        found = add_noise(found, level, bound)
+        found = make()
+        if level:
+            self.ledger.charge_noise(key, level)
         self.site.shelf.put_answer(key, found)
         return found
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from headstart.core.files import append_json_line, read_json, read_json_lines, write_json
+from headstart.costs.privacy import gaussian_epsilon
 from headstart.sites.refusals import Refused
 from headstart.sites.settings import DELTA, Budget
 
@@ -117,17 +117,7 @@ class Ledger:
 def epsilon(noises: Sequence[float], delta: float = DELTA) -> float:
     """Return the epsilon of Gaussian releases together; infinite if one has no noise, 0 without any.
 
-    Together they are as one release whose squared precision is the sum of theirs (Dong, Roth, Su: Gaussian Differential
-    Privacy. JRSS B 2022, corollary 3.3), whose epsilon is exact (``dp-accounting``).
-
     >>> round(epsilon([1.0]), 2), round(epsilon([2.0] * 4), 2), epsilon([]), epsilon([0.0])
     (4.38, 4.38, 0.0, inf)
     """
-    if not noises:
-        return 0.0
-    if min(noises) <= 0:
-        return math.inf
-    # A second of imports, which only those pay who add noise.
-    from dp_accounting import get_epsilon_gaussian
-
-    return float(get_epsilon_gaussian(1 / math.sqrt(sum(noise**-2 for noise in noises)), delta))
+    return gaussian_epsilon(noises, delta)

@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     JsonValue,
     NonNegativeInt,
+    PositiveInt,
 )
 from pydantic.dataclasses import dataclass
 
@@ -147,6 +148,7 @@ class Update(Asks[Done]):
         noise: least noise on an update that is a sum, in sensitivities.
         bound: length to which rows are clipped where there is noise.
         masks: under which a sum is hidden; None sends it as it is.
+        fewest: answers that the round takes at least, whose noise together is that of a method under noise.
     """
 
     setup: Setup
@@ -156,6 +158,7 @@ class Update(Asks[Done]):
     noise: Noise = 0.0
     bound: Bound = 10.0
     masks: Masks | None = None
+    fewest: PositiveInt = 1
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -85,10 +85,9 @@ class Present:
         """Whether sums may leave."""
         return allows(self.policy, "sums")
 
-    @property
-    def sends_updates(self) -> bool:
-        """Whether updates of averaging methods may leave: neither masks nor noise are laid over those."""
-        return allows(self.policy, "updates") and not self.masked and not self.noise
+    def sends_updates(self, noise: float = 0.0) -> bool:
+        """Say whether updates of averaging methods may leave: no masks are laid over those, and this noise at most."""
+        return allows(self.policy, "updates") and not self.masked and self.noise <= noise
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -12,7 +12,7 @@ from headstart.core.damage import Damaged
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree, map_tree
 from headstart.data.federation import Client
-from headstart.engine.rounds import run_rounds
+from headstart.engine.rounds import members, run_rounds
 from headstart.federate.closed_form import FeatureSums
 from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
@@ -22,7 +22,7 @@ from headstart.sites.messages import Setup, Stage
 from headstart.sites.remote import Remote
 from headstart.sites.said import Present
 from headstart.sites.server import Server
-from headstart.sites.settings import Protection
+from headstart.sites.settings import Protection, allows
 from headstart.study.run.facts import pack, unpack
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.trunk import Trunk
@@ -51,10 +51,11 @@ def run_stage(
         ClientError: too many sites are lost.
     """
     method = written.build()
-    clients = _members(server, written)
+    fewest = _fewest(server, written, pipeline.max_bad_clients)
+    clients = _members(server, written, fewest)
     model, params = cut_at(before.network, before.weights, method.trainable)
     store = NodeStore(server.out / "rounds", tells(server))
-    course = Course(server, pipeline, setup, asked, method.schedule.rounds, before.traffic.total)
+    course = Course(server, pipeline, setup, asked, method.schedule.rounds, before.traffic.total, max(1, fewest))
     node = store.get(asked.key)
     course.points += node.facts.get("points", ()) if node else ()
     federated = run_rounds(
@@ -68,6 +69,7 @@ def run_stage(
         max_bad_clients=pipeline.max_bad_clients,
         begin=unpack(node) if node else None,
         on_round=course.keeps(store),
+        fewest=fewest,
     )
     course.finish(federated)
     store.prune(set())
@@ -75,7 +77,24 @@ def run_stage(
     return {**facts, "curve": course.points}, tree
 
 
-def _members(server: Server, written: Written) -> list[Client]:
+def _fewest(server: Server, written: Written, lost: float) -> int:
+    """Return how many sites answer each round of a method under noise at least; 0 of one without.
+
+    Raises:
+        SettingError: sites would be drawn, which hides nobody: the server knows who was, and whoever knows the seed.
+    """
+    schedule, here = written.build().schedule, len(members(server.lab.federation.clients))
+    if not schedule.noise_multiplier:
+        return 0
+    if schedule.cohort_of(here) < here:
+        raise SettingError(
+            f"federate.cohort_size: must be that of all {here} sites, or left out, where noise_multiplier is set, "
+            f"received {schedule.cohort_size}: who is drawn is known, so that it promises nothing"
+        )
+    return int(schedule.fewest_of(here, lost))
+
+
+def _members(server: Server, written: Written, fewest: int) -> list[Client]:
     """Return the clients, without training examples where these may not leave in a method's updates.
 
     Raises:
@@ -86,8 +105,8 @@ def _members(server: Server, written: Written) -> list[Client]:
         raise SettingError(
             f"federate.method: '{written.method}' needs all examples in one place, which no real federation has"
         )
-    is_sum = method.reduce == "sum"
-    may = {site.client: why_not(site, server.asks, is_sum=is_sum) for site in server.sites.values()}
+    is_sum, noise = method.reduce == "sum", method.schedule.own_noise(max(1, fewest))
+    may = {site.client: why_not(site, server.asks, is_sum=is_sum, noise=noise) for site in server.sites.values()}
     clients = server.lab.federation.clients
     able = [one for one in clients if not may[one.id]]
     if not any(len(one.train) for one in able):
@@ -114,10 +133,20 @@ def _nobody(server: Server, method: str, able: Sequence[str], *, is_sum: bool) -
     )
 
 
-def why_not(site: Present, asks: Protection, *, is_sum: bool) -> str:
-    """Say why a site sends nothing of a method; empty if it does."""
+def why_not(site: Present, asks: Protection, *, is_sum: bool, noise: float = 0.0) -> str:
+    """Say why a site sends nothing of a method; empty if it does.
+
+    Args:
+        site: as it said.
+        asks: what a run asks of sums.
+        is_sum: whether the method adds up sums.
+        noise: that each site adds to its update, in clip norms.
+    """
+    if not is_sum and allows(site.policy, "updates") and not site.masked and site.noise > noise > 0:
+        return f"its updates leave under noise of {site.noise:g} clip norms or more, and its share is {noise:.3g}"
     if not is_sum:
-        return "" if site.sends_updates else f"policy {site.policy}, or masks and noise that no update of it has"
+        able = site.sends_updates(noise)
+        return "" if able else f"policy {site.policy}, or masks and noise that no update of it has"
     if not site.sends:
         return f"policy {site.policy}"
     return "it sends masked sums only; run with --secure" if site.masked and not asks.secure else ""

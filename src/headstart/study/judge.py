@@ -15,6 +15,7 @@ from headstart.data.federation import Federation
 from headstart.evidence.learnt import Finding
 from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
 from headstart.evidence.outcomes import Outcomes
+from headstart.evidence.privacy_words import weakest
 from headstart.evidence.race import Race
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 from headstart.evidence.sides import Traits
@@ -209,6 +210,7 @@ def notice(results: Sequence[tuple[Json, Json]], arms: Sequence[Arm], diagnosis:
         failed,
         {name: words for name, words in warnings.items() if words},
         {name: words for name, words in kept.items() if words},
+        {name: weakest(said) for name, own in runs.items() if (said := _promises(own))},
     )
 
 
@@ -216,6 +218,11 @@ def _findings(line: Json) -> list[Finding] | None:
     """Return a record's findings; None if it is older than the checks."""
     found = line.get("learnt")
     return None if found is None else [Finding(**one) for one in found]
+
+
+def _promises(results: Sequence[tuple[Json, Json]]) -> list[Json]:
+    """Return what the records of an arm promise; nothing in those without noise."""
+    return [line["privacy"] for line, _ in results if line.get("privacy")]
 
 
 def _standing(arm: Arm, results: Sequence[tuple[Json, Json]]) -> Standing | None:

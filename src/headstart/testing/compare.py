@@ -85,6 +85,9 @@ def variants(method: Any) -> Iterator[tuple[str, Any]]:
     if "schedule" in own_fields(method):
         schedule = dataclasses.replace(method.schedule, cohort_size=4, client_dropout=0.4)
         yield "a cohort of four with dropout", dataclasses.replace(method, schedule=schedule)
+        if method.reduce == "mean":
+            private = dataclasses.replace(schedule, clip_norm=0.05, noise_multiplier=0.5)
+            yield "clipped, with noise", dataclasses.replace(method, schedule=private)
 
 
 def assert_same(what: str, left: Mapping[str, Tensor], right: Mapping[str, Tensor], tolerance: float = 0.0) -> None:

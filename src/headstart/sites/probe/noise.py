@@ -9,16 +9,15 @@ the sum of their squares.
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from headstart.core.trees import Params, Tree, map_tree
 from headstart.models.batch import Batch
 from headstart.models.model import Model
+from headstart.sites.randomness import system_noise
 from headstart.sites.refusals import Refused
 from headstart.training.client_data import ClientData, DualPasses, Passes
 
@@ -99,6 +98,5 @@ def add_noise(sums: Tree, noise: float, bound: float) -> Tree:
     Raises:
         Refused: it is not known how large noise must be on one of the sums.
     """
-    generator = torch.Generator().manual_seed(secrets.randbits(63))
     scale = deviation(sums, noise, bound)
-    return map_tree(lambda value: value + scale * torch.randn(value.shape, generator=generator).to(value), sums)
+    return map_tree(lambda value: value + system_noise(value, scale), sums)

@@ -23,6 +23,7 @@ from headstart.evidence.metrics import run_metrics
 from headstart.evidence.scores import COLUMNS
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import Pipeline
+from headstart.study.run.promises import promised
 from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm
 from headstart.study.written.sentence import sentence
@@ -41,6 +42,7 @@ def record(
     tuning: Sequence[Mapping[str, Any]],
     hashes: Mapping[str, str],
     seconds: float,
+    runs: int = 1,
 ) -> dict[str, Any]:
     """Build one line of ``records.jsonl``.
 
@@ -53,6 +55,7 @@ def record(
         tuning: the trials that were made.
         hashes: of the study and of its decision.
         seconds: that computing it took.
+        runs: on the same clients, that the choice of its settings rests on.
     """
     leaf_key = pipeline.leaf_key(trunk.key, arm.adapt, pipeline.final_views)
     facts = leaf.facts
@@ -60,6 +63,7 @@ def record(
     found = noticed(arm, pipeline, trunk, facts, trials=len(tuning))
     clients = len(pipeline.federation.clients)
     kept = _kept(facts, clients)
+    lost = None if pipeline.work.is_here else pipeline.max_bad_clients
     return {
         "arm": arm.name,
         "seed": pipeline.seed,
@@ -74,6 +78,7 @@ def record(
         "curve": list(trunk.curve),
         "traffic": asdict(trunk.traffic),
         "costs": costs.as_json(),
+        "privacy": promised(arm, pipeline.federation, runs, lost),
         "accepted": facts["accepted"],
         "personal": trunk.shared.is_personal or not arm.adapt.build().changes_nothing,
         "kept": None if kept is None else f"kept by {kept} of {clients}",
@@ -91,6 +96,7 @@ def _traits(arm: Arm, kept: int | None) -> dict[str, bool]:
     return {
         "trains": bool(stages),
         "is_trained": arm.start.build().is_trained,
+        "noisy": any(method.schedule.noise_multiplier for method in federate),
         "by_steps": bool(stages) and isinstance(getattr(stages[-1], "local", None), LocalTraining),
         "may_refuse": not federate and adapt.accept,
     }

@@ -25,7 +25,7 @@ from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.records import record, to_array
 from headstart.study.run.trials import Scored, best_trial, score_trials
 from headstart.study.run.trunk import Trunk
-from headstart.study.run.tuning import tuned_with
+from headstart.study.run.tuning import num_runs, tuned_with
 from headstart.study.run.work import TRIAL_VIEWS, Work
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings
@@ -233,6 +233,7 @@ class Runner:
             tuning=tuning,
             hashes=self.hashes,
             seconds=self._seconds(trunk, leaf),
+            runs=num_runs(arm, len(self.trials[arm.name]), pipeline.seed, self.settings.seeds),
         )
 
     def _seconds(self, trunk: Trunk, leaf: Node) -> float:

@@ -47,6 +47,21 @@ def tuned_with(arm: Arm, seeds: Sequence[int]) -> list[tuple[int, ...]]:
     return [(seed,) for seed in seeds] if is_head_only(arm) else [tuple(seeds[:_DEEP_SEEDS])]
 
 
+def num_runs(arm: Arm, trials: int, seed: int, seeds: Sequence[int]) -> int:
+    """Return how many runs on the same clients an arm's choice of settings for a seed rests on, its own among them.
+
+    >>> num_runs(Arm("a", start="random", federate={"method": "fedavg", "trainable": "head"}), 4, 3, [3, 4, 5])
+    4
+    >>> num_runs(Arm("a", start="random", federate="fedavg"), 4, 5, [3, 4, 5])
+    9
+    """
+    if trials == 1 or not is_tunable(arm):
+        return 1
+    groups = tuned_with(arm, seeds)
+    group = next((group for group in groups if seed in group), groups[0])
+    return trials * len(group) + (seed not in group)
+
+
 def is_head_only(arm: Arm) -> bool:
     """Say whether an arm trains, or solves, a head at the most.
 

@@ -25,4 +25,5 @@ def _together(stages: tuple[Stage, ...]) -> str:
 
 def _words(stage: Stage) -> str:
     rounds = stage.settings.get("rounds")
-    return stage.method + (f", {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else "")
+    noise = ", under noise" if stage.settings.get("noise_multiplier") else ""
+    return stage.method + (f", {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else "") + noise

@@ -1,0 +1,39 @@
+"""An epsilon in words: of whom, of what, and what it is worth."""
+
+import pytest
+
+from headstart.evidence.privacy_words import privacy_lines, privacy_words, weakest
+
+ONE = {"epsilon": 0.5, "delta": 1e-05, "clients": 1000, "runs": 1, "all_runs": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "shown", "worth"),
+    [
+        (0.5, "0.5", "a strong promise"),
+        (1.0, "1", "a strong promise"),
+        (7.046, "7.05", "a reasonable promise"),
+        (10.01, "10", "next to no promise (more clients,"),
+        (3844.4, "3844", "next to no promise (more clients,"),
+    ],
+)
+def test_the_worth_of_an_epsilon_is_said(epsilon: float, shown: str, worth: str) -> None:
+    words = privacy_words({**ONE, "epsilon": epsilon, "all_runs": epsilon})
+    assert words.startswith(f"epsilon {shown} (delta 1e-05) for each of 1000 clients with all that it holds: {worth}")
+
+
+def test_trials_count_and_the_worth_is_that_of_all_of_them() -> None:
+    words = privacy_words({**ONE, "runs": 8, "all_runs": 1.6})
+    assert "epsilon 0.5 " in words
+    assert "; 1.6 for the 8 runs together by which its settings were chosen: a reasonable promise" in words
+
+
+def test_a_stage_without_noise_is_named() -> None:
+    words = privacy_words({**ONE, "epsilon": None, "all_runs": None})
+    assert words == "nothing is promised to a client: a federated stage has no noise"
+
+
+def test_the_weakest_promise_is_the_one_without_a_number() -> None:
+    nothing = {**ONE, "epsilon": None, "all_runs": None}
+    assert weakest([ONE, nothing, {**ONE, "all_runs": 9.0}]) is nothing
+    assert [*privacy_lines({"a": ONE, "b": nothing})] == [("a", privacy_words(ONE)), ("b", privacy_words(nothing))]
