@@ -27,7 +27,7 @@ from headstart.sites.wire import write
 Tell = Callable[[str], None]
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.05, 1.0
-"""Seconds between questions whether there is something to do: few while nothing has come for long."""
+"""Seconds between questions whether there is something to do, put to a link that does not hold them until there is."""
 _PAUSE_OF_REFUSED = 10.0
 _log = logging.getLogger(__name__)
 
@@ -74,10 +74,12 @@ class _Desk:
     def next(self) -> None:
         """Answer the next request, if there is one; nothing that a link or a message holds ends the program."""
         try:
+            begin = time.monotonic()
             got = self.fleet.pull()
             self._trouble = _SHORTEST_POLL
             if got is None:
-                time.sleep(self.pause)
+                # What a link has held was waited for already.
+                time.sleep(max(0.0, begin + self.pause - time.monotonic()))
                 self.pause = min(1.1 * self.pause, _LONGEST_POLL)
             else:
                 self.pause = _SHORTEST_POLL
