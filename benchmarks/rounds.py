@@ -7,9 +7,9 @@ a process of its own, the link another, with certificates and a database, as ``h
 them. ``ridge`` sends sums, 17 MB a site, in one round. ``--width`` is that of a hidden layer above the pixels: 4,000
 make an update of 17 MB.
 
-A table's row says: seconds a round (median, and the slowest); of these how long the server put requests down, waited for
-answers, and did its own work (checks, mean, files); how long a site was busy with a request (fetching it included), mean
-over sites; and processor seconds a round of link, sites together and server.
+A table's row says: seconds a round (median, and the slowest); of these how long the server put requests down, waited
+for answers, and did its own work (checks, mean, files); how long a site was busy with a request (fetching it included),
+mean over sites; processor seconds a round of link, sites together and server; how often the server asked what came.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,9 +85,7 @@ def write_study(folder: Path, sites: int, rounds: int, width: int) -> StudyFile:
     order = np.random.default_rng(0).permutation(len(digits.target))
     images = [{"bytes": _png(digits.images[row]), "path": f"{row}.png"} for row in order]
     owner = [f"site-{number % sites:02d}" for number in range(len(order))]
-    pq.write_table(
-        pa.table({"image": images, "label": digits.target[order], "site": owner}), folder / "all.parquet"
-    )
+    pq.write_table(pa.table({"image": images, "label": digits.target[order], "site": owner}), folder / "all.parquet")
     network = ("mlp", f"hidden = [{width}]") if width else ("small-cnn", "")
     text = STUDY.format(folder=folder, rounds=rounds, backbone=network[0], width=network[1])
     (folder / "study.toml").write_text(text)
@@ -101,12 +100,16 @@ class _Watched:
     pushing: float = 0.0
     asked: int = 0
 
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+    def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
         """Send."""
         begin = time.perf_counter()
         sent = list(self.mail.push_messages(messages))
         self.pushing += time.perf_counter() - begin
         return sent
+
+    def since(self) -> Mapping[int, str]:
+        """Say who is there."""
+        return self.mail.since()
 
     def arrived(self, names: Sequence[str]) -> Sequence[Arrived]:
         """Say what came."""
@@ -194,7 +197,7 @@ def measure(sites: int, rounds: int, arm: str, width: int) -> str:
 def _row(sites: int, ask: _Clocked, busy: float) -> str:
     # The first round opens data and draws the first batches; it counts where it is the only one.
     rounds = ask.rounds[1:] or ask.rounds
-    whole = [after.begin - before.begin for before, after in zip(rounds, rounds[1:], strict=False)]
+    whole = [after.begin - before.begin for before, after in pairwise(rounds)]
     whole = whole or [rounds[0].end - rounds[0].begin]
     pushing = statistics.median(one.pushing for one in rounds)
     waiting = statistics.median(one.end - one.begin - one.pushing for one in rounds)
@@ -205,8 +208,10 @@ def _row(sites: int, ask: _Clocked, busy: float) -> str:
     return " | ".join([f"| {sites}", *(f"{number:.2f}" for number in numbers)]) + f" | {ask.mail.asked} |"
 
 
-HEAD = """| sites | a round, s | slowest | putting down | waiting | own | a site busy | link CPU | sites CPU | server CPU | asked |
-|---|---|---|---|---|---|---|---|---|---|---|"""
+HEAD = (
+    "| sites | a round, s | slowest | putting down | waiting | own | site busy | CPU: link | sites | server | asked |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
+)
 
 
 def main() -> None:

@@ -19,10 +19,13 @@ from anyio.to_thread import current_default_thread_limiter
 from flwr.common.constant import ACCESS_TOKEN_KEY, ISOLATION_MODE_PROCESS, TRANSPORT_TYPE_GRPC_RERE
 from flwr.supercore.auth.typing import AccountInfo
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME
+from flwr.supercore.routers.runtime.tracing import RuntimeTracingMiddleware
 from flwr.superlink.auth_plugin import NoOpControlAuthnPlugin
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig
 from flwr.superlink.main import create_app
+from flwr.superlink.routers.control.middlewares import ControlEventLogMiddleware
+from flwr.superlink.routers.fleet.middlewares import FleetEventLogMiddleware
 
 from headstart.sites.flower.bell import App, Bell, Receive, Scope, Send, held
 from headstart.sites.flower.door import Door, read_door
@@ -48,6 +51,9 @@ _SITES_NEED = frozenset(
 _MOST_BYTES = 16 * 2**20
 """Of one request; Flower cuts arrays into pieces of 5 MiB."""
 
+
+_IDLE: tuple[object, ...] = (ControlEventLogMiddleware, FleetEventLogMiddleware, RuntimeTracingMiddleware)
+"""Logs of events, and traces, which are off."""
 
 _SECONDS_TO_END = 3
 """Calls that are held then are let go."""
@@ -140,11 +146,18 @@ def _uvicorn(app: App, link: Link, host: str, port: int, known: Path | None = No
     )
 
 
+def _app(link: Link, door: Door, database: str) -> App:
+    """Return Flower's app without what watches and does nothing here, a part of every call's cost."""
+    app = create_app(_config(link, door, database), SuperLinkLifespan)
+    app.user_middleware = [one for one in app.user_middleware if one.cls not in _IDLE]
+    return held(app, Bell())
+
+
 async def _serve(link: Link, door: Door, database: str) -> None:
     """Serve both doors until one closes."""
     # One at a time: a database of one file has one writer, and who finds it locked sleeps up to a tenth of a second.
     current_default_thread_limiter().total_tokens = 1
-    app = held(create_app(_config(link, door, database), SuperLinkLifespan), Bell())
+    app = _app(link, door, database)
     host, port = link.place
     inner = uvicorn.Server(_uvicorn(app, link, "127.0.0.1", door.port))
     outer = uvicorn.Server(_uvicorn(_sites_only(app), link, host, port, known=link.write_known()))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
-import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from safetensors.torch import load, save
 
 from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
+from headstart.sites.flower.objects import ALONE
 from headstart.sites.settings import NodeSettings
 from headstart.sites.signed import Sealed
 
@@ -64,11 +65,14 @@ def unpack(packed: bytes) -> Tree:
 def to_content(parcel: Parcel) -> RecordDict:
     """Return a Flower record; many bytes are a part of their own, which a link stores once for all sites."""
     values = ConfigRecord({"json": parcel.text, "sealed": parcel.sealed.text, "signature": parcel.sealed.signature})
+    # The link knows contents by their hash, and would take the same sent again for what it has handed out already.
+    values["copy"] = secrets.token_hex(8)
     if len(parcel.packed) <= _FEW_BYTES:
         values[_PACKED] = parcel.packed
-        return RecordDict({"values": values})
-    tensors = ArrayRecord(array_dict={_PACKED: Array(np.frombuffer(parcel.packed, np.uint8))})
-    return RecordDict({"values": values, "tree": tensors})
+        return RecordDict({ALONE: values})
+    array = Array("uint8", (len(parcel.packed),), _PACKED, parcel.packed)
+    tensors = ArrayRecord(array_dict={_PACKED: array})
+    return RecordDict({ALONE: values, "tree": tensors})
 
 
 def from_content(content: RecordDict, most_bytes: int = NodeSettings.most_bytes) -> Parcel:
@@ -78,12 +82,12 @@ def from_content(content: RecordDict, most_bytes: int = NodeSettings.most_bytes)
         ClientError: the message is too large, or its parts are not what they say.
     """
     try:
-        values = dict(content.config_records["values"])
+        values = dict(content.config_records[ALONE])
         beside = values.pop(_PACKED, None)
         said = {name: str(value) for name, value in values.items()}
         size = sum(map(len, said.values())) + _size(content, beside)
         if size <= most_bytes:
-            packed = beside if isinstance(beside, bytes) else content.array_records["tree"][_PACKED].numpy().tobytes()
+            packed = beside if isinstance(beside, bytes) else content.array_records["tree"][_PACKED].data
             return Parcel(said["json"], packed, Sealed(said["sealed"], said["signature"]))
     except Exception as error:  # the same
         raise _unreadable(error) from None

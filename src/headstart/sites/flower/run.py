@@ -43,7 +43,7 @@ def run_on(link: Link, said: RunSettings, tell: Tell = print) -> dict[str, Any]:
     operator = Operator.of(link)
     # Read here and nowhere else: neither the link nor a site ever holds it.
     orders = Orders(read_signer(link.keys / "signer.pem"), link.sites())
-    with unwinding(), operator.run() as mail:
+    with unwinding(), operator.run(tell) as mail:
         _wait_for(mail, said.sites, said.wait)
         ask = GridAsk(mail, orders, operator.names(), timeout=said.timeout, enough=said.enough)
         found = _run(ask, mail, said, tell)
