@@ -41,6 +41,7 @@ from headstart.core.errors import ClientError
 from headstart.sites.flower.objects import fetch_content, send_messages
 from headstart.sites.flower.patience import Patience, Tell
 from headstart.sites.flower.programs import Link
+from headstart.sites.flower.seat import Seat
 
 T = TypeVar("T")
 _LONGEST_WAIT = 5.0
@@ -191,8 +192,15 @@ class Fleet:
 
 
 @contextmanager
-def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -> Iterator[Fleet]:
+def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell, place: Seat) -> Iterator[Fleet]:
     """Connect a site, and take leave in the end.
+
+    Args:
+        link: where the server is.
+        site: its name.
+        key: its own.
+        tell: told what happens to the line.
+        place: the site's, which a program that was killed may have left.
 
     Raises:
         ClientError: the server is not the one of the keys, or does not know the site.
@@ -206,7 +214,9 @@ def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -
         ],
     )
     fleet = Fleet(client, key, Patience(tell, _check_passes), Node())
+    _take(fleet, place, link.address)
     _come_in(fleet, tell)
+    place.take(link.address, fleet.node.node_id)
     beats = HeartbeatSender(fleet.beat)
     beats.start()
     try:
@@ -216,6 +226,14 @@ def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -
         with suppress(httpx.HTTPError):  # the link may be gone first
             client.DeactivateNode(DeactivateNodeRequest(node_id=fleet.node.node_id))
         client.close()
+
+
+def _take(fleet: Fleet, place: Seat, address: str) -> None:
+    """Give up the seat of a program that was killed; a link that knows nothing of it refuses, and nothing is lost."""
+    if node := place.left(address):
+        fleet.node = Node(node_id=node)
+        with suppress(httpx.HTTPStatusError, _HungUpError):
+            fleet.call(lambda: _heard(lambda: fleet.client.DeactivateNode(DeactivateNodeRequest(node_id=node))))
 
 
 def _come_in(fleet: Fleet, tell: Tell) -> None:

@@ -18,6 +18,7 @@ from headstart.sites.flower.fleet import Fleet, Got, connected
 from headstart.sites.flower.keys import read_public_key, read_site_secret
 from headstart.sites.flower.parcels import Parcel, from_content, pack, to_content
 from headstart.sites.flower.programs import Link
+from headstart.sites.flower.seat import seat
 from headstart.sites.said import Refusal
 from headstart.sites.settings import NodeSettings
 from headstart.sites.signed import Obeyed
@@ -51,7 +52,7 @@ def serve(site: Site, link: Link, tell: Tell, most_bytes: int = NodeSettings.mos
     site.state.chmod(0o700)  # features, and what was answered
     key = read_site_secret(link.keys / link.certificate_of(site.name).removesuffix(".crt"))
     obeyed = Obeyed(site.name, read_public_key(link.keys / "signer.pub"), key, site.state / "orders.json")
-    with connected(link, site.name, key, tell) as fleet:
+    with seat(site.state) as place, connected(link, site.name, key, tell, place) as fleet:
         tell(f"'{site.name}' is connected to {link.address}; policy {site.policy}")
         desk = _Desk(site, obeyed, fleet, tell, most_bytes)
         while True:
