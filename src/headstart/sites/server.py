@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import ClientError, DataError, SettingError
+from headstart.core.ragged import Ragged
 from headstart.core.trees import Tree
 from headstart.data.account import Converted
 from headstart.data.agreement import Agreement
@@ -243,12 +244,7 @@ def _named(one: Answer[Present] | Failed) -> Answer[Present] | Failed:
 
 def _lab(file: StudyFile, agreed: Agreement, sites: Mapping[int, Present], tell: Tell) -> Lab:
     """Return what the server needs to build the network: examples without any row, and the central pool."""
-    kind: InputKind = "image" if agreed.shape else "table"
-    shape = agreed.shape or (len(agreed.inputs),)
-    inputs = np.zeros((0, *shape), np.uint8 if kind == "image" else np.float32)
-    pixels = replace(file.data.pixels, range=agreed.range) if agreed.range else None
-    empty = Examples(kind, inputs, np.zeros(0, np.int64), [], agreed.classes, agreed.inputs, pixels)
-    central = None
+    empty, central = _no_examples(file, agreed), None
     if file.data.central and file.data.central.source:
         source = open_source(file.data.central.source, file.folder, "data.central.source", table_format(file.data))
         central, found = read_central(source, file.data, file.data.central, empty, agreed.categories)
@@ -256,8 +252,21 @@ def _lab(file: StudyFile, agreed: Agreement, sites: Mapping[int, Present], tell:
             if isinstance(one, Converted):
                 tell(f"central pool: {one.count:,} {one.what}: {one.how}")
         central = fill_and_standardize(empty, [], central, file.data.standardize, agreed.statistics).central
-    federation = with_tokens(Federation(empty, _clients(sites, tell), central), file.model)
+    # Clients come last: what looks at texts finds none of theirs here.
+    federation = replace(with_tokens(Federation(empty, [], central), file.model), clients=_clients(sites, tell))
     return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype])
+
+
+def _no_examples(file: StudyFile, agreed: Agreement) -> Examples:
+    """Return examples as the sites', without any row."""
+    inputs: Mapping[InputKind, Callable[[], Array | Ragged]] = {
+        "image": lambda: np.zeros((0, *agreed.shape), np.uint8),
+        "table": lambda: np.zeros((0, len(agreed.inputs)), np.float32),
+        "text": lambda: Ragged.none(np.uint8),
+    }
+    pixels = replace(file.data.pixels, range=agreed.range) if agreed.range else None
+    none = np.zeros(0, np.int64)
+    return Examples(agreed.kind, inputs[agreed.kind](), none, [], agreed.classes, agreed.inputs, pixels)
 
 
 def _clients(sites: Mapping[int, Present], tell: Tell) -> list[Client]:

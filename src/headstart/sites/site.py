@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
 import pyarrow as pa
 
+from headstart.core.content import hash_json
 from headstart.core.errors import SettingError, nearest
 from headstart.core.seeds import Key
 from headstart.core.trees import Params
@@ -26,6 +27,7 @@ from headstart.sites.refusals import Refused
 from headstart.sites.settings import Budget, Minima, NodeSettings, Policy, allows
 from headstart.sites.shelf import Shelf
 from headstart.sites.terms import Accepted, Terms, tells_rows
+from headstart.sites.wire import write
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
 from headstart.study.texts import with_tokens
@@ -61,6 +63,7 @@ class Site:
     bound: float = NodeSettings.bound
     minima: Minima = Minima()
     budget: Budget = Budget()
+    _labs: dict[str, Lab] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the policy."""
@@ -162,11 +165,20 @@ class Site:
         Raises:
             ClientError: the model was never received, or a setting needs what was not agreed.
         """
-        read = self.read(setup.data, setup.agreement)
-        federation = with_tokens(scaled_as_agreed(read, setup.data, setup.agreement), setup.model)
-        lab = Lab(federation, setup.model, Serial(), DTYPES[setup.dtype], self.state)
+        lab = self._lab(setup)
         network = lab.skeleton(from_scratch=setup.from_scratch)
         return Opened(lab, lab.at(setup.seed).clients[0], network, self.shelf.weights(setup.digest))
+
+    def _lab(self, setup: Setup) -> Lab:
+        """Return data and network, opened once for all requests that read the same data in the same way."""
+        said = [write(part) for part in (setup.data, setup.agreement, setup.model)]
+        key = hash_json([*said, setup.dtype, Accepted(self.state).content(self.data)])
+        if key not in self._labs:
+            self._labs.clear()  # those of one study fill the memory
+            read = self.read(setup.data, setup.agreement)
+            federation = with_tokens(scaled_as_agreed(read, setup.data, setup.agreement), setup.model)
+            self._labs[key] = Lab(federation, setup.model, Serial(), DTYPES[setup.dtype], self.state)
+        return self._labs[key]
 
 
 def _empty(source: Source) -> tuple[str, ...]:
