@@ -38,6 +38,7 @@ from headstart.sites.settings import Policy
 from headstart.sites.site import Opened, Site
 from headstart.sites.terms import Terms, check_model
 from headstart.sites.wire import read, write
+from headstart.sites.words import check_words
 from headstart.study.run.facts import evaluation_facts, learnt, started, training_sample
 from headstart.training.client_data import ClientData
 
@@ -148,6 +149,7 @@ def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     if method.reduce == "sum":
         return _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
     gate.check_averaging(own.client)
+    check_words(own.network, params, site.name)
     sent, kept = method.client_update(model, tree, private, data)
     site.shelf.put_private(said.stage.key, said.round, private, kept)
     return Done(), sent
