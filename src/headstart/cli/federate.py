@@ -16,6 +16,10 @@ from headstart.sites.settings import RunSettings
 app = typer.Typer(help="Run arms, or ask the question, where the data lives (Flower).", no_args_is_help=True)
 
 
+_SOME_MISSING = 3
+"""Exit code of ``status``: the link is up, and a client is not connected; as of ``systemctl status``."""
+
+
 def _say(text: str) -> None:
     """Print lines, in which nothing that came from a file or the network commands the terminal."""
     typer.echo("\n".join(map(visible, text.split("\n"))))
@@ -71,17 +75,19 @@ def up(
 ) -> None:
     """Start the server's link, which only the sites of the keys can reach, and let them in."""
     from headstart.sites.flower.door import Door, write_door
-    from headstart.sites.flower.operator import Operator
+    from headstart.sites.flower.operator import Operator, check_alone
     from headstart.sites.flower.processes import together
     from headstart.sites.flower.programs import Link, free_ports
 
     link = Link(address, keys, home)
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
         _say(line)
+    check_alone(link)
+    link.check_free()
     write_door(home, Door.at(free_ports(1)[0]))
     with together() as start:
         process = start(link.program(database), link.environment)
-        link.wait()
+        link.wait(running=lambda: process.poll() is None)
         Operator.of(link).register_all()
         _say(f"up at {address}; the sites of {keys}/sites can come in, and nobody else")
         code = process.wait()
@@ -230,21 +236,20 @@ def probe(
 
 @app.command()
 def status(keys: Keys = Path(defaults.KEYS), home: Home = Path(defaults.HOME)) -> None:
-    """Show the clients and the runs of the link that is up on this machine."""
+    """Show the clients and the runs of the link that is up on this machine; exit with 3 if a client is missing."""
     from headstart.sites.flower.operator import Operator
     from headstart.sites.flower.programs import Link
+    from headstart.sites.flower.standing import is_here, run_lines, site_lines
 
     link = Link(defaults.ADDRESS, keys, home)
     operator = Operator.of(link)
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
         _say(line)
-    names = operator.names()
-    for site in operator.nodes().nodes_info:
-        _say(f"site  {names.get(site.node_id, '?'):<24} {site.status:<12} since {site.last_activated_at or '-'}")
-    for run in operator.runs().run_dict.values():
-        _say(
-            f"run   {run.run_id:<24} {run.status.status}{':' + run.status.sub_status if run.status.sub_status else ''}"
-        )
+    sites = operator.sites()
+    for line in (*site_lines(sites), *run_lines(operator.runs().run_dict.values())):
+        _say(line)
+    if not all(map(is_here, sites.values())):
+        raise typer.Exit(_SOME_MISSING)
 
 
 def _run(said: RunSettings, out: Path | None, *, local: int, keys: Path, home: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headstart.core.errors import ClientError, SettingError, nearest
+from headstart.core.errors import SettingError, nearest
 from headstart.core.files import write_json
 from headstart.sites.arms import arm_lines, run_arm
 from headstart.sites.flower.grid import GridAsk
@@ -16,6 +15,7 @@ from headstart.sites.flower.mailbox import Mailbox
 from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.processes import unwinding
 from headstart.sites.flower.programs import Link
+from headstart.sites.flower.waiting import wait_for
 from headstart.sites.probe.server import run_probe
 from headstart.sites.server import Server, open_server
 from headstart.sites.settings import Protection, RunSettings
@@ -43,9 +43,10 @@ def run_on(link: Link, said: RunSettings, tell: Tell = print) -> dict[str, Any]:
     operator = Operator.of(link)
     # Read here and nowhere else: neither the link nor a site ever holds it.
     orders = Orders(read_signer(link.keys / "signer.pem"), link.sites())
-    with unwinding(), operator.run() as mail:
-        _wait_for(mail, said.sites, said.wait)
-        ask = GridAsk(mail, orders, operator.names(), timeout=said.timeout, enough=said.enough)
+    with unwinding(), operator.run(Path(said.study).stem, said.arm) as mail:
+        names = operator.names()
+        wait_for(mail, names, said.sites, said.wait, tell)
+        ask = GridAsk(mail, orders, names, timeout=said.timeout, enough=said.enough)
         found = _run(ask, mail, said, tell)
     write_json(Path(said.out) / LAST, found)
     return found
@@ -75,12 +76,3 @@ def _chosen(arms: tuple[Arm, ...], name: str) -> Arm:
     if name not in known:
         raise SettingError(f"--arm: must be written in the study file, received {name!r}; {nearest(name, known)}")
     return known[name]
-
-
-def _wait_for(mail: Mailbox, sites: int, seconds: float) -> None:
-    """Wait until so many sites are there."""
-    end = time.monotonic() + seconds
-    while len(found := mail.addresses) < sites:
-        if time.monotonic() > end:
-            raise ClientError(f"federation: {sites} sites were to come within {seconds:g} s, received {len(found)}")
-        time.sleep(0.2)
