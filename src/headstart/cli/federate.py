@@ -53,6 +53,7 @@ def keys(
     renew: Annotated[bool, typer.Option(help="New certificates for the keys in the folder, which stay.")] = False,
 ) -> None:
     """Make a CA, the server's certificate, a key and a certificate per client, and a key that signs requests."""
+    from headstart.sites.flower.handing import hand_out
     from headstart.sites.flower.keys import make_keys, renew_keys
 
     if renew == bool(site):
@@ -61,7 +62,8 @@ def keys(
         renew_keys(out, host, days)
     else:
         make_keys(out, host, site or [], days)
-    _say(f"keys    {out}\nto each client: ca.crt, signer.pub, sites/NAME and sites/NAME.crt; all else stays here")
+    hand_out(out)
+    _say(f"keys    {out}\nto each client, as its folder of keys: {out}/to/NAME; all else stays here")
 
 
 @app.command()
@@ -148,8 +150,10 @@ def node(
     }
     said = site_file(config, flags)
     site = said.settled()
+    link = Link(said.address, Path(said.keys), site.state)
+    link.check_address()
     with unwinding():
-        serve(site, Link(said.address, Path(said.keys), site.state), _say)
+        serve(site, link, _say)
 
 
 @app.command()

@@ -48,6 +48,14 @@ class Link:
             )
         return host.strip("[]"), int(port)
 
+    def check_address(self) -> None:
+        """Check that the address is one.
+
+        Raises:
+            SettingError: it is no ``host:port``.
+        """
+        _ = self.place
+
     def check_free(self) -> None:
         """Check that this machine can listen at the address.
 
