@@ -84,6 +84,7 @@ def up(
     link = Link(address, keys, home)
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
         _say(line)
+    link.check_pair("server.pem", "server.key")
     check_alone(link)
     link.check_free()
     write_door(home, Door.at(free_ports(1)[0]))

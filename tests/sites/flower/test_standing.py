@@ -40,6 +40,7 @@ def test_runs_stand_with_study_and_arm_the_latest_last() -> None:
         _run("2026-11-27T02:40:00+00:00", "finished", "completed", "", ""),
     ]
     assert list(run_lines(runs)) == [
+        "",
         "run (UTC)         study                     arm                     state",
         "2026-11-27 02:40  -                         -                       completed",
         f"2026-11-27 02:50  {'a' * 23}…  {'b' * 21}…  failed",

@@ -92,6 +92,8 @@ def renew_keys(
     """
     valid = _valid(days, begin)
     sites = [path.with_suffix("") for path in sorted((folder / "sites").glob("*.pub"))]
+    if not sites:
+        raise SettingError(f"--out: must be a folder of keys, received '{folder}', which has none; name that to renew")
     keys = {path: read_site_secret(path) for path in sites}
     _server(folder, hosts, valid)
     for path, key in keys.items():
@@ -154,6 +156,20 @@ def check_dates(path: Path, now: datetime.datetime | None = None) -> list[str]:
         raise SettingError(f"keys: '{path}' is valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}, and not now; {way_out}")
     days = (end - now).days
     return [f"warning: '{path}' ends in {days} days, on {end:%Y-%m-%d}; {way_out}"] if days <= _SOON_DAYS else []
+
+
+def check_pair(certificate: Path, key: Path) -> None:
+    """Check that a key is the one of a certificate.
+
+    Raises:
+        SettingError: it is another one, or others' to read, or a file is missing.
+    """
+    found = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    if read_site_secret(key).public_key() != found:
+        raise SettingError(
+            f"keys: '{key}' must be the key of '{certificate}', received another; copy both from where the keys were "
+            "made"
+        )
 
 
 def check_private(path: Path) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from headstart.core.errors import ClientError, SettingError
 from headstart.core.files import file_name, read_json, write_text
-from headstart.sites.flower.keys import check_dates, read_site_key
+from headstart.sites.flower.keys import check_dates, check_pair, read_site_key
 from headstart.sites.settings import ADDRESS, NodeSettings
 
 
@@ -110,6 +110,14 @@ class Link:
             SettingError: a file is missing, or a certificate has ended.
         """
         return [line for name in names for line in check_dates(self.keys / name)]
+
+    def check_pair(self, certificate: str, key: str) -> None:
+        """Check that a key is the one of a certificate, both of which are there.
+
+        Raises:
+            SettingError: it is another one.
+        """
+        check_pair(self.keys / certificate, self.keys / key)
 
     def certificate_of(self, site: str) -> str:
         """Name the file of a site's certificate within the keys."""

@@ -43,7 +43,7 @@ def run_on(link: Link, said: RunSettings, tell: Tell = print) -> dict[str, Any]:
     operator = Operator.of(link)
     # Read here and nowhere else: neither the link nor a site ever holds it.
     orders = Orders(read_signer(link.keys / "signer.pem"), link.sites())
-    with unwinding(), operator.run(Path(said.study).stem, said.arm) as mail:
+    with unwinding(), operator.run(load_study(Path(said.study)).settings.name, said.arm) as mail:
         names = operator.names()
         wait_for(mail, names, said.sites, said.wait, tell)
         ask = GridAsk(mail, orders, names, timeout=said.timeout, enough=said.enough)

@@ -45,6 +45,7 @@ def run_lines(runs: Iterable[Run]) -> Iterator[str]:
     """Yield a table of runs, 80 columns wide, the latest last; nothing where there are none."""
     found = sorted(runs, key=lambda run: run.pending_at)
     if found:
+        yield ""
         yield _RUN_ROW.format("run (UTC)", "study", "arm", "state")
     for run in found:
         study, arm = (run.override_config[name].string for name in ("study", "arm"))
