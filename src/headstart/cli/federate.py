@@ -77,7 +77,7 @@ def up(
 ) -> None:
     """Start the server's link, which only the sites of the keys can reach, and let them in."""
     from headstart.sites.flower.door import Door, write_door
-    from headstart.sites.flower.operator import Operator, check_alone
+    from headstart.sites.flower.operator import Operator
     from headstart.sites.flower.processes import together
     from headstart.sites.flower.programs import Link, free_ports
 
@@ -85,7 +85,7 @@ def up(
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
         _say(line)
     link.check_pair("server.pem", "server.key")
-    check_alone(link)
+    Operator.check_none(link)
     link.check_free()
     write_door(home, Door.at(free_ports(1)[0]))
     with together() as start:
@@ -244,16 +244,16 @@ def status(keys: Keys = Path(defaults.KEYS), home: Home = Path(defaults.HOME)) -
     """Show the clients and the runs of the link that is up on this machine; exit with 3 if a client is missing."""
     from headstart.sites.flower.operator import Operator
     from headstart.sites.flower.programs import Link
-    from headstart.sites.flower.standing import is_here, run_lines, site_lines
+    from headstart.sites.flower.standing import Standing
 
     link = Link(defaults.ADDRESS, keys, home)
     operator = Operator.of(link)
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
         _say(line)
-    sites = operator.sites()
-    for line in (*site_lines(sites), *run_lines(operator.runs().run_dict.values())):
+    now = Standing(operator.sites(), list(operator.runs().run_dict.values()))
+    for line in now.lines():
         _say(line)
-    if not all(map(is_here, sites.values())):
+    if not now.is_whole:
         raise typer.Exit(_SOME_MISSING)
 
 

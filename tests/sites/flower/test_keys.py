@@ -15,7 +15,6 @@ import pytest
 from headstart.core.errors import SettingError
 from headstart.sites.flower.keys import (
     check_dates,
-    check_pair,
     make_keys,
     read_public_key,
     read_signer,
@@ -134,16 +133,6 @@ def test_a_missing_or_another_key_is_one_line(name: str, folders: dict[str, Path
         read_signer(tmp_path / name)
     with pytest.raises(SettingError, match="received another"):
         read_signer(folders["own"] / "sites" / "north")
-
-
-def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
-    make_keys(tmp_path / "keys", ["127.0.0.1"], ["north", "south"])
-    sites = tmp_path / "keys" / "sites"
-    check_pair(sites / "north.crt", sites / "north")
-    with pytest.raises(
-        SettingError, match=r"keys: '.*south' must be the key of '.*north\.crt', received another; copy"
-    ):
-        check_pair(sites / "north.crt", sites / "south")
 
 
 def test_a_folder_without_keys_is_not_renewed(tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
         Link("192.0.2.7:8000", tmp_path, tmp_path).check_free()
 
 
+def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys", ["127.0.0.1"], ["north", "south"])
+    link = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path)
+    link.check_pair("sites/north.crt", "sites/north")
+    with pytest.raises(SettingError, match=r"keys: '.*south' must be the key of 'sites/north\.crt', received another"):
+        link.check_pair("sites/north.crt", "sites/south")
+
+
 def test_nobody_waits_for_a_link_that_has_ended(tmp_path: Path) -> None:
     link = Link(f"127.0.0.1:{free_ports(1)[0]}", tmp_path, tmp_path)
     with pytest.raises(ClientError, match="the link ended as it began"):

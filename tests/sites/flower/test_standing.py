@@ -8,7 +8,7 @@ from flwr.proto.node_pb2 import NodeInfo
 from flwr.proto.run_pb2 import Run, RunStatus
 from flwr.proto.transport_pb2 import Scalar
 
-from headstart.sites.flower.standing import is_here, run_lines, site_lines
+from headstart.sites.flower.standing import Standing
 
 CAME, LEFT = "2026-11-27T02:40:59+00:00", 1795747380.0  # 02:43
 SITES = {
@@ -20,7 +20,7 @@ SITES = {
 
 
 def test_sites_stand_by_name() -> None:
-    assert list(site_lines(SITES)) == [
+    assert list(Standing(SITES, []).lines()) == [
         "site                              state          since (UTC)",
         "St. Mary's Hospital, Ward 3/B o…  new            -",
         "north                             connected      2026-11-27 02:40",
@@ -29,8 +29,9 @@ def test_sites_stand_by_name() -> None:
     ]
 
 
-def test_who_is_connected_is_here() -> None:
-    assert [name for name, node in SITES.items() if is_here(node)] == ["north"]
+def test_a_federation_is_whole_when_all_are_connected() -> None:
+    assert Standing({"north": SITES["north"]}, []).is_whole
+    assert not any(Standing({"north": SITES["north"], name: SITES[name]}, []).is_whole for name in ("south", "west"))
 
 
 def test_runs_stand_with_study_and_arm_the_latest_last() -> None:
@@ -39,23 +40,19 @@ def test_runs_stand_with_study_and_arm_the_latest_last() -> None:
         _run("2026-11-27T02:50:00+00:00", "finished", "failed", "a" * 40, "b" * 40),
         _run("2026-11-27T02:40:00+00:00", "finished", "completed", "", ""),
     ]
-    assert list(run_lines(runs)) == [
+    assert list(Standing({}, runs).lines())[1:] == [
         "",
-        "run (UTC)         study                     arm                     state",
-        "2026-11-27 02:40  -                         -                       completed",
-        f"2026-11-27 02:50  {'a' * 23}…  {'b' * 21}…  failed",
-        "2026-11-27 03:00  reviews                   probe                   running",
+        "run (UTC)         study                     arm                       state",
+        "2026-11-27 02:40  -                         -                         completed",
+        f"2026-11-27 02:50  {'a' * 23}…  {'b' * 23}…  failed",
+        "2026-11-27 03:00  reviews                   probe                     running",
     ]
 
 
 def test_lines_fit_into_80_columns() -> None:
     longest = _run("2026-11-27T02:50:00+00:00", "finished", "completed", "a" * 99, "b" * 99)
     names = {"n" * 99: SITES["north"]}
-    assert max(map(len, (*site_lines({**SITES, **names}), *run_lines([longest])))) <= 80
-
-
-def test_without_runs_there_is_no_table_of_them() -> None:
-    assert list(run_lines([])) == []
+    assert max(map(len, Standing({**SITES, **names}, [longest]).lines())) <= 80
 
 
 def _run(at: str, status: str, end: str, study: str, arm: str) -> Run:

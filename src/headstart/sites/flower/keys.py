@@ -158,20 +158,6 @@ def check_dates(path: Path, now: datetime.datetime | None = None) -> list[str]:
     return [f"warning: '{path}' ends in {days} days, on {end:%Y-%m-%d}; {way_out}"] if days <= _SOON_DAYS else []
 
 
-def check_pair(certificate: Path, key: Path) -> None:
-    """Check that a key is the one of a certificate.
-
-    Raises:
-        SettingError: it is another one, or others' to read, or a file is missing.
-    """
-    found = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
-    if read_site_secret(key).public_key() != found:
-        raise SettingError(
-            f"keys: '{key}' must be the key of '{certificate}', received another; copy both from where the keys were "
-            "made"
-        )
-
-
 def check_private(path: Path) -> None:
     """Check that nobody but its owner can read a secret file.
 

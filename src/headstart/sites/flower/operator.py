@@ -84,6 +84,19 @@ class Operator:
         """
         return cls(link, read_door(link.home))
 
+    @classmethod
+    def check_none(cls, link: Link) -> None:
+        """Check that no link is up with the same home, whose door a second one would change.
+
+        Raises:
+            SettingError: one is.
+        """
+        with suppress(ClientError):
+            cls.of(link).nodes()
+            raise SettingError(
+                f"--home: must be of one link, received '{link.home}', with which one is up; end that, or name another"
+            )
+
     @property
     def _ca(self) -> bytes:
         return (self.link.keys / "ca.crt").read_bytes()
@@ -202,16 +215,3 @@ class Operator:
                 if not got.token:
                     time.sleep(0.1)
         raise ClientError(f"federate run: the run did not begin within {_SECONDS_TO_BEGIN:g} s; see the link's log")
-
-
-def check_alone(link: Link) -> None:
-    """Check that no link is up with the same home, whose door a second one would change.
-
-    Raises:
-        SettingError: one is.
-    """
-    with suppress(ClientError):
-        Operator.of(link).nodes()
-        raise SettingError(
-            f"--home: must be of one link, received '{link.home}', with which one is up; end that, or name another"
-        )

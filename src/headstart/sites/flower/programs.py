@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from headstart.core.errors import ClientError, SettingError
 from headstart.core.files import file_name, read_json, write_text
-from headstart.sites.flower.keys import check_dates, check_pair, read_site_key
+from headstart.sites.flower.keys import check_dates, read_site_key, read_site_secret
 from headstart.sites.settings import ADDRESS, NodeSettings
 
 
@@ -112,12 +113,17 @@ class Link:
         return [line for name in names for line in check_dates(self.keys / name)]
 
     def check_pair(self, certificate: str, key: str) -> None:
-        """Check that a key is the one of a certificate, both of which are there.
+        """Check that a key is the one of a certificate that is there.
 
         Raises:
-            SettingError: it is another one.
+            SettingError: it is another one, is missing, or others' to read.
         """
-        check_pair(self.keys / certificate, self.keys / key)
+        known = x509.load_pem_x509_certificate((self.keys / certificate).read_bytes()).public_key()
+        if read_site_secret(self.keys / key).public_key() != known:
+            raise SettingError(
+                f"keys: '{self.keys / key}' must be the key of '{certificate}', received another; copy both from where "
+                "the keys were made"
+            )
 
     def certificate_of(self, site: str) -> str:
         """Name the file of a site's certificate within the keys."""

@@ -2,54 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.proto.run_pb2 import Run
 
 _ROW = "{:<32}  {:<13}  {}"
-_RUN_ROW = "{:<16}  {:<24}  {:<22}  {}"
+_RUN_ROW = "{:<16}  {:<24}  {:<24}  {}"
 
 
-def is_here(node: NodeInfo | None) -> bool:
-    """Say whether a site is connected."""
-    return node is not None and node.status == "online"
+@dataclass(frozen=True)
+class Standing:
+    """What a link knows.
 
+    Attributes:
+        sites: of each site of the keys, by name; None where the link has not let one in.
+        runs: of this link.
 
-def site_lines(sites: Mapping[str, NodeInfo | None]) -> Iterator[str]:
-    """Yield a table of sites, 80 columns wide.
-
-    Args:
-        sites: what the link knows of each, by name; None where it has not let one in.
-
-    >>> for line in site_lines({"north": None}):
+    >>> for line in Standing({"north": None}, []).lines():
     ...     print(line)
     site                              state          since (UTC)
     north                             not let in     start the link again
     """
-    yield _ROW.format("site", "state", "since (UTC)")
-    for name, node in sorted(sites.items()):
-        yield _ROW.format(_short(name, 32), *_state(node))
+
+    sites: Mapping[str, NodeInfo | None]
+    runs: Sequence[Run]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every site is connected."""
+        return all(map(_is_here, self.sites.values()))
+
+    def lines(self) -> Iterator[str]:
+        """Yield a table of sites and one of runs, 80 columns wide, the latest run last."""
+        yield _ROW.format("site", "state", "since (UTC)")
+        for name, node in sorted(self.sites.items()):
+            yield _ROW.format(_short(name, 32), *_state(node))
+        if self.runs:
+            yield ""
+            yield _RUN_ROW.format("run (UTC)", "study", "arm", "state")
+        for run in sorted(self.runs, key=lambda run: run.pending_at):
+            study, arm = (_short(run.override_config[name].string or "-", 24) for name in ("study", "arm"))
+            yield _RUN_ROW.format(_minute(run.pending_at), study, arm, _end(run))
+
+
+def _is_here(node: NodeInfo | None) -> bool:
+    return node is not None and node.status == "online"
 
 
 def _state(node: NodeInfo | None) -> tuple[str, str]:
     if node is None:
         return "not let in", "start the link again"
-    if is_here(node):
+    if _is_here(node):
         return "connected", _minute(node.last_activated_at)
-    return ("gone", _minute(node.last_deactivated_at or node.online_until)) if node.last_activated_at else ("new", "-")
-
-
-def run_lines(runs: Iterable[Run]) -> Iterator[str]:
-    """Yield a table of runs, 80 columns wide, the latest last; nothing where there are none."""
-    found = sorted(runs, key=lambda run: run.pending_at)
-    if found:
-        yield ""
-        yield _RUN_ROW.format("run (UTC)", "study", "arm", "state")
-    for run in found:
-        study, arm = (run.override_config[name].string for name in ("study", "arm"))
-        yield _RUN_ROW.format(_minute(run.pending_at), _short(study or "-", 24), _short(arm or "-", 22), _end(run))
+    return ("gone", _minute(node.online_until or node.last_deactivated_at)) if node.last_activated_at else ("new", "-")
 
 
 def _end(run: Run) -> str:
