@@ -76,7 +76,7 @@ def up(
     ),
 ) -> None:
     """Start the server's link, which only the sites of the keys can reach, and let them in."""
-    from headstart.sites.flower.door import Door, write_door
+    from headstart.sites.flower.door import Door, check_no_door, write_door
     from headstart.sites.flower.operator import Operator
     from headstart.sites.flower.processes import together
     from headstart.sites.flower.programs import Link, free_ports
@@ -85,7 +85,7 @@ def up(
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
         _say(line)
     link.check_pair("server.pem", "server.key")
-    Operator.check_none(link)
+    check_no_door(home)
     link.check_free()
     write_door(home, Door.at(free_ports(1)[0]))
     with together() as start:

@@ -41,7 +41,7 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid import HttpGrid
 
-from headstart.core.errors import ClientError, SettingError
+from headstart.core.errors import ClientError
 from headstart.sites.flower.door import Door, read_door
 from headstart.sites.flower.inert import write_inert_app
 from headstart.sites.flower.mailbox import Mailbox
@@ -83,19 +83,6 @@ class Operator:
             ClientError: none is.
         """
         return cls(link, read_door(link.home))
-
-    @classmethod
-    def check_none(cls, link: Link) -> None:
-        """Check that no link is up with the same home, whose door a second one would change.
-
-        Raises:
-            SettingError: one is.
-        """
-        with suppress(ClientError):
-            cls.of(link).nodes()
-            raise SettingError(
-                f"--home: must be of one link, received '{link.home}', with which one is up; end that, or name another"
-            )
 
     @property
     def _ca(self) -> bytes:
