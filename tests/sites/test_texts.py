@@ -20,7 +20,7 @@ from headstart.study.written.load import StudyFile, load_study
 from sites.in_process import InProcess, arm_of, losses, opened, simulated, sites_of
 from sites.text_sites import NAMES, write_letters
 
-ARMS = ("finetune", "fedavg", "ridge", "deep")
+ARMS = ("finetune", "fedavg", "ridge", "deep", "pool")
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ source  = "{folder}/all.parquet"
 text    = "letter"
 client  = "site"
 missing = "drop"
+[data.central]
+source = "{folder}/pool.parquet"
 [model]
 backbone = "{folder}/encoder"
 {model}
@@ -37,6 +39,9 @@ start    = "pretrained"
 federate = {{ method = "fedavg", rounds = 2, client_lr = 0.1, trainable = "head" }}
 [arms.ridge]
 start    = "pretrained"
+federate = "ridge"
+[arms.pool]
+start    = {{ method = "pretrain", epochs = 1 }}
 federate = "ridge"
 [arms.deep]
 start    = "pretrained"
@@ -60,6 +65,8 @@ def write_letters(
     sites = rows or {name: letters(number) for number, name in enumerate(NAMES)}
     together = [{**row, "site": name} for name, own in sites.items() for row in own]
     pq.write_table(pa.Table.from_pylist(together), folder / "all.parquet")
+    pool = [{"letter": row["letter"] or "good", "label": row["label"], "site": "pool"} for row in letters(99)]
+    pq.write_table(pa.Table.from_pylist(pool), folder / "pool.parquet")
     for name, own in sites.items():
         pq.write_table(pa.Table.from_pylist(list(own)), folder / f"{name}.parquet")
     (folder / "study.toml").write_text(STUDY.format(folder=folder, model=model))
