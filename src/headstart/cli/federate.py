@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Run arms, or ask the question, where the data lives (Flower).", no_args_is_help=True)
 
 
+_SOME_MISSING = 3
+"""Exit code of ``status``: the link is up, and a client is not connected; as of ``systemctl status``."""
+
+
 def _say(text: str) -> None:
     """Print lines, in which nothing that came from a file or the network commands the terminal."""
     typer.echo("\n".join(map(visible, text.split("\n"))))
@@ -56,6 +60,7 @@ def keys(
     renew: Annotated[bool, typer.Option(help="New certificates for the keys in the folder, which stay.")] = False,
 ) -> None:
     """Make a CA, the server's certificate, a key and a certificate per client, and a key that signs requests."""
+    from headstart.sites.flower.handing import hand_out
     from headstart.sites.flower.keys import make_keys, renew_keys
 
     if renew == bool(site):
@@ -64,7 +69,8 @@ def keys(
         renew_keys(out, host, days)
     else:
         make_keys(out, host, site or [], days)
-    _say(f"keys    {out}\nto each client: ca.crt, signer.pub, sites/NAME and sites/NAME.crt; all else stays here")
+    hand_out(out)
+    _say(f"keys    {out}\nto each client, as its folder of keys: {out}/to/NAME; all else stays here")
 
 
 @app.command()
@@ -77,7 +83,7 @@ def up(
     ),
 ) -> None:
     """Start the server's link, which only the sites of the keys can reach, and let them in."""
-    from headstart.sites.flower.door import Door, write_door
+    from headstart.sites.flower.door import Door, check_no_door, write_door
     from headstart.sites.flower.operator import Operator
     from headstart.sites.flower.processes import together
     from headstart.sites.flower.programs import Link, free_ports
@@ -85,10 +91,13 @@ def up(
     link = Link(address, keys, home)
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
         _say(line)
+    link.check_pair("server.pem", "server.key")
+    check_no_door(home)
+    link.check_free()
     write_door(home, Door.at(free_ports(1)[0]))
     with together() as start:
         process = start(link.program(database), link.environment)
-        link.wait()
+        link.wait(running=lambda: process.poll() is None)
         Operator.of(link).register_all()
         _say(f"up at {address}; the sites of {keys}/sites can come in, and nobody else")
         code = process.wait()
@@ -149,8 +158,10 @@ def node(
     }
     said = site_file(config, flags)
     site = said.settled()
+    link = Link(said.address, Path(said.keys), site.state)
+    link.check_address()
     with unwinding():
-        serve(site, Link(said.address, Path(said.keys), site.state), _say)
+        serve(site, link, _say)
 
 
 @app.command()
@@ -248,21 +259,20 @@ def probe(
 
 @app.command()
 def status(keys: Keys = Path(defaults.KEYS), home: Home = Path(defaults.HOME)) -> None:
-    """Show the clients and the runs of the link that is up on this machine."""
+    """Show the clients and the runs of the link that is up on this machine; exit with 3 if a client is missing."""
     from headstart.sites.flower.operator import Operator
     from headstart.sites.flower.programs import Link
+    from headstart.sites.flower.standing import Standing
 
     link = Link(defaults.ADDRESS, keys, home)
     operator = Operator.of(link)
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
         _say(line)
-    names = operator.names()
-    for site in operator.nodes().nodes_info:
-        _say(f"site  {names.get(site.node_id, '?'):<24} {site.status:<12} since {site.last_activated_at or '-'}")
-    for run in operator.runs().run_dict.values():
-        _say(
-            f"run   {run.run_id:<24} {run.status.status}{':' + run.status.sub_status if run.status.sub_status else ''}"
-        )
+    now = Standing(operator.sites(), list(operator.runs().run_dict.values()))
+    for line in now.lines():
+        _say(line)
+    if not now.is_whole:
+        raise typer.Exit(_SOME_MISSING)
 
 
 class _Place:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from headstart.core.arrays import Array
 
@@ -32,6 +33,11 @@ class Ragged:
         """Put rows end to end; there must be at least one."""
         parts = list(rows)
         return cls(np.concatenate(parts), np.cumsum([0, *map(len, parts)], dtype=np.int64))
+
+    @classmethod
+    def none(cls, dtype: DTypeLike) -> Ragged:
+        """Return no rows, of this type."""
+        return cls(np.zeros(0, dtype), np.zeros(1, dtype=np.int64))
 
     @classmethod
     def of_texts(cls, texts: Iterable[str]) -> Ragged:

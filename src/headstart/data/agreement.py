@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import FiniteFloat, PositiveInt
 
+from headstart.data.examples import InputKind
 from headstart.data.features import one_hot_names
 from headstart.data.settings import Range
 from headstart.data.standardize import Statistics
@@ -21,7 +22,7 @@ class Agreement:
         classes: names in the order of their indices.
         columns: a table's input columns, in order.
         categories: of each column that is encoded one-hot, all names in sorted order.
-        shape: of a picture: channels, height and width; empty for tables.
+        shape: of a picture: channels, height and width; empty for tables and texts.
         range: of pictures of more than 8 bits, values that become black and white; None where none is needed or the
             study states one.
         fixed_val: whether a column says of some client's rows that they are val, so that no val is drawn.
@@ -30,6 +31,8 @@ class Agreement:
 
     >>> Agreement(classes=("a", "b"), columns=("age", "sex"), categories={"sex": ("f", "m")}).inputs
     ('age', 'sex=m')
+    >>> Agreement(classes=("praise", "blame")).kind
+    'text'
     """
 
     classes: tuple[str, ...]
@@ -40,6 +43,11 @@ class Agreement:
     fixed_val: bool = False
     means: tuple[FiniteFloat, ...] | None = None
     deviations: tuple[FiniteFloat, ...] | None = None
+
+    @property
+    def kind(self) -> InputKind:
+        """Of inputs: pictures have a shape, tables have columns, texts have neither."""
+        return "image" if self.shape else "table" if self.columns else "text"
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
 from headstart.core.arrays import Array
 from headstart.core.content import hash_array, hash_json
 from headstart.core.ragged import Ragged
@@ -53,6 +55,12 @@ class Examples:
     def shape(self) -> tuple[int, ...]:
         """Shape of one input; ``()`` of a text, which has any length."""
         return () if isinstance(self.inputs, Ragged) else tuple(self.inputs.shape[1:])
+
+    def blank(self) -> Array:
+        """Return one input of zeros, ``(1, …)``; of texts one token."""
+        shape = (1,) if isinstance(self.inputs, Ragged) else self.shape
+        dtype = self.inputs.values.dtype if isinstance(self.inputs, Ragged) else self.inputs.dtype
+        return np.zeros((1, *shape), dtype)
 
     @cached_property
     def inputs_key(self) -> str:

@@ -74,14 +74,13 @@ def agreement_of(settings: DataSettings, said: Sequence[Present]) -> Agreement:
 
     Raises:
         DataError: they hold inputs of different kinds or sizes, or no classes of a task.
-        SettingError: they hold texts.
     """
     kind = _the_one({one.client: one.kind for one in said}, "data", "hold inputs of one kind", "mend the files")
-    if kind == "text":
-        raise SettingError("data.text: texts are not served by a real federation yet; run the study in a simulation")
     classes, fixed_val = settings.classes or _classes(said, settings), any(one.fixed_val for one in said)
     if kind == "image":
         return Agreement(classes=classes, shape=_shape(said), range=_range(said), fixed_val=fixed_val)
+    if kind == "text":
+        return Agreement(classes=classes, fixed_val=fixed_val)
     aside = _aside(said)
     columns = tuple(name for name in _in_order(one.columns for one in said) if name not in aside)
     if not columns:
@@ -114,7 +113,7 @@ def follows(said: Present, agreed: Agreement, settings: DataSettings) -> bool:
     """Say whether a site reads what was agreed anyway, so that it need not be asked."""
     if said.fixed_val != agreed.fixed_val:
         return False
-    if agreed.shape:
+    if agreed.kind != "table":
         return said.shape == agreed.shape and said.range == agreed.range
     same = set(said.columns) - set(said.doubtful) == set(agreed.columns) and not agreed.categories
     return same and not needs_sums(settings)
@@ -132,7 +131,7 @@ def with_sums(agreed: Agreement, sums: Mapping[str, ColumnSums | None], settings
         SettingError: a setting needs sums that not every policy lets leave.
         DataError: no site that sent sums has a value of a column.
     """
-    if agreed.shape or not needs_sums(settings):
+    if agreed.kind != "table" or not needs_sums(settings):
         return agreed
     came, silent = [each for each in sums.values() if each is not None], _silent(sums)
     if silent and _needs_all(settings):
@@ -184,7 +183,7 @@ def choices(
             "need fewer; data.pixels.range states another range"
         )
     silent = _silent(sums)
-    if settings.standardize == "auto" and not agreed.shape and silent:
+    if settings.standardize == "auto" and agreed.kind == "table" and silent:
         notes.append(
             f"columns are brought to one scale without the rows of {_listed(silent)}, whose policies let no sums leave"
         )

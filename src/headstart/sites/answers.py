@@ -41,6 +41,7 @@ from headstart.sites.site import Opened, Site
 from headstart.sites.terms import Terms, check_model
 from headstart.sites.updates import leaving
 from headstart.sites.wire import read, write
+from headstart.sites.words import check_words
 from headstart.study.run.facts import evaluation_facts, learnt, started, training_sample
 from headstart.training.client_data import ClientData
 
@@ -156,6 +157,7 @@ def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
         return replace(done, val=val), sent
     noise = method.schedule.own_noise(said.fewest)
     gate.check_averaging(own.client, noise)
+    check_words(own.network, params, site.name)
     sent, kept = method.client_update(model, tree, private, data)
     sent = leaving(gate, said, method.schedule, tree, sent)
     site.shelf.put_private(said.stage.key, said.round, private, kept)

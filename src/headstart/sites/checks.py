@@ -87,7 +87,7 @@ class Expected:
     @classmethod
     def of(cls, work: Callable[[ClientData], Tree], examples: Examples, sums: Possible | None = None) -> Expected:
         """Describe it by what ``work`` returns of two blank examples."""
-        blank = torch.from_numpy(np.zeros((1, *examples.shape), examples.inputs.dtype))
+        blank = torch.from_numpy(examples.blank())
         return cls(_shapes(work(DummyClient(blank, 2, len(examples.classes)))), sums)
 
     def check(self, came: Sequence[Answer[A] | Failed]) -> list[Answer[A] | Failed]:

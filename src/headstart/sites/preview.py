@@ -44,12 +44,21 @@ def _lines(site: Site, said: Hello) -> Iterator[str]:
         yield f"  names of columns that leave: {_listed(client_columns(source, own).inputs)}"
         for column, names in common_categories(source, own.one_hot).items():
             yield f"  names of categories of '{column}' that leave, each of five rows or more: {_listed(names)}"
+    if said.data.text:
+        yield from _texts(federation, said.data.text)
     (client,) = resplit(federation, seed).clients
     counts = ", ".join(f"{len(client.indices(part))} {part}" for part in ("train", "val", "test"))
     yield f"  examples: {counts}{'' if site.allows('counts') else ', which is told to nobody'}"
     yield "what it would answer, and what it would not:"
     for kind, words in _answers(site, federation, said):
         yield f"  {kind:<17}{words}"
+
+
+def _texts(federation: Federation, column: str) -> Iterator[str]:
+    """Say which texts are learnt from, and what of them is told."""
+    words = [len(text.split()) for text in federation.examples.inputs.texts()]
+    yield f"  texts: {len(words)} of '{column}', of {min(words)} to {max(words)} words; no word leaves, and no length"
+    yield from (f"  {note}" for note in federation.notes)
 
 
 def _reading(data: DataSettings, seeds: Sequence[int]) -> Iterator[str]:
@@ -87,8 +96,15 @@ def _answers(site: Site, federation: Federation, said: Hello) -> Iterator[tuple[
     noise = f", clipped, under noise of {site.noise:g} clip norms or more, or nothing" if site.noise else ""
     yield (
         "update, averages",
-        _or(averaging, f"weights trained on its examples{noise or ', which tell more than sums do'}"),
+        _or(averaging, f"weights trained on its examples{noise or _MORE}{_but_words(federation)}"),
     )
+
+
+_MORE = ", which tell more than sums do"
+
+
+def _but_words(federation: Federation) -> str:
+    return "; none of a table of words" if federation.examples.kind == "text" else ""
 
 
 def _cover(site: Site, open_sums: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.content import hash_json
 from headstart.core.errors import ClientError, DataError, SettingError
+from headstart.core.ragged import Ragged
 from headstart.core.trees import Tree
 from headstart.data.account import Converted
 from headstart.data.agreement import Agreement
@@ -38,6 +39,9 @@ from headstart.study.texts import with_tokens
 from headstart.study.written.load import StudyFile
 
 A = TypeVar("A")
+_WORDS = 512
+"""As many as any encoder reads."""
+
 Tell = Callable[[str], None]
 
 
@@ -269,24 +273,27 @@ def _lab(
                 tell(f"central pool: {one.count:,} {one.what}: {one.how}")
         central = fill_and_standardize(blank, [], central, file.data.standardize, agreed.statistics).central
     held = {site.client: site.data for site in sites.values()}
-    federation = Federation(
-        blank,
-        _clients(sites, tell),
-        central,
+    federation = replace(
+        # Clients come last: what looks at texts finds none of theirs here.
+        with_tokens(Federation(blank, [], central), file.model),
+        clients=_clients(sites, tell),
         notes=tuple(f"a site is left out: '{one.client}': {one.reason}" for one in ring.lost),
         fixed_val=True,  # which examples are val is drawn where they are
         elsewhere=hash_json([write(agreed), held, asdict(asks)]),
     )
-    return Lab(with_tokens(federation, file.model), file.model, Serial(), DTYPES[file.settings.engine.dtype], cache)
+    return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype], cache)
 
 
 def _blank(file: StudyFile, agreed: Agreement) -> Examples:
-    """Return one blank example, of the shape that all have."""
-    kind: InputKind = "image" if agreed.shape else "table"
-    shape = agreed.shape or (len(agreed.inputs),)
-    inputs = np.zeros((1, *shape), np.uint8 if kind == "image" else np.float32)
+    """Return one blank example as the sites' are; of texts one of full length, so that costs are no less than said."""
+    inputs: Mapping[InputKind, Callable[[], Array | Ragged]] = {
+        "image": lambda: np.zeros((1, *agreed.shape), np.uint8),
+        "table": lambda: np.zeros((1, len(agreed.inputs)), np.float32),
+        "text": lambda: Ragged.of_texts([" ".join(["a"] * _WORDS)]),
+    }
     pixels = replace(file.data.pixels, range=agreed.range) if agreed.range else None
-    return Examples(kind, inputs, np.zeros(1, np.int64), [""], agreed.classes, agreed.inputs, pixels)
+    label = np.zeros(1, np.int64)
+    return Examples(agreed.kind, inputs[agreed.kind](), label, [""], agreed.classes, agreed.inputs, pixels)
 
 
 def _clients(sites: Mapping[int, Present], tell: Tell) -> list[Client]:

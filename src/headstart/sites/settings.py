@@ -110,6 +110,7 @@ class RunSettings:
     """What may be set of a run.
 
     Attributes:
+        what: runs, in a word or two.
         study: the study file.
         out: the run folder.
         sites: clients to wait for; None waits for all of the keys.
@@ -122,6 +123,7 @@ class RunSettings:
     """
 
     study: str = ""
+    what: str = "study"
     out: str = ""
     sites: PositiveInt | None = None
     wait: NonNegativeFloat = 120.0

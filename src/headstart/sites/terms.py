@@ -20,7 +20,7 @@ from headstart.data import resplit
 from headstart.data.federation import Federation
 from headstart.data.settings import DataSettings
 from headstart.models.registry import NETWORKS
-from headstart.models.spec import ModelSpec
+from headstart.models.spec import PACKAGED, ModelSpec
 from headstart.sites.messages import Hello
 from headstart.sites.refusals import Refused
 from headstart.sites.said import CONFIG
@@ -131,7 +131,8 @@ def check_model(terms: Terms, model: ModelSpec, site: str) -> None:
     Raises:
         Refused: it is another one, or not built in where none was accepted.
     """
-    is_built_in = model.backbone in NETWORKS and max(model.hidden, default=0) <= _WIDEST
+    # A name that is no path: what comes with this site's own Headstart.
+    is_built_in = model.backbone in {*NETWORKS, *PACKAGED} and max(model.hidden, default=0) <= _WIDEST
     if model != terms.model if terms.model else not is_built_in:
         raise Refused(
             f"model: '{site}' runs the network that its operator accepted, and no other; ask for that, or let its "

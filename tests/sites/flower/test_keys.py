@@ -133,3 +133,8 @@ def test_a_missing_or_another_key_is_one_line(name: str, folders: dict[str, Path
         read_signer(tmp_path / name)
     with pytest.raises(SettingError, match="received another"):
         read_signer(folders["own"] / "sites" / "north")
+
+
+def test_a_folder_without_keys_is_not_renewed(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"--out: must be a folder of keys, received '.*none', which has none"):
+        renew_keys(tmp_path / "none", ["127.0.0.1"])

@@ -1,12 +1,13 @@
 """A link knows its sites by their keys; without Flower the command says how to get it."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from headstart.core.errors import SettingError
+from headstart.core.errors import ClientError, SettingError
 from headstart.sites.flower.keys import make_keys
 from headstart.sites.flower.programs import Link, free_ports
 
@@ -24,10 +25,39 @@ def test_a_site_finds_the_key_of_its_name(name: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["keys"]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "host:", ":8000", "host:port"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "host:", ":8000", "host:port", "host:0", "host:65536", "h:²"])
 def test_what_is_no_address_is_refused(address: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="--address: must be host:port, received"):
+    with pytest.raises(SettingError, match=f"--address: must be host:port, .*received '{address}'; write for example"):
         Link(address, tmp_path, tmp_path).wait()
+
+
+def test_an_address_that_is_taken_is_refused_and_one_that_is_free_is_not(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(SettingError, match=f"--address: must be free, received '{address}'; another program"):
+            Link(address, tmp_path, tmp_path).check_free()
+    Link(address, tmp_path, tmp_path).check_free()
+
+
+def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingError, match=r"--address: must be an address of this machine, received '192\.0\.2\.7:8000'"
+    ):
+        Link("192.0.2.7:8000", tmp_path, tmp_path).check_free()
+
+
+def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys", ["127.0.0.1"], ["north", "south"])
+    link = Link("127.0.0.1:8000", tmp_path / "keys", tmp_path)
+    link.check_pair("sites/north.crt", "sites/north")
+    with pytest.raises(SettingError, match=r"keys: '.*south' must be the key of 'sites/north\.crt', received another"):
+        link.check_pair("sites/north.crt", "sites/south")
+
+
+def test_nobody_waits_for_a_link_that_has_ended(tmp_path: Path) -> None:
+    link = Link(f"127.0.0.1:{free_ports(1)[0]}", tmp_path, tmp_path)
+    with pytest.raises(ClientError, match="the link ended as it began"):
+        link.wait(running=lambda: False)
 
 
 def test_no_link_is_one_line(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def tokenize(texts: Ragged, spec: ModelSpec) -> Tokens:
             for text, start, encoding in zip(some, read, found.encodings, strict=True)
         )
         words += sum(len({word for word in encoding.word_ids if word is not None}) for encoding in found.encodings)
-    rows = Ragged.of(ids)
+    rows = Ragged.of(ids) if ids else Ragged.none(np.int32)
     return Tokens(rows, most, truncated, words, int((rows.values == tokenizer.unk_token_id).sum()))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from headstart.core.errors import ClientError
+from headstart.core.errors import ClientError, SettingError
 from headstart.core.files import write_private
 from headstart.sites.flower.keys import check_private
 from headstart.sites.wire import read
@@ -44,6 +46,20 @@ def write_door(home: Path, door: Door) -> None:
     """Write a door's file, for its owner's eyes alone."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(home / _FILE, json.dumps(asdict(door)).encode())
+
+
+def check_no_door(home: Path) -> None:
+    """Check that no link is up with the same home, whose door a second one would take the place of.
+
+    Raises:
+        SettingError: one is.
+    """
+    with suppress(ClientError, OSError):
+        port = read_door(home).port
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        raise SettingError(
+            f"--home: must be of one link, received '{home}', whose link is up (port {port}); end that, or name another"
+        )
 
 
 def read_door(home: Path) -> Door:

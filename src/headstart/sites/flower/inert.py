@@ -33,6 +33,8 @@ serverapp = "headstart_inert:app"
 clientapp = "headstart_inert:app"
 
 [tool.flwr.app.config]
+study = ""
+arm = ""
 """,
 }
 

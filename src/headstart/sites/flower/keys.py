@@ -92,6 +92,8 @@ def renew_keys(
     """
     valid = _valid(days, begin)
     sites = [path.with_suffix("") for path in sorted((folder / "sites").glob("*.pub"))]
+    if not sites:
+        raise SettingError(f"--out: must be a folder of keys, received '{folder}', which has none; name that to renew")
     keys = {path: read_site_secret(path) for path in sites}
     _server(folder, hosts, valid)
     for path, key in keys.items():

@@ -18,6 +18,7 @@ from headstart.core.errors import DataError, SettingError
 from headstart.core.files import file_name, write_atomically, write_names
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
+from headstart.data.open import table_format
 from headstart.data.reading import Reading
 from headstart.data.rows import row_ids
 from headstart.data.settings import DataSettings
@@ -36,7 +37,7 @@ from headstart.study.written.load import StudyFile
 def write_site_files(
     federation: Federation, settings: DataSettings, folder: Path, count: int, base: Path = Path()
 ) -> dict[str, Path]:
-    """Write the examples of the first clients as one Parquet file each: pictures as PNG, tables as their columns were.
+    """Write the examples of the first clients as one Parquet file each: pictures as PNG, other columns as they were.
 
     Args:
         federation: of the study.
@@ -46,17 +47,16 @@ def write_site_files(
         base: the folder where relative paths start.
 
     Raises:
-        SettingError: there are fewer clients, or they hold texts.
+        SettingError: there are fewer clients.
     """
     clients = federation.seen_clients
     if not 1 <= count <= len(clients):
         raise SettingError(f"--local: must be from 1 to the study's {len(clients)} seen clients, received {count}")
-    if federation.examples.kind == "text":
-        raise SettingError("--local: texts are not served by a real federation yet; run the study in a simulation")
     folder.mkdir(parents=True, exist_ok=True)
     files = write_names(folder, [client.id for client in clients[:count]], "data.client")
     found = {name: folder / f"{file}.parquet" for name, file in files.items()}
-    source = open_source(settings.source, base) if federation.examples.kind == "table" else None
+    is_image = federation.examples.kind == "image"
+    source = None if is_image else open_source(settings.source, base, form=table_format(settings))
     for client in clients[:count]:
         rows = np.sort(np.concatenate([client.train, client.val, client.test]))
         table = (

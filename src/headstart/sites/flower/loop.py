@@ -46,11 +46,13 @@ def serve(site: Site, link: Link, tell: Tell, most_bytes: int = NodeSettings.mos
         SettingError: a key or certificate is missing, others' to read, or has ended.
         ClientError: the server is not the one of the keys, or does not know the site.
     """
-    for line in link.check_keys("ca.crt", link.certificate_of(site.name)):
+    own = link.certificate_of(site.name)
+    for line in link.check_keys("ca.crt", own):
         tell(line)
+    link.check_pair(own, own.removesuffix(".crt"))
     site.state.mkdir(parents=True, exist_ok=True)
     site.state.chmod(0o700)  # features, and what was answered
-    key = read_site_secret(link.keys / link.certificate_of(site.name).removesuffix(".crt"))
+    key = read_site_secret(link.keys / own.removesuffix(".crt"))
     obeyed = Obeyed(site.name, read_public_key(link.keys / "signer.pub"), key, site.state / "orders.json")
     with seat(site.state) as place, connected(link, site.name, key, tell, place) as fleet:
         tell(f"'{site.name}' is connected to {link.address}; policy {site.policy}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,9 @@ from flwr.proto.control_pb2 import (
     StopRunRequest,
 )
 from flwr.proto.fab_pb2 import Fab
+from flwr.proto.node_pb2 import NodeInfo
 from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, PushTaskOutputRequest
+from flwr.proto.transport_pb2 import Scalar
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
 from flwr.supercore.interceptors import (
@@ -91,10 +94,15 @@ class Operator:
         try:
             with ControlHttpClient.from_server_address(self.door.address, False, self._ca, inside) as client:
                 yield client
-        except httpx.TransportError as error:
+        except httpx.HTTPStatusError as error:
+            raise ClientError(
+                f"federate: the link of --home '{self.link.home}' answers with status {error.response.status_code}; "
+                "take --keys and --home of the 'headstart federate up' that runs"
+            ) from None
+        except (httpx.TransportError, ssl.SSLError) as error:
             raise ClientError(
                 f"federate: the link of --home '{self.link.home}' does not answer ({type(error).__name__}); start "
-                "'headstart federate up'"
+                "'headstart federate up', with the same --keys"
             ) from None
 
     def register_all(self) -> None:
@@ -121,28 +129,36 @@ class Operator:
             node.node_id: by_key[key] for node in self.nodes().nodes_info if (key := bytes(node.public_key)) in by_key
         }
 
+    def sites(self) -> Mapping[str, NodeInfo | None]:
+        """Return what the link knows of each site of the keys, by name; None of one that it has not let in."""
+        by_key = {bytes(node.public_key): node for node in self.nodes().nodes_info}
+        return {name: by_key.get(public_key_to_bytes(key)) for name, key in self.link.sites().items()}
+
     def runs(self) -> ListRunsResponse:
         """Return what the link knows of its runs."""
         with self._control() as control:
             return control.ListRuns(ListRunsRequest())
 
     @contextmanager
-    def run(self, tell: Tell = lambda _: None) -> Iterator[Mailbox]:
+    def run(self, tell: Tell = lambda _: None, study: str = "", arm: str = "") -> Iterator[Mailbox]:
         """Begin a run, and speak as it; it ends with the block, failed or stopped by what ends that.
 
         Args:
             tell: told when the link is gone, and when it is back.
+            study: by which it is known in the list of runs.
+            arm: likewise.
         """
         with self._control() as control:
-            run = self._begin(control)
+            run = self._begin(control, {"study": study, "arm": arm})
             with self._mail(run, tell, stop=lambda: control.StopRun(StopRunRequest(run_id=run))) as mail:
                 yield mail
 
-    def _begin(self, control: ControlHttpClient) -> int:
+    def _begin(self, control: ControlHttpClient, what: Mapping[str, str]) -> int:
         with TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # Flower's own, of a library that it calls
             fab = Fab(content=build_fab_from_disk(write_inert_app(Path(folder) / "app")))
-        return int(control.StartRun(StartRunRequest(fab=fab)).run_id)
+        said = {name: Scalar(string=text) for name, text in what.items()}
+        return int(control.StartRun(StartRunRequest(fab=fab, override_config=said)).run_id)
 
     @contextmanager
     def _mail(self, run: int, tell: Tell, stop: Callable[[], object]) -> Iterator[Mailbox]:

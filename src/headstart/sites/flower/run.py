@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.cache import cache_folder
-from headstart.core.errors import ClientError
 from headstart.core.progress import Progress
 from headstart.sites.flower.grid import GridAsk
 from headstart.sites.flower.keys import read_signer
-from headstart.sites.flower.mailbox import Mailbox
+from headstart.sites.flower.missing import wait_for
 from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.processes import unwinding
 from headstart.sites.flower.programs import Link
@@ -59,18 +57,10 @@ def _server_on(link: Link, file: StudyFile, said: RunSettings, progress: Progres
     operator = Operator.of(link)
     # Read here and nowhere else: neither the link nor a site ever holds it.
     orders = Orders(read_signer(link.keys / "signer.pem"), link.sites())
-    with unwinding(), operator.run(tell) as mail:
-        _wait_for(mail, len(link.sites()) if said.sites is None else said.sites, said.wait)
-        ask = GridAsk(mail, orders, operator.names(), timeout=said.timeout, enough=said.enough)
+    with unwinding(), operator.run(tell, file.settings.name, said.what) as mail:
+        names = operator.names()
+        wait_for(mail, names, len(names) if said.sites is None else said.sites, said.wait, tell)
+        ask = GridAsk(mail, orders, names, timeout=said.timeout, enough=said.enough)
         addresses = [address for address in mail.addresses if address in ask.names]
         asks = Protection(secure=said.secure, noise=said.noise, bound=said.bound)
         yield open_server(file, ask, addresses, out=Path(said.out), tell=tell, asks=asks, cache=cache_folder())
-
-
-def _wait_for(mail: Mailbox, sites: int, seconds: float) -> None:
-    """Wait until so many sites are there."""
-    end = time.monotonic() + seconds
-    while len(found := mail.addresses) < sites:
-        if time.monotonic() > end:
-            raise ClientError(f"federation: {sites} sites were to come within {seconds:g} s, received {len(found)}")
-        time.sleep(0.2)
