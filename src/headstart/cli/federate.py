@@ -212,6 +212,7 @@ def run(
 
     said = RunSettings(
         study=str(study),
+        what=", ".join(arm or ()) or RunSettings.what,
         sites=sites,
         wait=wait,
         timeout=timeout,
@@ -249,7 +250,7 @@ def probe(
     from headstart.sites.flower.run import probe_on
 
     said = RunSettings(
-        study=str(study), sites=sites, wait=wait, timeout=timeout, secure=secure, noise=noise, bound=bound
+        study=str(study), what="probe", sites=sites, wait=wait, timeout=timeout, secure=secure, noise=noise, bound=bound
     )
     place = _Place(said, out, keys, home, local)
     with place.link() as link, Bar(console) as bar:
