@@ -153,8 +153,9 @@ def run_arm(server: Server, arm: Arm, seed: int = 0) -> dict[str, Any]:
     trunk = pipeline.trunk(arm)
     facts = pipeline.leaf(trunk, arm.adapt, pipeline.final_views).facts
     told = {client.id: _told(facts, at) for at, client in enumerate(pipeline.federation.clients)}
+    lost = {one["client"] for one in facts["excluded"]}
     return {
-        "clients": {name: {"metrics": found} for name, found in told.items() if found},
+        "clients": {name: {"metrics": found} for name, found in told.items() if name not in lost},
         "excluded": [*map(asdict, trunk.excluded), *facts["excluded"]],
         "rounds": trunk.shared.federated.rounds if trunk.shared.federated else 0,
         "learnt": [one._asdict() for one in noticed(arm, pipeline, trunk, facts, trials=1) or ()],

@@ -397,12 +397,12 @@ def test_a_federated_arm_without_senders_is_an_error(arm: str, policies: dict[st
         SettingError, match=f"^--policy: '{arm}' .* no site lets (updates|sums) leave, received {words}"
     ):
         federated(Table(SITES, 'standardize = "none"', arm), tmp_path, policies)
-    assert not (tmp_path / "out" / "federation.jsonl").exists()
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
 
 
 def test_senders_without_training_examples_are_an_error(tmp_path: Path) -> None:
     made = Table({name: parts(found, ("val", "test")) for name, found in SITES.items()}, SPLIT)
-    with pytest.raises(SettingError, match=r"^data\.split\.train: 'ridge' has a federated stage, and no site"):
+    with pytest.raises(SettingError, match=r"^data\.split\.train: 'ridge' is federated, and no site"):
         federated(made, tmp_path)
 
 

@@ -128,7 +128,7 @@ def test_before_its_operator_looked_a_site_says_nothing_but_that(
     assert not sent
     if kind == "hello":
         assert "'north' waits for its operator, who can look at the study with 'headstart fed" in said["error"]
-    assert set(said) <= {"error", "client", "noise"}
+    assert set(said) <= {"error", "client", "noise", "val"}
     assert holds_no_cell(said, folder)
 
 

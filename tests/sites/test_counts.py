@@ -41,7 +41,7 @@ def test_what_examples_say_comes_through(seed: int, seeds: int, rows: int, by_cl
     found = moments_of(said, ARMS, seeds, classes=CLASSES if by_class else None)
     kept = own.count >= LEAST_ROWS
     assert said.kept_back == (~kept).sum()
-    for name in ("classes", "count", "sums", "products", "by_seed"):
+    for name in ("classes", "count", "sums", "products", "by_seed", "ahead"):
         np.testing.assert_array_equal(getattr(found, name), getattr(own, name)[kept], err_msg=name)
 
 
@@ -106,7 +106,7 @@ def test_counts_that_no_examples_have_are_refused_by_name(said: Counted, reason:
     ],
 )
 def test_variances_below_zero_are_refused(products: Any, by_seed: Any, name: str) -> None:
-    said = Counted((), (6,), (((3, 3), (3, 3)),), (products,), (by_seed,), 0)
+    said = Counted((), (6,), (((3, 3), (3, 3)),), (products,), (by_seed,), (((0, 0), (0, 0)),), 0)
     with pytest.raises(ClientError, match=f"its count's '{name}' must leave no variance below zero"):
         moments_of(said, ("a", "b"), 2, classes=None)
 

@@ -18,6 +18,7 @@ from headstart.core.trees import Tree
 from headstart.sites.answers import DUTIES, Kind
 from headstart.sites.probe.server import run_probe
 from headstart.sites.server import Server
+from headstart.sites.settings import Protection
 from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request, consult
 from headstart.study.written.load import StudyFile
@@ -358,9 +359,9 @@ def test_honest_sites_that_differ_in_size_and_classes_all_take_part(
 
 
 def test_an_honest_probe_of_uneven_sites_loses_nobody(folder: Path, file: StudyFile, tmp_path: Path) -> None:
-    for options in ({}, {"noise": 1.0, "bound": 4.0}, {"secure": True}):
-        server = opened(file, InProcess(_uneven_sites(folder, tmp_path)), tmp_path / "out")
-        assert run_probe(server, **options)["left_out"] == {}  # type: ignore[arg-type]
+    for asks in (Protection(), Protection(noise=1.0, bound=4.0), Protection(secure=True)):
+        server = opened(file, InProcess(_uneven_sites(folder, tmp_path)), tmp_path / "out", asks=asks)
+        assert run_probe(server)["left_out"] == {}
 
 
 def test_a_masked_total_that_no_examples_have_is_refused(folder: Path, file: StudyFile, tmp_path: Path) -> None:
@@ -371,7 +372,7 @@ def test_a_masked_total_that_no_examples_have_is_refused(folder: Path, file: Stu
     with pytest.raises(
         ClientError, match=r"no examples have its sums of train: .*taken together; some site's are false"
     ):
-        run_probe(opened(file, ask, tmp_path / "out"), secure=True)
+        run_probe(opened(file, ask, tmp_path / "out", asks=Protection(secure=True)))
 
 
 @pytest.mark.parametrize("noise", [-1.0, 0.5, 11.0])
@@ -381,6 +382,6 @@ def test_noise_that_was_not_asked_for_hides_nothing(
     ask = InProcess(
         sites_of(folder, tmp_path / "sites"), spoils("sums", lambda said, tree: (json.dumps({"noise": noise}), tree))
     )
-    found = run_probe(opened(file, ask, tmp_path / "out"), noise=1.0)
+    found = run_probe(opened(file, ask, tmp_path / "out", asks=Protection(noise=1.0)))
     assert list(found["left_out"]) == ["east"]
     assert "noise" in found["left_out"]["east"]

@@ -31,7 +31,7 @@ REQUESTS: dict[Kind, Asks[Any]] = {
     "agree": Agree(DATA, AGREEMENT),
     "start": Start(KEY, ""),
     "update": Update(SETUP, STAGE, 0),
-    "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3, "0" * 64, HASH),
+    "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", ("val", "test"), STAGE, 3, "0" * 64, HASH),
     "count": Count(((HASH, HASH), (HASH, HASH)), by_class=True),
     "sums": Sums(SETUP, 1.0, 10.0, Masks({"north": KEY}, "once")),
     "heads": Heads(SETUP, "accuracy", 1.0, 10.0),
@@ -43,7 +43,9 @@ ANSWERS: dict[Kind, Any] = {
     "start": DUTIES["start"].answer(),
     "update": DUTIES["update"].answer(),
     "adapt": Evaluated(True, {"test": {"accuracy": (0.5,)}}, {"test": {"accuracy": 0.5}}, ()),
-    "count": Counted((1,), (7,), (((7, 6), (3, 3)),), (((25, 12), (12, 10)),), (((13, 6), (6, 6)),), 1),
+    "count": Counted(
+        (1,), (7,), (((7, 6), (3, 3)),), (((25, 12), (12, 10)),), (((13, 6), (6, 6)),), (((0, 5), (0, 0)),), 1
+    ),
     "sums": Noisy(1.0),
     "heads": Compared(3, SCORES),  # type: ignore[arg-type]
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
 import pyarrow as pa
 
+from headstart.core.content import hash_json
 from headstart.core.errors import SettingError, nearest
 from headstart.core.seeds import Key
 from headstart.core.trees import Params
@@ -23,9 +24,11 @@ from headstart.models.network import Network
 from headstart.sites.agreement import scaled_as_agreed
 from headstart.sites.messages import Hello, Setup
 from headstart.sites.refusals import Refused
+from headstart.sites.resident import Last
 from headstart.sites.settings import Budget, Minima, NodeSettings, Policy, allows
 from headstart.sites.shelf import Shelf
-from headstart.sites.terms import Accepted, Terms, tells_rows
+from headstart.sites.terms import Accepted, Terms, stamp, tells_rows
+from headstart.sites.wire import write
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
 from headstart.study.texts import with_tokens
@@ -61,6 +64,8 @@ class Site:
     bound: float = NodeSettings.bound
     minima: Minima = Minima()
     budget: Budget = Budget()
+    _lab: Last[Lab] = field(default_factory=Last, init=False, repr=False, compare=False)
+    _weights: Last[Params] = field(default_factory=Last, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the policy."""
@@ -157,16 +162,25 @@ class Site:
         )
 
     def open(self, setup: Setup) -> Opened:
-        """Open data and model.
+        """Open data and model; what was opened last is still in memory, as long as no file of the data was written.
 
         Raises:
             ClientError: the model was never received, or a setting needs what was not agreed.
         """
+        lab = self._lab.get(_reading(setup, stamp(self.data)), lambda: self._opened(setup))
+        network = lab.skeleton(from_scratch=setup.from_scratch)
+        weights = self._weights.get(setup.digest, lambda: self.shelf.weights(setup.digest))
+        return Opened(lab, lab.at(setup.seed).clients[0], network, weights)
+
+    def _opened(self, setup: Setup) -> Lab:
         read = self.read(setup.data, setup.agreement)
         federation = with_tokens(scaled_as_agreed(read, setup.data, setup.agreement), setup.model)
-        lab = Lab(federation, setup.model, Serial(), DTYPES[setup.dtype], self.state)
-        network = lab.skeleton(from_scratch=setup.from_scratch)
-        return Opened(lab, lab.at(setup.seed).clients[0], network, self.shelf.weights(setup.digest))
+        return Lab(federation, setup.model, Serial(), DTYPES[setup.dtype], self.state)
+
+
+def _reading(setup: Setup, stamp: str) -> str:
+    """Name how data are read, and which: all of a setup but the model's weights and the seed."""
+    return hash_json([stamp, write(setup.data), write(setup.agreement), write(setup.model), setup.dtype])
 
 
 def _empty(source: Source) -> tuple[str, ...]:

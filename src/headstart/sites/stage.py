@@ -122,13 +122,13 @@ def _nobody(server: Server, method: str, able: Sequence[str], *, is_sum: bool) -
     what, here = "sums" if is_sum else "updates", server.sites.values()
     if able:
         return (
-            f"data.split.train: no site that lets {what} of {method} leave has training examples "
+            f"data.split.train: '{method}' is federated, and no site that lets {what} leave has training examples "
             f"({', '.join(map(repr, able))}); give them some"
         )
     policies = ", ".join(f"'{site.client}' {site.policy}" for site in here)
     covered = "ask masked ones with --secure, " if any(site.masked for site in here) else ""
     return (
-        f"--policy: {method} is federated, and no site lets {what} leave, received {policies}; start nodes with "
+        f"--policy: '{method}' is federated, and no site lets {what} leave, received {policies}; start nodes with "
         f"--policy {what}, {covered}or run arms without a federated stage"
     )
 

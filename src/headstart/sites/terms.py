@@ -90,10 +90,10 @@ class Accepted:
 
     def content(self, data: Path) -> str:
         """Name what the data hold; where no file was written since the last time, what was found then."""
-        stamp, path = _stamp(data), self.folder / "content.json"
+        now, path = stamp(data), self.folder / "content.json"
         known = read_json(path) or {}
-        if known.get("stamp") != stamp:
-            known = {"stamp": stamp, "content": _content(data)}
+        if known.get("stamp") != now:
+            known = {"stamp": now, "content": _content(data)}
             write_json(path, known)
         return str(known["content"])
 
@@ -160,7 +160,7 @@ def _files(data: Path) -> list[Path]:
     return [path for path in sorted(data.rglob("*")) if path.is_file()] if data.is_dir() else [data]
 
 
-def _stamp(data: Path) -> str:
+def stamp(data: Path) -> str:
     """Name sizes and times of a file, or of all files of a folder."""
     found = [(path, path.stat()) for path in _files(data)]
     return hash_json([[ascii(str(path)), stat.st_size, stat.st_mtime_ns] for path, stat in found])

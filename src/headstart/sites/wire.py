@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import reprlib
-from typing import TypeVar
+from collections.abc import Hashable
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,7 +22,7 @@ def write(message: object) -> str:
     >>> write(Refusal("no such file", client="a"))
     '{"error":"no such file","client":"a"}'
     """
-    return TypeAdapter(type(message)).dump_json(message).decode()
+    return _adapter(cast("Hashable", type(message))).dump_json(message).decode()
 
 
 def read(kind: type[T], text: str, what: str, error: type[HeadstartError] = ClientError) -> T:
@@ -44,11 +46,17 @@ def read(kind: type[T], text: str, what: str, error: type[HeadstartError] = Clie
     if len(text) > MOST_TEXT:
         raise error(f"{what}: it must have at most {MOST_TEXT:,} characters, received {len(text):,}; nothing was read")
     try:
-        return TypeAdapter(kind).validate_json(text)
+        return cast("T", _adapter(cast("Hashable", kind)).validate_json(text))
     except ValidationError as found:
         raise error(f"{what}: {_problem(found)}") from None
     except UnicodeEncodeError:
         raise error(f"{what}: it is no text") from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what writes and reads a class; making it takes longer than using it."""
+    return TypeAdapter(kind)
 
 
 _MANY = 10_000

@@ -115,6 +115,17 @@ def references(arms: Iterable[Arm]) -> frozenset[str]:
     return frozenset(arm.name for arm in arms if any(stage.build().pooled for stage in arm.federate))
 
 
+def without_references(slate: Slate) -> Slate:
+    """Return the slate of a federation whose examples are elsewhere: no arm pools them."""
+    unreal = references(slate.arms)
+    reasons = dict.fromkeys(sorted(unreal), "needs all examples in one place, which no real federation has")
+    return replace(
+        slate,
+        arms=tuple(arm for arm in slate.arms if arm.name not in unreal),
+        ruled_out={**slate.ruled_out, **reasons},
+    )
+
+
 def device_facts(slate: Slate, devices: Iterable[DeviceProfile]) -> dict[str, dict[str, object]]:
     """Model every arm on every device, arms that a device rules out too; references are for no device."""
     unreal = references(slate.arms)

@@ -26,7 +26,7 @@ from headstart.study.judging import Judging
 from headstart.study.lab import Lab
 from headstart.study.lock import only_one
 from headstart.study.open import open_lab
-from headstart.study.plan import Costs, first_slate, gated
+from headstart.study.plan import Costs, first_slate, gated, without_references
 from headstart.study.run.beside import make_starts
 from headstart.study.run.changes import Fits
 from headstart.study.run.folder import RunFolder
@@ -174,7 +174,8 @@ class Study:
 
     def _fill(self, file: StudyFile, lab: Lab, work: Work | None = None) -> None:
         self.file, self.lab, self.work, self.costs = file, lab, work or Here(), Costs(lab)
-        self.slate = first_slate(file, lab.federation)
+        slate = first_slate(file, lab.federation)
+        self.slate = slate if self.work.is_here else without_references(slate)
 
     def plan(self, out: Path | str) -> Slate:
         """Return the arms that will run, with all costs, and those that a device rules out; trains nothing.

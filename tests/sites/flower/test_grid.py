@@ -54,6 +54,9 @@ class Grid:
         self.sent = {f"m{message.metadata.dst_node_id}": message for message in messages}
         return list(self.sent)
 
+    def since(self) -> dict[int, str]:
+        return dict.fromkeys(self.answers, "monday")
+
     def arrived(self, ids: list[str]) -> list[Any]:
         found = {each: self._reply(each) for each in ids}
         return [Letter(each, message) for each, message in found.items() if message is not None]

@@ -16,6 +16,7 @@ from headstart.federate.ridge import Ridge
 from headstart.models.model import cut_at
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.server import run_probe
+from headstart.sites.settings import Protection
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.study import Study
@@ -68,7 +69,7 @@ def test_a_probe_is_the_simulations_closed_forms(folder: Path, file: StudyFile, 
 def test_masked_sums_give_the_same_answer(folder: Path, file: StudyFile, tmp_path: Path) -> None:
     plain = run_probe(opened(file, InProcess(sites_of(folder, tmp_path / "a")), tmp_path / "one"))
     ask = InProcess(sites_of(folder, tmp_path / "b", masked=True))
-    found = run_probe(opened(file, ask, tmp_path / "two"), secure=True)
+    found = run_probe(opened(file, ask, tmp_path / "two", asks=Protection(secure=True)))
     assert found["penalty"] == plain["penalty"]
     for name in NAMES:
         assert found["scores"][name] == pytest.approx(plain["scores"][name], abs=1e-5)
@@ -81,7 +82,7 @@ def test_masked_sums_give_the_same_answer(folder: Path, file: StudyFile, tmp_pat
 def test_a_lost_client_leaves_masked_sums_unread(folder: Path, file: StudyFile, tmp_path: Path) -> None:
     ask = InProcess(sites_of(folder, tmp_path / "sites"), spoils("sums", lost))
     with pytest.raises(ClientError, match="sums of 3 of 4 clients came"):
-        run_probe(opened(file, ask, tmp_path / "out"), secure=True)
+        run_probe(opened(file, ask, tmp_path / "out", asks=Protection(secure=True)))
 
 
 @pytest.mark.parametrize(
@@ -109,13 +110,15 @@ def test_a_bad_answer_is_left_out_by_name(
 def test_a_probe_needs_a_backbone_that_is_trained(folder: Path, tmp_path: Path) -> None:
     text = (folder / "study.toml").read_text()
     local = text[text.index("[arms.local]") : text.index("[arms.both]")]
-    (tmp_path / "study.toml").write_text(text[: text.index("[arms.fedavg]")] + local)
+    head = text[: text.index("[data.central]")] + text[text.index("[model]") : text.index("[arms.fedavg]")]
+    (tmp_path / "study.toml").write_text(head + local)
     ask = InProcess(sites_of(folder, tmp_path / "sites"))
-    with pytest.raises(SettingError, match="arms: a probe goes through a pre-trained backbone, received no arm"):
+    with pytest.raises(SettingError, match="probe: goes through features that are good already, received a backbone"):
         run_probe(opened(load_study(tmp_path / "study.toml"), ask, tmp_path / "out"))
 
 
 def test_noise_is_said_with_its_promise(folder: Path, file: StudyFile, tmp_path: Path) -> None:
-    found = run_probe(opened(file, InProcess(sites_of(folder, tmp_path / "a", noise=2.0)), tmp_path / "out"), noise=1.0)
+    ask = InProcess(sites_of(folder, tmp_path / "a", noise=2.0))
+    found = run_probe(opened(file, ask, tmp_path / "out", asks=Protection(noise=1.0)))
     assert found["epsilon"] == pytest.approx(1.99, abs=0.1)
     assert set(found["scores"]) == set(NAMES)

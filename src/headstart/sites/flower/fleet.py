@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,9 +12,9 @@ from typing import TypeVar
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from flwr.app import Message
-from flwr.app.message import remove_content_from_message
+from flwr.app.message import make_message
 from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL
-from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.common.serde import message_from_proto
 from flwr.proto.fleet_pb2 import (
     ActivateNodeRequest,
     DeactivateNodeRequest,
@@ -23,20 +23,14 @@ from flwr.proto.fleet_pb2 import (
 )
 from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
 from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree
+from flwr.proto.message_pb2 import Message as Head
 from flwr.proto.node_pb2 import Node
 from flwr.supercore.heartbeat import HeartbeatSender
-from flwr.supercore.inflatable.inflatable_object import (
-    get_all_nested_objects,
-    get_object_tree,
-    no_object_id_recompute,
-)
 from flwr.supercore.inflatable.inflatable_protobuf_utils import (
     make_pull_object_fn_protobuf,
     make_push_object_fn_protobuf,
 )
-from flwr.supercore.inflatable.inflatable_utils import (
-    push_object_contents_from_iterable,
-)
+from flwr.supercore.inflatable.inflatable_utils import ObjectPushError
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supercore.task_identity import TaskIdentity
@@ -44,12 +38,12 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from headstart.core.errors import ClientError
-from headstart.sites.flower.objects import fetch_message
+from headstart.sites.flower.objects import fetch_content, send_messages
+from headstart.sites.flower.patience import Patience, Tell
 from headstart.sites.flower.programs import Link
+from headstart.sites.flower.seat import Seat
 
 T = TypeVar("T")
-Tell = Callable[[str], None]
-
 _LONGEST_WAIT = 5.0
 _MOST_HANG_UPS = 5
 _SECONDS_TO_BE_MISSED = 180.0
@@ -59,6 +53,7 @@ _UNKNOWN = (
     "the server before 'headstart federate up' starts"
 )
 _SECONDS_TO_FETCH = 600.0
+_TRIES = 3
 
 
 class StillThereError(ClientError):
@@ -89,20 +84,21 @@ class Fleet:
     Attributes:
         client: Flower's.
         key: the site's.
-        tell: told when the link is gone, and when it is back.
+        line: waits for a link that is away.
         node: by which the link knows the site; changes when a link forgets.
-        away: whether it was said that the link is gone.
     """
 
     client: FleetHttpClient
     key: EllipticCurvePrivateKey
-    tell: Tell
+    line: Patience
     node: Node
-    away: bool = False
 
     def pull(self) -> Got | None:
-        """Return the next message, if there is one."""
+        """Return the next message, if there is one; a link that knows us holds the call until there is."""
+        before = self.line.broken
         found = self.call(lambda: self.client.PullMessages(PullMessagesRequest(node=self.node)))
+        if self.line.broken != before:
+            self._come_anew()
         if not found.messages_list:
             return None
         return Got(message_from_proto(found.messages_list[0]), found.message_object_trees[0])
@@ -116,34 +112,39 @@ class Fleet:
         pull = make_pull_object_fn_protobuf(
             lambda one: self.call(lambda: self.client.PullObject(one)), self.node, got.run
         )
-        message = fetch_message(got.tree, pull, most_bytes, _SECONDS_TO_FETCH)
+        content = fetch_content(got.tree, pull, most_bytes, _SECONDS_TO_FETCH)
         confirm = ConfirmMessageReceivedRequest(node=self.node, run_id=got.run, message_object_id=got.tree.object_id)
         self.call(lambda: self.client.ConfirmMessageReceived(confirm))
         # Flower lets messages be made within a task only, and a site has none.
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = got.run, self.node.node_id, 1
-        return message
+        return make_message(metadata=got.head.metadata, content=content)
 
     def push(self, reply: Message, seconds: float) -> None:
-        """Bring an answer."""
-        reply.metadata.__dict__["_message_id"] = reply.object_id
-        with no_object_id_recompute():
-            head = message_to_proto(remove_content_from_message(reply) if reply.has_content() else reply)
-            sent = PushMessagesRequest(
-                node=self.node,
-                messages_list=[head],
-                message_object_trees=[get_object_tree(reply)],
-                clientapp_runtime_list=[seconds],
-            )
-            taken = self.call(lambda: self.client.PushMessages(sent))
-            wanted = set(taken.objects_to_push)
-            parts = ((name, one.deflate()) for name, one in get_all_nested_objects(reply).items() if name in wanted)
-            push = make_push_object_fn_protobuf(
-                lambda one: self.call(lambda: self.client.PushObject(one)),
-                self.node,
-                reply.metadata.run_id,
-                taken.session_id,
-            )
-            push_object_contents_from_iterable(parts, push)
+        """Bring an answer.
+
+        Raises:
+            ClientError: the link does not take it.
+        """
+        for _ in range(_TRIES):
+            # A link that was away may have forgotten what was being sent.
+            with suppress(ObjectPushError):
+                return send_messages([reply], lambda heads, trees: self._register(reply, seconds, heads, trees))
+        raise ClientError("the link does not take an answer")
+
+    def _register(
+        self, reply: Message, seconds: float, heads: list[Head], trees: list[ObjectTree]
+    ) -> tuple[Iterable[str], Callable[[str, bytes], None]]:
+        sent = PushMessagesRequest(
+            node=self.node, messages_list=heads, message_object_trees=trees, clientapp_runtime_list=[seconds]
+        )
+        taken = self.call(lambda: self.client.PushMessages(sent))
+        push = make_push_object_fn_protobuf(
+            lambda one: self.call(lambda: self.client.PushObject(one)),
+            self.node,
+            reply.metadata.run_id,
+            taken.session_id,
+        )
+        return taken.objects_to_push, push
 
     def call(self, ask: Callable[[], T]) -> T:
         """Call the link; while it is gone, wait for it, and say so once.
@@ -151,22 +152,7 @@ class Fleet:
         Raises:
             ClientError: it is not the one of the keys.
         """
-        wait = 0.1
-        while True:
-            try:
-                found = ask()
-            except (httpx.TransportError, httpx.HTTPStatusError) as error:
-                _check_passes(error)
-                if wait > 1 and not self.away:
-                    self.tell(f"the link does not answer ({type(error).__name__}); it is tried until it does")
-                    self.away = True
-                time.sleep(wait)
-                wait = min(2 * wait, _LONGEST_WAIT)
-            else:
-                if self.away:
-                    self.tell("the link is back")
-                self.away = False
-                return found
+        return self.line.call(ask)
 
     def activate(self) -> None:
         """Say that the site is there.
@@ -182,6 +168,11 @@ class Fleet:
             if error.response.status_code == httpx.codes.PRECONDITION_FAILED:
                 raise StillThereError(_STILL_THERE) from None
             raise NotLetIn(_UNKNOWN.format(f"status {error.response.status_code}")) from None
+
+    def _come_anew(self) -> None:
+        """Leave and come in: what was handed out while the line broke is lost, and the server sees it may have been."""
+        self.call(lambda: self.client.DeactivateNode(DeactivateNodeRequest(node_id=self.node.node_id)))
+        self.activate()
 
     def _hung_up_on(self, ask: Callable[[], T]) -> T:
         """Call a link that may hang up as soon as it sees the site's certificate; it says nothing then."""
@@ -201,8 +192,15 @@ class Fleet:
 
 
 @contextmanager
-def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -> Iterator[Fleet]:
+def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell, place: Seat) -> Iterator[Fleet]:
     """Connect a site, and take leave in the end.
+
+    Args:
+        link: where the server is.
+        site: its name.
+        key: its own.
+        tell: told what happens to the line.
+        place: the site's, which a program that was killed may have left.
 
     Raises:
         ClientError: the server is not the one of the keys, or does not know the site.
@@ -215,8 +213,10 @@ def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -
             NodeAuthHttpInterceptor(key, key.public_key()),
         ],
     )
-    fleet = Fleet(client, key, tell, Node())
-    _come_in(fleet)
+    fleet = Fleet(client, key, Patience(tell, _check_passes), Node())
+    _take(fleet, place, link.address)
+    _come_in(fleet, tell)
+    place.take(link.address, fleet.node.node_id)
     beats = HeartbeatSender(fleet.beat)
     beats.start()
     try:
@@ -228,7 +228,15 @@ def connected(link: Link, site: str, key: EllipticCurvePrivateKey, tell: Tell) -
         client.close()
 
 
-def _come_in(fleet: Fleet) -> None:
+def _take(fleet: Fleet, place: Seat, address: str) -> None:
+    """Give up the seat of a program that was killed; a link that knows nothing of it refuses, and nothing is lost."""
+    if node := place.left(address):
+        fleet.node = Node(node_id=node)
+        with suppress(httpx.HTTPStatusError, _HungUpError):
+            fleet.call(lambda: _heard(lambda: fleet.client.DeactivateNode(DeactivateNodeRequest(node_id=node))))
+
+
+def _come_in(fleet: Fleet, tell: Tell) -> None:
     """Activate a site; one that was killed is missed by the link only when its next sign of life is overdue."""
     end, told = time.monotonic() + _SECONDS_TO_BE_MISSED, False
     while True:
@@ -238,7 +246,7 @@ def _come_in(fleet: Fleet) -> None:
             if time.monotonic() > end:
                 raise
             if not told:
-                fleet.tell(f"{error}; it is tried for {_SECONDS_TO_BE_MISSED:g} s")
+                tell(f"{error}; it is tried for {_SECONDS_TO_BE_MISSED:g} s")
             told = True
             time.sleep(_LONGEST_WAIT)
 
@@ -270,10 +278,8 @@ def _refused(error: BaseException | None) -> ssl.SSLError | None:
     return error if is_final else None
 
 
-def _check_passes(error: httpx.TransportError | httpx.HTTPStatusError) -> None:
+def _check_passes(error: httpx.TransportError) -> None:
     """Raise what does not pass by waiting."""
-    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in (502, 503, 504):
-        raise error
     if isinstance(reason := _refused(error), ssl.SSLCertVerificationError):
         raise NotLetIn(
             f"federate node: the server is not the one of ca.crt ({reason.verify_message}); copy ca.crt anew, or mend "

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from flwr.app import Message
+from flwr.common.constant import ErrorCode
 
 from headstart.core.errors import HeadstartError
 from headstart.sites.flower.mailbox import Arrived, Mail
+from headstart.sites.flower.objects import LostError
 from headstart.sites.flower.parcels import Parcel, from_content, pack, to_content
+from headstart.sites.flower.waiting import Hours, Post, Wait
 from headstart.sites.settings import GRACE, NodeSettings, RunSettings
-from headstart.sites.signed import Orders, Sealed
+from headstart.sites.signed import Orders
 from headstart.sites.transport import Answer, Failed, Request
 
-_POLL_SECONDS = 0.1
-_MOST_AT_ONCE = 8
-"""Answers that are fetched beside each other."""
+_PATIENCE = 60.0
+"""Seconds that a site which has gone has to come back, before a request is closed without it."""
+
+_LOST = (ErrorCode.NODE_UNAVAILABLE, ErrorCode.MESSAGE_UNAVAILABLE, ErrorCode.REPLY_MESSAGE_UNAVAILABLE)
+"""What the link says in the place of an answer that does not come any more."""
 
 
 def _to_message(parcel: Parcel, site: int, kind: str, seconds: float) -> Message:
@@ -30,6 +35,9 @@ def _to_message(parcel: Parcel, site: int, kind: str, seconds: float) -> Message
 class GridAsk:
     """Asks sites through Flower's grid; a round closes when enough have answered, or the time is up.
 
+    A site that was away is asked again in the same words, under the same number and signature: it answers what it has
+    answered before, and computes nothing twice.
+
     Attributes:
         mail: sends, and says what came.
         orders: signs requests, and knows whose an answer is.
@@ -37,6 +45,7 @@ class GridAsk:
         timeout: seconds that sites have to answer.
         enough: share of sites whose answers close a round, once ``grace`` seconds have passed since.
         grace: seconds for the rest.
+        patience: seconds that a site which has gone has to come back.
         most_bytes: of one reply.
         clock: seconds, from any moment on.
         to_message: makes Flower's message, which it allows within a running task only.
@@ -48,67 +57,69 @@ class GridAsk:
     timeout: float = RunSettings.timeout
     enough: float = RunSettings.enough
     grace: float = GRACE
+    patience: float = _PATIENCE
     most_bytes: int = NodeSettings.most_bytes
     clock: Callable[[], float] = time.monotonic
     to_message: Callable[[Parcel, int, str, float], Message] = _to_message
+    _absent: set[int] = field(default_factory=set)
 
     def __call__(self, requests: Sequence[Request]) -> Iterator[Answer[str] | Failed]:
         """Send, wait, and yield what came from each site."""
+        if not requests:
+            return iter(())
         # What goes to all sites is packed once.
         packed: dict[int, bytes] = {}
-        asked = [self._asked(request, packed) for request in requests]
-        sent = self.mail.push_messages([message for message, _ in asked])
-        return iter(self._wait({number: one for number, (_, one) in zip(sent, asked, strict=True)}))
+        posts = [self._post(request, packed) for request in requests]
+        messages = [self._message(post, self.timeout, packed) for post in posts]
+        packed.clear()
+        found = self._wait.answers(posts, messages)
+        late = f"it did not answer within {self.timeout:g} s"
+        return iter([found.get(post.site) or self._failed(post, late) for post in posts])
 
-    def _asked(self, request: Request, packed: dict[int, bytes]) -> tuple[Message, _Asked]:
-        tensors = packed.setdefault(id(request.tree), b"") or pack(request.tree)
-        packed[id(request.tree)] = tensors
+    @property
+    def _wait(self) -> Wait:
+        hours = Hours(
+            timeout=self.timeout, enough=self.enough, grace=self.grace, patience=self.patience, clock=self.clock
+        )
+        gone = partial(self._failed, reason="it has gone, and did not come back")
+        return Wait(self.mail, self._message, self._read, gone, hours, self._absent)
+
+    def _post(self, request: Request, packed: dict[int, bytes]) -> Post:
+        tensors = _packed(request, packed)
         order = self.orders.seal(self.names[request.site], request.kind, request.text, tensors, self.timeout)
-        message = self.to_message(Parcel(request.text, tensors, order), request.site, request.kind, self.timeout)
-        return message, _Asked(request.site, order)
+        return Post(request, order)
 
-    def _wait(self, asked: Mapping[str, _Asked]) -> list[Answer[str] | Failed]:
-        """Collect what comes; each answer is fetched beside the others, and none after the time is up."""
-        waiting, end = dict(asked), self.clock() + self.timeout
-        found: dict[int, Answer[str] | Failed] = {}
-        pool = ThreadPoolExecutor(_MOST_AT_ONCE)
-        coming: dict[Future[Answer[str] | Failed], _Asked] = {}
-        while (waiting or coming) and self.clock() < end:
-            for one in self.mail.arrived(list(waiting)) if waiting else []:
-                if (who := waiting.pop(one.reply_to, None)) is not None:
-                    coming[pool.submit(self._read, one, who, end - self.clock())] = who
-            for future in [future for future in coming if future.done()]:
-                found[coming.pop(future).site] = future.result()
-            if len(found) >= self.enough * len(asked) and (waiting or coming):
-                end = min(end, self.clock() + self.grace)
-            if waiting or coming:
-                time.sleep(_POLL_SECONDS)
-        # What is still being fetched ends by itself: its time was measured out.
-        pool.shutdown(wait=False, cancel_futures=True)
-        silent = [*waiting.values(), *coming.values()]
-        late = {one.site: self._failed(one, f"it did not answer within {self.timeout:g} s") for one in silent}
-        return [{**late, **found}[one.site] for one in asked.values()]
+    def _message(self, post: Post, seconds: float, packed: dict[int, bytes] | None = None) -> Message:
+        request = post.request
+        parcel = Parcel(request.text, _packed(request, packed or {}), post.order)
+        return self.to_message(parcel, request.site, request.kind, seconds)
 
-    def _read(self, arrived: Arrived, asked: _Asked, seconds: float) -> Answer[str] | Failed:
+    def _read(self, post: Post, arrived: Arrived, seconds: float) -> Answer[str] | Failed:
         try:
             message = arrived.open(seconds, self.most_bytes)
             if message.has_error():
-                return self._failed(asked, f"it failed: {message.error.reason or 'code ' + str(message.error.code)}")
+                return self._error(post, message)
             parcel = from_content(message.content, self.most_bytes)
-            client = self.orders.check(asked.order, parcel.sealed, parcel.text, parcel.packed)
-            return Answer(asked.site, parcel.text, parcel.tree(), len(parcel.packed), client)
+            client = self.orders.check(post.order, parcel.sealed, parcel.text, parcel.packed)
+            return Answer(post.site, parcel.text, parcel.tree(), len(parcel.packed), client)
+        except LostError:
+            raise
         except HeadstartError as error:
-            return self._failed(asked, str(error))
+            return self._failed(post, str(error))
         except Exception as error:  # whatever a hostile sender can make a parser raise
-            return self._failed(asked, f"its answer could not be read ({type(error).__name__})")
+            return self._failed(post, f"its answer could not be read ({type(error).__name__})")
 
-    def _failed(self, asked: _Asked, reason: str) -> Failed:
-        return Failed(asked.site, reason, self.names[asked.site])
+    def _error(self, post: Post, message: Message) -> Failed:
+        if message.error.code in _LOST:
+            raise LostError(message.error.reason)
+        return self._failed(post, f"it failed: {message.error.reason or 'code ' + str(message.error.code)}")
+
+    def _failed(self, post: Post, reason: str) -> Failed:
+        return Failed(post.site, reason, self.names[post.site])
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """Whom a request went to, and what was signed of it."""
-
-    site: int
-    order: Sealed = field(repr=False)
+def _packed(request: Request, packed: dict[int, bytes]) -> bytes:
+    """Return a request's tensors as they travel; the same of all that hold the same tree."""
+    if id(request.tree) not in packed:
+        packed[id(request.tree)] = pack(request.tree)
+    return packed[id(request.tree)]

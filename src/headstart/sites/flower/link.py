@@ -11,28 +11,27 @@ import hmac
 import logging
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import uvicorn
+from anyio.to_thread import current_default_thread_limiter
 from flwr.common.constant import ACCESS_TOKEN_KEY, ISOLATION_MODE_PROCESS, TRANSPORT_TYPE_GRPC_RERE
 from flwr.supercore.auth.typing import AccountInfo
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME
+from flwr.supercore.routers.runtime.tracing import RuntimeTracingMiddleware
 from flwr.superlink.auth_plugin import NoOpControlAuthnPlugin
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig
 from flwr.superlink.main import create_app
+from flwr.superlink.routers.control.middlewares import ControlEventLogMiddleware
+from flwr.superlink.routers.fleet.middlewares import FleetEventLogMiddleware
 
+from headstart.sites.flower.bell import App, Bell, Receive, Scope, Send, held
 from headstart.sites.flower.door import Door, read_door
 from headstart.sites.flower.programs import Link
 
 _log = logging.getLogger("headstart.link")
-
-_Scope = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[_Scope]]
-_Send = Callable[[_Scope], Awaitable[None]]
-_App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 _SITES_NEED = frozenset(
     f"/v1/fleet/{name}"
@@ -53,6 +52,13 @@ _MOST_BYTES = 16 * 2**20
 """Of one request; Flower cuts arrays into pieces of 5 MiB."""
 
 
+_IDLE: tuple[object, ...] = (ControlEventLogMiddleware, FleetEventLogMiddleware, RuntimeTracingMiddleware)
+"""Logs of events, and traces, which are off."""
+
+_SECONDS_TO_END = 3
+"""Calls that are held then are let go."""
+
+
 class _Token(NoOpControlAuthnPlugin):
     """Lets in who knows the token."""
 
@@ -68,10 +74,10 @@ class _Token(NoOpControlAuthnPlugin):
         return super().validate_tokens_in_metadata(metadata) if is_known else (False, None)
 
 
-def _sites_only(app: _App) -> _App:
+def _sites_only(app: App) -> App:
     """Return an app that serves only what sites need, and answers all else with 404 and nothing."""
 
-    async def served(scope: _Scope, receive: _Receive, send: _Send) -> None:
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _is_needed(scope):
             await app(scope, receive, send)
         elif scope["type"] == "http":
@@ -82,7 +88,7 @@ def _sites_only(app: _App) -> _App:
     return served
 
 
-def _is_needed(scope: _Scope) -> bool:
+def _is_needed(scope: Scope) -> bool:
     """Say whether a request is one that sites make; one of unknown length is not.
 
     Chunks count as unknown even beside a length: servers then believe the chunks, which never need to end.
@@ -124,13 +130,14 @@ def _config(link: Link, door: Door, database: str) -> SuperLinkLifespanConfig:
     )
 
 
-def _uvicorn(app: _App, link: Link, host: str, port: int, known: Path | None = None) -> uvicorn.Config:
+def _uvicorn(app: App, link: Link, host: str, port: int, known: Path | None = None) -> uvicorn.Config:
     """Return how to serve an app; with a file of certificates, only to who has one of them."""
     return uvicorn.Config(
         app,
         host=host,
         port=port,
         log_level="warning",
+        timeout_graceful_shutdown=_SECONDS_TO_END,
         lifespan="off" if known else "on",
         ssl_certfile=link.keys / "server.pem",
         ssl_keyfile=str(link.keys / "server.key"),
@@ -139,9 +146,18 @@ def _uvicorn(app: _App, link: Link, host: str, port: int, known: Path | None = N
     )
 
 
+def _app(link: Link, door: Door, database: str) -> App:
+    """Return Flower's app without what watches and does nothing here, a part of every call's cost."""
+    app = create_app(_config(link, door, database), SuperLinkLifespan)
+    app.user_middleware = [one for one in app.user_middleware if one.cls not in _IDLE]
+    return held(app, Bell())
+
+
 async def _serve(link: Link, door: Door, database: str) -> None:
     """Serve both doors until one closes."""
-    app = create_app(_config(link, door, database), SuperLinkLifespan)
+    # One at a time: a database of one file has one writer, and who finds it locked sleeps up to a tenth of a second.
+    current_default_thread_limiter().total_tokens = 1
+    app = _app(link, door, database)
     host, port = link.place
     inner = uvicorn.Server(_uvicorn(app, link, "127.0.0.1", door.port))
     outer = uvicorn.Server(_uvicorn(_sites_only(app), link, host, port, known=link.write_known()))

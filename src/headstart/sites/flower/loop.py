@@ -18,6 +18,7 @@ from headstart.sites.flower.fleet import Fleet, Got, connected
 from headstart.sites.flower.keys import read_public_key, read_site_secret
 from headstart.sites.flower.parcels import Parcel, from_content, pack, to_content
 from headstart.sites.flower.programs import Link
+from headstart.sites.flower.seat import seat
 from headstart.sites.said import Refusal
 from headstart.sites.settings import NodeSettings
 from headstart.sites.signed import Obeyed
@@ -27,7 +28,7 @@ from headstart.sites.wire import write
 Tell = Callable[[str], None]
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.05, 1.0
-"""Seconds between questions whether there is something to do: few while nothing has come for long."""
+"""Seconds between questions whether there is something to do, put to a link that does not hold them until there is."""
 _PAUSE_OF_REFUSED = 10.0
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def serve(site: Site, link: Link, tell: Tell, most_bytes: int = NodeSettings.mos
     site.state.chmod(0o700)  # features, and what was answered
     key = read_site_secret(link.keys / link.certificate_of(site.name).removesuffix(".crt"))
     obeyed = Obeyed(site.name, read_public_key(link.keys / "signer.pub"), key, site.state / "orders.json")
-    with connected(link, site.name, key, tell) as fleet:
+    with seat(site.state) as place, connected(link, site.name, key, tell, place) as fleet:
         tell(f"'{site.name}' is connected to {link.address}; policy {site.policy}")
         desk = _Desk(site, obeyed, fleet, tell, most_bytes)
         while True:
@@ -74,10 +75,12 @@ class _Desk:
     def next(self) -> None:
         """Answer the next request, if there is one; nothing that a link or a message holds ends the program."""
         try:
+            begin = time.monotonic()
             got = self.fleet.pull()
             self._trouble = _SHORTEST_POLL
             if got is None:
-                time.sleep(self.pause)
+                # What a link has held was waited for already.
+                time.sleep(max(0.0, begin + self.pause - time.monotonic()))
                 self.pause = min(1.1 * self.pause, _LONGEST_POLL)
             else:
                 self.pause = _SHORTEST_POLL

@@ -1,19 +1,32 @@
-"""The operator's mail in one run: what came is fetched answer by answer, so that none holds up the others."""
+"""The server's own mail: what comes is fetched answer by answer, so that none holds up the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from flwr.app import Message
+from flwr.app.message import make_message
+from flwr.common.constant import SUPERLINK_NODE_ID
+from flwr.common.serde import message_from_proto
 from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree
-from flwr.proto.runtime_pb2 import PullAppMessagesRequest
-from flwr.supercore.inflatable.inflatable_protobuf_utils import make_pull_object_fn_protobuf
+from flwr.proto.message_pb2 import Message as Head
+from flwr.proto.node_pb2 import Node
+from flwr.proto.runtime_pb2 import GetNodesRequest, PullAppMessagesRequest, PushAppMessagesRequest
+from flwr.supercore.inflatable.inflatable_protobuf_utils import (
+    make_pull_object_fn_protobuf,
+    make_push_object_fn_protobuf,
+)
+from flwr.supercore.inflatable.inflatable_utils import ObjectPushError
 from flwr.supercore.runtime import RuntimeHttpClient
-from flwr.superlink.grid import HttpGrid
 
-from headstart.sites.flower.objects import fetch_message
+from headstart.core.errors import ClientError
+from headstart.sites.flower.objects import Register, fetch_content, send_messages
+from headstart.sites.flower.patience import Patience
+
+_TRIES = 3
+"""A link that was away may have forgotten what was being sent; it is announced anew."""
 
 
 class Arrived(Protocol):
@@ -36,12 +49,16 @@ class Arrived(Protocol):
 class Mail(Protocol):
     """Sends messages, and says what came."""
 
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+    def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
         """Send; return the names of what was sent."""
         ...
 
     def arrived(self, names: Sequence[str]) -> Sequence[Arrived]:
-        """Return what came in answer to some of them, each once."""
+        """Return what came in answer to some of them, each once; may wait some seconds for the first."""
+        ...
+
+    def since(self) -> Mapping[int, str]:
+        """Return the sites that are there, each with a word that changes when something may have been lost."""
         ...
 
 
@@ -50,40 +67,80 @@ class Mailbox:
     """One run's.
 
     Attributes:
-        grid: Flower's, which sends.
-        client: which fetches.
+        client: which calls the link.
+        run: number of the run.
+        line: waits for a link that is away.
     """
 
-    grid: HttpGrid
     client: RuntimeHttpClient
+    run: int
+    line: Patience
+    node: Node = field(default_factory=lambda: Node(node_id=SUPERLINK_NODE_ID))
 
     @property
     def addresses(self) -> list[int]:
         """Of the sites that are there."""
-        return sorted(self.grid.get_node_ids())
+        return sorted(self.since())
 
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Send."""
-        return self.grid.push_messages(messages)
+    def since(self) -> Mapping[int, str]:
+        """Return when each site came in, and how often this program's own line broke."""
+        found = self.line.call(lambda: self.client.GetNodes(GetNodesRequest())).nodes
+        return {one.node_id: f"{one.last_activated_at} {self.line.broken}" for one in found}
 
-    def arrived(self, names: Sequence[str]) -> list[_Letter]:
+    def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
+        """Send.
+
+        Raises:
+            ClientError: the link does not take them.
+        """
+        sent, names = list(messages), list[str]()
+        if not sent:
+            return names
+        for _ in range(_TRIES):
+            try:
+                send_messages(sent, self._register(names))
+            except ObjectPushError:
+                names.clear()
+            else:
+                return names
+        raise ClientError("federate run: the link does not take what is sent; see its log")
+
+    def _register(self, names: list[str]) -> Register:
+        def register(heads: list[Head], trees: list[ObjectTree]) -> tuple[Iterable[str], Callable[[str, bytes], None]]:
+            ask = PushAppMessagesRequest(messages_list=heads, message_object_trees=trees)
+            taken = self.line.call(lambda: self.client.PushMessages(ask))
+            names.extend(taken.message_ids)
+            push = make_push_object_fn_protobuf(
+                lambda one: self.line.call(lambda: self.client.PushObject(one)), self.node, self.run, taken.session_id
+            )
+            return taken.objects_to_push, push
+
+        return register
+
+    def arrived(self, names: Sequence[str]) -> Sequence[Arrived]:
         """Say what came."""
-        found = self.client.PullMessages(PullAppMessagesRequest(message_ids=names))
+        ask = PullAppMessagesRequest(message_ids=names)
+        found = self.line.call(lambda: self.client.PullMessages(ask))
         heads = zip(found.messages_list, found.message_object_trees, strict=True)
-        return [_Letter(self, head.metadata.reply_to_message_id, tree) for head, tree in heads]
+        return [_Letter(self, message_from_proto(head), tree) for head, tree in heads]
 
 
 @dataclass(frozen=True, eq=False)
 class _Letter:
     mailbox: Mailbox
-    reply_to: str
+    head: Message
     tree: ObjectTree
 
+    @property
+    def reply_to(self) -> str:
+        return str(self.head.metadata.reply_to_message_id)
+
     def open(self, seconds: float, most_bytes: int) -> Message:
-        client, node, run = self.mailbox.client, self.mailbox.grid.node, self.mailbox.grid.run.run_id
-        pull = make_pull_object_fn_protobuf(client.PullObject, node, run)
-        message = fetch_message(self.tree, pull, most_bytes, seconds)
-        client.ConfirmMessageReceived(
-            ConfirmMessageReceivedRequest(node=node, run_id=run, message_object_id=self.tree.object_id)
+        box = self.mailbox
+        pull = make_pull_object_fn_protobuf(
+            lambda one: box.line.call(lambda: box.client.PullObject(one)), box.node, box.run
         )
-        return message
+        content = None if self.head.has_error() else fetch_content(self.tree, pull, most_bytes, seconds)
+        ask = ConfirmMessageReceivedRequest(node=box.node, run_id=box.run, message_object_id=self.tree.object_id)
+        box.line.call(lambda: box.client.ConfirmMessageReceived(ask))
+        return self.head if content is None else make_message(metadata=self.head.metadata, content=content)

@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 import httpx
 from flwr.cli.build import build_fab_from_disk
 from flwr.common.constant import SubStatus
-from flwr.common.serde import run_from_proto
 from flwr.proto.control_pb2 import (
     ListNodesRequest,
     ListNodesResponse,
@@ -36,12 +35,12 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufClientInterceptor, ProtobufRequestContext
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
-from flwr.superlink.grid import HttpGrid
 
 from headstart.core.errors import ClientError
 from headstart.sites.flower.door import Door, read_door
 from headstart.sites.flower.inert import write_inert_app
 from headstart.sites.flower.mailbox import Mailbox
+from headstart.sites.flower.patience import Patience, Tell
 from headstart.sites.flower.programs import Link
 
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
@@ -128,11 +127,15 @@ class Operator:
             return control.ListRuns(ListRunsRequest())
 
     @contextmanager
-    def run(self) -> Iterator[Mailbox]:
-        """Begin a run, and speak as it; it ends with the block, failed or stopped by what ends that."""
+    def run(self, tell: Tell = lambda _: None) -> Iterator[Mailbox]:
+        """Begin a run, and speak as it; it ends with the block, failed or stopped by what ends that.
+
+        Args:
+            tell: told when the link is gone, and when it is back.
+        """
         with self._control() as control:
             run = self._begin(control)
-            with self._grid(run, stop=lambda: control.StopRun(StopRunRequest(run_id=run))) as mail:
+            with self._mail(run, tell, stop=lambda: control.StopRun(StopRunRequest(run_id=run))) as mail:
                 yield mail
 
     def _begin(self, control: ControlHttpClient) -> int:
@@ -142,17 +145,15 @@ class Operator:
         return int(control.StartRun(StartRunRequest(fab=fab)).run_id)
 
     @contextmanager
-    def _grid(self, run: int, stop: Callable[[], object]) -> Iterator[Mailbox]:
-        token = self._task_of(run)
-        grid, client = HttpGrid(self.door.address, False, self._ca, token=token), self._runtime(token)
+    def _mail(self, run: int, tell: Tell, stop: Callable[[], object]) -> Iterator[Mailbox]:
+        client = self._runtime(self._task_of(run))
         beats = HeartbeatSender(make_task_heartbeat_fn_http(client))
         beats.start()
         status = SubStatus.FAILED
         try:
             task = client.PullTaskInput(PullTaskInputRequest())
             TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = task.task_id, run, task.context.node_id
-            grid.set_run(run_from_proto(task.run))
-            yield Mailbox(grid, client)
+            yield Mailbox(client, run, Patience(tell))
             status = SubStatus.COMPLETED
         except (KeyboardInterrupt, SystemExit):
             stop()
@@ -162,7 +163,6 @@ class Operator:
                 client.PushTaskOutput(PushTaskOutputRequest(sub_status=status, details=""))
             beats.stop()
             client.close()
-            grid.close()
 
     def _runtime(self, token: str) -> RuntimeHttpClient:
         """Return what speaks of a run's own task."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
-import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from safetensors.torch import load, save
 
 from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
+from headstart.sites.flower.objects import ALONE
 from headstart.sites.settings import NodeSettings
 from headstart.sites.signed import Sealed
 
 _PACKED = "safetensors"
+
+_FEW_BYTES = 2**18
+"""Tensors that travel beside their text: a part of their own, and what it consists of, takes three calls more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +63,16 @@ def unpack(packed: bytes) -> Tree:
 
 
 def to_content(parcel: Parcel) -> RecordDict:
-    """Return a Flower record."""
-    tensors = ArrayRecord(array_dict={_PACKED: Array(np.frombuffer(parcel.packed, np.uint8))})
+    """Return a Flower record; many bytes are a part of their own, which a link stores once for all sites."""
     values = ConfigRecord({"json": parcel.text, "sealed": parcel.sealed.text, "signature": parcel.sealed.signature})
-    return RecordDict({"values": values, "tree": tensors})
+    # The link knows contents by their hash, and would take the same sent again for what it has handed out already.
+    values["copy"] = secrets.token_hex(8)
+    if len(parcel.packed) <= _FEW_BYTES:
+        values[_PACKED] = parcel.packed
+        return RecordDict({ALONE: values})
+    array = Array("uint8", (len(parcel.packed),), _PACKED, parcel.packed)
+    tensors = ArrayRecord(array_dict={_PACKED: array})
+    return RecordDict({ALONE: values, "tree": tensors})
 
 
 def from_content(content: RecordDict, most_bytes: int = NodeSettings.most_bytes) -> Parcel:
@@ -72,14 +82,22 @@ def from_content(content: RecordDict, most_bytes: int = NodeSettings.most_bytes)
         ClientError: the message is too large, or its parts are not what they say.
     """
     try:
-        size = sum(len(array.data) for array in content.array_records["tree"].values())
-        said = {name: str(value) for name, value in content.config_records["values"].items()}
-        if size + sum(map(len, said.values())) <= most_bytes:
-            packed = content.array_records["tree"][_PACKED].numpy().tobytes()
+        values = dict(content.config_records[ALONE])
+        beside = values.pop(_PACKED, None)
+        said = {name: str(value) for name, value in values.items()}
+        size = sum(map(len, said.values())) + _size(content, beside)
+        if size <= most_bytes:
+            packed = beside if isinstance(beside, bytes) else content.array_records["tree"][_PACKED].data
             return Parcel(said["json"], packed, Sealed(said["sealed"], said["signature"]))
     except Exception as error:  # the same
         raise _unreadable(error) from None
     raise ClientError(f"a message must have at most {most_bytes} bytes, received {size}; nothing was read")
+
+
+def _size(content: RecordDict, beside: object) -> int:
+    if isinstance(beside, bytes):
+        return len(beside)
+    return sum(len(array.data) for array in content.array_records["tree"].values())
 
 
 def _unreadable(error: Exception) -> ClientError:

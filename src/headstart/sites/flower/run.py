@@ -59,7 +59,7 @@ def _server_on(link: Link, file: StudyFile, said: RunSettings, progress: Progres
     operator = Operator.of(link)
     # Read here and nowhere else: neither the link nor a site ever holds it.
     orders = Orders(read_signer(link.keys / "signer.pem"), link.sites())
-    with unwinding(), operator.run() as mail:
+    with unwinding(), operator.run(tell) as mail:
         _wait_for(mail, len(link.sites()) if said.sites is None else said.sites, said.wait)
         ask = GridAsk(mail, orders, operator.names(), timeout=said.timeout, enough=said.enough)
         addresses = [address for address in mail.addresses if address in ask.names]

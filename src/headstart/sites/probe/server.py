@@ -78,7 +78,8 @@ def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSett
         "seconds": time.monotonic() - begin,
     }
     write_json(server.out / "probe.json", result)
-    server.tell(_sentence(result))
+    for line in _sentence(result).splitlines():
+        server.tell(line)
     return result
 
 
