@@ -324,6 +324,16 @@ def test_a_plan_says_what_can_be_decided(run: Run, study: Path) -> None:
     assert "may stay undecided" not in shown
 
 
+def test_a_plan_says_what_noise_promises_before_anything_runs(run: Run, study: Path) -> None:
+    noisy = "federate = { method = 'fedavg', rounds = 3, clip_norm = 0.5, noise_multiplier = 2.0 }"
+    write_study(study.parent, arms={"fedavg": FEDAVG, "private": f'start = "random"\n{noisy}'})
+    done = run("plan", study)
+    assert (done.code, nothing_written()) == (0, True)
+    words = " ".join(done.out.split())
+    assert "private: epsilon 3.71 (delta 1e-05) for each of 4 clients with all that it holds: a reasonable" in words
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
 def test_a_plan_says_nothing_of_metrics_whose_spread_is_not_known(run: Run, study: Path) -> None:
     write_study(study.parent, seeds=range(5), decision='metric = "log_loss"')
     assert "can decide" not in run("plan", study).out

@@ -106,3 +106,12 @@ def test_a_cohort_of_more_than_all_is_all() -> None:
 def test_a_stage_without_noise_leaves_no_number() -> None:
     noisy = method(rounds=2, clip_norm=1.0, noise_multiplier=1.0)
     assert privacy_of([noisy, METHODS["ridge"].build({})], 10) == Privacy(None, 1e-5, 10, 1, None)
+
+
+def test_a_server_that_sees_single_updates_is_promised_of_less() -> None:
+    noisy = method(rounds=4, clip_norm=1.0, noise_multiplier=6.0)
+    found = privacy_of([noisy], 9, lost=0.5)
+    assert found is not None
+    assert found.epsilon == pytest.approx(epsilon_of([NoisyRounds(4, 1.0, 6.0)], 1e-5))
+    # Five of nine answer at least.
+    assert found.to_server == pytest.approx(epsilon_of([NoisyRounds(4, 1.0, 6.0 / 5**0.5)], 1e-5))

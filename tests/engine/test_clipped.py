@@ -184,3 +184,25 @@ def test_what_may_not_go_together_is_one_error(settings: dict[str, Any], words: 
 def test_other_methods_do_not_have_it(method: str) -> None:
     with pytest.raises(SettingError, match="noise_multiplier: unknown setting"):
         METHODS[method].build({"noise_multiplier": 1.0})
+
+
+def test_clients_that_add_their_own_noise_are_neither_clipped_again_nor_given_more(world: World) -> None:
+    settings = {"trainable": "head", "batch_size": 4, "rounds": 1, "clip_norm": CLIP, "noise_multiplier": 1.0}
+    method = METHODS["fedavg"].build(settings)
+    found = run_rounds(
+        method, world.model, world.params, members(world), world.activations, engine=world.engine, seed=0, fewest=3
+    )
+    each = [moved(world, run(world, clients=[client])) for client in members(world)]
+    assert_same(
+        "as they came", moved(world, found), trees.map_tree(lambda value: value.mean(0), trees.stack(each)), 1e-6
+    )
+
+
+def test_too_few_of_them_stop_the_run(world: World) -> None:
+    settings = {"trainable": "head", "rounds": 1, "clip_norm": CLIP, "noise_multiplier": 1.0}
+    broken = Breaking(world.engine, raises="c1", diverges="c3")
+    with pytest.raises(ClientError, match=r"round 0: 3 clients answered, whose noise together is less .* it takes 4"):
+        run_rounds(
+            METHODS["fedavg"].build(settings), world.model, world.params, members(world), world.activations,
+            engine=broken, seed=0, fewest=4,
+        )  # fmt: skip

@@ -151,3 +151,10 @@ def test_the_likeliest_cause_is_named_first(conduct: Conduct, causes: list[str])
     assert [cause.startswith(start) for cause, start in zip(said.split(", then "), causes, strict=True)] == [
         True
     ] * len(causes)
+
+
+def test_noise_is_the_likeliest_cause_where_there_is_any() -> None:
+    failed = ended(loss=9.0, **CHANCE)
+    (first, *_), (other, *_) = findings(failed, replace(CONDUCT, noisy=True)), findings(failed, CONDUCT)
+    assert "likeliest cause: noise that drowns what clients send (lower noise_multiplier, or raise" in first.words
+    assert "noise" not in other.words

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headstart.evidence.privacy_words import privacy_lines, privacy_words, weakest
+from headstart.evidence.privacy_words import OVER_SITES, SIMULATED, privacy_lines, privacy_note, privacy_words, weakest
 
 ONE = {"epsilon": 0.5, "delta": 1e-05, "clients": 1000, "runs": 1, "all_runs": 0.5}
 
@@ -37,3 +37,10 @@ def test_the_weakest_promise_is_the_one_without_a_number() -> None:
     nothing = {**ONE, "epsilon": None, "all_runs": None}
     assert weakest([ONE, nothing, {**ONE, "all_runs": 9.0}]) is nothing
     assert [*privacy_lines({"a": ONE, "b": nothing})] == [("a", privacy_words(ONE)), ("b", privacy_words(nothing))]
+
+
+def test_over_sites_the_servers_epsilon_is_said_too() -> None:
+    words = privacy_words({**ONE, "to_server": 1.9})
+    assert words.endswith("with all that it holds; 1.9 towards the server, which sees each update: a strong promise")
+    notes = [privacy_note(arms) for arms in ({}, {"a": ONE}, {"a": {**ONE, "to_server": 1.9}})]
+    assert notes == ["", SIMULATED, OVER_SITES]

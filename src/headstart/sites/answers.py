@@ -36,7 +36,7 @@ from headstart.sites.probe.foretell import leads_at
 from headstart.sites.probe.noise import clipped
 from headstart.sites.refusals import Refused, words_outside
 from headstart.sites.said import Agreed, Compared, Done, Evaluated, Noisy, Present, Refusal
-from headstart.sites.settings import Policy
+from headstart.sites.settings import UPDATE_SENSITIVITY, Policy
 from headstart.sites.site import Opened, Site
 from headstart.sites.terms import Terms, check_model
 from headstart.sites.updates import leaving
@@ -155,7 +155,7 @@ def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     if method.reduce == "sum":
         done, sent = _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
         return replace(done, val=val), sent
-    noise = method.schedule.own_noise(said.fewest)
+    noise = method.schedule.own_noise(said.fewest) / UPDATE_SENSITIVITY
     gate.check_averaging(own.client, noise)
     check_words(own.network, params, site.name)
     sent, kept = method.client_update(model, tree, private, data)

@@ -146,11 +146,11 @@ class Gate:
 
         Args:
             client: whose.
-            noise: that the site adds to what it sends, in clip norms; 0 for none.
+            noise: that the site adds to what it sends, in sensitivities; 0 for none.
         """
         if noise and not self.site.masked and self.site.noise > noise:
             raise Refused(
-                f"'{self.site.name}' sends updates under noise of {self.site.noise:g} clip norms or more, and its "
+                f"'{self.site.name}' sends updates under noise of {self.site.noise:g} sensitivities or more, and its "
                 f"share of this method's is {noise:.3g}; raise noise_multiplier by {self.site.noise / noise:.3g} times"
             )
         if self.site.masked or self.site.noise > noise:
@@ -206,7 +206,7 @@ class Gate:
 
         Args:
             name: of what is sent, and to which tree.
-            noise: on it, in clip norms.
+            noise: on it, in sensitivities.
             make: makes it.
 
         Raises:

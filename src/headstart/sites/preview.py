@@ -93,7 +93,7 @@ def _answers(site: Site, federation: Federation, said: Hello) -> Iterator[tuple[
     yield "heads", _or(scores or gate.enough(client, ["train", "val"]), "a score of each head")
     averaging = "" if site.allows("updates") else f"policy '{site.policy}'"
     averaging = averaging or (f"'{site.name}' sends covered sums alone" if site.masked else few_train)
-    noise = f", clipped, under noise of {site.noise:g} clip norms or more, or nothing" if site.noise else ""
+    noise = f", clipped, under noise of {site.noise:g} sensitivities or more, or nothing" if site.noise else ""
     yield (
         "update, averages",
         _or(averaging, f"weights trained on its examples{noise or _MORE}{_but_words(federation)}"),

@@ -51,6 +51,9 @@ DELTA = 1e-5
 Noise = Annotated[FiniteFloat, Field(ge=0)]
 """On the sums of a probe, in sensitivities."""
 
+UPDATE_SENSITIVITY = 2.0
+"""Clip norms by which one example may change a clipped update: it may turn it around."""
+
 Bound = Annotated[FiniteFloat, Field(gt=1)]
 """Length to which rows are clipped."""
 
@@ -145,7 +148,7 @@ class NodeSettings:
         data: its file or folder.
         state: folder for what it receives and learns.
         policy: what may leave.
-        noise: least noise on the sums of a probe, in sensitivities.
+        noise: least noise on sums and updates, in sensitivities.
         masked: whether it sends sums under masks only.
         one_hot: columns whose categories' names may leave.
         bound: longest rows in noisy sums.

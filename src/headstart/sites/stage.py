@@ -22,7 +22,7 @@ from headstart.sites.messages import Setup, Stage
 from headstart.sites.remote import Remote
 from headstart.sites.said import Present
 from headstart.sites.server import Server
-from headstart.sites.settings import Protection, allows
+from headstart.sites.settings import UPDATE_SENSITIVITY, Protection, allows
 from headstart.study.run.facts import pack, unpack
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.trunk import Trunk
@@ -105,7 +105,7 @@ def _members(server: Server, written: Written, fewest: int) -> list[Client]:
         raise SettingError(
             f"federate.method: '{written.method}' needs all examples in one place, which no real federation has"
         )
-    is_sum, noise = method.reduce == "sum", method.schedule.own_noise(max(1, fewest))
+    is_sum, noise = method.reduce == "sum", method.schedule.own_noise(max(1, fewest)) / UPDATE_SENSITIVITY
     may = {site.client: why_not(site, server.asks, is_sum=is_sum, noise=noise) for site in server.sites.values()}
     clients = server.lab.federation.clients
     able = [one for one in clients if not may[one.id]]
@@ -140,10 +140,10 @@ def why_not(site: Present, asks: Protection, *, is_sum: bool, noise: float = 0.0
         site: as it said.
         asks: what a run asks of sums.
         is_sum: whether the method adds up sums.
-        noise: that each site adds to its update, in clip norms.
+        noise: that each site adds to its update, in sensitivities.
     """
     if not is_sum and allows(site.policy, "updates") and not site.masked and site.noise > noise > 0:
-        return f"its updates leave under noise of {site.noise:g} clip norms or more, and its share is {noise:.3g}"
+        return f"its updates leave under noise of {site.noise:g} sensitivities or more, and its share is {noise:.3g}"
     if not is_sum:
         able = site.sends_updates(noise)
         return "" if able else f"policy {site.policy}, or masks and noise that no update of it has"

@@ -14,6 +14,7 @@ from headstart.federate.protocol import Schedule
 from headstart.sites.gate import Gate
 from headstart.sites.messages import Update
 from headstart.sites.randomness import system_noise
+from headstart.sites.settings import UPDATE_SENSITIVITY
 from headstart.sites.wire import write
 
 
@@ -36,8 +37,9 @@ def leaving(gate: Gate, said: Update, schedule: Schedule, shared: Tree, update: 
     noise = schedule.own_noise(said.fewest)
     if not noise:
         return clipped
+    level = noise / UPDATE_SENSITIVITY
     name = "/".join(["noisy", write(said.setup), write(said.stage), str(said.round), repr(noise), hash_tree(shared)])
-    return gate.noisy_update(name, noise, lambda: _noisy(clipped, noise * (schedule.clip_norm or 0.0)))
+    return gate.noisy_update(name, level, lambda: _noisy(clipped, noise * (schedule.clip_norm or 0.0)))
 
 
 def _clipped(update: Tree, norm: float) -> Tree:
