@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from headstart.sites.probe.masks import unmask
 
 from headstart.core.trees import Tree
 from headstart.sites.answers import Kind
 from headstart.sites.arms import run_arm
 from headstart.sites.ledger import Ledger, epsilon
-from headstart.sites.probe.masks import unmask
 from headstart.sites.settings import Budget, Protection
 from headstart.sites.site import Site
 from headstart.study.written.load import StudyFile

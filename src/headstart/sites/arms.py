@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from headstart.sites.messages import Adapt, Method, Setup, Start, Update
 from headstart.sites.noticed import noticed
 from headstart.sites.remote import Remote
 from headstart.sites.said import Evaluated, Present
+from headstart.sites.secure.means import check_methods, weighed
 from headstart.sites.server import Server
 from headstart.sites.settings import Protection
 from headstart.sites.transport import Answer
@@ -74,6 +75,8 @@ def run_arm(server: Server, arm: Arm) -> dict[str, Any]:
         ClientError: too many sites are lost.
     """
     _check_senders(server, arm)
+    if server.asks.secure:
+        check_methods(arm)
     now = _begin(server, arm.start)
     for number, spec in enumerate(arm.federate):
         now = _federate(server, _sent(server, now), spec, f"{arm.name}-{number}-{server.seed}")
@@ -187,7 +190,7 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
         )
     is_sum = method.reduce == "sum"
     model, params = cut_at(now.trunk.network, now.trunk.weights, method.trainable)
-    covers = [asdict(server.asks)] if is_sum and server.asks != Protection() else []
+    covers = [asdict(server.asks)] if (is_sum or server.asks.secure) and server.asks != Protection() else []
     key = hash_json([__version__, write(now.setup), spec.as_json(), *covers])
     stage, store = (
         messages.Stage(Method.of(spec), key),
@@ -195,9 +198,8 @@ def _federate(server: Server, now: _Standing, spec: Written, name: str) -> _Stan
     )
     asks = server.asks
 
-    def request(number: int, members: Sequence[str]) -> Update:
-        masks = server.masks(members) if is_sum else None
-        return Update(now.setup, stage, number, asks.noise if is_sum else 0.0, asks.bound, masks)
+    def request(number: int) -> Update:
+        return Update(now.setup, stage, number, asks.noise if is_sum else 0.0, asks.bound)
 
     found = run_rounds(
         method,
@@ -231,7 +233,8 @@ def _members(server: Server, method: str, *, is_sum: bool) -> list[Client]:
 def _why_not(site: Present, asks: Protection, *, is_sum: bool) -> str:
     """Say why a site sends nothing of a method; empty if it does."""
     if not is_sum:
-        return "" if site.sends_updates else f"policy {site.policy}, or masks and noise that no update of it has"
+        able = site.sends_updates(secure=asks.secure)
+        return "" if able else f"policy {site.policy}, noise that no update of it has, or masks without --secure"
     if not site.sends:
         return f"policy {site.policy}"
     return "it sends masked sums only; run with --secure" if site.masked and not asks.secure else ""
@@ -260,10 +263,11 @@ def _expected(server: Server, method: Federate, model: Model, params: Params) ->
     """Return what updates must look like, by doing one on dummy examples."""
     shared, private, _ = method.init(model, params)
     says: Callable[[Tree], FeatureSums] | None = getattr(method, "feature_sums", None)
-    masked = server.asks.secure and method.reduce == "sum"
+    masked = server.asks.secure
 
     def update(client: ClientData) -> Tree:
         found = method.client_update(model, shared, private, client)[0]
+        found = weighed(found, 1.0) if masked and method.reduce == "mean" else found
         return map_tree(torch.Tensor.long, found) if masked else found
 
     return Expected.of(

@@ -18,11 +18,14 @@ from headstart.data.federation import Client, Federation, Split
 from headstart.data.settings import DataSettings
 from headstart.data.standardize import ColumnSums
 from headstart.sites.ledger import Ledger
+from headstart.sites.lengths import anew, norm
 from headstart.sites.messages import Hello, Masks
-from headstart.sites.probe.masks import mask
 from headstart.sites.probe.noise import add_noise
 from headstart.sites.refusals import Refused
-from headstart.sites.settings import Policy
+from headstart.sites.secure.journal import Journal
+from headstart.sites.secure.means import weighed
+from headstart.sites.secure.party import Party
+from headstart.sites.settings import MOST_TIMES, Policy
 from headstart.sites.site import Opened, Site
 from headstart.sites.terms import Accepted, Terms, terms_for
 from headstart.sites.wire import write
@@ -50,6 +53,11 @@ class Gate:
     def ledger(self) -> Ledger:
         """What has left."""
         return Ledger(self.site.state, self.site.name, self.site.budget)
+
+    @property
+    def party(self) -> Party:
+        """The site's half of a secure total."""
+        return Party(self.site.name, Journal(self.site.state / "secure"), self.site.peers)
 
     def check_policy(self, kind: str, needs: Policy) -> None:
         """Refuse what the operator's policy does not let leave."""
@@ -136,14 +144,37 @@ class Gate:
         if few := self.enough(client, splits):
             raise Refused(few)
 
-    def check_averaging(self, client: Client) -> None:
+    def check_averaging(self, client: Client, masks: Masks | None) -> None:
         """Refuse updates of averaging methods where they would leave uncovered, or be of few examples."""
-        if self.site.is_covered:
+        if self.site.masked and masks is None:
+            raise Refused(f"'{self.site.name}' sends masked updates only; run it with --secure")
+        if self.site.noise:
             raise Refused(
-                f"'{self.site.name}' sends sums under masks or noise only, and an update of an averaging method is "
-                "neither; run a method whose updates are sums"
+                f"'{self.site.name}' sends noisy sums only, and an update of an averaging method has no noise; run a "
+                "method whose updates are sums"
             )
         self.check_enough(client, ["train"])
+
+    def update(self, update: Tree, shared: Tree, client: Client, masks: Masks | None) -> Tree:
+        """Return an update of an averaging method as it leaves: as it is, or weighed and under masks.
+
+        Args:
+            update: as computed.
+            shared: what it changes.
+            client: whose training examples weigh it.
+            masks: under which it is hidden.
+
+        Raises:
+            Refused: under masks nobody else could see how large it is, and it would make other weights of all.
+        """
+        if masks is None:
+            return update
+        if (times := norm(update) / max(anew(shared), 1e-12)) > MOST_TIMES:
+            raise Refused(
+                f"'{self.site.name}' hides no update whose norm is {times:.0f} times the shared weights and 1 for "
+                f"each, more than {MOST_TIMES:g}; lower client_lr"
+            )
+        return self.party.masked(weighed(update, self.party.weight(masks, len(client.train))), masks)
 
     def sums(
         self,
@@ -175,10 +206,7 @@ class Gate:
             if reason := self.why_not_plain(labels, own.client, splits, tells_rows=terms.tells_rows):
                 raise Refused(f"{reason}, whose sums leave under masks or noise only; run it with --secure or --noise")
         found = self._noisy(f"{name}/{level!r}/{bound!r}", level, bound, make) if level else make(None)
-        if cover.masks:
-            secret = self.site.shelf.secret(cover.masks.name)
-            found = mask(found, self.site.name, secret, cover.masks.keys, cover.masks.name)
-        return found, level
+        return self.party.masked(found, cover.masks) if cover.masks else found, level
 
     def _noisy(self, name: str, level: float, bound: float, make: Callable[[float | None], Tree]) -> Tree:
         """Return what was kept of the same sums, or new noise on them: asked twice, noise does not average away."""

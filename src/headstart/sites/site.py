@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -23,6 +23,7 @@ from headstart.models.network import Network
 from headstart.sites.agreement import scaled_as_agreed
 from headstart.sites.messages import Hello, Setup
 from headstart.sites.refusals import Refused
+from headstart.sites.secure.peers import Peers
 from headstart.sites.settings import Budget, Minima, NodeSettings, Policy, allows
 from headstart.sites.shelf import Shelf
 from headstart.sites.terms import Accepted, Terms, tells_rows
@@ -41,11 +42,12 @@ class Site:
         state: folder for what it receives and learns.
         policy: what may leave: ``none``, ``counts``, ``metrics``, ``sums`` or ``updates``.
         noise: least noise on its sums, in sensitivities.
-        masked: whether it sends sums under masks only.
+        masked: whether it sends sums and updates under masks only.
         one_hot: columns whose categories' names may leave.
         bound: longest rows in noisy sums.
         minima: of how many examples it says anything.
         budget: how much it says in all.
+        peers: whose keys it believes when it hides values, and the one that it signs its own with.
 
     Raises:
         SettingError: there is no such policy.
@@ -61,6 +63,7 @@ class Site:
     bound: float = NodeSettings.bound
     minima: Minima = Minima()
     budget: Budget = Budget()
+    peers: Peers = field(default_factory=Peers)
 
     def __post_init__(self) -> None:
         """Check the policy."""

@@ -1,0 +1,72 @@
+"""The server's arithmetic: from values under masks, and shares of what made these, to the total."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.core.errors import ClientError
+from headstart.sites.secure.fixed import Vector
+from headstart.sites.secure.messages import Revealed, Shares
+from headstart.sites.secure.party import context_of, mark_of, mask_purpose, own_purpose
+from headstart.sites.secure.shares import combined
+from headstart.sites.secure.streams import add_stream, derive, key_of, pair_key, public_of
+
+
+@dataclass(frozen=True, eq=False)
+class Unmasked:
+    """An exchange whose values came.
+
+    Attributes:
+        asked: with whom all shared their secrets.
+        members: who did, so that their masks are in the others' values.
+        values: of those whose values came, by name.
+        revealed: shares, by who said them.
+    """
+
+    asked: Shares
+    members: Sequence[str]
+    values: Mapping[str, Vector]
+    revealed: Mapping[str, Revealed]
+
+    def total(self) -> Vector:
+        """Return the total of the values that came.
+
+        Raises:
+            ClientError: shares are false, and too few right ones are there.
+        """
+        found = np.zeros_like(next(iter(self.values.values())))
+        for value in self.values.values():
+            found += value
+        for name in self.members:
+            if name in self.values:
+                self._take_own_off(found, name)
+            else:
+                self._take_pairs_off(found, name)
+        return found
+
+    def _take_own_off(self, total: Vector, name: str) -> None:
+        """Take off the own mask of one whose value came."""
+        shares = {by: said.own[name] for by, said in self.revealed.items()}
+        seed = self._secret(name, shares, lambda seed: mark_of(seed) == self.asked.keys[name].own)
+        add_stream(total, derive(seed, own_purpose(context_of(self.asked))), subtract=True)
+
+    def _take_pairs_off(self, total: Vector, lost: str) -> None:
+        """Take off the masks that the others have with one whose value did not come."""
+        shares = {by: said.mask[lost] for by, said in self.revealed.items()}
+        key = key_of(self._secret(lost, shares, lambda seed: public_of(seed) == self.asked.keys[lost].mask))
+        for name in self.values:
+            drawn = pair_key(key, self.asked.keys[name].mask, mask_purpose(context_of(self.asked)))
+            add_stream(total, drawn, subtract=name < lost)
+
+    def _secret(self, name: str, shares: Mapping[str, str], fits: Callable[[bytes], bool]) -> bytes:
+        raw = {by: bytes.fromhex(share) for by, share in shares.items()}
+        secret = combined(raw, self.asked.threshold, list(self.asked.keys), fits)
+        if secret is None:
+            raise ClientError(
+                f"secure sums: no {self.asked.threshold} of {len(raw)} shares give what '{name}' shared; a site that "
+                "took part says what is false, which masks hide: run it without --secure to see whose"
+            )
+        return secret
