@@ -83,11 +83,17 @@ def _answers(site: Site, federation: Federation, said: Hello) -> Iterator[tuple[
         yield kind, _or(sums or gate.enough(client, parts), f"sums over examples{_cover(site, open_sums)}")
     yield "heads", _or(scores or gate.enough(client, ["train", "val"]), "a score of each head")
     averaging = "" if site.allows("updates") else f"policy '{site.policy}'"
-    averaging = averaging or (f"'{site.name}' sends covered sums alone" if site.is_covered else few_train)
-    yield (
-        "update, averages",
-        _or(averaging, "weights trained on its examples, which tell more than sums do"),
-    )
+    averaging = averaging or (f"'{site.name}' sends noisy sums alone" if site.noise else few_train)
+    under = "under masks: the server reads everybody's mean" if site.masked else "which tell more than sums do"
+    yield "update, averages", _or(averaging, f"weights trained on its examples, {under}")
+    yield "keys of masks", _or(sums, _pinned(site))
+
+
+def _pinned(site: Site) -> str:
+    """Say with whom it hides its values."""
+    if names := sorted(site.peers.pinned):
+        return f"for exchanges with pinned peers alone: {_listed(names)}"
+    return "for exchanges with whomever the server names, as no peers are pinned"
 
 
 def _cover(site: Site, open_sums: str) -> str:
