@@ -131,7 +131,7 @@ def _asked(sites: Round, change: Callable[[Shares], Shares]) -> None:
         (lambda s: replace(s, exchange="9" * 32), "knows no such exchange"),
         (
             lambda s: replace(s, keys={**s.keys, "ben": Keyed("0" * 64, "0" * 64, "0" * 64)}),
-            "is no public key of a site",
+            "the key of 'ben' is no public key",
         ),
     ],
 )

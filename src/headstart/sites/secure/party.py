@@ -7,7 +7,6 @@ so that a value that comes late stays hidden.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,35 +16,14 @@ from headstart.sites.messages import Masks
 from headstart.sites.refusals import Refused
 from headstart.sites.secure.fixed import Vector, as_tree, to_fixed
 from headstart.sites.secure.journal import Held, Journal, Kept, Secrets
+from headstart.sites.secure.keys import SEED_BYTES, Context, mark_of, public_of
 from headstart.sites.secure.messages import Keyed, Keys, Reveal, Revealed, Shared, Shares
 from headstart.sites.secure.peers import Peers
 from headstart.sites.secure.shares import opened, seal, split
-from headstart.sites.secure.streams import SEED_BYTES, add_stream, derive, key_of, pair_key, public_of
-from headstart.sites.signed import digest
-from headstart.sites.wire import write
+from headstart.sites.secure.streams import add_stream
 
 FEWEST = 3
 """Clients of a total: of two, each could take its own value off and read the other's."""
-
-
-def mark_of(own: bytes) -> str:
-    """Return the hash of the seed of a site's own mask, by which a false one is known."""
-    return hashlib.sha256(b"headstart secure own" + own).hexdigest()
-
-
-def context_of(asked: Shares) -> str:
-    """Return what all keys of an exchange depend on: who is told otherwise than the rest cannot take part."""
-    return digest(write(asked))
-
-
-def mask_purpose(context: str) -> str:
-    """Return the purpose of the masks of two."""
-    return f"mask {context}"
-
-
-def own_purpose(context: str) -> str:
-    """Return the purpose of the own mask."""
-    return f"own {context}"
 
 
 @dataclass(frozen=True)
@@ -83,10 +61,10 @@ class Party:
         own = _secrets(kept)
         self._check(said, own)
         masks, owns = (split(seed, said.threshold, list(said.keys)) for seed in (own.mask, own.own))
-        context = context_of(said)
+        context = Context(said)
         found = {
-            name: seal(self._sealing(own.seal, keys, context, self.name, name), owns[name], masks[name])
-            for name, keys in said.keys.items()
+            name: seal(context.sealing(own.seal, name, sender=self.name, receiver=name), owns[name], masks[name])
+            for name in said.keys
         }
         self.journal.put(said.exchange, replace(kept, stage="shared", asked=said))
         return Shared(found)
@@ -101,13 +79,9 @@ class Party:
                 f"received {said.threshold}"
             )
         mine = said.keys.get(self.name)
-        if mine is None or (mine.mask, mine.seal) != (public_of(own.mask), public_of(own.seal)):
+        if mine is None or (mine.mask, mine.seal, mine.own) != (public_of(own.mask), public_of(own.seal), mark_of(own.own)):
             raise Refused(f"secure sums: the keys of '{self.name}' are not those that it said")
         self.peers.check(said.exchange, self.name, said.keys)
-
-    def _sealing(self, seed: bytes, other: Keyed, context: str, sender: str, receiver: str) -> bytes:
-        """Return the key of what one site sends to another."""
-        return pair_key(key_of(seed), other.seal, f"seal {context} {digest(sender)} {digest(receiver)}")
 
     def weight(self, said: Masks, examples: int) -> float:
         """Return how much this site counts in a mean, in (0, 1], in units of the heaviest.
@@ -132,7 +106,7 @@ class Party:
         asked, own = _asked(kept), _secrets(kept)
         held = self._held(said, asked, own.seal)
         vector = to_fixed(tree, len(asked.keys))
-        self._hide(vector, asked, own, held)
+        self._hide(vector, Context(asked), own, held)
         # Before the values leave: nothing else is ever hidden under these masks.
         self.journal.put(said.exchange, replace(kept, stage="masked", held=held))
         return as_tree(vector, tree)
@@ -146,21 +120,19 @@ class Party:
                 f"secure sums: shares of '{self.name}' and {asked.threshold} clients or more must be there, received "
                 f"those of {len(said.sealed)}"
             )
-        context, found = context_of(asked), dict[str, Held]()
+        context, found = Context(asked), dict[str, Held]()
         for sender, text in said.sealed.items():
-            key = self._sealing(sealing, asked.keys[sender], context, sender, self.name)
+            key = context.sealing(sealing, sender, sender=sender, receiver=self.name)
             own, mask = opened(key, text, sender)
             found[sender] = Held(own, mask)
         return found
 
-    def _hide(self, vector: Vector, asked: Shares, own: Secrets, others: Iterable[str]) -> None:
+    def _hide(self, vector: Vector, context: Context, own: Secrets, others: Iterable[str]) -> None:
         """Add the own mask, and one with each of the others that shared its secrets, in place."""
-        context, key = context_of(asked), key_of(own.mask)
-        add_stream(vector, derive(own.own, own_purpose(context)))
+        add_stream(vector, context.own_mask(own.own))
         for other in others:
             if other != self.name:
-                drawn = pair_key(key, asked.keys[other].mask, mask_purpose(context))
-                add_stream(vector, drawn, subtract=self.name > other)
+                add_stream(vector, context.pair_mask(own.mask, other), subtract=self.name > other)
 
     def reveal(self, said: Reveal) -> Revealed:
         """Return the shares that take the masks off the total of those whose values came; once.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from headstart.core.errors import ClientError
 from headstart.sites.secure.fixed import Vector
+from headstart.sites.secure.keys import Context, mark_of, public_of
 from headstart.sites.secure.messages import Revealed, Shares
-from headstart.sites.secure.party import context_of, mark_of, mask_purpose, own_purpose
 from headstart.sites.secure.shares import combined
-from headstart.sites.secure.streams import add_stream, derive, key_of, pair_key, public_of
+from headstart.sites.secure.streams import add_stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,10 @@ class Unmasked:
     members: Sequence[str]
     values: Mapping[str, Vector]
     revealed: Mapping[str, Revealed]
+
+    @cached_property
+    def _context(self) -> Context:
+        return Context(self.asked)
 
     def total(self) -> Vector:
         """Return the total of the values that came.
@@ -51,15 +56,14 @@ class Unmasked:
         """Take off the own mask of one whose value came."""
         shares = {by: said.own[name] for by, said in self.revealed.items()}
         seed = self._secret(name, shares, lambda seed: mark_of(seed) == self.asked.keys[name].own)
-        add_stream(total, derive(seed, own_purpose(context_of(self.asked))), subtract=True)
+        add_stream(total, self._context.own_mask(seed), subtract=True)
 
     def _take_pairs_off(self, total: Vector, lost: str) -> None:
         """Take off the masks that the others have with one whose value did not come."""
         shares = {by: said.mask[lost] for by, said in self.revealed.items()}
-        key = key_of(self._secret(lost, shares, lambda seed: public_of(seed) == self.asked.keys[lost].mask))
+        seed = self._secret(lost, shares, lambda seed: public_of(seed) == self.asked.keys[lost].mask)
         for name in self.values:
-            drawn = pair_key(key, self.asked.keys[name].mask, mask_purpose(context_of(self.asked)))
-            add_stream(total, drawn, subtract=name < lost)
+            add_stream(total, self._context.pair_mask(seed, name), subtract=name < lost)
 
     def _secret(self, name: str, shares: Mapping[str, str], fits: Callable[[bytes], bool]) -> bytes:
         raw = {by: bytes.fromhex(share) for by, share in shares.items()}
