@@ -48,7 +48,7 @@ class Party:
         """
         new = Secrets(*(secrets.token_bytes(SEED_BYTES) for _ in range(3)))
         self.journal.begin(said.exchange, Kept("keyed", new))
-        return self.peers.sign(said.exchange, self.name, public_of(new.mask), public_of(new.seal), mark_of(new.own))
+        return self.peers.sign(said.exchange, self.name, *_public(new))
 
     def shares(self, said: Shares) -> Shared:
         """Share the secrets.
@@ -79,7 +79,7 @@ class Party:
                 f"received {said.threshold}"
             )
         mine = said.keys.get(self.name)
-        if mine is None or (mine.mask, mine.seal, mine.own) != (public_of(own.mask), public_of(own.seal), mark_of(own.own)):
+        if mine is None or (mine.mask, mine.seal, mine.own) != _public(own):
             raise Refused(f"secure sums: the keys of '{self.name}' are not those that it said")
         self.peers.check(said.exchange, self.name, said.keys)
 
@@ -154,6 +154,11 @@ class Party:
             {name: held.own.hex() for name, held in kept.held.items() if name in alive},
             {name: held.mask.hex() for name, held in kept.held.items() if name not in alive},
         )
+
+
+def _public(own: Secrets) -> tuple[str, str, str]:
+    """Return what others are told of secrets: both public keys, and the hash of the own mask's seed."""
+    return public_of(own.mask), public_of(own.seal), mark_of(own.own)
 
 
 def _secrets(kept: Kept) -> Secrets:
