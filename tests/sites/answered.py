@@ -33,7 +33,9 @@ SAID: dict[Kind, Any] = {
         ({"client": "north", "round": 0, "reason": "diverged"},),
         TALLIES,
     ),
-    "count": Counted((1,), (7,), (((7, 6), (3, 3)),), (((25, 12), (12, 10)),), (((13, 6), (6, 6)),), 1),
+    "count": Counted(
+        (1,), (7,), (((7, 6), (3, 3)),), (((25, 12), (12, 10)),), (((13, 6), (6, 6)),), (((0, 5), (0, 0)),), 1
+    ),
     "sums": Noisy(1.0),
     "heads": Compared(1, SCORES),  # type: ignore[arg-type]
 }

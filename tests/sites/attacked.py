@@ -11,13 +11,12 @@ import torch
 
 from headstart.core.trees import Tree
 from headstart.sites.answers import Kind, reply
-from headstart.sites.arms import run_arm
 from headstart.sites.settings import Minima
 from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request
 from headstart.study.written.load import StudyFile
 from sites.federations import Row, Table
-from sites.in_process import InProcess, accept, arm_of, opened
+from sites.in_process import InProcess, accept, arm_of, opened, run_arm
 
 Requests = Mapping[str, tuple[str, Tree]]
 """By kind; ``adapted`` is the second model, with which ``adapt`` begins."""

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headstart.sites.arms import run_arm
 from headstart.sites.site import Site
 from headstart.study.written.load import StudyFile, load_study
-from sites.in_process import InProcess, arm_of, opened, simulated
+from sites.in_process import InProcess, arm_of, opened, run_arm, simulated
 
 STUDY = """
 name  = "agreed"

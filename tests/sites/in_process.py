@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from headstart.core.errors import HeadstartError
+from headstart.core.progress import Silent
 from headstart.core.trees import Tree
 from headstart.sites.answers import Kind, reply
 from headstart.sites.flower.parcels import pack, unpack
@@ -23,8 +24,10 @@ from headstart.sites.server import Server, open_server
 from headstart.sites.settings import Minima
 from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request
+from headstart.sites.work import AtSites
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
+from headstart.study.run.records import noticed
 from headstart.study.study import Study
 from headstart.study.written.arms import Arm
 from headstart.study.written.load import StudyFile
@@ -136,7 +139,38 @@ def accept(file: StudyFile, sites: Sequence[Site]) -> None:
 
 def opened(file: StudyFile, ask: InProcess, out: Path, **options: Any) -> Server:
     accept(file, ask.sites)
-    return open_server(file, ask, ask.addresses, out=out, seed=0, **options)
+    return open_server(file, ask, ask.addresses, out=out, **options)
+
+
+def at_sites(server: Server) -> Study:
+    """Return the study whose clients are the sites."""
+    return Study.open(server.file, lab=server.lab, work=AtSites(server))
+
+
+def run_arm(server: Server, arm: Arm, seed: int = 0) -> dict[str, Any]:
+    """Run one arm as it is written; return what each client told, who was left out, and what is noticed."""
+    pipeline = at_sites(server).pipeline(NodeStore(server.out), seed, Silent())
+    trunk = pipeline.trunk(arm)
+    facts = pipeline.leaf(trunk, arm.adapt, pipeline.final_views).facts
+    told = {client.id: _told(facts, at) for at, client in enumerate(pipeline.federation.clients)}
+    return {
+        "clients": {name: {"metrics": found} for name, found in told.items() if found},
+        "excluded": [*map(asdict, trunk.excluded), *facts["excluded"]],
+        "rounds": trunk.shared.federated.rounds if trunk.shared.federated else 0,
+        "learnt": [one._asdict() for one in noticed(arm, pipeline, trunk, facts, trials=1) or ()],
+        "accepted": facts["accepted"],
+        "curve": list(trunk.curve),
+        "run": pipeline.leaf_key(trunk.key, arm.adapt, pipeline.final_views),
+    }
+
+
+def _told(facts: dict[str, Any], at: int) -> dict[str, dict[str, list[float]]]:
+    """Return what one client told, by view and metric."""
+    found = {
+        view: {name: [values[at]] for name, values in each.items() if values[at] is not None}
+        for view, each in facts["metrics"].items()
+    }
+    return {view: each for view, each in found.items() if each}
 
 
 def arm_of(file: StudyFile, name: str) -> Arm:

@@ -15,7 +15,6 @@ from headstart.data import DataSettings
 from headstart.data.agreement import Agreement
 from headstart.data.standardize import ColumnSums
 from headstart.sites.agreement import agreement_of, with_sums
-from headstart.sites.arms import run_arm
 from headstart.sites.said import Present
 from headstart.sites.site import Site
 from sites.federations import (
@@ -30,7 +29,7 @@ from sites.federations import (
     random_table,
     write_csv,
 )
-from sites.in_process import InProcess, arm_of, opened
+from sites.in_process import InProcess, arm_of, opened, run_arm
 
 CLOSE = 1e-6
 

@@ -13,13 +13,12 @@ from PIL import Image
 from headstart.core.errors import ClientError, DataError, HeadstartError, SettingError
 from headstart.core.files import file_name
 from headstart.data import open_federation
-from headstart.sites.arms import run_arm
 from headstart.sites.flower.local import write_site_files
 from headstart.sites.messages import Hello
 from headstart.sites.site import Site
 from headstart.study.written.load import load_study
 from sites.federations import Table, federated, losses_on_test, of_simulation
-from sites.in_process import InProcess, arm_of, opened
+from sites.in_process import InProcess, arm_of, opened, run_arm
 
 CLOSE = 1e-6
 

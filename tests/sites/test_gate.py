@@ -10,7 +10,6 @@ import torch
 
 from headstart.core.trees import Tree, map_tree
 from headstart.sites.answers import Kind
-from headstart.sites.arms import run_arm
 from headstart.sites.ledger import Ledger, epsilon
 from headstart.sites.secure.messages import Keyed
 from headstart.sites.settings import Budget, Protection
@@ -20,7 +19,7 @@ from headstart.study.written.load import StudyFile
 from sites.attacked import NAMES, Requests, answered, changed, made, ready, requests, site_of, sums_asked
 from sites.exchanged import Round, parties
 from sites.federations import losses_on_test
-from sites.in_process import InProcess, arm_of, opened
+from sites.in_process import InProcess, arm_of, opened, run_arm
 
 SUM_METHODS = ("ridge", "lda", "ncm")
 TELLING: tuple[Kind, ...] = ("update", "sums", "heads", "count")

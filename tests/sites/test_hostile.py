@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from headstart.core.errors import ClientError, DataError
 from headstart.core.trees import Tree
 from headstart.sites.answers import DUTIES, Kind
-from headstart.sites.arms import run_arm
 from headstart.sites.probe.server import run_probe
 from headstart.sites.server import Server
 from headstart.sites.site import Site
@@ -24,7 +23,7 @@ from headstart.sites.transport import Answer, Failed, Request, consult
 from headstart.study.written.load import StudyFile
 from sites.answered import JUNK, WHOLE, fields, said, spoilt
 from sites.federations import Table
-from sites.in_process import NAMES, InProcess, arm_of, losses, opened, simulated, sites_of, spoils
+from sites.in_process import NAMES, InProcess, arm_of, losses, opened, run_arm, simulated, sites_of, spoils
 from sites.test_messages import REQUESTS
 
 KINDS: tuple[Kind, ...] = tuple(DUTIES)

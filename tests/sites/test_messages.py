@@ -35,7 +35,7 @@ REQUESTS: dict[Kind, Asks[Any]] = {
     "shares": Shares(HASH, 3, 60, {"north": Keyed(KEY, KEY, KEY)}),
     "update": Update(SETUP, STAGE, 0),
     "reveal": Reveal(HASH, ("north", "south")),
-    "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", STAGE, 3, "0" * 64, HASH),
+    "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", ("val", "test"), STAGE, 3, "0" * 64, HASH),
     "count": Count(((HASH, HASH), (HASH, HASH)), by_class=True),
     "sums": Sums(SETUP, 1.0, 10.0, Masks(HASH, {"north": "0" * 96})),
     "heads": Heads(SETUP, "accuracy", 1.0, 10.0),
@@ -50,7 +50,9 @@ ANSWERS: dict[Kind, Any] = {
     "update": DUTIES["update"].answer(),
     "reveal": Revealed({"north": HASH}, {}),
     "adapt": Evaluated(True, {"test": {"accuracy": (0.5,)}}, {"test": {"accuracy": 0.5}}, ()),
-    "count": Counted((1,), (7,), (((7, 6), (3, 3)),), (((25, 12), (12, 10)),), (((13, 6), (6, 6)),), 1),
+    "count": Counted(
+        (1,), (7,), (((7, 6), (3, 3)),), (((25, 12), (12, 10)),), (((13, 6), (6, 6)),), (((0, 5), (0, 0)),), 1
+    ),
     "sums": Noisy(1.0),
     "heads": Compared(3, SCORES),  # type: ignore[arg-type]
 }

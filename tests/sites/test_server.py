@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from headstart.core.errors import ClientError, SettingError
-from headstart.sites.arms import run_arm
 from headstart.sites.server import open_server
 from headstart.study.written.load import StudyFile
-from sites.in_process import NAMES, InProcess, arm_of, opened, sites_of, spoils
+from sites.in_process import NAMES, InProcess, arm_of, opened, run_arm, sites_of, spoils
 
 
 @pytest.mark.parametrize("policy", ["none", "counts", "metrics"])
@@ -27,7 +26,7 @@ def test_double_names_and_nobody_are_refused(folder: Path, file: StudyFile, tmp_
     with pytest.raises(SettingError, match="must be unique in a federation, received twice: north"):
         opened(file, InProcess([sites[0], sites[0]]), tmp_path / "out")
     with pytest.raises(ClientError, match="no site answered"):
-        open_server(file, InProcess([]), [], out=tmp_path / "out", seed=0)
+        open_server(file, InProcess([]), [], out=tmp_path / "out")
 
 
 @pytest.mark.parametrize("said", ['{"client": "east"}', "[]", '{"error": "no such file"}'])

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.core.errors import SettingError, nearest
+from headstart.core.errors import SettingError
 from headstart.core.visible import visible
 from headstart.sites import settings as defaults
 from headstart.sites.settings import RunSettings
+
+if TYPE_CHECKING:
+    from headstart.cli.progress import Bar
+    from headstart.sites.flower.programs import Link
+    from headstart.study.study import Study as Opened
 
 app = typer.Typer(help="Run arms, or ask the question, where the data lives (Flower).", no_args_is_help=True)
 
@@ -26,8 +33,8 @@ Address = Annotated[str, typer.Option(help="Where the server is: host:port.")]
 Home = Annotated[Path, typer.Option(help="Folder for Flower's own files.")]
 Study = Annotated[Path, typer.Argument(help="Study file (TOML).", show_default=False)]
 
-Sites = Annotated[int, typer.Option(min=1, help="Clients to wait for.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Sites = Annotated[int | None, typer.Option(min=1, help="Clients to wait for; all of the keys when not given.")]
+Wait = Annotated[float, typer.Option(min=0, help="Seconds that clients have to come.")]
 Out = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-federated when not given.")]
 Timeout = Annotated[float, typer.Option(help="Seconds that clients have to answer a request.")]
 Secure = Annotated[bool, typer.Option(help="Hide what each client sends under masks; 3 clients or more.")]
@@ -171,9 +178,10 @@ def preview(
 @app.command()
 def run(
     study: Study,
-    arm: Annotated[str, typer.Option(help="The arm to run.", show_default=False)],
+    arm: Annotated[list[str] | None, typer.Option("--arm", help="Run only this arm; may be repeated.")] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")] = None,
     sites: Sites = RunSettings.sites,
-    seed: Seed = RunSettings.seed,
+    wait: Wait = RunSettings.wait,
     out: Out = None,
     keys: Keys = Path(defaults.KEYS),
     home: Home = Path(defaults.HOME),
@@ -185,26 +193,36 @@ def run(
     noise: Noise = RunSettings.noise,
     bound: Bound = RunSettings.bound,
     local: Local = 0,
+    opens: Annotated[bool, typer.Option("--open", help="Open the page in a browser as soon as there is one.")] = False,
 ) -> None:
-    """Run one arm over the clients."""
+    """Run a study over the clients until it is decided; finished work is kept and never done twice."""
+    from headstart.cli.jobs import run_opened
+    from headstart.sites.flower.run import study_on
+
     said = RunSettings(
         study=str(study),
-        arm=arm,
         sites=sites,
-        seed=seed,
+        wait=wait,
         timeout=timeout,
         enough=enough,
         secure=secure,
         noise=noise,
         bound=bound,
     )
-    _run(said, out, local=local, keys=keys, home=home)
+    place = _Place(said, out, keys, home, local)
+
+    @contextmanager
+    def opened(bar: Bar) -> Iterator[Opened]:
+        with place.link() as link, study_on(link, place.file, place.said, bar) as found:
+            yield found
+
+    run_opened(place.file, opened, place.folder, arms=arm, seeds=seed, opens=opens)
 
 
 def probe(
     study: Study,
     sites: Sites = RunSettings.sites,
-    seed: Seed = RunSettings.seed,
+    wait: Wait = RunSettings.wait,
     out: Out = None,
     keys: Keys = Path(defaults.KEYS),
     home: Home = Path(defaults.HOME),
@@ -215,17 +233,17 @@ def probe(
     local: Local = 0,
 ) -> None:
     """Ask real clients in two messages whether to fine-tune, to federate, or to do both; no example leaves them."""
+    from headstart.cli.jobs import console
+    from headstart.cli.progress import Bar
+    from headstart.sites.flower.run import probe_on
+
     said = RunSettings(
-        study=str(study),
-        arm="probe",
-        sites=sites,
-        seed=seed,
-        timeout=timeout,
-        secure=secure,
-        noise=noise,
-        bound=bound,
+        study=str(study), sites=sites, wait=wait, timeout=timeout, secure=secure, noise=noise, bound=bound
     )
-    _run(said, out, local=local, keys=keys, home=home)
+    place = _Place(said, out, keys, home, local)
+    with place.link() as link, Bar(console) as bar:
+        probe_on(link, place.file, place.said, bar)
+    _say(f"results {place.folder}")
 
 
 @app.command()
@@ -247,30 +265,32 @@ def status(keys: Keys = Path(defaults.KEYS), home: Home = Path(defaults.HOME)) -
         )
 
 
-def _run(said: RunSettings, out: Path | None, *, local: int, keys: Path, home: Path) -> None:
-    """Run an arm, or the probe, over a real federation; or over one that is started here for the purpose."""
-    from headstart.sites.flower.local import running, write_site_files
-    from headstart.sites.flower.programs import Link
-    from headstart.sites.flower.run import run_on
-    from headstart.study.written.load import load_study
+class _Place:
+    """Where a run takes place: on a link that is up, or on one that is started here for the purpose."""
 
-    path = Path(said.study).resolve()
-    file = load_study(path)
-    names = [arm.name for arm in file.arms]
-    if said.arm not in ("probe", *names):
-        raise SettingError(
-            f"--arm: must be 'probe' or an arm of the study file, received {said.arm!r}; {nearest(said.arm, names)}"
-        )
-    folder = (out or Path("runs") / f"{file.settings.name}-federated").resolve()
-    said = replace(said, study=str(path), out=str(folder))
-    if local:
+    def __init__(self, said: RunSettings, out: Path | None, keys: Path, home: Path, local: int) -> None:
+        from headstart.study.written.load import load_study
+
+        path = Path(said.study).resolve()
+        self.file = load_study(path)
+        self.folder = (out or Path("runs") / f"{self.file.settings.name}-federated").resolve()
+        self.said = replace(said, study=str(path), out=str(self.folder), sites=local or said.sites)
+        self._keys, self._home, self._local = keys, home, local
+
+    @contextmanager
+    def link(self) -> Iterator[Link]:
+        """Yield the link."""
+        from headstart.sites.flower.programs import Link
+
+        if not self._local:
+            yield Link(defaults.ADDRESS, self._keys, self._home)
+            return
         from headstart.data import open_federation
+        from headstart.sites.flower.local import running, write_site_files
 
+        file, folder = self.file, self.folder
         federation = open_federation(file.data, file.folder)
-        data = write_site_files(federation, file.data, folder / "sites", local, file.folder)
+        data = write_site_files(federation, file.data, folder / "sites", self._local, file.folder)
         _say("a try on one machine: its sites accept the study, and their minimum counts are 1")
-        with running(data, folder / "local", file, seed=said.seed) as link:
-            run_on(link, replace(said, sites=local), _say)
-    else:
-        run_on(Link(defaults.ADDRESS, keys, home), said, _say)
-    _say(f"results {folder}")
+        with running(data, folder / "local", file) as link:
+            yield link

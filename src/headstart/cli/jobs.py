@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -68,25 +68,44 @@ def run(
     tensorboard: Path | None = None,
     opens: bool = False,
 ) -> None:
+    """Run a study on its own data."""
+    from headstart.core.cache import cache_folder
+    from headstart.study.study import Study
+
+    @contextmanager
+    def opened(bar: Bar) -> Iterator[Study]:
+        yield Study.open(file, cache=cache_folder(), progress=bar)
+
+    run_opened(file, opened, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens)
+
+
+def run_opened(
+    file: StudyFile,
+    opened: Callable[[Bar], AbstractContextManager[Study]],
+    out: Path,
+    *,
+    arms: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    tensorboard: Path | None = None,
+    opens: bool = False,
+) -> None:
     """Run a study, print the verdict, write the report; interrupted, print the answer so far.
 
     Args:
         file: the study.
+        opened: opens it, and closes what it needs in the end.
         out: run folder.
         arms: run only these; None runs all.
         seeds: run only these; None runs all.
         tensorboard: folder of a log of every run; None keeps none.
         opens: whether the page is opened in the user's browser as soon as there is one.
     """
-    from headstart.core.cache import cache_folder
     from headstart.report.tensorboard import check_installed, log_records
-    from headstart.study.study import Study
 
     begin = time.monotonic()
     if tensorboard:
         check_installed()
-    with second_ends_at_once(), _so_far_if_interrupted(out), Bar(console) as bar:
-        study = Study.open(file, cache=cache_folder(), progress=bar)
+    with second_ends_at_once(), _so_far_if_interrupted(out), Bar(console) as bar, opened(bar) as study:
         _print_data(study)
         outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=Pages(bar.warn, opens=opens))
     if tensorboard:

@@ -53,6 +53,7 @@ class Federation:
         account: what was read and what became of it, the central pool's with it; None where nothing was read, as
             at a server whose clients are elsewhere.
         fixed_val: whether the data itself says which examples are val, so that no seed draws them anew.
+        elsewhere: names the content of examples that are not here; empty where all are.
     """
 
     examples: Examples
@@ -61,6 +62,7 @@ class Federation:
     notes: tuple[str, ...] = field(default=())
     fixed_val: bool = False
     account: Account | None = None
+    elsewhere: str = ""
 
     @property
     def num_classes(self) -> int:
@@ -85,7 +87,8 @@ class Federation:
             c.id: [c.seen, *(hash_array(part.astype(np.int64)) for part in (c.train, c.val, c.test))]
             for c in self.clients
         }
-        return hash_json([self.examples.key, members, self.central.key if self.central else None])
+        elsewhere = [self.elsewhere] if self.elsewhere else []
+        return hash_json([self.examples.key, members, self.central.key if self.central else None, *elsewhere])
 
 
 def pooled_client(federation: Federation) -> list[Client]:

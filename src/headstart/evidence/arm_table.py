@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from headstart.core.plain import finite
 from headstart.evidence.contest import NO_EFFECT, Contest, Effect
-from headstart.evidence.each_client import chance_of_hurt
 from headstart.evidence.metrics import nan_mean
 from headstart.evidence.scores import Scores
 from headstart.evidence.sides import Family, Traits
@@ -105,10 +104,9 @@ def shares_hurt(contest: Contest, local: str, keep: Mapping[str, str]) -> dict[s
 
 
 def _by_chance(contest: Contest, arm: str, reference: str) -> float | None:
-    if not contest.units.right_or_wrong or not contest.can_compare(arm, reference):
+    if not contest.can_compare(arm, reference):
         return None
-    difference = contest.units.values[arm] - contest.units.values[reference]
-    return finite(chance_of_hurt(difference, contest.units.client))
+    return finite(contest.evidence.by_chance(arm, reference))
 
 
 def pair(low: float, high: float) -> Pair | None:

@@ -11,17 +11,18 @@ from headstart.evidence.answer_words import signed
 from headstart.evidence.contrast import FEW_EXAMPLES, FEWEST_SEEDS
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.sides import example_units
+from headstart.evidence.summed import Sums
 
 _SHOWN = 5
 _TWINS = {"accuracy": "balanced_accuracy", "balanced_accuracy": "accuracy"}
 
 
-def cautions(answer: Answer, outcomes: Outcomes | None, metric: str) -> tuple[str, ...]:
+def cautions(answer: Answer, outcomes: Outcomes | Sums | None, metric: str) -> tuple[str, ...]:
     """Return sentences, the gravest first; none where there is nothing to be careful of.
 
     Args:
         answer: found.
-        outcomes: what arms said of every test example, where that was kept.
+        outcomes: what arms said of every test example, or sums of it, where that was kept.
         metric: of the decision.
     """
     return (
@@ -32,10 +33,11 @@ def cautions(answer: Answer, outcomes: Outcomes | None, metric: str) -> tuple[st
     )
 
 
-def _other_metric(answer: Answer, outcomes: Outcomes | None, metric: str) -> Iterator[str]:
+def _other_metric(answer: Answer, outcomes: Outcomes | Sums | None, metric: str) -> Iterator[str]:
     """Say where accuracy and balanced accuracy disagree about who is ahead, by what matters."""
     twin = _TWINS.get(metric)
-    if outcomes is None or answer.leader is None or twin is None:
+    # Sums are of one of the two.
+    if not isinstance(outcomes, Outcomes) or answer.leader is None or twin is None:
         return
     units = example_units(outcomes, twin)
     own = units.values[answer.families[answer.leader].representative]
@@ -52,11 +54,11 @@ def _other_metric(answer: Answer, outcomes: Outcomes | None, metric: str) -> Ite
             )
 
 
-def _few_examples(answer: Answer, outcomes: Outcomes | None) -> Iterator[str]:
+def _few_examples(answer: Answer, outcomes: Outcomes | Sums | None) -> Iterator[str]:
     """Name clients of very few test examples: each weighs as much as any other."""
     if outcomes is None or len(answer.families) < 2:
         return
-    counts = np.bincount(outcomes.owner, minlength=len(outcomes.clients))
+    counts = outcomes.examples
     few = [outcomes.clients[at] for at in np.flatnonzero(outcomes.seen & (counts > 0) & (counts < FEW_EXAMPLES))]
     if few:
         some = ", ".join(few[:_SHOWN]) + (f" and {len(few) - _SHOWN} more" if len(few) > _SHOWN else "")
@@ -68,6 +70,8 @@ def _few_examples(answer: Answer, outcomes: Outcomes | None) -> Iterator[str]:
 
 def _cross_fitted(answer: Answer) -> Iterator[str]:
     picked = answer.families.values()
+    if any(standing.picked_by == "cost" and len(standing.arms) > 1 for standing in picked):
+        yield "There are no validation data: the cheapest arm of each family stands for it."
     if any(standing.picked_by == "cross-fitting" and len(standing.arms) > 1 for standing in picked):
         yield (
             "There are no validation data: which arm stands for a family was picked by cross-fitting, each fifth of "
@@ -75,7 +79,7 @@ def _cross_fitted(answer: Answer) -> Iterator[str]:
         )
 
 
-def _not_kept(answer: Answer, outcomes: Outcomes | None) -> Iterator[str]:
+def _not_kept(answer: Answer, outcomes: Outcomes | Sums | None) -> Iterator[str]:
     found = answer.basis
     if outcomes is None and found and found.seeds >= FEWEST_SEEDS and answer.rule.scope == "these":
         yield (

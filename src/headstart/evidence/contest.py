@@ -17,7 +17,7 @@ from headstart.evidence.contrast import contrast
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.race import Out
 from headstart.evidence.scores import Scores, Summary, share_hurt, summarize
-from headstart.evidence.sides import FAMILIES, Entrant, Family, Traits, Units
+from headstart.evidence.sides import FAMILIES, Entrant, Evidence, Family, Traits
 
 Status = Literal["candidate", "reference", "failed", "ruled out", "dropped", "incomplete", "not run"]
 FEW_CLIENTS = 6
@@ -40,7 +40,7 @@ class Contest:
 
     Attributes:
         scores: of the clients that count.
-        units: what arms are compared on.
+        evidence: what arms are compared on.
         metric: what the scores are.
         rule: of the decision.
         costs: per arm ``total_bytes`` and ``client_flops``; a missing number counts as infinite.
@@ -53,7 +53,7 @@ class Contest:
     """
 
     scores: Scores
-    units: Units
+    evidence: Evidence
     _: KW_ONLY
     metric: str
     rule: Rule
@@ -177,12 +177,11 @@ class Contest:
         """Paired effect of one arm against another, with its interval by the rule; none if either failed."""
         if arm in self.failed or against in self.failed:
             return NO_EFFECT
-        return self._effect(self.units.values[arm], self.units.values[against])
+        return self._effect(arm, against)
 
     def interval(self, arm: str) -> tuple[float, float]:
         """Return the interval of an arm's mean, in the metric's own direction; NaN where there is none."""
-        values = self.sign * self.units.values[arm]
-        _, low, high = self._effect(values, np.zeros_like(values))
+        low, high = sorted(self.sign * end for end in self._effect(arm, None)[1:])
         # A share, or its mean, lies between 0 and 1.
         most = math.inf if self.metric == "log_loss" else 1.0
         return float(np.clip(low, 0.0, most)), float(np.clip(high, 0.0, most))
@@ -223,11 +222,11 @@ class Contest:
         least = self.rule.min_effect + 1e-12
         return bool(effects) and all(effect.low > 0 and effect.gap > least for effect in effects)
 
-    def _effect(self, better: Array, worse: Array) -> Effect:
-        moments = self.units.paired(better, worse)
+    def _effect(self, arm: str, against: str | None) -> Effect:
+        moments = self.evidence.compare(arm, against)
         if not len(moments.count):
             return NO_EFFECT
-        found = contrast(moments, self.rule.scope, floor=self.units.right_or_wrong)
+        found = contrast(moments, self.rule.scope, floor=self.evidence.right_or_wrong)
         return Effect(found.gap, *found.interval(self.rule.confidence))
 
     def _dominates(self, other: str, arm: str) -> bool:

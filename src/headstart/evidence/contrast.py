@@ -26,6 +26,9 @@ FEW_EXAMPLES = 5
 """Test examples of a client below which its own spread says nothing."""
 
 
+_ROUNDING = 1e-12
+
+
 @dataclass(frozen=True)
 class Contrast:
     """One arm's mean score over clients minus another's.
@@ -99,7 +102,7 @@ def contrast(moments: Paired, scope: Scope, *, floor: bool) -> Contrast:
     claimed = seeds >= FEWEST_SEEDS and math.isfinite(sampling)
     squared = sampling + between / max(1, seeds) if claimed else math.nan
     return Contrast(
-        gap=float(moments.client_means.mean()) if clients else math.nan,
+        gap=_mean(moments.client_means) if clients else math.nan,
         se=math.sqrt(squared) if claimed else math.nan,
         df=_freedom(sampling, df, between / seeds, seeds - 1) if claimed else math.nan,
         scope=scope,
@@ -167,3 +170,9 @@ def satterthwaite(one: Number, one_df: Number, other: Number, other_df: float) -
     8.0
     """
     return (one + other) ** 2 / (one**2 / one_df + other**2 / other_df)
+
+
+def _mean(values: Array) -> float:
+    """Return a mean, 0 where it misses that by rounding alone: no sign is made of nothing."""
+    found = float(values.mean())
+    return 0.0 if abs(found) < _ROUNDING else found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy import special
@@ -12,8 +13,7 @@ from scipy import special
 from headstart.core.arrays import Array
 from headstart.core.plain import finite
 from headstart.evidence.contrast import FEWEST_SEEDS, satterthwaite
-from headstart.evidence.outcomes import Outcomes
-from headstart.evidence.paired import paired
+from headstart.evidence.paired import ByClient
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,23 @@ class ClientGain:
     sure: bool
 
 
+class Compares(Protocol):
+    """What is known of clients' test examples: rows (:class:`~headstart.evidence.outcomes.Outcomes`), or sums."""
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """Names."""
+
+    @property
+    def seen(self) -> Array:
+        """Who took part in training ``(clients,)`` bool."""
+
+    def by_client(self, arm: str, other: str) -> ByClient:
+        """Compare two arms in accuracy at each client."""
+
+
 def gains_of_clients(
-    outcomes: Outcomes, answer: str, others: Mapping[str, str], confidence: float
+    outcomes: Compares, answer: str, others: Mapping[str, str], confidence: float
 ) -> tuple[ClientGain, ...]:
     """Compare families at each client.
 
@@ -55,9 +70,7 @@ def gains_of_clients(
         others: the arms that stand for other families, by family.
         confidence: of intervals and of what is sure, in (0, 1).
     """
-    base = outcomes.scores(answer, "accuracy")
-    differences = {family: outcomes.scores(arm, "accuracy") - base for family, arm in others.items()}
-    found = {family: _Gains.of(difference, outcomes.owner) for family, difference in differences.items()}
+    found = {family: _Gains.of(outcomes.by_client(arm, answer)) for family, arm in others.items()}
     if not found:
         return ()
     p_values = _holm(np.concatenate([gains.p_values for gains in found.values()]))
@@ -79,8 +92,8 @@ class _Gains:
     p_values: Array
 
     @classmethod
-    def of(cls, difference: Array, owner: Array) -> _Gains:
-        found = paired(difference, owner, owner)
+    def of(cls, compared: ByClient) -> _Gains:
+        found = compared.paired
         seeds, freedom = len(found.by_seed), found.count - 1
         with np.errstate(divide="ignore", invalid="ignore"):
             sampling = np.maximum(found.squares / freedom / found.count, found.count**-2.0)
@@ -89,11 +102,10 @@ class _Gains:
             )
             se = np.sqrt(np.where(freedom > 0, sampling, np.nan) + between)
             df = satterthwaite(sampling, freedom, between, seeds - 1)
-        each = np.where(np.isfinite(difference).all(axis=0), difference.mean(axis=0), np.nan)
-        return cls(found.client, found.count, found.mean, se, df, _sign_tests(each, owner, found.client))
+        return cls(found.client, found.count, found.mean, se, df, _sign_tests(compared.up, compared.down))
 
 
-def _gain(outcomes: Outcomes, family: str, gains: _Gains, at: int, p_value: float, confidence: float) -> ClientGain:
+def _gain(outcomes: Compares, family: str, gains: _Gains, at: int, p_value: float, confidence: float) -> ClientGain:
     half = float(special.stdtrit(gains.df[at], (1 + confidence) / 2) * gains.se[at])
     gap, client = float(gains.gap[at]), int(gains.clients[at])
     return ClientGain(
@@ -110,14 +122,12 @@ def _gain(outcomes: Outcomes, family: str, gains: _Gains, at: int, p_value: floa
     )
 
 
-def _sign_tests(values: Array, owner: Array, clients: Array) -> Array:
+def _sign_tests(up: Array, down: Array) -> Array:
     """Return each client's exact two-sided p-value of its examples' signs ``(clients,)``.
 
-    >>> _sign_tests(np.array([1.0, 0.5, 1.0, 0.0, 1.0, 1.0, 0.3, -0.0]), np.zeros(8, dtype=int), np.array([0])).tolist()
+    >>> _sign_tests(np.array([6]), np.array([0])).tolist()
     [0.03125]
     """
-    # A mean over seeds of differences may miss 0 by rounding.
-    up, down = (np.bincount(owner[sign * values > 1e-9], minlength=clients[-1] + 1)[clients] for sign in (1, -1))
     p_values: Array = np.minimum(1, 2 * special.bdtr(np.minimum(up, down), up + down, 0.5))
     return p_values
 
@@ -149,7 +159,11 @@ def chance_of_hurt(difference: Array, owner: Array) -> float:
     if not kept.any():
         return math.nan
     present, at = np.unique(owner[kept], return_inverse=True)
-    differing = np.bincount(at[np.abs(difference[:, kept].mean(axis=0)) > 1e-9], minlength=len(present))
-    # Of m coins, fewer than half come up: half of what is no tie.
+    return chance_of_coins(np.bincount(at[np.abs(difference[:, kept].mean(axis=0)) > 1e-9], minlength=len(present)))
+
+
+def chance_of_coins(differing: Array) -> float:
+    """Return the mean chance that fewer than half of so many coins come up ``(clients,)``."""
+    # Half of what is no tie.
     half = (differing + 1) // 2 - 1
     return float(np.where(differing, special.bdtr(np.maximum(half, 0), differing, 0.5), 0.0).mean())

@@ -114,13 +114,13 @@ def check_metric(metric: str) -> None:
 
 
 def run_metrics(
-    clients: Mapping[str, Array], pooled: Mapping[str, float], seen: Array, metric: str = "accuracy"
+    clients: Mapping[str, Array], pooled: Mapping[str, float | None], seen: Array, metric: str = "accuracy"
 ) -> dict[str, float | None]:
     """Summarise one run (one arm, one seed) as its record holds it; None where no client has a value.
 
     Args:
         clients: as ``client_metrics`` returns.
-        pooled: as ``pooled_metrics`` returns, over the seen clients' rows.
+        pooled: as ``pooled_metrics`` returns, over the seen clients' rows; None where that is not known.
         seen: which clients are not held out ``(clients,)`` bool.
         metric: what ``worst_decile``, the boundary of the worst tenth of the seen clients, and
             ``worst_client`` measure.
@@ -134,7 +134,7 @@ def run_metrics(
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     worst = sign * clients[metric][seen]
     found = {f"client_{name}": nan_mean(clients[name][seen]) for name in METRICS}
-    found |= {f"pooled_{name}": float(pooled[name]) for name in METRICS}
+    found |= {f"pooled_{name}": np.nan if (value := pooled[name]) is None else float(value) for name in METRICS}
     found |= {f"unseen_client_{name}": nan_mean(clients[name][~seen]) for name in METRICS}
     found |= {
         "worst_decile": sign * low_quantile(worst, 0.1),

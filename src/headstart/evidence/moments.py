@@ -12,6 +12,8 @@ from headstart.core.errors import DataError, nearest
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.paired import Paired
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -27,6 +29,7 @@ class Moments:
         sums: ``(strata, arms, seeds)`` of ``x``.
         products: ``(strata, arms, arms)`` sums of ``X`` of one arm times ``X`` of the other.
         by_seed: ``(strata, arms, arms)`` sums of ``x`` times ``x``, seed by seed.
+        ahead: ``(strata, arms, arms)`` examples whose ``X`` is greater for the first arm than for the other.
     """
 
     arms: tuple[str, ...]
@@ -35,6 +38,7 @@ class Moments:
     sums: Array
     products: Array
     by_seed: Array
+    ahead: Array
 
 
 def moments(outcomes: Outcomes, client: int, metric: str = "accuracy") -> Moments:
@@ -63,43 +67,45 @@ def moments(outcomes: Outcomes, client: int, metric: str = "accuracy") -> Moment
         sums=np.array([part.sum(axis=2) for part in parts]).reshape(-1, arms, seeds),
         products=_products([part.sum(axis=1) for part in parts], arms),
         by_seed=_products([part.reshape(arms, -1) for part in parts], arms),
+        ahead=np.array([_ahead(part.sum(axis=1)) for part in parts]).reshape(-1, arms, arms),
     )
 
 
 def whole(of: Moments) -> Moments:
     """Sum up a client's classes to one stratum; a client without examples keeps none."""
-    count, sums, products, by_seed = _together((of.count, of.sums, of.products, of.by_seed))
-    return Moments(of.arms, np.full(len(count), -1), count, sums, products, by_seed)
+    parts = _together((of.count, of.sums, of.products, of.by_seed, of.ahead))
+    return Moments(of.arms, np.full(len(parts[0]), -1), *parts)
 
 
-def paired_moments(clients: Sequence[Moments], better: str, worse: str, *, by_class: bool) -> Paired:
+def paired_moments(clients: Sequence[Moments], better: str, worse: str | None, *, by_class: bool) -> Paired:
     """Return the moments of the difference of two arms, as :func:`paired` has them from rows.
 
     Args:
         clients: the sums of each.
         better: an arm's name.
-        worse: the name of the arm that is taken from it.
+        worse: the name of the arm that is taken from it; None takes nothing.
         by_class: whether strata are classes, as for balanced accuracy, or whole clients.
 
     Raises:
         DataError: the clients' sums are of other arms or seeds.
     """
     first = clients[0]
-    a, b = _place(first, better), _place(first, worse)
+    places = [(1, _place(first, better)), *([] if worse is None else [(-1, _place(first, worse))])]
     if any(other.arms != first.arms or other.sums.shape[1:] != first.sums.shape[1:] for other in clients):
         raise DataError("moments: every client must sum up the same arms and seeds, got others; gather them again")
     parts: list[tuple[Array, ...]] = [(m.count, m.sums, m.products, m.by_seed) for m in clients]
     if not by_class:
         parts = [_together(part) for part in parts]
     count, sums, products, by_seed = (np.concatenate(each) for each in zip(*parts, strict=True))
-    means = (sums[:, a] - sums[:, b]).T / count
-    seeds, square = len(means), _of_difference(products, a, b)
+    difference: Array = np.sum([sign * sums[:, at] for sign, at in places], axis=0)
+    means = difference.T / count
+    seeds, square = len(means), _of_difference(products, places)
     return Paired(
         client=np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts]),
         count=count.astype(np.float64),
         mean=means.mean(axis=0),
-        squares=_not_below_zero(count * square - (sums[:, a] - sums[:, b]).sum(axis=1) ** 2) / (count * seeds**2),
-        wobble=_not_below_zero(seeds * _of_difference(by_seed, a, b) - square) / (seeds * max(1, seeds - 1)),
+        squares=_not_below_zero(count * square - difference.sum(axis=1) ** 2) / (count * seeds**2),
+        wobble=_not_below_zero(seeds * _of_difference(by_seed, places) - square) / (seeds * max(1, seeds - 1)),
         by_seed=means,
     )
 
@@ -114,9 +120,15 @@ def _together(part: tuple[Array, ...]) -> tuple[Array, ...]:
     return tuple(values.sum(axis=0, keepdims=True) for values in part) if len(part[0]) else part
 
 
-def _of_difference(products: Array, a: int, b: int) -> Array:
-    """Return the sum of squares of the difference of two arms ``(strata,)``."""
-    found: Array = products[:, a, a] - 2 * products[:, a, b] + products[:, b, b]
+def _of_difference(products: Array, places: Sequence[tuple[int, int]]) -> Array:
+    """Return the sum of squares of the difference of two arms, or of one ``(strata,)``."""
+    found: Array = np.sum([one * other * products[:, a, b] for one, a in places for other, b in places], axis=0)
+    return found
+
+
+def _ahead(totals: Array) -> Array:
+    """Count the examples at which each arm is ahead of each other ``(arms, arms)``; rounding is no lead."""
+    found: Array = (totals[:, None, :] > totals[None, :, :] + _ROUNDING).sum(axis=2)
     return found
 
 

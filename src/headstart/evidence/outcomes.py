@@ -9,12 +9,15 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
 from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.paired import ByClient, paired
 
 RIGHT_OR_WRONG = ("accuracy", "balanced_accuracy")
 """Metrics by which an example is right or wrong."""
 
 EXAMPLE_METRICS = (*RIGHT_OR_WRONG, "log_loss")
 """Metrics that are means over examples; of others only clients' scores can be compared."""
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,3 +67,26 @@ class Outcomes:
             raise DataError(f"outcomes: '{metric}' needs the losses of examples; set evaluation.losses = true")
         values: Array = -self.losses[at]
         return values
+
+    def by_client(self, arm: str, other: str) -> ByClient:
+        """Compare two arms in accuracy at each client.
+
+        Raises:
+            DataError: there is no such arm.
+        """
+        difference = self.scores(arm, "accuracy") - self.scores(other, "accuracy")
+        found = paired(difference, self.owner, self.owner)
+        each = np.where(np.isfinite(difference).all(axis=0), difference.mean(axis=0), np.nan)
+        # A mean over seeds of differences may miss 0 by rounding.
+        up, down = (self._count(sign * each > _ROUNDING)[found.client] for sign in (1, -1))
+        return ByClient(found, up, down)
+
+    @property
+    def examples(self) -> Array:
+        """Test examples of each client ``(clients,)``."""
+        return self._count(self.owner >= 0)
+
+    def _count(self, rows: Array) -> Array:
+        """Count some rows by client."""
+        counts: Array = np.bincount(self.owner[rows], minlength=len(self.clients))
+        return counts

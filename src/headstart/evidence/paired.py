@@ -7,6 +7,7 @@ and so does every client: that is what a mean over clients of (balanced) accurac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -61,6 +62,20 @@ class Paired:
         zeros = np.zeros(int(kept.sum()), dtype=np.int64)
         parts = (self.count[kept], self.mean[kept], self.squares[kept], self.wobble[kept], self.by_seed[:, kept])
         return Paired(zeros, *parts)
+
+
+class ByClient(NamedTuple):
+    """One arm against another, client by client: a stratum is a client.
+
+    Attributes:
+        paired: the moments of the difference.
+        up: ``(clients,)`` examples at which the arm is ahead, in their mean over the seeds.
+        down: ``(clients,)`` likewise, behind.
+    """
+
+    paired: Paired
+    up: Array
+    down: Array
 
 
 def paired(difference: Array, stratum: Array, client: Array) -> Paired:

@@ -11,8 +11,9 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
+from headstart.evidence.each_client import chance_of_hurt
 from headstart.evidence.metrics import LOWER_IS_BETTER
-from headstart.evidence.outcomes import EXAMPLE_METRICS, Outcomes
+from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.paired import Paired, paired
 from headstart.evidence.scores import Scores
 
@@ -88,6 +89,12 @@ class Evidence(Protocol):
     def between(self, better: Side, worse: Side) -> Paired:
         """Return the moments of the difference of two sides."""
 
+    def compare(self, arm: str, other: str | None) -> Paired:
+        """Return the moments of an arm's scores, less another's where there is one."""
+
+    def by_chance(self, arm: str, other: str) -> float:
+        """Return the share of clients that would look worse off with an arm by chance; NaN where examples are none."""
+
 
 @dataclass(frozen=True, eq=False)
 class Units:
@@ -118,6 +125,17 @@ class Units:
         if better.values is None or worse.values is None:
             raise DataError(f"sides: '{better.arm}' and '{worse.arm}' must both have rows; make sides from these units")
         return self.paired(better.values, worse.values)
+
+    def compare(self, arm: str, other: str | None) -> Paired:
+        """Return the moments of an arm's scores, less another's where there is one."""
+        values = self.values[arm]
+        return paired(values if other is None else values - self.values[other], self.stratum, self.client)
+
+    def by_chance(self, arm: str, other: str) -> float:
+        """Return the share of clients that would look worse off with an arm by chance."""
+        if not self.right_or_wrong:
+            return math.nan
+        return chance_of_hurt(self.values[arm] - self.values[other], self.client)
 
     def side(self, arm: str, picked_by: Picked, cost: tuple[float, float, int]) -> Side:
         """Let an arm stand for a side."""
@@ -164,13 +182,6 @@ def client_units(scores: Scores, metric: str) -> Units:
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     clients = np.arange(len(scores.clients))
     return Units({arm: sign * scores.of(arm) for arm in scores.arms}, clients, clients, right_or_wrong=False)
-
-
-def units_of(outcomes: Outcomes | None, scores: Scores, metric: str) -> Units:
-    """Return what a metric's arms are compared on, as finely as it can be."""
-    if outcomes is None or metric not in EXAMPLE_METRICS:
-        return client_units(scores, metric)
-    return example_units(outcomes, metric)
 
 
 def pick(arms: Sequence[str], entrants: Mapping[str, Entrant], units: Evidence) -> Side | None:

@@ -23,7 +23,8 @@ from headstart.evidence.noticed import Noticed
 from headstart.evidence.outcomes import EXAMPLE_METRICS, Outcomes
 from headstart.evidence.race import Race
 from headstart.evidence.scores import Scores
-from headstart.evidence.sides import Traits, units_of
+from headstart.evidence.sides import Traits
+from headstart.evidence.summed import Sums, evidence_of
 
 MANY_CLIENTS, ENOUGH_CLIENTS = 20, 10
 """Clients up to which the answer speaks of these by default, and from which a bootstrap over them says anything."""
@@ -130,7 +131,7 @@ def decide(
     traits: Mapping[str, Traits],
     clients: Scope | None = None,
     validation: Scores | None = None,
-    outcomes: Outcomes | None = None,
+    outcomes: Outcomes | Sums | None = None,
     keep: Mapping[str, str] | None = None,
     local: str = "local",
     predicted: str | None = None,
@@ -158,7 +159,7 @@ def decide(
         traits: what every arm is.
         clients: of which clients the answer speaks; None for these up to 20, if none is held out.
         validation: as ``scores``, on validation data; None, or an arm without value, for no such data.
-        outcomes: what arms said of every test example; None where that was not kept.
+        outcomes: what arms said of every test example, or sums of it; None where that was not kept.
         keep: per arm, the arm that is the same without its adaptation; ``zero-shot`` for an arm without
             entry.
         local: arm in which clients train alone.
@@ -190,7 +191,7 @@ def decide(
     )
     contest = Contest(
         decisive,
-        units_of(outcomes, decisive, metric),
+        evidence_of(outcomes, decisive, metric),
         metric=metric,
         rule=rule,
         costs=costs,
@@ -201,7 +202,7 @@ def decide(
         out=race.out if race else {},
         seed=seed,
     )
-    answer = find_answer(contest.entrants, contest.units, rule, contest.absent)
+    answer = find_answer(contest.entrants, contest.evidence, rule, contest.absent)
     effect = effect_over(contest, answer.arm, baseline)
     return Verdict(
         answer=answer,
@@ -287,7 +288,7 @@ def mean_scores(validation: Scores | None) -> dict[str, float]:
     return {arm: float(nan_mean(seen.of(arm))) for arm in seen.arms}
 
 
-def _each_client(answer: Answer, outcomes: Outcomes | None, confidence: float) -> tuple[ClientGain, ...]:
+def _each_client(answer: Answer, outcomes: Outcomes | Sums | None, confidence: float) -> tuple[ClientGain, ...]:
     if outcomes is None or answer.leader is None:
         return ()
     arms: dict[str, str] = {name: standing.representative for name, standing in answer.families.items()}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar, cast
 
+from headstart.core.arrays import Array
 from headstart.core.errors import HeadstartError
 from headstart.core.trees import Tree
 from headstart.core.version import __version__
@@ -16,9 +17,10 @@ from headstart.data.labels import holds_no_classes
 from headstart.data.open import Columns, client_columns, open_client
 from headstart.data.settings import DataSettings
 from headstart.data.standardize import known_sums
-from headstart.engine.adaptation import adapt_and_predict, is_better
+from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better, predict_received
 from headstart.engine.received import Federated, Received
 from headstart.engine.ways.serial import Serial
+from headstart.evidence.metrics import pooled_metrics
 from headstart.evidence.outcomes import RIGHT_OR_WRONG
 from headstart.evidence.tally import ClientTally
 from headstart.federate.closed_form import FeatureSums
@@ -111,6 +113,7 @@ def present(gate: Gate, data: DataSettings) -> Present:
         sizes=gate.sizes(federation),
         masked=site.masked,
         noise=site.noise,
+        data=site.shelf.named(gate.content),
     )
 
 
@@ -145,14 +148,27 @@ def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     model, params = cut_at(own.network, own.weights, method.trainable)
     private = site.shelf.private(said.stage.key, said.round, method.init(model, params).private)
     data = own.train(said.setup.seed, "round", said.round)
+    received = Received(model, params, method, Federated(tree, {site.name: private} if private else {}, private))
+    val = _val(gate, own, received) if said.scored else {}
     if method.reduce == "sum":
-        return _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
+        done, sent = _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
+        return replace(done, val=val), sent
     gate.check_averaging(own.client, said.masks)
     sent, kept = method.client_update(model, tree, private, data)
     # Noise on an update belongs before this line: here it is weighed and hidden.
     sent = gate.update(sent, tree, own.client, said.masks)
     site.shelf.put_private(said.stage.key, said.round, private, kept)
-    return Done(), sent
+    return Done(val=val), sent
+
+
+def _val(gate: Gate, own: Opened, received: Received) -> dict[Literal["log_loss", "accuracy"], float]:
+    """Return scores of what was received on validation data, if they may leave and there is any."""
+    rows, site = own.client.val, gate.site
+    if not len(rows) or site.is_covered or not site.allows("metrics") or gate.enough(own.client, ["val"]):
+        return {}
+    (found,) = predict_received(received, [own.client], own.lab.activations, {"val": [rows]}).probabilities["val"]
+    scores = pooled_metrics(own.lab.federation.examples.labels[rows], found)
+    return {"log_loss": float(scores["log_loss"]), "accuracy": float(scores["accuracy"])}
 
 
 def _summed(
@@ -185,32 +201,49 @@ def _adapt(gate: Gate, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
     site = gate.site
     own, method = site.open(said.setup), said.method.build("adapt")
     received, federation = _received(site, own, said, tree), own.lab.at(said.setup.seed)
-    rows = {"val": [own.client.val], "test": [own.client.test]}
+    views = {"val": [own.client.val], "test": [own.client.test]}
+    rows: dict[str, list[Array]] = {view: views[view] for view in said.views}
+    is_last = "test" in said.views
     # As in a simulation, to the same end: what is changed by nobody is predicted once.
-    sample = training_sample(federation)
+    sample = training_sample(federation) if is_last else []
     evaluation = adapt_and_predict(
         method,
         received,
         [own.client],
         own.lab.activations,
-        rows if method.changes_nothing else {**rows, "train": sample},
+        {**rows, "train": sample} if is_last and not method.changes_nothing else rows,
         engine=Serial(),
         seed=said.setup.seed,
         better=is_better(said.metric),
-        keep=lambda _, weights: site.shelf.put_own(weights),
+        keep=(lambda _, weights: site.shelf.put_own(weights)) if is_last else None,
     )
-    accepted = bool(evaluation.accepted[0])
-    if not accepted:
-        site.shelf.put_own(received.model.weights(received.of(own.client)))
-    keep_predictions(site, said.run, own, evaluation)
-    few = gate.enough(own.client, ["train", "val", "test"])
+    if is_last:
+        _keep(site, said, own, received, evaluation)
+    few = gate.enough(own.client, ["train", *said.views])
     if few or not site.allows("metrics"):
         return Evaluated(None, {}, {}, (), kept_back=few), {}
+    facts = evaluation_facts(evaluation, rows, federation, own.lab.activations.examples.labels)
+    tally = _tally(site, said, own, received, evaluation, sample) if is_last else None
+    found = _evaluated(bool(evaluation.accepted[0]), facts, tally, own.lab.span)
+    return _coarse(found) if site.is_covered else found, {}
+
+
+def _keep(site: Site, said: Adapt, own: Opened, received: Received, evaluation: Evaluation) -> None:
+    """Keep here what a finished arm came to: the weights, and what they predict."""
+    if not evaluation.accepted[0]:
+        site.shelf.put_own(received.model.weights(received.of(own.client)))
+    keep_predictions(site, said.run, own, evaluation)
+
+
+def _tally(
+    site: Site, said: Adapt, own: Opened, received: Received, evaluation: Evaluation, sample: list[Array]
+) -> ClientTally | None:
+    """Count what says whether the arm has learnt, if every class that is there has enough examples to be counted."""
+    method, federation = said.method.build("adapt"), own.lab.at(said.setup.seed)
     began = started(own.network, site.shelf.weights(said.began), received, method) if said.began else None
     (tally,) = learnt(federation, own.lab.activations, received, began, sample, evaluation)
-    facts = evaluation_facts(evaluation, rows, federation, own.lab.activations.examples.labels)
-    found = _evaluated(accepted, facts, _told(tally, site.minima.class_examples), own.lab.span)
-    return _coarse(found) if site.is_covered else found, {}
+    parts = [part.counts for part in (tally.train, tally.began, tally.val) if part]
+    return tally if class_counts_told(parts, site.minima.class_examples) else None
 
 
 def _coarse(said: Evaluated) -> Evaluated:
@@ -221,12 +254,6 @@ def _coarse(said: Evaluated) -> Evaluated:
 
 def _counts_of_right(found: Mapping[str, T]) -> dict[str, T]:
     return {name: value for name, value in found.items() if name in (*RIGHT_OR_WRONG, "num_examples")}
-
-
-def _told(tally: ClientTally, fewest: int) -> ClientTally | None:
-    """Return counts by class, if every class that is there has enough examples to be counted."""
-    parts = [part.counts for part in (tally.train, tally.began, tally.val) if part]
-    return tally if class_counts_told(parts, fewest) else None
 
 
 def _evaluated(accepted: bool, facts: Mapping[str, Any], tally: ClientTally | None, span: float) -> Evaluated:

@@ -50,6 +50,7 @@ class Counted:
         products: by stratum, arm and arm: sum over examples of how many seeds of one and of the other tell it right,
             multiplied.
         by_seed: likewise, how often the same seed of both does.
+        ahead: likewise, how many examples more seeds of one than of the other tell right.
         kept_back: strata that stay at the site.
     """
 
@@ -58,6 +59,7 @@ class Counted:
     sums: _Tables
     products: _Tables
     by_seed: _Tables
+    ahead: _Tables
     kept_back: NonNegativeInt
 
     @classmethod
@@ -81,6 +83,7 @@ class Counted:
             sums=_nested(found.sums[kept]),
             products=_nested(found.products[kept]),
             by_seed=_nested(found.by_seed[kept]),
+            ahead=_nested(found.ahead[kept]),
             kept_back=int((~kept).sum()),
         )
 
@@ -119,6 +122,7 @@ def moments_of(said: Counted, arms: Sequence[str], seeds: int, *, classes: int |
         sums=_array("sums", said.sums, (strata, width, seeds)),
         products=_array("products", said.products, (strata, width, width)),
         by_seed=_array("by_seed", said.by_seed, (strata, width, width)),
+        ahead=_array("ahead", said.ahead, (strata, width, width)),
     )
     for name, rule, holds in _rules(found):
         if not holds:
@@ -147,6 +151,10 @@ def _rules(of: Moments) -> Iterator[tuple[str, str, bool]]:
     yield "by_seed", "be at most the sums of either arm", bool((of.by_seed <= least).all())
     yield "products", "lie between 'by_seed' and its multiple by the seeds", bool((of.products >= of.by_seed).all())
     yield "products", "be at most the seeds times the sums of either arm", bool((of.products <= seeds * least).all())
+    both = of.ahead + of.ahead.transpose(0, 2, 1)
+    yield "ahead", "be nothing of an arm over itself", not _diagonal(of.ahead).any()
+    yield "ahead", "be at most 'count' for two arms in both orders together", bool((both <= count).all())
+    yield "ahead", "be at most the sums of the arm that is ahead", bool((of.ahead <= right[:, :, None]).all())
     spread = count * of.products - right[:, :, None] * right[:, None, :]
     yield "products", "leave no variance below zero", _is_variance(spread)
     yield "by_seed", "leave no variance below zero", _is_variance(seeds * of.by_seed - of.products)

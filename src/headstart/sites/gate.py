@@ -121,12 +121,17 @@ class Gate:
         return {name for terms in self._accepted for name in terms.columns}
 
     @property
+    def content(self) -> str:
+        """Names what the site holds now."""
+        return Accepted(self.site.state).content(self.site.data)
+
+    @property
     def _accepted(self) -> tuple[Terms, ...]:
         return Accepted(self.site.state).all()
 
     def _unchanged(self, terms: Terms) -> Terms:
         """Refuse to go on with other data: what differs between two answers would be the rows that changed."""
-        if Accepted(self.site.state).content(self.site.data) != terms.content:
+        if self.content != terms.content:
             raise Refused(
                 f"the data of '{self.site.name}' have changed since its operator accepted the study, who can accept "
                 "them with 'headstart federate preview --accept'"

@@ -149,6 +149,7 @@ class Update(Asks[Done]):
         setup: with the model that was received.
         stage: the method, and where its private trees are kept.
         round: number.
+        scored: whether to say how good the shared tree is on validation data, where that may leave.
         noise: least noise on an update that is a sum, in sensitivities.
         bound: length to which rows are clipped where there is noise.
         masks: under which the update is hidden; None sends it as it is.
@@ -157,6 +158,7 @@ class Update(Asks[Done]):
     setup: Setup
     stage: Stage
     round: NonNegativeInt
+    scored: bool = False
     noise: Noise = 0.0
     bound: Bound = 10.0
     masks: Masks | None = None
@@ -170,16 +172,18 @@ class Adapt(Asks[Evaluated]):
         setup: with the model that was received.
         method: how to adapt.
         metric: that decides what a client keeps.
+        views: on which the result is evaluated; without ``test`` it is a trial, of which the site keeps nothing.
         stage: whose private tree and whose shared tree, which comes along, belong to what was received; None if the
             model is all.
         rounds: of that stage.
         began: digest of the start, as sent before; empty where nothing was trained after it.
-        run: names arm, seed, data and settings; under it the site keeps what it predicts of its test examples.
+        run: names arm, seed, data, settings and views; under it the site keeps what it predicts of its test examples.
     """
 
     setup: Setup
     method: Method
     metric: Metric
+    views: Annotated[tuple[Literal["val", "test"], ...], Field(min_length=1, max_length=2)]
     stage: Stage | None
     rounds: NonNegativeInt
     began: _Digest | Literal[""]

@@ -33,11 +33,13 @@ class Remote:
         server: whom it speaks for.
         request: what a round's sites are asked.
         expected: what an update must look like.
+        hear: told what a round's sites said beside their updates.
     """
 
     server: Server
     request: Callable[[int], Update]
     expected: Expected
+    hear: Callable[[int, Sequence[Done]], None]
 
     @contextmanager
     def crew(self, job: Job) -> Iterator[Crew]:
@@ -60,6 +62,7 @@ class _Crew:
         place = {self.addresses[position]: position for position in positions.tolist()}
         request = self.engine.request(int(key[-1]))
         came = self._asked(request, shared, list(place))
+        self.engine.hear(request.round, [one.said for one in came if isinstance(one, Answer)])
         for one in sorted(came, key=lambda one: place[one.site]):
             position = place[one.site]
             if isinstance(one, Failed):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -60,6 +60,7 @@ class Present:
         describing: columns that are no identifiers, whatever other sites hold.
         masked: whether it sends sums and updates under masks only.
         noise: least noise on its sums, in sensitivities.
+        data: names what it holds, so that runs with other data are told apart; it says nothing else of it.
     """
 
     client: Annotated[Label, Field(min_length=1)]
@@ -78,6 +79,7 @@ class Present:
     range: Range | None = None
     masked: bool = False
     noise: Noise = 0.0
+    data: Annotated[str, Field(pattern="^[0-9a-f]{0,32}$")] = ""
 
     @property
     def sends(self) -> bool:
@@ -104,9 +106,17 @@ class Agreed:
 
 @dataclass(frozen=True, config=CONFIG)
 class Done:
-    """It is done; a tree comes along where one was asked for, with this noise on it, in sensitivities."""
+    """It is done; a tree comes along where one was asked for.
+
+    Attributes:
+        noise: on the tree, in sensitivities.
+        val: scores of the shared tree on validation data; empty where none were asked for, or may leave.
+    """
 
     noise: Noise = 0.0
+    val: Annotated[dict[Literal["log_loss", "accuracy"], FiniteFloat], Field(max_length=2)] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True, config=CONFIG)

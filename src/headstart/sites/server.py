@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from headstart.core.arrays import Array
+from headstart.core.content import hash_json
 from headstart.core.errors import ClientError, DataError, SettingError
 from headstart.core.trees import Tree
 from headstart.data.account import Converted
@@ -29,6 +30,7 @@ from headstart.sites.messages import Agree, Asks, Hello
 from headstart.sites.said import Agreed, Present
 from headstart.sites.settings import MOST_TIMES, Protection
 from headstart.sites.transport import Answer, Ask, Failed, consult, consult_each
+from headstart.sites.wire import write
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
 from headstart.study.texts import with_tokens
@@ -50,7 +52,6 @@ class Server:
         agreement: what belongs to the federation.
         lab: the network and the central pool; no example of a client.
         out: the run folder.
-        seed: of everything random.
         tell: told what is being done.
         asks: what it asks of sums over sites' examples.
     """
@@ -62,7 +63,6 @@ class Server:
     agreement: Agreement
     lab: Lab
     out: Path
-    seed: int
     tell: Tell = field(default=lambda _: None)
     asks: Protection = Protection()
 
@@ -98,18 +98,28 @@ def open_server(
     addresses: Sequence[int],
     *,
     out: Path,
-    seed: int,
     tell: Tell = lambda _: None,
     asks: Protection | None = None,
+    cache: Path | None = None,
 ) -> Server:
     """Ask who is there, and agree on what belongs to the federation.
+
+    Args:
+        file: the study.
+        ask: the transport.
+        addresses: of the sites.
+        out: the run folder.
+        tell: told what is being done.
+        asks: what it asks of sums over sites' examples; None asks nothing.
+        cache: folder of what studies can share; None shares nothing.
 
     Raises:
         SettingError: the study needs what some site may not give, such as sums of its columns.
         DataError: sites disagree on what an input is.
         ClientError: no site answered, or too many could not come along.
     """
-    ring = _Ring(file, ask, tell, tuple(sorted({*file.settings.seeds, seed})))
+    asks = asks or Protection()
+    ring = _Ring(file, ask, tell, tuple(sorted(file.settings.seeds)))
     here = ring.present(addresses)
     agreement, here = ring.agreed(here)
     check_lost(ring.lost, len(here) + len(ring.lost), file.settings.engine.max_bad_clients)
@@ -119,11 +129,10 @@ def open_server(
         sites=here,
         lost=ring.lost,
         agreement=agreement,
-        lab=_lab(file, agreement, here, tell),
+        lab=_lab(file, agreement, ring, here, asks, cache),
         out=out,
-        seed=seed,
         tell=tell,
-        asks=asks or Protection(),
+        asks=asks,
     )
 
 
@@ -149,7 +158,7 @@ class _Ring:
         file: the study.
         ask: the transport.
         tell: told who is left out.
-        seeds: of everything random, the study's and this run's.
+        seeds: of everything random.
         lost: who was.
     """
 
@@ -237,23 +246,43 @@ def _named(one: Answer[Present] | Failed) -> Answer[Present] | Failed:
     return Failed(one.site, f"it calls itself '{one.said.client}', and its key is that of '{one.client}'", one.client)
 
 
-def _lab(file: StudyFile, agreed: Agreement, sites: Mapping[int, Present], tell: Tell) -> Lab:
-    """Return what the server needs to build the network: examples without any row, and the central pool."""
-    kind: InputKind = "image" if agreed.shape else "table"
-    shape = agreed.shape or (len(agreed.inputs),)
-    inputs = np.zeros((0, *shape), np.uint8 if kind == "image" else np.float32)
-    pixels = replace(file.data.pixels, range=agreed.range) if agreed.range else None
-    empty = Examples(kind, inputs, np.zeros(0, np.int64), [], agreed.classes, agreed.inputs, pixels)
+def _lab(
+    file: StudyFile,
+    agreed: Agreement,
+    ring: _Ring,
+    sites: Mapping[int, Present],
+    asks: Protection,
+    cache: Path | None,
+) -> Lab:
+    """Return what the server needs to build the network: one blank example for all that are elsewhere, and the pool."""
+    blank, tell = _blank(file, agreed), ring.tell
     central = None
     if file.data.central and file.data.central.source:
         source = open_source(file.data.central.source, file.folder, "data.central.source", table_format(file.data))
-        central, found = read_central(source, file.data, file.data.central, empty, agreed.categories)
+        central, found = read_central(source, file.data, file.data.central, blank, agreed.categories)
         for one in found:
             if isinstance(one, Converted):
                 tell(f"central pool: {one.count:,} {one.what}: {one.how}")
-        central = fill_and_standardize(empty, [], central, file.data.standardize, agreed.statistics).central
-    federation = with_tokens(Federation(empty, _clients(sites, tell), central), file.model)
-    return Lab(federation, file.model, Serial(), DTYPES[file.settings.engine.dtype])
+        central = fill_and_standardize(blank, [], central, file.data.standardize, agreed.statistics).central
+    held = {site.client: site.data for site in sites.values()}
+    federation = Federation(
+        blank,
+        _clients(sites, tell),
+        central,
+        notes=tuple(f"a site is left out: '{one.client}': {one.reason}" for one in ring.lost),
+        fixed_val=True,  # which examples are val is drawn where they are
+        elsewhere=hash_json([write(agreed), held, asdict(asks)]),
+    )
+    return Lab(with_tokens(federation, file.model), file.model, Serial(), DTYPES[file.settings.engine.dtype], cache)
+
+
+def _blank(file: StudyFile, agreed: Agreement) -> Examples:
+    """Return one blank example, of the shape that all have."""
+    kind: InputKind = "image" if agreed.shape else "table"
+    shape = agreed.shape or (len(agreed.inputs),)
+    inputs = np.zeros((1, *shape), np.uint8 if kind == "image" else np.float32)
+    pixels = replace(file.data.pixels, range=agreed.range) if agreed.range else None
+    return Examples(kind, inputs, np.zeros(1, np.int64), [""], agreed.classes, agreed.inputs, pixels)
 
 
 def _clients(sites: Mapping[int, Present], tell: Tell) -> list[Client]:
@@ -275,5 +304,5 @@ def _client(said: Present, train: int) -> Client:
 
 
 def _rows(count: int) -> Array:
-    """Return as many rows as a site claims, which take no memory."""
+    """Return as many rows as a site claims, which take no memory: all of them the blank one."""
     return np.broadcast_to(np.zeros(1, np.int64), (count,))

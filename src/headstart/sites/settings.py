@@ -111,10 +111,8 @@ class RunSettings:
 
     Attributes:
         study: the study file.
-        arm: to run; ``probe`` asks the question instead.
-        seed: of everything random.
         out: the run folder.
-        sites: clients to wait for.
+        sites: clients to wait for; None waits for all of the keys.
         wait: seconds that they have to come.
         timeout: seconds that they have to answer a request.
         enough: share of clients whose answers close a round, in [0, 1].
@@ -124,10 +122,8 @@ class RunSettings:
     """
 
     study: str = ""
-    arm: str = ""
-    seed: int = 0
     out: str = ""
-    sites: PositiveInt = 1
+    sites: PositiveInt | None = None
     wait: NonNegativeFloat = 120.0
     timeout: PositiveFloat = 600.0
     enough: Annotated[float, Field(ge=0, le=1)] = 1.0

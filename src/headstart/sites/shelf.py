@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from headstart.core.content import SIGNED, hash_json, hash_tree
 from headstart.core.errors import HeadstartError
+from headstart.core.files import write_atomically, write_private
 from headstart.core.trees import Params, Tree, part
 from headstart.models.weights import load, save
 from headstart.sites.messages import Start
@@ -76,6 +78,14 @@ class Shelf:
         tree = {f"before/{name}": value for name, value in before.items()}
         tree |= {f"after/{name}": value for name, value in after.items()}
         _keep(self._private(stage), {**tree, "round": torch.tensor(round_number)})
+
+    def named(self, content: str) -> str:
+        """Name some content so that only this site can tell which it is."""
+        path = self.folder / "salt"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, lambda temporary: write_private(temporary, secrets.token_hex(16).encode()))
+        return hash_json([path.read_text(), content])
 
     def answer(self, name: str) -> Tree | None:
         """Return what was answered before under noise; None where nothing was."""

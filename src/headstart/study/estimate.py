@@ -24,8 +24,9 @@ from headstart.models.network import Network
 from headstart.study.clock import Clock, Work
 from headstart.study.plan import Costs
 from headstart.study.run.folder import RunFolder
-from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS, Pipeline, pipeline_of
+from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.tuning import num_trials, ranges, trial_arms, tuned_with
+from headstart.study.run.work import TRIAL_VIEWS
 from headstart.study.ways import placement_of
 from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.schema import StudySettings
@@ -126,7 +127,7 @@ class _Estimate:
         )
         choosing = {seed for group in tuned_with(arm, self.settings.seeds) for seed in group if len(trials) > 1}
         tried = [_Run(trial, p, TRIAL_VIEWS) for p in self.pipelines if p.seed in choosing for trial in trials]
-        return [*tried, *(_Run(self._chosen(trials, p.seed), p, FINAL_VIEWS) for p in self.pipelines)]
+        return [*tried, *(_Run(self._chosen(trials, p.seed), p, p.final_views) for p in self.pipelines)]
 
     def _chosen(self, trials: Sequence[Arm], seed: int) -> Arm:
         """Return the configuration that a finished run had; the written one where there is none."""

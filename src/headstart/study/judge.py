@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,15 @@ from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.race import Race
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 from headstart.evidence.sides import Traits
+from headstart.evidence.summed import Sums
 from headstart.evidence.verdict import Verdict, decide, prediction_held
 from headstart.study.diagnosis import predicted_family
 from headstart.study.plan import family_of
 from headstart.study.run.folder import RunFolder
-from headstart.study.run.predictions import outcomes, write_predictions
+from headstart.study.run.here import Here
+from headstart.study.run.predictions import write_predictions
 from headstart.study.run.records import client_rows, write_clients
+from headstart.study.run.work import Work
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import DecisionSettings
 from headstart.study.written.slate import Slate
@@ -39,6 +43,7 @@ def judge_folder(
     federation: Federation,
     stopped: Mapping[str, str],
     race: Race | None = None,
+    work: Work | None = None,
 ) -> Verdict:
     """Decide between the arms of a run folder.
 
@@ -50,20 +55,27 @@ def judge_folder(
         federation: that the runs were made with.
         stopped: arms that had to stop, with the reason.
         race: where the race stands, if the arms are in one.
+        work: what clients did, here or where their data are.
     """
     results, diagnosis = folder.results(), folder.path / "diagnosis.json"
-    return judge(
+    names = [arm.name for arm in slate.arms]
+    gathered = (work or Here()).gather(folder, federation, names, decision.metric)
+    if gathered.said is None and gathered.clients is not None:
+        # Without a word on examples nothing can be claimed of these clients alone.
+        decision = replace(decision, clients=decision.clients or "like these")
+    verdict = judge(
         slate,
         decision,
         every_arm=every_arm,
         results=results,
-        parts=_client_parts(results, federation),
-        outcomes=outcomes(folder, federation, [arm.name for arm in slate.arms]),
+        parts=_client_parts(results, federation, gathered.clients),
+        outcomes=gathered.said,
         stopped=stopped,
         predicted=predicted_family(diagnosis),
         noticed=notice(results, slate.arms, read_json(diagnosis) or {}),
         race=race,
     )
+    return replace(verdict, cautions=(*gathered.cautions, *verdict.cautions))
 
 
 def write_verdict(folder: RunFolder, federation: Federation, verdict: Verdict) -> Verdict:
@@ -83,9 +95,17 @@ def write_verdict(folder: RunFolder, federation: Federation, verdict: Verdict) -
     return replace(verdict, cautions=tuple(said["cautions"]))
 
 
-def _client_parts(results: Sequence[tuple[Json, Json]], federation: Federation) -> list[dict[str, list[Any]]]:
-    """Return each run's rows of the client table, by column."""
-    return [client_rows(line["arm"], line["seed"], federation, facts["metrics"]) for line, facts in results]
+def _client_parts(
+    results: Sequence[tuple[Json, Json]], federation: Federation, clients: Collection[str] | None = None
+) -> list[dict[str, list[Any]]]:
+    """Return each run's rows of the client table, by column; of some clients alone, where they are named."""
+    parts = [client_rows(line["arm"], line["seed"], federation, facts["metrics"]) for line, facts in results]
+    return parts if clients is None else [_of_clients(part, clients) for part in parts]
+
+
+def _of_clients(part: Mapping[str, list[Any]], clients: Collection[str]) -> dict[str, list[Any]]:
+    kept = [name in clients for name in part["client"]]
+    return {column: list(compress(values, kept)) for column, values in part.items()}
 
 
 def with_looks(said: Json, before: Json) -> dict[str, Any]:
@@ -123,7 +143,7 @@ def judge(
     every_arm: Sequence[Arm],
     results: Sequence[tuple[Json, Json]],
     parts: Sequence[Mapping[str, list[Any]]],
-    outcomes: Outcomes | None,
+    outcomes: Outcomes | Sums | None,
     stopped: Mapping[str, str],
     predicted: str | None,
     noticed: Noticed,
@@ -137,7 +157,7 @@ def judge(
         every_arm: those that a device rules out, too.
         results: every record, with the facts of its last node.
         parts: each run's rows of the client table, by column.
-        outcomes: what arms said of every test example, where that was kept.
+        outcomes: what arms said of every test example, or sums of it, where that was kept.
         stopped: arms that had to stop, with the reason.
         predicted: the family that the diagnosis predicted.
         noticed: what is to be noticed of the arms that ran.

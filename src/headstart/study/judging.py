@@ -153,6 +153,7 @@ class Judging:
             federation=self.federation,
             stopped=stopped,
             race=race,
+            work=self.runner.work,
         )
 
     def _written(self, verdict: Verdict, folder: RunFolder) -> Verdict:

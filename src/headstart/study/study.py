@@ -30,10 +30,12 @@ from headstart.study.plan import Costs, first_slate, gated
 from headstart.study.run.beside import make_starts
 from headstart.study.run.changes import Fits
 from headstart.study.run.folder import RunFolder
+from headstart.study.run.here import Here
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import num_trials, trial_arms
+from headstart.study.run.work import Work
 from headstart.study.written.arms import Arm
 from headstart.study.written.load import StudyFile, load_study, parse_study
 from headstart.study.written.made import as_made
@@ -85,6 +87,7 @@ class Study:
     Attributes:
         file: what was said, checked.
         lab: data, network, engine.
+        work: what clients do, here or where their data are.
         slate: arms as chosen, before any device has ruled one out.
         costs: what arms cost.
 
@@ -95,6 +98,7 @@ class Study:
 
     file: StudyFile
     lab: Lab
+    work: Work
     slate: Slate
     costs: Costs
 
@@ -155,20 +159,21 @@ class Study:
         file: StudyFile,
         *,
         lab: Lab | None = None,
+        work: Work | None = None,
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> Study:
-        """Open a checked study file, its own data or those of a lab.
+        """Open a checked study file, its own data or those of a lab, whose clients may be elsewhere.
 
         Raises:
             DataError: the data cannot be read or break a rule.
         """
         study = cls.__new__(cls)
-        study._fill(file, lab or open_lab(file, cache=cache, progress=progress))
+        study._fill(file, lab or open_lab(file, cache=cache, progress=progress), work)
         return study
 
-    def _fill(self, file: StudyFile, lab: Lab) -> None:
-        self.file, self.lab, self.costs = file, lab, Costs(lab)
+    def _fill(self, file: StudyFile, lab: Lab, work: Work | None = None) -> None:
+        self.file, self.lab, self.work, self.costs = file, lab, work or Here(), Costs(lab)
         self.slate = first_slate(file, lab.federation)
 
     def plan(self, out: Path | str) -> Slate:
@@ -251,7 +256,7 @@ class Study:
 
     def pipeline(self, store: NodeStore, seed: int, progress: Progress) -> Pipeline:
         """Return what runs arms for one seed."""
-        return pipeline_of(self.file.settings, self.lab, store, seed, progress.tell)
+        return pipeline_of(self.file.settings, self.lab, store, seed, progress.tell, self.work)
 
     @property
     def _num_threads(self) -> int:
@@ -274,11 +279,12 @@ class Study:
         folder.keep_text(self.file.text)
         if settings.tuning.trials is None and num_trials(None, self.lab.federation) == 1:
             progress.warn("no client has validation data, so that no arm is tuned: each runs as it is written")
-        pipelines = [self.pipeline(folder.store, seed, progress) for seed in settings.seeds]
-        first = pipelines[:FEWEST_SEEDS] if settings.races else pipelines
-        make_starts((arm.start, pipeline) for arm in slate.arms for pipeline in first)
+        if self.work.is_here:
+            self._make_starts(slate, folder, progress)
         if not (out / "diagnosis.json").exists():
-            self._diagnose(slate, folder, progress)
+            progress.tell("diagnosis")
+            first = self.pipeline(folder.store, settings.seeds[0], progress)
+            folder.write("diagnosis.json", self.work.diagnose(first, slate.arms, settings.decision))
         return Runner(
             settings=settings,
             lab=self.lab,
@@ -287,7 +293,15 @@ class Study:
             hashes=hashes,
             folder=folder,
             progress=progress,
+            work=self.work,
         )
+
+    def _make_starts(self, slate: Slate, folder: RunFolder, progress: Progress) -> None:
+        """Make starts of all seeds that are sure to run, side by side."""
+        settings = self.file.settings
+        seeds = settings.seeds[:FEWEST_SEEDS] if settings.races else settings.seeds
+        pipelines = [self.pipeline(folder.store, seed, progress) for seed in seeds]
+        make_starts((arm.start, pipeline) for arm in slate.arms for pipeline in pipelines)
 
     def _fits(self, slate: Slate, folder: RunFolder) -> Fits:
         """Return what tells records of this study from others."""

@@ -11,8 +11,8 @@ from headstart.core.machine import threads
 from headstart.core.progress import Silent
 from headstart.study.run.ahead import compute_ahead
 from headstart.study.run.nodes import NodeStore
-from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS
 from headstart.study.run.tuning import trial_arms
+from headstart.study.run.work import TRIAL_VIEWS
 from headstart.study.study import Study
 from tiny_study import write_study
 
@@ -48,7 +48,7 @@ def runs(study: Study, folder: Path, names: Sequence[str] = tuple(SLATE), trials
         for seed in study.file.settings.seeds:
             pipeline = study.pipeline(NodeStore(folder), seed, Silent())
             found += [(trial, pipeline, TRIAL_VIEWS) for trial in tried]
-            found.append((tried[-1], pipeline, FINAL_VIEWS))
+            found.append((tried[-1], pipeline, pipeline.final_views))
     return found
 
 

@@ -17,7 +17,8 @@ from headstart.models import weights
 from headstart.study.run import beside
 from headstart.study.run.beside import compute_beside, make_starts
 from headstart.study.run.nodes import NodeStore
-from headstart.study.run.pipeline import TRIAL_VIEWS, Pipeline
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.run.work import TRIAL_VIEWS
 from headstart.study.written.arms import Stage
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this system cannot fork")

@@ -96,17 +96,16 @@ def _png(pixels: Array) -> bytes:
     return buffer.getvalue()
 
 
-def accept_alike(node: NodeSettings, study: StudyFile, seed: int = 0) -> None:
+def accept_alike(node: NodeSettings, study: StudyFile) -> None:
     """Let a site answer a study, if its data can be read so; what cannot be read is refused when it is asked for."""
     site = Site(node.name, Path(node.data), Path(node.state), one_hot=tuple(node.one_hot))
     with suppress(DataError):
-        seeds = tuple(sorted({*study.settings.seeds, seed}))
-        site.accept(Hello(study.data, study.settings.name, seeds, study.model))
+        site.accept(Hello(study.data, study.settings.name, tuple(sorted(study.settings.seeds)), study.model))
 
 
 @contextmanager
 def running(
-    sites: dict[str, Path], folder: Path, study: StudyFile, policy: str = NodeSettings.policy, seed: int = 0
+    sites: dict[str, Path], folder: Path, study: StudyFile, policy: str = NodeSettings.policy
 ) -> Iterator[Link]:
     """Start a link and its sites on loopback, and stop them in the end.
 
@@ -118,7 +117,6 @@ def running(
         folder: for keys, state and logs.
         study: that every site accepts.
         policy: of every site.
-        seed: of a run, which may be none of the study's.
     """
     (port,) = free_ports(1)
     link = Link(f"127.0.0.1:{port}", folder / "keys", folder / "flower")
@@ -145,6 +143,6 @@ def running(
                 examples=1,
                 class_examples=1,
             )
-            accept_alike(node, study, seed)
+            accept_alike(node, study)
             begin(link.node(node), f"site-{file_name(name)}")
         yield link

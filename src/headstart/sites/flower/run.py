@@ -1,15 +1,17 @@
-"""One run on a link that is up: waits for the sites, then runs an arm or a probe, in the operator's own process."""
+"""One run on a link that is up: waits for the sites, then a study or a probe, in the operator's own process."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from headstart.core.errors import ClientError, SettingError, nearest
-from headstart.core.files import write_json
-from headstart.sites.arms import arm_lines, run_arm
+from headstart.core.cache import cache_folder
+from headstart.core.errors import ClientError
+from headstart.core.progress import Progress
 from headstart.sites.flower.grid import GridAsk
 from headstart.sites.flower.keys import read_signer
 from headstart.sites.flower.mailbox import Mailbox
@@ -17,64 +19,55 @@ from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.processes import unwinding
 from headstart.sites.flower.programs import Link
 from headstart.sites.probe.server import run_probe
+from headstart.sites.secure.means import check_method
 from headstart.sites.server import Server, open_server
 from headstart.sites.settings import Protection, RunSettings
 from headstart.sites.signed import Orders
-from headstart.sites.verdict import tell_answer
-from headstart.study.written.arms import Arm
-from headstart.study.written.load import load_study
-
-Tell = Callable[[str], None]
-
-LAST = "last.json"
-"""What the last run came to."""
+from headstart.sites.work import AtSites
+from headstart.study.study import Study
+from headstart.study.written.load import StudyFile
 
 
-def run_on(link: Link, said: RunSettings, tell: Tell = print) -> dict[str, Any]:
-    """Run an arm, or the probe, on a link that is up on this machine; return what it came to.
+@contextmanager
+def study_on(link: Link, file: StudyFile, said: RunSettings, progress: Progress) -> Iterator[Study]:
+    """Open a study whose clients are the sites of a link.
 
-    The run ends with this program; if that is killed outright, the link's heart beat ends it.
+    The run ends with the block; if this program is killed outright, the link's heart beat ends it.
+
+    Raises:
+        HeadstartError: too few sites come, or they cannot come together.
+    """
+    with _server_on(link, file, said, progress) as server:
+        for stage in [one for arm in file.arms for one in arm.federate] if said.secure else ():
+            check_method(stage.build(), stage.method)
+        yield Study.open(file, lab=server.lab, work=AtSites(server))
+
+
+def probe_on(link: Link, file: StudyFile, said: RunSettings, progress: Progress) -> dict[str, Any]:
+    """Ask the sites of a link a probe's question, and return the answer.
 
     Raises:
         HeadstartError: it came to nothing.
     """
+    with _server_on(link, file, said, progress) as server:
+        return run_probe(server)
+
+
+@contextmanager
+def _server_on(link: Link, file: StudyFile, said: RunSettings, progress: Progress) -> Iterator[Server]:
+    # What is said of every stage alike is said once.
+    tell = cache(progress.warn)
     for line in link.check_keys("ca.crt", "server.pem"):
         tell(line)
     operator = Operator.of(link)
     # Read here and nowhere else: neither the link nor a site ever holds it.
     orders = Orders(read_signer(link.keys / "signer.pem"), link.sites())
     with unwinding(), operator.run() as mail:
-        _wait_for(mail, said.sites, said.wait)
+        _wait_for(mail, len(link.sites()) if said.sites is None else said.sites, said.wait)
         ask = GridAsk(mail, orders, operator.names(), timeout=said.timeout, enough=said.enough)
-        found = _run(ask, mail, said, tell)
-    write_json(Path(said.out) / LAST, found)
-    return found
-
-
-def _run(ask: GridAsk, mail: Mailbox, said: RunSettings, tell: Tell) -> dict[str, Any]:
-    file = load_study(Path(said.study))
-    addresses = [address for address in mail.addresses if address in ask.names]
-    asks = Protection(secure=said.secure, noise=said.noise, bound=said.bound)
-    server = open_server(file, ask, addresses, out=Path(said.out), seed=said.seed, tell=tell, asks=asks)
-    if said.arm == "probe":
-        return run_probe(server, secure=said.secure, noise=said.noise, bound=said.bound)
-    return _run_arm(server, _chosen(file.arms, said.arm))
-
-
-def _run_arm(server: Server, arm: Arm) -> dict[str, Any]:
-    found = run_arm(server, arm)
-    for line in arm_lines(found, server.file.settings.decision.metric):
-        server.tell(line)
-    tell_answer(server)
-    return found
-
-
-def _chosen(arms: tuple[Arm, ...], name: str) -> Arm:
-    """Return the arm of this name."""
-    known = {arm.name: arm for arm in arms}
-    if name not in known:
-        raise SettingError(f"--arm: must be written in the study file, received {name!r}; {nearest(name, known)}")
-    return known[name]
+        addresses = [address for address in mail.addresses if address in ask.names]
+        asks = Protection(secure=said.secure, noise=said.noise, bound=said.bound)
+        yield open_server(file, ask, addresses, out=Path(said.out), tell=tell, asks=asks, cache=cache_folder())
 
 
 def _wait_for(mail: Mailbox, sites: int, seconds: float) -> None:

@@ -17,7 +17,7 @@ from headstart.core.trees import Tree, map_tree, num_bytes
 from headstart.evidence.answer_words import DOING
 from headstart.models.model import Model, cut_at
 from headstart.report.foretold import gain_lines
-from headstart.sites.arms import send_start
+from headstart.sites.begin import Begun, send_start
 from headstart.sites.checks import Expected, Possible
 from headstart.sites.claims import believed, doubt_comparison
 from headstart.sites.ledger import epsilon
@@ -27,31 +27,30 @@ from headstart.sites.probe.foretell import foretell, total_to_send
 from headstart.sites.said import Compared, Noisy
 from headstart.sites.secure.exchange import Exchange
 from headstart.sites.server import Server
-from headstart.sites.settings import DELTA, MOST_TIMES, RunSettings
+from headstart.sites.settings import DELTA, MOST_TIMES
 from headstart.sites.transport import Answer, Failed
+from headstart.study.written.schema import DecisionSettings
 from headstart.training.client_data import ClientData
 
 A = TypeVar("A")
 
 
-def run_probe(
-    server: Server, *, secure: bool = False, noise: float = RunSettings.noise, bound: float = RunSettings.bound
-) -> dict[str, Any]:
+def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSettings | None = None) -> dict[str, Any]:
     """Ask the question in two messages, and write ``probe.json``.
 
     Args:
-        server: with the sites that are there.
-        secure: hide each client's sums under masks, so that only their total can be read.
-        noise: on each client's sums, in sensitivities; clients may add more.
-        bound: length to which rows are clipped where there is noise, above 1.
+        server: with the sites that are there, and what it asks of their sums.
+        begun: the start that they hold; None sends one.
+        decision: what matters; None takes the study's.
 
     Raises:
         ClientError: no client sends sums, or too few to hide each other.
     """
     begin, lost = time.monotonic(), {one.client: one.reason for one in server.lost}
-    now = send_start(server)
+    secure, noise, bound = server.asks.secure, server.asks.noise, server.asks.bound
+    now = begun or send_start(server)
     model, _ = cut_at(now.trunk.network, now.trunk.weights, "head")
-    decision, request = server.file.settings.decision, Sums(now.setup, noise, bound, masks=None)
+    decision, request = decision or server.file.settings.decision, Sums(now.setup, noise, bound, masks=None)
     sums, total = _sums(server, model, request, lost, secure=secure)
     _possible(server, bound).check_total(total, list(sums.values()))
     solved, trees = probe.solve(model, total, server.lab.dtype), [one.tree for one in sums.values()]

@@ -15,7 +15,6 @@ from headstart.core.trees import Tree, map_tree
 from headstart.engine.heaviest import FEWEST
 from headstart.federate.protocol import Federate
 from headstart.sites.secure.party import FEWEST as FEWEST_HIDDEN
-from headstart.study.written.arms import Arm
 
 _WEIGHT = "/weight"
 """Beside the names of parameters, none of which begins so."""
@@ -73,17 +72,12 @@ def too_heavy(weights: Mapping[str, float]) -> str:
     return next((name for name, weight in weights.items() if weight > (1 + _NEAR) * (total - weight)), "")
 
 
-def check_methods(arm: Arm) -> None:
+def check_method(method: Federate, name: str) -> None:
     """Refuse what masks make impossible, before any work starts.
 
     Raises:
-        SettingError: a method's server looks at single updates, or too few clients a round hide each other.
+        SettingError: the method's server looks at single updates, or too few clients a round hide each other.
     """
-    for stage in arm.federate:
-        _check_method(stage.build(), stage.method)
-
-
-def _check_method(method: Federate, name: str) -> None:
     if method.reduce == "mean" and method.schedule.aggregate != "mean":
         raise SettingError(
             f"--secure: '{name}' combines updates by their {method.schedule.aggregate}, for which the server must see "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.core.version import __version__
-from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline
+from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.trials import changes
 from headstart.study.written.arms import Arm
 
@@ -39,7 +39,7 @@ class Fits:
         pipeline = self.pipeline(line["seed"])
         return bool(
             [tried["values"] for tried in line["tuning"]] == _tried(trials)
-            and line["key"] == pipeline.leaf_key(pipeline.trunk_key(chosen), chosen.adapt, FINAL_VIEWS)
+            and line["key"] == pipeline.leaf_key(pipeline.trunk_key(chosen), chosen.adapt, pipeline.final_views)
         )
 
 

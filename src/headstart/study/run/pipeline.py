@@ -5,45 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from headstart.core.arrays import Array
 from headstart.core.content import hash_json
 from headstart.core.errors import StartError
 from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Silent, Tell
 from headstart.core.trees import Params
 from headstart.core.version import __version__
-from headstart.data.federation import Federation, pooled_client
-from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
+from headstart.data.federation import Federation
 from headstart.engine.protocol import Engine
-from headstart.engine.received import Federated, Received, Traffic
-from headstart.engine.rounds import run_rounds
-from headstart.evidence.measured import measure
+from headstart.engine.received import Received, Traffic
 from headstart.models.model import Model, Trainable, cut_at, trains_head
 from headstart.study.lab import Lab
-from headstart.study.run.curve import Curve, CurvePoint, is_curve_point
-from headstart.study.run.facts import (
-    evaluation_facts,
-    learnt,
-    own_predictions,
-    pack,
-    started,
-    training_sample,
-    unpack,
-)
+from headstart.study.run.facts import unpack
+from headstart.study.run.here import Here
 from headstart.study.run.nodes import Node, NodeStore
-from headstart.study.run.pruning import Pruned, Watch, sees_clients
+from headstart.study.run.pruning import Pruned, Watch
 from headstart.study.run.starts import first_weights
 from headstart.study.run.trunk import Trunk
+from headstart.study.run.work import Work
 from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.schema import StudySettings
-
-FINAL_VIEWS = ("val", "test", "global_test")
-TRIAL_VIEWS = ("val",)
-"""Trials never see a test example."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +45,7 @@ class Pipeline:
         losses: whether leaves keep the losses of test examples, whatever the metric.
         tell: told what is being done.
         engine: where client work runs; None takes the lab's.
+        work: what clients do, here or where their data are.
     """
 
     lab: Lab
@@ -71,6 +57,12 @@ class Pipeline:
     losses: bool = False
     tell: Tell = Silent().tell
     engine: Engine | None = None
+    work: Work = Here()
+
+    @property
+    def final_views(self) -> tuple[str, ...]:
+        """The views on which a finished arm is evaluated."""
+        return self.work.final_views
 
     @cached_property
     def federation(self) -> Federation:
@@ -125,7 +117,7 @@ class Pipeline:
         network = self.lab.skeleton(from_scratch=method.from_scratch)
         model, params = cut_at(network, self._started(key, stage, method), "head")
         first = Received(model, params)
-        return Trunk(key, network, first, method.is_trained, keys=(key,), began=first)
+        return Trunk(key, network, first, method.is_trained, keys=(key,), began=first, from_scratch=method.from_scratch)
 
     def has_start(self, key: str) -> bool:
         """Say whether a start is there, in this study's store or in that of all studies."""
@@ -169,7 +161,7 @@ class Pipeline:
         found = self.store.get(key)
         if found is None:
             self.tell(f"federate {stage.method}")
-            found = self._run_federate(key, stage, method, model, params, before.traffic.total)
+            found = self._run_federate(key, before, stage)
         federated = unpack(found)
         return Trunk(
             key,
@@ -185,33 +177,15 @@ class Pipeline:
             keys=(*before.keys, key),
             began=before.began,
             halved=(*before.halved, *federated.halved),
+            from_scratch=before.from_scratch,
+            last=stage,
         )
 
-    def _run_federate(self, key: str, stage: Stage, method: Any, model: Any, params: Params, bytes_before: int) -> Node:
-        begin, points = time.monotonic(), list[CurvePoint]()
-        curve = Curve(self.federation.seen_clients, self.lab.activations, stage.method, bytes_before)
-
-        def on_round(now: Federated) -> None:
-            self.tell(f"federate {stage.method}, round {now.rounds} of {method.schedule.rounds}")
-            if is_curve_point(now.rounds, method.schedule.rounds, self.eval_every):
-                points.append(curve.point(Received(model, params, method, now), now))
-
-        with _threads(model, method.trainable):
-            federated = run_rounds(
-                method,
-                model,
-                params,
-                pooled_client(self.federation) if method.pooled else self.federation.seen_clients,
-                self.lab.activations,
-                engine=self.engine or self.lab.engine,
-                seed=self.seed,
-                max_bad_clients=self.max_bad_clients,
-                on_round=on_round,
-            )
-        # No round follows that would need what the server keeps to itself.
-        facts, tree = pack(replace(federated, state={}))
-        seconds = time.monotonic() - begin
-        return self.store.put(key, {"kind": "federate", **facts, "curve": points, "seconds": seconds}, tree)
+    def _run_federate(self, key: str, before: Trunk, stage: Stage) -> Node:
+        begin = time.monotonic()
+        with _threads(before.shared.model, stage.build().trainable):
+            facts, tree = self.work.federate(self, before, stage)
+        return self.store.put(key, {"kind": "federate", **facts, "seconds": time.monotonic() - begin}, tree)
 
     def leaf_key(self, trunk_key: str, stage: Stage, views: Sequence[str]) -> str:
         """Name the result of an adaptation by content."""
@@ -252,36 +226,8 @@ class Pipeline:
         self, key: str, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None = None
     ) -> Node:
         begin = time.monotonic()
-        all_views = self.lab.views(self.federation)
-        rows, labels = {view: all_views[view] for view in views}, self.lab.activations.examples.labels
-        method = stage.build()
-        sample = training_sample(self.federation) if "test" in views else []
-        evaluation = adapt_and_predict(
-            method,
-            trunk.shared,
-            self.federation.clients,
-            self.lab.activations,
-            {**rows, "train": sample} if sample and not method.changes_nothing else rows,
-            engine=self.engine or self.lab.engine,
-            seed=self.seed,
-            better=is_better(self.metric),
-            watch=sees_clients(watch, self.federation, labels, self.metric) if watch else None,
-        )
-        facts = evaluation_facts(evaluation, rows, self.federation, labels)
-        facts["accepted"] = None if method.changes_nothing else float(evaluation.accepted.mean())
-        if sample:
-            facts["learnt"] = self._learnt(trunk, method, evaluation, sample)
-        kept = own_predictions(evaluation, rows, labels, losses=self.losses or self.metric == "log_loss")
+        facts, kept = self.work.adapt(self, trunk, stage, views, watch)
         return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin}, kept)
-
-    def _learnt(self, trunk: Trunk, method: Any, evaluation: Evaluation, sample: list[Array]) -> dict[str, Any]:
-        """Say what clients end with on training and validation data, beside what the start says there."""
-        began = None
-        if trunk.began and (trunk.shared.method or not method.changes_nothing):
-            weights = trunk.began.model.weights(trunk.began.common)
-            began = started(trunk.network, weights, trunk.shared, method)
-        found = learnt(self.federation, self.lab.activations, trunk.shared, began, sample, evaluation)
-        return measure(found).as_json()
 
 
 @contextmanager
@@ -297,7 +243,9 @@ def _is_head(model: Model, trainable: Trainable) -> bool:
     return model.is_head_only and trains_head(model.network, trainable)
 
 
-def pipeline_of(settings: StudySettings, lab: Lab, store: NodeStore, seed: int, tell: Tell) -> Pipeline:
+def pipeline_of(
+    settings: StudySettings, lab: Lab, store: NodeStore, seed: int, tell: Tell, work: Work | None = None
+) -> Pipeline:
     """Return what runs a study's arms for one seed."""
     return Pipeline(
         lab,
@@ -308,6 +256,7 @@ def pipeline_of(settings: StudySettings, lab: Lab, store: NodeStore, seed: int, 
         eval_every=settings.evaluation.eval_every,
         losses=settings.evaluation.losses,
         tell=tell,
+        work=work or Here(),
     )
 
 

@@ -22,7 +22,7 @@ from headstart.evidence.measured import Facts
 from headstart.evidence.metrics import run_metrics
 from headstart.evidence.scores import COLUMNS
 from headstart.study.run.nodes import Node
-from headstart.study.run.pipeline import FINAL_VIEWS, Pipeline
+from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm
 from headstart.study.written.sentence import sentence
@@ -54,7 +54,7 @@ def record(
         hashes: of the study and of its decision.
         seconds: that computing it took.
     """
-    leaf_key = pipeline.leaf_key(trunk.key, arm.adapt, FINAL_VIEWS)
+    leaf_key = pipeline.leaf_key(trunk.key, arm.adapt, pipeline.final_views)
     facts = leaf.facts
     excluded = [*(asdict(exclusion) for exclusion in trunk.excluded), *facts["excluded"]]
     found = noticed(arm, pipeline, trunk, facts, trials=len(tuning))
@@ -108,6 +108,8 @@ def noticed(
         facts: of its last node.
         trials: that were made.
     """
+    if reason := facts.get("unchecked"):
+        return (Finding("not checked", reason),)
     if facts.get("learnt") is None:
         return None
     clients = len(pipeline.federation.clients)
@@ -117,7 +119,7 @@ def noticed(
         excluded,
         kept=_kept(facts, clients),
         clients=clients,
-        span=pipeline.lab.span,
+        span=facts.get("span") or pipeline.lab.span,
         trials=trials,
         halved=trunk.halved,
     )

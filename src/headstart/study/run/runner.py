@@ -19,12 +19,14 @@ from headstart.study.lab import Lab
 from headstart.study.run.ahead import compute_ahead
 from headstart.study.run.beside import compute_beside
 from headstart.study.run.folder import RunFolder
+from headstart.study.run.here import Here
 from headstart.study.run.nodes import Node
-from headstart.study.run.pipeline import FINAL_VIEWS, TRIAL_VIEWS, Pipeline, pipeline_of
+from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.records import record, to_array
 from headstart.study.run.trials import Scored, best_trial, score_trials
 from headstart.study.run.trunk import Trunk
 from headstart.study.run.tuning import tuned_with
+from headstart.study.run.work import TRIAL_VIEWS, Work
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings
 
@@ -44,6 +46,7 @@ class Runner:
         stopped: the arms that had to stop, with the reason; filled as that happens.
         ran: arms and seeds that this process has run, or found finished; filled as that happens.
         scored: trials, by the arm's name and the seed; filled as they are made.
+        work: what clients do, here or where their data are.
     """
 
     settings: StudySettings
@@ -56,16 +59,20 @@ class Runner:
     stopped: dict[str, str] = field(default_factory=dict)
     ran: set[tuple[str, int]] = field(default_factory=set)
     scored: dict[tuple[str, int], Scored] = field(default_factory=dict)
+    work: Work = Here()
 
     def pipeline(self, seed: int) -> Pipeline:
         """Return what runs arms for one seed."""
-        return pipeline_of(self.settings, self.lab, self.folder.store, seed, self.progress.tell)
+        return pipeline_of(self.settings, self.lab, self.folder.store, seed, self.progress.tell, self.work)
 
     def ahead(self, arms: Sequence[Arm], seeds: Sequence[int]) -> None:
         """Compute what arms of heads need, all trials and seeds side by side: what then runs them finds it there."""
+        if not self.work.is_here:
+            return
         self.progress.tell("heads, all side by side")
         compute_ahead([run for arm in arms for run in self._trials(arm, seeds)])
-        compute_ahead([(one, self.pipeline(seed), FINAL_VIEWS) for one, seed in self._all_chosen(arms, seeds)])
+        finals = [(one, self.pipeline(seed)) for one, seed in self._all_chosen(arms, seeds)]
+        compute_ahead([(one, pipeline, pipeline.final_views) for one, pipeline in finals])
 
     def beside(self, arms: Sequence[Arm], seeds: Sequence[int], *, finals: bool = False) -> None:
         """Compute trials of arms, and their runs too, in processes beside each other, where that changes no number.
@@ -76,7 +83,7 @@ class Runner:
             finals: whether runs are wanted, too.
         """
         # Where a clock may choose how clients are trained, a process beside others would choose another way.
-        if self.settings.engine.name != "serial" and self.settings.engine.way != "loop":
+        if not self.work.is_here or (self.settings.engine.name != "serial" and self.settings.engine.way != "loop"):
             return
         self.progress.tell("arms side by side")
         choosing = {(arm.name, one): arm for arm in arms for seed in seeds for one in self._group(arm, seed)}
@@ -84,7 +91,7 @@ class Runner:
         todo = [(arm, seed) for (name, seed), arm in tried.items() if (name, seed) not in self.scored]
         compute_beside([(self.pipeline(seed), work) for arm, seed in todo for work in self._trials_of(arm)])
         chosen = self._all_chosen(arms, seeds) if finals else []
-        compute_beside([(self.pipeline(seed), partial(_result, arm, FINAL_VIEWS)) for arm, seed in chosen])
+        compute_beside([(self.pipeline(seed), partial(_result, arm, self.work.final_views)) for arm, seed in chosen])
 
     def _trials_of(self, arm: Arm) -> list[Callable[[Pipeline], object]]:
         """Return an arm's trials as pieces of work; those that others may end are one piece."""
@@ -203,7 +210,7 @@ class Runner:
     def _seed(self, arm: Arm, tuning: Sequence[Mapping[str, Any]], seed: int) -> None:
         """Run one seed, unless its record and its last node are there."""
         pipeline = self.pipeline(seed)
-        key = pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, FINAL_VIEWS)
+        key = pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, pipeline.final_views)
         done = self.folder.records.get(arm.name, seed)
         told = done is not None and done["key"] == key and done["tuning"] == list(tuning)
         kept = told and self.folder.store.has(key)
@@ -216,7 +223,7 @@ class Runner:
 
     def _record(self, pipeline: Pipeline, arm: Arm, tuning: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         trunk = pipeline.trunk(arm)
-        leaf = pipeline.leaf(trunk, arm.adapt, FINAL_VIEWS)
+        leaf = pipeline.leaf(trunk, arm.adapt, pipeline.final_views)
         return record(
             arm=arm,
             pipeline=pipeline,

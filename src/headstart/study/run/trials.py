@@ -11,9 +11,10 @@ from headstart.core.errors import HeadstartError, SettingError, StartError
 from headstart.core.progress import Progress
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.study.run.nodes import Node
-from headstart.study.run.pipeline import TRIAL_VIEWS, Pipeline
+from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.pruning import Pruned, Pruner, Watch, scores_of
 from headstart.study.run.records import to_array
+from headstart.study.run.work import TRIAL_VIEWS
 from headstart.study.written.arms import Arm
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from headstart.core.trees import Params
 from headstart.engine.received import Exclusion, Received, Traffic
 from headstart.models.network import Network
+from headstart.study.written.arms import Stage
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Trunk:
         sends_weights: whether clients must be sent the start.
         began: the start.
         halved: clients that counted half of a mean, though they held more examples.
+        from_scratch: whether the network is the variant for random weights.
+        last: the last federated stage, as written; None before one.
     """
 
     key: str
@@ -38,6 +41,8 @@ class Trunk:
     keys: tuple[str, ...] = ()
     began: Received | None = None
     halved: tuple[str, ...] = ()
+    from_scratch: bool = False
+    last: Stage | None = None
 
     @property
     def weights(self) -> Params:

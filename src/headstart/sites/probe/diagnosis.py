@@ -1,0 +1,54 @@
+"""A study's look at the data before any arm runs, over sites: what a probe finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from headstart.core.arrays import Array
+from headstart.core.errors import HeadstartError
+from headstart.core.plain import plain
+from headstart.diagnosis.skew import gini
+from headstart.sites.begin import Begun, first_start
+from headstart.sites.probe.server import run_probe
+from headstart.sites.work import AtSites
+from headstart.study.diagnosis import good_starts
+from headstart.study.run.pipeline import Pipeline
+from headstart.study.written.arms import Arm
+from headstart.study.written.schema import DecisionSettings
+
+
+def diagnosis(work: AtSites, pipeline: Pipeline, arms: Sequence[Arm], decision: DecisionSettings) -> Mapping[str, Any]:
+    """Return what ``diagnosis.json`` says: what is foretold, where sums of features may leave; else why not."""
+    server = work.server
+    sizes = np.array([len(client.train) for client in server.lab.federation.clients])
+    known: dict[str, Any] = {"quantity_skew": _amounts(sizes)} if sizes.any() else {}
+    start = first_start(pipeline, good_starts(pipeline.lab, arms))
+    if start is None:
+        return {**known, "prediction": _nothing("no features that are good before training")}
+    if not any(site.sends for site in server.sites.values()):
+        return {**known, "prediction": _nothing("no site lets sums of features leave")}
+    try:
+        found = run_probe(server, Begun(*work.start(pipeline, start)), decision)
+    except HeadstartError as error:
+        return {**known, "prediction": _nothing(str(error))}
+    said: dict[str, Any] = plain({**known, **_told(found)})
+    return said
+
+
+def _amounts(sizes: Array) -> dict[str, float]:
+    spread = {"min": sizes.min(), "median": np.median(sizes), "max": sizes.max(), "gini": gini(sizes)}
+    return {name: float(value) for name, value in spread.items()}
+
+
+def _told(found: Mapping[str, Any]) -> dict[str, Any]:
+    measured = {} if found["skew"] is None else {"label_skew": {"total_variation": found["skew"]}}
+    prediction = found["prediction"] or _nothing("that takes sums of three clients or more, who have training examples")
+    return {**measured, "prediction": prediction}
+
+
+def _nothing(why: str) -> dict[str, Any]:
+    """Return a prediction of nothing, with the reason."""
+    return {"family": None, "reasons": [f"Nothing is foretold: {why}."]}
