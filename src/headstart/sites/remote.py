@@ -100,5 +100,7 @@ class _Crew:
                 f"{MOST_TIMES:g}; some site's update is false, which masks hide: run it without --secure to see whose"
             )
         if heavy := too_heavy(found.weights):
-            server.tell(f"'{heavy}' weighs more than the others of this round together: of these, some were lost")
+            server.tell(
+                f"'{heavy}' weighs more than the others of this round together, uncapped: of these, some were lost"
+            )
         return [replace(one, tree=mean) for one in found.answers]
