@@ -9,6 +9,7 @@ from headstart.evidence.tally import ClientTally, Tally
 from headstart.sites.answers import DUTIES, Kind
 from headstart.sites.counts import Counted
 from headstart.sites.said import Agreed, Compared, Evaluated, Noisy, Present
+from headstart.sites.secure.messages import Keyed, Revealed, Shared
 from headstart.sites.wire import write
 
 SCORES = {"local": 0.5, "global": 0.5, "personal": 0.5, "lda": 0.5, "ncm": 0.5}
@@ -18,10 +19,13 @@ TALLIES = ClientTally(
     train=_TALLY, began=_TALLY, val=Tally((1, 0), (0, 0), 1, 1.0), mixed_rows=4, is_constant=False, changed=1
 )
 SAID: dict[Kind, Any] = {
-    "hello": Present("north", "0.1", "image", ("a", "b"), (), {}, (1, 8, 8), False, "updates", "0" * 64, SIZES),
+    "hello": Present("north", "0.1", "image", ("a", "b"), (), {}, (1, 8, 8), False, "updates", SIZES),
     "agree": Agreed(SIZES, ColumnSums(4, (4, 2), (1.0, 2.0), (0.5, 0.0))),
     "start": DUTIES["start"].answer(),
+    "keys": Keyed("0" * 64, "1" * 64, "2" * 64, "ab" * 100),
+    "shares": Shared({"north": "0" * 96, "south": "1" * 96}),
     "update": DUTIES["update"].answer(),
+    "reveal": Revealed({"north": "0" * 32}, {"south": "1" * 32}),
     "adapt": Evaluated(
         True,
         {"test": {"accuracy": (0.5,), "log_loss": (2.0,), "num_examples": (2.0,)}},

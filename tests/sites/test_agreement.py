@@ -482,7 +482,6 @@ def _pictures(client: str, values: tuple[float, float]) -> Present:
         shape=(1, 6, 5),
         fixed_val=False,
         policy="updates",
-        key="",
         sizes={},
         range=values,
     )

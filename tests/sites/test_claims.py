@@ -46,11 +46,10 @@ def test_what_is_doubted_is_its_sites_failure() -> None:
     [
         ({"shape": ()}, "'shape'"),
         ({"kind": "table"}, "'shape'"),
-        ({"key": ""}, "'key'"),
         ({"classes": ("a", "a")}, "'a' twice"),
         ({"range": (3.0, 3.0)}, "'range'"),
         ({"sizes": {"train": 3}}, "'sizes'"),
-        ({"policy": "none", "key": ""}, "'sizes'"),
+        ({"policy": "none"}, "'sizes'"),
     ],
 )
 def test_a_presence_that_cannot_be(said: dict[str, Any], reason: str) -> None:
@@ -76,7 +75,7 @@ def test_counts_that_change_and_sums_that_no_rows_have(sizes: Any, sums: ColumnS
 
 
 def test_sums_of_a_site_that_may_send_none_are_refused() -> None:
-    silent = replace(TABLE, policy="counts", key="")
+    silent = replace(TABLE, policy="counts")
     assert "lets none leave" in doubt_agreed(AGREED, silent, 2)
 
 
@@ -99,7 +98,7 @@ def test_an_evaluation_that_cannot_be(said: dict[str, Any], reason: str) -> None
 
 
 def test_scores_of_a_site_that_may_tell_none_are_refused() -> None:
-    assert "lets no scores leave" in doubt_evaluation(EVALUATED, replace(HERE, policy="counts", key=""), 2)
+    assert "lets no scores leave" in doubt_evaluation(EVALUATED, replace(HERE, policy="counts"), 2)
 
 
 def test_a_comparison_on_other_examples_than_announced_is_refused() -> None:

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from headstart.core.trees import Tree
+from headstart.core.trees import Tree, map_tree
 from headstart.sites.answers import Kind
 from headstart.sites.ledger import Ledger, epsilon
-from headstart.sites.probe.masks import unmask
+from headstart.sites.secure.messages import Keyed
 from headstart.sites.settings import Budget, Protection
 from headstart.sites.site import Site
+from headstart.sites.wire import write
 from headstart.study.written.load import StudyFile
 from sites.attacked import NAMES, Requests, answered, changed, made, ready, requests, site_of, sums_asked
+from sites.exchanged import Round, parties
 from sites.federations import losses_on_test
 from sites.in_process import InProcess, arm_of, opened, run_arm
 
@@ -38,10 +40,15 @@ def asked(file: StudyFile, folder: Path) -> Requests:
     return requests(file, folder)
 
 
-def masks(asked_of: Site, name: str) -> dict[str, Any]:
-    """Return masks whose other two keys a lying server made up."""
-    keys = {one: asked_of.shelf.new_key() for one in ("x", "y")}
-    return {"keys": {**keys, asked_of.name: asked_of.shelf.new_key()}, "name": name}
+def masks(asked_of: Site, folder: Path, exchange: str) -> dict[str, Any]:
+    """Return masks of two other sites that a lying server made up."""
+    run = Round(parties(folder, ("x", "y")), threshold=3, name=exchange)
+    keys, _ = answered(asked_of, "keys", json.dumps({"exchange": exchange}), {})
+    shares = run.keyed(run.sites)
+    shares = replace(shares, keys={**shares.keys, asked_of.name: Keyed(**keys)})
+    said, _ = answered(asked_of, "shares", write(shares), {})
+    sealed = {name: one.shares(shares).sealed[asked_of.name] for name, one in run.sites.items()}
+    return {"exchange": exchange, "sealed": {**sealed, asked_of.name: said["sealed"][asked_of.name]}}
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 19])
@@ -136,10 +143,10 @@ def test_fifty_masked_answers_of_one_site_say_nothing_of_its_sums(
     site = ready(site_of(folder, state=f"masked/{tmp_path.name}", masked=True), file, asked)
     came = []
     for number in range(50):
-        kind, request = sums_asked(asked, method, masks=masks(site, f"round {number}"))
+        kind, request = sums_asked(asked, method, masks=masks(site, tmp_path, f"{number:032x}"))
         said, sent = answered(site, kind, request, asked[kind][1])
         assert "error" not in said
-        came.append(unmask([sent]))
+        came.append(map_tree(lambda value: value.double() / 2**32, sent))
     assert far(mean(came), exact) > 1e3 * far({name: 0 * value for name, value in exact.items()}, exact)
 
 
@@ -159,7 +166,9 @@ def test_a_site_that_covers_sums_sends_no_update_of_an_averaging_method_and_no_s
     asked = requests(file, tmp_path, "fedavg")
     site = ready(site_of(tmp_path, **covers), file, asked)
     said, sent = answered(site, "update", *asked["update"])
-    assert "an update of an averaging method is neither; run a method whose updates are sums" in said["error"]
+    words = "masked updates only; run it with --secure" if "masked" in covers else "an update of an averaging method"
+    assert said["error"].startswith("'north' sends ")
+    assert words in said["error"]
     assert not sent
     assert answered(site, "agree", *asked["agree"])[0]["sums"] is None
 
@@ -176,12 +185,14 @@ def test_a_policy_lets_sums_leave_and_no_updates(policy: str, tmp_path: Path) ->
     assert bool(sent) == (policy == "sums") == ("error" not in said)
 
 
-@pytest.mark.parametrize("arm", ["ridge"])
-def test_masked_updates_give_the_same_numbers(arm: str, file: StudyFile, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("arm", "policy"), [("ridge", "sums"), ("fedavg", "updates")])
+def test_masked_updates_give_the_same_numbers(
+    arm: str, policy: str, file: StudyFile, folder: Path, tmp_path: Path
+) -> None:
     plain = [site_of(folder, name, f"plain/{tmp_path.name}") for name in NAMES]
     # Of sites that ask for no cover themselves: those that do tell no losses to compare.
     under = [site_of(folder, name, f"under/{tmp_path.name}") for name in NAMES]
-    masked = [site_of(folder, name, f"only/{tmp_path.name}", masked=True, policy="sums") for name in NAMES]
+    masked = [site_of(folder, name, f"only/{tmp_path.name}", masked=True, policy=policy) for name in NAMES]
     found = run_arm(opened(file, InProcess(plain), tmp_path / "one"), arm_of(file, arm))
     secure = Protection(secure=True)
     again = run_arm(opened(file, InProcess(under), tmp_path / "two", asks=secure), arm_of(file, arm))
@@ -192,7 +203,7 @@ def test_masked_updates_give_the_same_numbers(arm: str, file: StudyFile, folder:
     assert only["excluded"] == []
     for client, facts in only["clients"].items():
         assert facts["metrics"]["test"]["accuracy"] == found["clients"][client]["metrics"]["test"]["accuracy"]
-    with pytest.raises(Exception, match="no site lets sums leave"):
+    with pytest.raises(Exception, match=f"no site lets {policy} leave"):
         run_arm(opened(file, ask, tmp_path / "three"), arm_of(file, arm))
 
 
@@ -205,7 +216,7 @@ def test_a_client_that_is_lost_leaves_masked_updates_unread(file: StudyFile, fol
         return said, tree
 
     server = opened(file, InProcess(sites, spoil), tmp_path / "out", asks=Protection(secure=True))
-    with pytest.raises(Exception, match=r"secure sums of 2 of 3 clients came \('east': it did not answer\)"):
+    with pytest.raises(Exception, match=r"values of 2 of 3 clients came, and it takes 3 \('east': it did not answer\)"):
         run_arm(server, arm_of(file, "ridge"))
 
 

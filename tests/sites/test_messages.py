@@ -16,6 +16,7 @@ from headstart.sites.answers import DUTIES, Kind, answer
 from headstart.sites.counts import Count, Counted
 from headstart.sites.messages import Adapt, Agree, Asks, Heads, Hello, Masks, Method, Setup, Stage, Start, Sums, Update
 from headstart.sites.said import Agreed, Compared, Evaluated, Noisy, Present, Refusal
+from headstart.sites.secure.messages import Keyed, Keys, Reveal, Revealed, Shared, Shares
 from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request, consult
 from headstart.sites.wire import read, write
@@ -30,18 +31,24 @@ REQUESTS: dict[Kind, Asks[Any]] = {
     "hello": Hello(DATA, "study", (0, 1)),
     "agree": Agree(DATA, AGREEMENT),
     "start": Start(KEY, ""),
+    "keys": Keys(HASH),
+    "shares": Shares(HASH, 3, 60, {"north": Keyed(KEY, KEY, KEY)}),
     "update": Update(SETUP, STAGE, 0),
+    "reveal": Reveal(HASH, ("north", "south")),
     "adapt": Adapt(SETUP, Method("keep", {}), "accuracy", ("val", "test"), STAGE, 3, "0" * 64, HASH),
     "count": Count(((HASH, HASH), (HASH, HASH)), by_class=True),
-    "sums": Sums(SETUP, 1.0, 10.0, Masks({"north": KEY}, "once")),
+    "sums": Sums(SETUP, 1.0, 10.0, Masks(HASH, {"north": "0" * 96})),
     "heads": Heads(SETUP, "accuracy", 1.0, 10.0),
 }
 SCORES = {"local": 0.5, "global": 0.5, "personal": 0.5, "lda": 0.5, "ncm": 0.5}
 ANSWERS: dict[Kind, Any] = {
-    "hello": Present("north", "0.1", "image", ("a", "b"), (), {}, (1, 8, 8), False, "updates", KEY, {"train": 3}),
+    "hello": Present("north", "0.1", "image", ("a", "b"), (), {}, (1, 8, 8), False, "updates", {"train": 3}),
     "agree": Agreed({"train": 3}, ColumnSums(3, (3, 2), (1.0, 2.0), (0.5, 0.0))),
     "start": DUTIES["start"].answer(),
+    "keys": Keyed(KEY, KEY, KEY, "ab"),
+    "shares": Shared({"north": "0" * 96}),
     "update": DUTIES["update"].answer(),
+    "reveal": Revealed({"north": HASH}, {}),
     "adapt": Evaluated(True, {"test": {"accuracy": (0.5,)}}, {"test": {"accuracy": 0.5}}, ()),
     "count": Counted(
         (1,), (7,), (((7, 6), (3, 3)),), (((25, 12), (12, 10)),), (((13, 6), (6, 6)),), (((0, 5), (0, 0)),), 1
@@ -54,21 +61,27 @@ WRONG_REQUESTS: dict[Kind, tuple[str, Any]] = {
     "hello": ("data.image_size", "large"),
     "agree": ("agreement.classes", "ab"),
     "start": ("digest", "../../etc/passwd"),
+    "keys": ("exchange", "../outside"),
+    "shares": ("keys.north.seal", "short"),
     "update": ("round", "0"),
+    "reveal": ("alive", "all"),
     "adapt": ("setup.seed", 0.5),
     "count": ("runs", "all"),
-    "sums": ("masks.keys.north", "short"),
+    "sums": ("masks.sealed.north", "short"),
     "heads": ("setup.dtype", "float16"),
 }
 WRONG_ANSWERS: dict[Kind, tuple[str, Any]] = {
     "hello": ("policy", "all"),
     "agree": ("sums.rows", -1),
+    "keys": ("signature", "abc"),
+    "shares": ("sealed.north", "0"),
+    "reveal": ("own.north", "../x"),
     "adapt": ("metrics.test.accuracy", 0.5),
     "count": ("kept_back", -1),
     "sums": ("noise", None),
     "heads": ("scores.global", "good"),
 }
-WITH_FIELDS: tuple[Kind, ...] = ("hello", "agree", "adapt", "count", "sums", "heads")
+WITH_FIELDS: tuple[Kind, ...] = ("hello", "agree", "keys", "shares", "reveal", "adapt", "count", "sums", "heads")
 """Kinds whose answer says something."""
 
 
@@ -150,6 +163,7 @@ def test_a_site_refuses_a_wrong_type(kind: Kind, field: str, value: Any, site: S
         ("update", "stage.method"),
         ("adapt", "method"),
         ("sums", "masks"),
+        ("shares", "keys.north"),
     ],
 )
 def test_a_site_looks_into_tables_too(kind: Kind, table: str, site: Site) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from headstart.core.errors import DataError, SettingError
+from headstart.sites.flower.keys import make_keys
 from headstart.sites.preview import accepted, preview, proposal
 from headstart.sites.refusals import Refused
 from headstart.sites.site_file import SiteFile, site_file
@@ -85,6 +86,16 @@ def test_a_preview_names_covers(folder: Path) -> None:
     text = "\n".join(preview(said.site, proposal(said, folder / "study.toml")))
     assert "sums over examples, under masks and noise of 2 sensitivities" in text
     assert "update, averages nothing: policy 'sums'" in text
+    assert "keys of masks    for exchanges with whomever the server names, as no peers are pinned" in text
+
+
+def test_a_preview_says_that_masked_updates_leave_and_with_whom(folder: Path, tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys", ["127.0.0.1"], ["south", "east"])
+    more = f'masked = true\npolicy = "updates"\npeers = "{tmp_path}/keys/sites"\n'
+    said = written(folder, more + FEW)
+    text = "\n".join(preview(said.site, proposal(said, folder / "study.toml")))
+    assert "update, averages weights trained on its examples, under masks: the server reads everybody's mean" in text
+    assert "keys of masks    for exchanges with pinned peers alone: east, south" in text
 
 
 def test_a_proposal_does_not_paint_the_operators_terminal(folder: Path, asked: Requests) -> None:

@@ -94,18 +94,6 @@ def test_a_round_that_is_asked_for_twice_begins_with_the_same_private_tree(tmp_p
     assert [float(shelf.private(stage, number, first)["w"]) for number in (0, 1)] == [0.0, 1.0]
 
 
-def test_the_key_of_masks_serves_once_for_a_round(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    with pytest.raises(ClientError, match="has no key of masks yet"):
-        shelf.secret("one")
-    public = shelf.new_key()
-    for name in ("one", "two\n"):
-        assert shelf.secret(name).public_key().public_bytes_raw().hex() == public
-    for name in ("one", "two\n"):
-        with pytest.raises(ClientError, match="the masks of this round were used already"):
-            shelf.secret(name)
-
-
 def test_what_was_answered_under_noise_is_kept(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "state")
     assert shelf.answer("0" * 32) is None
@@ -123,30 +111,6 @@ def test_what_a_run_predicted_is_kept_by_its_name_and_overwritten(tmp_path: Path
     assert (found["predicted"].tolist(), found["labels"].tolist()) == ([1, 1, 1], [0, 1, 1])
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"\x00" * 40])
-def test_a_damaged_key_of_masks_hides_nothing(damage: bytes, tmp_path: Path) -> None:
-    """Sums under masks of another key than was told would be noise that nobody takes off."""
-    shelf = Shelf(tmp_path)
-    shelf.new_key()
-    (tmp_path / "masks.key").write_bytes(damage)
-    with pytest.raises(Refused, match=r"'masks\.key'\) was damaged and is gone; begin again with the first message"):
-        shelf.secret("a")
-
-
-def test_every_bit_of_the_key_of_masks_counts(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.new_key()
-    shelf.secret("a")
-    content = (tmp_path / "masks.key").read_bytes()
-    for place in range(0, len(content), 7):
-        (tmp_path / "masks.key").write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        with pytest.raises(Refused):
-            shelf.secret("a")
-    (tmp_path / "masks.key").write_bytes(content)
-    shelf.secret("b")
-    assert (tmp_path / "masks.key").stat().st_mode & 0o777 == 0o600
-
-
 def test_a_private_tree_of_later_rounds_is_not_gone_on_from(tmp_path: Path) -> None:
     """A server whose rounds were lost begins anew; one that fell back in the middle cannot go on."""
     shelf, stage, first = Shelf(tmp_path), "0" * 64, {"w": torch.zeros(1)}
@@ -159,7 +123,6 @@ def test_a_private_tree_of_later_rounds_is_not_gone_on_from(tmp_path: Path) -> N
 
 def test_a_full_disk_of_a_site_is_one_line_and_keeps_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf, stage, first = Shelf(tmp_path), "0" * 64, {"w": torch.zeros(1)}
-    shelf.new_key()
     shelf.put_private(stage, 0, first, {"w": torch.ones(1)})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
@@ -168,8 +131,6 @@ def test_a_full_disk_of_a_site_is_one_line_and_keeps_what_was(tmp_path: Path, mo
 
     monkeypatch.setattr("os.fsync", full)
     for attempt in (
-        shelf.new_key,
-        lambda: shelf.secret("a"),
         lambda: shelf.put_private(stage, 1, first, first),
         lambda: shelf.put_own(first),
         lambda: shelf.put_predictions("0" * 32, torch.tensor([0]), torch.tensor([0]), "ab"),

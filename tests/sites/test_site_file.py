@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from headstart.core.errors import SettingError
+from headstart.sites.flower.keys import make_keys
 from headstart.sites.settings import Budget, Minima
 from headstart.sites.site_file import site_file
 from headstart.sites.terms import Accepted
@@ -48,6 +49,30 @@ def test_everything_that_an_operator_decides_stands_in_one_file(tmp_path: Path) 
     assert site.minima == Minima(examples=50, class_examples=10)
     assert site.budget == Budget(epsilon=3.0, releases=20)
     assert (said.address, said.keys, said.fixes) == ("federation.example.org:8000", str(tmp_path / "keys"), True)
+
+
+def test_peers_are_pinned_by_a_folder_or_one_by_one(tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys", ["127.0.0.1"], ["north", "St. Mary's", "south"])
+    few = 'name = "north"\n{peers}\n[data]\nsource = "north.csv"\n{table}'
+    folder = written(tmp_path, few.format(peers='peers = "keys/sites"', table=""))
+    assert set(site_file(folder, {}).site.peers.pinned) == {"north", "St. Mary's", "south"}
+    table = written(tmp_path, few.format(peers="", table='[peers]\nsouth = "keys/sites/south.pub"\n'))
+    assert set(site_file(table, {}).site.peers.pinned) == {"south"}
+    assert not site_file(written(tmp_path, few.format(peers="", table="")), {}).site.peers.pinned
+
+
+@pytest.mark.parametrize(
+    ("peers", "words"),
+    [
+        ('peers = "nowhere"', "peers: must be a folder of public keys, NAME.pub for each peer, received none in"),
+        ('peers = { south = "south.pub" }', "must hold a public key of ECDSA in '.*south.pub'"),
+        ("peers = 3", "peers: "),
+        ("peers = { south = 3 }", "peers"),
+    ],
+)
+def test_peers_that_are_no_keys_are_an_error(peers: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=words):
+        _ = site_file(written(tmp_path, f'name = "north"\n{peers}\n[data]\nsource = "n.csv"\n'), {}).site
 
 
 def test_what_is_not_said_is_careful(tmp_path: Path) -> None:

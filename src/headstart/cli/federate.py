@@ -41,7 +41,7 @@ Sites = Annotated[int | None, typer.Option(min=1, help="Clients to wait for; all
 Wait = Annotated[float, typer.Option(min=0, help="Seconds that clients have to come.")]
 Out = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-federated when not given.")]
 Timeout = Annotated[float, typer.Option(help="Seconds that clients have to answer a request.")]
-Secure = Annotated[bool, typer.Option(help="Hide each client's sums under masks; 3 clients or more.")]
+Secure = Annotated[bool, typer.Option(help="Hide what each client sends under masks; 3 clients or more.")]
 Noise = Annotated[float, typer.Option(min=0, help="Noise on each client's sums, in sensitivities.")]
 Bound = Annotated[float, typer.Option(min=1.1, help="Length to which features are clipped, with noise.")]
 Local = Annotated[int, typer.Option(min=0, help="Start everything here, with this many of the study's clients.")]
@@ -124,7 +124,7 @@ def node(
         float | None, typer.Option(min=0, help="Least noise on sums, in sensitivities.", show_default=False)
     ] = None,
     masked: Annotated[
-        bool | None, typer.Option("--masked", help="Let sums leave under masks only.", show_default=False)
+        bool | None, typer.Option("--masked", help="Let sums and updates leave under masks only.", show_default=False)
     ] = None,
     one_hot: Annotated[
         list[str] | None,

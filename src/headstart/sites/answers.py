@@ -36,6 +36,7 @@ from headstart.sites.probe.foretell import leads_at
 from headstart.sites.probe.noise import clipped
 from headstart.sites.refusals import Refused, words_outside
 from headstart.sites.said import Agreed, Compared, Done, Evaluated, Noisy, Present, Refusal
+from headstart.sites.secure.messages import Keyed, Keys, Reveal, Revealed, Shared, Shares
 from headstart.sites.settings import UPDATE_SENSITIVITY, Policy
 from headstart.sites.site import Opened, Site
 from headstart.sites.terms import Terms, check_model
@@ -48,7 +49,7 @@ from headstart.training.client_data import ClientData
 Q = TypeVar("Q")
 A = TypeVar("A")
 T = TypeVar("T")
-Kind = Literal["hello", "agree", "start", "update", "adapt", "count", "sums", "heads"]
+Kind = Literal["hello", "agree", "start", "keys", "shares", "update", "reveal", "adapt", "count", "sums", "heads"]
 
 
 _log = logging.getLogger(__name__)
@@ -111,7 +112,6 @@ def present(gate: Gate, data: DataSettings) -> Present:
         range=examples.pixels.range if examples.pixels and data.pixels.range is None else None,
         fixed_val=federation.fixed_val,
         policy=cast("Policy", site.policy),
-        key=site.shelf.new_key() if site.allows("sums") else "",
         sizes=gate.sizes(federation),
         masked=site.masked,
         noise=site.noise,
@@ -156,10 +156,11 @@ def _update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
         done, sent = _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
         return replace(done, val=val), sent
     noise = method.schedule.own_noise(said.fewest) / UPDATE_SENSITIVITY
-    gate.check_averaging(own.client, noise)
+    gate.check_averaging(own.client, noise, said.masks)
     check_words(own.network, params, site.name)
     sent, kept = method.client_update(model, tree, private, data)
     sent = leaving(gate, said, method.schedule, tree, sent)
+    sent = gate.update(sent, tree, own.client, said.masks, is_clipped=method.schedule.clip_norm is not None)
     site.shelf.put_private(said.stage.key, said.round, private, kept)
     return Done(noise, val), sent
 
@@ -345,11 +346,14 @@ DUTIES: Mapping[Kind, _Duty[Any, Any]] = {
     "hello": _Duty(Hello, Present, lambda _: "none", _hello),
     "agree": _Duty(Agree, Agreed, lambda _: "none", _agree),
     "start": _Duty(Start, Done, lambda _: "none", _start),
+    "keys": _Duty(Keys, Keyed, lambda _: "sums", lambda gate, said, _: (gate.party.keys(said), {})),
+    "shares": _Duty(Shares, Shared, lambda _: "sums", lambda gate, said, _: (gate.party.shares(said), {})),
     "update": _Duty(Update, Done, _update_needs, _update),
+    "reveal": _Duty(Reveal, Revealed, lambda _: "sums", lambda gate, said, _: (gate.party.reveal(said), {})),
     "adapt": _Duty(Adapt, Evaluated, lambda _: "none", _adapt, lambda said: said.accepted is not None),
     "count": _Duty(Count, Counted, lambda _: "metrics", _count, lambda _: True),
     "sums": _Duty(Sums, Noisy, lambda _: "sums", _sums, lambda _: True),
     "heads": _Duty(Heads, Compared, lambda _: "metrics", _heads, lambda _: True),
 }
-"""Say who is there · follow what is agreed · take the model · do a round's work · adapt and evaluate · count what was
-told right · the two messages of a probe."""
+"""Say who is there · follow what is agreed · take the model · make keys, share them · do a round's work · take masks
+off · adapt and evaluate · count what was told right · the two messages of a probe."""

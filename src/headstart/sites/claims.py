@@ -40,8 +40,6 @@ def doubt_presence(said: Present) -> str:
     """Say why a site cannot be as it says; empty if it can."""
     if (said.kind == "image") != bool(said.shape):
         return f"field 'shape' must say a picture's size, and that alone, received {said.shape} of kind '{said.kind}'"
-    if said.sends != bool(said.key):
-        return f"field 'key' must be there where updates may leave, and only there, received policy '{said.policy}'"
     twice = [name for names in (said.classes, said.columns) for name in names if names.count(name) > 1][:1]
     if twice:
         return f"fields 'classes' and 'columns' must name each once, received '{twice[0]}' twice"

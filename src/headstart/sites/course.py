@@ -51,7 +51,7 @@ class Course:
     _sent: dict[int, int] = field(default_factory=dict)
     _heard: dict[int, dict[str, float | None]] = field(default_factory=dict)
 
-    def request(self, number: int, members: Sequence[str]) -> Update:
+    def request(self, number: int) -> Update:
         """Say what the sites of a round are asked."""
         asks, is_sum = self.server.asks, self._is_sum
         return Update(
@@ -61,7 +61,6 @@ class Course:
             scored=is_curve_point(number, self.rounds, self.pipeline.eval_every),
             noise=asks.noise if is_sum else 0.0,
             bound=asks.bound,
-            masks=self.server.masks(members) if is_sum else None,
             fewest=self.fewest,
         )
 

@@ -18,11 +18,14 @@ from headstart.data.federation import Client, Federation, Split
 from headstart.data.settings import DataSettings
 from headstart.data.standardize import ColumnSums
 from headstart.sites.ledger import Ledger
+from headstart.sites.lengths import anew, norm
 from headstart.sites.messages import Hello, Masks
-from headstart.sites.probe.masks import mask
 from headstart.sites.probe.noise import add_noise
 from headstart.sites.refusals import Refused
-from headstart.sites.settings import Policy
+from headstart.sites.secure.journal import Journal
+from headstart.sites.secure.means import weighed
+from headstart.sites.secure.party import Party
+from headstart.sites.settings import MOST_TIMES, Policy
 from headstart.sites.site import Opened, Site
 from headstart.sites.terms import Accepted, Terms, terms_for
 from headstart.sites.wire import write
@@ -50,6 +53,11 @@ class Gate:
     def ledger(self) -> Ledger:
         """What has left."""
         return Ledger(self.site.state, self.site.name, self.site.budget)
+
+    @property
+    def party(self) -> Party:
+        """The site's half of a secure total."""
+        return Party(self.site.name, Journal(self.site.state / "secure"), self.site.peers)
 
     def check_policy(self, kind: str, needs: Policy) -> None:
         """Refuse what the operator's policy does not let leave."""
@@ -141,24 +149,50 @@ class Gate:
         if few := self.enough(client, splits):
             raise Refused(few)
 
-    def check_averaging(self, client: Client, noise: float) -> None:
+    def check_averaging(self, client: Client, noise: float, masks: Masks | None) -> None:
         """Refuse updates of averaging methods where they would leave uncovered, or be of few examples.
 
         Args:
             client: whose.
             noise: that the site adds to what it sends, in sensitivities; 0 for none.
+            masks: under which it would be hidden.
         """
-        if noise and not self.site.masked and self.site.noise > noise:
+        if self.site.masked and masks is None:
+            raise Refused(f"'{self.site.name}' sends masked updates only; run it with --secure")
+        if self.site.noise > noise > 0:
             raise Refused(
                 f"'{self.site.name}' sends updates under noise of {self.site.noise:g} sensitivities or more, and its "
                 f"share of this method's is {noise:.3g}; raise noise_multiplier by {self.site.noise / noise:.3g} times"
             )
-        if self.site.masked or self.site.noise > noise:
+        if self.site.noise > noise:
             raise Refused(
-                f"'{self.site.name}' sends sums under masks or noise only, and an update of an averaging method is "
-                "neither; run a method whose updates are sums"
+                f"'{self.site.name}' sends nothing without noise, and an update of this method has none; give it "
+                "clip_norm and noise_multiplier, or run a method whose updates are sums"
             )
         self.check_enough(client, ["train"])
+
+    def update(self, update: Tree, shared: Tree, client: Client, masks: Masks | None, *, is_clipped: bool) -> Tree:
+        """Return an update of an averaging method as it leaves: as it is, or weighed and under masks.
+
+        Args:
+            update: as computed.
+            shared: what it changes.
+            client: whose training examples weigh it.
+            masks: under which it is hidden.
+            is_clipped: whether all clients weigh the same, as where updates are clipped.
+
+        Raises:
+            Refused: under masks nobody else could see how large it is, and it would make other weights of all.
+        """
+        if masks is None:
+            return update
+        if (times := norm(update) / max(anew(shared), 1e-12)) > MOST_TIMES:
+            raise Refused(
+                f"'{self.site.name}' hides no update whose norm is {times:.0f} times the shared weights and 1 for "
+                f"each, more than {MOST_TIMES:g}; lower client_lr"
+            )
+        weight = 1.0 if is_clipped else self.party.weight(masks, len(client.train))
+        return self.party.masked(weighed(update, weight), masks)
 
     def sums(
         self,
@@ -190,10 +224,7 @@ class Gate:
             if reason := self.why_not_plain(labels, own.client, splits, tells_rows=terms.tells_rows):
                 raise Refused(f"{reason}, whose sums leave under masks or noise only; run it with --secure or --noise")
         found = self._noisy(f"{name}/{level!r}/{bound!r}", level, bound, make) if level else make(None)
-        if cover.masks:
-            secret = self.site.shelf.secret(cover.masks.name)
-            found = mask(found, self.site.name, secret, cover.masks.keys, cover.masks.name)
-        return found, level
+        return self.party.masked(found, cover.masks) if cover.masks else found, level
 
     def _noisy(self, name: str, level: float, bound: float, make: Callable[[float | None], Tree]) -> Tree:
         """Return what was kept of the same sums, or new noise on them: asked twice, noise does not average away."""

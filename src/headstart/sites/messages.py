@@ -19,7 +19,8 @@ from headstart.core.errors import SettingError, nearest
 from headstart.data.agreement import Agreement
 from headstart.data.settings import DataSettings
 from headstart.models.spec import ModelSpec
-from headstart.sites.said import CONFIG, Agreed, Compared, Done, Evaluated, Key, Noisy, Present
+from headstart.sites.limits import Label
+from headstart.sites.said import CONFIG, Agreed, Compared, Done, Evaluated, Noisy, Present, SealedShare
 from headstart.sites.settings import MOST_SEEDS, Bound, Noise
 from headstart.study.written.arms import METHODS
 from headstart.study.written.arms import Kind as StageKind
@@ -92,10 +93,15 @@ class Stage:
 
 @dataclass(frozen=True, config=CONFIG)
 class Masks:
-    """The public keys of all who hide their sums, in hex, and a name that no other sums have had."""
+    """Under which a site hides its values, in one exchange of keys.
 
-    keys: dict[str, Key]
-    name: str
+    Attributes:
+        exchange: its name.
+        sealed: what those who take part have sealed for this site, by name.
+    """
+
+    exchange: Name
+    sealed: dict[Label, SealedShare]
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -147,7 +153,7 @@ class Update(Asks[Done]):
         scored: whether to say how good the shared tree is on validation data, where that may leave.
         noise: least noise on an update that is a sum, in sensitivities.
         bound: length to which rows are clipped where there is noise.
-        masks: under which a sum is hidden; None sends it as it is.
+        masks: under which the update is hidden; None sends it as it is.
         fewest: answers that the round takes at least, whose noise together is that of a method under noise.
     """
 

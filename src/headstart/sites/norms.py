@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from headstart.core.trees import Tree
+from headstart.sites.lengths import anew, norm
 from headstart.sites.settings import MOST_TIMES
 from headstart.sites.transport import Answer, Failed
 
@@ -34,16 +33,16 @@ class Norms:
         the rounds before. No update may exceed what would make other weights of all; where several all do, the step
         size is at fault and no site, as the training's own checks will say.
         """
-        norms = {one.site: _norm(one.tree) for one in came if isinstance(one, Answer)}
-        limits = [("the shared weights and 1 for each", _norm(shared) + math.sqrt(_numbers(shared)))]
+        norms = {one.site: norm(one.tree) for one in came if isinstance(one, Answer)}
+        limits = [("the shared weights and 1 for each", anew(shared))]
         if len(norms) >= _FEWEST:
             limits.insert(0, ("the cohort's median", float(np.median(list(norms.values())))))
         elif self.usual:
             limits.insert(0, ("the median of the rounds before", float(np.median(self.usual))))
-        giants = {site: reason for site, norm in norms.items() if (reason := _too_large(norm, limits))}
+        giants = {site: reason for site, length in norms.items() if (reason := _too_large(length, limits))}
         if 1 < len(giants) == len(norms):
             giants = {}
-        if good := [norm for site, norm in norms.items() if site not in giants]:
+        if good := [length for site, length in norms.items() if site not in giants]:
             self.usual.append(float(np.median(good)))
         return [Failed(one.site, giants[one.site]) if one.site in giants else one for one in came]
 
@@ -53,16 +52,8 @@ _FEWEST = 3
 """Clients whose median says what is usual."""
 
 
-def _too_large(norm: float, limits: Sequence[_Limit]) -> str:
-    found = ((what, usual) for what, usual in limits if norm > MOST_TIMES * usual > 0)
+def _too_large(length: float, limits: Sequence[_Limit]) -> str:
+    found = ((what, usual) for what, usual in limits if length > MOST_TIMES * usual > 0)
     return next(
-        (f"its update's norm is {norm / by:.0f} times {what}, more than {MOST_TIMES:g}" for what, by in found), ""
+        (f"its update's norm is {length / by:.0f} times {what}, more than {MOST_TIMES:g}" for what, by in found), ""
     )
-
-
-def _numbers(tree: Tree) -> int:
-    return sum(value.numel() for value in tree.values())
-
-
-def _norm(tree: Tree) -> float:
-    return float(torch.stack([value.double().square().sum() for value in tree.values()]).sum().sqrt())

@@ -92,15 +92,21 @@ def _answers(site: Site, federation: Federation, said: Hello) -> Iterator[tuple[
         yield kind, _or(sums or gate.enough(client, parts), f"sums over examples{_cover(site, open_sums)}")
     yield "heads", _or(scores or gate.enough(client, ["train", "val"]), "a score of each head")
     averaging = "" if site.allows("updates") else f"policy '{site.policy}'"
-    averaging = averaging or (f"'{site.name}' sends covered sums alone" if site.masked else few_train)
-    noise = f", clipped, under noise of {site.noise:g} sensitivities or more, or nothing" if site.noise else ""
+    under = "under masks: the server reads everybody's mean" if site.masked else "which tell more than sums do"
+    noise = f"clipped, under noise of {site.noise:g} sensitivities or more, or nothing" if site.noise else ""
+    cover = ", ".join([*([noise] if noise else []), *([under] if site.masked or not noise else [])])
     yield (
         "update, averages",
-        _or(averaging, f"weights trained on its examples{noise or _MORE}{_but_words(federation)}"),
+        _or(averaging or few_train, f"weights trained on its examples, {cover}{_but_words(federation)}"),
     )
+    yield "keys of masks", _or(sums, _pinned(site))
 
 
-_MORE = ", which tell more than sums do"
+def _pinned(site: Site) -> str:
+    """Say with whom it hides its values."""
+    if names := sorted(site.peers.pinned):
+        return f"for exchanges with pinned peers alone: {_listed(names)}"
+    return "for exchanges with whomever the server names, as no peers are pinned"
 
 
 def _but_words(federation: Federation) -> str:

@@ -14,11 +14,14 @@ from headstart.core.seeds import Key
 from headstart.core.trees import Tree, map_tree, stack
 from headstart.engine.protocol import Chunk, Crew, Failure, Job
 from headstart.sites.checks import Expected
+from headstart.sites.lengths import anew, norm
 from headstart.sites.messages import Update
 from headstart.sites.norms import Norms
-from headstart.sites.probe.masks import unmask
 from headstart.sites.said import Done
+from headstart.sites.secure.exchange import Collected, Exchange
+from headstart.sites.secure.means import mean_of, too_heavy
 from headstart.sites.server import Server
+from headstart.sites.settings import MOST_TIMES
 from headstart.sites.transport import Answer, Failed
 
 
@@ -28,21 +31,23 @@ class Remote:
 
     Attributes:
         server: whom it speaks for.
-        request: what a round's sites, of these names, are asked.
+        request: what a round's sites are asked.
         expected: what an update must look like.
         hear: told what a round's sites said beside their updates.
+        is_clipped: whether all clients weigh the same in a mean, as where updates are clipped.
     """
 
     server: Server
-    request: Callable[[int, Sequence[str]], Update]
+    request: Callable[[int], Update]
     expected: Expected
     hear: Callable[[int, Sequence[Done]], None]
+    is_clipped: bool = False
 
     @contextmanager
     def crew(self, job: Job) -> Iterator[Crew]:
         """Return who does a job."""
         norms = None if job.is_summed else Norms()
-        yield _Crew(self, [self.server.address_of(client.id) for client in job.clients.members], norms)
+        yield _Crew(self, [self.server.address_of(client.id) for client in job.clients.members], norms, job.is_summed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +57,14 @@ class _Crew:
     engine: Remote
     addresses: Sequence[int]
     norms: Norms | None
+    is_summed: bool
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
         """Ask the clients at ``positions`` for their updates; what does not fit is a failure with its reason."""
         place = {self.addresses[position]: position for position in positions.tolist()}
-        server = self.engine.server
-        request = self.engine.request(int(key[-1]), [server.sites[address].client for address in place])
-        came = self.engine.expected.check(server.send(request, shared, list(place)))
+        request = self.engine.request(int(key[-1]))
+        came = self._asked(request, shared, list(place))
         self.engine.hear(request.round, [one.said for one in came if isinstance(one, Answer)])
-        if request.masks:
-            came = self._together(came)
-        elif self.norms:
-            came = self.norms.check(came, shared)
         for one in sorted(came, key=lambda one: place[one.site]):
             position = place[one.site]
             if isinstance(one, Failed):
@@ -71,18 +72,38 @@ class _Crew:
             else:
                 yield Chunk([position], (stack([one.tree]), {}))
 
-    def _together(self, came: Sequence[Answer[Done] | Failed]) -> list[Answer[Done] | Failed]:
-        """Return the one sum that can be read as the first client's, and nothing but zeros of the others.
+    def _asked(self, request: Update, shared: Tree, to: Sequence[int]) -> Sequence[Answer[Done] | Failed]:
+        """Return what came; under masks, what stands for it."""
+        server, check = self.engine.server, self.engine.expected.check
+        if server.asks.secure:
+            found = Exchange(server).collect(to, lambda masks: replace(request, masks=masks), shared, check)
+            return [*found.lost, *(self._summed(found) if self.is_summed else self._averaged(found, shared))]
+        came = check(server.send(request, shared, to))
+        return self.norms.check(came, shared) if self.norms else came
+
+    def _summed(self, found: Collected[Done]) -> list[Answer[Done]]:
+        """Return the one sum that can be read as the first client's, and nothing but zeros of the others."""
+        if self.engine.expected.sums:
+            self.engine.expected.sums.check_total(found.total, found.answers)
+        none = map_tree(torch.zeros_like, found.total)
+        return [replace(one, tree=none if number else found.total) for number, one in enumerate(found.answers)]
+
+    def _averaged(self, found: Collected[Done], shared: Tree) -> list[Answer[Done]]:
+        """Return the mean as everybody's update, so that their mean is that again.
 
         Raises:
-            ClientError: a client was lost, whose masks the others have used.
+            ClientError: it would make other weights of all, as no honest site's update does.
         """
-        found = [one for one in came if isinstance(one, Answer)]
-        if lost := [one for one in came if isinstance(one, Failed)]:
-            first = f"'{self.engine.server.sites[lost[0].site].client}': {lost[0].reason}"
-            raise ClientError(f"secure sums of {len(found)} of {len(came)} clients came ({first}); run it without them")
-        total = unmask([one.tree for one in found])
-        if self.engine.expected.sums:
-            self.engine.expected.sums.check_total(total, found)
-        none = map_tree(torch.zeros_like, total)
-        return [replace(one, tree=none if number else total) for number, one in enumerate(found)]
+        server = self.engine.server
+        weights = dict.fromkeys(found.weights, 1.0) if self.engine.is_clipped else found.weights
+        mean = mean_of(found.total, sum(weights.values()), server.lab.dtype)
+        if (times := norm(mean) / max(anew(shared), 1e-12)) > MOST_TIMES:
+            raise ClientError(
+                f"secure means: the norm of the mean is {times:.0f} times the shared weights and 1 for each, more than "
+                f"{MOST_TIMES:g}; some site's update is false, which masks hide: run it without --secure to see whose"
+            )
+        if heavy := too_heavy(weights):
+            server.tell(
+                f"'{heavy}' weighs more than the others of this round together, uncapped: of these, some were lost"
+            )
+        return [replace(one, tree=mean) for one in found.answers]

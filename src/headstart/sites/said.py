@@ -27,7 +27,10 @@ CONFIG = ConfigDict(extra="forbid", strict=True)
 Key = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 """A public key of 32 bytes, in hex."""
 
-_Share = Annotated[float, Field(ge=0, le=1)]
+SealedShare = Annotated[str, Field(pattern="^[0-9a-f]{96}$")]
+"""Two shares of 16 bytes each, and the tag that shows whether they were changed, in hex."""
+
+_Score = Annotated[float, Field(ge=0, le=1)]
 
 
 def _all_or_none(scores: dict[Head, float]) -> dict[Head, float]:
@@ -51,12 +54,11 @@ class Present:
         range: values that would become black and white in its pictures of more than 8 bits; None where it needs none.
         fixed_val: whether a column of its data says which examples are val.
         policy: what its operator lets leave.
-        key: public key of its masks, in hex; empty if it sends nothing.
         sizes: numbers of examples by split; empty if they may not leave.
         set_aside: columns that it would learn from only where they are asked for by name, such as an index.
         doubtful: columns that its own rows show as identifiers.
         describing: columns that are no identifiers, whatever other sites hold.
-        masked: whether it sends sums under masks only.
+        masked: whether it sends sums and updates under masks only.
         noise: least noise on its sums, in sensitivities.
         data: names what it holds, so that runs with other data are told apart; it says nothing else of it.
     """
@@ -70,7 +72,6 @@ class Present:
     shape: Shape
     fixed_val: bool
     policy: Policy
-    key: Key | Literal[""]
     sizes: dict[Split, Rows]
     set_aside: Labels = ()
     doubtful: Labels = ()
@@ -85,9 +86,9 @@ class Present:
         """Whether sums may leave."""
         return allows(self.policy, "sums")
 
-    def sends_updates(self, noise: float = 0.0) -> bool:
-        """Say whether updates of averaging methods may leave: no masks are laid over those, and this noise at most."""
-        return allows(self.policy, "updates") and not self.masked and self.noise <= noise
+    def sends_updates(self, noise: float = 0.0, *, secure: bool) -> bool:
+        """Say whether updates of averaging methods may leave, under this noise, and under masks where these are on."""
+        return allows(self.policy, "updates") and (secure or not self.masked) and self.noise <= noise
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -160,7 +161,7 @@ class Compared:
     """
 
     examples: Rows
-    scores: Annotated[dict[Head, _Share], AfterValidator(_all_or_none)]
+    scores: Annotated[dict[Head, _Score], AfterValidator(_all_or_none)]
     leads: dict[Sharing, Lead] = field(default_factory=dict)
 
 

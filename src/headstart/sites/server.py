@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -28,10 +27,10 @@ from headstart.engine.received import Exclusion
 from headstart.engine.ways.serial import Serial
 from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
 from headstart.sites.claims import believed, doubt_agreed, doubt_presence, doubt_scales, plausible
-from headstart.sites.messages import Agree, Asks, Hello, Masks
+from headstart.sites.messages import Agree, Asks, Hello
 from headstart.sites.said import Agreed, Present
 from headstart.sites.settings import MOST_TIMES, Protection
-from headstart.sites.transport import Answer, Ask, Failed, consult
+from headstart.sites.transport import Answer, Ask, Failed, consult, consult_each
 from headstart.sites.wire import write
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
@@ -75,13 +74,6 @@ class Server:
         """Return where a client is."""
         return next(address for address, site in self.sites.items() if site.client == client)
 
-    def masks(self, members: Iterable[str]) -> Masks | None:
-        """Return the keys under which some clients hide a sum, and a name that no other has had; None where none do."""
-        if not self.asks.secure:
-            return None
-        keys = {site.client: site.key for site in self.sites.values()}
-        return Masks({name: keys[name] for name in members}, secrets.token_hex(16))
-
     def excluded(self, came: Sequence[Answer[Any] | Failed], number: int) -> list[Exclusion]:
         """Name the sites that sent nothing of use."""
         return [Exclusion(self.sites[one.site].client, number, one.reason) for one in came if isinstance(one, Failed)]
@@ -98,6 +90,10 @@ class Server:
     def send(self, message: Asks[A], tree: Tree, to: Sequence[int] | None = None) -> list[Answer[A] | Failed]:
         """Ask the same of some sites, of all of them where none are named."""
         return consult(self.ask, list(self.sites) if to is None else to, message, tree)
+
+    def send_each(self, messages: Mapping[int, Asks[A]], tree: Tree) -> list[Answer[A] | Failed]:
+        """Ask sites, by address, a message of their own each, all of one kind."""
+        return consult_each(self.ask, messages, tree)
 
 
 def open_server(

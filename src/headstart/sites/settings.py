@@ -98,7 +98,7 @@ class Protection:
     """What a run asks of the sums that it is sent; sites may insist on more.
 
     Attributes:
-        secure: hide each client's under masks, so that only their total can be read.
+        secure: hide each client's, and its updates, under masks, so that only their total can be read.
         noise: on each client's, in sensitivities.
         bound: length to which rows are clipped where there is noise, above 1.
     """

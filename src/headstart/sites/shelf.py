@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from torch import Tensor
 
 from headstart.core.content import SIGNED, hash_json, hash_tree
-from headstart.core.damage import Damaged
 from headstart.core.errors import HeadstartError
-from headstart.core.files import read_json, write_atomically, write_private
-from headstart.core.sealed import sealed
+from headstart.core.files import write_atomically, write_private
 from headstart.core.trees import Params, Tree, part
 from headstart.models.weights import load, save
 from headstart.sites.messages import Start
@@ -84,39 +79,6 @@ class Shelf:
         tree |= {f"after/{name}": value for name, value in after.items()}
         _keep(self._private(stage), {**tree, "round": torch.tensor(round_number)})
 
-    def new_key(self) -> str:
-        """Make the key of this site's masks anew, for the sums that follow; return its public half in hex."""
-        secret = X25519PrivateKey.generate()
-        self._put_secret(secret.private_bytes_raw().hex(), [])
-        return secret.public_key().public_bytes_raw().hex()
-
-    def secret(self, round_name: str) -> X25519PrivateKey:
-        """Return the key of this site's masks for one round: no two are hidden by the same masks.
-
-        Args:
-            round_name: of the round, which decides its masks.
-
-        Raises:
-            Refused: there is no key, its file is damaged, or the round had its masks already.
-        """
-        try:
-            found = read_json(self._secret, {"key": str, "used": list})
-        except Damaged as error:
-            error.set_aside()
-            raise _damaged(self._secret, "begin again with the first message") from None
-        if found is None:
-            raise Refused("this site has no key of masks yet; begin again with the first message")
-        mark = hash_json(round_name)
-        if mark in found["used"]:
-            raise Refused("the masks of this round were used already; name another one")
-        self._put_secret(found["key"], [*found["used"], mark])
-        return X25519PrivateKey.from_private_bytes(bytes.fromhex(found["key"]))
-
-    def _put_secret(self, key: str, used: Sequence[str]) -> None:
-        """Write the key, for its owner's eyes alone, with the rounds that had their masks."""
-        content = json.dumps(sealed({"key": key, "used": list(used)}, self._secret.name)).encode()
-        write_atomically(self._secret, lambda temporary: write_private(temporary, content), len(content))
-
     def named(self, content: str) -> str:
         """Name some content so that only this site can tell which it is."""
         path = self.folder / "salt"
@@ -136,10 +98,6 @@ class Shelf:
 
     def _answer(self, name: str) -> Path:
         return self.folder / f"answer-{name}.safetensors"
-
-    @property
-    def _secret(self) -> Path:
-        return self.folder / "masks.key"
 
     def put_own(self, weights: Params) -> None:
         """Keep what this site predicts with from now on."""

@@ -25,6 +25,7 @@ from headstart.sites.agreement import scaled_as_agreed
 from headstart.sites.messages import Hello, Setup
 from headstart.sites.refusals import Refused
 from headstart.sites.resident import Last
+from headstart.sites.secure.peers import Peers
 from headstart.sites.settings import Budget, Minima, NodeSettings, Policy, allows
 from headstart.sites.shelf import Shelf
 from headstart.sites.terms import Accepted, Terms, stamp, tells_rows
@@ -44,11 +45,12 @@ class Site:
         state: folder for what it receives and learns.
         policy: what may leave: ``none``, ``counts``, ``metrics``, ``sums`` or ``updates``.
         noise: least noise on its sums, in sensitivities.
-        masked: whether it sends sums under masks only.
+        masked: whether it sends sums and updates under masks only.
         one_hot: columns whose categories' names may leave.
         bound: longest rows in noisy sums.
         minima: of how many examples it says anything.
         budget: how much it says in all.
+        peers: whose keys it believes when it hides values, and the one that it signs its own with.
 
     Raises:
         SettingError: there is no such policy.
@@ -64,6 +66,7 @@ class Site:
     bound: float = NodeSettings.bound
     minima: Minima = Minima()
     budget: Budget = Budget()
+    peers: Peers = field(default_factory=Peers)
     _lab: Last[Lab] = field(default_factory=Last, init=False, repr=False, compare=False)
     _weights: Last[Params] = field(default_factory=Last, init=False, repr=False, compare=False)
 

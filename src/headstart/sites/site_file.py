@@ -14,6 +14,8 @@ from headstart.core.errors import SettingError
 from headstart.core.settings import read
 from headstart.data.settings import DataSettings
 from headstart.sites.messages import Hello
+from headstart.sites.secure.peers import Peers
+from headstart.sites.secure.pins import Pins, read_pins
 from headstart.sites.settings import (
     ADDRESS,
     KEYS,
@@ -28,7 +30,7 @@ from headstart.sites.settings import (
 )
 from headstart.sites.site import Site
 
-_PATHS = (("keys",), ("state",), ("data", "source"))
+_PATHS = (("keys",), ("state",), ("peers",), ("data", "source"))
 _SEEDS = (0, 1, 2, 3, 4)
 """Those of a study that states none."""
 
@@ -46,11 +48,12 @@ class SiteFile:
         policy: what may leave.
         noise: least noise on its sums, in sensitivities.
         bound: longest rows in noisy sums, above 1.
-        masked: whether it sends sums under masks only.
+        masked: whether it sends sums and updates under masks only.
         one_hot: columns whose categories' names may leave.
         seeds: that a study may have; None takes those of the study that is accepted.
         minima: of how many examples it says anything.
         budget: how much it says in all.
+        peers: public keys of the sites with which it hides values: a folder, or a file for each name.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -66,6 +69,7 @@ class SiteFile:
     seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_SEEDS)] | None = None
     minima: Minima = field(default_factory=Minima)
     budget: Budget = field(default_factory=Budget)
+    peers: Pins = ""
 
     @property
     def site(self) -> Site:
@@ -81,6 +85,7 @@ class SiteFile:
             bound=self.bound,
             minima=self.minima,
             budget=self.budget,
+            peers=Peers(pinned=read_pins(self.peers)),
         )
 
     @property
@@ -132,7 +137,9 @@ def _table(path: Path) -> dict[str, Any]:
         raise SettingError(f"--config: cannot read '{path}' ({error.strerror}); name the site's file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{path}: is not valid TOML, received: {error}; mend that line") from None
-    for *tables, name in _PATHS:
+    peers = table.get("peers")
+    pinned = [("peers", name) for name in peers] if isinstance(peers, dict) else []
+    for *tables, name in (*_PATHS, *pinned):
         place: Any = table
         for each in tables:
             place = place.get(each) if isinstance(place, dict) else None

@@ -21,6 +21,7 @@ from headstart.sites.course import Course
 from headstart.sites.messages import Setup, Stage
 from headstart.sites.remote import Remote
 from headstart.sites.said import Present
+from headstart.sites.secure.means import check_method, weighed
 from headstart.sites.server import Server
 from headstart.sites.settings import UPDATE_SENSITIVITY, Protection, allows
 from headstart.study.run.facts import pack, unpack
@@ -55,6 +56,7 @@ def run_stage(
     clients = _members(server, written, fewest)
     model, params = cut_at(before.network, before.weights, method.trainable)
     store = NodeStore(server.out / "rounds", tells(server))
+    is_clipped = method.schedule.clip_norm is not None
     course = Course(server, pipeline, setup, asked, method.schedule.rounds, before.traffic.total, max(1, fewest))
     node = store.get(asked.key)
     course.points += node.facts.get("points", ()) if node else ()
@@ -64,7 +66,7 @@ def run_stage(
         params,
         clients,
         server.lab.activations,
-        engine=Remote(server, course.request, _expected(server, method, model, params), course.hear),
+        engine=Remote(server, course.request, _expected(server, method, model, params), course.hear, is_clipped),
         seed=pipeline.seed,
         max_bad_clients=pipeline.max_bad_clients,
         begin=unpack(node) if node else None,
@@ -105,6 +107,8 @@ def _members(server: Server, written: Written, fewest: int) -> list[Client]:
         raise SettingError(
             f"federate.method: '{written.method}' needs all examples in one place, which no real federation has"
         )
+    if server.asks.secure:
+        check_method(method, written.method)
     is_sum, noise = method.reduce == "sum", method.schedule.own_noise(max(1, fewest)) / UPDATE_SENSITIVITY
     may = {site.client: why_not(site, server.asks, is_sum=is_sum, noise=noise) for site in server.sites.values()}
     clients = server.lab.federation.clients
@@ -145,8 +149,8 @@ def why_not(site: Present, asks: Protection, *, is_sum: bool, noise: float = 0.0
     if not is_sum and allows(site.policy, "updates") and not site.masked and site.noise > noise > 0:
         return f"its updates leave under noise of {site.noise:g} sensitivities or more, and its share is {noise:.3g}"
     if not is_sum:
-        able = site.sends_updates(noise)
-        return "" if able else f"policy {site.policy}, or masks and noise that no update of it has"
+        able = site.sends_updates(noise, secure=asks.secure)
+        return "" if able else f"policy {site.policy}, noise that its update lacks, or masks without --secure"
     if not site.sends:
         return f"policy {site.policy}"
     return "it sends masked sums only; run with --secure" if site.masked and not asks.secure else ""
@@ -161,10 +165,11 @@ def _expected(server: Server, method: Federate, model: Model, params: Params) ->
     """Return what updates must look like, by doing one on dummy examples."""
     shared, private, _ = method.init(model, params)
     says: Callable[[Tree], FeatureSums] | None = getattr(method, "feature_sums", None)
-    masked = server.asks.secure and method.reduce == "sum"
+    masked = server.asks.secure
 
     def update(client: ClientData) -> Tree:
         found = method.client_update(model, shared, private, client)[0]
+        found = weighed(found, 1.0) if masked and method.reduce == "mean" else found
         return map_tree(torch.Tensor.long, found) if masked else found
 
     return Expected.of(

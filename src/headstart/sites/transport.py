@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar, cast
@@ -72,9 +72,17 @@ Ask = Callable[[Sequence[Request]], Iterator[Answer[str] | Failed]]
 
 def consult(ask: Ask, sites: Sequence[int], message: Asks[A], tree: Tree | None = None) -> list[Answer[A] | Failed]:
     """Ask the same of several sites; an answer that is not of the message's kind is a failure of its site."""
-    kind = next(kind for kind, duty in DUTIES.items() if duty.request is type(message))
-    text, expected = write(message), cast("type[A]", DUTIES[kind].answer)
-    came = ask([Request(site, kind, text, tree or {}) for site in sites])
+    return consult_each(ask, dict.fromkeys(sites, message), tree)
+
+
+def consult_each(ask: Ask, messages: Mapping[int, Asks[A]], tree: Tree | None = None) -> list[Answer[A] | Failed]:
+    """Ask each site its own message of one kind, with the same tensors; see :func:`consult`."""
+    if not messages:
+        return []
+    asked = type(next(iter(messages.values())))
+    kind = next(kind for kind, duty in DUTIES.items() if duty.request is asked)
+    expected, sent = cast("type[A]", DUTIES[kind].answer), tree or {}
+    came = ask([Request(site, kind, write(message), sent) for site, message in messages.items()])
     read_all = [one if isinstance(one, Failed) else _read(one, expected) for one in came]
     # Tensors that nobody asked for are not kept.
     return [one if isinstance(one, Failed) or kind in _WITH_TENSORS else replace(one, tree={}) for one in read_all]

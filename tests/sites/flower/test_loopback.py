@@ -1,6 +1,7 @@
 """Real programs on loopback, with TLS and keys: the simulation's numbers; strangers refused; kills survived."""
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -13,14 +14,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from headstart.sites.flower.grid import GridAsk
-from headstart.sites.flower.keys import make_keys
+from headstart.sites.flower.keys import make_keys, read_signer
 from headstart.sites.flower.local import running
 from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.programs import Link
 from headstart.sites.flower.run import LAST, run_on
+from headstart.sites.secure.messages import Keys
+from headstart.sites.secure.peers import Peers
 from headstart.sites.settings import NodeSettings, RunSettings
 from headstart.sites.signed import Orders
-from headstart.sites.transport import Failed, Request
+from headstart.sites.transport import Answer, Failed, Request, consult
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.study import Study
@@ -92,9 +95,11 @@ def _said(folder: Path, arm: str, out: str, **more: Any) -> RunSettings:
     return RunSettings(study=str(folder / "study.toml"), arm=arm, out=str(folder / out), sites=4, **more)
 
 
-@pytest.mark.parametrize("arm", ["fedavg", "ridge", "finetune"])
-def test_the_numbers_are_the_simulations(arm: str, link: Link, folder: Path, tmp_path: Path) -> None:
-    found = _run(link, folder, arm)
+@pytest.mark.parametrize(
+    ("arm", "secure"), [("fedavg", False), ("fedavg", True), ("ridge", False), ("finetune", False)]
+)
+def test_the_numbers_are_the_simulations(arm: str, secure: bool, link: Link, folder: Path, tmp_path: Path) -> None:
+    found = _run(link, folder, arm, secure=secure)
     plan = Study.load(folder / "study.toml")
     pipeline = Pipeline(plan.lab, NodeStore(tmp_path), 0, "balanced_accuracy")
     spec = next(one for one in plan.slate.arms if one.name == arm)
@@ -140,6 +145,16 @@ def test_nobody_but_the_signer_is_obeyed(link: Link, folder: Path) -> None:
     assert [isinstance(one, Failed) for one in came] == [True] * 4
     logs = [(folder / "local" / f"site-{name}.log").read_text() for name in SPEAKERS]
     assert all("refused: the request is not signed by the key that this site trusts" in log for log in logs)
+
+
+def test_sites_sign_the_keys_of_their_masks(link: Link) -> None:
+    operator, signer, exchange = Operator.of(link), read_signer(link.keys / "signer.pem"), secrets.token_hex(16)
+    with operator.run() as grid:
+        ask = GridAsk(grid, Orders(signer, link.sites()), operator.names(), timeout=60)
+        came = consult(ask, list(ask.names), Keys(exchange))
+    keys = {one.client: one.said for one in came if isinstance(one, Answer)}
+    assert set(keys) == {*SPEAKERS}
+    Peers(pinned=link.sites()).check(exchange, "", keys)
 
 
 def test_a_probe_answers_in_two_messages(link: Link, folder: Path) -> None:

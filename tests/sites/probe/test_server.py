@@ -79,12 +79,6 @@ def test_masked_sums_give_the_same_answer(folder: Path, file: StudyFile, tmp_pat
         run_probe(opened(file, ask, tmp_path / "three"))
 
 
-def test_a_lost_client_leaves_masked_sums_unread(folder: Path, file: StudyFile, tmp_path: Path) -> None:
-    ask = InProcess(sites_of(folder, tmp_path / "sites"), spoils("sums", lost))
-    with pytest.raises(ClientError, match="sums of 3 of 4 clients came"):
-        run_probe(opened(file, ask, tmp_path / "out", asks=Protection(secure=True)))
-
-
 @pytest.mark.parametrize(
     ("kind", "change", "reason"),
     [

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from headstart.core.errors import require
 from headstart.sites.settings import EXTRA
 
-for _module in ("flwr", "cryptography", "dp_accounting"):
+for _module in ("flwr", "cryptography", "Crypto", "dp_accounting"):
     # Looked for, not loaded: a second that a command which only writes keys need not wait.
     if find_spec(_module) is None:
         require(_module, EXTRA)

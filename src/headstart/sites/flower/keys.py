@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from headstart.core.errors import SettingError
-from headstart.core.files import write_names, write_private
+from headstart.core.files import read_json, write_names, write_private
 from headstart.sites.settings import KEY_DAYS
 
 _Valid = tuple[datetime.datetime, datetime.datetime]
@@ -137,6 +137,16 @@ def read_site_key(path: Path) -> EllipticCurvePublicKey:
     if not isinstance(key, EllipticCurvePublicKey):
         raise SettingError(f"keys: must hold a public key of ECDSA in '{path}', received something else")
     return key
+
+
+def read_site_keys(folder: Path) -> dict[str, EllipticCurvePublicKey]:
+    """Read every site's public key in a folder, ``NAME.pub``, by the site's name.
+
+    Raises:
+        SettingError: a file holds something else.
+    """
+    names = read_json(folder / "names.json") or {}
+    return {names.get(path.stem, path.stem): read_site_key(path) for path in sorted(folder.glob("*.pub"))}
 
 
 def check_dates(path: Path, now: datetime.datetime | None = None) -> list[str]:

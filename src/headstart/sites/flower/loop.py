@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import httpx
@@ -56,7 +56,8 @@ def serve(site: Site, link: Link, tell: Tell, most_bytes: int = NodeSettings.mos
     obeyed = Obeyed(site.name, read_public_key(link.keys / "signer.pub"), key, site.state / "orders.json")
     with seat(site.state) as place, connected(link, site.name, key, tell, place) as fleet:
         tell(f"'{site.name}' is connected to {link.address}; policy {site.policy}")
-        desk = _Desk(site, obeyed, fleet, tell, most_bytes)
+        signing = replace(site, peers=replace(site.peers, key=key))
+        desk = _Desk(signing, obeyed, fleet, tell, most_bytes)
         while True:
             desk.next()
 

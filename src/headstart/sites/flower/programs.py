@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from headstart.core.errors import ClientError, SettingError
-from headstart.core.files import file_name, read_json, write_text
-from headstart.sites.flower.keys import check_dates, read_site_key, read_site_secret
+from headstart.core.files import file_name, write_text
+from headstart.sites.flower.keys import check_dates, read_site_keys, read_site_secret
 from headstart.sites.settings import ADDRESS, NodeSettings
 
 
@@ -94,9 +94,7 @@ class Link:
 
     def sites(self) -> Mapping[str, EllipticCurvePublicKey]:
         """Return the public key of every site of the keys, by name."""
-        folder = self.keys / "sites"
-        names = read_json(folder / "names.json") or {}
-        return {names.get(path.stem, path.stem): read_site_key(path) for path in sorted(folder.glob("*.pub"))}
+        return read_site_keys(self.keys / "sites")
 
     def write_known(self) -> Path:
         """Write the certificates of all sites into one file, as the handshake wants them."""

@@ -17,6 +17,7 @@ from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.processes import unwinding
 from headstart.sites.flower.programs import Link
 from headstart.sites.probe.server import run_probe
+from headstart.sites.secure.means import check_method
 from headstart.sites.server import Server, open_server
 from headstart.sites.settings import Protection, RunSettings
 from headstart.sites.signed import Orders
@@ -35,6 +36,8 @@ def study_on(link: Link, file: StudyFile, said: RunSettings, progress: Progress)
         HeadstartError: too few sites come, or they cannot come together.
     """
     with _server_on(link, file, said, progress) as server:
+        for stage in [one for arm in file.arms for one in arm.federate] if said.secure else ():
+            check_method(stage.build(), stage.method)
         yield Study.open(file, lab=server.lab, work=AtSites(server))
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,11 +21,11 @@ from headstart.sites.begin import Begun, send_start
 from headstart.sites.checks import Expected, Possible
 from headstart.sites.claims import believed, doubt_comparison
 from headstart.sites.ledger import epsilon
-from headstart.sites.messages import Heads, Masks, Sums
+from headstart.sites.messages import Heads, Sums
 from headstart.sites.probe import heads as probe
 from headstart.sites.probe.foretell import foretell, total_to_send
-from headstart.sites.probe.masks import unmask
 from headstart.sites.said import Compared, Noisy
+from headstart.sites.secure.exchange import Exchange
 from headstart.sites.server import Server
 from headstart.sites.settings import DELTA, MOST_TIMES
 from headstart.sites.transport import Answer, Failed
@@ -45,18 +44,16 @@ def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSett
         decision: what matters; None takes the study's.
 
     Raises:
-        ClientError: no client sends sums, or one was lost whose masks the others have used.
+        ClientError: no client sends sums, or too few to hide each other.
     """
     begin, lost = time.monotonic(), {one.client: one.reason for one in server.lost}
     secure, noise, bound = server.asks.secure, server.asks.noise, server.asks.bound
     now = begun or send_start(server)
     model, _ = cut_at(now.trunk.network, now.trunk.weights, "head")
-    masks = _masks(server) if secure else None
-    sums = _sums(server, model, Sums(now.setup, noise, bound, masks), lost)
-    trees = [one.tree for one in sums.values()]
-    decision, total = decision or server.file.settings.decision, unmask(trees) if secure else _total(trees)
+    decision, request = decision or server.file.settings.decision, Sums(now.setup, noise, bound, masks=None)
+    sums, total = _sums(server, model, request, lost, secure=secure)
     _possible(server, bound).check_total(total, list(sums.values()))
-    solved = probe.solve(model, total, server.lab.dtype)
+    solved, trees = probe.solve(model, total, server.lab.dtype), [one.tree for one in sums.values()]
     sent = {**solved.heads, **total_to_send(total, len(trees))}
     compared = _compared(server, Heads(now.setup, decision.metric, noise, bound), sent, lost)
     scores = {name: one.scores for name, one in compared.items() if one.scores}
@@ -88,19 +85,21 @@ def _senders(server: Server) -> list[int]:
     return [address for address, site in server.sites.items() if site.sends]
 
 
-def _masks(server: Server) -> Masks:
-    keys = {server.sites[address].client: server.sites[address].key for address in _senders(server)}
-    return Masks(keys, secrets.token_hex(16))
+def _sums(
+    server: Server, model: Model, request: Sums, lost: dict[str, str], *, secure: bool
+) -> tuple[dict[str, Answer[Noisy]], Tree]:
+    """Ask for sums; return whose came, and their total."""
+    who, expected = _senders(server), _expected(server, model, request, secure=secure)
 
+    def check(came: Sequence[Answer[Noisy] | Failed]) -> list[Answer[Noisy] | Failed]:
+        return expected.check(believed(came, lambda one: _doubt_noise(one.said, request.noise)))
 
-def _sums(server: Server, model: Model, request: Sums, lost: dict[str, str]) -> dict[str, Answer[Noisy]]:
-    """Ask for sums; with masks all of them are needed."""
-    who = _senders(server)
-    came = server.send(request, {}, who)
-    came = believed(came, lambda one: _doubt_noise(one.said, request.noise))
-    found = _named(server, _expected(server, model, request).check(came), lost)
-    _check_lost("sums", len(found), lost, fewest=max(1, len(who)) if request.masks else 1, asked=len(who))
-    return found
+    if secure:
+        hidden = Exchange(server).collect(who, lambda masks: replace(request, masks=masks), {}, check)
+        return _named(server, [*hidden.answers, *hidden.lost], lost), hidden.total
+    found = _named(server, check(server.send(request, {}, who)), lost)
+    _check_lost("sums", len(found), lost, fewest=1, asked=len(who))
+    return found, _total([one.tree for one in found.values()])
 
 
 def _compared(server: Server, request: Heads, heads: Tree, lost: dict[str, str]) -> dict[str, Compared]:
@@ -122,9 +121,8 @@ def _doubt_noise(said: Noisy, asked: float) -> str:
     )
 
 
-def _expected(server: Server, model: Model, request: Sums) -> Expected:
+def _expected(server: Server, model: Model, request: Sums, *, secure: bool) -> Expected:
     """Return what sums must look like, by making some of dummy examples; under masks no site's can be looked into."""
-    secure = request.masks is not None
 
     def sums(client: ClientData) -> Tree:
         found = probe.sums(model, client, client)
