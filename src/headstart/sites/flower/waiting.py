@@ -21,9 +21,6 @@ Reply = Answer[str] | Failed
 _POLL_SECONDS = 0.1
 """Between looks, where the link does not hold them until something comes."""
 
-_TICK = 2.0
-"""Seconds between looks whether a site has come back."""
-
 _MOST_AT_ONCE = 8
 """Answers that are fetched beside each other."""
 
@@ -54,6 +51,7 @@ class Hours:
         grace: seconds for the rest.
         patience: seconds that a site which has gone has to come back.
         clock: seconds, from any moment on.
+        tick: seconds between looks whether a site has come back.
     """
 
     timeout: float
@@ -61,6 +59,7 @@ class Hours:
     grace: float
     patience: float
     clock: Callable[[], float] = time.monotonic
+    tick: float = 2.0
 
 
 @dataclass(eq=False)
@@ -152,7 +151,7 @@ class Wait:
         """Take one thing that happened, or see who has come back."""
         clock = self.hours.clock
         try:
-            event = now.events.get(timeout=max(0.0, min(now.end - clock(), now.looked + _TICK - clock())))
+            event = now.events.get(timeout=max(0.0, min(now.end - clock(), now.looked + self.hours.tick - clock())))
         except Empty:
             return self._look_after(now)
         if isinstance(event, Exception):
