@@ -70,15 +70,15 @@ def up(
     ),
 ) -> None:
     """Start the server's link, which only the sites of the keys can reach, and let them in."""
-    from headstart.sites.flower.door import Door, write_door
+    from headstart.sites.flower.door import new_door, write_door
     from headstart.sites.flower.operator import Operator
     from headstart.sites.flower.processes import together
-    from headstart.sites.flower.programs import Link, free_ports
+    from headstart.sites.flower.programs import Link
 
     link = Link(address, keys, home)
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
         _say(line)
-    write_door(home, Door.at(free_ports(1)[0]))
+    write_door(home, new_door(home))
     with together() as start:
         process = start(link.program(database), link.environment)
         link.wait()

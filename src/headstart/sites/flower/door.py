@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from socket import create_server
 
-from headstart.core.errors import ClientError
+from headstart.core.errors import ClientError, HeadstartError
 from headstart.core.files import write_private
 from headstart.sites.flower.keys import check_private
+from headstart.sites.flower.programs import free_ports
 from headstart.sites.wire import read
 
 _FILE = "door.json"
@@ -38,6 +41,13 @@ class Door:
     def at(cls, port: int) -> Door:
         """Return a door with a new token and a new secret."""
         return cls(port, secrets.token_urlsafe(32), secrets.token_hex(32))
+
+
+def new_door(home: Path) -> Door:
+    """Return a door with a new token and a new secret; at the port of the one before, where a run that is on looks."""
+    with suppress(HeadstartError, OSError), create_server(("127.0.0.1", read_door(home).port)) as one:
+        return Door.at(int(one.getsockname()[1]))
+    return Door.at(free_ports(1)[0])
 
 
 def write_door(home: Path, door: Door) -> None:
