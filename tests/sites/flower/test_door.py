@@ -1,4 +1,4 @@
-"""A link that is started again is found where a run looks for it, with other secrets; a folder is of one link at a time."""
+"""A link that is started again is found where a run looks for it; a folder is of one link at a time."""
 
 from pathlib import Path
 from socket import create_server
