@@ -63,6 +63,15 @@ class Listening(InProcess):
         return super().one(request)
 
 
+_NAME = {"exchange": "0" * 32}
+EXCHANGE: Requests = {
+    "keys": (json.dumps(_NAME), {}),
+    "shares": (json.dumps({**_NAME, "threshold": 3, "most": 1, "keys": {}}), {}),
+    "reveal": (json.dumps({**_NAME, "alive": ["north"]}), {}),
+}
+"""Of keys, in which nobody else takes part."""
+
+
 def requests(file: StudyFile, folder: Path, arm: str = "ridge") -> dict[str, tuple[str, Tree]]:
     """Return what an honest run asks its first site, and the messages of a probe with the same setup."""
     ask = Listening([site_of(folder, name, "honest") for name in NAMES])
@@ -77,6 +86,7 @@ def requests(file: StudyFile, folder: Path, arm: str = "ridge") -> dict[str, tup
     found["count"] = (json.dumps({"runs": [[adapt["run"]]], "by_class": True}), {})
     return {
         **found,
+        **EXCHANGE,
         "sums": (json.dumps({**probe, "masks": None}), {}),
         "heads": (json.dumps({**probe, "metric": "accuracy"}), heads),
     }

@@ -35,7 +35,8 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "another encoding": {"encoding": "utf-16"},
     "dropped rows": {"missing": "drop", "missing_words": ["emergency"]},
 }
-WITH_DATA: tuple[Kind, ...] = tuple(kind for kind in DUTIES if kind not in ("start", "count"))
+IN_EXCHANGES = ("keys", "shares", "reveal")
+WITH_DATA: tuple[Kind, ...] = tuple(kind for kind in DUTIES if kind not in ("start", "count", *IN_EXCHANGES))
 
 
 @pytest.fixture(scope="module")

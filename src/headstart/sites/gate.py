@@ -56,7 +56,13 @@ class Gate:
 
     @property
     def party(self) -> Party:
-        """The site's half of a secure total."""
+        """The site's half of a secure total; before any study was accepted it takes no part in one.
+
+        Raises:
+            Refused: none was.
+        """
+        if not self._accepted:
+            raise Refused(f"'{self.site.name}' waits for its operator, who has accepted no study yet")
         return Party(self.site.name, Journal(self.site.state / "secure"), self.site.peers)
 
     def check_policy(self, kind: str, needs: Policy) -> None:
