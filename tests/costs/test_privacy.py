@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from headstart.costs.privacy import NoisyRounds, Privacy, delta_for, epsilon_of, events_of, privacy_of
+from headstart.costs.privacy import NoisyRounds, Privacy, delta_for, epsilon_of, events_of, gaussian_epsilon, privacy_of
 from headstart.federate import METHODS
 
 
@@ -75,6 +75,18 @@ def test_stages_add_up_and_one_without_noise_promises_nothing() -> None:
 @pytest.mark.parametrize("noise", [0.02, 0.3, 100.0])
 def test_any_noise_has_a_number(noise: float) -> None:
     assert 0 < epsilon_of([NoisyRounds(20, 0.1, noise)], 1e-5) < math.inf
+
+
+@pytest.mark.parametrize("noise", [1e-300, 1e-9, 0.019])
+def test_noise_that_is_next_to_none_promises_nothing(noise: float) -> None:
+    assert epsilon_of([NoisyRounds(20, 0.1, noise)], 1e-5) == math.inf
+    assert epsilon_of([NoisyRounds(20, 1.0, noise)], 1e-5) == math.inf
+    assert gaussian_epsilon([1e-300], 1e-5) == math.inf
+
+
+@pytest.mark.parametrize("stage", [NoisyRounds(20, 0.1, 1e9), NoisyRounds(1, 1e-6, 1.0), NoisyRounds(5, 1.0, 1e12)])
+def test_noise_that_hides_everything_has_an_epsilon_of_about_nothing(stage: NoisyRounds) -> None:
+    assert 0 <= epsilon_of([stage], 1e-5) < 0.01
 
 
 @pytest.mark.parametrize(("clients", "delta"), [(1, 1e-5), (1000, 1e-5), (763_430, 763_430**-1.1)])

@@ -42,5 +42,5 @@ def test_the_weakest_promise_is_the_one_without_a_number() -> None:
 def test_over_sites_the_servers_epsilon_is_said_too() -> None:
     words = privacy_words({**ONE, "to_server": 1.9})
     assert words.endswith("with all that it holds; 1.9 towards the server, which sees each update: a strong promise")
-    notes = [privacy_note(arms) for arms in ({}, {"a": ONE}, {"a": {**ONE, "to_server": 1.9}})]
+    notes = [privacy_note(arms) for arms in ({}, {"a": ONE}, {"a": {**ONE, "own_noise": True}})]
     assert notes == ["", SIMULATED, OVER_SITES]

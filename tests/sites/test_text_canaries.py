@@ -13,7 +13,7 @@ from headstart.sites.answers import DUTIES, Kind
 from headstart.sites.settings import Policy
 from headstart.sites.site import Site
 from headstart.study.written.load import StudyFile
-from sites.attacked import Listening, Requests, answered, changed, lenient, ready
+from sites.attacked import EXCHANGE, Listening, Requests, answered, changed, lenient, ready
 from sites.in_process import accept, arm_of, opened, run_arm, sites_of
 from sites.text_sites import NAMES, letters, write_letters
 
@@ -66,6 +66,7 @@ def asked(file: StudyFile, folder: Path) -> Requests:
     heads = {f"{name}/head.{part}": torch.zeros(shape) for name in ("ridge", "lda", "ncm") for part, shape in HEAD}
     run = json.loads(ask.heard["adapt"][0])["run"]
     return {
+        **EXCHANGE,
         "agree": (json.dumps({"data": setup["data"], "agreement": setup["agreement"]}), {}),
         "count": (json.dumps({"runs": [[run]], "by_class": True}), {}),
         "sums": (json.dumps({**probe, "masks": None}), {}),

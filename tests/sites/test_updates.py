@@ -8,16 +8,19 @@ import pytest
 import torch
 
 from headstart.core.errors import ClientError, SettingError
+from headstart.core.progress import Silent
 from headstart.core.trees import Tree
 from headstart.costs.privacy import NoisyRounds, epsilon_of
 from headstart.sites.ledger import Ledger, epsilon
-from headstart.sites.settings import Budget
+from headstart.sites.settings import Budget, Protection
 from headstart.sites.site import Site
+from headstart.study.run.nodes import NodeStore
 from headstart.study.run.promises import promised
 from headstart.study.written.arms import Arm
 from headstart.study.written.load import StudyFile
+from headstart.testing.compare import assert_same
 from sites.attacked import NAMES, Requests, answered, changed, made, ready, requests, site_of
-from sites.in_process import InProcess, lost, opened, run_arm, spoils
+from sites.in_process import InProcess, at_sites, lost, opened, run_arm, spoils
 
 CLIP = 0.05
 
@@ -93,7 +96,7 @@ def test_a_site_that_asks_for_noise_sends_no_update_with_less(file: StudyFile, f
     assert "this method's is 0.5; raise noise_multiplier by 2 times" in said["error"]
     assert not sent
     said, sent = answered(one, "update", *asked["update"])
-    assert "an update of this method has none" in said["error"]
+    assert "sends nothing without noise, and an update of this method has none" in said["error"]
     assert not sent
     assert answered(one, "update", *noisy(asked, 4.0, fewest=4))[1]
 
@@ -167,9 +170,27 @@ def test_sites_are_not_drawn_under_noise(file: StudyFile, folder: Path, tmp_path
         run_arm(server, private(file, cohort_size=2))
 
 
+def test_under_masks_noise_adds_up_and_the_server_sees_no_share_of_it(
+    file: StudyFile, folder: Path, tmp_path: Path
+) -> None:
+    quiet, secure = private(file, noise_multiplier=1e-9), Protection(secure=True)
+    hidden = opened(file, InProcess(sites(folder, "hidden", masked=True)), tmp_path / "out", asks=secure)
+    seen = opened(file, InProcess(sites(folder, "seen")), tmp_path / "other")
+    found, other = run_arm(hidden, quiet), run_arm(seen, quiet)
+    assert (found["rounds"], found["excluded"]) == (2, [])
+    assert found["accepted"] == other["accepted"]
+    masked, plain = (at_sites(server).pipeline(NodeStore(server.out), 0, Silent()) for server in (hidden, seen))
+    ends = [pipeline.trunk(quiet).shared.common for pipeline in (masked, plain)]
+    assert_same("under masks and without", *ends, 1e-4)
+    assert (masked.work.is_masked, plain.work.is_masked) == (True, False)
+
+
 def test_both_epsilons_are_said(file: StudyFile, folder: Path, tmp_path: Path) -> None:
     server = opened(file, InProcess(sites(folder, "said")), tmp_path / "out")
     found = promised(private(file), server.lab.federation, 1, lost=0.5)
     assert found is not None
     assert found["epsilon"] == pytest.approx(epsilon_of([NoisyRounds(2, 1.0, 1.0)], 1e-5))
     assert found["to_server"] == pytest.approx(epsilon_of([NoisyRounds(2, 1.0, 2**-0.5)], 1e-5))
+    hidden = promised(private(file), server.lab.federation, 1, lost=0.5, masked=True)
+    assert hidden == {**found, "to_server": None}
+    assert hidden["own_noise"]

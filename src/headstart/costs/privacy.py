@@ -32,6 +32,12 @@ _STEPS, _SMALLEST = 1e4, 1e-4
 """Of the grid on which privacy losses are added up: steps up to about epsilon, and the smallest one that is taken. The
 grid errs on the safe side."""
 
+_TINY = 1e-9
+"""Noise of a single release that is none."""
+
+_LEAST = 0.02
+"""Noise below which a number would only look like a promise: of rounds that some clients join it is above 10,000."""
+
 
 @dataclass(frozen=True)
 class NoisyRounds:
@@ -69,6 +75,7 @@ class Privacy:
         all_runs: epsilon of all these runs together; None as above.
         to_server: the same where the server sees each client's update, with that client's own noise alone on it; None
             where it does not, or as above.
+        own_noise: whether clients draw their noise themselves, so that no one knows all of it.
     """
 
     epsilon: float | None
@@ -77,6 +84,7 @@ class Privacy:
     runs: int = 1
     all_runs: float | None = None
     to_server: float | None = None
+    own_noise: bool = False
 
     def as_json(self) -> dict[str, float | None]:
         """Return plain values for a record."""
@@ -84,7 +92,7 @@ class Privacy:
 
 
 def privacy_of(
-    federate: Sequence[_Federated], clients: int, runs: int = 1, lost: float | None = None
+    federate: Sequence[_Federated], clients: int, runs: int = 1, lost: float | None = None, *, masked: bool = False
 ) -> Privacy | None:
     """Return what an arm's federated stages promise together; None where none of them has noise.
 
@@ -92,8 +100,8 @@ def privacy_of(
         federate: the stages, in order, all with the same clients.
         clients: that take part, those with training examples.
         runs: on the same clients, that trials made to choose the settings.
-        lost: share of a cohort that may be lost where clients add their own noise and the server sees each update;
-            None where it is added to their sum.
+        lost: share of a cohort that may be lost where clients add their own noise; None where it is added to their sum.
+        masked: whether the server sees no single update.
 
     Raises:
         MissingExtra: the accountant is not installed.
@@ -103,9 +111,9 @@ def privacy_of(
         return None
     delta = delta_for(clients)
     once, often = epsilon_of(stages, delta), epsilon_of(stages * runs, delta)
-    seen = [] if lost is None else [_own_rounds(method.schedule, clients, lost) for method in federate]
+    seen = [] if lost is None or masked else [_own_rounds(method.schedule, clients, lost) for method in federate]
     to_server = finite(epsilon_of(seen * runs, delta)) if seen else None
-    return Privacy(finite(once), delta, clients, runs, finite(often), to_server)
+    return Privacy(finite(once), delta, clients, runs, finite(often), to_server, lost is not None)
 
 
 def delta_for(clients: int) -> float:
@@ -118,7 +126,7 @@ def delta_for(clients: int) -> float:
 
 
 def epsilon_of(stages: Sequence[NoisyRounds], delta: float) -> float:
-    """Return the epsilon of stages together; infinite if one has no noise, 0 without any.
+    """Return the epsilon of stages together; infinite if one has no noise, or next to none, 0 without any.
 
     It is exact where all clients take part in all rounds, else at most some thousandths too large.
 
@@ -133,7 +141,7 @@ def epsilon_of(stages: Sequence[NoisyRounds], delta: float) -> float:
     >>> round(epsilon_of([full], 1e-5), 2), round(epsilon_of([part], 1e-5), 2), round(epsilon_of([full, part], 1e-5), 2)
     (4.38, 7.05, 8.58)
     """
-    if any(not stage.noise for stage in stages):
+    if any(stage.noise < _LEAST for stage in stages):
         return math.inf
     if all(stage.share == 1 for stage in stages):
         return gaussian_epsilon([stage.noise / math.sqrt(stage.rounds) for stage in stages], delta)
@@ -165,7 +173,7 @@ def gaussian_epsilon(noises: Sequence[float], delta: float) -> float:
     """
     if not noises:
         return 0.0
-    if min(noises) <= 0:
+    if min(noises) < _TINY:
         return math.inf
     # A second of imports, which only those pay who add noise.
     dp = require("dp_accounting", EXTRA)
@@ -202,7 +210,10 @@ def _round(dp: Any, stage: NoisyRounds) -> Any:
 
 
 def _bound(stages: Sequence[NoisyRounds], delta: float) -> float:
-    """Return an epsilon that is too large but found in no time: by Rényi divergences of whole orders."""
+    """Return an epsilon that is too large but found in no time, by Rényi divergences; 0 for about none."""
+    # Such divergences are smaller than the rounding of what they are made of.
+    if all(stage.noise >= 1 and stage.share * math.sqrt(stage.rounds) < 0.01 * stage.noise for stage in stages):
+        return 0.0
     from dp_accounting.rdp import RdpAccountant
 
     return float(RdpAccountant(orders=range(2, 129)).compose(events_of(stages)).get_epsilon(delta))

@@ -24,7 +24,7 @@ def privacy_note(arms: Mapping[str, Mapping[str, Any]]) -> str:
     """Return what is to be known of all these promises; nothing where there are none."""
     if not arms:
         return ""
-    return OVER_SITES if any(found.get("to_server") for found in arms.values()) else SIMULATED
+    return OVER_SITES if any(found.get("own_noise") for found in arms.values()) else SIMULATED
 
 
 def privacy_words(found: Mapping[str, Any]) -> str:

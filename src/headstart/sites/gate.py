@@ -19,7 +19,7 @@ from headstart.data.settings import DataSettings
 from headstart.data.standardize import ColumnSums
 from headstart.sites.ledger import Ledger
 from headstart.sites.lengths import anew, norm
-from headstart.sites.messages import Hello, Masks
+from headstart.sites.messages import Hello, Masks, Setup
 from headstart.sites.probe.noise import add_noise
 from headstart.sites.refusals import Refused
 from headstart.sites.secure.journal import Journal
@@ -27,7 +27,7 @@ from headstart.sites.secure.means import weighed
 from headstart.sites.secure.party import Party
 from headstart.sites.settings import MOST_TIMES, Policy
 from headstart.sites.site import Opened, Site
-from headstart.sites.terms import Accepted, Terms, terms_for
+from headstart.sites.terms import Accepted, Terms, check_model, terms_for
 from headstart.sites.wire import write
 
 _LARGEST = 1e30
@@ -108,6 +108,12 @@ class Gate:
             raise Refused(f"agreement.categories: '{self.site.name}' lets those of other columns leave")
         self._check_statistics(agreed)
         self.ledger.charge_agreement(terms.key, hash_json(write(agreed)))
+        return terms
+
+    def check_setup(self, setup: Setup) -> Terms:
+        """Return the accepted terms that a setup keeps to."""
+        terms = self.check_terms(setup.data, [setup.seed], setup.agreement)
+        check_model(terms, setup.model, self.site.name)
         return terms
 
     def _check_statistics(self, agreed: Agreement) -> None:

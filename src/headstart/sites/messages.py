@@ -11,7 +11,6 @@ from pydantic import (
     Field,
     JsonValue,
     NonNegativeInt,
-    PositiveInt,
 )
 from pydantic.dataclasses import dataclass
 
@@ -164,7 +163,7 @@ class Update(Asks[Done]):
     noise: Noise = 0.0
     bound: Bound = 10.0
     masks: Masks | None = None
-    fewest: PositiveInt = 1
+    fewest: Annotated[int, Field(ge=1, le=2**20)] = 1
 
 
 @dataclass(frozen=True, config=CONFIG)

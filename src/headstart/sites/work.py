@@ -43,6 +43,11 @@ class AtSites:
     final_views = ("val", "test")
     is_here = False
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether sites send under masks, of which their total can be read alone."""
+        return self.server.asks.secure
+
     @cached_property
     def held(self) -> Held:
         """What the sites were sent."""

@@ -34,6 +34,7 @@ class Here:
 
     final_views = ("val", "test", "global_test")
     is_here = True
+    is_masked = False
 
     def federate(self, pipeline: Pipeline, before: Trunk, stage: Stage) -> tuple[_Json, Tree]:
         """Run a federated stage."""

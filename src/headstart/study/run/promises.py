@@ -14,7 +14,9 @@ Promise = dict[str, float | None]
 """What :class:`headstart.costs.privacy.Privacy` says, as plain values."""
 
 
-def promised(arm: Arm, federation: Federation, runs: int, lost: float | None = None) -> Promise | None:
+def promised(
+    arm: Arm, federation: Federation, runs: int, lost: float | None = None, *, masked: bool = False
+) -> Promise | None:
     """Say what an arm promises each of its clients; None where no federated stage has noise.
 
     Args:
@@ -22,9 +24,10 @@ def promised(arm: Arm, federation: Federation, runs: int, lost: float | None = N
         federation: whose clients take part.
         runs: on the same clients, that the choice of its settings rests on.
         lost: share of the clients that may be lost, where they add their own noise; None in a simulation.
+        masked: whether the server sees no single update.
     """
     stages, clients = [stage.build() for stage in arm.federate], len(members(federation.seen_clients))
-    found = privacy_of(stages, clients, runs, lost)
+    found = privacy_of(stages, clients, runs, lost, masked=masked)
     return found.as_json() if found else None
 
 

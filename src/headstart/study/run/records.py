@@ -63,7 +63,8 @@ def record(
     found = noticed(arm, pipeline, trunk, facts, trials=len(tuning))
     clients = len(pipeline.federation.clients)
     kept = _kept(facts, clients)
-    lost = None if pipeline.work.is_here else pipeline.max_bad_clients
+    work = pipeline.work
+    lost = None if work.is_here else pipeline.max_bad_clients
     return {
         "arm": arm.name,
         "seed": pipeline.seed,
@@ -78,7 +79,7 @@ def record(
         "curve": list(trunk.curve),
         "traffic": asdict(trunk.traffic),
         "costs": costs.as_json(),
-        "privacy": promised(arm, pipeline.federation, runs, lost),
+        "privacy": promised(arm, pipeline.federation, runs, lost, masked=work.is_masked),
         "accepted": facts["accepted"],
         "personal": trunk.shared.is_personal or not arm.adapt.build().changes_nothing,
         "kept": None if kept is None else f"kept by {kept} of {clients}",

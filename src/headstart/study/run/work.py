@@ -36,6 +36,11 @@ class Work(Protocol):
         """Whether the clients' examples are here, so that pieces of work can be done beside each other."""
         ...
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether whoever adds up what clients send can read no single update."""
+        ...
+
     def federate(self, pipeline: Pipeline, before: Trunk, stage: Stage) -> tuple[Json, Tree]:
         """Run a federated stage; return its facts, learning curve among them, and what it left."""
         ...
