@@ -4,8 +4,8 @@ python benchmarks/rounds.py [--sites 4 16] [--rounds 10] [--arm fedavg | ridge] 
 
 Handwritten digits (scikit-learn's), dealt to so many sites; a small network, FedAvg with one local epoch. Every site is
 a process of its own, the link another, with certificates and a database, as ``headstart federate run --local`` starts
-them. ``--width`` is that of a hidden layer above the pixels: 57,000 make an update of 17 MB. ``ridge`` sends sums in
-one round, of 17 MB a site with ``--width 2048``.
+them. ``--width`` is that of a hidden layer above the pixels: 57,000 make an update of 17 MB. ``ridge`` sends sums once,
+of 17 MB a site with ``--width 2048``.
 
 A table's row says: seconds a round (median, and the slowest); of these how long the server put requests down, waited
 for answers, and did its own work (checks, mean, files); how long a site was busy with a request (fetching it included),

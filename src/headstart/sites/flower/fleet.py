@@ -171,8 +171,12 @@ class Fleet:
 
     def _come_anew(self) -> None:
         """Leave and come in: what was handed out while the line broke is lost, and the server sees it may have been."""
-        self.call(lambda: self.client.DeactivateNode(DeactivateNodeRequest(node_id=self.node.node_id)))
-        self.activate()
+        for _ in range(_TRIES):
+            with suppress(httpx.HTTPStatusError):  # a link that has missed the site has let it go already
+                self.call(lambda: self.client.DeactivateNode(DeactivateNodeRequest(node_id=self.node.node_id)))
+            with suppress(StillThereError):  # a sign of life came in between
+                self.activate()
+                return
 
     def _hung_up_on(self, ask: Callable[[], T]) -> T:
         """Call a link that may hang up as soon as it sees the site's certificate; it says nothing then."""

@@ -56,6 +56,9 @@ _MOST_BYTES = 16 * 2**20
 _IDLE: tuple[object, ...] = (ControlEventLogMiddleware, FleetEventLogMiddleware, RuntimeTracingMiddleware)
 """Logs of events, and traces, which are off."""
 
+_SECONDS_IDLE = 30
+"""Of a connection; callers hang up sooner, so that none finds its own closed."""
+
 _SECONDS_TO_END = 3
 """Calls that are held then are let go."""
 
@@ -139,6 +142,7 @@ def _uvicorn(app: ASGIApp, link: Link, host: str, port: int, known: Path | None 
         port=port,
         log_level="warning",
         timeout_graceful_shutdown=_SECONDS_TO_END,
+        timeout_keep_alive=_SECONDS_IDLE,
         lifespan="off" if known else "on",
         ssl_certfile=link.keys / "server.pem",
         ssl_keyfile=str(link.keys / "server.key"),
