@@ -26,12 +26,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from headstart.core.trees import Tree, map_tree
+from headstart.report import load_run
 from headstart.sites.answers import reply
-from headstart.sites.arms import run_arm
 from headstart.sites.messages import Hello
 from headstart.sites.server import open_server
 from headstart.sites.site import Site
 from headstart.sites.transport import Answer, Failed, Request
+from headstart.sites.work import AtSites
+from headstart.study.study import Study
 from headstart.study.written.load import load_study
 
 NAMES = ("ada", "ben", "cleo", "dan", "eve", "fay")
@@ -41,7 +43,7 @@ BAD = 4
 
 STUDY = """
 name  = "hostile"
-seeds = [0]
+seeds = [{seed}]
 [data]
 source = "{folder}/ada.parquet"
 client = "site"
@@ -53,6 +55,8 @@ momentum   = 0.9
 client_lr  = 0.02
 [engine]
 name = "serial"
+[tuning]
+trials = 1
 [arms.fedavg]
 start    = "random"
 federate = {{ method = "fedavg", rounds = {rounds}, local_epochs = 2, aggregate = "{way}" }}
@@ -158,19 +162,20 @@ def run(attack: str, way: str, seed: int, rounds: int, skew: float, told: Callab
         folder = Path(name)
         deal(folder, seed, skew, flip=attack == "labels")
         aggregate = "mean" if way in ("ridge", "without") else way
-        (folder / "study.toml").write_text(STUDY.format(folder=folder, rounds=rounds, way=aggregate))
+        (folder / "study.toml").write_text(STUDY.format(folder=folder, rounds=rounds, way=aggregate, seed=seed))
         file = load_study(folder / "study.toml")
         sites = [Site(one, folder / f"{one}.parquet", folder / "state" / one) for one in NAMES]
         for site in sites:
-            site.accept(Hello(file.data, file.settings.name, tuple(sorted({0, seed})), file.model))
+            site.accept(Hello(file.data, file.settings.name, (seed,), file.model))
         asked = [at for at in range(len(NAMES)) if way != "without" or at != BAD]
         ask = InOneProcess(sites, ATTACKS[attack])
-        server = open_server(file, ask, asked, out=folder / "out", seed=seed, tell=told)
-        arm = next(arm for arm in file.arms if arm.name == ("ridge" if way == "ridge" else "fedavg"))
-        found = run_arm(server, arm)
-    honest = [facts for client, facts in found["clients"].items() if client != NAMES[BAD]]
-    scores = [facts["metrics"]["test"]["accuracy"][0] for facts in honest]
-    return float(np.mean(scores)), sum(one["client"] == NAMES[BAD] for one in found["excluded"])
+        server = open_server(file, ask, asked, out=folder / "out", tell=told)
+        study = Study.open(file, lab=server.lab, work=AtSites(server))
+        study.run(folder / "out", arms=["ridge" if way == "ridge" else "fedavg"])
+        run = load_run(folder / "out")
+    scores = run.scores("accuracy")
+    honest = [value for client, value in zip(scores.clients, scores.values[0, 0], strict=True) if client != NAMES[BAD]]
+    return float(np.nanmean(honest)), sum(one["client"] == NAMES[BAD] for one in run.records[0]["excluded"])
 
 
 def main() -> None:

@@ -166,7 +166,7 @@ def test_a_site_that_covers_sums_sends_no_update_of_an_averaging_method_and_no_s
     asked = requests(file, tmp_path, "fedavg")
     site = ready(site_of(tmp_path, **covers), file, asked)
     said, sent = answered(site, "update", *asked["update"])
-    words = "masked updates only; run it with --secure" if "masked" in covers else "an update of an averaging method"
+    words = "masked updates only; run it with --secure" if "masked" in covers else "an update of this method has none"
     assert said["error"].startswith("'north' sends ")
     assert words in said["error"]
     assert not sent

@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from headstart.sites.arms import run_arm
 
 from headstart.sites import site as sites_of_data
 from headstart.sites.answers import DUTIES, Kind
@@ -15,7 +14,7 @@ from headstart.sites.settings import Policy
 from headstart.sites.site import Site
 from headstart.study.written.load import StudyFile
 from sites.attacked import Listening, Requests, answered, changed, lenient, ready
-from sites.in_process import accept, arm_of, opened, sites_of
+from sites.in_process import accept, arm_of, opened, run_arm, sites_of
 from sites.text_sites import NAMES, letters, write_letters
 
 HOSTILE: dict[str, dict[str, Any]] = {

@@ -83,10 +83,10 @@ def up(
     ),
 ) -> None:
     """Start the server's link, which only the sites of the keys can reach, and let them in."""
-    from headstart.sites.flower.door import Door, check_no_door, write_door
+    from headstart.sites.flower.door import check_no_door, new_door, write_door
     from headstart.sites.flower.operator import Operator
     from headstart.sites.flower.processes import together
-    from headstart.sites.flower.programs import Link, free_ports
+    from headstart.sites.flower.programs import Link
 
     link = Link(address, keys, home)
     for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
@@ -94,7 +94,7 @@ def up(
     link.check_pair("server.pem", "server.key")
     check_no_door(home)
     link.check_free()
-    write_door(home, Door.at(free_ports(1)[0]))
+    write_door(home, new_door(home))
     with together() as start:
         process = start(link.program(database), link.environment)
         link.wait(running=lambda: process.poll() is None)

@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 
-from headstart.core.files import read_json
 from headstart.sites.flower.door import Door, write_door
 from headstart.sites.flower.keys import make_keys
 from headstart.sites.flower.local import accept_alike
 from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.programs import Link, free_ports
-from headstart.sites.flower.run import LAST
 from headstart.sites.settings import NodeSettings
 from headstart.study.written.load import load_study
+from sites.finished import finished, round_of
 from sites.in_process import write_sites
 
 pytest.importorskip("flwr")
@@ -75,13 +74,13 @@ class Federation:
 
     def wait_for_round(self, out: str, number: int, seconds: float = 300) -> None:
         end = time.monotonic() + seconds
-        while f"round {number} of {ROUNDS}" not in self.told(f"run-{out}"):
+        while round_of(self.folder / out) < number:
             assert time.monotonic() < end, self.told(f"run-{out}")
             time.sleep(0.02)
 
     def result(self, out: str) -> dict[str, Any]:
         assert self.programs[f"run-{out}"].wait(400) == 0, self.told(f"run-{out}")
-        return read_json(self.folder / out / LAST) or {}
+        return finished(self.folder / out, "fedavg")
 
 
 @pytest.fixture
@@ -125,5 +124,7 @@ def test_killed_programs_change_nothing(federation: Federation) -> None:
     broken = federation.result("broken")
 
     assert whole["excluded"] == broken["excluded"] == []
-    assert (whole["rounds"], set(whole["clients"])) == (ROUNDS, set(NAMES))
+    assert whole["curve"][-1]["round"] == ROUNDS
+    assert set(whole["clients"]) == set(NAMES)
+    assert broken["curve"] == whole["curve"]
     assert broken["clients"] == whole["clients"]

@@ -100,7 +100,7 @@ def test_three_commands_on_the_server_and_two_on_each_client(server: Path, addre
         nodes = [programs.enter_context(going(server.parent / name, "node", "--config", "site.toml")) for name in SITES]
         ran = typed(server, "run", "study.toml", "--arm", "fedavg", "--sites", "2")
         assert ran.returncode == 0, ran.stderr
-        assert "fedavg: mean client" in ran.stdout
+        assert "fedavg, seed 0: " in ran.stdout
         assert os.path.isdir(server / "runs" / "hearts-federated")
         whole = typed(server, "status")
         assert (whole.returncode, whole.stdout.count("connected")) == (0, 2)

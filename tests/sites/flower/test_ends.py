@@ -15,6 +15,7 @@ from headstart.sites.flower.programs import Link, free_ports
 from headstart.sites.settings import NodeSettings
 from headstart.study.written.load import load_study
 from sites.federations import Table
+from sites.finished import round_of
 from sites.test_agreement import rows
 
 pytest.importorskip("flwr")
@@ -85,7 +86,7 @@ def test_programs_end_with_the_command_that_started_them(begin: Begin, tmp_path:
     operator = Operator.of(link)
     assert _until(lambda: [site.status for site in operator.nodes().nodes_info].count("online") == 2)
     run = begin("run", "study.toml", "--arm", "fedavg", "--sites", "2", "--out", "out")
-    assert _until(lambda: b"round 1 of" in (tmp_path / "run-4.log").read_bytes())
+    assert _until(lambda: round_of(tmp_path / "out") > 0)
 
     run.terminate()
     assert run.wait(90) == 128 + signal.SIGTERM

@@ -14,9 +14,9 @@ import pytest
 from headstart.sites.flower.keys import make_keys
 from headstart.sites.flower.local import accept_alike
 from headstart.sites.flower.programs import Link
-from headstart.sites.flower.run import LAST
 from headstart.sites.settings import NodeSettings
 from headstart.study.written.load import load_study
+from sites.finished import finished, round_of
 from sites.in_process import write_sites
 
 pytest.importorskip("flwr")
@@ -85,20 +85,20 @@ def test_two_hosts_federate_and_survive_a_cut(hosts: None, tmp_path: Path) -> No
         out = tmp_path / "out"
         words = ["run", str(tmp_path / "study.toml"), "--arm", "fedavg", "--out", str(out), "--sites", "2"]
         run = begin("server", [*COMMAND, *words, *_files(link)[2:]], "run.log")
-        rounds, end = out / "rounds" / "fedavg-0-0" / "nodes", time.monotonic() + 200
-        while not any(rounds.glob("*.json")) and time.monotonic() < end:
+        end = time.monotonic() + 200
+        while not round_of(out) and time.monotonic() < end:
             time.sleep(0.1)
         _ip("-n", "headstart-sites", "link", "set", "hs-b", "down")
         time.sleep(CUT_SECONDS)
-        assert not (out / LAST).exists()
+        assert not (out / "verdict.json").exists()
         _ip("-n", "headstart-sites", "link", "set", "hs-b", "up")
         run.wait(400)
-        found = json.loads((out / LAST).read_text())
+        found = finished(out, "fedavg")
     finally:
         for each in reversed(programs):
             each.terminate()
         for each in programs:
             each.wait(30)
-    assert found["rounds"] == 6
+    assert found["curve"][-1]["round"] == 6
     assert set(found["clients"]) == set(NAMES)
     assert found["excluded"] == [], json.dumps(found["excluded"])

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from headstart.core.progress import Silent
 from headstart.sites.flower.grid import GridAsk
 from headstart.sites.flower.keys import make_keys, read_signer
 from headstart.sites.flower.local import running
 from headstart.sites.flower.operator import Operator
 from headstart.sites.flower.programs import Link
-from headstart.sites.flower.run import LAST, run_on
+from headstart.sites.flower.run import probe_on, study_on
 from headstart.sites.secure.messages import Keys
 from headstart.sites.secure.peers import Peers
 from headstart.sites.settings import NodeSettings, RunSettings
@@ -28,6 +29,7 @@ from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.study import Study
 from headstart.study.written.load import load_study
+from sites.finished import finished, round_of
 
 pytest.importorskip("flwr")
 pytestmark = [
@@ -55,6 +57,8 @@ client_lr  = 0.01
 [decision]
 baseline = "finetune"
 metric   = "balanced_accuracy"
+[tuning]
+trials = 1
 [engine]
 name = "serial"
 [arms.fedavg]
@@ -87,29 +91,26 @@ def link(folder: Path) -> Iterator[Link]:
         yield link
 
 
-def _run(link: Link, folder: Path, arm: str, out: str = "out", **more: Any) -> dict[str, Any]:
-    return run_on(link, _said(folder, arm, out, **more))
-
-
-def _said(folder: Path, arm: str, out: str, **more: Any) -> RunSettings:
-    return RunSettings(study=str(folder / "study.toml"), arm=arm, out=str(folder / out), sites=4, **more)
+def _run(link: Link, folder: Path, arm: str, out: str = "out", *, secure: bool = False) -> dict[str, Any]:
+    file, where = load_study(folder / "study.toml"), folder / out
+    with study_on(link, file, RunSettings(out=str(where), secure=secure), Silent()) as study:
+        study.run(where, arms=[arm], seeds=[0])
+    return finished(where, arm)
 
 
 @pytest.mark.parametrize(
     ("arm", "secure"), [("fedavg", False), ("fedavg", True), ("ridge", False), ("finetune", False)]
 )
 def test_the_numbers_are_the_simulations(arm: str, secure: bool, link: Link, folder: Path, tmp_path: Path) -> None:
-    found = _run(link, folder, arm, secure=secure)
+    found = _run(link, folder, arm, f"out-{secure}", secure=secure)
     plan = Study.load(folder / "study.toml")
     pipeline = Pipeline(plan.lab, NodeStore(tmp_path), 0, "balanced_accuracy")
     spec = next(one for one in plan.slate.arms if one.name == arm)
     facts = pipeline.result(spec, ["val", "test"]).facts["metrics"]["test"]
     assert found["excluded"] == []
     for position, client in enumerate(pipeline.federation.clients):
-        got = found["clients"][client.id]["metrics"]["test"]
-        assert {name: each[0] for name, each in got.items()} == pytest.approx(
-            {name: each[position] for name, each in facts.items()}, abs=1e-4
-        )
+        got = found["clients"][client.id]
+        assert got == pytest.approx({name: each[position] for name, each in facts.items()}, abs=1e-4)
 
 
 def _node(link: Link, name: str, data: Path, state: Path) -> str:
@@ -158,14 +159,14 @@ def test_sites_sign_the_keys_of_their_masks(link: Link) -> None:
 
 
 def test_a_probe_answers_in_two_messages(link: Link, folder: Path) -> None:
-    found = _run(link, folder, "probe", secure=True)
+    said = RunSettings(out=str(folder / "probe"), secure=True)
+    found = probe_on(link, load_study(folder / "study.toml"), said, Silent())
     assert found["verdict"] in ("fine-tune", "federate", "both", "unsure")
     assert set(found["scores"]) == set(SPEAKERS)
 
 
 def test_a_server_that_is_killed_goes_on(link: Link, folder: Path) -> None:
     whole = _run(link, folder, "fedavg", "whole")
-    rounds = folder / "cut" / "rounds" / "fedavg-0-0" / "nodes"
     shutil.rmtree(folder / "cut", ignore_errors=True)
     (folder / "cut").mkdir()
     words = ["run", str(folder / "study.toml"), "--arm", "fedavg", "--sites", "4", "--out", str(folder / "cut")]
@@ -173,10 +174,10 @@ def test_a_server_that_is_killed_goes_on(link: Link, folder: Path) -> None:
     command = [sys.executable, "-m", "headstart", "federate", *words, *where]
     with subprocess.Popen(command, env=link.environment) as run:
         end = time.monotonic() + 200
-        while not any(rounds.glob("*.json")) and time.monotonic() < end:
+        while not round_of(folder / "cut") and time.monotonic() < end:
             time.sleep(0.05)
         run.kill()
-    assert not (folder / "cut" / LAST).exists()
+    assert not (folder / "cut" / "verdict.json").exists()
     again = _run(link, folder, "fedavg", "cut")
-    assert again["rounds"] == whole["rounds"] == 4
+    assert again["curve"] == whole["curve"]
     assert again["clients"] == whole["clients"]

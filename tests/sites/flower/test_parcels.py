@@ -22,6 +22,19 @@ def test_what_was_sent_is_read(dtype: torch.dtype) -> None:
     assert all(torch.equal(found[name], tree[name]) and found[name].dtype == dtype for name in tree)
 
 
+@pytest.mark.parametrize("size", [0, 2**18, 2**18 + 1, 3 * 2**20])
+def test_few_bytes_travel_beside_their_text_and_many_apart(size: int) -> None:
+    packed = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    content = to_content(Parcel("{}", packed, Sealed("{}", "ab")))
+    assert from_content(content).packed == packed
+    assert len(content) == (1 if size <= 2**18 else 2)
+
+
+def test_the_same_sent_again_is_another_message() -> None:
+    parcel = Parcel("{}", b"", Sealed("{}", "ab"))
+    assert to_content(parcel).object_id != to_content(parcel).object_id
+
+
 def _raw(data: bytes, stype: str = "numpy.ndarray") -> Any:
     array = app.Array("float32", (2,), stype, data)
     return app.RecordDict(

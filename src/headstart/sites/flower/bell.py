@@ -7,22 +7,18 @@ looked at anew when the bell of what it waits for rings. Who does not know of th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from flwr.proto.fleet_pb2 import PullMessagesRequest, PushMessagesRequest
 from flwr.proto.message_pb2 import PullObjectRequest, PullObjectResponse, PushObjectRequest
 from flwr.proto.runtime_pb2 import PushAppMessagesRequest
 from google.protobuf.message import DecodeError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Scope]]
-Send = Callable[[Scope], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-HOLD_SECONDS = 10.0
+_HOLD_SECONDS = 10.0
 """The longest that a call is held: well below every time-out, and a bell that nobody rang costs no more."""
 
 _MOST_HELD = 8
@@ -104,7 +100,7 @@ _PUSHES: Mapping[str, Callable[[bytes], list[str]]] = {
 """Calls that ring: the names whose bells."""
 
 
-def held(app: App, bell: Bell, seconds: float = HOLD_SECONDS) -> App:
+def held(app: ASGIApp, bell: Bell, seconds: float = _HOLD_SECONDS) -> ASGIApp:
     """Return an app that answers a pull when there is something to pull, or after so many seconds.
 
     Args:
@@ -133,34 +129,34 @@ def held(app: App, bell: Bell, seconds: float = HOLD_SECONDS) -> App:
 class _Call:
     """A request that can be put to the app more than once."""
 
-    app: App
+    app: ASGIApp
     scope: Scope
     body: bytes
     receive: Receive
 
-    async def answer(self) -> list[Scope]:
+    async def answer(self) -> list[Message]:
         """Put it to the app; return all that it says."""
-        said: list[Scope] = []
+        said: list[Message] = []
         parts = iter([{"type": "http.request", "body": self.body}])
 
-        async def receive() -> Scope:
+        async def receive() -> Message:
             return next(parts, None) or await self.receive()
 
-        async def send(part: Scope) -> None:
+        async def send(part: Message) -> None:
             said.append(part)
 
         await self.app({**self.scope, "state": dict(self.scope.get("state", {}))}, receive, send)
         return said
 
 
-async def _push(call: _Call, bell: Bell) -> list[Scope]:
+async def _push(call: _Call, bell: Bell) -> list[Message]:
     said = await call.answer()
     if _content(said) is not None:
         bell.ring(_PUSHES[call.scope["path"]](call.body))
     return said
 
 
-async def _pull(call: _Call, bell: Bell, seconds: float) -> list[Scope]:
+async def _pull(call: _Call, bell: Bell, seconds: float) -> list[Message]:
     """Look, and look again when the bell rings; nothing is said to who has gone, and nothing taken for them."""
     name_of, nothing = _PULLS[call.scope["path"]]
     try:
@@ -190,12 +186,11 @@ async def _wait(rung: asyncio.Event, receive: Receive, end: float) -> Literal["r
     return "gone" if hung_up in done else "rung" if bell in done else "over"
 
 
-def _content(said: Iterable[Scope]) -> bytes | None:
+def _content(said: Sequence[Message]) -> bytes | None:
     """Return the content of an answer; None if it is an error."""
-    parts = list(said)
-    if not parts or parts[0].get("status") != 200:
+    if not said or said[0].get("status") != 200:
         return None
-    return b"".join(part.get("body", b"") for part in parts[1:])
+    return b"".join(part.get("body", b"") for part in said[1:])
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from socket import create_connection, create_server
 
-from headstart.core.errors import ClientError, SettingError
+from headstart.core.errors import ClientError, HeadstartError, SettingError
 from headstart.core.files import write_private
 from headstart.sites.flower.keys import check_private
+from headstart.sites.flower.programs import free_ports
 from headstart.sites.wire import read
 
 _FILE = "door.json"
@@ -42,6 +43,13 @@ class Door:
         return cls(port, secrets.token_urlsafe(32), secrets.token_hex(32))
 
 
+def new_door(home: Path) -> Door:
+    """Return a door with a new token and a new secret; at the port of the one before, where a run that is on looks."""
+    with suppress(HeadstartError, OSError), create_server(("127.0.0.1", read_door(home).port)) as one:
+        return Door.at(int(one.getsockname()[1]))
+    return Door.at(free_ports(1)[0])
+
+
 def write_door(home: Path, door: Door) -> None:
     """Write a door's file, for its owner's eyes alone."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -56,7 +64,7 @@ def check_no_door(home: Path) -> None:
     """
     with suppress(ClientError, OSError):
         port = read_door(home).port
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        create_connection(("127.0.0.1", port), timeout=1).close()
         raise SettingError(
             f"--home: must be of one link, received '{home}', whose link is up (port {port}); end that, or name another"
         )

@@ -26,8 +26,9 @@ from flwr.superlink.config_loader import SuperLinkLifespanConfig
 from flwr.superlink.main import create_app
 from flwr.superlink.routers.control.middlewares import ControlEventLogMiddleware
 from flwr.superlink.routers.fleet.middlewares import FleetEventLogMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headstart.sites.flower.bell import App, Bell, Receive, Scope, Send, held
+from headstart.sites.flower.bell import Bell, held
 from headstart.sites.flower.door import Door, read_door
 from headstart.sites.flower.programs import Link
 
@@ -74,7 +75,7 @@ class _Token(NoOpControlAuthnPlugin):
         return super().validate_tokens_in_metadata(metadata) if is_known else (False, None)
 
 
-def _sites_only(app: App) -> App:
+def _sites_only(app: ASGIApp) -> ASGIApp:
     """Return an app that serves only what sites need, and answers all else with 404 and nothing."""
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,7 +131,7 @@ def _config(link: Link, door: Door, database: str) -> SuperLinkLifespanConfig:
     )
 
 
-def _uvicorn(app: App, link: Link, host: str, port: int, known: Path | None = None) -> uvicorn.Config:
+def _uvicorn(app: ASGIApp, link: Link, host: str, port: int, known: Path | None = None) -> uvicorn.Config:
     """Return how to serve an app; with a file of certificates, only to who has one of them."""
     return uvicorn.Config(
         app,
@@ -146,7 +147,7 @@ def _uvicorn(app: App, link: Link, host: str, port: int, known: Path | None = No
     )
 
 
-def _app(link: Link, door: Door, database: str) -> App:
+def _app(link: Link, door: Door, database: str) -> ASGIApp:
     """Return Flower's app without what watches and does nothing here, a part of every call's cost."""
     app = create_app(_config(link, door, database), SuperLinkLifespan)
     app.user_middleware = [one for one in app.user_middleware if one.cls not in _IDLE]

@@ -16,13 +16,10 @@ from headstart.sites.flower.objects import LostError
 from headstart.sites.signed import Sealed
 from headstart.sites.transport import Answer, Failed, Request
 
-Reply = Answer[str] | Failed
+_Reply = Answer[str] | Failed
 
 _POLL_SECONDS = 0.1
 """Between looks, where the link does not hold them until something comes."""
-
-_TICK = 2.0
-"""Seconds between looks whether a site has come back."""
 
 _MOST_AT_ONCE = 8
 """Answers that are fetched beside each other."""
@@ -54,6 +51,7 @@ class Hours:
         grace: seconds for the rest.
         patience: seconds that a site which has gone has to come back.
         clock: seconds, from any moment on.
+        tick: seconds between looks whether a site has come back.
     """
 
     timeout: float
@@ -61,6 +59,7 @@ class Hours:
     grace: float
     patience: float
     clock: Callable[[], float] = time.monotonic
+    tick: float = 2.0
 
 
 @dataclass(eq=False)
@@ -88,8 +87,8 @@ class _Now:
     looked: float
     lost: dict[int, float] = field(default_factory=dict)
     times: dict[int, int] = field(default_factory=dict)
-    found: dict[int, Reply] = field(default_factory=dict)
-    events: SimpleQueue[tuple[Post, Arrived] | tuple[Post, Reply | None] | Exception] = field(
+    found: dict[int, _Reply] = field(default_factory=dict)
+    events: SimpleQueue[tuple[Post, Arrived] | tuple[Post, _Reply | None] | Exception] = field(
         default_factory=SimpleQueue
     )
     over: threading.Event = field(default_factory=threading.Event)
@@ -110,12 +109,12 @@ class Wait:
 
     mail: Mail
     make: Callable[[Post, float], Message]
-    read: Callable[[Post, Arrived, float], Reply]
+    read: Callable[[Post, Arrived, float], _Reply]
     gone: Callable[[Post], Failed]
     hours: Hours
     absent: set[int]
 
-    def answers(self, posts: Sequence[Post], messages: Sequence[Message]) -> dict[int, Reply]:
+    def answers(self, posts: Sequence[Post], messages: Sequence[Message]) -> dict[int, _Reply]:
         """Send, and return what came, by site."""
         clock, since = self.hours.clock, dict(self.mail.since())
         end = clock() + self.hours.timeout
@@ -152,7 +151,7 @@ class Wait:
         """Take one thing that happened, or see who has come back."""
         clock = self.hours.clock
         try:
-            event = now.events.get(timeout=max(0.0, min(now.end - clock(), now.looked + _TICK - clock())))
+            event = now.events.get(timeout=max(0.0, min(now.end - clock(), now.looked + self.hours.tick - clock())))
         except Empty:
             return self._look_after(now)
         if isinstance(event, Exception):
@@ -175,7 +174,7 @@ class Wait:
         except LostError:
             now.events.put((post, None))
 
-    def _close(self, now: _Now, post: Post, what: Reply) -> None:
+    def _close(self, now: _Now, post: Post, what: _Reply) -> None:
         now.found[post.site] = what
         del now.open[post.site]
         for name in [name for name, one in list(now.names.items()) if one is post]:
