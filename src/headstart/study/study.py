@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.cache import cache_folder, calibrations
-from headstart.core.errors import SettingError
 from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
@@ -36,7 +35,7 @@ from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import num_trials, trial_arms
 from headstart.study.run.work import Work
-from headstart.study.written.arms import Arm
+from headstart.study.written.arms import Arm, tables_of
 from headstart.study.written.load import StudyFile, load_study, parse_study
 from headstart.study.written.made import as_made
 from headstart.study.written.schema import decision_hash, study_hash
@@ -133,7 +132,7 @@ class Study:
             "decision": {setting: value for setting, value in decision.items() if value is not None},
             "devices": devices or {},
             "study": {"until": until},
-            "arms": _tables(arms),
+            "arms": tables_of(arms),
         }
         file = parse_study(table, Path(), f'name = "{name}"\n', federation)
         self._fill(file, open_lab(file, federation, calibrated=calibrations(cache_folder())))
@@ -318,17 +317,3 @@ class Study:
         found = diagnose_lab(self.lab, pipeline, slate.arms, self.file.settings.decision)
         folder.write("diagnosis.json", found.as_json())
         return found
-
-
-def _tables(arms: Iterable[Arm]) -> dict[str, dict[str, Any]]:
-    """Return arms as a study file's tables.
-
-    Raises:
-        SettingError: two arms have the same name.
-    """
-    tables: dict[str, dict[str, Any]] = {}
-    for arm in arms:
-        if arm.name in tables:
-            raise SettingError(f"arms.{arm.name}: must be said once, received two arms of this name; rename one")
-        tables[arm.name] = arm.as_json()
-    return tables

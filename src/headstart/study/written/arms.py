@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -234,3 +234,17 @@ def _problems(entry: Entry, path: str, name: str, value: object) -> list[str]:
     if name not in known:
         return [unknown(f"{path}.{name}", value, known)]
     return problems(known[name].type, value, f"{path}.{name}", known[name].default)
+
+
+def tables_of(arms: Iterable[Arm]) -> dict[str, dict[str, Any]]:
+    """Return arms as a study file's tables.
+
+    Raises:
+        SettingError: two arms have the same name.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for arm in arms:
+        if arm.name in tables:
+            raise SettingError(f"arms.{arm.name}: must be said once, received two arms of this name; rename one")
+        tables[arm.name] = arm.as_json()
+    return tables
