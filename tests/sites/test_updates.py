@@ -98,11 +98,7 @@ def test_a_site_that_asks_for_noise_sends_no_update_with_less(file: StudyFile, f
     assert "this method's is 0.5; raise noise_multiplier by 2 times" in said["error"]
     assert not sent
     said, sent = answered(one, "update", *asked["update"])
-<<<<<<< HEAD
     assert "sends nothing without noise, and an update of this method has none" in said["error"]
-=======
-    assert "an update of this method has none" in said["error"]
->>>>>>> dp
     assert not sent
     assert answered(one, "update", *noisy(asked, 4.0, fewest=4))[1]
 
