@@ -67,8 +67,8 @@ class Shared:
         turn[:-1] /= length
         turn[-1, :-1] = -mean / length
         gram, moment = turn.mT @ gram @ turn, turn.mT @ moment
-        penalty = generalized_cross_validation(gram, moment)
         values, vectors = torch.linalg.eigh(gram)
+        penalty = generalized_cross_validation(gram, moment, (values, vectors))
         # Sums with noise on them may have directions below zero.
         inverse = (vectors / (values.clamp_min(0) + penalty)) @ vectors.mT
         return cls(mean, length, inverse @ moment, inverse, penalty)

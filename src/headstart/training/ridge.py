@@ -26,7 +26,9 @@ def relative_penalties(trace: Tensor, size: int) -> Tensor:
     return torch.stack([mean * candidate for candidate in _RELATIVE])
 
 
-def generalized_cross_validation(gram: Tensor, moment: Tensor) -> float:
+def generalized_cross_validation(
+    gram: Tensor, moment: Tensor, decomposed: tuple[Tensor, Tensor] | None = None
+) -> float:
     """Return the candidate of least generalised cross-validation error, from sums alone.
 
     ``GCV = (RSS / N) / (1 - tr S / N)²`` with ``RSS = N - 2 tr W'M + tr W'AW``, ``S`` the smoother. With about as many
@@ -36,8 +38,9 @@ def generalized_cross_validation(gram: Tensor, moment: Tensor) -> float:
     Args:
         gram: ``A = Z'Z``, ``Z = [features, 1]``: its last entry is the number of examples, N.
         moment: ``M = Z'Y`` of one-hot labels, ``(features + 1, classes)``.
+        decomposed: the eigenvalues and vectors of ``A``, where they are known.
     """
-    values, vectors = torch.linalg.eigh(gram)
+    values, vectors = decomposed or torch.linalg.eigh(gram)
     values, turned = values.clamp_min(0), (vectors.mT @ moment).square().sum(-1)
     candidates, count = relative_penalties(gram.trace(), len(gram)), gram[-1, -1].clamp_min(1)
     shrunk = 1 / (values + candidates.unsqueeze(-1))
