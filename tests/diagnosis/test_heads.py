@@ -76,7 +76,7 @@ def test_at_a_penalty_of_one_the_three_heads_agree_to_rounding(
     dimensions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module, one = "headstart.diagnosis.heads", torch.ones(1, dtype=torch.float64)
-    monkeypatch.setattr(f"{module}.generalized_cross_validation", lambda gram, moment: 1.0)
+    monkeypatch.setattr(f"{module}.generalized_cross_validation", lambda gram, moment, decomposed: 1.0)
     monkeypatch.setattr(f"{module}.relative_penalties", lambda trace, size: one)
     parts = federation(1, (20, 30, 10), dimensions)
     pool = Shared.of(parts, CLASSES)
