@@ -16,7 +16,7 @@ def test_the_operator_decides_what_leaves(policy: str, folder: Path, file: Study
     server = opened(file, ask, tmp_path / "out")
     assert all(bool(site.sizes) == (policy != "none") for site in server.sites.values())
     found = run_arm(server, arm_of(file, "finetune"))
-    assert all(bool(facts) == (policy == "metrics") for facts in found["clients"].values())
+    assert all(bool(facts["metrics"]) == (policy == "metrics") for facts in found["clients"].values())
     assert (tmp_path / "sites" / "west" / "own.safetensors").is_file()
     assert "update" not in {kind for _, kind, _ in ask.asked}
 

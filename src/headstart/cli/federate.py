@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.core.errors import SettingError
+from headstart.core.errors import SettingError, nearest
 from headstart.core.visible import visible
 from headstart.sites import settings as defaults
 from headstart.sites.settings import RunSettings
@@ -222,6 +222,7 @@ def run(
         bound=bound,
     )
     place = _Place(said, out, keys, home, local)
+    place.check(arm or (), seed or ())
 
     @contextmanager
     def opened(bar: Bar) -> Iterator[Opened]:
@@ -287,6 +288,21 @@ class _Place:
         self.folder = (out or Path("runs") / f"{self.file.settings.name}-federated").resolve()
         self.said = replace(said, study=str(path), out=str(self.folder), sites=local or said.sites)
         self._keys, self._home, self._local = keys, home, local
+
+    def check(self, arms: Sequence[str], seeds: Sequence[int]) -> None:
+        """Refuse arms and seeds that the study has not, before anybody is waited for.
+
+        Raises:
+            SettingError: one of them.
+        """
+        from headstart.study.checks import check_seeds
+        from headstart.study.written.slate import STANDARD
+
+        known = [arm.name for arm in self.file.arms] or list(STANDARD)
+        for name in arms:
+            if name not in known:
+                raise SettingError(f"--arm: must be an arm of the study, received '{name}'; {nearest(name, known)}")
+        check_seeds(seeds, self.file.settings.seeds)
 
     @contextmanager
     def link(self) -> Iterator[Link]:

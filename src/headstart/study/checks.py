@@ -34,12 +34,21 @@ def select(
     """
     for name in only_arms or ():
         _check_arm(name, slate)
-    for seed in only_seeds or ():
+    check_seeds(only_seeds or (), seeds)
+    arms = [arm for arm in slate.arms if only_arms is None or arm.name in only_arms]
+    return arms, [seed for seed in seeds if only_seeds is None or seed in only_seeds]
+
+
+def check_seeds(wanted: Sequence[int], seeds: Sequence[int]) -> None:
+    """Refuse a seed that a study has not.
+
+    Raises:
+        SettingError: there is one.
+    """
+    for seed in wanted:
         if seed not in seeds:
             valid = ", ".join(str(seed) for seed in seeds)
             raise SettingError(f"--seed: must be a seed of the study, received {seed}; valid: {valid}")
-    arms = [arm for arm in slate.arms if only_arms is None or arm.name in only_arms]
-    return arms, [seed for seed in seeds if only_seeds is None or seed in only_seeds]
 
 
 def check_results(records: Sequence[Mapping[str, object]], stopped: Mapping[str, str]) -> None:

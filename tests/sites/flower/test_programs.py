@@ -101,8 +101,9 @@ def test_help_needs_no_extra() -> None:
     [
         (
             ["--arm", "fedavgg"],
-            "error: --arm: must be 'probe' or an arm of the study file, received 'fedavgg'",
+            "error: --arm: must be an arm of the study, received 'fedavgg'",
         ),
+        (["--seed", "7"], "error: --seed: must be a seed of the study, received 7; valid: 0"),
         (
             ["--arm", "ridge", "--local", "5"],
             "error: --local: must be from 1 to the study's 4 seen clients, received 5",
