@@ -239,6 +239,19 @@ def test_a_metric_that_cannot_be_counted_compares_clients(tmp_path: Path) -> Non
     assert "count" not in {kind for _, kind, _ in ask.asked}
 
 
+def test_where_nobody_can_count_scores_are_compared(tmp_path: Path) -> None:
+    file, ask = written(tmp_path), sites(tmp_path)
+
+    def refuse(request: Any, said: str, tree: Tree) -> tuple[str, Tree]:
+        return (json.dumps({"error": "too few"}), tree) if request.kind == "count" else (said, tree)
+
+    ask.spoil = refuse
+    outcome = ran(file, ask, tmp_path / "out")
+    assert outcome.verdict.answer.rule.scope == "like these"
+    assert outcome.verdict.cautions[0].startswith("No client's test examples can be counted together")
+    assert outcome.verdict.num_clients == 3
+
+
 def test_other_data_at_a_site_are_another_federation(tmp_path: Path) -> None:
     # Nothing is agreed on of the rows: the server sees it by the name of what the site holds alone.
     file, ask = written(tmp_path, data='standardize = "none"', seeds=(0,)), sites(tmp_path)

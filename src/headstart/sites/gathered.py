@@ -20,6 +20,8 @@ from headstart.sites.transport import Answer, Failed
 if TYPE_CHECKING:
     from headstart.study.run.folder import RunFolder
 
+_UNCOUNTED = "No client's test examples can be counted together: clients are compared by their scores alone."
+
 _Runs = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 """Arms, and for each of them the names of its runs, one a seed."""
 
@@ -38,22 +40,36 @@ class Counting:
     def gather(self, folder: RunFolder, federation: Federation, arms: Sequence[str], metric: str) -> Gathered:
         """Return what the clients that told all scores count of the runs of some arms.
 
+        Where nobody can count, their scores alone are compared.
+
         Raises:
-            ClientError: nobody is left.
+            ClientError: nobody tells scores.
         """
-        left_out = dict(self._silent(folder, federation, arms, metric))
+        silent = self._silent(folder, federation, arms, metric)
         # Of other metrics only clients' scores are compared.
         runs, by_class = _runs(folder, arms) if metric in RIGHT_OR_WRONG else [], metric == "balanced_accuracy"
         rounds = [self._round(one, by_class=by_class) for one in runs]
-        for one in rounds:
-            left_out = {**one.left_out, **left_out}
-        clients = [name for name in self._here if name not in left_out]
-        if not clients:
-            raise ClientError(f"no client can be counted; the first, {next(f'{n}: {w}' for n, w in left_out.items())}")
+        uncounted = {name: why for one in rounds for name, why in one.left_out.items()}
+        clients = [name for name in self._here if name not in {*silent, *uncounted}]
+        if not clients and uncounted:
+            return Gathered(None, self._told(silent), (*_left_out(silent), _UNCOUNTED, *_left_out(uncounted)))
         groups = [[one.moments[name] for name in clients] for one in rounds]
         kept_back = {name: count for one in rounds for name, count in one.kept_back.items() if name in clients}
-        cautions = (*_left_out(left_out), *_kept_back(kept_back))
-        return Gathered(Sums(tuple(clients), groups) if groups else None, tuple(clients), cautions)
+        cautions = (*_left_out({**uncounted, **silent}), *_kept_back(kept_back))
+        return Gathered(Sums(tuple(clients), groups) if groups else None, self._told({**uncounted, **silent}), cautions)
+
+    def _told(self, left_out: Mapping[str, str]) -> tuple[str, ...]:
+        """Name the clients in the answer.
+
+        Raises:
+            ClientError: there is none.
+        """
+        clients = tuple(name for name in self._here if name not in left_out)
+        if not clients:
+            raise ClientError(
+                f"no client tells its scores; the first, {next(f'{n}: {w}' for n, w in left_out.items())}"
+            )
+        return clients
 
     @property
     def _here(self) -> list[str]:
