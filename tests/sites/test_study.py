@@ -248,7 +248,7 @@ def test_where_nobody_can_count_scores_are_compared(tmp_path: Path) -> None:
     ask.spoil = refuse
     outcome = ran(file, ask, tmp_path / "out")
     assert outcome.verdict.answer.rule.scope == "like these"
-    assert outcome.verdict.cautions[0].startswith("No client's test examples can be counted together")
+    assert outcome.verdict.cautions[0].startswith("No client's test examples can be counted (clinic: too few): ")
     assert outcome.verdict.num_clients == 3
 
 

@@ -20,7 +20,7 @@ from headstart.sites.transport import Answer, Failed
 if TYPE_CHECKING:
     from headstart.study.run.folder import RunFolder
 
-_UNCOUNTED = "No client's test examples can be counted together: clients are compared by their scores alone."
+_UNCOUNTED = "No client's test examples can be counted ({}): clients are compared by their scores alone."
 
 _Runs = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 """Arms, and for each of them the names of its runs, one a seed."""
@@ -52,7 +52,8 @@ class Counting:
         uncounted = {name: why for one in rounds for name, why in one.left_out.items()}
         clients = [name for name in self._here if name not in {*silent, *uncounted}]
         if not clients and uncounted:
-            return Gathered(None, self._told(silent), (*_left_out(silent), _UNCOUNTED, *_left_out(uncounted)))
+            first = next(f"{name}: {why}" for name, why in uncounted.items())
+            return Gathered(None, self._told(silent), (_UNCOUNTED.format(first), *_left_out(silent)))
         groups = [[one.moments[name] for name in clients] for one in rounds]
         kept_back = {name: count for one in rounds for name, count in one.kept_back.items() if name in clients}
         cautions = (*_left_out({**uncounted, **silent}), *_kept_back(kept_back))
