@@ -271,6 +271,11 @@ def test_a_site_that_is_lost_on_the_way_is_named(tmp_path: Path) -> None:
     assert outcome.verdict.num_clients == 2
 
 
+def test_what_needs_examples_here_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HeadstartError, match="diagnose: needs the clients' examples, which are elsewhere"):
+        at_sites(opened(written(tmp_path), sites(tmp_path), tmp_path / "out")).diagnose(tmp_path / "out")
+
+
 def test_sites_that_let_nothing_leave_come_to_no_verdict(tmp_path: Path) -> None:
     file, ask = written(tmp_path), sites(tmp_path, dict.fromkeys(NAMES, "none"))
     with pytest.raises(HeadstartError):

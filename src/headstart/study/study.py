@@ -248,8 +248,10 @@ class Study:
         """Look at the data before any training, write ``diagnosis.json``, run no arm.
 
         Raises:
-            SettingError: the folder is in use.
+            SettingError: the folder is in use, or the clients' examples are elsewhere.
         """
+        if not self.work.is_here:
+            raise SettingError("diagnose: needs the clients' examples, which are elsewhere; ask them with a probe")
         out = Path(out)
         with only_one(out), threads(self._num_threads):
             return self.in_folder(out)[0]._diagnose(self.slate, RunFolder(out), progress or Silent())
