@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.cache import cache_folder, calibrations
+from headstart.core.errors import SettingError
 from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
