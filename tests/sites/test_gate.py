@@ -244,6 +244,18 @@ def test_scores_and_counts_are_told_so_often_and_no_more(
     assert "different requests for scores, counts and sums, as many as its operator allows" in said["error"]
 
 
+def test_updates_that_are_sums_are_counted_with_the_scores_beside_them(
+    file: StudyFile, folder: Path, asked: Requests, tmp_path: Path
+) -> None:
+    site = ready(site_of(folder, state=f"sums/{tmp_path.name}", budget=Budget(releases=1)), file, asked)
+    text, tree = asked["update"]
+    said, _ = answered(site, "update", changed(text, {"scored": True}), tree)
+    assert set(said["val"]) == {"log_loss", "accuracy"}
+    assert answered(site, "update", changed(text, {"scored": True}), tree)[0] == said
+    other = {name: value + 1 for name, value in tree.items()}
+    assert "as many as its operator allows" in answered(site, "update", text, other)[0]["error"]
+
+
 @pytest.mark.parametrize("cover", [{}, {"noise": 1.0}, {"masked": True}], ids=["open", "noisy", "masked"])
 def test_a_site_that_covers_its_sums_tells_no_losses(
     cover: dict[str, Any], file: StudyFile, folder: Path, asked: Requests

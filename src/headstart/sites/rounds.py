@@ -38,6 +38,8 @@ def update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     received = Received(model, params, method, Federated(tree, {site.name: private} if private else {}, private))
     if method.reduce == "sum":
         done, sent = _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
+        # Trained weights tell more than scores beside them do; who sends none counts what it tells.
+        gate.release("update", write(said), tree)
         return replace(done, val=_val(gate, said, own, received)), sent
     noise = method.schedule.own_noise(said.fewest) / UPDATE_SENSITIVITY
     gate.check_averaging(own.client, noise, said.masks)
