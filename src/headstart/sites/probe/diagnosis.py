@@ -20,6 +20,13 @@ from headstart.study.run.pipeline import Pipeline
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import DecisionSettings
 
+_WIDEST = 2048
+"""Features whose sums a study asks for before it begins: time grows with the third power of them."""
+
+_TOO_WIDE = (
+    f"the network makes {{}} features, and sums of more than {_WIDEST} take minutes; 'headstart probe' asks for them"
+)
+
 
 def diagnosis(work: AtSites, pipeline: Pipeline, arms: Sequence[Arm], decision: DecisionSettings) -> Mapping[str, Any]:
     """Return what ``diagnosis.json`` says: what is foretold, where sums of features may leave; else why not."""
@@ -29,6 +36,9 @@ def diagnosis(work: AtSites, pipeline: Pipeline, arms: Sequence[Arm], decision: 
     start = first_start(pipeline, good_starts(pipeline.lab, arms))
     if start is None:
         return {**known, "prediction": _nothing("no features that are good before training")}
+    wide = pipeline.lab.skeleton(from_scratch=start.build().from_scratch).num_features
+    if wide > _WIDEST:
+        return {**known, "prediction": _nothing(_TOO_WIDE.format(wide))}
     if not any(site.sends for site in server.sites.values()):
         return {**known, "prediction": _nothing("no site lets sums of features leave")}
     try:
