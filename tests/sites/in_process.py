@@ -50,6 +50,8 @@ client_lr  = 0.02
 [decision]
 baseline = "local"
 metric   = "balanced_accuracy"
+[tuning]
+trials = 1
 [engine]
 name = "serial"
 [arms.fedavg]
