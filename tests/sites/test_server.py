@@ -16,7 +16,7 @@ def test_the_operator_decides_what_leaves(policy: str, folder: Path, file: Study
     server = opened(file, ask, tmp_path / "out")
     assert all(bool(site.sizes) == (policy != "none") for site in server.sites.values())
     found = run_arm(server, arm_of(file, "finetune"))
-    assert all(bool(facts) == (policy == "metrics") for facts in found["clients"].values())
+    assert all(bool(facts["metrics"]) == (policy == "metrics") for facts in found["clients"].values())
     assert (tmp_path / "sites" / "west" / "own.safetensors").is_file()
     assert "update" not in {kind for _, kind, _ in ask.asked}
 
@@ -27,6 +27,8 @@ def test_double_names_and_nobody_are_refused(folder: Path, file: StudyFile, tmp_
         opened(file, InProcess([sites[0], sites[0]]), tmp_path / "out")
     with pytest.raises(ClientError, match="no site answered"):
         open_server(file, InProcess([]), [], out=tmp_path / "out")
+    with pytest.raises(ClientError, match="no site can take part; 'east' waits for its operator"):
+        open_server(file, InProcess(sites[1:2]), [0], out=tmp_path / "out")
 
 
 @pytest.mark.parametrize("said", ['{"client": "east"}', "[]", '{"error": "no such file"}'])
