@@ -356,7 +356,9 @@ FILLED = Table({"a": rows(0, chol=lambda row: "" if row["sex"] else row["chol"])
 def test_a_setting_that_a_policy_forbids_is_refused_by_name(
     made: Table, setting: str, policy: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(SettingError, match=f"^{setting} needs sums .* policies of 'c' do not let leave"):
+    with pytest.raises(
+        SettingError, match=f"^{setting} needs sums .* policies, covers or minima of 'c' do not let leave"
+    ):
         federated(made, tmp_path, {"c": policy})
 
 
@@ -364,7 +366,10 @@ def test_by_default_columns_are_scaled_by_the_sums_that_may_leave(tmp_path: Path
     told: list[str] = []
     found = federated(replace(POOLED, data=""), tmp_path, {"c": "metrics"}, told.append)
     assert (set(found["clients"]), found["excluded"]) == ({"a", "c"}, [])
-    assert "columns are brought to one scale without the rows of 'c', whose policies let no sums leave" in told
+    assert (
+        "columns are brought to one scale without the rows of 'c', whose policies, covers or minima let no sums leave"
+        in told
+    )
 
 
 def test_a_column_without_values_at_those_who_send_sums_is_said_to_be_so() -> None:

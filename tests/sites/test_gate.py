@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from headstart.core.trees import Tree, map_tree
+from headstart.federate.closed_form import pack_symmetric
 from headstart.sites.answers import Kind
 from headstart.sites.ledger import Ledger, epsilon
 from headstart.sites.secure.messages import Keyed
@@ -16,7 +17,18 @@ from headstart.sites.settings import Budget, Protection
 from headstart.sites.site import Site
 from headstart.sites.wire import write
 from headstart.study.written.load import StudyFile
-from sites.attacked import NAMES, Requests, answered, changed, made, ready, requests, site_of, sums_asked
+from sites.attacked import (
+    NAMES,
+    Requests,
+    answered,
+    changed,
+    made,
+    patients,
+    ready,
+    requests,
+    site_of,
+    sums_asked,
+)
 from sites.exchanged import Round, parties
 from sites.federations import losses_on_test
 from sites.in_process import InProcess, arm_of, opened, run_arm
@@ -266,6 +278,30 @@ def test_a_site_that_covers_its_sums_tells_no_losses(
     assert "accuracy" in told
     assert ("log_loss" in told) == (not cover)
     assert told == {"accuracy", "balanced_accuracy", "num_examples"} or not cover
+    losses = [said["learnt"][part]["loss"] for part in ("train", "began", "val")]
+    means = [loss / sum(said["learnt"]["val" if n == 2 else "train"]["counts"]) for n, loss in enumerate(losses)]
+    assert all(abs(100 * mean - round(100 * mean)) < 1e-6 for mean in means) == bool(cover)
+    assert (said["span"] == 100) == bool(cover)
+
+
+@pytest.mark.parametrize("cover", [{}, {"noise": 1.0}, {"masked": True}], ids=["open", "noisy", "masked"])
+def test_made_sums_read_no_sums_of_a_site_that_covers_them(
+    cover: dict[str, Any], file: StudyFile, folder: Path, asked: Requests
+) -> None:
+    """Of sums so large that no example counts in them, the shared head is whatever the server wants."""
+    site = ready(site_of(folder, state=f"made-{'-'.join(cover)}", **cover), file, asked)
+    text, heads = asked["heads"]
+
+    def lead(weight: float) -> float:
+        moment = torch.tensor([[weight, 0.0], [0.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
+        made = {"total/gram": 1e12 * pack_symmetric(torch.eye(3, dtype=torch.float64)), "total/moment": 1e12 * moment}
+        return float(answered(site, "heads", text, {**heads, **made})[0]["leads"]["federate"]["q"])
+
+    ages = torch.tensor([row["age"] for row in patients(0, 120)], dtype=torch.float64)
+    read = abs(lead(1.0) + lead(-1.0) - 2 * lead(0.0)) / 2
+    near = abs(read / float(ages.square().mean()) - 1) < 0.1
+    assert near == (not cover)
+    assert all(100 * lead(weight) == pytest.approx(round(100 * lead(weight))) for weight in (0, 0.01)) == bool(cover)
 
 
 @pytest.mark.parametrize("means", [[0.0, 0.0], [0.0], [1e308, 0.0], [0.0, 0.0, 0.0]])

@@ -61,6 +61,16 @@ def test_another_reading_than_the_accepted_is_refused_by_the_field(folder: Path,
         assert "ward" not in refused["error"]
 
 
+def test_an_accepted_study_that_changed_is_proposed_again(folder: Path, asked: Requests) -> None:
+    said = written(folder, FEW.replace("own", "again"))
+    accepted(said, proposal(said, folder / "study.toml"))
+    text = changed(asked["hello"][0], {"seeds": [0, 7]})
+    assert "seed: 'north' reads its data as its operator accepted" in answered(said.site, "hello", text, {})[0]["error"]
+    assert proposal(said, None).seeds == (0, 7)
+    accepted(said, proposal(said, None))
+    assert answered(said.site, "hello", text, {})[0]["client"] == "north"
+
+
 def test_a_preview_says_what_leaves_and_what_does_not_and_why(folder: Path) -> None:
     said = written(folder, 'policy = "updates"\n' + FEW.replace("own", "says") + "[minima]\nexamples = 30\n")
     lines = list(preview(said.site, proposal(said, folder / "study.toml")))

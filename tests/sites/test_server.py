@@ -27,6 +27,8 @@ def test_double_names_and_nobody_are_refused(folder: Path, file: StudyFile, tmp_
         opened(file, InProcess([sites[0], sites[0]]), tmp_path / "out")
     with pytest.raises(ClientError, match="no site answered"):
         open_server(file, InProcess([]), [], out=tmp_path / "out")
+    with pytest.raises(ClientError, match="no site can take part; 'east' waits for its operator"):
+        open_server(file, InProcess(sites[1:2]), [0], out=tmp_path / "out")
 
 
 @pytest.mark.parametrize("said", ['{"client": "east"}', "[]", '{"error": "no such file"}'])

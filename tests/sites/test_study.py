@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from headstart.core.errors import HeadstartError
+from headstart.core.progress import Silent
 from headstart.core.trees import Tree
 from headstart.report import check_answer, load_run, write_report
 from headstart.sites.site import Site
@@ -74,9 +76,19 @@ def sites(folder: Path, policies: dict[str, str] | None = None) -> InProcess:
     return InProcess([Site(n, folder / f"{n}.csv", folder / "state" / n, policy.get(n, "updates")) for n in NAMES])
 
 
-def ran(file: StudyFile, ask: InProcess, out: Path) -> Outcome:
+@dataclass(frozen=True)
+class Warned(Silent):
+    """Keeps what the user must know."""
+
+    lines: list[str]
+
+    def warn(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def ran(file: StudyFile, ask: InProcess, out: Path, progress: Silent | None = None) -> Outcome:
     """Run a study over sites."""
-    return at_sites(opened(file, ask, out)).run(out)
+    return at_sites(opened(file, ask, out)).run(out, progress=progress)
 
 
 def leaves(found: Any, way: str = "") -> dict[str, Any]:
@@ -140,8 +152,10 @@ def test_finished_work_is_not_done_twice(tmp_path: Path) -> None:
     file, ask = written(tmp_path), sites(tmp_path)
     ran(file, ask, tmp_path / "out")
     ask.asked.clear()
-    ran(file, ask, tmp_path / "out")
+    said = Warned([])
+    ran(file, ask, tmp_path / "out", said)
     assert {kind for _, kind, _ in ask.asked} == {"hello", "agree", "count"}
+    assert said.lines == []
 
 
 def test_the_page_is_written(tmp_path: Path) -> None:

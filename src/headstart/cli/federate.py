@@ -40,7 +40,7 @@ Study = Annotated[Path, typer.Argument(help="Study file (TOML).", show_default=F
 Sites = Annotated[int | None, typer.Option(min=1, help="Clients to wait for; all of the keys when not given.")]
 Wait = Annotated[float, typer.Option(min=0, help="Seconds that clients have to come.")]
 Out = Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-federated when not given.")]
-Timeout = Annotated[float, typer.Option(help="Seconds that clients have to answer a request.")]
+Timeout = Annotated[float, typer.Option(min=1, help="Seconds that clients have to answer a request.")]
 Secure = Annotated[bool, typer.Option(help="Hide what each client sends under masks; 3 clients or more.")]
 Noise = Annotated[float, typer.Option(min=0, help="Noise on each client's sums, in sensitivities.")]
 Bound = Annotated[float, typer.Option(min=1.1, help="Length to which features are clipped, with noise.")]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import FiniteFloat, NonNegativeInt
 
 from headstart.core.arrays import Array
 from headstart.evidence.metrics import example_values
+
+_MOST_TOLD = 10.0
+"""Nats of a mean loss, beyond which a coarse one says no more."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,15 @@ class Tally:
         counts, right = (np.array([getattr(part, name) for part in parts]).sum(0) for name in ("counts", "right"))
         finite, loss = sum(part.finite for part in parts), sum(part.loss for part in parts)
         return cls(tuple(counts.tolist()), tuple(right.tolist()), finite, loss)
+
+    def coarse(self) -> Tally:
+        """Return it with a mean loss of hundredths of a nat, up to ten: of made predictions, more digits tell sums.
+
+        >>> Tally((2, 1), (1, 1), 3, 2.0).coarse().loss, Tally((3,), (0,), 3, 1e9).coarse().loss
+        (2.01, 30.0)
+        """
+        rows = sum(self.counts)
+        return replace(self, loss=round(rows * round(min(self.loss / max(1, rows), _MOST_TOLD), 2), 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +106,11 @@ class ClientTally:
             is_constant=len(np.unique(guesses)) == 1,
             changed=0 if began is None else int((_said(began) != _said(after)).sum()),
         )
+
+    def coarse(self) -> ClientTally:
+        """Return it with coarse losses."""
+        began = self.began and self.began.coarse()
+        return replace(self, train=self.train.coarse(), began=began, val=self.val.coarse())
 
 
 def _said(probabilities: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -76,9 +77,15 @@ def _tally(
 
 
 def _coarse(said: Evaluated) -> Evaluated:
-    """Leave out what is no count of right examples: of a made head, a loss tells a row to many digits."""
+    """Leave out scores that are no counts of right examples, and round the rest: digits of losses tell rows."""
     metrics = {view: _counts_of_right(found) for view, found in said.metrics.items()}
-    return replace(said, metrics=metrics, pooled={view: _counts_of_right(found) for view, found in said.pooled.items()})
+    return replace(
+        said,
+        metrics=metrics,
+        pooled={view: _counts_of_right(found) for view, found in said.pooled.items()},
+        learnt=said.learnt and said.learnt.coarse(),
+        span=10.0 ** math.ceil(math.log10(said.span)),
+    )
 
 
 def _counts_of_right(found: Mapping[str, T]) -> dict[str, T]:

@@ -185,7 +185,8 @@ def choices(
     silent = _silent(sums)
     if settings.standardize == "auto" and agreed.kind == "table" and silent:
         notes.append(
-            f"columns are brought to one scale without the rows of {_listed(silent)}, whose policies let no sums leave"
+            f"columns are brought to one scale without the rows of {_listed(silent)}, whose policies, covers or minima "
+            "let no sums leave"
         )
     return tuple(notes)
 
@@ -201,8 +202,9 @@ def _not_agreed(settings: DataSettings, silent: Sequence[str]) -> str:
         else ("standardize", settings.standardize, "'client' or 'none'")
     )
     return (
-        f"data.{name}: '{value}' needs sums of every site's columns, which the policies of {_listed(silent)} do not "
-        f"let leave; write {other}, or start these nodes with --policy sums"
+        f"data.{name}: '{value}' needs sums of every site's columns, which the policies, covers or minima of "
+        f"{_listed(silent)} do not let leave; write {other}, or start these nodes with --policy sums, neither masked "
+        "nor with noise"
     )
 
 

@@ -27,7 +27,7 @@ from headstart.sites.secure.means import weighed
 from headstart.sites.secure.party import Party
 from headstart.sites.settings import MOST_TIMES, Policy
 from headstart.sites.site import Opened, Site
-from headstart.sites.terms import Accepted, Terms, check_model, terms_for
+from headstart.sites.terms import Accepted, Terms, check_model, keeps_to, terms_for
 from headstart.sites.wire import write
 
 _LARGEST = 1e30
@@ -78,12 +78,13 @@ class Gate:
         """
         self.site.check_names(said.data)
         accepted = self._accepted
-        if any(one.fixed or one.study == said.study for one in accepted):
-            return self._unchanged(terms_for(accepted, said.data, said.seeds, self.site.name))
-        matching = [one for one in accepted if _keeps_to(one, said, self.site.name)]
+        matching = [one for one in accepted if keeps_to(one, said, self.site.name)]
         if matching:
             return self._unchanged(matching[0])
-        Accepted(self.site.state).propose(said)
+        if not any(one.fixed for one in accepted):
+            Accepted(self.site.state).propose(said)
+        if any(one.fixed or one.study == said.study for one in accepted):
+            return terms_for(accepted, said.data, said.seeds, self.site.name)
         raise Refused(
             f"'{self.site.name}' waits for its operator, who can look at the study with 'headstart federate preview' "
             "and let it be answered with --accept"
@@ -303,13 +304,6 @@ class Gate:
     def release(self, kind: str, text: str, tree: Tree) -> None:
         """Write down that a request is answered by scores, counts or sums, before it is."""
         self.ledger.charge_release(hash_json([kind, text, hash_tree(tree)]))
-
-
-def _keeps_to(terms: Terms, said: Hello, site: str) -> bool:
-    try:
-        return terms_for([terms], said.data, said.seeds, site) is terms
-    except Refused:
-        return False
 
 
 def _category_counts(found: ColumnSums, agreed: Agreement) -> Iterator[float]:

@@ -181,8 +181,9 @@ class _Ring:
         found = {one.site: one.said for one in came if isinstance(one, Answer)}
         self._lose(came, {})
         if not found:
-            why = "".join(f" ('{one.client}': {one.reason})" for one in self.lost[:1])
-            raise ClientError(f"federation: no site answered{why}; start them with 'headstart federate node'")
+            if not self.lost:
+                raise ClientError("federation: no site answered; start them with 'headstart federate node'")
+            raise ClientError(f"federation: no site can take part; {self.lost[0].reason}")
         names = [one.client for one in found.values()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise SettingError(f"node --name: must be unique in a federation, received twice: {', '.join(twice)}")

@@ -125,6 +125,14 @@ def terms_for(accepted: Sequence[Terms], data: DataSettings, seeds: Sequence[int
     )
 
 
+def keeps_to(terms: Terms, said: Hello, site: str) -> bool:
+    """Say whether a study reads data as some terms do."""
+    try:
+        return terms_for([terms], said.data, said.seeds, site) is terms
+    except Refused:
+        return False
+
+
 def check_model(terms: Terms, model: ModelSpec, site: str) -> None:
     """Refuse a network that was not accepted: a site downloads and opens none that a server names.
 

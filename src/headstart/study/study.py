@@ -277,12 +277,13 @@ class Study:
         settings, folder = self.file.settings, RunFolder(out, progress.warn)
         fits = self._fits(slate, folder)
         hashes = {"study": study_hash(settings), "decision": decision_hash(settings)}
-        for line in folder.prepare(self.lab.federation, fits, settings.as_json(), hashes):
+        now, is_here = settings.as_json(), self.work.is_here
+        for line in folder.prepare(self.lab.federation, fits, now, hashes, is_here=is_here):
             progress.warn(line)
         folder.keep_text(self.file.text)
         if settings.tuning.trials is None and num_trials(None, self.lab.federation) == 1:
             progress.warn("no client has validation data, so that no arm is tuned: each runs as it is written")
-        if self.work.is_here:
+        if is_here:
             self._make_starts(slate, folder, progress)
         if not (out / "diagnosis.json").exists():
             progress.tell("diagnosis")

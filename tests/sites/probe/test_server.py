@@ -74,7 +74,8 @@ def test_masked_sums_give_the_same_answer(folder: Path, file: StudyFile, tmp_pat
     for name in NAMES:
         assert found["scores"][name] == pytest.approx(plain["scores"][name], abs=1e-5)
     for sharing, signals in plain["prediction"]["signals"].items():
-        assert found["prediction"]["signals"][sharing] == pytest.approx(signals, abs=1e-3)
+        # Of squared errors such sites tell hundredths.
+        assert found["prediction"]["signals"][sharing] == pytest.approx(signals, abs=5e-3)
     with pytest.raises(ClientError, match="sends masked sums only"):
         run_probe(opened(file, ask, tmp_path / "three"))
 

@@ -66,6 +66,8 @@ class RunFolder:
         fits: Callable[[Mapping[str, Any]], bool],
         settings: Mapping[str, Any],
         hashes: Mapping[str, str],
+        *,
+        is_here: bool = True,
     ) -> tuple[str, ...]:
         """Check the folder against the study, and take out what was made with other data or settings.
 
@@ -74,6 +76,7 @@ class RunFolder:
             fits: says whether a record is what the study would make now.
             settings: of the study, defaults filled in, as JSON reads them.
             hashes: of the study and of its decision.
+            is_here: whether predictions of examples come here, or stay at sites.
 
         Returns:
             A line on what is damaged, one on the records that are not used any more, and one on those without
@@ -95,7 +98,7 @@ class RunFolder:
         self.records.keep_only((line["arm"], line["seed"]) for line in wanted)
         write_json(self.path / "federation.json", {**now, "study": hashes["study"]})
         self.write("settings.json", settings)
-        older = [line for line in self.lacking() if self.store.has(line["key"])]
+        older = [line for line in self.lacking() if self.store.has(line["key"])] if is_here else []
         return (*said, too_old(older, len(self.records.all()))) if older else said
 
     def outdated(
