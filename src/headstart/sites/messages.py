@@ -185,7 +185,7 @@ class Adapt(Asks[Evaluated]):
     setup: Setup
     method: Method
     metric: Metric
-    views: Annotated[tuple[Literal["val", "test"], ...], Field(min_length=1, max_length=2)]
+    views: tuple[Literal["val"]] | tuple[Literal["val"], Literal["test"]]
     stage: Stage | None
     rounds: NonNegativeInt
     began: _Digest | Literal[""]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from headstart.core.trees import Tree
 from headstart.data.federation import Federation
@@ -116,7 +116,7 @@ class AtSites:
             setup=setup,
             method=Method.of(stage),
             metric=cast("Metric", pipeline.metric),
-            views=cast("tuple[Literal['val', 'test'], ...]", tuple(views)),
+            views=("val", "test") if "test" in views else ("val",),
             stage=Stage(Method.of(trunk.last), trunk.key) if trunk.last else None,
             rounds=federated.rounds if federated else 0,
             began=self.held.send(began.model.weights(began.common), pipeline.tell) if began else "",
