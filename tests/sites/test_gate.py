@@ -284,7 +284,11 @@ def test_a_site_that_covers_its_sums_tells_no_losses(
     assert (said["span"] == 100) == bool(cover)
 
 
-@pytest.mark.parametrize("cover", [{}, {"noise": 1.0}, {"masked": True}], ids=["open", "noisy", "masked"])
+@pytest.mark.parametrize(
+    "cover",
+    [{}, {"noise": 1.0}, {"masked": True}, {"policy": "metrics"}],
+    ids=["open", "noisy", "masked", "scores alone"],
+)
 def test_made_sums_read_no_sums_of_a_site_that_covers_them(
     cover: dict[str, Any], file: StudyFile, folder: Path, asked: Requests
 ) -> None:
