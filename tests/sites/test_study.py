@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from headstart.core.errors import HeadstartError
 from headstart.core.progress import Silent
 from headstart.core.trees import Tree
 from headstart.report import check_answer, load_run, write_report
+from headstart.sites.settings import Minima
 from headstart.sites.site import Site
 from headstart.study.study import Outcome, Study
 from headstart.study.written.load import StudyFile, load_study
@@ -227,6 +228,13 @@ def test_a_site_that_lets_nothing_leave_is_left_out_and_named(tmp_path: Path) ->
     assert outcome.verdict.cautions[0] == f"Not in the answer: clinic: {reason}."
     assert ("clinic", "count", None) not in ask.asked
     assert outcome.verdict.num_clients == 2
+
+
+def test_a_site_of_few_examples_says_why_it_tells_no_scores(tmp_path: Path) -> None:
+    file, ask = written(tmp_path, seeds=(0,)), sites(tmp_path)
+    ask.sites = [replace(site, minima=Minima(examples=31 if site.name == "clinic" else 1)) for site in ask.sites]
+    caution = ran(file, ask, tmp_path / "out").verdict.cautions[0]
+    assert caution == "Not in the answer: clinic: 'clinic' has fewer than 31 val examples, of which it says nothing."
 
 
 def test_classes_of_few_examples_are_said_to_be_missing(finished: tuple[StudyFile, Path]) -> None:

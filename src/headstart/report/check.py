@@ -11,7 +11,7 @@ from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.sides import FAMILIES
 from headstart.report.answer import OLD, has_answer
 from headstart.report.race import is_going
-from headstart.report.run import Json, load_verdict
+from headstart.report.run import Json, load_run
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def check_answer(folder: str | Path, family: str, margin: float | None = None) -
         raise SettingError(f"--answer: must be a family, received '{family}'; {nearest(family, FAMILIES)}")
     if margin is not None and not margin >= 0:
         raise SettingError(f"--margin: must be at least 0, received {margin}; try 0.02")
-    verdict = load_verdict(folder)
+    verdict = load_run(folder).verdict
     if margin is not None and margin > 1 and verdict.get("metric") not in LOWER_IS_BETTER:
         raise SettingError(f"--margin: must be a share of at most 1, received {margin}; 0.02 is two points")
     if not verdict:

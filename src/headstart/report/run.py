@@ -171,17 +171,6 @@ def _check_records(folder: Path, records: tuple[Json, ...], verdict: Json) -> No
         raise Damaged(folder / "records.jsonl", why)
 
 
-def load_verdict(folder: str | Path) -> Json:
-    """Read the verdict of a run folder, or of a folder of runs over real sites; empty where there is none yet.
-
-    Raises:
-        DataError: The folder is neither, or one of its files cannot be read.
-    """
-    folder = Path(folder)
-    is_real = (folder / "federation.jsonl").is_file() and not (folder / "records.jsonl").is_file()
-    return _read_json(folder / "verdict.json") if is_real else load_run(folder).verdict
-
-
 def _read_records(folder: Path) -> tuple[tuple[Json, ...], list[str]]:
     path, has_begun = folder / "records.jsonl", (folder / "federation.json").is_file()
     if not path.exists() and not has_begun:

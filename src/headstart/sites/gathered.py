@@ -86,7 +86,8 @@ class Counting:
             values = facts["metrics"].get("test", {}).get(metric, []) if line["arm"] in arms else []
             for client, value in zip(federation.clients, values, strict=False):
                 if value is None:
-                    reasons.setdefault(client.id, f"it told no score of '{line['arm']}' with seed {line['seed']}")
+                    silent = f"it told no score of '{line['arm']}' with seed {line['seed']}"
+                    reasons.setdefault(client.id, (facts.get("kept_back") or {}).get(client.id) or silent)
         return reasons
 
     def _round(self, runs: _Runs, *, by_class: bool) -> _Round:

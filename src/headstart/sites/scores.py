@@ -35,6 +35,7 @@ def facts_of(said: _Said, federation: Federation, views: Sequence[str], *, is_ke
         "excluded": [one for each in said.values() for one in each.excluded],
         "accepted": None if is_kept else _accepted(said, len(federation.clients)),
         "span": max((one.span for one in said.values()), default=1.0),
+        "kept_back": {name: one.kept_back for name, one in said.items() if one.kept_back},
     }
     return {**facts, **_learnt(said)} if "test" in views else facts
 
