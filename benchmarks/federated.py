@@ -3,8 +3,9 @@
 python benchmarks/federated.py STUDY [--until all | decided]
 
 The study's clients become a file and a process each, behind a link with certificates and a database, as
-``headstart federate run --local`` starts them. A row says: the largest difference of a score of any client, arm, seed
-and metric; of trials' scores on validation data; whether trials chose the same; the answers; seconds of each.
+``headstart federate run --local`` starts them. A row says: how many scores of a client, arm, seed and metric are alike
+to 1e-4, and the largest difference; that of trials' scores on validation data; whether trials chose the same; the
+answers; seconds of each.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from headstart.sites.flower.run import study_on
 from headstart.sites.settings import RunSettings
 from headstart.study.study import Study
 from headstart.study.written.load import StudyFile, load_study
+
+_ALIKE = 1e-4
 
 
 @contextmanager
@@ -69,13 +72,16 @@ def compare(file: StudyFile) -> str:
         runs, tried = [load_run(out) for out in outs], [trials(out) for out in outs]
         both = [scores(run) for run in runs]
     common, tuned = both[0].keys() & both[1].keys(), tried[0].keys() & tried[1].keys()
-    off = max(abs(both[0][key] - both[1][key]) for key in common)
+    off = {key: abs(both[0][key] - both[1][key]) for key in common}
+    alike = sum(value < _ALIKE for value in off.values())
+    worst = max(off, key=lambda key: off[key])
     apart = [(one["score"] or 0.0) - (tried[1][key]["score"] or 0.0) for key, one in tried[0].items() if key in tuned]
     chosen = sum(tried[0][key]["chosen"] == tried[1][key]["chosen"] for key in tuned)
     answers = [f"{run.verdict['answer']} ({run.verdict['grounds']}, {run.verdict['recommended']})" for run in runs]
-    numbers = f"{len(common):,} of {max(map(len, both)):,} | {off:.1e} | {max(map(abs, apart), default=0.0):.1e}"
-    alike = f"{chosen} of {max(map(len, tried))} | {' / '.join(dict.fromkeys(answers))}"
-    return f"| {file.settings.name} | {numbers} | {alike} | {took[0]:.0f} | {took[1]:.0f} |"
+    largest = f"{off[worst]:.1e} ({worst[0]}, {worst[4]})"
+    numbers = f"{alike:,} of {max(map(len, both)):,} | {largest} | {max(map(abs, apart), default=0.0):.1e}"
+    said = f"{chosen} of {max(map(len, tried))} | {' / '.join(dict.fromkeys(answers))}"
+    return f"| {file.settings.name} | {numbers} | {said} | {took[0]:.0f} | {took[1]:.0f} |"
 
 
 def main() -> None:
@@ -84,7 +90,7 @@ def main() -> None:
     parser.add_argument("study", type=Path, nargs="+")
     parser.add_argument("--until", choices=["all", "decided"], default=None)
     wanted = parser.parse_args()
-    print("| study | scores | largest difference | of trials | chosen alike | answer | s here | s over sites |")
+    print("| study | scores alike | largest difference | of trials | chosen alike | answer | s here | s over sites |")
     print("|---|---|---|---|---|---|---|---|")
     for path in wanted.study:
         file = load_study(path)
