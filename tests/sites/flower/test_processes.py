@@ -13,9 +13,10 @@ import pytest
 from headstart.sites.flower.processes import together
 
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from headstart.sites.flower.processes import together
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs do not hear it
 with together(grace=2) as start:
     program = start([sys.executable, "-c", sys.argv[2]])
     Path(sys.argv[1]).write_text(str(program.pid))

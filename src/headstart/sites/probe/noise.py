@@ -25,6 +25,7 @@ from headstart.training.client_data import ClientData, DualPasses, Passes
 def clip_rows(features: Tensor, bound: float) -> Tensor:
     """Scale rows ``(examples, features)`` down to where ``[row, 1]`` is at most ``bound`` long; ``bound`` is above 1.
 
+    >>> import torch
     >>> clip_rows(torch.tensor([[3.0, 4.0], [0.1, 0.0]]), 2**0.5)
     tensor([[0.6000, 0.8000],
             [0.1000, 0.0000]])
