@@ -60,7 +60,7 @@ def trials(out: Path) -> dict[tuple[str, int, int], Mapping[str, Any]]:
 def compare(file: StudyFile) -> str:
     """Run both; return a row of the table."""
     with tempfile.TemporaryDirectory() as name:
-        folder, took, runs = Path(name), [], []
+        folder, took = Path(name), list[float]()
         outs = folder / "simulation", folder / "federation"
         begin = time.perf_counter()
         Study.open(file).run(outs[0])

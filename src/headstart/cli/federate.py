@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.core.errors import SettingError, nearest
+from headstart.core.errors import SettingError
 from headstart.core.visible import visible
 from headstart.sites import settings as defaults
 from headstart.sites.settings import RunSettings
@@ -295,13 +295,10 @@ class _Place:
         Raises:
             SettingError: one of them.
         """
-        from headstart.study.checks import check_seeds
+        from headstart.study.checks import check_arms, check_seeds
         from headstart.study.written.slate import STANDARD
 
-        known = [arm.name for arm in self.file.arms] or list(STANDARD)
-        for name in arms:
-            if name not in known:
-                raise SettingError(f"--arm: must be an arm of the study, received '{name}'; {nearest(name, known)}")
+        check_arms(arms, [arm.name for arm in self.file.arms] or STANDARD)
         check_seeds(seeds, self.file.settings.seeds)
 
     @contextmanager

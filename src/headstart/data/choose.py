@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from headstart.core.errors import DataError, nearest
+from headstart.core.words import listed
 from headstart.data.account import Dropped, Finding, Findings
 from headstart.data.column_kinds import check_numbers, is_numeric, why_no_numbers
 from headstart.data.sources import Source
@@ -76,5 +77,4 @@ def choose_columns(
 
 
 def _listing(names: Iterable[str]) -> str:
-    listed = [f"'{name}'" for name in names]
-    return ", ".join(listed[:10]) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")
+    return listed([f"'{name}'" for name in names], 10)

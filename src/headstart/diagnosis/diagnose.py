@@ -146,7 +146,7 @@ def diagnose(
     said = tuple(reasons(label_skew, shift, backbone, len(labels), pretrained=pretrained))
     return Diagnosis(
         label_skew=label_skew,
-        quantity_skew=_quantity_skew(counts.sum(axis=1)),
+        quantity_skew=skew.quantity(counts.sum(axis=1)),
         missing_classes={name: gone for name, gone in zip(names, skew.missing_classes(counts), strict=True) if gone},
         feature_shift=shift,
         backbone=backbone,
@@ -196,11 +196,6 @@ def _label_skew(counts: Array, seed: int) -> dict[str, float]:
         "jensen_shannon": float(np.nanmean(skew.jensen_shannon(counts))),
         "expected": skew.chance_variation(counts, seed=seed),
     }
-
-
-def _quantity_skew(sizes: Array) -> dict[str, float]:
-    median = float(np.median(sizes))
-    return {"min": int(sizes.min()), "median": median, "max": int(sizes.max()), "gini": skew.gini(sizes)}
 
 
 def _check(train: Sequence[Part], val: Sequence[Part], num_classes: int, names: Sequence[str]) -> None:

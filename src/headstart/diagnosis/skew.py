@@ -86,6 +86,16 @@ def gini(sizes: Array) -> float:
     return float((2 * ranks - len(ordered) - 1) @ ordered / (len(ordered) * ordered.sum()))
 
 
+def quantity(sizes: Array) -> dict[str, float]:
+    """Return how unequal clients' numbers of examples ``(clients,)`` are.
+
+    >>> quantity(np.array([10, 30]))
+    {'min': 10, 'median': 20.0, 'max': 30, 'gini': 0.25}
+    """
+    median = float(np.median(sizes))
+    return {"min": int(sizes.min()), "median": median, "max": int(sizes.max()), "gini": gini(sizes)}
+
+
 def missing_classes(counts: Array) -> list[list[int]]:
     """List, per client, the classes of the pool that the client has no example of.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.engine.received import Federated
+from headstart.federate.protocol import Federate
 from headstart.sites.messages import Adapt, Method, Setup, Stage, Update
 from headstart.sites.said import Done
 from headstart.sites.server import Server
@@ -26,7 +27,7 @@ _SCORES = ("log_loss", "accuracy")
 
 
 @dataclass(eq=False)
-class Course:
+class StageCourse:
     """One stage of one seed.
 
     Attributes:
@@ -34,7 +35,7 @@ class Course:
         pipeline: of the seed.
         setup: with the model that the sites hold.
         stage: as sites know it.
-        rounds: in all.
+        method: the stage's, built.
         bytes_before: sent before it.
         fewest: answers that a round takes at least.
         points: of the learning curve so far: means over the sites that took part in a round and may tell.
@@ -44,22 +45,27 @@ class Course:
     pipeline: Pipeline
     setup: Setup
     stage: Stage
-    rounds: int
+    method: Federate
     bytes_before: int
     fewest: int = 1
     points: list[CurvePoint] = field(default_factory=list)
     _sent: dict[int, int] = field(default_factory=dict)
     _heard: dict[int, dict[str, float | None]] = field(default_factory=dict)
 
+    @property
+    def rounds(self) -> int:
+        """How many in all."""
+        return self.method.schedule.rounds
+
     def request(self, number: int) -> Update:
         """Say what the sites of a round are asked."""
-        asks, is_sum = self.server.asks, self._is_sum
+        asks = self.server.asks
         return Update(
             self.setup,
             self.stage,
             number,
             scored=is_curve_point(number, self.rounds, self.pipeline.eval_every),
-            noise=asks.noise if is_sum else 0.0,
+            noise=asks.noise if self.method.reduce == "sum" else 0.0,
             bound=asks.bound,
             fewest=self.fewest,
         )
@@ -103,10 +109,6 @@ class Course:
         found = [one.metrics.get("val", {}) for one in came]
         self._heard[last.rounds] = _mean({name: one[name][0] for name in _SCORES if name in one} for one in found)
         self._mark(last.rounds)
-
-    @property
-    def _is_sum(self) -> bool:
-        return bool(self.stage.method.build("federate").reduce == "sum")
 
     def _mark(self, rounds: int) -> None:
         """Add a point of the curve, if it was scored."""

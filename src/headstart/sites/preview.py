@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headstart.core.errors import SettingError
+from headstart.core.words import listed
 from headstart.data import resplit
 from headstart.data.federation import Federation, Split
 from headstart.data.open import client_columns
@@ -126,7 +127,7 @@ def _or(reason: str, what: str, otherwise: str = "nothing") -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:40]) + (f" and {len(names) - 40} more" if len(names) > 40 else "") if names else "none"
+    return listed(names, 40) or "none"
 
 
 def proposal(said: SiteFile, study: Path | None) -> Hello:

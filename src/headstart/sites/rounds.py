@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from headstart.core.trees import Tree
@@ -12,6 +13,7 @@ from headstart.engine.adaptation import predict_received
 from headstart.engine.received import Federated, Received
 from headstart.evidence.metrics import pooled_metrics
 from headstart.federate.closed_form import FeatureSums
+from headstart.federate.protocol import Federate
 from headstart.models.model import cut_at
 from headstart.sites.gate import Cover, Gate
 from headstart.sites.messages import Update
@@ -36,8 +38,9 @@ def update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     private = site.shelf.private(said.stage.key, said.round, method.init(model, params).private)
     data = own.train(said.setup.seed, "round", said.round)
     received = Received(model, params, method, Federated(tree, {site.name: private} if private else {}, private))
+    update_of = partial(method.client_update, model, tree, private)
     if method.reduce == "sum":
-        done, sent = _summed(gate, said, own, terms, lambda rows: method.client_update(model, tree, private, rows)[0])
+        done, sent = _summed(gate, said, own, terms, method, lambda rows: update_of(rows)[0])
         # Trained weights tell more than scores beside them do; who sends none counts what it tells.
         gate.release("update", write(said), tree)
         return replace(done, val=_val(gate, said, own, received)), sent
@@ -45,7 +48,7 @@ def update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     gate.check_averaging(own.client, noise, said.masks)
     check_words(own.network, params, site.name)
     val = _val(gate, said, own, received)
-    sent, kept = method.client_update(model, tree, private, data)
+    sent, kept = update_of(data)
     sent = leaving(gate, said, method.schedule, tree, sent)
     sent = gate.update(sent, tree, own.client, said.masks, is_clipped=method.schedule.clip_norm is not None)
     site.shelf.put_private(said.stage.key, said.round, private, kept)
@@ -69,13 +72,13 @@ def _val(gate: Gate, said: Update, own: Opened, received: Received) -> dict[Lite
 
 
 def _summed(
-    gate: Gate, said: Update, own: Opened, terms: Terms, work: Callable[[ClientData], Tree]
+    gate: Gate, said: Update, own: Opened, terms: Terms, method: Federate, work: Callable[[ClientData], Tree]
 ) -> tuple[Done, Tree]:
     """Send an update that is a sum over training examples, which passes what the sums of a probe pass."""
     gate.check_enough(own.client, ["train"])
     rows, cover = own.train(), Cover(noise=said.noise, bound=said.bound, masks=said.masks)
     name = "/".join(["update", write(said.setup), write(said.stage.method)])
-    says: Callable[[Tree], FeatureSums] | None = getattr(said.stage.method.build("federate"), "feature_sums", None)
+    says: Callable[[Tree], FeatureSums] | None = getattr(method, "feature_sums", None)
 
     def make(bound: float | None) -> Tree:
         sums = work(clipped(rows, bound))

@@ -13,6 +13,7 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.content import hash_json
 from headstart.core.errors import ClientError, DataError, SettingError
+from headstart.core.progress import Tell
 from headstart.core.ragged import Ragged
 from headstart.core.trees import Tree
 from headstart.data.account import Converted
@@ -40,8 +41,6 @@ from headstart.study.written.load import StudyFile
 A = TypeVar("A")
 _WORDS = 512
 """As many as any encoder reads."""
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from headstart.core.damage import Damaged
 from headstart.core.errors import SettingError
 from headstart.core.trees import Params, Tree, map_tree
 from headstart.data.federation import Client
@@ -17,7 +16,7 @@ from headstart.federate.closed_form import FeatureSums
 from headstart.federate.protocol import Federate
 from headstart.models.model import Model, cut_at
 from headstart.sites.checks import Expected, Possible
-from headstart.sites.course import Course
+from headstart.sites.course import StageCourse
 from headstart.sites.messages import Setup, Stage
 from headstart.sites.remote import Remote
 from headstart.sites.said import Present
@@ -52,12 +51,12 @@ def run_stage(
         ClientError: too many sites are lost.
     """
     method = written.build()
-    fewest = _fewest(server, written, pipeline.max_bad_clients)
-    clients = _members(server, written, fewest)
+    fewest = _fewest(server, method, pipeline.max_bad_clients)
+    clients = _members(server, written.method, method, fewest)
     model, params = cut_at(before.network, before.weights, method.trainable)
-    store = NodeStore(server.out / "rounds", tells(server))
+    store = NodeStore(server.out / "rounds", lambda error: server.tell(error.note))
     is_clipped = method.schedule.clip_norm is not None
-    course = Course(server, pipeline, setup, asked, method.schedule.rounds, before.traffic.total, max(1, fewest))
+    course = StageCourse(server, pipeline, setup, asked, method, before.traffic.total, max(1, fewest))
     node = store.get(asked.key)
     course.points += node.facts.get("points", ()) if node else ()
     federated = run_rounds(
@@ -79,13 +78,13 @@ def run_stage(
     return {**facts, "curve": course.points}, tree
 
 
-def _fewest(server: Server, written: Written, lost: float) -> int:
+def _fewest(server: Server, method: Federate, lost: float) -> int:
     """Return how many sites answer each round of a method under noise at least; 0 of one without.
 
     Raises:
         SettingError: sites would be drawn, which hides nobody: the server knows who was, and whoever knows the seed.
     """
-    schedule, here = written.build().schedule, len(members(server.lab.federation.clients))
+    schedule, here = method.schedule, len(members(server.lab.federation.clients))
     if not schedule.noise_multiplier:
         return 0
     if schedule.cohort_of(here) < here:
@@ -96,28 +95,25 @@ def _fewest(server: Server, written: Written, lost: float) -> int:
     return int(schedule.fewest_of(here, lost))
 
 
-def _members(server: Server, written: Written, fewest: int) -> list[Client]:
+def _members(server: Server, name: str, method: Federate, fewest: int) -> list[Client]:
     """Return the clients, without training examples where these may not leave in a method's updates.
 
     Raises:
         SettingError: it needs all examples in one place, or no client is left.
     """
-    method = written.build()
     if method.pooled:
-        raise SettingError(
-            f"federate.method: '{written.method}' needs all examples in one place, which no real federation has"
-        )
+        raise SettingError(f"federate.method: '{name}' needs all examples in one place, which no real federation has")
     if server.asks.secure:
-        check_method(method, written.method)
+        check_method(method, name)
     is_sum, noise = method.reduce == "sum", method.schedule.own_noise(max(1, fewest)) / UPDATE_SENSITIVITY
-    may = {site.client: why_not(site, server.asks, is_sum=is_sum, noise=noise) for site in server.sites.values()}
+    may = {site.client: _why_not(site, server.asks, is_sum=is_sum, noise=noise) for site in server.sites.values()}
     clients = server.lab.federation.clients
     able = [one for one in clients if not may[one.id]]
     if not any(len(one.train) for one in able):
-        raise SettingError(_nobody(server, written.method, [one.id for one in able], is_sum=is_sum))
-    for name, reason in may.items():
+        raise SettingError(_nobody(server, name, [one.id for one in able], is_sum=is_sum))
+    for client, reason in may.items():
         if reason:
-            server.tell(f"'{name}' takes no part in {written.method}: {reason}")
+            server.tell(f"'{client}' takes no part in {name}: {reason}")
     return [replace(one, train=one.train[:0]) if may[one.id] else one for one in clients]
 
 
@@ -137,7 +133,7 @@ def _nobody(server: Server, method: str, able: Sequence[str], *, is_sum: bool) -
     )
 
 
-def why_not(site: Present, asks: Protection, *, is_sum: bool, noise: float = 0.0) -> str:
+def _why_not(site: Present, asks: Protection, *, is_sum: bool, noise: float = 0.0) -> str:
     """Say why a site sends nothing of a method; empty if it does.
 
     Args:
@@ -154,11 +150,6 @@ def why_not(site: Present, asks: Protection, *, is_sum: bool, noise: float = 0.0
     if not site.sends:
         return f"policy {site.policy}"
     return "it sends masked sums only; run with --secure" if site.masked and not asks.secure else ""
-
-
-def tells(server: Server) -> Callable[[Damaged], None]:
-    """Return what says that a file of the run folder is not believed."""
-    return lambda error: server.tell(error.note)
 
 
 def _expected(server: Server, method: Federate, model: Model, params: Params) -> Expected:

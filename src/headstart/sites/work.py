@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from headstart.core.trees import Tree
 from headstart.data.federation import Federation
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from headstart.study.run.pipeline import Pipeline
 
 _Json = dict[str, Any]
+
+
+class Begun(NamedTuple):
+    """A start that all sites hold, and what requests say of data and model."""
+
+    trunk: Trunk
+    setup: Setup
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +107,10 @@ class AtSites:
         """Ask sites what they count of their test examples."""
         return self.counting.gather(folder, federation, arms, metric)
 
-    def start(self, pipeline: Pipeline, stage: Written) -> tuple[Trunk, Setup]:
+    def start(self, pipeline: Pipeline, stage: Written) -> Begun:
         """Return a start that all sites hold."""
         trunk = pipeline.start(stage)
-        return trunk, self._setup(pipeline, trunk, self.held.send(trunk.weights, pipeline.tell))
+        return Begun(trunk, self._setup(pipeline, trunk, self.held.send(trunk.weights, pipeline.tell)))
 
     def _adapted(self, pipeline: Pipeline, trunk: Trunk, stage: Written, views: Sequence[str]) -> list[Any]:
         """Ask for the adaptation, and look at what comes."""

@@ -33,10 +33,23 @@ def select(
         SettingError: the study does not have, or does not run, one of them.
     """
     for name in only_arms or ():
-        _check_arm(name, slate)
+        if name in slate.ruled_out:
+            raise SettingError(f"--arm: '{name}' is ruled out: {slate.ruled_out[name]}")
+    check_arms(only_arms or (), [arm.name for arm in slate.arms])
     check_seeds(only_seeds or (), seeds)
     arms = [arm for arm in slate.arms if only_arms is None or arm.name in only_arms]
     return arms, [seed for seed in seeds if only_seeds is None or seed in only_seeds]
+
+
+def check_arms(wanted: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse an arm that a study has not.
+
+    Raises:
+        SettingError: there is one.
+    """
+    for name in wanted:
+        if name not in known:
+            raise SettingError(f"--arm: must be an arm of the study, received '{name}'; {nearest(name, known)}")
 
 
 def check_seeds(wanted: Sequence[int], seeds: Sequence[int]) -> None:
@@ -60,14 +73,6 @@ def check_results(records: Sequence[Mapping[str, object]], stopped: Mapping[str,
     if not records:
         reasons = "\n".join(f"{name}: {reason}" for name, reason in stopped.items())
         raise ClientError(f"no arm was finished, so there is no verdict\n{reasons}")
-
-
-def _check_arm(name: str, slate: Slate) -> None:
-    known = [arm.name for arm in slate.arms]
-    if name in slate.ruled_out:
-        raise SettingError(f"--arm: '{name}' is ruled out: {slate.ruled_out[name]}")
-    if name not in known:
-        raise SettingError(f"--arm: must be an arm of the study, received '{name}'; {nearest(name, known)}")
 
 
 def _check_test(share: float, federation: Federation) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from headstart.sites.refusals import Refused
-from headstart.sites.secure.journal import Held, Journal, Kept, Secrets
+from headstart.sites.secure.journal import Entrusted, Journal, Kept, Secrets
 from sites.exchanged import NAME
 
-KEPT = Kept("masked", Secrets(b"\x00\xff" * 8, b"b" * 16, b"c" * 16), None, {"ben": Held(b"\x80" * 16, b"e" * 16)})
+KEPT = Kept("masked", Secrets(b"\x00\xff" * 8, b"b" * 16, b"c" * 16), None, {"ben": Entrusted(b"\x80" * 16, b"e" * 16)})
 
 
 def test_what_was_kept_comes_back(tmp_path: Path) -> None:

@@ -38,8 +38,9 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from headstart.core.errors import ClientError
+from headstart.core.progress import Tell
 from headstart.sites.flower.objects import fetch_content, send_messages
-from headstart.sites.flower.patience import Patience, Tell
+from headstart.sites.flower.patience import Patience
 from headstart.sites.flower.programs import Link
 from headstart.sites.flower.seat import Seat
 

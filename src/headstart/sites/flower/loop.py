@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -13,6 +12,7 @@ from flwr.app import Message
 
 from headstart.core.disk import DiskError
 from headstart.core.errors import ClientError, HeadstartError
+from headstart.core.progress import Tell
 from headstart.sites.answers import DUTIES, Kind, reply
 from headstart.sites.flower.fleet import Fleet, Got, connected
 from headstart.sites.flower.keys import read_public_key, read_site_secret
@@ -24,8 +24,6 @@ from headstart.sites.settings import NodeSettings
 from headstart.sites.signed import Obeyed
 from headstart.sites.site import Site
 from headstart.sites.wire import write
-
-Tell = Callable[[str], None]
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.05, 1.0
 """Seconds between questions whether there is something to do, put to a link that does not hold them until there is."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from headstart.core.errors import ClientError, SettingError
-
-Tell = Callable[[str], None]
+from headstart.core.progress import Tell
+from headstart.core.words import listed
 
 _PAUSE = 0.2
 _MOST_NAMES = 20
@@ -47,7 +47,7 @@ def wait_for(
         ClientError: the time is up; the message names who is missing.
     """
     if sites > len(names):
-        known = _listed(sorted(names.values()))
+        known = listed(sorted(names.values()), _MOST_NAMES)
         raise SettingError(
             f"--sites: must be at most the {len(names)} sites of the keys ({known}), received {sites}; ask for fewer, "
             "or make keys for more"
@@ -78,9 +78,4 @@ def _missing(here: Collection[int], names: Mapping[int, str], sites: int) -> str
     if there >= sites:
         return ""
     some = "" if len(absent) == sites - there else f"{sites - there} of "
-    return f"{some}{_listed(absent)} ({there} of {sites} there)"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
+    return f"{some}{listed(absent, _MOST_NAMES)} ({there} of {sites} there)"

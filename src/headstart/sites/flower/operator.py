@@ -40,10 +40,11 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 
 from headstart.core.errors import ClientError
+from headstart.core.progress import Tell
 from headstart.sites.flower.door import Door, read_door
 from headstart.sites.flower.inert import write_inert_app
 from headstart.sites.flower.mailbox import Mailbox
-from headstart.sites.flower.patience import Patience, Tell
+from headstart.sites.flower.patience import Patience
 from headstart.sites.flower.programs import Link
 
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import httpx
 
+from headstart.core.progress import Tell
+
 T = TypeVar("T")
-Tell = Callable[[str], None]
 
 _LONGEST_WAIT = 5.0
 _PASSING = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT)

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from headstart.core.arrays import Array
 from headstart.core.errors import HeadstartError
 from headstart.core.plain import plain
-from headstart.diagnosis.skew import gini
-from headstart.sites.begin import Begun, first_start
+from headstart.diagnosis import skew
+from headstart.sites.begin import first_start
 from headstart.sites.probe.server import run_probe
 from headstart.sites.work import AtSites
-from headstart.study.diagnosis import good_starts
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import DecisionSettings
@@ -32,8 +30,8 @@ def diagnosis(work: AtSites, pipeline: Pipeline, arms: Sequence[Arm], decision: 
     """Return what ``diagnosis.json`` says: what is foretold, where sums of features may leave; else why not."""
     server = work.server
     sizes = np.array([len(client.train) for client in server.lab.federation.clients])
-    known: dict[str, Any] = {"quantity_skew": _amounts(sizes)} if sizes.any() else {}
-    start = first_start(pipeline, good_starts(pipeline.lab, arms))
+    known: dict[str, Any] = {"quantity_skew": skew.quantity(sizes)} if sizes.any() else {}
+    start = first_start(pipeline, arms)
     if start is None:
         return {**known, "prediction": _nothing("no features that are good before training")}
     wide = pipeline.lab.skeleton(from_scratch=start.build().from_scratch).num_features
@@ -43,16 +41,11 @@ def diagnosis(work: AtSites, pipeline: Pipeline, arms: Sequence[Arm], decision: 
         return {**known, "prediction": _nothing("no site lets sums of features leave")}
     try:
         # What it says for itself would stand beside what the study says of it.
-        found = run_probe(replace(server, tell=lambda _: None), Begun(*work.start(pipeline, start)), decision)
+        found = run_probe(replace(server, tell=lambda _: None), work.start(pipeline, start), decision)
     except HeadstartError as error:
         return {**known, "prediction": _nothing(str(error))}
     said: dict[str, Any] = plain({**known, **_told(found)})
     return said
-
-
-def _amounts(sizes: Array) -> dict[str, float]:
-    spread = {"min": sizes.min(), "median": np.median(sizes), "max": sizes.max(), "gini": gini(sizes)}
-    return {name: float(value) for name, value in spread.items()}
 
 
 def _told(found: Mapping[str, Any]) -> dict[str, Any]:

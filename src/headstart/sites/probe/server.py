@@ -17,7 +17,7 @@ from headstart.core.trees import Tree, map_tree, num_bytes
 from headstart.evidence.answer_words import DOING
 from headstart.models.model import Model, cut_at
 from headstart.report.foretold import gain_lines
-from headstart.sites.begin import Begun, send_start
+from headstart.sites.begin import send_start
 from headstart.sites.checks import Expected, Possible
 from headstart.sites.claims import believed, doubt_comparison
 from headstart.sites.ledger import epsilon
@@ -29,6 +29,7 @@ from headstart.sites.secure.exchange import Exchange
 from headstart.sites.server import Server
 from headstart.sites.settings import DELTA, MOST_TIMES
 from headstart.sites.transport import Answer, Failed
+from headstart.sites.work import Begun
 from headstart.study.written.schema import DecisionSettings
 from headstart.training.client_data import ClientData
 
@@ -63,8 +64,7 @@ def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSett
         **probe.decide(scores, min_effect=decision.min_effect),
         "prediction": foretold and plain(asdict(foretold)),
         "scores": {name: {"examples": one.examples, **one.scores} for name, one in compared.items()},
-        "skew": None if secure else probe.skew(np.stack([tree["train/counts"].numpy() for tree in trees])),
-        "shift": None if secure else probe.shift(trees),
+        **_between(trees, secure=secure),
         "logme": _finite(solved.logme),
         "penalty": solved.penalty,
         "bytes_up": max(one.num_bytes for one in sums.values()),
@@ -78,6 +78,13 @@ def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSett
     for line in _sentence(result).splitlines():
         server.tell(line)
     return result
+
+
+def _between(trees: Sequence[Tree], *, secure: bool) -> dict[str, float | None]:
+    """Say how clients differ; under masks nobody can."""
+    if secure:
+        return {"skew": None, "shift": None}
+    return {"skew": probe.skew(np.stack([tree["train/counts"].numpy() for tree in trees])), "shift": probe.shift(trees)}
 
 
 def _senders(server: Server) -> list[int]:

@@ -46,7 +46,7 @@ class Secrets:
 
 
 @message(frozen=True, config=_BYTES)
-class Held:
+class Entrusted:
     """A peer's two shares, of which one may ever leave."""
 
     own: bytes
@@ -67,7 +67,7 @@ class Kept:
     stage: Stage
     secrets: Secrets | None = None
     asked: Shares | None = None
-    held: dict[str, Held] = field(default_factory=dict)
+    held: dict[str, Entrusted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from headstart.core.trees import Tree
 from headstart.sites.messages import Masks
 from headstart.sites.refusals import Refused
 from headstart.sites.secure.fixed import Vector, as_tree, to_fixed
-from headstart.sites.secure.journal import Held, Journal, Kept, Secrets
+from headstart.sites.secure.journal import Entrusted, Journal, Kept, Secrets
 from headstart.sites.secure.keys import SEED_BYTES, Context, mark_of, public_of
 from headstart.sites.secure.messages import Keyed, Keys, Reveal, Revealed, Shared, Shares
 from headstart.sites.secure.peers import Peers
@@ -111,7 +111,7 @@ class Party:
         self.journal.put(said.exchange, replace(kept, stage="masked", held=held))
         return as_tree(vector, tree)
 
-    def _held(self, said: Masks, asked: Shares, sealing: bytes) -> dict[str, Held]:
+    def _held(self, said: Masks, asked: Shares, sealing: bytes) -> dict[str, Entrusted]:
         """Return what the others shared with this site."""
         if unknown := sorted(said.sealed.keys() - asked.keys.keys()):
             raise Refused(f"secure sums: '{unknown[0]}' has no keys in this exchange")
@@ -120,11 +120,11 @@ class Party:
                 f"secure sums: shares of '{self.name}' and {asked.threshold} clients or more must be there, received "
                 f"those of {len(said.sealed)}"
             )
-        context, found = Context(asked), dict[str, Held]()
+        context, found = Context(asked), dict[str, Entrusted]()
         for sender, text in said.sealed.items():
             key = context.sealing(sealing, sender, sender=sender, receiver=self.name)
             own, mask = opened(key, text, sender)
-            found[sender] = Held(own, mask)
+            found[sender] = Entrusted(own, mask)
         return found
 
     def _hide(self, vector: Vector, context: Context, own: Secrets, others: Iterable[str]) -> None:
