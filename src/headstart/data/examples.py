@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,7 +12,9 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.content import hash_array, hash_json
 from headstart.core.ragged import Ragged
+from headstart.core.task import Task, classification
 from headstart.data.settings import PixelSettings
+from headstart.data.targets import Targets
 
 InputKind = Literal["image", "table", "text"]
 
@@ -25,11 +27,13 @@ class Examples:
         kind: ``image``, ``table`` or ``text``.
         inputs: images as bytes ``(examples, channels, height, width)`` uint8; tables ``(examples, columns)``
             float32; texts as rows of UTF-8 bytes, or of the tokens (int32) that a study's backbone reads.
-        labels: class indices ``(examples,)`` int64; -1 where unlabelled (central pools only).
+        labels: class indices ``(examples,)`` int64; -1 where unlabelled (central pools only). Of a task that is no
+            classification, the classes are strata of the targets: by these, examples are split and clients compared.
         ids: a unique name per example, stable over runs.
         classes: class names; ``labels`` index into it.
         columns: names of a table's input columns; else empty.
         groups: numbers of the groups that no split parts ``(examples,)`` int64; None where every row is its own.
+        targets: what is to be predicted, where that is not the class.
         pixels: by what rules encoded pictures became bytes, the range of all of them included; else None.
     """
 
@@ -41,6 +45,7 @@ class Examples:
     columns: tuple[str, ...] = ()
     pixels: PixelSettings | None = None
     groups: Array | None = None
+    targets: Targets | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -49,7 +54,19 @@ class Examples:
         """Copy the examples of these indices; classes and columns stay."""
         ids = [self.ids[index] for index in indices]
         groups = None if self.groups is None else self.groups[indices]
-        return replace(self, inputs=self.inputs[indices], labels=self.labels[indices], ids=ids, groups=groups)
+        targets = self.targets and self.targets.take(indices)
+        labels = self.labels[indices]
+        return replace(self, inputs=self.inputs[indices], labels=labels, ids=ids, groups=groups, targets=targets)
+
+    @property
+    def task(self) -> Task:
+        """What is to be predicted."""
+        return self.targets.task if self.targets else classification(self.classes)
+
+    @property
+    def truth(self) -> Array:
+        """What predictions are compared with: class indices ``(examples,)``, or the targets ``(examples, …)``."""
+        return self.targets.values if self.targets else self.labels
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,4 +91,5 @@ class Examples:
         """Content hash of everything here."""
         groups = [] if self.groups is None else [hash_array(self.groups)]
         said = [self.kind, self.inputs_key, hash_array(self.labels), list(self.ids), self.classes]
-        return hash_json([*said, *groups])
+        targets = [asdict(self.targets.task), hash_array(self.targets.values)] if self.targets else []
+        return hash_json([*said, *groups, *targets])

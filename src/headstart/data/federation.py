@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.content import hash_array, hash_json
+from headstart.core.task import Task
 from headstart.data.account import Account
 from headstart.data.examples import Examples
 
@@ -66,8 +67,13 @@ class Federation:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes of the clients' task."""
+        """Number of classes, or of strata of another task's targets."""
         return len(self.examples.classes)
+
+    @property
+    def task(self) -> Task:
+        """What is to be predicted."""
+        return self.examples.task
 
     @property
     def seen_clients(self) -> list[Client]:
