@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from headstart.models.losses import CROSS_ENTROPY, Loss
+
 
 class Network(nn.Module):
     """Blocks from the input up, then a head.
@@ -17,9 +19,10 @@ class Network(nn.Module):
     Args:
         blocks: modules from the input up; block ``i`` reads the activations at cut ``i``.
         num_features: length of the feature vector.
-        num_classes: outputs of the head.
+        num_classes: outputs of the head, classes or others.
         prepare: turns raw stored inputs (such as bytes of pixels) into what block 0 reads; it has no weights.
         name: says what network this is; equal names mean equal functions of equal weights.
+        loss: what the head is trained for.
 
     Attributes:
         weight_names: of the parameters; buffers are not among them.
@@ -33,6 +36,7 @@ class Network(nn.Module):
         num_classes: int,
         prepare: Callable[[Tensor], Tensor],
         name: str,
+        loss: Loss = CROSS_ENTROPY,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
@@ -41,6 +45,7 @@ class Network(nn.Module):
         self.num_features = num_features
         self.num_classes = num_classes
         self.name = name
+        self.loss = loss
         self.weight_names = frozenset(name for name, _ in self.named_parameters())
         self.eval()
 

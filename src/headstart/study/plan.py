@@ -55,8 +55,7 @@ class Costs:
         return self.known[key]
 
     def _measure(self, arm: Arm) -> ArmCosts:
-        classes = self.lab.federation.num_classes
-        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch, num_classes=classes)
+        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch)
         federate = [stage.build() for stage in arm.federate]
         sends_weights = arm.start.build().is_trained
         return arm_costs(network, weights, federate, arm.adapt.build(), self.population, sends_weights=sends_weights)
@@ -67,8 +66,8 @@ class Costs:
         return "both" if family == "federate" and self._is_personal(arm) else family
 
     def _is_personal(self, arm: Arm) -> bool:
-        method, classes = arm.federate[-1].build(), self.lab.federation.num_classes
-        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch, num_classes=classes)
+        method = arm.federate[-1].build()
+        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch)
         _, private, _ = method.init(*cut_at(network, weights, method.trainable))
         return bool(private)
 

@@ -71,7 +71,7 @@ def open_world(
     """
     backbone = backbone or ("mlp" if isinstance(trainable, Lora) else "small-cnn")
     lab = Lab(small_federation(seed), ModelSpec(backbone=backbone), engine or Serial(), dtype)
-    network, weights = lab.build(seed, from_scratch=True, num_classes=lab.federation.num_classes)
+    network, weights = lab.build(seed, from_scratch=True)
     model, params = cut_at(network, weights, trainable)
     return World(lab.federation, model, params, lab.activations, lab.engine)
 
