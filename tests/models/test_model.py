@@ -12,7 +12,7 @@ from headstart.core import trees
 from headstart.core.errors import ModelError
 from headstart.models import ModelSpec, build
 from headstart.models.batch import Batch
-from headstart.models.losses import CrossEntropy
+from headstart.models.losses import CROSS_ENTROPY
 from headstart.models.model import Model, Trainable, cut_at, head_gradient
 from headstart.models.network import Network
 from tiny_networks import Built
@@ -200,7 +200,7 @@ def by_autograd(params: trees.Params, batch: Batch) -> trees.Params:
     return dict(
         zip(
             own,
-            torch.autograd.grad(CrossEntropy().mean(logits, batch.labels, batch.weights), list(own.values())),
+            torch.autograd.grad(CROSS_ENTROPY.mean(logits, batch.labels, batch.weights), list(own.values())),
             strict=True,
         )
     )
