@@ -101,9 +101,9 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _values(column: pa.ChunkedArray) -> Array:
-    """Return the values that are there."""
+    """Return the finite values."""
     values = np.asarray(pc.cast(column.drop_null(), pa.float64()).to_numpy(), dtype=np.float64)
-    return values[~np.isnan(values)]
+    return values[np.isfinite(values)]
 
 
 def _why_whole(values: Array, named: bool) -> str | None:

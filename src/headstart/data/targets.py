@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from headstart.core.arrays import Array
+from headstart.core.errors import DataError
 from headstart.core.task import Task
 
 
@@ -14,7 +17,8 @@ class Targets:
 
     Attributes:
         task: what the values mean.
-        values: ``(examples, …)`` float64, as the task says; a regression's in the targets' own units.
+        values: ``(examples, …)`` float64, as the task says; a regression's in the targets' own units. NaN where a
+            central pool has none.
     """
 
     task: Task
@@ -23,3 +27,20 @@ class Targets:
     def take(self, indices: Array) -> Targets:
         """Copy the values of these examples."""
         return Targets(self.task, self.values[indices])
+
+    def scaled(self, rows: Array) -> Targets:
+        """Let a regression's head predict in standard deviations of these examples' targets.
+
+        Raises:
+            DataError: a target is the same in all of them.
+        """
+        if self.task.kind != "regression":
+            return self
+        centers, scales = self.values[rows].mean(0), self.values[rows].std(0)
+        same = np.flatnonzero(~(scales > 0))
+        if len(same):
+            raise DataError(
+                f"data.label: a regression needs numbers that differ, received {centers[same[0]]:g} as "
+                f"'{self.task.outputs[same[0]]}' of all {len(rows)} examples outside test; name another column"
+            )
+        return replace(self, task=replace(self.task, centers=tuple(centers.tolist()), scales=tuple(scales.tolist())))
