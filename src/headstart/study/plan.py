@@ -13,6 +13,7 @@ import numpy as np
 from headstart.core.content import hash_json
 from headstart.core.damage import Damaged
 from headstart.core.files import read_json, write_json
+from headstart.core.task import Task
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.costs.devices import DeviceProfile
@@ -85,10 +86,24 @@ class Costs:
 def first_slate(file: StudyFile, federation: Federation) -> Slate:
     """Return the study's own arms, or the standard slate with the study's defaults."""
     if file.arms:
-        return Slate(file.arms, {})
+        return within_task(Slate(file.arms, {}), federation.task)
     slate, settings = slate_for(file.model, federation), file.settings
     arms = (with_defaults(arm, settings.training, settings.model.trainable) for arm in slate.arms)
-    return replace(slate, arms=tuple(arms))
+    return within_task(replace(slate, arms=tuple(arms)), federation.task)
+
+
+def within_task(slate: Slate, task: Task) -> Slate:
+    """Return the slate without the arms that make no sense for a task, each with its reason."""
+    reasons = {arm.name: reason for arm in slate.arms if (reason := _why_not(arm, task))}
+    arms = tuple(arm for arm in slate.arms if arm.name not in reasons)
+    return replace(slate, arms=arms, ruled_out={**slate.ruled_out, **reasons})
+
+
+def _why_not(arm: Arm, task: Task) -> str | None:
+    for stage in (*arm.federate, arm.adapt):
+        if reason := stage.build().not_for.get(task.kind):
+            return f"'{stage.method}' {reason}"
+    return None
 
 
 def gated(slate: Slate, costs: Costs, devices: Iterable[DeviceProfile]) -> Slate:
