@@ -22,12 +22,13 @@ class Loss(Protocol):
     Attributes:
         is_softmax: whether heads may train in dual form, whose steps are those of softmax regression.
         fewest_outputs: of a head that can learn anything.
-        has_regressand: whether least squares make sense.
+        has_intercept: whether a shift of all scores changes anything; if not, an intercept has no slope, and what
+            rounding leaves of it must not be taken for one.
     """
 
     is_softmax: ClassVar[bool] = False
     fewest_outputs: ClassVar[int] = 1
-    has_regressand: ClassVar[bool] = True
+    has_intercept: ClassVar[bool] = True
 
     def mean(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """Return the weighted mean loss of one client's batch, a scalar."""
@@ -156,7 +157,7 @@ class CoxPartialLikelihood(Loss):
     by the number of examples, not of events, so that a batch of few events moves the head little.
     """
 
-    has_regressand: ClassVar[bool] = False
+    has_intercept: ClassVar[bool] = False
 
     def mean(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """Return minus the log partial likelihood by example."""

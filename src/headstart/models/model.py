@@ -122,6 +122,12 @@ class Model:
         """Return the gradient of the batch's weighted mean loss with respect to ``params``."""
         if self.is_head_only:
             return head_gradient(params, batch, self.network.loss)
+        gradients = self._gradient(params, batch)
+        if not self.network.loss.has_intercept:
+            gradients["head.bias"] = torch.zeros_like(gradients["head.bias"])
+        return gradients
+
+    def _gradient(self, params: Params, batch: Batch) -> Params:
         if batch.is_stack:
             stacked: Params = vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights)
             return stacked
@@ -189,7 +195,8 @@ def head_gradient(params: Params, batch: Batch, loss: Loss = CROSS_ENTROPY) -> P
     """
     features = batch.inputs.to(params["head.weight"].dtype)
     residual = loss.slope(head_logits(params, features), batch.labels, batch.weights)
-    return {"head.weight": residual.mT @ features, "head.bias": residual.sum(-2)}
+    bias = residual.sum(-2) if loss.has_intercept else torch.zeros_like(residual[..., 0, :])
+    return {"head.weight": residual.mT @ features, "head.bias": bias}
 
 
 def _cut_index(network: Network, trainable: Trainable) -> int:

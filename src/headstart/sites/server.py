@@ -149,8 +149,8 @@ def check_task(settings: DataSettings) -> None:
     """
     if settings.task not in ("auto", "classification"):
         raise SettingError(
-            f"data.task: over sites, examples have one class each, received '{settings.task}'; 'headstart study' runs it "
-            "where the data are in one place"
+            f"data.task: over sites, examples have one class each, received '{settings.task}'; 'headstart study' runs "
+            "it where the data are in one place"
         )
 
 
