@@ -9,6 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from headstart.core.errors import DataError, SettingError
+from headstart.data.arrays import from_arrays
 from headstart.data.federation import Federation
 from headstart.data.open import open_federation
 from headstart.data.settings import CentralSettings, DataSettings
@@ -114,3 +115,16 @@ def test_what_is_no_target_is_refused(
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         DataSettings(source="x", **settings)
+
+
+def test_arrays_of_several_targets_and_of_survival() -> None:
+    rng = np.random.default_rng(0)
+    inputs, owners = rng.normal(size=(40, 3)), ["north", "south"] * 20
+    two = from_arrays(inputs, rng.normal(size=(40, 2)), clients=owners, task="regression", classes=("dose", "age"))
+    assert two.task.outputs == ("dose", "age")
+    labels = from_arrays(inputs, rng.integers(0, 2, (40, 3)), clients=owners, task="multilabel")
+    assert labels.task.outputs == ("label 0", "label 1", "label 2")
+    times = from_arrays(inputs, np.arange(1.0, 41), events=[1, 0] * 20, clients=owners, task="survival")
+    assert times.task.kind == "survival"
+    with pytest.raises(DataError, match="classes: 3 names for labels of 2 columns"):
+        from_arrays(inputs, rng.normal(size=(40, 2)), clients=owners, task="regression", classes=("a", "b", "c"))
