@@ -10,6 +10,7 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
+from headstart.core.words import counted
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.near_names import near_equal
@@ -53,8 +54,8 @@ def check_numbers(federation: Federation) -> None:
         return
     holes = ~np.isfinite(examples.inputs[train])
     if holes.any(axis=1).all():
-        where = _named("columns without any number", _columns(examples, holes.all(axis=0)))
-        worst = _named(
+        where = counted("columns without any number", _columns(examples, holes.all(axis=0)))
+        worst = counted(
             "most often missing in columns", _columns(examples, holes.sum(axis=0) == holes.sum(axis=0).max())
         )
         raise DataError(
@@ -91,14 +92,14 @@ def notes_on(federation: Federation) -> tuple[str, ...]:
     found = (train + test + federation.class_counts("val")) > 0
     foreign = (train == 0) & (test > 0)
     candidates = [
-        _named(
+        counted(
             "clients with one class only",
             [c.id for c, row in zip(clients, found, strict=True) if row.sum() == 1],
         ),
-        _named("clients with nothing to train on", [c.id for c in clients if not len(c.train)]),
-        _named("clients without val examples", _lacking(clients, "val")),
-        _named("clients without test examples", _lacking(clients, "test")),
-        _named(
+        counted("clients with nothing to train on", [c.id for c in clients if not len(c.train)]),
+        counted("clients without val examples", _lacking(clients, "val")),
+        counted("clients without test examples", _lacking(clients, "test")),
+        counted(
             "clients tested on classes that their train lacks",
             [c.id for c, row in zip(clients, foreign, strict=True) if row.any()],
         ),
@@ -115,14 +116,9 @@ def _lacking(clients: Sequence[Client], part: Split) -> list[str]:
     return lacking if len(lacking) < len(clients) else []
 
 
-def _named(what: str, ids: Sequence[str]) -> str:
-    more = ", …" if len(ids) > 5 else ""
-    return f"{what} ({len(ids)} of them): {', '.join(ids[:5])}{more}" if ids else ""
-
-
 def _near(what: str, names: Sequence[str]) -> str:
     groups = [" and ".join(map(repr, group)) for group in near_equal(names)]
-    return _named(f"{what} whose names are nearly equal, and may be one", groups)
+    return counted(f"{what} whose names are nearly equal, and may be one", groups)
 
 
 def _doubles(federation: Federation) -> str:
@@ -130,4 +126,4 @@ def _doubles(federation: Federation) -> str:
     hashes = content_hashes(federation.examples)
     trained = {hashes[i] for c in federation.clients for part in (c.train, c.val) for i in part}
     doubles = [federation.examples.ids[i] for c in federation.clients for i in c.test if hashes[i] in trained]
-    return _named("test examples with the very input of a train or val example", doubles)
+    return counted("test examples with the very input of a train or val example", doubles)

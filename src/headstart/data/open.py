@@ -9,12 +9,14 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 
+from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
 from headstart.data import partition, split
 from headstart.data.account import Account, Findings, LeftOut, account_of, left_out, notes_in
 from headstart.data.agreement import Agreement
 from headstart.data.central import read_central, take_share
 from headstart.data.checks import check_federation, notes_on, without_unused
+from headstart.data.dates import times_of
 from headstart.data.examples import Examples
 from headstart.data.features import categories, number_names
 from headstart.data.federation import Client, Federation, Split
@@ -27,6 +29,7 @@ from headstart.data.scale import scaled
 from headstart.data.settings import DataSettings
 from headstart.data.sources import Source, TableFormat, open_source
 from headstart.data.split_names import split_of
+from headstart.data.split_time import split_by_time, time_notes
 
 
 def open_federation(settings: DataSettings, base: Path) -> Federation:
@@ -183,13 +186,13 @@ def _divided(
     agreed: Agreement | None = None,
 ) -> Federation:
     """Split every client's examples, check everything, and say what was done."""
-    clients, fixed_val = _clients(read.examples, read.source, settings, members, agreed)
+    clients, fixed_val, late = _clients(read.examples, read.source, settings, members, agreed)
     central, notes = (pool.examples, pool.notes) if pool else (None, ())
-    grouped = _grouped(read.source, members, settings.split.group)
-    found = Federation(read.examples, clients, central, (*notes_in(read.found), *notes, *grouped), fixed_val)
+    apart = _notes_on_splits(read.source, members, settings)
+    found = Federation(read.examples, clients, central, (*notes_in(read.found), *notes, *apart), fixed_val)
     federation = without_unused(found)
     check_federation(federation, whole=whole)
-    records = (*read.found, *_undealt(read.source, members, clients, settings))
+    records = (*read.found, *_undealt(read.source, members, clients, settings, late))
     account = account_of(read.source.name, read.num_rows, federation.examples, records)
     return replace(
         federation,
@@ -203,18 +206,26 @@ def _divided(
     )
 
 
-def _grouped(source: Source, members: Members, group: str | None) -> tuple[str, ...]:
-    return group_notes(members, source.texts(group, "data.split.group"), group) if group else ()
+def _notes_on_splits(source: Source, members: Members, settings: DataSettings) -> tuple[str, ...]:
+    group, time = settings.split.group, settings.split.time
+    grouped = group_notes(members, source.texts(group, "data.split.group"), group) if group else ()
+    timed = time_notes(members, times_of(source, time, "data.split.time"), time) if time else ()
+    return (*grouped, *timed)
 
 
-def _undealt(source: Source, members: Members, clients: Sequence[Client], settings: DataSettings) -> Findings:
-    """Say which rows the partition gave to nobody, and which are more than a client may train on."""
+def _undealt(
+    source: Source, members: Members, clients: Sequence[Client], settings: DataSettings, late: Array
+) -> Findings:
+    """Say which rows the partition gave to nobody, which are too late, and which are more than a client may train on."""
     dealt = np.concatenate(list(members.values()))
     held = np.concatenate([part for c in clients for part in (c.train, c.val, c.test)])
     numbers = source.row_numbers
     return (
         *left_out(np.delete(numbers, dealt), "given to no client by data.partition"),
-        *left_out(numbers[np.setdiff1d(dealt, held)], f"beyond data.train_per_client = {settings.train_per_client}"),
+        *left_out(numbers[late], f"of a '{settings.split.group}' that began earlier, and later than its split"),
+        *left_out(
+            numbers[np.setdiff1d(dealt, [*held, *late])], f"beyond data.train_per_client = {settings.train_per_client}"
+        ),
     )
 
 
@@ -252,6 +263,7 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
         needed=tuple(column for column in (client_column, within) if column),
         split=settings.split.column,
         group=settings.split.group,
+        time=settings.split.time,
         size=(size, size) if size else None,
         channels=settings.channels,
         pixels=settings.pixels,
@@ -272,11 +284,15 @@ def _members(examples: Examples, source: Source, settings: DataSettings, client_
 
 def _clients(
     examples: Examples, source: Source, settings: DataSettings, members: Members, agreed: Agreement | None = None
-) -> tuple[Sequence[Client], bool]:
-    """Return the clients, and whether a column fixes their val."""
+) -> tuple[Sequence[Client], bool, Array]:
+    """Return the clients, whether a column fixes their val, and rows that are too late for their split."""
     labels, groups, seed = examples.labels, examples.groups, settings.seed
     shares, column, group, fixed_val = settings.split, settings.split.column, settings.split.group, False
-    if column:
+    late = np.zeros(0, np.int64)
+    if shares.time:
+        times, fixed_val = times_of(source, shares.time, "data.split.time"), True
+        clients, late = split_by_time(members, times, shares, groups)
+    elif column:
         values = source.texts(column, "data.split.column")
         fixed_val = split.column_has_val(values) or bool(agreed and agreed.fixed_val)
         clients = split.split_by_column(labels, members, values, shares, seed, fixed_val=fixed_val, groups=groups)
@@ -286,4 +302,4 @@ def _clients(
     else:
         clients = [split.split_client(labels, rows, shares, seed, name, groups) for name, rows in members.items()]
     clients = [split.cap_train(labels, client, settings.train_per_client, seed) for client in clients]
-    return split.hold_out(clients, settings.held_out_clients, seed), fixed_val
+    return split.hold_out(clients, settings.held_out_clients, seed), fixed_val, late

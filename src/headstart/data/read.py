@@ -97,6 +97,7 @@ def _parts(source: Source, reading: Reading) -> Findings:
         ("client", reading.needed),
         ("split", (reading.split,)),
         ("group", (reading.group,)),
+        ("time", (reading.time,)),
         ("id", (reading.id or source.id_column,)),
         ("where", reading.where),
     )

@@ -24,6 +24,7 @@ class Reading:
         needed: columns, besides the label, that a row must fill.
         split: a column that says train, val or test; rows that it gives to no split are left out.
         group: a column that says which rows belong together; a row must fill it.
+        time: a column of dates that splits go by; a row must fill it.
         inputs: names of a table's inputs, if they are known already.
         categories: by column, those that were agreed upon; others are refused.
         whole: whether the rows are a whole federation's; what must hold of it is not asked of a part.
@@ -50,6 +51,7 @@ class Reading:
     needed: tuple[str, ...] = ()
     split: str | None = None
     group: str | None = None
+    time: str | None = None
     inputs: tuple[str, ...] | None = None
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     whole: bool = True
@@ -64,4 +66,4 @@ class Reading:
     @property
     def taken(self) -> set[str | None]:
         """Columns that play another part than a table's input."""
-        return {self.label, self.id, self.split, self.group, *self.needed, *self.where}
+        return {self.label, self.id, self.split, self.group, self.time, *self.needed, *self.where}

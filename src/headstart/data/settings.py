@@ -17,6 +17,7 @@ PartitionMethod = Literal[
 ]
 Sizes = Literal["linear", "square", "exponential", "dirichlet"]
 Standardize = Literal["auto", "none", "client", "pooled"]
+TimeCut = Literal["client", "common"]
 Missing = Literal["error", "drop", "mean"]
 LabelKind = Literal["auto", "classes"]
 Where = Mapping[str, str | tuple[str, ...]]
@@ -94,6 +95,11 @@ class SplitSettings:
             the shares above.
         group: a column that says which rows belong together, such as a recording or a patient: a client's rows of one
             group stay in one split, and a partition deals them to one client. None takes every row for its own.
+        time: a column of dates: the earliest rows of a client train, those that follow are val, the latest test, and
+            no seed draws val anew. Rows of one time stay in one split. A ``group`` has the time of its first row, and
+            rows of it that are later than the split it trains or is validated in are left out. None draws by chance.
+        time_cut: where time is cut: by each ``client``'s own rows, so that all have val and test, or at times that are
+            ``common`` to all, so that nobody trains on what is later than what another is tested on.
     """
 
     train: _AboveZero = 0.6
@@ -101,10 +107,17 @@ class SplitSettings:
     test: _Share = 0.2
     column: str | None = None
     group: str | None = None
+    time: str | None = None
+    time_cut: TimeCut = "client"
 
     def __post_init__(self) -> None:
         """Check every value, and the sum."""
         check(self, "data.split")
+        if self.time and self.column:
+            raise SettingError(
+                f"data.split.time: must stand without data.split.column, received '{self.time}' beside "
+                f"'{self.column}', which says the splits already; leave one of both out"
+            )
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
             raise SettingError(

@@ -66,6 +66,7 @@ def _reading(data: DataSettings, seeds: Sequence[int]) -> Iterator[str]:
     """Say how the data would be read."""
     split = data.split
     parts = f"the column '{split.column}'" if split.column else f"{split.train:g} / {split.val:g} / {split.test:g}"
+    parts += f" in the order of '{split.time}'" if split.time else ""
     groups = f", rows of one '{split.group}' together" if split.group else ""
     yield f"  label '{data.label}'; train, val and test by {parts}{groups}; seeds {_listed(list(map(str, seeds)))}"
 
