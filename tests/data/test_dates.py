@@ -23,7 +23,7 @@ def source(values: object) -> Source:
 
 
 def days(values: object) -> list[float]:
-    return days_of(source(values), "admitted", "data.dates").tolist()
+    return [float(day) for day in days_of(source(values), "admitted", "data.dates")]
 
 
 FORMS: dict[str, object] = {

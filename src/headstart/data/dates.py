@@ -2,7 +2,8 @@
 
 Read are date and timestamp columns, text in ISO 8601 (``2021-03-04``, ``20210304T0830Z``, ``2021-03``), ``2021/03/04``,
 ``04.03.2021`` (the day first) and ``3/4/2021``, where some row tells day from month; and numbers: years, ``20210304``,
-seconds since 1970 and their thousandths, or any others, which may only order rows. A time without a zone is taken for UTC.
+seconds since 1970 and their thousandths, or any others, which may only order rows. A time without a zone is taken for
+UTC.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
-from headstart.data.column_kinds import is_numeric
 from headstart.data.sources import Source
 
 _DAY = 86_400.0
@@ -26,6 +26,7 @@ _FIRST_DAY = 10_957
 
 _WITH_TIME = re.compile(r"(?<=\d)[T ]\d")
 _MONTH = re.compile(r"^\d{4}-\d\d?$")
+_DAY_FIRST, _MONTH_FIRST = r"\3-\2-\1", r"\3-\1-\2"
 _PER_SECOND = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 _LEAST_DAY = 1e7
 """A day written as a number, and any that counts seconds beside such, is above."""
@@ -38,7 +39,7 @@ def times_of(source: Source, name: str, setting: str) -> Array:
         DataError: there is no such column, or a cell is no date; setting, row and cell are named.
     """
     column = source.column(name, setting)
-    if is_numeric(column.type) and not pa.types.is_boolean(column.type):
+    if _is_number(column.type):
         numbers = _floats(column)
         _kind_of_numbers(source, name, numbers, setting)
         return numbers
@@ -52,7 +53,7 @@ def days_of(source: Source, name: str, setting: str) -> Array:
         DataError: as ``times_of``; or numbers do not say what they count.
     """
     column = source.column(name, setting)
-    if not is_numeric(column.type) or pa.types.is_boolean(column.type):
+    if not _is_number(column.type):
         return _seconds(source, name, setting) / _DAY - _FIRST_DAY
     numbers = _floats(column)
     kind = _kind_of_numbers(source, name, numbers, setting)
@@ -74,11 +75,41 @@ def is_date(kind: pa.DataType) -> bool:
     return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
+def looks_dated(column: pa.ChunkedArray) -> bool:
+    """Say whether the first cells of a column of text are all dates.
+
+    >>> looks_dated(pa.chunked_array([["2021-03-04", None]])), looks_dated(pa.chunked_array([["north", "2021-03-04"]]))
+    (True, False)
+    """
+    if not _is_text(column.type):
+        return False
+    texts = [text.decode(errors="replace").strip() for text in column[:100].cast(pa.large_binary()).to_pylist() if text]
+    return bool(texts) and all(map(_is_moment, texts))
+
+
+def _is_moment(text: str) -> bool:
+    for order in (_MONTH_FIRST, _DAY_FIRST):
+        try:
+            _moment(text, order)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def _seconds(source: Source, name: str, setting: str) -> Array:
     column = source.column(name, setting)
     if is_date(column.type):
         return _of_stamps(column)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_null(column.type)):
+    if not (_is_text(column.type) or pa.types.is_null(column.type)):
         raise DataError(
             f"{setting}: must be a column of dates, received '{name}' of '{source.name}', which holds {column.type}; "
             "name another column, or write dates as 2021-03-04"
@@ -115,8 +146,8 @@ def _of_texts(source: Source, name: str, setting: str) -> Array:
         found[text] = _since_1970(moment)
     if len(zoned) > 1:
         raise DataError(
-            f"{setting}: '{name}' of '{source.name}' holds times with a zone, such as '{zoned[True][:40]}', and without, "
-            f"such as '{zoned[False][:40]}', whose order nobody knows; write the zone everywhere, or nowhere"
+            f"{setting}: '{name}' of '{source.name}' holds times with a zone, such as '{zoned[True][:40]}', and "
+            f"without, such as '{zoned[False][:40]}', whose order nobody knows; write the zone everywhere, or nowhere"
         )
     return np.array([np.nan if text is None else found[text] for text in texts], dtype=np.float64)
 
@@ -131,18 +162,18 @@ def _reader(texts: set[str], source: Source, name: str, setting: str) -> Callabl
             f"{setting}: '{name}' of '{source.name}' holds dates such as '{min(match[0] for match in slashed)}', which "
             "may be meant in two ways; write dates as 2021-03-04"
         )
-    order = r"\3-\2-\1" if day_first else r"\3-\1-\2"
+    order = _DAY_FIRST if day_first else _MONTH_FIRST
     return lambda text: _moment(text, order)
 
 
 def _moment(text: str, order: str) -> datetime:
-    """Read one cell.
+    r"""Read one cell.
 
     Args:
         text: of it.
         order: how the numbers of ``3/4/2021`` stand in ISO 8601, as a pattern.
 
-    >>> _moment("2021-03", ""), _moment("4.3.2021 08:30", ""), _moment("3/4/2021", r"\\3-\\1-\\2").month
+    >>> _moment("2021-03", ""), _moment("4.3.2021 08:30", ""), _moment("3/4/2021", r"\3-\1-\2").month
     (datetime.datetime(2021, 3, 1, 0, 0), datetime.datetime(2021, 3, 4, 8, 30), 3)
     """
     text = re.sub(r"^(\d\d?)\.(\d\d?)\.(\d{4})\b", r"\3-\2-\1", text)

@@ -18,7 +18,7 @@ PartitionMethod = Literal[
 Sizes = Literal["linear", "square", "exponential", "dirichlet"]
 Standardize = Literal["auto", "none", "client", "pooled"]
 TimeCut = Literal["client", "common"]
-Missing = Literal["error", "drop", "mean"]
+Missing = Literal["error", "drop", "mean", "indicator"]
 LabelKind = Literal["auto", "classes"]
 Where = Mapping[str, str | tuple[str, ...]]
 """Rows to keep: a column's name, and the value or values (as text; class names for labels) it must have."""
@@ -210,8 +210,11 @@ class DataSettings:
         client: column that says whose example it is; None needs ``partition``.
         columns: a table's input columns; None takes every numeric column that has no other part to play
             and is no identifier.
-        one_hot: input columns of categories; each becomes one column per category but the first (in sorted
-            order).
+        one_hot: input columns of categories; each becomes one column per category that seen clients have outside test,
+            but the first (in sorted order). Another is coded as the first, or as a rare one where ``min_frequency``
+            joins such.
+        min_frequency: rows outside test that a category must have; rarer ones become one, ``<rare>``. 1 joins none.
+        dates: input columns of dates; each becomes days since 2000-01-01, with fractions.
         classes: all class names, in the order of their indices; None sorts those found.
         where: rows to keep, by column.
         image_size: side of the square that images are resized and cropped to, in pixels; None needs equal
@@ -229,7 +232,8 @@ class DataSettings:
             ``auto`` is ``pooled``; tables only.
         missing: an empty value in a column that is used is an ``error``, or its row is left out (``drop``);
             ``mean`` fills inputs with the column's mean outside test (tables only; an empty label or client
-            stays an error).
+            stays an error); ``indicator`` does so too, and adds a column that says where a value is missing, for each
+            that lacks some outside test. A missing category is then one of its own.
         missing_words: words such as ``NA`` or ``?`` that mean an empty value in a column whose other cells are numbers;
             everywhere else they are text.
         delimiter: what stands between the cells of a CSV or TSV file, one character; None finds it out. This and the
@@ -250,6 +254,8 @@ class DataSettings:
     client: str | None = None
     columns: tuple[str, ...] | None = None
     one_hot: tuple[str, ...] = ()
+    min_frequency: _AtLeastOne = 1
+    dates: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
     where: Where = field(default_factory=dict)
     image_size: _AtLeastOne | None = None
@@ -274,6 +280,15 @@ class DataSettings:
         """Check every value, and that the clients are said once."""
         check(self, "data")
         self._check_clients()
+        if twice := set(self.one_hot) & set(self.dates):
+            raise SettingError(
+                f"data.dates: must name no column of data.one_hot, received '{min(twice)}' in both; say which it is"
+            )
+
+    @property
+    def fills(self) -> bool:
+        """Whether missing inputs are filled with means."""
+        return self.missing in ("mean", "indicator")
 
     def _check_clients(self) -> None:
         method = self.partition.method if self.partition else "natural"

@@ -48,14 +48,15 @@ def split_by_time(
     ([0, 2, 3], [1], [4])
     """
     begun = {name: _begun(times[rows], None if groups is None else groups[rows]) for name, rows in members.items()}
-    common = _cuts(*map(np.concatenate, ([times[rows] for rows in members.values()], list(begun.values()))), settings)
+    every = np.concatenate([times[rows] for rows in members.values()])
+    common = _cuts(every, np.concatenate(list(begun.values())), settings)
     clients, late = [], [np.zeros(0, np.int64)]
     for name, rows in members.items():
         own, starts = times[rows], begun[name]
         cuts = common if settings.time_cut == "common" else _cuts(own, starts, settings)
-        parts = _parts(own, starts, cuts)
-        clients.append(Client(name, *(rows[part] for part in parts)))
-        late.append(rows[~np.logical_or.reduce(parts)])
+        train, val, test = _parts(own, starts, cuts)
+        clients.append(Client(name, rows[train], rows[val], rows[test]))
+        late.append(rows[~(train | val | test)])
     return clients, np.sort(np.concatenate(late))
 
 
@@ -88,7 +89,7 @@ def _cuts(times: Array, starts: Array, settings: SplitSettings) -> _Cuts:
 
 
 def _cut(starts: Array, count: int, keep: int) -> float:
-    """Return the time from which on there are about ``count`` rows; ``keep`` times are earlier, if there are so many."""
+    """Return the time from which on there are about ``count`` rows; ``keep`` times are earlier if there are so many."""
     distinct, counts = np.unique(starts, return_counts=True)
     if not count or len(distinct) < 2:
         return float("inf")
