@@ -54,6 +54,10 @@ def test_plain_values_become_the_table() -> None:
         ({"rounds": 0.5}, "rounds: must be a whole number, received 0.5; it is a count, not a share: "),
         ({"rounds": True}, "rounds: must be a whole number, received True; "),
         ({"rounds": 1, "round": 2}, "round: unknown setting, received 2; did you mean 'rounds'? (valid: cut, inner,"),
+        (
+            {"rounds": 1, "kind": "cls"},
+            "kind: unknown setting, received 'cls'; it is a setting of 'inner': write inner = {",
+        ),
         ({"rounds": 1, "inner": 3}, "inner: must be a table, received 3; write { … } or a [section] of its own"),
         ({"rounds": 1, "inner": {"share": 50}}, "inner.share: must be a share, received 50; divide 50 by 100; the d"),
         ({"rounds": 1, "inner": {"share": "a"}}, "inner.share: must be a number, received 'a'; write it without quot"),

@@ -114,7 +114,7 @@ def test_a_table_pool_has_the_clients_columns_and_scale(tmp_path):
     assert federation.central.columns == federation.examples.columns == ("age", "dose", "kind=b")
     assert federation.central.inputs.tolist() == [[10, 1, 1], [20, 2, 0], [30, 3, 0]]
     (unknown,) = federation.account.central.converted
-    assert unknown.what == "cells of 'kind' in categories that no client has ('c')"
+    assert unknown.what == "cells of 'kind' in categories that no seen client has outside test ('c')"
     assert (unknown.count, unknown.how) == (1, "as 'a', the first of the clients'")
     scaled = _open(tmp_path, central, **settings, standardize="client").central
     assert np.allclose(scaled.inputs.mean(0), 0, atol=1e-6)

@@ -62,7 +62,8 @@ def test_numbers_with_a_few_words_do_not_vanish(values, message, columns):
         ([None, None], "no value at all"),
         ([float("nan"), None], "no value at all"),
         ([[1.0], [1.0, 2.0]], "lists of differing or too great length"),
-        ([datetime.date(2024, 1, 1), None], "dates or times"),
+        ([datetime.date(2024, 1, 1), None], "holds dates (date32[day]); data.dates makes days of them"),
+        (["2024-01-01", "2.3.2024"], "holds dates as text; data.dates makes days of them"),
         ([["a"], ["b"]], "holds list<item: string>, not numbers"),
     ],
 )

@@ -4,7 +4,10 @@ import pytest
 
 from headstart.core.errors import DataError
 from headstart.data.choose import choose_columns
-from headstart.data.features import column_names, input_values, near_categories
+from headstart.data.encoding import encoded, fit
+from headstart.data.examples import Examples
+from headstart.data.features import input_values, near_categories, number_names
+from headstart.data.settings import DataSettings
 from headstart.data.sources import Source, TableFormat
 
 TABLE = Source(
@@ -21,22 +24,31 @@ TABLE = Source(
 )
 
 
-def _names(source, columns, one_hot, taken=(), named=None):
-    return column_names(source, choose_columns(source, columns, one_hot, taken, named or {}), one_hot)
+def _names(source, columns, one_hot, taken=(), named=None, dates=()):
+    chosen = choose_columns(source, columns, one_hot, taken, named or {}, dates=dates)
+    return number_names(source, chosen, one_hot)
+
+
+def _table(source, columns, one_hot=(), dates=()):
+    """Return the inputs that are made of all rows."""
+    names = _names(source, columns, one_hot, dates=dates)
+    values = input_values(source, names, one_hot, dates)
+    rows = np.arange(len(source))
+    examples = Examples("table", values, rows, list(map(str, rows)), ("a",), names)
+    return encoded(examples, source, fit(examples, source, rows, DataSettings(source="t", one_hot=one_hot)))
 
 
 def test_numbers_pass_and_categories_become_indicators_without_the_first():
-    names = _names(TABLE, ("age", "smoker", "pain", "town"), ("pain", "town"), set())
-    assert names == ("age", "smoker", "pain=2", "town=b", "town=c")
-    values = input_values(TABLE, names, ("pain", "town"))
-    assert values.dtype == np.float32
+    found = _table(TABLE, ("age", "smoker", "pain", "town"), ("pain", "town"))
+    assert found.columns == ("age", "smoker", "pain=2", "town=b", "town=c")
+    assert found.inputs.dtype == np.float32
     expected = [[50, 1, 1, 1, 0], [np.nan, 0, 0, 0, 0], [np.nan, 1, np.nan, 0, 1]]
-    assert np.array_equal(values, np.array(expected, np.float32), equal_nan=True)
+    assert np.array_equal(found.inputs, np.array(expected, np.float32), equal_nan=True)
 
 
 def test_without_columns_every_free_numeric_column_is_an_input():
     assert _names(TABLE, None, (), {"site"}) == ("age", "smoker", "pain")
-    assert _names(TABLE, None, ("town",), {"site", "pain"}) == ("age", "smoker", "town=b", "town=c")
+    assert _names(TABLE, None, ("town",), {"site", "pain"}) == ("age", "smoker", "town")
 
 
 @pytest.mark.parametrize(
@@ -74,8 +86,21 @@ def test_categories_of_nearly_one_name_are_noted():
 
 def test_a_column_name_with_an_equals_sign_is_no_category():
     source = Source("x", pa.table({"a=b": [1.0, 2.0], "c": ["u", "v"]}))
-    names = _names(source, ("a=b", "c"), ("c",), set())
-    assert input_values(source, names, ("c",)).tolist() == [[1, 0], [2, 1]]
+    assert _table(source, ("a=b", "c"), ("c",)).inputs.tolist() == [[1, 0], [2, 1]]
+
+
+def test_a_category_may_have_an_equals_sign():
+    source = Source("x", pa.table({"stage": ["T=1", "T=2", "T=1"]}))
+    found = _table(source, ("stage",), ("stage",))
+    assert (found.columns, found.inputs.tolist()) == (("stage=T=2",), [[0], [1], [0]])
+
+
+def test_dates_become_days():
+    source = Source("x", pa.table({"age": [40, 50], "admitted": ["2000-01-02", "2000-01-31T12:00"]}))
+    found = _table(source, None, dates=("admitted",))
+    assert found.inputs.tolist() == [[40, 1], [50, 30.5]]
+    with pytest.raises(DataError, match=r"data\.dates: 'admited' is not an input column; did you mean 'admitted'"):
+        _names(source, None, (), dates=("admited",))
 
 
 def test_nothing_to_learn_from_and_too_many_categories():
@@ -83,4 +108,4 @@ def test_nothing_to_learn_from_and_too_many_categories():
     with pytest.raises(DataError, match=r"'texts' has no numeric column"):
         _names(texts, None, (), set())
     with pytest.raises(DataError, match=r"data\.one_hot: 'text' has 200 categories"):
-        _names(texts, ("text",), ("text",), set())
+        _table(texts, ("text",), ("text",))

@@ -173,7 +173,8 @@ def _problem(item: ErrorDetails, root: Any, data: object, prefix: str) -> _Probl
     path = _join(prefix, location)
     if kind == "unexpected_keyword_argument":
         valid = {name for member in _tables(_inside(root, location[:-1])) for name in _fields(member)}
-        return _Problem(path, "unknown setting", _received(item), nearest(str(location[-1]), valid))
+        way_out = _one_table_down(root, location) or nearest(str(location[-1]), valid)
+        return _Problem(path, "unknown setting", _received(item), way_out)
     if kind == "int_type" and isinstance(item["input"], float):
         kind = "int_from_float"
     rule, way_out = _KINDS.get(kind, (_rule(item["msg"]), ""))
@@ -182,6 +183,14 @@ def _problem(item: ErrorDetails, root: Any, data: object, prefix: str) -> _Probl
             rule, way_out = says.rule, says.way_out.format(item["input"])
     way_out = _suggest_literal(item) or way_out or "give one that does"
     return _Problem(path, rule, _received(item), way_out + _default_words(_default(root, location)))
+
+
+def _one_table_down(root: Any, location: _Location) -> str:
+    """Say which table inside this one has a setting of that very name; empty if none has."""
+    name, inside = str(location[-1]), _tables(_inside(root, location[:-1]))
+    fields = [(table, kind) for member in inside for table, (kind, _) in _fields(member).items()]
+    found = [table for table, kind in fields if any(name in _fields(member) for member in _tables(kind))]
+    return " or ".join(f"it is a setting of '{table}': write {table} = {{ {name} = … }}" for table in found)
 
 
 def _received(item: ErrorDetails) -> str:

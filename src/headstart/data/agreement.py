@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import FiniteFloat, PositiveInt
 
+from headstart.data.encoding import Encoding
 from headstart.data.examples import InputKind
-from headstart.data.features import one_hot_names
 from headstart.data.settings import Range
 from headstart.data.standardize import Statistics
 
@@ -21,7 +21,8 @@ class Agreement:
     Attributes:
         classes: names in the order of their indices.
         columns: a table's input columns, in order.
-        categories: of each column that is encoded one-hot, all names in sorted order.
+        categories: of each column that is encoded one-hot, all names in sorted order, the rare ones together last.
+        missing: columns with an input that says where they are empty.
         shape: of a picture: channels, height and width; empty for tables and texts.
         range: of pictures of more than 8 bits, values that become black and white; None where none is needed or the
             study states one.
@@ -38,6 +39,7 @@ class Agreement:
     classes: tuple[str, ...]
     columns: tuple[str, ...] = ()
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     shape: tuple[PositiveInt, ...] = ()
     range: Range | None = None
     fixed_val: bool = False
@@ -52,11 +54,12 @@ class Agreement:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of a table's inputs."""
-        return tuple(
-            name
-            for column in self.columns
-            for name in (one_hot_names(column, self.categories[column]) if column in self.categories else [column])
-        )
+        return self.encoding.names
+
+    @property
+    def encoding(self) -> Encoding:
+        """How a table's columns become inputs."""
+        return Encoding(self.columns, self.categories, self.missing)
 
     @property
     def statistics(self) -> Statistics | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from headstart.core import seeds
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
-from headstart.data.account import Converted, Findings, left_out
+from headstart.data.account import Findings, left_out
 from headstart.data.checks import content_hashes
+from headstart.data.encoding import Encoding, encoded, told, unknown_categories
 from headstart.data.examples import Examples
-from headstart.data.features import categories as categories_of
 from headstart.data.groups import whole_groups
 from headstart.data.labels import keep_classes
 from headstart.data.read import read_examples
@@ -48,12 +48,26 @@ def _eligible(examples: Examples, is_wanted: Array) -> Array:
     return is_wanted if groups is None else is_wanted & ~np.isin(groups, groups[~is_wanted])
 
 
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What clients hold, as far as the pool must be like it and apart from it.
+
+    Attributes:
+        examples: theirs.
+        encoding: how a table's columns become inputs.
+        groups: names of the groups that rows of theirs are of.
+    """
+
+    examples: Examples
+    encoding: Encoding = Encoding()
+    groups: Collection[str] = ()
+
+
 def read_central(
     source: Source,
     settings: DataSettings,
     central: CentralSettings,
-    clients: Examples,
-    categories: Mapping[str, Collection[str]],
+    clients: Held,
 ) -> tuple[Examples, Findings]:
     """Read a source as the central pool, in the clients' format, and leave out what the clients hold.
 
@@ -65,37 +79,53 @@ def read_central(
         source: the pool's.
         settings: of the study's data.
         central: of the pool.
-        clients: the clients' examples.
-        categories: that clients have, by column of ``data.one_hot``.
+        clients: what they hold.
 
     Raises:
         DataError: the pool is of another kind than the clients' examples, or nothing is left of it.
     """
+    held = clients.examples
     examples, kept, found = read_examples(source, _reading(settings, central, clients))
-    if examples.kind != clients.kind:
+    if examples.kind != held.kind:
         raise DataError(
             f"data.central.source: '{source.name}' holds {examples.kind}s, the clients hold "
-            f"{clients.kind}s; give a pool of the same kind"
+            f"{held.kind}s; give a pool of the same kind"
         )
-    found += _unknown_categories(kept, categories)
-    same_names = central.source == settings.source or bool(central.id and settings.id)
-    pool, more = _without_overlap(examples, clients, same_names, kept.row_numbers)
-    return (pool if pool.classes == clients.classes else _without_empty_classes(pool)), found + more
+    found += (*told(examples, kept, clients.encoding, settings), *unknown_categories(kept, clients.encoding))
+    examples = encoded(examples, kept, clients.encoding)
+    same_file = central.source == settings.source
+    apart, grouped = _without_groups(kept, settings.split.group, clients.groups, same_file=same_file)
+    examples, kept = examples.take(apart), kept.take(apart)
+    pool, more = _without_overlap(examples, held, same_file or bool(central.id and settings.id), kept.row_numbers)
+    return (pool if pool.classes == held.classes else _without_empty_classes(pool)), (*found, *grouped, *more)
 
 
-def _unknown_categories(source: Source, known: Mapping[str, Collection[str]]) -> Findings:
-    """Say which rows have a category that no client has, and what becomes of it."""
-    found = []
-    for column, names in known.items():
-        others = {name: count for name, count in categories_of(source, column).items() if name not in names}
-        if others and names:
-            listed = ", ".join(f"'{name}'" for name in sorted(others)[:5]) + (", …" if len(others) > 5 else "")
-            what = f"cells of '{column}' in categories that no client has ({listed})"
-            found.append(Converted(what, f"as '{min(names)}', the first of the clients'", sum(others.values())))
-    return tuple(found)
+def _without_groups(
+    source: Source, group: str | None, held: Collection[str], *, same_file: bool
+) -> tuple[Array, Findings]:
+    """Leave out rows of groups that clients hold, where names mean the same; say so where they may.
+
+    Returns:
+        Indices of the rows that are left, and what is to say.
+    """
+    every = np.arange(len(source))
+    if group is None or group not in source.table.column_names:
+        return every, ()
+    shared = np.array([name in held for name in source.texts(group, "data.split.group")], dtype=bool)
+    count = int(shared.sum())
+    if same_file and count == len(source):
+        raise DataError(
+            f"data.central: all {count} rows of the pool are of a '{group}' that a client has; give another source, or "
+            "take a share with data.central.fraction"
+        )
+    if same_file:
+        return every[~shared], left_out(source.row_numbers[shared], f"a client holds its '{group}'")
+    note = f"{count} of {len(source)} rows have a '{group}' whose name a client has too, and which may be one"
+    return every, (note,) if count else ()
 
 
-def _reading(settings: DataSettings, central: CentralSettings, clients: Examples) -> Reading:
+def _reading(settings: DataSettings, central: CentralSettings, held: Held) -> Reading:
+    clients = held.examples
     is_image = clients.kind == "image"
     return Reading(
         setting="data.central",
@@ -107,13 +137,14 @@ def _reading(settings: DataSettings, central: CentralSettings, clients: Examples
         id=central.id,
         columns=settings.columns,
         one_hot=settings.one_hot,
+        dates=settings.dates,
         classes=clients.classes,
         keep=central.keep,
         exclude=central.exclude,
         where=central.where,
         known_classes=False,
         unlabelled_rows=True,
-        inputs=clients.columns if clients.kind == "table" else None,
+        inputs=held.encoding.columns if clients.kind == "table" else None,
         size=(clients.shape[1], clients.shape[2]) if is_image else None,
         channels=clients.shape[0] if is_image else None,
         pixels=clients.pixels or settings.pixels,

@@ -10,6 +10,7 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
+from headstart.core.words import counted
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.near_names import near_equal
@@ -53,8 +54,8 @@ def check_numbers(federation: Federation) -> None:
         return
     holes = ~np.isfinite(examples.inputs[train])
     if holes.any(axis=1).all():
-        where = _named("columns without any number", _columns(examples, holes.all(axis=0)))
-        worst = _named(
+        where = counted("columns without any number", _columns(examples, holes.all(axis=0)))
+        worst = counted(
             "most often missing in columns", _columns(examples, holes.sum(axis=0) == holes.sum(axis=0).max())
         )
         raise DataError(
@@ -92,15 +93,15 @@ def notes_on(federation: Federation) -> tuple[str, ...]:
     foreign = (train == 0) & (test > 0)
     has_classes = federation.task.is_classification
     candidates = [
-        _named(
+        counted(
             "clients with one class only",
             [c.id for c, row in zip(clients, found, strict=True) if has_classes and row.sum() == 1],
         ),
-        _named("clients without an event to learn from", _without_event(federation)),
-        _named("clients with nothing to train on", [c.id for c in clients if not len(c.train)]),
-        _named("clients without val examples", _lacking(clients, "val")),
-        _named("clients without test examples", _lacking(clients, "test")),
-        _named(
+        counted("clients without an event to learn from", _without_event(federation)),
+        counted("clients with nothing to train on", [c.id for c in clients if not len(c.train)]),
+        counted("clients without val examples", _lacking(clients, "val")),
+        counted("clients without test examples", _lacking(clients, "test")),
+        counted(
             "clients tested on classes that their train lacks",
             [c.id for c, row in zip(clients, foreign, strict=True) if has_classes and row.any()],
         ),
@@ -125,14 +126,9 @@ def _lacking(clients: Sequence[Client], part: Split) -> list[str]:
     return lacking if len(lacking) < len(clients) else []
 
 
-def _named(what: str, ids: Sequence[str]) -> str:
-    more = ", …" if len(ids) > 5 else ""
-    return f"{what} ({len(ids)} of them): {', '.join(ids[:5])}{more}" if ids else ""
-
-
 def _near(what: str, names: Sequence[str]) -> str:
     groups = [" and ".join(map(repr, group)) for group in near_equal(names)]
-    return _named(f"{what} whose names are nearly equal, and may be one", groups)
+    return counted(f"{what} whose names are nearly equal, and may be one", groups)
 
 
 def _doubles(federation: Federation) -> str:
@@ -140,4 +136,4 @@ def _doubles(federation: Federation) -> str:
     hashes = content_hashes(federation.examples)
     trained = {hashes[i] for c in federation.clients for part in (c.train, c.val) for i in part}
     doubles = [federation.examples.ids[i] for c in federation.clients for i in c.test if hashes[i] in trained]
-    return _named("test examples with the very input of a train or val example", doubles)
+    return counted("test examples with the very input of a train or val example", doubles)

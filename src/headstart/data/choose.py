@@ -45,9 +45,10 @@ def choose_columns(
     taken: Collection[str | None],
     named: Mapping[str, str],
     *,
+    dates: tuple[str, ...] = (),
     whole: bool = True,
 ) -> Chosen:
-    """Choose the input columns: numbers, vectors of numbers, and categories.
+    """Choose the input columns: numbers, vectors of numbers, categories and dates.
 
     Args:
         source: the table.
@@ -55,22 +56,24 @@ def choose_columns(
         one_hot: columns of categories.
         taken: columns that play another part (label, client, …).
         named: columns, such as identifiers, that are inputs only where they are asked for, each with the reason.
+        dates: columns of dates.
         whole: whether the rows are a whole federation's; a part may have no value of a column.
 
     Raises:
         DataError: a column is missing or has no numbers, or a column of numbers holds words.
     """
     asked = columns if columns is not None else tuple(name for name in source.table.column_names if name not in taken)
-    for name in one_hot:
+    made = dict.fromkeys(one_hot, "one_hot") | dict.fromkeys(dates, "dates")
+    for name, setting in made.items():
         if name not in asked:
-            raise DataError(f"data.one_hot: '{name}' is not an input column; {nearest(name, asked)}")
+            raise DataError(f"data.{setting}: '{name}' is not an input column; {nearest(name, asked)}")
     if columns is not None:
         for name in columns:
             source.column(name, "data.columns")
-            if name not in one_hot:
+            if name not in made:
                 check_numbers(source, name, may_be_empty=not whole)
         return Chosen(columns)
-    reasons = {name: None if name in one_hot else named.get(name) or why_no_numbers(source, name) for name in asked}
+    reasons = {name: None if name in made else named.get(name) or why_no_numbers(source, name) for name in asked}
     dropped = tuple(Dropped(name, why) for name, why in reasons.items() if why is not None)
     set_aside = tuple(one.name for one in dropped if one.name in named)
     return Chosen(tuple(name for name, why in reasons.items() if why is None), dropped, set_aside)

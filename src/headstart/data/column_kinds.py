@@ -7,12 +7,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headstart.core.errors import DataError
+from headstart.data.dates import is_date, looks_dated
 from headstart.data.sources import Source
 from headstart.data.sources.numbers import ambiguous_cell, first_code, words_in
 from headstart.data.vectors import MOST_INPUTS, is_vector, vector_shape
 
 _SETTING = "data.columns"
 _ONE_HOT = "data.one_hot makes inputs of categories"
+_DATES = "data.dates makes days of them"
 
 
 def is_numeric(kind: pa.DataType) -> bool:
@@ -46,6 +48,8 @@ def why_no_numbers(source: Source, name: str) -> str | None:
     if is_vector(column.type):
         return "lists of differing or too great length"
     _check_words(source, name)
+    if looks_dated(column):
+        return f"holds dates as text; {_DATES}"
     code = first_code(column)
     return f"codes with leading zeros, such as '{code}'; {_ONE_HOT}" if code else kind_in_words(column.type)
 
@@ -65,17 +69,23 @@ def check_numbers(source: Source, name: str, *, may_be_empty: bool = False) -> N
             return
         raise DataError(f"{_SETTING}: '{name}' of '{source.name}' has no value at all; leave it out")
     first = next((value for value in column[:1000].to_pylist() if value is not None), None)
-    way_out = "make its lists one length" if pa.types.is_nested(column.type) else "add it to data.one_hot"
+    way_out = "make its lists one length" if pa.types.is_nested(column.type) else f"add it to {_encoder(column)}"
     raise DataError(
         f"{_SETTING}: '{name}' of '{source.name}' holds {column.type}, not numbers, such as {str(first)[:40]!r}; "
         f"{way_out}, or leave it out"
     )
 
 
+def _encoder(column: pa.ChunkedArray) -> str:
+    return "data.dates" if is_date(column.type) or looks_dated(column) else "data.one_hot"
+
+
 def kind_in_words(kind: pa.DataType) -> str:
     """Say what a column without numbers holds."""
+    if is_date(kind):
+        return f"holds dates ({kind}); {_DATES}"
     if pa.types.is_temporal(kind):
-        return f"holds dates or times ({kind})"
+        return f"holds times ({kind})"
     return f"holds {kind}, not numbers" + ("" if pa.types.is_nested(kind) else f"; {_ONE_HOT}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -10,23 +9,33 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from headstart.core.errors import SettingError
-from headstart.data import partition, split
-from headstart.data.account import Account, Findings, LeftOut, account_of, left_out, notes_in
+from headstart.data import partition
+from headstart.data.account import Account, Findings, LeftOut, account_of, notes_in
 from headstart.data.agreement import Agreement
-from headstart.data.central import read_central, take_share
+from headstart.data.central import Held, read_central, take_share
 from headstart.data.checks import check_federation, notes_on, without_unused
+from headstart.data.division import Division, divide, notes_on_splits, undealt
+from headstart.data.encoding import (
+    RARE,
+    Encoding,
+    check_categories,
+    encoded,
+    fit,
+    joined,
+    often_empty,
+    told,
+    unknown_categories,
+)
 from headstart.data.examples import Examples
-from headstart.data.features import categories, number_names
-from headstart.data.federation import Client, Federation, Split
-from headstart.data.groups import check_sides, group_notes
+from headstart.data.features import categories_in, number_names
+from headstart.data.federation import Federation, Split
 from headstart.data.identifiers import describing_columns, doubtful_identifiers
 from headstart.data.partition import Members
 from headstart.data.read import chosen_columns, read_examples
-from headstart.data.reading import Reading
+from headstart.data.reading import by_agreement, reading_of
 from headstart.data.scale import scaled
-from headstart.data.settings import DataSettings
+from headstart.data.settings import CentralSettings, DataSettings
 from headstart.data.sources import Source, TableFormat, open_source
-from headstart.data.split_names import split_of
 
 
 def open_federation(settings: DataSettings, base: Path) -> Federation:
@@ -55,19 +64,20 @@ def open_federation(settings: DataSettings, base: Path) -> Federation:
 def federate(source: Source, settings: DataSettings, central_source: Source | None = None) -> Federation:
     """Make a federation from sources that are open already; see ``open_federation``."""
     client_column = _client_column(source, settings)
-    examples, rows, found = read_examples(source, _reading(settings, client_column))
-    pool = None
+    read = _Read(len(source), *read_examples(source, reading_of(settings, client_column)))
+    share = None
+    if settings.central and central_source is None:
+        read, share = read.without_share(settings.central, settings.seed)
+    members = _members(read.examples, read.source, settings, client_column)
+    division = divide(read.examples, read.source, settings, members)
+    encoding = fit(read.examples, read.source, division.outside_test, settings)
+    read = read.encoded(encoding, division, settings)
+    pool = _Pool.of_share(share, encoding) if share else None
     if settings.central and central_source:
-        known = {column: categories(rows, column) for column in settings.one_hot}
-        pool = _Pool.of(central_source, *read_central(central_source, settings, settings.central, examples, known))
-    elif settings.central:
-        kept, drawn = take_share(examples, settings.central, settings.seed)
-        pool = _Pool.of(source, examples.take(drawn), (LeftOut(len(kept), "left to the clients"),), len(examples))
-        found += (LeftOut(len(drawn), "drawn for the central pool"),)
-        examples, rows = examples.take(kept), rows.take(kept)
-    members = _members(examples, rows, settings, client_column)
-    read = _Read(len(source), examples, rows, found)
-    return scaled(_with_scale(_divided(read, settings, members, pool)), settings.standardize)
+        held = Held(read.examples, encoding, _group_names(read.source, settings))
+        pool = _Pool.of(central_source, *read_central(central_source, settings, settings.central, held))
+    divided = _with_scale(_divided(read, settings, members, division, pool))
+    return scaled(divided, settings.standardize)
 
 
 def _with_scale(federation: Federation) -> Federation:
@@ -99,9 +109,23 @@ def open_client(source: Source, settings: DataSettings, name: str, agreed: Agree
     >>> open_client(open_source("glyphs", Path()), DataSettings(source="glyphs"), "site").clients[0].id
     'site'
     """
-    reading = replace(_reading(settings, None), whole=False)
-    read = _Read(len(source), *read_examples(source, reading if agreed is None else _by(agreed, reading)))
-    return _divided(read, settings, {name: np.arange(len(read.examples))}, None, whole=False, agreed=agreed)
+    read, members, division = _alone(source, settings, name, agreed)
+    known = division.outside_test
+    encoding = agreed.encoding if agreed else fit(read.examples, read.source, known, settings)
+    check_categories(read.source.take(known), encoding)
+    read = read.encoded(encoding, division, settings)
+    return _divided(read, settings, members, division, None, whole=False)
+
+
+def _alone(
+    source: Source, settings: DataSettings, name: str, agreed: Agreement | None = None
+) -> tuple[_Read, Members, Division]:
+    """Read and divide one client's own data."""
+    reading = replace(reading_of(settings, None), whole=False)
+    read = _Read(len(source), *read_examples(source, reading if agreed is None else by_agreement(agreed, reading)))
+    members = {name: np.arange(len(read.examples))}
+    fixed_val = bool(agreed and agreed.fixed_val)
+    return read, members, divide(read.examples, read.source, settings, members, fixed_val=fixed_val)
 
 
 class Columns(NamedTuple):
@@ -126,7 +150,7 @@ def client_columns(source: Source, settings: DataSettings) -> Columns:
     Raises:
         DataError: there is nothing to learn from.
     """
-    source, chosen = chosen_columns(source, replace(_reading(settings, None), whole=False))
+    source, chosen = chosen_columns(source, replace(reading_of(settings, None), whole=False))
     number_names(source, chosen, settings.one_hot)  # raises an error where nothing is left
     doubtful = tuple(name for name in doubtful_identifiers(source.table) if name in chosen.set_aside)
     ordered = [name for name in source.table.column_names if name in doubtful or name in chosen.columns]
@@ -136,17 +160,22 @@ def client_columns(source: Source, settings: DataSettings) -> Columns:
     return Columns(inputs, tuple(name for name in chosen.set_aside if name not in doubtful), doubtful, describing)
 
 
-def _by(agreed: Agreement, reading: Reading) -> Reading:
-    """Read as a federation has agreed."""
-    channels, *size = agreed.shape or (None,)
-    return replace(
-        reading,
-        classes=agreed.classes,
-        inputs=agreed.inputs or None,
-        categories=agreed.categories,
-        size=(size[0], size[1]) if size else None,
-        channels=channels,
-        pixels=replace(reading.pixels, range=agreed.range) if agreed.range else reading.pixels,
+def client_names(source: Source, settings: DataSettings, name: str, fewest: int) -> Encoding:
+    """Return which categories a client has, and which of its columns are empty, in enough rows outside test each.
+
+    Args:
+        source: the client's own table.
+        settings: which columns hold categories, and how many rows one must have at least.
+        name: the client's id.
+        fewest: rows that a name must have to be told.
+    """
+    read, _, division = _alone(source, settings, name)
+    known, each = read.source.take(division.outside_test), max(fewest, settings.min_frequency)
+    found = {column: joined(categories_in(known, column), each) for column in settings.one_hot}
+    empty = often_empty(read.examples, read.source, division.outside_test, fewest)
+    return Encoding(
+        categories={column: tuple(name for name in names if name != RARE) for column, names in found.items()},
+        missing=empty if settings.missing == "indicator" else (),
     )
 
 
@@ -169,6 +198,25 @@ class _Read:
     source: Source
     found: Findings
 
+    def without_share(self, central: CentralSettings, seed: int) -> tuple[_Read, _Read]:
+        """Draw a share for the central pool; return what is left to the clients, and the share."""
+        kept, drawn = take_share(self.examples, central, seed)
+        left = replace(
+            self,
+            examples=self.examples.take(kept),
+            source=self.source.take(kept),
+            found=(*self.found, LeftOut(len(drawn), "drawn for the central pool")),
+        )
+        found = (LeftOut(len(kept), "left to the clients"),)
+        return left, _Read(len(self.examples), self.examples.take(drawn), self.source.take(drawn), found)
+
+    def encoded(self, encoding: Encoding, division: Division, settings: DataSettings) -> _Read:
+        """Make a table's inputs of what was read, and say how."""
+        found = told(self.examples, self.source, encoding, settings)
+        unknown = unknown_categories(self.source.take(division.held), encoding)
+        examples = encoded(self.examples, self.source, encoding)
+        return replace(self, examples=examples, found=(*self.found, *found, *unknown))
+
 
 @dataclass(frozen=True)
 class _Pool:
@@ -177,6 +225,14 @@ class _Pool:
     examples: Examples
     account: Account
     notes: tuple[str, ...]
+
+    @classmethod
+    def of_share(cls, share: _Read, encoding: Encoding) -> _Pool:
+        """Begin the account of a share of the clients' source, made as theirs."""
+        examples = encoded(share.examples, share.source, encoding)
+        return cls.of(
+            share.source, examples, (*share.found, *unknown_categories(share.source, encoding)), share.num_rows
+        )
 
     @classmethod
     def of(cls, source: Source, examples: Examples, found: Findings, rows: int | None = None) -> _Pool:
@@ -189,19 +245,18 @@ def _divided(
     read: _Read,
     settings: DataSettings,
     members: Members,
+    division: Division,
     pool: _Pool | None,
     *,
     whole: bool = True,
-    agreed: Agreement | None = None,
 ) -> Federation:
-    """Split every client's examples, check everything, and say what was done."""
-    clients, fixed_val = _clients(read.examples, read.source, settings, members, agreed)
+    """Put everything together, check it, and say what was done."""
     central, notes = (pool.examples, pool.notes) if pool else (None, ())
-    grouped = _grouped(read.source, members, settings.split.group)
-    found = Federation(read.examples, clients, central, (*notes_in(read.found), *notes, *grouped), fixed_val)
+    notes = (*notes_in(read.found), *notes, *notes_on_splits(read.source, members, settings))
+    found = Federation(read.examples, division.clients, central, notes, division.fixed_val)
     federation = without_unused(found)
     check_federation(federation, whole=whole)
-    records = (*read.found, *_undealt(read.source, members, clients, settings))
+    records = (*read.found, *undealt(read.source, members, division, settings))
     account = account_of(read.source.name, read.num_rows, federation.examples, records)
     return replace(
         federation,
@@ -212,21 +267,6 @@ def _divided(
             splits={part: sum(len(c.indices(part)) for c in federation.clients) for part in get_args(Split)},
             central=pool.account if pool else None,
         ),
-    )
-
-
-def _grouped(source: Source, members: Members, group: str | None) -> tuple[str, ...]:
-    return group_notes(members, source.texts(group, "data.split.group"), group) if group else ()
-
-
-def _undealt(source: Source, members: Members, clients: Sequence[Client], settings: DataSettings) -> Findings:
-    """Say which rows the partition gave to nobody, and which are more than a client may train on."""
-    dealt = np.concatenate(list(members.values()))
-    held = np.concatenate([part for c in clients for part in (c.train, c.val, c.test)])
-    numbers = source.row_numbers
-    return (
-        *left_out(np.delete(numbers, dealt), "given to no client by data.partition"),
-        *left_out(numbers[np.setdiff1d(dealt, held)], f"beyond data.train_per_client = {settings.train_per_client}"),
     )
 
 
@@ -247,32 +287,9 @@ def _client_column(source: Source, settings: DataSettings) -> str | None:
     return column
 
 
-def _reading(settings: DataSettings, client_column: str | None) -> Reading:
-    within = settings.partition.within if settings.partition else None
-    size = settings.image_size
-    return Reading(
-        setting="data",
-        label=settings.targets[0],
-        task=settings.task,
-        targets=settings.targets,
-        image=settings.image,
-        text=settings.text,
-        id=settings.id,
-        columns=settings.columns,
-        one_hot=settings.one_hot,
-        classes=settings.classes,
-        where=settings.where,
-        needed=tuple(column for column in (client_column, within) if column),
-        split=settings.split.column,
-        group=settings.split.group,
-        size=(size, size) if size else None,
-        channels=settings.channels,
-        pixels=settings.pixels,
-        missing=settings.missing,
-        max_examples=settings.max_examples,
-        max_corrupt=settings.max_corrupt,
-        seed=settings.seed,
-    )
+def _group_names(source: Source, settings: DataSettings) -> set[str]:
+    group = settings.split.group
+    return {str(name) for name in source.texts(group, "data.split.group")} if group else set()
 
 
 def _members(examples: Examples, source: Source, settings: DataSettings, client_column: str | None) -> Members:
@@ -281,22 +298,3 @@ def _members(examples: Examples, source: Source, settings: DataSettings, client_
     within = settings.partition.within
     places = source.texts(within, "data.partition.within") if within else None
     return partition.deal(examples.labels, settings.partition, settings.seed, places, examples.groups)
-
-
-def _clients(
-    examples: Examples, source: Source, settings: DataSettings, members: Members, agreed: Agreement | None = None
-) -> tuple[Sequence[Client], bool]:
-    """Return the clients, and whether a column fixes their val."""
-    labels, groups, seed = examples.labels, examples.groups, settings.seed
-    shares, column, group, fixed_val = settings.split, settings.split.column, settings.split.group, False
-    if column:
-        values = source.texts(column, "data.split.column")
-        fixed_val = split.column_has_val(values) or bool(agreed and agreed.fixed_val)
-        clients = split.split_by_column(labels, members, values, shares, seed, fixed_val=fixed_val, groups=groups)
-        if group:
-            splits = [split_of(value, column) for value in values]
-            check_sides(members, source.texts(group, "data.split.group"), splits, group, column)
-    else:
-        clients = [split.split_client(labels, rows, shares, seed, name, groups) for name, rows in members.items()]
-    clients = [split.cap_train(labels, client, settings.train_per_client, seed) for client in clients]
-    return split.hold_out(clients, settings.held_out_clients, seed), fixed_val

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
         raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
     kind, inputs, kept, columns, more = _inputs(source, reading, chosen)
     found += (*prepared, *filled, *labelled, *drawn, *more, *_parts(source, reading))
-    found += (*_unused(source, kind, found, reading), *doubts(source, reading, chosen.columns, indices))
+    found += (*_unused(source, kind, columns, found, reading), *doubts(source, reading, chosen.columns, indices))
     source, indices = source.take(kept), indices[kept]
     ids, groups = rows.row_ids(source, reading), group_codes(source, reading.group)
     inputs, pixels = (inputs.pixels, inputs.settings) if isinstance(inputs, images.Decoded) else (inputs, None)
@@ -81,7 +82,9 @@ def _prepared(source: Source, reading: Reading) -> tuple[Source, Chosen, Finding
     if reading.inputs is not None:
         known = (Dropped(name, why) for name, why in named.items() if name not in taken)
         return source, Chosen(), (*splits.values(), *away, *known)
-    chosen = choose_columns(source, reading.columns, reading.one_hot, taken, named, whole=reading.whole)
+    chosen = choose_columns(
+        source, reading.columns, reading.one_hot, taken, named, dates=reading.dates, whole=reading.whole
+    )
     return source, chosen, (*splits.values(), *away, *chosen.findings(source), *rows.copies(source))
 
 
@@ -100,6 +103,7 @@ def _parts(source: Source, reading: Reading) -> Findings:
         ("client", reading.needed),
         ("split", (reading.split,)),
         ("group", (reading.group,)),
+        ("time", (reading.time,)),
         ("id", (reading.id or source.id_column,)),
         ("where", reading.where),
     )
@@ -109,9 +113,10 @@ def _parts(source: Source, reading: Reading) -> Findings:
     return tuple(Used(column, part) for column, part in played.items())
 
 
-def _unused(source: Source, kind: InputKind, found: Findings, reading: Reading) -> Findings:
+def _unused(source: Source, kind: InputKind, inputs: Sequence[str], found: Findings, reading: Reading) -> Findings:
     """Say of every column that neither counts nor was dropped with a reason why it is not used."""
     known = {one.name for one in found if isinstance(one, Used | Dropped)}
+    known |= {features.column_of(name, source.table.column_names) for name in inputs}
     names = [name for name in source.table.column_names if name not in known]
     if kind == "table":
         other = "not in data.columns" if reading.inputs is None or reading.columns else "no input of the federation"
@@ -164,22 +169,19 @@ def _images(source: Source, column: str, reading: Reading) -> Inputs:
 
 
 def _table(source: Source, reading: Reading, chosen: Chosen) -> Inputs:
-    names = reading.inputs or features.column_names(source, chosen, reading.one_hot)
-    features.check_categories(source, reading.categories)
-    values = features.input_values(source, names, reading.one_hot)
-    found = features.columns_of(names, source, chosen.columns, reading.one_hot) + features.near_categories(
-        source, reading.one_hot
-    )
+    names = reading.inputs or features.number_names(source, chosen, reading.one_hot)
+    values = features.input_values(source, names, reading.one_hot, reading.dates)
+    found = features.near_categories(source, reading.one_hot)
     holes = np.isnan(values)
     broken = np.flatnonzero(holes.any(1))
-    if not len(broken) or reading.missing == "mean":
+    if not len(broken) or reading.missing not in ("error", "drop"):
         return "table", values, np.arange(len(source)), names, found
     worst = names[int(holes.sum(0).argmax())]
     if reading.missing == "error":
         raise DataError(
             f"data.missing: {len(broken)} rows of '{source.name}' have an input that is missing or "
             f"infinite, most often '{worst}', first in row {source.row_numbers[broken[0]]}; set it to "
-            "'drop' or 'mean', or leave out the column"
+            "'drop', 'mean' or 'indicator', or leave out the column"
         )
     why = f"an input is missing or infinite, most often '{worst}'"
     _, more = rows.leave_out(source, broken, why)

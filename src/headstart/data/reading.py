@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from headstart.data.settings import Missing, PixelSettings, TaskName, Where
+from headstart.data.agreement import Agreement
+from headstart.data.settings import DataSettings, Missing, PixelSettings, TaskName, Where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +26,13 @@ class Reading:
         needed: columns, besides the label, that a row must fill.
         split: a column that says train, val or test; rows that it gives to no split are left out.
         group: a column that says which rows belong together; a row must fill it.
-        inputs: names of a table's inputs, if they are known already.
-        categories: by column, those that were agreed upon; others are refused.
+        time: a column of dates that splits go by; a row must fill it.
+        inputs: a table's columns that inputs are made of, if they are known already.
         whole: whether the rows are a whole federation's; what must hold of it is not asked of a part.
         size: height and width of images in pixels; None needs equal sizes.
         pixels: how pictures become bytes.
-        others: image, text, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt,
-            seed as in DataSettings.
+        others: image, text, id, columns, one_hot, dates, where, channels, missing, max_examples,
+            max_corrupt, seed as in DataSettings.
     """
 
     setting: str
@@ -44,6 +44,7 @@ class Reading:
     id: str | None = None
     columns: tuple[str, ...] | None = None
     one_hot: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
     known_classes: bool = True
     keep: tuple[str, ...] | None = None
@@ -53,8 +54,8 @@ class Reading:
     needed: tuple[str, ...] = ()
     split: str | None = None
     group: str | None = None
+    time: str | None = None
     inputs: tuple[str, ...] | None = None
-    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     whole: bool = True
     size: tuple[int, int] | None = None
     channels: int | None = None
@@ -72,4 +73,48 @@ class Reading:
     @property
     def taken(self) -> set[str | None]:
         """Columns that play another part than a table's input."""
-        return {self.label, *self.targets, self.id, self.split, self.group, *self.needed, *self.where}
+        return {self.label, *self.targets, self.id, self.split, self.group, self.time, *self.needed, *self.where}
+
+
+def reading_of(settings: DataSettings, client_column: str | None) -> Reading:
+    """Return how the clients' source is read; None where no column says whose a row is."""
+    within = settings.partition.within if settings.partition else None
+    size = settings.image_size
+    return Reading(
+        setting="data",
+        label=settings.targets[0],
+        task=settings.task,
+        targets=settings.targets,
+        image=settings.image,
+        text=settings.text,
+        id=settings.id,
+        columns=settings.columns,
+        one_hot=settings.one_hot,
+        dates=settings.dates,
+        classes=settings.classes,
+        where=settings.where,
+        needed=tuple(column for column in (client_column, within) if column),
+        split=settings.split.column,
+        group=settings.split.group,
+        time=settings.split.time,
+        size=(size, size) if size else None,
+        channels=settings.channels,
+        pixels=settings.pixels,
+        missing=settings.missing,
+        max_examples=settings.max_examples,
+        max_corrupt=settings.max_corrupt,
+        seed=settings.seed,
+    )
+
+
+def by_agreement(agreed: Agreement, reading: Reading) -> Reading:
+    """Read as a federation has agreed."""
+    channels, *size = agreed.shape or (None,)
+    return replace(
+        reading,
+        classes=agreed.classes,
+        inputs=agreed.columns or None,
+        size=(size[0], size[1]) if size else None,
+        channels=channels,
+        pixels=replace(reading.pixels, range=agreed.range) if agreed.range else reading.pixels,
+    )

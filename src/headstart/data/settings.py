@@ -18,7 +18,8 @@ PartitionMethod = Literal[
 ]
 Sizes = Literal["linear", "square", "exponential", "dirichlet"]
 Standardize = Literal["auto", "none", "client", "pooled"]
-Missing = Literal["error", "drop", "mean"]
+TimeCut = Literal["client", "common"]
+Missing = Literal["error", "drop", "mean", "indicator"]
 TaskName = Literal["auto"] | TaskKind
 Where = Mapping[str, str | tuple[str, ...]]
 """Rows to keep: a column's name, and the value or values (as text; class names for labels) it must have."""
@@ -95,6 +96,11 @@ class SplitSettings:
             the shares above.
         group: a column that says which rows belong together, such as a recording or a patient: a client's rows of one
             group stay in one split, and a partition deals them to one client. None takes every row for its own.
+        time: a column of dates: the earliest rows of a client train, those that follow are val, the latest test, and
+            no seed draws val anew. Rows of one time stay in one split. A ``group`` has the time of its first row, and
+            rows of it that are later than the split it trains or is validated in are left out. None draws by chance.
+        time_cut: where time is cut: by each ``client``'s own rows, so that all have val and test, or at times that are
+            ``common`` to all, so that nobody trains on what is later than what another is tested on.
     """
 
     train: _AboveZero = 0.6
@@ -102,10 +108,17 @@ class SplitSettings:
     test: _Share = 0.2
     column: str | None = None
     group: str | None = None
+    time: str | None = None
+    time_cut: TimeCut = "client"
 
     def __post_init__(self) -> None:
         """Check every value, and the sum."""
         check(self, "data.split")
+        if self.time and self.column:
+            raise SettingError(
+                f"data.split.time: must stand without data.split.column, received '{self.time}' beside "
+                f"'{self.column}', which says the splits already; leave one of both out"
+            )
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
             raise SettingError(
@@ -202,8 +215,11 @@ class DataSettings:
         client: column that says whose example it is; None needs ``partition``.
         columns: a table's input columns; None takes every numeric column that has no other part to play
             and is no identifier.
-        one_hot: input columns of categories; each becomes one column per category but the first (in sorted
-            order).
+        one_hot: input columns of categories; each becomes one column per category that seen clients have outside test,
+            but the first (in sorted order). Another is coded as the first, or as a rare one where ``min_frequency``
+            joins such.
+        min_frequency: rows outside test that a category must have; rarer ones become one, ``<rare>``. 1 joins none.
+        dates: input columns of dates; each becomes days since 2000-01-01, with fractions.
         classes: all class names, in the order of their indices; None sorts those found.
         where: rows to keep, by column.
         image_size: side of the square that images are resized and cropped to, in pixels; None needs equal
@@ -221,7 +237,8 @@ class DataSettings:
             ``auto`` is ``pooled``; tables only.
         missing: an empty value in a column that is used is an ``error``, or its row is left out (``drop``);
             ``mean`` fills inputs with the column's mean outside test (tables only; an empty label or client
-            stays an error).
+            stays an error); ``indicator`` does so too, and adds a column that says where a value is missing, for each
+            that lacks some outside test. A missing category is then one of its own.
         missing_words: words such as ``NA`` or ``?`` that mean an empty value in a column whose other cells are numbers;
             everywhere else they are text.
         delimiter: what stands between the cells of a CSV or TSV file, one character; None finds it out. This and the
@@ -244,6 +261,8 @@ class DataSettings:
     client: str | None = None
     columns: tuple[str, ...] | None = None
     one_hot: tuple[str, ...] = ()
+    min_frequency: _AtLeastOne = 1
+    dates: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
     where: Where = field(default_factory=dict)
     image_size: _AtLeastOne | None = None
@@ -269,6 +288,15 @@ class DataSettings:
         check(self, "data")
         self._check_task()
         self._check_clients()
+        if twice := set(self.one_hot) & set(self.dates):
+            raise SettingError(
+                f"data.dates: must name no column of data.one_hot, received '{min(twice)}' in both; say which it is"
+            )
+
+    @property
+    def fills(self) -> bool:
+        """Whether missing inputs are filled with means."""
+        return self.missing in ("mean", "indicator")
 
     def _check_task(self) -> None:
         if self.labels is not None and (self.task not in ("multilabel", "regression") or not self.labels):

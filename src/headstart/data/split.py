@@ -30,17 +30,17 @@ def split_client(
     labels: Array, rows: Array, settings: SplitSettings, seed: int, client: str, groups: Array | None = None
 ) -> Client:
     """Draw a client's test from its rows, then its val, class by class, and whole ``groups`` where there are any."""
-    num_val, num_test = _split_sizes(len(rows), settings)
+    num_val, num_test = split_sizes(len(rows), settings)
     keep = 2 if settings.val else 1
     rest, test = _draw(labels, rows, num_test, seed, "test", client, groups, keep)
     train, val = _draw(labels, rest, num_val, seed, "val", client, groups)
     return Client(client, train, val, test)
 
 
-def _split_sizes(count: int, settings: SplitSettings) -> tuple[int, int]:
-    """Return how many of ``count`` examples are val and test.
+def split_sizes(count: int, settings: SplitSettings) -> tuple[int, int]:
+    """Return how many of ``count`` examples should be val and test.
 
-    >>> _split_sizes(10, SplitSettings()), _split_sizes(3, SplitSettings()), _split_sizes(2, SplitSettings())
+    >>> split_sizes(10, SplitSettings()), split_sizes(3, SplitSettings()), split_sizes(2, SplitSettings())
     ((2, 2), (1, 1), (0, 1))
     """
     wanted = [max(1, round(count * share)) if share else 0 for share in (settings.val, settings.test)]

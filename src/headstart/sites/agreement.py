@@ -10,38 +10,28 @@ import numpy as np
 
 from headstart.core.errors import DataError, SettingError
 from headstart.data.agreement import Agreement
-from headstart.data.features import categories
+from headstart.data.encoding import RARE, in_order
+from headstart.data.features import made_of
 from headstart.data.federation import Federation
 from headstart.data.labels import check_class_names, check_numbers_of_classes, class_order
 from headstart.data.scale import scaled
 from headstart.data.settings import DataSettings
-from headstart.data.sources import Source
 from headstart.data.standardize import ColumnSums, known_sums, lacks_values, statistics, united
 from headstart.sites.refusals import Refused
 from headstart.sites.said import Present
-from headstart.sites.settings import LEAST_ROWS
 
 _PART = re.compile(r"\[\d+(,\d+)*\]$")
 """How the name of an input ends that is one number of a column of vectors, which cannot be named by itself."""
 
 
-def common_categories(source: Source, one_hot: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the names of each column's categories that have enough rows to be told."""
-    found = {column: categories(source, column) for column in one_hot}
-    return {
-        column: tuple(sorted(name for name, count in counts.items() if count >= LEAST_ROWS))
-        for column, counts in found.items()
-    }
-
-
 def needs_sums(settings: DataSettings) -> bool:
     """Say whether a setting rests on means of the whole federation."""
-    return settings.standardize != "none" or settings.missing == "mean"
+    return settings.standardize != "none" or settings.fills
 
 
 def _needs_all(settings: DataSettings) -> bool:
     """Say whether a setting rests on sums of every site; ``auto`` scales by those that may leave."""
-    return settings.standardize in ("none", "pooled") or (settings.standardize == "auto" and settings.missing == "mean")
+    return settings.standardize in ("none", "pooled") or (settings.standardize == "auto" and settings.fills)
 
 
 def scaled_as_agreed(federation: Federation, settings: DataSettings, agreed: Agreement) -> Federation:
@@ -88,12 +78,20 @@ def agreement_of(settings: DataSettings, said: Sequence[Present]) -> Agreement:
             f"data.columns: no input is left at all sites together but what names rows ({', '.join(sorted(aside))}); "
             "name the input columns"
         )
+    rare = (RARE,) if settings.min_frequency > 1 else ()
     names = {
-        column: tuple(sorted({name for one in said for name in one.categories.get(column, ())}))
+        column: in_order({*rare, *(name for one in said for name in one.categories.get(column, ()))})
         for column in columns
         if column in settings.one_hot
     }
-    return Agreement(classes=classes, columns=columns, categories=names, fixed_val=fixed_val)
+    missing = _in_order(one.missing for one in said)
+    return Agreement(
+        classes=classes,
+        columns=columns,
+        categories=names,
+        missing=tuple(name for name in missing if made_of(name, columns)),
+        fixed_val=fixed_val,
+    )
 
 
 def _aside(said: Sequence[Present]) -> dict[str, str]:
@@ -115,7 +113,7 @@ def follows(said: Present, agreed: Agreement, settings: DataSettings) -> bool:
         return False
     if agreed.kind != "table":
         return said.shape == agreed.shape and said.range == agreed.range
-    same = set(said.columns) - set(said.doubtful) == set(agreed.columns) and not agreed.categories
+    same = set(said.columns) - set(said.doubtful) == set(agreed.columns) and not (agreed.categories or agreed.missing)
     return same and not needs_sums(settings)
 
 

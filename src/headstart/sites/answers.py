@@ -10,14 +10,15 @@ from typing import Any, Generic, Literal, TypeVar, cast
 from headstart.core.errors import HeadstartError
 from headstart.core.trees import Tree
 from headstart.core.version import __version__
+from headstart.data.encoding import Encoding
 from headstart.data.examples import Examples
 from headstart.data.labels import holds_no_classes
-from headstart.data.open import Columns, client_columns, open_client
+from headstart.data.open import Columns, client_columns, client_names, open_client
 from headstart.data.settings import DataSettings
 from headstart.data.standardize import known_sums
 from headstart.models.model import cut_at
 from headstart.sites.adapting import adapt
-from headstart.sites.agreement import common_categories, needs_sums
+from headstart.sites.agreement import needs_sums
 from headstart.sites.counting import count
 from headstart.sites.counts import Count, Counted
 from headstart.sites.gate import Cover, Gate
@@ -29,7 +30,7 @@ from headstart.sites.refusals import Refused, words_outside
 from headstart.sites.rounds import own_sums, update
 from headstart.sites.said import Agreed, Compared, Done, Evaluated, Noisy, Present, Refusal
 from headstart.sites.secure.messages import Keyed, Keys, Reveal, Revealed, Shared, Shares
-from headstart.sites.settings import Policy
+from headstart.sites.settings import LEAST_ROWS, Policy
 from headstart.sites.site import Site
 from headstart.sites.wire import read, write
 
@@ -85,6 +86,7 @@ def present(gate: Gate, data: DataSettings) -> Present:
     _check_names(site, examples, data)
     is_table = examples.kind == "table"
     columns = client_columns(source, own) if is_table else Columns()
+    names = client_names(source, own, site.name, LEAST_ROWS) if is_table else Encoding()
     return Present(
         client=site.name,
         version=__version__,
@@ -94,7 +96,8 @@ def present(gate: Gate, data: DataSettings) -> Present:
         set_aside=columns.set_aside,
         doubtful=columns.doubtful,
         describing=columns.describing,
-        categories=common_categories(source, own.one_hot) if is_table else {},
+        categories=dict(names.categories),
+        missing=names.missing,
         shape=tuple(examples.shape) if examples.kind == "image" else (),
         range=examples.pixels.range if examples.pixels and data.pixels.range is None else None,
         fixed_val=federation.fixed_val,

@@ -8,6 +8,7 @@ from typing import TypeVar, get_args
 import numpy as np
 
 from headstart.core.arrays import Array
+from headstart.data.features import made_of
 from headstart.data.federation import Split
 from headstart.data.standardize import ColumnSums
 from headstart.evidence.metrics import range_of
@@ -43,6 +44,8 @@ def doubt_presence(said: Present) -> str:
     twice = [name for names in (said.classes, said.columns) for name in names if names.count(name) > 1][:1]
     if twice:
         return f"fields 'classes' and 'columns' must name each once, received '{twice[0]}' twice"
+    if strange := [name for name in said.missing if not made_of(name, said.columns)]:
+        return f"field 'missing' must name columns that it has, received '{strange[0]}'"
     if said.range and not said.range[0] < said.range[1]:
         return f"field 'range' must ascend, received {said.range}"
     return _doubt_sizes(said.sizes, said)

@@ -13,7 +13,8 @@ from headstart.core.content import hash_json, hash_tree
 from headstart.core.errors import nearest
 from headstart.core.trees import Tree
 from headstart.data.agreement import Agreement
-from headstart.data.features import one_hot_names
+from headstart.data.encoding import missing_name, one_hot_names
+from headstart.data.features import made_of
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.settings import DataSettings
 from headstart.data.standardize import ColumnSums
@@ -107,6 +108,8 @@ class Gate:
             raise Refused(f"agreement.classes: must hold all classes of '{self.site.name}'; unite them again")
         if not set(agreed.categories) <= set(self.site.one_hot) & set(terms.data.one_hot):
             raise Refused(f"agreement.categories: '{self.site.name}' lets those of other columns leave")
+        if any(terms.data.missing != "indicator" or not made_of(name, agreed.columns) for name in agreed.missing):
+            raise Refused(f"agreement.missing: '{self.site.name}' was not asked to say where those columns are empty")
         self._check_statistics(agreed)
         self.ledger.charge_agreement(terms.key, hash_json(write(agreed)))
         return terms
@@ -307,11 +310,17 @@ class Gate:
 
 
 def _category_counts(found: ColumnSums, agreed: Agreement) -> Iterator[float]:
-    """Yield the rows of each category, which the sums of encoded columns are; what is missing is the first one's."""
+    """Yield the rows of each category, which the sums of encoded columns are, and those where a column is empty.
+
+    What is missing is the first category, where no input says that it is.
+    """
     totals = dict(zip(agreed.inputs, found.totals, strict=True))
+    empty = {column: totals[missing_name(column)] for column in agreed.missing}
     for column, names in agreed.categories.items():
         counts = [totals[name] for name in one_hot_names(column, names)]
-        yield from (*counts, found.rows - sum(counts))
+        yield from (*counts, found.rows - sum(counts) - empty.get(column, 0.0))
+    for count in empty.values():
+        yield from (count, found.rows - count)
 
 
 def class_counts_told(counts: Iterable[Sequence[int]], fewest: int) -> bool:

@@ -9,11 +9,12 @@ from headstart.core.errors import SettingError
 from headstart.core.words import listed
 from headstart.data import resplit
 from headstart.data.federation import Federation, Split
-from headstart.data.open import client_columns
+from headstart.data.open import client_columns, client_names
 from headstart.data.settings import DataSettings
-from headstart.sites.agreement import common_categories, needs_sums
+from headstart.sites.agreement import needs_sums
 from headstart.sites.gate import Gate
 from headstart.sites.messages import Hello
+from headstart.sites.settings import LEAST_ROWS
 from headstart.sites.site import Site
 from headstart.sites.site_file import SiteFile
 from headstart.sites.terms import Accepted, tells_rows, terms_for
@@ -43,8 +44,11 @@ def _lines(site: Site, said: Hello) -> Iterator[str]:
     yield f"  names of classes that leave: {_listed(federation.examples.classes)}"
     if federation.examples.kind == "table":
         yield f"  names of columns that leave: {_listed(client_columns(source, own).inputs)}"
-        for column, names in common_categories(source, own.one_hot).items():
+        told = client_names(source, own, site.name, LEAST_ROWS)
+        for column, names in told.categories.items():
             yield f"  names of categories of '{column}' that leave, each of five rows or more: {_listed(names)}"
+        if told.missing:
+            yield f"  columns of which it says that they lack values, five or more: {_listed(told.missing)}"
     if said.data.text:
         yield from _texts(federation, said.data.text)
     (client,) = resplit(federation, seed).clients
@@ -66,6 +70,7 @@ def _reading(data: DataSettings, seeds: Sequence[int]) -> Iterator[str]:
     """Say how the data would be read."""
     split = data.split
     parts = f"the column '{split.column}'" if split.column else f"{split.train:g} / {split.val:g} / {split.test:g}"
+    parts += f" in the order of '{split.time}'" if split.time else ""
     groups = f", rows of one '{split.group}' together" if split.group else ""
     yield f"  label '{data.label}'; train, val and test by {parts}{groups}; seeds {_listed(list(map(str, seeds)))}"
 

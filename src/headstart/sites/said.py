@@ -49,7 +49,8 @@ class Present:
         kind: of inputs.
         classes: their names.
         columns: a table's, from which it would learn, the ``doubtful`` ones among them.
-        categories: of the columns that its operator lists, the names of those with enough rows.
+        categories: of the columns that its operator lists, the names of those with enough rows outside test.
+        missing: columns that are empty in enough rows outside test, where the study asks for that.
         shape: of a picture: channels, height and width.
         range: values that would become black and white in its pictures of more than 8 bits; None where it needs none.
         fixed_val: whether a column of its data says which examples are val.
@@ -76,6 +77,7 @@ class Present:
     set_aside: Labels = ()
     doubtful: Labels = ()
     describing: Labels = ()
+    missing: Labels = ()
     range: Range | None = None
     masked: bool = False
     noise: Noise = 0.0

@@ -18,7 +18,7 @@ from headstart.core.ragged import Ragged
 from headstart.core.trees import Tree
 from headstart.data.account import Converted
 from headstart.data.agreement import Agreement
-from headstart.data.central import read_central
+from headstart.data.central import Held, read_central
 from headstart.data.examples import Examples, InputKind
 from headstart.data.federation import Client, Federation
 from headstart.data.open import table_format
@@ -278,7 +278,7 @@ def _lab(
     central = None
     if file.data.central and file.data.central.source:
         source = open_source(file.data.central.source, file.folder, "data.central.source", table_format(file.data))
-        central, found = read_central(source, file.data, file.data.central, blank, agreed.categories)
+        central, found = read_central(source, file.data, file.data.central, Held(blank, agreed.encoding))
         for one in found:
             if isinstance(one, Converted):
                 tell(f"central pool: {one.count:,} {one.what}: {one.how}")

@@ -90,11 +90,15 @@ class Site:
         return Shelf(self.state)
 
     def check_names(self, settings: DataSettings) -> None:
-        """Refuse to encode a column whose categories' names may not leave.
+        """Refuse to encode a column whose categories' names may not leave, and to split by times of other sites.
 
         Raises:
             Refused: the study would.
         """
+        if settings.split.time and settings.split.time_cut == "common":
+            raise Refused(
+                "data.split.time_cut: 'common' needs the times of all sites' rows, which do not leave; write 'client'"
+            )
         for column in settings.one_hot:
             if column not in self.one_hot:
                 raise Refused(
@@ -204,7 +208,8 @@ def _has_none(source: Source, name: str) -> bool:
 def _without_others(source: Source, settings: DataSettings) -> Source:
     """Forget columns that a study reads for something else, such as whose a row is; they are no inputs there either."""
     within = settings.partition.within if settings.partition else None
-    roles = {settings.label, settings.id, settings.split.column, settings.split.group, settings.image, settings.text}
+    split, roles = settings.split, {settings.label, settings.id, settings.image, settings.text}
+    roles |= {split.column, split.group, split.time}
     others = {settings.client, within, *settings.where} - roles - set(settings.columns or ())
     names = [name for name in source.table.column_names if name in others]
     return replace(source, table=source.table.drop_columns(names))

@@ -72,6 +72,10 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     "data-is-text": (NAME + 'data = "digits"\n', "data", "must be a table", "'digits'", "[section]"),
     "no-source": (NAME + "[data]\nseed = 1\n", "data.source", "is required", "nothing", "add it"),
     "misspelt-data-key": (HEAD + "chanels = 3\n", "data.chanels", "unknown setting", "3", "mean 'channels'"),
+    "group-beside-split": (
+        HEAD + 'group = "patient"\n',
+        *("data.group", "unknown setting", "'patient'", "setting of 'split': write split = { group = … }"),
+    ),
     "misspelt-deep-key": (
         NAME + '[data]\nsource = "digits"\npartition = { method = "iid", num_client = 3 }\n',
         *("data.partition.num_client", "unknown setting", "3", "mean 'num_clients'"),

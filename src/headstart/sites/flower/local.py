@@ -56,14 +56,12 @@ def write_site_files(
     files = write_names(folder, [client.id for client in clients[:count]], "data.client")
     found = {name: folder / f"{file}.parquet" for name, file in files.items()}
     is_image = federation.examples.kind == "image"
-    source = None if is_image else open_source(settings.source, base, form=table_format(settings))
+    is_needed = settings.split.time or not is_image
+    source = open_source(settings.source, base, form=table_format(settings)) if is_needed else None
     for client in clients[:count]:
         rows = np.sort(np.concatenate([client.train, client.val, client.test]))
-        table = (
-            _pictures(federation.examples, client, rows, settings)
-            if source is None
-            else _rows(source, [federation.examples.ids[row] for row in rows], settings)
-        )
+        own = source and _rows(source, [federation.examples.ids[row] for row in rows], settings)
+        table = _pictures(federation.examples, client, rows, settings, own) if is_image else own
         write_atomically(found[client.id], partial(pq.write_table, table))
     return found
 
@@ -75,8 +73,10 @@ def _rows(source: Source, ids: Sequence[str], settings: DataSettings) -> pa.Tabl
     return source.table.take(pa.array([places[name] for name in ids], pa.int64()))
 
 
-def _pictures(examples: Examples, client: Client, rows: Array, settings: DataSettings) -> pa.Table:
-    """Return pictures with their labels and splits."""
+def _pictures(
+    examples: Examples, client: Client, rows: Array, settings: DataSettings, source: pa.Table | None
+) -> pa.Table:
+    """Return pictures with their labels, splits and times."""
     columns: dict[str, Any] = {settings.label: [examples.classes[label] for label in examples.labels[rows]]}
     if settings.split.column:
         columns[settings.split.column] = [
@@ -84,6 +84,8 @@ def _pictures(examples: Examples, client: Client, rows: Array, settings: DataSet
         ]
     if settings.split.group and examples.groups is not None:
         columns[settings.split.group] = [f"{number:09d}" for number in examples.groups[rows]]
+    if settings.split.time and source is not None:
+        columns[settings.split.time] = source[settings.split.time]
     columns[settings.image or "image"] = [{"bytes": _png(examples.inputs[row]), "path": f"{row}.png"} for row in rows]
     return pa.table(columns)
 
