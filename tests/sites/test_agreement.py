@@ -465,7 +465,7 @@ def test_categories_of_the_pool_that_no_site_has_are_said(tmp_path: Path) -> Non
     told: list[str] = []
     sites = [Site(name, path, tmp_path / name, one_hot=("ward",)) for name, path in paths.items()]
     opened(file, InProcess(sites), tmp_path / "out", tell=told.append)
-    line = "central pool: 12 cells of 'ward' in categories that no client has ('burns'): as 'er', the first of the"
+    line = "central pool: 12 cells of 'ward' in categories that no seen client has outside test ('burns'): as 'er', "
     assert [one for one in told if one.startswith(line)] != []
 
 
