@@ -1,11 +1,13 @@
 """Rows of one group stay on one side of every split, wherever a split is drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as tries
 from hypothesis import strategies as st
 
 from data.makers import write_table
@@ -91,6 +93,89 @@ def test_no_group_is_on_two_sides(settings):
         assert len(federation.central) == 35
 
 
+ROADS = {name: said for name, said in SPLITS.items() if "partition" not in said} | {
+    "in time": {"split": SplitSettings(time="when", group="recording")},
+    "in common time": {"split": SplitSettings(time="when", time_cut="common", group="recording")},
+    "dirichlet": {"client": None, "partition": PartitionSettings(method="dirichlet_clients", num_clients=2, alpha=5)},
+    "quantity": {"client": None, "partition": PartitionSettings(method="quantity_skew", num_clients=2)},
+    "dealt and a pool": {
+        "client": None,
+        "partition": PartitionSettings(num_clients=2),
+        "central": CentralSettings(fraction=0.2),
+        "held_out_clients": 0.4,
+        "max_examples": 40,
+        "train_per_client": 8,
+    },
+}
+
+
+@tries(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 1), st.integers(0, 20)), min_size=12, max_size=60),
+    seed=st.integers(0, 30),
+)
+@pytest.mark.parametrize("road", ROADS.values(), ids=ROADS.keys())
+def test_no_group_is_in_two_parts_on_any_road(road, rows, seed):
+    """Groups of any sizes and classes, each at one client: in train, val or test of it, or in the pool."""
+    rows = [*rows, *((group, group % 2, group) for group in range(12))]
+    table = pa.table(
+        {
+            "x": np.arange(len(rows)) / 7,
+            "recording": [f"r{group:02}" for group, _, _ in rows],
+            "label": ["ab"[label] for _, label, _ in rows],
+            "site": [["north", "south"][group % 2] for group, _, _ in rows],
+            "part": [["train", "test", "val"][group // 2 % 3] for group, _, _ in rows],
+            "when": [when for _, _, when in rows],
+        }
+    )
+    federation = opened(table, columns=("x",), seed=seed, **road)
+    for one in (federation, resplit(federation, seed + 1)):
+        found = [part for parts in sides(one) for part in parts]
+        if one.central is not None and one.central.groups is not None:
+            found.append(set(one.central.groups.tolist()))
+        assert sum(map(len, found)) == len(set().union(*found))
+
+
+def test_a_pool_of_the_same_file_holds_no_group_of_a_client(tmp_path: Path):
+    table = windows(pool=["yes" if number % 4 == 0 else "no" for number in range(120)])
+    write_table(tmp_path / "w.parquet", **table.to_pydict())
+    central = CentralSettings(source="w.parquet", where={"pool": "yes"})
+    said = DataSettings(source="w.parquet", client="site", columns=("x", "y"), split=GROUPED, central=central)
+    with pytest.raises(
+        DataError, match=r"data\.central: all 30 rows of the pool are of a 'recording' that a client has"
+    ):
+        open_federation(replace(said, where={"pool": "no"}), tmp_path)
+    ahead = [f"r{number // 5:02}" if number < 60 else f"s{number // 4:02}" for number in range(120)]
+    write_table(
+        tmp_path / "w.parquet",
+        **{**table.to_pydict(), "recording": ahead, "pool": ["yes"] * 20 + ["no"] * 95 + ["yes"] * 5},
+    )
+    federation = open_federation(replace(said, where={"pool": "no"}), tmp_path)
+    assert federation.central is not None
+    assert len(federation.central) == 24
+    assert [one.why for one in federation.account.central.left_out][-1] == "a client holds its 'recording'"
+
+
+def test_a_pool_of_another_file_may_have_the_same_names_and_is_noted(tmp_path: Path):
+    write_table(tmp_path / "w.parquet", **windows().to_pydict())
+    write_table(tmp_path / "p.parquet", **windows(x=[float(number) for number in range(120)]).to_pydict())
+    central = CentralSettings(source="p.parquet")
+    said = DataSettings(source="w.parquet", client="site", columns=("x", "y"), split=GROUPED, central=central)
+    federation = open_federation(said, tmp_path)
+    assert len(federation.central) == 120
+    assert "central pool: 120 of 120 rows have a 'recording' whose name a client has too, and which may be one" in (
+        federation.notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("recording", "sizes"), [(list(map(str, range(120))), (36, 12, 12)), (["one"] * 120, (60, 0, 0))]
+)
+def test_a_group_a_row_and_one_group_of_all(recording, sizes):
+    federation = opened(windows(recording=recording))
+    assert [(len(c.train), len(c.val), len(c.test)) for c in federation.clients] == [sizes] * 2
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=60),
     st.integers(0, 30),
@@ -163,7 +248,8 @@ def test_a_column_of_splits_that_parts_a_group_is_refused_by_name(parts, into):
 
 def test_a_group_that_several_clients_have_is_noted():
     federation = opened(windows(recording=[f"r{number % 37}" for number in range(120)]))
-    assert [note for note in federation.notes if note.startswith("values of 'recording' that several clients have (27")]
+    (note,) = (note for note in federation.notes if note.startswith("values of 'recording' that several clients have"))
+    assert "(27 of them): r0, r1, r10, r11, r12, …; each client keeps its own of their 90 rows in one split" in note
 
 
 def test_clients_of_one_group_are_noted():

@@ -6,11 +6,16 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
+from headstart.data import DataSettings
+from headstart.data.open import open_client
+from headstart.data.settings import Missing
+from headstart.data.sources import open_source
 from headstart.sites.site import Site
 from headstart.study.written.load import StudyFile, load_study
 from sites.in_process import InProcess, arm_of, opened, run_arm, simulated
@@ -137,7 +142,7 @@ def random_table(seed: int) -> Table:
     """Draw sites that differ: order of columns, categories that some lack, one class, one row, holes."""
     draw = np.random.default_rng(seed)
     names = ["clinic", "hospital", "practice", "ward"][: int(draw.integers(2, 5))]
-    missing = str(draw.choice(["error", "drop", "mean"]))
+    missing = cast("Missing", str(draw.choice(["error", "drop", "mean"])))
     standardize = str(draw.choice(["none", "client", "pooled", "auto"]))
     has_wards = bool(draw.random() < 0.6)
     stated = bool(draw.random() < 0.5)
@@ -148,7 +153,7 @@ def random_table(seed: int) -> Table:
     lines += [f"columns = {[name for name in sites[names[0]][0] if name in columns]}"] if stated else []
     arm = str(draw.choice(["ridge", "fedavg", "local"]))
     one_hot = ("unit",) if has_wards else ()
-    refused = "unit" if has_wards and _has_rare(sites) else ""
+    refused = "unit" if has_wards and _has_rare(sites, missing) else ""
     return Table(sites, "\n".join(lines), arm, refused, one_hot)
 
 
@@ -180,11 +185,20 @@ def _rows(draw: np.random.Generator, is_first: bool, has_wards: bool, missing: s
     return rows
 
 
-def _has_rare(sites: Mapping[str, Sequence[Row]]) -> bool:
-    """Say whether a site has a category that no site has in five rows."""
-    counts = [{unit: sum(row["unit"] == unit for row in rows) for unit in (*WARDS, "burns")} for rows in sites.values()]
-    common = {unit for each in counts for unit, count in each.items() if count >= 5}
-    return any(count and unit not in common for each in counts for unit, count in each.items())
+def _has_rare(sites: Mapping[str, Sequence[Row]], missing: Missing) -> bool:
+    """Say whether a site has a category outside test that no site has in five rows, some of them outside test."""
+    settings = DataSettings(source="", missing=missing, label_kind="classes")
+    outside, common = set(), set()
+    for name, rows in sites.items():
+        with TemporaryDirectory() as folder:
+            write_csv(Path(folder) / "rows.csv", rows)
+            found = open_client(open_source("rows.csv", Path(folder)), settings, name)
+        units = {row: rows[int(id_.rpartition(":")[2])]["unit"] for row, id_ in enumerate(found.examples.ids)}
+        (client,) = found.clients
+        known = {units[int(row)] for row in (*client.train, *client.val)}
+        outside |= known
+        common |= {unit for unit in known if list(units.values()).count(unit) >= 5}
+    return not outside <= common
 
 
 def random_pictures(seed: int) -> Pictures:

@@ -72,6 +72,20 @@ def visits(found: list[Row]) -> list[Row]:
     return [{**row, "patient": f"p{number // 4}"} for number, row in enumerate(found)]
 
 
+def without_chol(row: Row) -> object:
+    return "" if row["sex"] else row["chol"]
+
+
+def dated(found: list[Row]) -> list[Row]:
+    """Give rows a day each, in another order than they stand in."""
+    return [{**row, "seen": f"2021-{1 + number * 7 % 12:02}-{1 + number % 28:02}"} for number, row in enumerate(found)]
+
+
+def rare_wards(found: list[Row]) -> list[Row]:
+    """Give every seventh row a ward that few others have."""
+    return [{**row, "ward": f"w{row['chol']}" if number % 7 == 3 else ward(row)} for number, row in enumerate(found)]
+
+
 def halved(found: list[Row]) -> list[Row]:
     return [{**row, "part": "test" if int(row["patient"][1:]) % 3 else "train"} for row in found]
 
@@ -137,6 +151,25 @@ SAME: dict[str, Made] = {
         'split = { group = "patient", column = "part" }',
         "fedavg",
     ),
+    "in the order of time": Table(
+        {name: dated(rows(site)) for site, name in enumerate("abc")}, 'split = { time = "seen" }', "fedavg"
+    ),
+    "in the order of time, whole patients": Table(
+        {name: dated(visits(rows(site))) for site, name in enumerate("abc")},
+        'split = { time = "seen", group = "patient" }',
+    ),
+    "dates": Table(
+        {name: dated(rows(site)) for site, name in enumerate("abc")}, 'dates = ["seen"]\nstandardize = "pooled"'
+    ),
+    "dates in other forms": Table(
+        {"a": dated(rows(0)), "b": [{**row, "seen": 20210101 + number} for number, row in enumerate(rows(1, 28))]},
+        'dates = ["seen"]',
+    ),
+    "rare categories": Table(
+        {name: rare_wards(rows(site)) for site, name in enumerate("abc")},
+        'one_hot = ["ward"]\nmin_frequency = 5\nstandardize = "client"',
+        one_hot=("ward",),
+    ),
     "one class of pictures": Pictures(
         {
             "A": {"one": [grey(9 * n) for n in range(5)], "two": [grey(200 + n) for n in range(5)]},
@@ -161,11 +194,29 @@ SAME: dict[str, Made] = {
 FILLS = {
     f"{name}, {how}": Table({**SITES, "b": holes}, f'missing = "mean"\nstandardize = "{how}"')
     for name, holes in {
-        "holes": rows(1, chol=lambda row: "" if row["sex"] else row["chol"]),
+        "holes": rows(1, chol=without_chol),
         "empty": rows(1, chol=lambda _: ""),
         "holes in few": rows(1, age=lambda row: "" if row["age"] > 60 else row["age"]),
     }.items()
     for how in ("none", "client", "pooled")
+}
+TOLD = {
+    f"{name}, told, {how}": Table({**SITES, "b": holes}, f'missing = "indicator"\nstandardize = "{how}"\n{more}', arm)
+    for name, holes, more, arm in (
+        ("holes", rows(1, chol=without_chol), "", "ridge"),
+        ("holes, stated", rows(1, chol=without_chol), STATED, "fedavg"),
+        ("empty", rows(1, chol=lambda _: ""), "", "fedavg"),
+        ("none", rows(1), "", "ridge"),
+    )
+    for how in ("none", "client", "pooled")
+}
+NO_WARD = {
+    f"categories that are missing, {how}": Table(
+        {name: rows(site, ward=lambda row: "" if row["age"] > 60 else ward(row)) for site, name in enumerate("abc")},
+        f'missing = "indicator"\none_hot = ["ward"]\nstandardize = "{how}"',
+        one_hot=("ward",),
+    )
+    for how in ("none", "pooled")
 }
 SPLIT = 'split = { column = "part" }'
 
@@ -192,7 +243,14 @@ DRAWN = {
     **{f"table-{seed}": random_table(seed) for seed in range(22)},
     **{f"pictures-{seed}": random_pictures(seed) for seed in range(8)},
 }
-EQUAL = {**SAME, **FILLS, **PARTS, **{name: made for name, made in DRAWN.items() if not made.refused}}
+EQUAL = {
+    **SAME,
+    **FILLS,
+    **TOLD,
+    **NO_WARD,
+    **PARTS,
+    **{name: made for name, made in DRAWN.items() if not made.refused},
+}
 CANNOT = {name: made for name, made in DRAWN.items() if made.refused}
 
 
@@ -242,6 +300,14 @@ WHOLE: dict[str, tuple[Made, type[HeadstartError], tuple[str, ...]]] = {
         Table({"a": WARDS, "b": WARDS}, 'one_hot = ["ward"]'),
         ClientError,
         ("'a' lets no names of categories of 'ward' leave", "--one-hot ward"),
+    ),
+    "common times": (
+        Table(
+            {name: dated(rows(site)) for site, name in enumerate("ab")},
+            'split = { time = "seen", time_cut = "common" }',
+        ),
+        ClientError,
+        ("data.split.time_cut: 'common' needs the times of all sites' rows, which do not leave; write 'client'",),
     ),
     "no value at any": (
         Table({name: rows(site, chol=lambda _: "") for site, name in enumerate("ab")}, f'{STATED}\nmissing = "mean"'),
@@ -465,7 +531,7 @@ def test_categories_of_the_pool_that_no_site_has_are_said(tmp_path: Path) -> Non
     told: list[str] = []
     sites = [Site(name, path, tmp_path / name, one_hot=("ward",)) for name, path in paths.items()]
     opened(file, InProcess(sites), tmp_path / "out", tell=told.append)
-    line = "central pool: 12 cells of 'ward' in categories that no client has ('burns'): as 'er', the first of the"
+    line = "central pool: 12 cells of 'ward' in categories that no seen client has outside test ('burns'): as 'er', "
     assert [one for one in told if one.startswith(line)] != []
 
 

@@ -48,6 +48,7 @@ def test_what_is_doubted_is_its_sites_failure() -> None:
         ({"kind": "table"}, "'shape'"),
         ({"classes": ("a", "a")}, "'a' twice"),
         ({"range": (3.0, 3.0)}, "'range'"),
+        ({"kind": "table", "shape": (), "columns": ("x", "y[0]"), "missing": ("y", "z")}, "received 'z'"),
         ({"sizes": {"train": 3}}, "'sizes'"),
         ({"policy": "none"}, "'sizes'"),
     ],

@@ -109,6 +109,7 @@ def test_names_beyond_the_agreed_are_refused(file: StudyFile, folder: Path, aske
         ({"setup.agreement.columns": ["age", "dose", "name"]}, "'north' has no column 'name' that it learns from"),
         ({"setup.agreement.classes": ["sick", "x"]}, "agreement.classes: must hold all classes of 'north'"),
         ({"setup.agreement.categories": {"ward": ["x", "y"]}}, "'north' lets those of other columns leave"),
+        ({"setup.agreement.missing": ["age"]}, "'north' was not asked to say where those columns are empty"),
     ):
         said, _ = answered(site, "update", changed(asked["update"][0], change), asked["update"][1])
         assert words in said["error"] or "agreement.categories" in said["error"]

@@ -84,14 +84,15 @@ def in_order(categories: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(categories, key=lambda name: (name == RARE, name)))
 
 
-def joined(counts: Mapping[str, int], fewest: int) -> tuple[str, ...]:
-    """Return the names of categories of enough rows, in order, and of the rare ones, if there are any.
+def common(source: Source, column: str, fewest: int) -> set[str]:
+    """Return the names of a column's categories of enough rows."""
+    return {name for name, count in categories_in(source, column).items() if count >= fewest}
 
-    >>> joined({"b": 9, "a": 5, "c": 1, "d": 1}, 2)
-    ('a', 'b', '<rare>')
-    """
-    common = {name for name, count in counts.items() if count >= fewest}
-    return in_order(common | ({RARE} if len(common) < len(counts) else set()))
+
+def _joined(source: Source, column: str, fewest: int) -> tuple[str, ...]:
+    """Return the names of categories of enough rows, in order, and of the rare ones, if there are any."""
+    names = common(source, column, fewest)
+    return in_order(names | ({RARE} if common(source, column, 1) - names else set()))
 
 
 def often_empty(examples: Examples, source: Source, rows: Array, fewest: int = 1) -> tuple[str, ...]:
@@ -114,7 +115,7 @@ def fit(examples: Examples, source: Source, outside: Array, settings: DataSettin
         return Encoding()
     known, holes = source.take(outside), np.isnan(examples.inputs[outside])
     names = [column for column in examples.columns if column in settings.one_hot]
-    found = {column: joined(categories_in(known, column), settings.min_frequency) for column in names}
+    found = {column: _joined(known, column, settings.min_frequency) for column in names}
     empty = settings.fills & holes.all(0) & bool(len(outside))
     kept = tuple(
         name
@@ -229,7 +230,7 @@ def unknown_categories(source: Source, encoding: Encoding) -> Findings:
         if others and RARE not in names:
             listed = ", ".join(f"'{name}'" for name in sorted(others)[:5]) + (", …" if len(others) > 5 else "")
             what = f"cells of '{column}' in categories that no seen client has outside test ({listed})"
-            found.append(Converted(what, f"as '{names[0]}', the first", sum(others.values())))
+            found.append(Converted(what, f"as '{names[0]}', the first of the clients'", sum(others.values())))
     return tuple(found)
 
 

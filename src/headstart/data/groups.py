@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
+from headstart.core.words import counted
 from headstart.data.federation import Split
 from headstart.data.sources import Source
 
@@ -100,22 +101,19 @@ def check_sides(
 
 def group_notes(members: Mapping[str, Array], names: Sequence[str | None], group: str) -> tuple[str, ...]:
     """Note names that several clients have, which are kept whole at each alone, and clients of one group."""
-    held = {client: {str(names[row]) for row in rows} for client, rows in members.items()}
-    counts = Counter(name for found in held.values() for name in found)
-    shared = sorted(name for name, count in counts.items() if count > 1)
+    held = {client: Counter(str(names[row]) for row in rows) for client, rows in members.items()}
+    owners = Counter(name for found in held.values() for name in found)
+    shared = sorted(name for name, count in owners.items() if count > 1)
+    rows = sum(found[name] for found in held.values() for name in shared)
     single = [client for client, found in held.items() if len(found) == 1]
-    of_several = _listed(f"values of '{group}' that several clients have", shared)
-    of_one = _listed(f"clients with one value of '{group}'", single)
+    of_several = counted(f"values of '{group}' that several clients have", shared)
+    of_one = counted(f"clients with one value of '{group}'", single)
     notes = (
-        f"{of_several}; each client keeps its own rows of them in one split, and if they are the same, one may train "
-        "on what another is tested on",
+        f"{of_several}; each client keeps its own of their {rows:,} rows in one split, and if they are the same, one "
+        "may train on what another is tested on",
         f"{of_one}; all their rows are for training",
     )
     return tuple(note for note, found in zip(notes, (shared, single), strict=True) if found)
-
-
-def _listed(what: str, names: Sequence[str]) -> str:
-    return f"{what} ({len(names)} of them): {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
 
 
 def _in_turn(labels: Array, is_last: Array, rng: np.random.Generator) -> Array:

@@ -16,18 +16,18 @@ from headstart.data.central import Held, read_central, take_share
 from headstart.data.checks import check_federation, notes_on, without_unused
 from headstart.data.division import Division, divide, notes_on_splits, undealt
 from headstart.data.encoding import (
-    RARE,
     Encoding,
     check_categories,
+    common,
     encoded,
     fit,
-    joined,
+    in_order,
     often_empty,
     told,
     unknown_categories,
 )
 from headstart.data.examples import Examples
-from headstart.data.features import categories_in, number_names
+from headstart.data.features import number_names
 from headstart.data.federation import Federation, Split
 from headstart.data.identifiers import describing_columns, doubtful_identifiers
 from headstart.data.partition import Members
@@ -161,21 +161,26 @@ def client_columns(source: Source, settings: DataSettings) -> Columns:
 
 
 def client_names(source: Source, settings: DataSettings, name: str, fewest: int) -> Encoding:
-    """Return which categories a client has, and which of its columns are empty, in enough rows outside test each.
+    """Return a client's categories and its columns that are empty somewhere, those that enough of its rows are of.
+
+    They are learnt from rows outside test; how many rows there must be for a name to be told counts all.
 
     Args:
         source: the client's own table.
-        settings: which columns hold categories, and how many rows one must have at least.
+        settings: which columns hold categories, and how many rows outside test one must have at least.
         name: the client's id.
         fewest: rows that a name must have to be told.
     """
     read, _, division = _alone(source, settings, name)
-    known, each = read.source.take(division.outside_test), max(fewest, settings.min_frequency)
-    found = {column: joined(categories_in(known, column), each) for column in settings.one_hot}
-    empty = often_empty(read.examples, read.source, division.outside_test, fewest)
+    known, every = division.outside_test, np.arange(len(read.examples))
+    found = {
+        column: common(read.source.take(known), column, settings.min_frequency) & common(read.source, column, fewest)
+        for column in settings.one_hot
+    }
+    often = often_empty(read.examples, read.source, every, fewest) if settings.missing == "indicator" else ()
     return Encoding(
-        categories={column: tuple(name for name in names if name != RARE) for column, names in found.items()},
-        missing=empty if settings.missing == "indicator" else (),
+        categories={column: in_order(names) for column, names in found.items()},
+        missing=tuple(name for name in often_empty(read.examples, read.source, known) if name in often),
     )
 
 

@@ -84,14 +84,21 @@ def agreement_of(settings: DataSettings, said: Sequence[Present]) -> Agreement:
         for column in columns
         if column in settings.one_hot
     }
-    missing = _in_order(one.missing for one in said)
+    missing = _missing(said, columns) if settings.missing == "indicator" else ()
     return Agreement(
         classes=classes,
         columns=columns,
         categories=names,
-        missing=tuple(name for name in missing if made_of(name, columns)),
+        missing=missing,
         fixed_val=fixed_val,
     )
+
+
+def _missing(said: Sequence[Present], columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that lack values: at sites that say so, or that know a column of others as an empty one."""
+    told = _in_order(one.missing for one in said)
+    empty = _in_order([_PART.sub("", name) for name in columns if name not in one.columns] for one in said)
+    return tuple(name for name in dict.fromkeys((*told, *empty)) if made_of(name, columns))
 
 
 def _aside(said: Sequence[Present]) -> dict[str, str]:

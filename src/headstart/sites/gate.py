@@ -13,7 +13,7 @@ from headstart.core.content import hash_json, hash_tree
 from headstart.core.errors import nearest
 from headstart.core.trees import Tree
 from headstart.data.agreement import Agreement
-from headstart.data.encoding import missing_name, one_hot_names
+from headstart.data.encoding import RARE, missing_name, one_hot_names
 from headstart.data.features import made_of
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.settings import DataSettings
@@ -110,6 +110,8 @@ class Gate:
             raise Refused(f"agreement.categories: '{self.site.name}' lets those of other columns leave")
         if any(terms.data.missing != "indicator" or not made_of(name, agreed.columns) for name in agreed.missing):
             raise Refused(f"agreement.missing: '{self.site.name}' was not asked to say where those columns are empty")
+        if terms.data.min_frequency == 1 and any(RARE in names for names in agreed.categories.values()):
+            raise Refused(f"agreement.categories: '{self.site.name}' was not asked to join rare ones")
         self._check_statistics(agreed)
         self.ledger.charge_agreement(terms.key, hash_json(write(agreed)))
         return terms
