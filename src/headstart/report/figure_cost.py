@@ -19,7 +19,7 @@ GAP = 0.8  # decades between "nothing sent" and the smallest arm that sends
 
 def cost_figure(run: Run, width: int) -> Any:
     """Accuracy against bytes, logarithmic, with a place of its own on the left for arms that send nothing."""
-    metric = Metric(run.metric)
+    metric = Metric(run.measure)
     rows = [row for row in arm_rows(run) if row.mean is not None and row.bytes is not None and row.role != "reference"]
     if len(rows) < 2:
         return None

@@ -69,7 +69,7 @@ def _readable(value: object) -> object:
 
 
 def _context(run: Run) -> dict[str, Any]:
-    rows, clients, metric = arm_rows(run), client_rows(run), Metric(run.metric)
+    rows, clients, metric = arm_rows(run), client_rows(run), Metric(run.measure)
     chosen = next((row for row in rows if row.role == "recommended"), None)
     return {
         "run": run,
