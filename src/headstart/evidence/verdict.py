@@ -68,6 +68,7 @@ class Verdict:
         each_client: what each client gains in accuracy with another family than the answer's.
         cautions: what a reader should know before believing the answer.
         family_best: per family, share of bootstrap draws in which its arm has the best mean; from ten clients on.
+        undefined: clients with test examples at which the metric is not defined, with the reason.
         race: where the race stands; None where some arms or seeds were chosen by hand.
     """
 
@@ -102,6 +103,7 @@ class Verdict:
     cautions: tuple[str, ...] = ()
     family_best: dict[str, float] = field(default_factory=dict)
     privacy: dict[str, dict[str, Any]] = field(default_factory=dict)
+    undefined: dict[str, str] = field(default_factory=dict)
     race: Race | None = None
 
     @property

@@ -41,7 +41,7 @@ def cost_figure(run: Run, width: int) -> Any:
     )
     layers = alt.layer(_front(points, x, y), _leaders(points), _marks(points, x, y), *_names(points))
     described = "; ".join(f"{row.name}: {size(row.bytes)}, {metric.value(row.mean)}" for row in rows)
-    return finish(layers, int(inner), height, f"{metric.label.capitalize()} against bytes per client", described)
+    return finish(layers, int(inner), height, f"{metric.heading} against bytes per client", described)
 
 
 def _bytes_range(rows: list[ArmRow]) -> tuple[float, float]:

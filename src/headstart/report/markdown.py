@@ -77,7 +77,7 @@ def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
     columns: dict[str, Callable[[ArmRow], str]] = {
         "Arm": lambda row: _named(row, best),
         "Family": lambda row: row.family or "",
-        metric.label.capitalize(): lambda row: metric.value(row.mean),
+        metric.heading: lambda row: metric.value(row.mean),
         f"{views.confidence(run)} interval": lambda row: metric.span(row.low, row.high),
         "Worst decile": lambda row: metric.value(row.worst_decile),
         "Held-out clients": lambda row: metric.value(row.unseen),

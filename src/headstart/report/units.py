@@ -53,8 +53,19 @@ class Metric:
     @property
     def title(self) -> str:
         """Its name with its unit, as an axis says it."""
+        return self.inner_title[:1].upper() + self.inner_title[1:]
+
+    @property
+    def heading(self) -> str:
+        """Its name above values that say their percent themselves, with another unit where it has one."""
+        unit = "" if self.is_share or not self.measure.unit else f", {self.measure.unit}"
+        return self.label[:1].upper() + self.label[1:] + unit
+
+    @property
+    def inner_title(self) -> str:
+        """The same within a title."""
         unit = "%" if self.is_share else self.measure.unit
-        return self.label[:1].upper() + self.label[1:] + (f", {unit}" if unit else "")
+        return self.label + (f", {unit}" if unit else "")
 
     def value(self, x: Any) -> str:
         """Write a value.

@@ -150,7 +150,7 @@ def _behind(run: Run) -> Iterator[KeyNumber]:
 def _effect(run: Run, metric: Metric, chosen: ArmRow, base: ArmRow | None) -> KeyNumber:
     if base is None or base is chosen:
         note = "the baseline itself" if base else "no baseline to compare with"
-        return KeyNumber(f"{metric.label.capitalize()}, mean over clients", metric.value(chosen.mean), note)
+        return KeyNumber(f"{metric.heading}, mean over clients", metric.value(chosen.mean), note)
     between = metric.between(*pair(run.verdict.get("interval")))
     note = f"{confidence(run)} interval {between}" if between != MISSING else "no interval: too few clients or seeds"
     return KeyNumber(f"Against {base.name}", metric.change(run.verdict.get("effect")), note)

@@ -65,7 +65,7 @@ def _each(found: dict[str, _Scores]) -> dict[str, _Scores]:
     return found
 
 
-def _pooled(found: dict[str, dict[str, FiniteFloat]]) -> dict[str, dict[str, FiniteFloat]]:
+def _pooled(found: dict[str, dict[str, FiniteFloat | None]]) -> dict[str, dict[str, FiniteFloat | None]]:
     _are_metrics({view: dict(scores) for view, scores in found.items()})
     return found
 
@@ -74,7 +74,7 @@ _Few = Field(max_length=len(MEASURES) + 1)
 Metrics = Annotated[dict[str, Annotated[_Scores, _Few]], _Few, AfterValidator(_each)]
 """By view and metric, of one client, within what the metric can be."""
 
-Pooled = Annotated[dict[str, Annotated[dict[str, FiniteFloat], _Few]], _Few, AfterValidator(_pooled)]
+Pooled = Annotated[dict[str, Annotated[dict[str, FiniteFloat | None], _Few]], _Few, AfterValidator(_pooled)]
 
 
 def _is_exclusion(found: dict[str, str | int]) -> dict[str, str | int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.core.content import hash_json
 from headstart.core.files import read_json
-from headstart.data.federation import Federation
+from headstart.data.federation import Client, Federation
 from headstart.evidence.learnt import Finding
 from headstart.evidence.metrics import Measure, measure_of
 from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
@@ -80,25 +80,36 @@ def judge_folder(
         noticed=notice(results, slate.arms, read_json(diagnosis) or {}),
         race=race,
     )
-    unmeasured = undefined_at(results, federation, of)
-    return replace(verdict, cautions=(*gathered.cautions, *unmeasured, *verdict.cautions))
+    undefined = undefined_at(results, federation, of)
+    said = (*gathered.cautions, *_left_out(undefined, federation, of), *verdict.cautions)
+    return replace(verdict, cautions=said, undefined=undefined)
 
 
-def undefined_at(results: Sequence[tuple[Json, Json]], federation: Federation, metric: Measure) -> tuple[str, ...]:
-    """Say at which clients no run's metric is defined though they have test examples."""
+def undefined_at(results: Sequence[tuple[Json, Json]], federation: Federation, metric: Measure) -> dict[str, str]:
+    """Return the clients with test examples at which no run's metric is defined, with the reason."""
     runs = [facts["metrics"]["test"] for _, facts in results if facts["metrics"].get("test")]
     values = np.array([to_array(found[metric.name]) for found in runs if metric.name in found])
-    tested = [at for at, client in enumerate(federation.clients) if len(client.test)]
-    if not metric.undefined or not len(values) or not tested:
-        return ()
-    gone = [federation.clients[at].id for at in tested if np.isnan(values[:, at]).all()]
-    if not gone:
-        return ()
-    some = ", ".join(gone[:_SHOWN]) + (f" and {len(gone) - _SHOWN} more" if len(gone) > _SHOWN else "")
-    return (
-        f"{metric.words}: not defined at {len(gone)} of {len(tested)} clients ({metric.undefined}): {some}; "
-        "they are left out of its means.",
-    )
+    if not metric.undefined or not len(values):
+        return {}
+    gone = [
+        client.id for at, client in enumerate(federation.clients) if np.isnan(values[:, at]).all() and _tests(client)
+    ]
+    return dict.fromkeys(gone, metric.undefined)
+
+
+def _tests(client: Client) -> bool:
+    return len(client.test) > 0
+
+
+def _left_out(undefined: Mapping[str, str], federation: Federation, metric: Measure) -> Iterator[str]:
+    """Say at how many clients the metric is not defined, and name the first."""
+    if undefined:
+        names, tested = list(undefined), sum(map(_tests, federation.clients))
+        some = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        yield (
+            f"{metric.words}: not defined at {len(names)} of {tested} clients with {metric.undefined} ({some}): "
+            "left out of its means."
+        )
 
 
 def write_verdict(folder: RunFolder, federation: Federation, verdict: Verdict) -> Verdict:

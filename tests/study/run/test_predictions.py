@@ -74,7 +74,7 @@ def test_outcomes_say_whose_examples_they_are(done: tuple[Path, Federation]) -> 
 
 
 def test_an_arm_without_runs_is_missing(done: tuple[Path, Federation]) -> None:
-    found = gathered(done, "never-run", "fedavg")
+    found = gathered(done, "never-run", "fedavg", metric="log_loss")
     assert (found.predicted[0] == -1).all()
     assert np.isnan(found.scores("never-run", "log_loss")).all()
     assert (found.predicted[1] >= 0).all()
@@ -82,7 +82,7 @@ def test_an_arm_without_runs_is_missing(done: tuple[Path, Federation]) -> None:
 
 def test_the_table_says_the_same(done: tuple[Path, Federation]) -> None:
     folder, federation = done
-    table, found = parquet.read_table(folder / "predictions.parquet"), gathered(done)
+    table, found = parquet.read_table(folder / "predictions.parquet"), gathered(done, metric="log_loss")
     assert table.column_names == ["arm", "seed", "client", "view", "row", "predicted", "log_loss", "confidence"]
     rows = table.to_pandas().query("arm == 'fedavg' and seed == 1")
     assert rows["predicted"].tolist() == found.predicted[0, 1].tolist()
@@ -143,8 +143,8 @@ def test_runs_of_before_lack_them(tmp_path: Path) -> None:
     folder, federation = RunFolder(tmp_path / "out"), open_tiny(tmp_path).lab.federation
     without_predictions(folder, "fedavg")
     assert [(line["arm"], line["seed"]) for line in folder.lacking()] == [("fedavg", 0), ("fedavg", 1)]
-    assert outcomes(folder, federation, tuple(ARMS)) is None
-    assert outcomes(folder, federation, ("fedavg-finetune",)) is not None
+    assert outcomes(folder, federation, tuple(ARMS), "accuracy") is None
+    assert outcomes(folder, federation, ("fedavg-finetune",), "accuracy") is not None
     write_predictions(tmp_path / "some.parquet", folder, federation)
     assert set(parquet.read_table(tmp_path / "some.parquet")["arm"].to_pylist()) == {"fedavg-finetune"}
     without_predictions(folder, "fedavg-finetune")
@@ -205,6 +205,6 @@ def test_numbers_that_are_not_finite_are_null_in_the_table(done: tuple[Path, Fed
         store.records.put(vars(line))
     write_predictions(tmp_path / "predictions.parquet", store, federation)
     assert parquet.read_table(tmp_path / "predictions.parquet")["predicted"].null_count == len(lines)
-    found = outcomes(store, federation, tuple(ARMS))
+    found = outcomes(store, federation, tuple(ARMS), "accuracy")
     assert found is not None
     assert (found.scores("fedavg", "accuracy")[:, 0] == 0).all()

@@ -187,7 +187,7 @@ def example_parts(
 
 
 def class_metrics(truth: Array, predictions: Array, task: Task) -> dict[str, list[float]]:
-    """Compute metrics of every class, or label, over all rows as one data set; none of other tasks.
+    """Compute metrics of every class, or label, over all rows as one data set; none of other tasks, or very many.
 
     Returns:
         By metric a value for each class: ``recall`` and ``f1`` by the likeliest class, of labels at one half;
@@ -197,6 +197,8 @@ def class_metrics(truth: Array, predictions: Array, task: Task) -> dict[str, lis
         return {}
     scored = _scored(truth, predictions, np.zeros(len(truth), dtype=np.int64), 1, task, None, None)
     single = task.kind == "classification"
+    if task.num_outputs > _FEW_CLASSES:
+        return {}
     ranked = list(classes.each_ranked(scored) if single else labels.each_ranked(scored))
     recall, f1 = (classes.each_recall(scored)[0], classes.each_f1(scored)[0]) if single else labels.at_one_half(scored)
     return {

@@ -20,7 +20,7 @@ _TIMES: tuple[TaskKind, ...] = ("survival",)
 
 _MOST_LOSS = float(-math.log(2.0**-52)) + 1e-9
 _ONE_CLASS = "one class only"
-_UNCUT = "no validation example of either class, or no test example of the positive one"
+_UNCUT = "no validation example of one class or no positive test example"
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def measure_of(metric: str, task: Task) -> Measure:
         unit=str(getattr(function, "unit", "")),
         low=-math.inf,
         high=math.inf,
-        undefined=f"{metric} is no number",
+        undefined="no number from it",
     )
 
 

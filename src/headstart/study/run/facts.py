@@ -52,7 +52,8 @@ def evaluation_facts(
         metrics[view] = {name: [finite(v) for v in values] for name, values in each.items()}
         some = one.only(seen[one.owner])
         if len(some.owner):
-            pooled[view] = pooled_metrics(some.truth, some.found, task, scoring=scoring, cuts=some.of_rows(cuts))
+            found = pooled_metrics(some.truth, some.found, task, scoring=scoring, cuts=some.of_rows(cuts))
+            pooled[view] = {name: finite(value) for name, value in found.items()}
         if view == "test" and len(some.owner):
             by_class = _plain(class_metrics(some.truth, some.found, task))
     excluded = [asdict(exclusion) for exclusion in evaluation.excluded]

@@ -26,6 +26,7 @@ _MOST_ROWS = 2**19
 _PAGE = {"data_page_size": 2**22, "max_rows_per_page": _MOST_ROWS}
 """How much is compressed at once; older versions of PyArrow know the first alone and have no limit of rows."""
 
+_ORDER = ("predicted", "probability", "log_loss", "confidence", "error")
 _WORDS = ["arm", "seed", "client", "view", "predicted"]
 
 
@@ -166,8 +167,8 @@ def _filled(trees: Sequence[tuple[str, int, Tree]], arms: Sequence[str], name: s
 
 def _said(tree: Tree) -> list[str]:
     """Name what a run kept of each example, what is predicted first."""
-    names = [name.removeprefix("test/") for name in tree if name.startswith("test/")]
-    return sorted(names, key=lambda name: (not name.startswith("predicted"), name == "part"))
+    names = [name.removeprefix("test/") for name in sorted(tree) if name.startswith("test/")]
+    return [*(name for name in _ORDER if name in names), *(name for name in names if name not in _ORDER)]
 
 
 def _joined(trees: Sequence[Tree], name: str) -> Array:

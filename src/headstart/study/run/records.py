@@ -73,6 +73,7 @@ def record(
         "says": sentence(arm),
         "reference": any(stage.build().pooled for stage in arm.federate),
         "tuning": list(tuning),
+        "by_class": facts.get("by_class") or {},
         "metrics": _summary(facts, pipeline.federation, pipeline.metric),
         "curve": list(trunk.curve),
         "traffic": asdict(trunk.traffic),

@@ -36,7 +36,7 @@ Metric = Literal[
 _Own = Annotated[
     str,
     Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"),
-    Says("or a function of your own, as package.module:function"),
+    Says("must be a metric that comes along, or a function of yours as package.module:function"),
 ]
 _Share = Annotated[float, Field(ge=0, le=1)]
 NEW: Mapping[str, Mapping[str, Any]] = {
