@@ -19,6 +19,7 @@ from headstart.engine.received import Received
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
+from headstart.evidence.metrics import Scoring
 from headstart.federate import FedAvg, Schedule
 from headstart.models.model import Model
 from headstart.testing import World, open_world
@@ -38,7 +39,7 @@ def evaluate(
     clients = world.federation.clients
     views = {"val": [c.val for c in clients], "test": [c.test for c in clients], **views}
     shared = shared or Received(world.model, world.params)
-    better = is_better("accuracy")
+    better = is_better(Scoring(), world.federation.task)
     return adapt_and_predict(
         method, shared, clients, world.activations, views, engine=engine or Serial(), seed=0, better=better
     )
@@ -107,7 +108,7 @@ def test_a_client_without_examples_has_what_it_received(world: World, engine: An
 
 def test_each_client_takes_its_best_weight(world: World) -> None:
     """Of the candidates and the received model, by validation accuracy, then log loss."""
-    found, better = evaluate(world, Knn(scale=0.01)), is_better("accuracy")
+    found, better = evaluate(world, Knn(scale=0.01)), is_better(Scoring(), world.federation.task)
     options = [evaluate(world, Keep()), *(forced(world, weight=weight, scale=0.01) for weight in WEIGHTS)]
     chosen = []
     for position, client in enumerate(world.federation.clients):

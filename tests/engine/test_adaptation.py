@@ -12,12 +12,14 @@ from headstart.adapt import Everything, Finetune, Keep, LastBlocks
 from headstart.core import trees
 from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
+from headstart.core.task import classification
 from headstart.core.trees import Params, Tree
-from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better, predict_received
+from headstart.engine.adaptation import Better, Evaluation, adapt_and_predict, is_better, predict_received
 from headstart.engine.predict import predict
 from headstart.engine.received import Received
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
+from headstart.evidence.metrics import Scoring
 from headstart.federate import Begin, FedAvg, Schedule
 from headstart.models.model import Model
 from headstart.testing import World, open_world
@@ -33,6 +35,10 @@ def world() -> World:
     return open_world("head")
 
 
+def better_by(metric: str, classes: int = 2) -> Better:
+    return is_better(Scoring(metric=metric), classification(tuple(map(str, range(classes)))))
+
+
 def evaluate(world: World, method: Any, shared: Received | None = None, metric: str = "accuracy") -> Evaluation:
     clients = world.federation.clients
     views = {"val": [c.val for c in clients], "test": [c.test for c in clients]}
@@ -44,7 +50,7 @@ def evaluate(world: World, method: Any, shared: Received | None = None, metric: 
         views,
         engine=Fleet(),
         seed=0,
-        better=is_better(metric),
+        better=is_better(Scoring(metric=metric), world.federation.task),
     )
 
 
@@ -113,7 +119,7 @@ def test_a_client_without_validation_data_keeps_what_it_adapted(world: World) ->
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
 def is_one_better(metric: str, labels: Array, received: Array, adapted: Array) -> bool:
-    return bool(is_better(metric)([labels], [received], [adapted])[0])
+    return bool(better_by(metric)([labels], [received], [adapted])[0])
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
@@ -141,7 +147,7 @@ def test_each_client_is_judged_alone() -> None:
     labels, nothing = np.array([0, 1]), np.empty(0, dtype=np.int64)
     sure, unsure = np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.6, 0.4], [0.4, 0.6]])
     none = np.empty((0, 2))
-    found = is_better("accuracy")([labels, nothing, labels], [unsure, none, sure], [sure, none, unsure])
+    found = better_by("accuracy")([labels, nothing, labels], [unsure, none, sure], [sure, none, unsure])
     assert found.tolist() == [True, False, False]
 
 

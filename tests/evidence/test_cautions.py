@@ -6,6 +6,7 @@ import pytest
 from headstart.evidence.answer import Rule
 from headstart.evidence.cautions import cautions
 from headstart.evidence.find_answer import find_answer
+from headstart.evidence.metrics import measure
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.scores import Scores
 from headstart.evidence.sides import client_units, example_units
@@ -28,7 +29,7 @@ def unequal() -> Outcomes:
 def test_two_metrics_that_disagree_are_both_said(metric):
     found = unequal()
     answer = find_answer(entrants(FAMILIES, {"alone": 1, "shared": 1}), example_units(found, metric), RULE)
-    (said,) = cautions(answer, found, metric)
+    (said,) = cautions(answer, found, measure(metric))
     assert "points in accuracy" in said
     assert "points in balanced accuracy" in said
 
@@ -36,7 +37,7 @@ def test_two_metrics_that_disagree_are_both_said(metric):
 def test_two_metrics_that_agree_need_no_word():
     found = outcomes({"alone": 0.6, "shared": 0.8})
     answer = find_answer(entrants(FAMILIES, {"alone": 1, "shared": 1}), example_units(found, "accuracy"), RULE)
-    assert cautions(answer, found, "accuracy") == ()
+    assert cautions(answer, found, measure("accuracy")) == ()
 
 
 @pytest.mark.parametrize(("seeds", "scope", "count"), [(3, "these", 1), (2, "these", 0), (3, "like these", 0)])
@@ -45,6 +46,6 @@ def test_runs_without_predictions_say_what_they_lack(seeds, scope, count):
     scores = Scores(tuple(FAMILIES), tuple(range(seeds)), tuple("abcde"), np.ones(5, dtype=bool), values)
     known = entrants(FAMILIES, {"alone": 1, "shared": 1})
     answer = find_answer(known, client_units(scores, "accuracy"), Rule(0.02, 0.95, scope))
-    said = cautions(answer, None, "accuracy")
+    said = cautions(answer, None, measure("accuracy"))
     assert len(said) == count
     assert all("run the study into a new folder" in words for words in said)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from headstart.evidence.answer import Rule
 from headstart.evidence.contest import Contest
+from headstart.evidence.metrics import measure
 from headstart.evidence.scores import Scores
 from headstart.evidence.sides import Traits, client_units
 
@@ -22,7 +23,7 @@ def contest(values: np.ndarray, costs: list[float] | None = None, metric: str = 
     return Contest(
         scores,
         client_units(scores, metric),
-        metric=metric,
+        metric=measure(metric),
         rule=Rule(0.01, 0.9, "like these"),
         costs=priced,
         ruled_out={},

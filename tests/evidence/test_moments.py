@@ -29,7 +29,8 @@ def drawn(seed: int, *, seeds: int, clients: int, rows: int) -> Outcomes:
         owner=owner,
         labels=draw.integers(0, CLASSES, rows),
         predicted=predicted,
-        losses=draw.exponential(size=predicted.shape).astype(np.float32),
+        metric="log_loss",
+        parts=draw.exponential(size=predicted.shape).astype(np.float32),
     )
 
 

@@ -18,9 +18,9 @@ def test_scores_are_right_or_wrong_and_missing_where_a_run_is():
 
 def test_losses_turn_so_that_greater_is_better():
     found = outcomes({"a": 0.8}, clients=1, examples=3, seeds=1)
-    with pytest.raises(DataError, match=r"needs the losses of examples; set evaluation\.losses = true"):
+    with pytest.raises(DataError, match="'log_loss' needs its parts of examples"):
         found.scores("a", "log_loss")
-    kept = Outcomes(**{**vars(found), "losses": np.full((1, 1, 3), 0.5)})
+    kept = Outcomes(**{**vars(found), "parts": np.full((1, 1, 3), 0.5), "metric": "log_loss"})
     assert kept.scores("a", "log_loss").tolist() == [[-0.5] * 3]
 
 

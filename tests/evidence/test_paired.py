@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headstart.core.task import classification
 from headstart.evidence.metrics import client_metrics
 from headstart.evidence.paired import paired
 
@@ -16,7 +17,9 @@ def test_the_mean_over_clients_is_that_of_the_metrics(seed, clients, classes):
     owner = np.sort(generator.integers(0, clients, 60))
     labels, predicted = generator.integers(0, classes, 60), generator.integers(0, classes, 60)
     right = (labels == predicted).astype(float)[None]
-    found = client_metrics(labels, np.eye(classes)[predicted], owner, clients)
+    found = client_metrics(
+        labels, np.eye(classes)[predicted], owner, clients, classification(tuple(map(str, range(classes))))
+    )
     for metric, stratum in (("accuracy", owner), ("balanced_accuracy", owner * classes + labels)):
         moments = paired(right, stratum, owner)
         expected = found[metric][np.isfinite(found[metric])]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from headstart.evidence.metrics import measure
 from headstart.evidence.scores import Scores
 from headstart.evidence.sides import client_units, example_units, pick
 from headstart.evidence.summed import evidence_of
@@ -71,7 +72,11 @@ def test_strata(metric, strata):
 
 def test_clients_stand_in_where_examples_say_nothing():
     scores = Scores(("a",), (0, 1, 2), ("x", "y"), np.ones(2, dtype=bool), np.full((1, 3, 2), 0.25))
-    for found in (evidence_of(None, scores, "accuracy"), evidence_of(outcomes({"a": 0.8}), scores, "macro_f1")):
+    for found in (
+        evidence_of(None, scores, measure("accuracy")),
+        evidence_of(outcomes({"a": 0.8}), scores, measure("macro_f1")),
+    ):
         assert found.values["a"].shape == (3, 2)
         assert not found.right_or_wrong
+        assert not found.is_share
     assert client_units(scores, "calibration_error").values["a"][0, 0] == -0.25

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from headstart.core.task import classification
 from headstart.evidence.measured import measure
 from headstart.evidence.metrics import pooled_metrics
 from headstart.evidence.tally import ClientTally, Tally
@@ -16,7 +17,7 @@ def test_clients_apart_and_together_give_the_same_numbers() -> None:
     said[7] = np.nan
     none = (labels[:0], said[:0])
     apart = [ClientTally.of((labels[some], said[some]), none, None) for some in np.split(np.arange(60), [10, 35])]
-    found, right = measure(apart).train, pooled_metrics(labels, said)
+    found, right = measure(apart).train, pooled_metrics(labels, said, classification(("a", "b", "c")))
     assert found is not None
     names = {"accuracy": "accuracy", "balanced_accuracy": "balanced_accuracy", "loss": "log_loss"}
     assert {name: getattr(found, name) for name in names} == pytest.approx({n: right[m] for n, m in names.items()})

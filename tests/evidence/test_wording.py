@@ -7,6 +7,7 @@ import numpy as np
 from headstart.evidence import wording
 from headstart.evidence.answer import Rule
 from headstart.evidence.contest import Contest
+from headstart.evidence.metrics import measure
 from headstart.evidence.scores import Scores
 from headstart.evidence.sides import Traits, client_units
 
@@ -21,7 +22,7 @@ def contest(means: Mapping[str, float], clients: int = 10, seeds: int = 3, **rul
     return Contest(
         scores,
         client_units(scores, "balanced_accuracy"),
-        metric="balanced_accuracy",
+        metric=measure("balanced_accuracy"),
         rule=Rule(0.01, 0.9, "like these"),
         costs=costs,
         traits=traits,

@@ -66,7 +66,7 @@ def test_an_arm_alone_is_the_studys_run(federation: Federation, tmp_path: Path) 
     [
         (
             {"backbone": "linear", "metric": "acuracy"},
-            r"^decision\.metric: must be 'accuracy'.*mean 'accuracy'",
+            r"^decision\.metric: must be a metric that comes along, or a function .*mean 'accuracy'",
         ),
         ({"seed": -1}, r"^seeds\[0\]: must be greater than or equal to 0, received -1"),
         ({"backbone": "./none"}, r"^model\.backbone: must be an existing file"),

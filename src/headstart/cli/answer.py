@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from headstart.cli.terminal import shown
+from headstart.evidence.metrics import measure_of
 from headstart.evidence.power import Design
 from headstart.evidence.verdict import default_scope
 from headstart.report.answer import ASKS, answer_lines, headline, lead
@@ -72,7 +73,7 @@ def decidable_lines(settings: StudySettings, slate: Slate, federation: Federatio
     """Yield what a planned study could decide, in lines of markup."""
     decision = settings.decision
     design = _design(settings, slate, federation)
-    lines = plan_lines(design, decision.min_effect, decision.metric)
+    lines = plan_lines(design, decision.min_effect, measure_of(decision.metric, federation.task))
     labels = ("can decide", "[yellow]note[/]")
     for label, words in zip(labels, lines, strict=False):
         wrapped = textwrap.wrap(words, max(20, width - 12), break_on_hyphens=False)
@@ -89,7 +90,7 @@ def _design(settings: StudySettings, slate: Slate, federation: Federation) -> De
     seen = [client for client in with_test if client.seen]
     held_out = bool(seen) and len(seen) < len(with_test)
     counts = tuple(len(client.test) for client in seen or with_test)
-    decision = settings.decision
-    scope = decision.clients or default_scope(len(counts), decision.metric, held_out=held_out)
+    decision, of = settings.decision, measure_of(settings.decision.metric, federation.task)
+    scope = decision.clients or default_scope(len(counts), of, held_out=held_out)
     families = len({family for arm in slate.arms if (family := family_of(arm))})
     return Design(counts, len(settings.seeds), families, decision.confidence, scope)

@@ -11,7 +11,6 @@ from rich.table import Table
 from headstart.cli.terminal import shown
 from headstart.core.plain import by_value
 from headstart.costs.units import show_bytes
-from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.evidence.privacy_words import privacy_lines
 from headstart.report.race import course
 
@@ -49,7 +48,7 @@ def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, wi
     """
     cells = _cells(verdict, costs)
     columns = _fitting(cells, width)
-    title = f"{name}: {verdict.metric.replace('_', ' ')}, mean over clients"
+    title = f"{name}: {verdict.measure.words}, mean over clients"
     table = Table(title=shown(title), title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for column in ("arm", *columns):
         numbers = column not in ("arm", "family")
@@ -69,7 +68,7 @@ def legend(verdict: Verdict, costs: Mapping[str, ArmCosts], width: int) -> str:
 
 def _cells(verdict: Verdict, costs: Mapping[str, ArmCosts]) -> _Cells:
     """Return what every arm with a mean shows by column, the best first."""
-    sign = 1 if verdict.metric in LOWER_IS_BETTER else -1
+    sign = -verdict.measure.sign
     shown = {arm: score for arm, score in verdict.arms.items() if score.mean is not None}
     ordered = sorted(shown, key=lambda arm: sign * (shown[arm].mean or 0.0))
     return {arm: _row(arm, verdict, costs.get(arm)) for arm in ordered}

@@ -14,6 +14,7 @@ from headstart.core import trees
 from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
 from headstart.core.seeds import Key
+from headstart.core.task import Task
 from headstart.core.trees import Params, Tree
 from headstart.data.federation import Client
 from headstart.engine.clients import Clients
@@ -22,7 +23,7 @@ from headstart.engine.predict import Predictor, predict, predict_stack
 from headstart.engine.protocol import Engine, Failure, Job
 from headstart.engine.received import Exclusion, Received
 from headstart.engine.rounds import batch_size_of
-from headstart.evidence.metrics import LOWER_IS_BETTER, client_metrics
+from headstart.evidence.metrics import Scoring, better, client_metrics, deciding
 from headstart.models.model import Model
 from headstart.training.client_data import ClientData
 
@@ -35,7 +36,7 @@ class Evaluation:
     """Predictions of every client's final parameters.
 
     Attributes:
-        probabilities: by view, one array ``(examples, classes)`` per client.
+        probabilities: by view, one array ``(examples, outputs)`` per client: predictions as the task says.
         accepted: for each client whether it kept the adapted parameters.
         excluded: clients whose adaptation failed; they keep what they received.
     """
@@ -49,21 +50,22 @@ Watch = Callable[[int, Mapping[View, Array]], None]
 """Shown a client's position and its predictions by view."""
 
 Better = Callable[[Sequence[Array], Sequence[Array], Sequence[Array]], Array]
-"""``better(labels, received, adapted)``: of which clients the adapted parameters' probabilities are better."""
+"""``better(truth, received, adapted)``: of which clients the adapted parameters' predictions are better."""
 
 
-def is_better(metric: str) -> Better:
-    """Compare on a metric of the decision; a tie goes to the lower log loss."""
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+def is_better(scoring: Scoring, task: Task) -> Better:
+    """Compare on the metric of the decision; a tie, or a client where it is not defined, goes to the lower loss."""
+    names = deciding(task, scoring)
 
-    def better(labels: Sequence[Array], received: Sequence[Array], adapted: Sequence[Array]) -> Array:
-        together, owner = np.concatenate(labels), np.repeat(np.arange(len(labels)), [len(own) for own in labels])
-        old, new = (client_metrics(together, np.concatenate(each), owner, len(labels)) for each in (received, adapted))
-        gain = sign * (new[metric] - old[metric])
-        found: Array = (gain > 0) | ((gain == 0) & (new["log_loss"] < old["log_loss"]))
-        return found
+    def compare(truth: Sequence[Array], received: Sequence[Array], adapted: Sequence[Array]) -> Array:
+        together, owner = np.concatenate(truth), np.repeat(np.arange(len(truth)), [len(own) for own in truth])
+        old, new = (
+            client_metrics(together, np.concatenate(each), owner, len(truth), task, scoring=scoring, names=names)
+            for each in (received, adapted)
+        )
+        return better(old, new, task, scoring)
 
-    return better
+    return compare
 
 
 def adapt_and_predict(
@@ -202,12 +204,12 @@ class _Desk:
     def _choose(self, positions: Sequence[int], options: Sequence[Predictor]) -> Array:
         """Return the number of each client's best option on its validation data; 0 is what it received."""
         first, everyone = (0 if self.method.accept else 1), np.arange(len(positions))
-        rows, labels = [self.views["val"][p] for p in positions], self.clients.activations.examples.labels
+        rows, truth = [self.views["val"][p] for p in positions], self.clients.activations.examples.truth
         # Without validation examples nothing speaks against the adapted parameters.
         choice = np.array([first if len(own) else 1 for own in rows])
         if first + 1 == len(options):
             return choice
-        best, own = options[first].predict(everyone, rows), [labels[part] for part in rows]
+        best, own = options[first].predict(everyone, rows), [truth[part] for part in rows]
         for number, option in enumerate(options[first + 1 :], first + 1):
             found = option.predict(everyone, rows)
             # Of a client without examples nothing is better.

@@ -4,8 +4,8 @@ from headstart.evidence.arm_table import ArmScore
 from headstart.evidence.bootstrap import interval, mean_draws, resample
 from headstart.evidence.decision import check_decision, check_settings
 from headstart.evidence.metrics import (
-    LOWER_IS_BETTER,
-    METRICS,
+    MEASURES,
+    Measure,
     check_metric,
     client_metrics,
     pooled_metrics,
@@ -15,9 +15,9 @@ from headstart.evidence.scores import Scores, Summary, from_rows, share_hurt, su
 from headstart.evidence.verdict import Verdict, decide
 
 __all__ = [
-    "LOWER_IS_BETTER",
-    "METRICS",
+    "MEASURES",
     "ArmScore",
+    "Measure",
     "Scores",
     "Summary",
     "Verdict",

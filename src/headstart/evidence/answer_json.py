@@ -9,12 +9,13 @@ from typing import Any, get_args
 from headstart.evidence.answer import Answer, Compared, Rule, Standing
 from headstart.evidence.answer_words import headline, needs, subanswer, why_no_claim
 from headstart.evidence.lost_sides import Asked, lost_side
+from headstart.evidence.metrics import Measure
 from headstart.evidence.race import Race
 from headstart.evidence.sides import Traits
 
 
 def answer_json(
-    answer: Answer, metric: str, race: Race | None = None, traits: Mapping[str, Traits] | None = None
+    answer: Answer, metric: Measure | str, race: Race | None = None, traits: Mapping[str, Traits] | None = None
 ) -> dict[str, Any]:
     """Return what ``verdict.json`` says of the answer.
 
@@ -57,7 +58,7 @@ def _compared(one: Compared, rule: Rule) -> dict[str, Any]:
 
 
 def _subanswer(
-    asked: Asked, answer: Answer, metric: str, race: Race | None, traits: Mapping[str, Traits]
+    asked: Asked, answer: Answer, metric: Measure | str, race: Race | None, traits: Mapping[str, Traits]
 ) -> dict[str, Any]:
     found: Compared | None = getattr(answer, asked)
     if found is None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from headstart.evidence.answer import Answer, Compared, Rule
 from headstart.evidence.contrast import FEWEST_CLIENTS, FEWEST_SEEDS, Contrast
-from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.metrics import Measure, measure
 from headstart.evidence.power import Needed
 from headstart.evidence.sides import FAMILIES, Family
 
@@ -40,7 +40,7 @@ def headline(answer: Answer) -> str:
     return f"Undecided between {_listing([DOING[family] for family in left])}"
 
 
-def sentence(answer: Answer, metric: str) -> str:
+def sentence(answer: Answer, metric: Measure | str) -> str:
     """Say the answer, its grounds and its uncertainty.
 
     Args:
@@ -77,7 +77,7 @@ def why_no_claim(answer: Answer) -> str:
     return "no client has two test examples that are kept one by one"
 
 
-def subanswer(found: Compared, rule: Rule, metric: str) -> tuple[State, str]:
+def subanswer(found: Compared, rule: Rule, metric: Measure | str) -> tuple[State, str]:
     """Say whether what a side does more pays: ``better``, or the other side is ``good enough``, or it is ``open``."""
     low, high = found.contrast.interval(rule.confidence)
     sides = f"{found.arm} against {found.over_arm}"
@@ -104,28 +104,25 @@ def needs(needed: Needed, scope: str) -> str:
     return " or ".join(part for part in parts if part)
 
 
-def amount(value: float, metric: str) -> str:
+def amount(value: float, metric: Measure | str) -> str:
     """Write a difference without its sign.
 
     >>> amount(0.1114, "accuracy"), amount(0.01, "balanced_accuracy"), amount(0.25, "log_loss")
-    ('11.1 points', '1 point', '0.250')
+    ('11.1 points', '1 point', '0.250 nats')
     """
-    if metric in LOWER_IS_BETTER:
-        return f"{abs(value):.3f}"
-    points = f"{abs(100 * value):.1f}".removesuffix(".0")
-    return f"{points} point" if points == "1" else f"{points} points"
+    return measure(metric).amount(value)
 
 
-def signed(value: float, metric: str) -> str:
+def signed(value: float, metric: Measure | str) -> str:
     """Write a difference with its sign.
 
     >>> signed(-0.0114, "accuracy"), signed(0.25, "log_loss")
-    ('-1.1 points', '+0.250')
+    ('-1.1 points', '+0.250 nats')
     """
     return f"{'-' if value < 0 else '+'}{amount(value, metric)}"
 
 
-def _against_rivals(answer: Answer, metric: str) -> Iterator[str]:
+def _against_rivals(answer: Answer, metric: Measure | str) -> Iterator[str]:
     """Say how the answer compares with every other family: what it beats, what it matches, what is better by little."""
     own = str(answer.family)
     for rival in (family for family in FAMILIES if family in answer.families and family != answer.family):
@@ -158,7 +155,7 @@ def _is_cheaper(answer: Answer, rival: Family) -> bool:
     return answer.families[rival].regret_upper <= answer.rule.min_effect
 
 
-def _behind(answer: Answer, metric: str) -> Iterator[str]:
+def _behind(answer: Answer, metric: Measure | str) -> Iterator[str]:
     """Say how far the families that are surely not best are behind the one that shows it."""
     for family, standing in answer.families.items():
         if not standing.excluded_by:
@@ -185,9 +182,9 @@ def _open_families(answer: Answer) -> list[Family]:
     return [family for family in FAMILIES if family in answer.families and not answer.families[family].excluded_by]
 
 
-def _what_decides(answer: Answer, metric: str) -> str:
+def _what_decides(answer: Answer, metric: Measure | str) -> str:
     parts = []
-    if answer.decided_at is not None and (answer.decided_at < 1 or metric in LOWER_IS_BETTER):
+    if answer.decided_at is not None and (answer.decided_at < 1 or not measure(metric).is_share):
         parts.append(f"It would be decided at min_effect {_up(answer.decided_at)}")
     lacking = needs(answer.needed, answer.rule.scope) if answer.needed else ""
     if lacking:
@@ -204,13 +201,12 @@ def _up(value: float) -> str:
     return f"{math.ceil(value * 1000 - 1e-9) / 1000:.3f}".removeprefix("0")
 
 
-def _interval(found: Contrast, rule: Rule, metric: str, *, bare: bool = False) -> str:
+def _interval(found: Contrast, rule: Rule, metric: Measure | str, *, bare: bool = False) -> str:
     low, high = found.interval(rule.confidence)
     if not math.isfinite(low):
         return ""
-    scale, digits = (1, 3) if metric in LOWER_IS_BETTER else (100, 1)
-    level = "" if bare else f"{rule.confidence * 100:g} % "
-    return f" ({level}{scale * low:.{digits}f} to {scale * high:.{digits}f})"
+    of, level = measure(metric), "" if bare else f"{rule.confidence * 100:g} % "
+    return f" ({level}{of.number(low)} to {of.number(high)})"
 
 
 def _for_whom(answer: Answer) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from headstart.evidence.answer import Answer
 from headstart.evidence.answer_words import signed
 from headstart.evidence.contrast import FEW_EXAMPLES, FEWEST_SEEDS
+from headstart.evidence.metrics import Measure, measure
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.sides import example_units
 from headstart.evidence.summed import Sums
@@ -17,7 +18,7 @@ _SHOWN = 5
 _TWINS = {"accuracy": "balanced_accuracy", "balanced_accuracy": "accuracy"}
 
 
-def cautions(answer: Answer, outcomes: Outcomes | Sums | None, metric: str) -> tuple[str, ...]:
+def cautions(answer: Answer, outcomes: Outcomes | Sums | None, metric: Measure) -> tuple[str, ...]:
     """Return sentences, the gravest first; none where there is nothing to be careful of.
 
     Args:
@@ -33,12 +34,12 @@ def cautions(answer: Answer, outcomes: Outcomes | Sums | None, metric: str) -> t
     )
 
 
-def _other_metric(answer: Answer, outcomes: Outcomes | Sums | None, metric: str) -> Iterator[str]:
+def _other_metric(answer: Answer, outcomes: Outcomes | Sums | None, metric: Measure) -> Iterator[str]:
     """Say where accuracy and balanced accuracy disagree about who is ahead, by what matters."""
-    twin = _TWINS.get(metric)
-    # Sums are of one of the two.
-    if not isinstance(outcomes, Outcomes) or answer.leader is None or twin is None:
+    if not isinstance(outcomes, Outcomes) or answer.leader is None or metric.name not in _TWINS:
+        # Sums are of one of the two.
         return
+    twin = measure(_TWINS[metric.name])
     units = example_units(outcomes, twin)
     own = units.values[answer.families[answer.leader].representative]
     for family, standing in answer.families.items():
@@ -48,8 +49,8 @@ def _other_metric(answer: Answer, outcomes: Outcomes | Sums | None, metric: str)
         other = float(units.paired(own, units.values[standing.representative]).client_means.mean())
         if found.gap * other < 0 and min(abs(found.gap), abs(other)) > answer.rule.min_effect:
             yield (
-                f"Over {family}, {answer.leader} is {signed(found.gap, metric)} in {metric.replace('_', ' ')} and "
-                f"{signed(other, twin)} in {twin.replace('_', ' ')}: classes are unequal, and which metric is right "
+                f"Over {family}, {answer.leader} is {signed(found.gap, metric)} in {metric.words} and "
+                f"{signed(other, twin)} in {twin.words}: classes are unequal, and which metric is right "
                 "is for you to say."
             )
 

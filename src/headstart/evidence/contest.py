@@ -14,7 +14,7 @@ from headstart.core.arrays import Array
 from headstart.evidence.answer import Absent, Rule
 from headstart.evidence.bootstrap import Resample, mean_draws, resample
 from headstart.evidence.contrast import contrast
-from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.metrics import Measure
 from headstart.evidence.race import Out
 from headstart.evidence.scores import Scores, Summary, share_hurt, summarize
 from headstart.evidence.sides import FAMILIES, Entrant, Evidence, Family, Traits
@@ -55,7 +55,7 @@ class Contest:
     scores: Scores
     evidence: Evidence
     _: KW_ONLY
-    metric: str
+    metric: Measure
     rule: Rule
     costs: Mapping[str, Mapping[str, Any]]
     ruled_out: Mapping[str, str]
@@ -68,12 +68,12 @@ class Contest:
     @property
     def lower_is_better(self) -> bool:
         """Whether a smaller score is a better one."""
-        return self.metric in LOWER_IS_BETTER
+        return self.metric.lower_is_better
 
     @property
     def sign(self) -> float:
         """Turns scores so that greater is better."""
-        return -1.0 if self.lower_is_better else 1.0
+        return self.metric.sign
 
     @property
     def few_clients(self) -> bool:
@@ -182,9 +182,9 @@ class Contest:
     def interval(self, arm: str) -> tuple[float, float]:
         """Return the interval of an arm's mean, in the metric's own direction; NaN where there is none."""
         low, high = sorted(self.sign * end for end in self._effect(arm, None)[1:])
-        # A share, or its mean, lies between 0 and 1.
-        most = math.inf if self.metric == "log_loss" else 1.0
-        return float(np.clip(low, 0.0, most)), float(np.clip(high, 0.0, most))
+        # A mean lies where its values may.
+        least, most = self.metric.low, self.metric.high
+        return float(np.clip(low, least, most)), float(np.clip(high, least, most))
 
     def hurt(self, arm: str, reference: str | None) -> float:
         """Share of clients worse off than under a reference; NaN when there is no such arm, or either failed."""
@@ -226,7 +226,7 @@ class Contest:
         moments = self.evidence.compare(arm, against)
         if not len(moments.count):
             return NO_EFFECT
-        found = contrast(moments, self.rule.scope, floor=self.evidence.right_or_wrong)
+        found = contrast(moments, self.rule.scope, floor=self.evidence.is_share)
         return Effect(found.gap, *found.interval(self.rule.confidence))
 
     def _dominates(self, other: str, arm: str) -> bool:

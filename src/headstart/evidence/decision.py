@@ -7,24 +7,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from headstart.core.errors import DataError, SettingError, nearest
-from headstart.evidence.metrics import check_metric
-from headstart.evidence.outcomes import EXAMPLE_METRICS
+from headstart.evidence.metrics import MEASURES, Measure, measure
 
 
-def check_settings(baseline: str, metric: str, min_effect: float, confidence: float, arms: Iterable[str]) -> None:
+def check_settings(
+    baseline: str, metric: Measure | str, min_effect: float, confidence: float, arms: Iterable[str]
+) -> None:
     """Refuse a decision that cannot be taken.
 
     Raises:
         SettingError: which setting, its rule, the value received.
     """
-    check_metric(metric)
-    if not (math.isfinite(min_effect) and min_effect >= 0):
-        raise SettingError(f"decision.min_effect: must be a number of at least 0, got {min_effect}; try 0.01")
+    check_min_effect(measure(metric), min_effect)
     if not 0 < confidence < 1:
         raise SettingError(f"decision.confidence: must lie between 0 and 1, got {confidence}; try 0.95")
     names = set(arms)
     if baseline not in names:
         raise SettingError(f"decision.baseline: must be one of the arms, got '{baseline}'; {nearest(baseline, names)}")
+
+
+def check_min_effect(metric: Measure, min_effect: float) -> None:
+    """Refuse what cannot be the smallest difference that matters.
+
+    Raises:
+        SettingError: it is no number, below 0, or of a share above 1.
+    """
+    if not (math.isfinite(min_effect) and min_effect >= 0):
+        raise SettingError(f"decision.min_effect: must be a number of at least 0, got {min_effect}; try 0.01")
+    if metric.is_share and min_effect > 1:
+        raise SettingError(
+            f"decision.min_effect: must be a share of at most 1 for {metric.name}, received {min_effect}; 0.02 is two points"
+        )
 
 
 def check_scope(metric: str, clients: str | None) -> None:
@@ -33,9 +46,10 @@ def check_scope(metric: str, clients: str | None) -> None:
     Raises:
         SettingError: the metric knows no single examples.
     """
-    if clients == "these" and metric not in EXAMPLE_METRICS:
+    able = [name for name, one in MEASURES.items() if one.by_example]
+    if clients == "these" and metric not in able:
         raise SettingError(
-            f'decision.clients: "these" needs a metric that is a mean over examples ({", ".join(EXAMPLE_METRICS)}), '
+            f'decision.clients: "these" needs a metric that is a mean over examples ({", ".join(able)}), '
             f'received {metric}; write "like these", or another metric'
         )
 

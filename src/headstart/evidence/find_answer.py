@@ -105,7 +105,7 @@ class _Judge:
             return self.known[turned].turned()
         if key not in self.known:
             moments = self.units.between(better, worse)
-            self.known[key] = contrast(moments, scope, floor=self.units.right_or_wrong)
+            self.known[key] = contrast(moments, scope, floor=self.units.is_share)
         return self.known[key]
 
     def rivals(self, family: Family) -> list[Contrast]:

@@ -47,7 +47,7 @@ def moments(outcomes: Outcomes, client: int, metric: str = "accuracy") -> Moment
     Args:
         outcomes: predictions of the runs.
         client: its position.
-        metric: one of ``EXAMPLE_METRICS``.
+        metric: one that is a mean of examples' parts.
 
     Raises:
         DataError: an arm lacks a seed, so that its sums could not be compared.

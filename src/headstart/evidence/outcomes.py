@@ -8,14 +8,11 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
-from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.metrics import Measure, measure
 from headstart.evidence.paired import ByClient, paired
 
 RIGHT_OR_WRONG = ("accuracy", "balanced_accuracy")
 """Metrics by which an example is right or wrong."""
-
-EXAMPLE_METRICS = (*RIGHT_OR_WRONG, "log_loss")
-"""Metrics that are means over examples; of others only clients' scores can be compared."""
 
 _ROUNDING = 1e-9
 
@@ -30,9 +27,12 @@ class Outcomes:
         clients: names, in the federation's order.
         seen: ``(clients,)`` bool, false for held-out clients.
         owner: ``(rows,)`` the position of each example's client, ascending.
-        labels: ``(rows,)`` the true classes.
-        predicted: ``(arms, seeds, rows)`` classes; negative where a run is missing or left the client out.
-        losses: ``(arms, seeds, rows)`` log loss, NaN where missing; None where it was not kept.
+        labels: ``(rows,)`` the true classes; strata of another task's targets.
+        predicted: ``(arms, seeds, rows)`` classes; negative where a run is missing or left the client out; None of
+            other tasks than classification.
+        parts: ``(arms, seeds, rows)`` of a metric that is a mean of them, see
+            :func:`~headstart.evidence.metrics.example_parts`, NaN where missing; None where they were not kept.
+        metric: whose parts they are.
     """
 
     arms: tuple[str, ...]
@@ -41,31 +41,35 @@ class Outcomes:
     seen: Array
     owner: Array
     labels: Array
-    predicted: Array
-    losses: Array | None = None
+    predicted: Array | None
+    parts: Array | None = None
+    metric: str = ""
 
     def __post_init__(self) -> None:
         expected = (len(self.arms), len(self.seeds), len(self.owner))
-        if self.predicted.shape != expected or self.labels.shape != expected[2:]:
+        shapes = {values.shape for values in (self.predicted, self.parts) if values is not None}
+        if shapes != {expected} or self.labels.shape != expected[2:]:
+            got = ", ".join(map(str, sorted(shapes)))
             raise DataError(
                 f"outcomes: predicted must be (arms, seeds, rows) = {expected} and labels {expected[2:]}, got "
-                f"{self.predicted.shape} and {self.labels.shape}; gather them again"
+                f"{got} and {self.labels.shape}; gather them again"
             )
 
-    def scores(self, arm: str, metric: str) -> Array:
+    def scores(self, arm: str, metric: Measure | str) -> Array:
         """Return one score per seed and example ``(seeds, rows)``, greater is better; NaN where there is none.
 
         Raises:
-            DataError: there is no such arm, or losses are asked for and were not kept.
+            DataError: there is no such arm, or parts are asked for and were not kept.
         """
+        of = measure(metric)
         if arm not in self.arms:
             raise DataError(f"outcomes: no arm '{arm}'; {nearest(arm, self.arms)}")
         at = self.arms.index(arm)
-        if metric not in LOWER_IS_BETTER:
+        if of.name in RIGHT_OR_WRONG and self.predicted is not None:
             return np.where(self.predicted[at] < 0, np.nan, self.predicted[at] == self.labels)
-        if self.losses is None:
-            raise DataError(f"outcomes: '{metric}' needs the losses of examples; set evaluation.losses = true")
-        values: Array = -self.losses[at]
+        if self.parts is None or of.name != self.metric:
+            raise DataError(f"outcomes: '{of.name}' needs its parts of examples; run the study with that metric")
+        values: Array = of.sign * self.parts[at]
         return values
 
     def by_client(self, arm: str, other: str) -> ByClient:

@@ -12,8 +12,8 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
 from headstart.evidence.each_client import chance_of_hurt
-from headstart.evidence.metrics import LOWER_IS_BETTER
-from headstart.evidence.outcomes import Outcomes
+from headstart.evidence.metrics import Measure, measure
+from headstart.evidence.outcomes import RIGHT_OR_WRONG, Outcomes
 from headstart.evidence.paired import Paired, paired
 from headstart.evidence.scores import Scores
 
@@ -77,8 +77,8 @@ class Evidence(Protocol):
     """What arms are compared on: rows (:class:`Units`), or sums of them."""
 
     @property
-    def right_or_wrong(self) -> bool:
-        """Whether scores of examples are 0 or 1."""
+    def is_share(self) -> bool:
+        """Whether scores of examples make a share, so that an error below one example's weight means nothing."""
 
     def side(self, arm: str, picked_by: Picked, cost: tuple[float, float, int]) -> Side:
         """Let an arm stand for a side."""
@@ -104,12 +104,14 @@ class Units:
         values: per arm ``(seeds, units)``, greater is better; NaN where missing.
         client: ``(units,)`` position of the unit's client.
         stratum: ``(units,)`` integers, see :mod:`headstart.evidence.paired`.
+        is_share: whether scores of examples make a share, so that an error below one example's weight means nothing.
         right_or_wrong: whether scores of examples are 0 or 1.
     """
 
     values: Mapping[str, Array]
     client: Array
     stratum: Array
+    is_share: bool
     right_or_wrong: bool
 
     def paired(self, better: Array, worse: Array) -> Paired:
@@ -164,24 +166,25 @@ class Units:
         return folds
 
 
-def example_units(outcomes: Outcomes, metric: str) -> Units:
+def example_units(outcomes: Outcomes, metric: Measure | str) -> Units:
     """Return test examples of decisive clients as units."""
     kept = np.isin(outcomes.owner, np.flatnonzero(outcomes.seen)) if outcomes.seen.any() else outcomes.owner >= 0
     owner, labels = outcomes.owner[kept], outcomes.labels[kept]
-    classes = int(labels.max(initial=0)) + 1
+    classes, of = int(labels.max(initial=0)) + 1, measure(metric)
     return Units(
-        values={arm: outcomes.scores(arm, metric)[:, kept] for arm in outcomes.arms},
+        values={arm: outcomes.scores(arm, of)[:, kept] for arm in outcomes.arms},
         client=owner,
-        stratum=owner * classes + labels if metric == "balanced_accuracy" else owner,
-        right_or_wrong=metric not in LOWER_IS_BETTER,
+        stratum=owner * classes + labels if of.by_class else owner,
+        is_share=of.is_share,
+        right_or_wrong=of.name in RIGHT_OR_WRONG,
     )
 
 
-def client_units(scores: Scores, metric: str) -> Units:
+def client_units(scores: Scores, metric: Measure | str) -> Units:
     """Return decisive clients as units, by their scores."""
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-    clients = np.arange(len(scores.clients))
-    return Units({arm: sign * scores.of(arm) for arm in scores.arms}, clients, clients, right_or_wrong=False)
+    clients, sign = np.arange(len(scores.clients)), measure(metric).sign
+    values = {arm: sign * scores.of(arm) for arm in scores.arms}
+    return Units(values, clients, clients, is_share=False, right_or_wrong=False)
 
 
 def pick(arms: Sequence[str], entrants: Mapping[str, Entrant], units: Evidence) -> Side | None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.evidence.each_client import chance_of_coins
+from headstart.evidence.metrics import Measure
 from headstart.evidence.moments import Moments, paired_moments, whole
-from headstart.evidence.outcomes import EXAMPLE_METRICS, RIGHT_OR_WRONG, Outcomes
+from headstart.evidence.outcomes import RIGHT_OR_WRONG, Outcomes
 from headstart.evidence.paired import ByClient, Paired
 from headstart.evidence.scores import Scores
 from headstart.evidence.sides import Entrant, Evidence, Picked, Side, client_units, example_units
@@ -46,9 +47,9 @@ class Sums:
         wanted = {arm for arm in arms if arm}
         return next((group for group in self.groups if wanted <= {*group[0].arms}), None)
 
-    def evidence(self, metric: str) -> Summed:
+    def evidence(self, metric: Measure) -> Summed:
         """Return what arms are compared on in a metric of right and wrong."""
-        return Summed(self, by_class=metric == "balanced_accuracy")
+        return Summed(self, by_class=metric.by_class)
 
     def by_client(self, arm: str, other: str) -> ByClient:
         """Compare two arms in accuracy at each client."""
@@ -65,12 +66,12 @@ class Summed:
     Attributes:
         of: the clients' sums.
         by_class: whether strata are classes, as for balanced accuracy, or whole clients.
-        right_or_wrong: whether scores of examples are 0 or 1.
+        is_share: of right ones.
     """
 
     of: Sums
     by_class: bool
-    right_or_wrong: bool = True
+    is_share: bool = True
 
     def side(self, arm: str, picked_by: Picked, cost: tuple[float, float, int]) -> Side:
         """Let an arm stand for a side."""
@@ -95,11 +96,11 @@ class Summed:
         return chance_of_coins(found.up + found.down) if len(found.up) else float("nan")
 
 
-def evidence_of(said: Outcomes | Sums | None, scores: Scores, metric: str) -> Evidence:
+def evidence_of(said: Outcomes | Sums | None, scores: Scores, metric: Measure) -> Evidence:
     """Return what a metric's arms are compared on, as finely as it can be."""
-    if isinstance(said, Sums) and metric in RIGHT_OR_WRONG:
+    if isinstance(said, Sums) and metric.name in RIGHT_OR_WRONG:
         return said.evidence(metric)
-    if isinstance(said, Outcomes) and metric in EXAMPLE_METRICS:
+    if isinstance(said, Outcomes) and metric.by_example:
         return example_units(said, metric)
     return client_units(scores, metric)
 

@@ -9,10 +9,15 @@ import numpy as np
 from pydantic import FiniteFloat, NonNegativeInt
 
 from headstart.core.arrays import Array
+from headstart.core.task import classification
 from headstart.evidence.metrics import example_values
 
 _MOST_TOLD = 10.0
 """Nats of a mean loss, beyond which a coarse one says no more."""
+
+
+def _values(labels: Array, probabilities: Array) -> dict[str, Array]:
+    return example_values(labels, probabilities, classification(tuple(map(str, range(probabilities.shape[1])))))
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Tally:
     @classmethod
     def of(cls, labels: Array, probabilities: Array) -> Tally:
         """Count predictions ``(rows, classes)`` on examples with these labels."""
-        classes, values = probabilities.shape[1], example_values(labels, probabilities)
+        classes, values = probabilities.shape[1], _values(labels, probabilities)
         said = values["predicted"]
         return cls(
             tuple(np.bincount(labels, minlength=classes).tolist()),

@@ -18,9 +18,9 @@ from headstart.evidence.contrast import Scope
 from headstart.evidence.decision import check_settings
 from headstart.evidence.each_client import ClientGain, gains_of_clients
 from headstart.evidence.find_answer import find_answer
-from headstart.evidence.metrics import nan_mean
+from headstart.evidence.metrics import Measure, measure, measure_in, nan_mean
 from headstart.evidence.noticed import Noticed
-from headstart.evidence.outcomes import EXAMPLE_METRICS, Outcomes
+from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.race import Race
 from headstart.evidence.scores import Scores
 from headstart.evidence.sides import Traits
@@ -40,6 +40,8 @@ class Verdict:
         clear_winner: whether it beats every other candidate, those of its own family too.
         sentence: the answer and its uncertainty in plain words.
         metric: what was compared.
+        unit: of its differences, ``points`` of a share; empty for none.
+        lower_is_better: whether less of it is better.
         min_effect: the smallest difference that matters.
         confidence: of every interval.
         baseline: arm that effects are measured against.
@@ -66,6 +68,7 @@ class Verdict:
         each_client: what each client gains in accuracy with another family than the answer's.
         cautions: what a reader should know before believing the answer.
         family_best: per family, share of bootstrap draws in which its arm has the best mean; from ten clients on.
+        undefined: clients with test examples at which the metric is not defined, with the reason.
         race: where the race stands; None where some arms or seeds were chosen by hand.
     """
 
@@ -74,6 +77,8 @@ class Verdict:
     clear_winner: bool
     sentence: str
     metric: str
+    unit: str
+    lower_is_better: bool
     min_effect: float
     confidence: float
     baseline: str
@@ -98,7 +103,13 @@ class Verdict:
     cautions: tuple[str, ...] = ()
     family_best: dict[str, float] = field(default_factory=dict)
     privacy: dict[str, dict[str, Any]] = field(default_factory=dict)
+    undefined: dict[str, str] = field(default_factory=dict)
     race: Race | None = None
+
+    @property
+    def measure(self) -> Measure:
+        """What the metric means."""
+        return measure_in(vars(self))
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say, without NaN; the answer's stand beside the others."""
@@ -111,7 +122,7 @@ class Verdict:
         traits = {name: score.traits for name, score in self.arms.items()}
         found: dict[str, Any] = plain(
             {
-                **answer_json(self.answer, self.metric, self.race, traits),
+                **answer_json(self.answer, self.measure, self.race, traits),
                 **looks,
                 **others,
                 "arms": arms,
@@ -126,7 +137,7 @@ def decide(
     scores: Scores,
     *,
     baseline: str,
-    metric: str,
+    metric: Measure | str,
     min_effect: float,
     confidence: float,
     costs: Mapping[str, Mapping[str, Any]],
@@ -185,17 +196,18 @@ def decide(
     >>> verdict.answer.family, verdict.answer.grounds, verdict.recommended, round(verdict.effect, 2)
     ('federate', 'better', 'ridge', 0.19)
     """
-    check_settings(baseline, metric, min_effect, confidence, [*scores.arms, *ruled_out])
+    of = measure(metric)
+    check_settings(baseline, of, min_effect, confidence, [*scores.arms, *ruled_out])
     decisive, noticed = scores.decisive(), noticed or Noticed()
     if not decisive.clients:
-        raise DataError(f"decide: needs a client with a score in '{metric}', got none; run an arm first")
+        raise DataError(f"decide: needs a client with a score in '{of.name}', got none; run an arm first")
     rule = Rule(
-        min_effect, confidence, clients or default_scope(len(decisive.clients), metric, held_out=has_held_out(scores))
+        min_effect, confidence, clients or default_scope(len(decisive.clients), of, held_out=has_held_out(scores))
     )
     contest = Contest(
         decisive,
-        evidence_of(outcomes, decisive, metric),
-        metric=metric,
+        evidence_of(outcomes, decisive, of),
+        metric=of,
         rule=rule,
         costs=costs,
         ruled_out=ruled_out,
@@ -211,8 +223,10 @@ def decide(
         answer=answer,
         recommended=answer.arm,
         clear_winner=answer.arm is not None and contest.is_clear_winner(answer.arm),
-        sentence=answer_words.sentence(answer, metric),
-        metric=metric,
+        sentence=answer_words.sentence(answer, of),
+        metric=of.name,
+        unit=of.unit,
+        lower_is_better=of.lower_is_better,
         min_effect=min_effect,
         confidence=confidence,
         baseline=baseline,
@@ -236,7 +250,7 @@ def decide(
         each_client=_each_client(answer, outcomes, confidence),
         cautions=(
             *wording.not_all_ran(contest, race),
-            *cautions(answer, outcomes, metric),
+            *cautions(answer, outcomes, of),
             *(() if race and baseline in race.left else wording.without_baseline(contest, baseline)),
         ),
         family_best=_family_best(contest, answer),
@@ -270,7 +284,7 @@ def has_held_out(scores: Scores) -> bool:
     return bool(set(scores.unseen().clients) - set(scores.decisive().clients))
 
 
-def default_scope(clients: int, metric: str, *, held_out: bool) -> Scope:
+def default_scope(clients: int, metric: Measure, *, held_out: bool) -> Scope:
     """Return of which clients an answer speaks where nobody said.
 
     Args:
@@ -278,10 +292,11 @@ def default_scope(clients: int, metric: str, *, held_out: bool) -> Scope:
         metric: of the decision.
         held_out: whether others are held out.
 
-    >>> default_scope(4, "accuracy", held_out=False), default_scope(4, "accuracy", held_out=True)
+    >>> accuracy = measure("accuracy")
+    >>> default_scope(4, accuracy, held_out=False), default_scope(4, accuracy, held_out=True)
     ('these', 'like these')
     """
-    return "these" if clients <= MANY_CLIENTS and metric in EXAMPLE_METRICS and not held_out else "like these"
+    return "these" if clients <= MANY_CLIENTS and metric.by_example and not held_out else "like these"
 
 
 def mean_scores(validation: Scores | None) -> dict[str, float]:
@@ -293,7 +308,7 @@ def mean_scores(validation: Scores | None) -> dict[str, float]:
 
 
 def _each_client(answer: Answer, outcomes: Outcomes | Sums | None, confidence: float) -> tuple[ClientGain, ...]:
-    if outcomes is None or answer.leader is None:
+    if outcomes is None or answer.leader is None or (isinstance(outcomes, Outcomes) and outcomes.predicted is None):
         return ()
     arms: dict[str, str] = {name: standing.representative for name, standing in answer.families.items()}
     own = arms.pop(answer.leader)

@@ -166,8 +166,9 @@ def _verify(finished: Finished, path: Path, rows: Array) -> Verified:
 
 
 def _accuracy(finished: Finished, features: torch.Tensor, rows: Array) -> float:
+    examples = finished.lab.federation.examples
     probabilities = head_logits(finished.head, features).softmax(-1).double().numpy()
-    return pooled_metrics(finished.lab.federation.examples.labels[rows], probabilities)["accuracy"]
+    return pooled_metrics(examples.truth[rows], probabilities, examples.task, names=("accuracy",))["accuracy"]
 
 
 def _settings(finished: Finished, backbone: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import amount
+from headstart.evidence.metrics import Measure, measure_in
 from headstart.report.chosen import named, why_this_arm
 from headstart.report.race import is_going
 from headstart.report.run import Json
@@ -120,11 +121,11 @@ def behind(verdict: Json) -> tuple[str, str]:
     found = [finite(verdict.get(key)) for key in ("expected_regret", "regret_upper")]
     if verdict.get("grounds") == "only" or None in found:
         return "", ""
-    expected, most = (_loss(value or 0.0, str(verdict["metric"])) for value in found)
+    expected, most = (_loss(value or 0.0, measure_in(verdict)) for value in found)
     return expected, most
 
 
-def _loss(value: float, metric: str) -> str:
+def _loss(value: float, metric: Measure) -> str:
     words = amount(max(0.0, value), metric)
     return words if any(digit in words for digit in "123456789") else "nothing"
 
@@ -158,7 +159,7 @@ def decided_at(verdict: Json) -> str:
 def matters(verdict: Json) -> str:
     """The smallest difference that matters, in the metric's unit; empty without a verdict."""
     value = finite(verdict.get("min_effect"))
-    return "" if value is None else amount(value, str(verdict["metric"]))
+    return "" if value is None else amount(value, measure_in(verdict))
 
 
 def first_by_chance(verdict: Json) -> str:

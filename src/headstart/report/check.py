@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headstart.core.errors import DataError, SettingError, nearest
 from headstart.core.plain import finite
-from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.metrics import Measure, measure_in
 from headstart.evidence.sides import FAMILIES
 from headstart.report.answer import OLD, has_answer
 from headstart.report.race import is_going
@@ -55,7 +55,7 @@ def check_answer(folder: str | Path, family: str, margin: float | None = None) -
     if margin is not None and not margin >= 0:
         raise SettingError(f"--margin: must be at least 0, received {margin}; try 0.02")
     verdict = load_run(folder).verdict
-    if margin is not None and margin > 1 and verdict.get("metric") not in LOWER_IS_BETTER:
+    if margin is not None and margin > 1 and measure_in(verdict).is_share:
         raise SettingError(f"--margin: must be a share of at most 1, received {margin}; 0.02 is two points")
     if not verdict:
         raise DataError(f"'{folder}' has no verdict yet; run the study to its end")
@@ -69,7 +69,7 @@ def check_answer(folder: str | Path, family: str, margin: float | None = None) -
 
 
 def _checked(verdict: Json, family: str, standing: Json, margin: float, post_hoc: bool) -> Checked:
-    most, arm, metric = finite(standing.get("regret_upper")), str(standing["representative"]), str(verdict["metric"])
+    most, arm, metric = finite(standing.get("regret_upper")), str(standing["representative"]), measure_in(verdict)
     passed = most is not None and most <= margin + 1e-12
     if most is None:
         found = f"nothing can be claimed: {verdict.get('no_claim') or 'no interval'}"
@@ -80,18 +80,19 @@ def _checked(verdict: Json, family: str, standing: Json, margin: float, post_hoc
     level = f"{100 * float(verdict['confidence']):g} %"
     after = "; post hoc: another margin than the study's" if post_hoc else ""
     after += "; so far: the study is not finished" if is_going(verdict) else ""
-    line = f"{'yes' if passed else 'no'}: {family} ({arm}): {found} ({metric.replace('_', ' ')}, {level}){after}"
+    line = f"{'yes' if passed else 'no'}: {family} ({arm}): {found} ({metric.words}, {level}){after}"
     return Checked(passed, family, arm, most, margin, post_hoc, line)
 
 
-def _exact(value: float, metric: str) -> str:
+def _exact(value: float, metric: Measure) -> str:
     """Write a bound finely enough to be held against a margin.
 
-    >>> _exact(0.0304, "accuracy"), _exact(0.03, "accuracy"), _exact(0.0304, "log_loss")
-    ('3.04 points', '3 points', '0.0304')
+    >>> from headstart.evidence.metrics import measure
+    >>> _exact(0.0304, measure("accuracy")), _exact(0.03, measure("accuracy")), _exact(0.0304, measure("log_loss"))
+    ('3.04 points', '3 points', '0.0304 nats')
     """
-    if metric in LOWER_IS_BETTER:
-        return f"{value:.4f}"
+    if not metric.is_share:
+        return f"{value:.4f} {metric.unit}".rstrip()
     points = f"{100 * value:.2f}".rstrip("0").rstrip(".")
     return f"{points} point" if points == "1" else f"{points} points"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import amount
-from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.metrics import measure_in
 from headstart.report.run import Json
 
 
@@ -23,7 +23,7 @@ def why_this_arm(verdict: Json) -> str:
 
 
 def _why_not_best(verdict: Json, arm: str, best: str) -> str:
-    metric, means = str(verdict["metric"]), _means(verdict)
+    metric, means = measure_in(verdict), _means(verdict)
     least = amount(float(verdict["min_effect"]), metric)
     ahead = f"{named(verdict, best)} has the better mean, by {amount(means[best] - means[arm], metric)}"
     own: Json = (verdict.get("families") or {}).get(_family(verdict, arm)) or {}
@@ -51,7 +51,7 @@ def _picked(standing: Json) -> str:
 
 def _means(verdict: Json, status: str = "candidate") -> dict[str, float]:
     """The means of arms of a status, turned so that greater is better."""
-    sign = -1.0 if verdict.get("metric") in LOWER_IS_BETTER else 1.0
+    sign = measure_in(verdict).sign
     arms: Json = verdict.get("arms") or {}
     found = {arm: finite(row.get("mean")) for arm, row in arms.items() if row.get("status") == status}
     return {arm: sign * mean for arm, mean in found.items() if mean is not None}

@@ -18,7 +18,7 @@ FEW_TICKS = alt.Axis(tickCount=6)
 
 def arms_figure(run: Run, width: int) -> Any:
     """Each arm one line: a mark at the mean, a bar for its interval, a tick at the worst decile."""
-    metric = Metric(run.metric)
+    metric = Metric(run.measure)
     rows = [row for row in arm_rows(run) if row.mean is not None]
     if not rows:
         return None

@@ -31,7 +31,7 @@ def clients_figure(run: Run, width: int) -> Any:
 
 def differences_figure(run: Run, width: int) -> Any:
     """Each arm one line: every client's paired difference from the baseline, and their mean."""
-    metric, paired = Metric(run.metric), differences(run)
+    metric, paired = Metric(run.measure), differences(run)
     order = [row.name for row in arm_rows(run) if row.name in paired and np.isfinite(paired[row.name]).any()]
     if not order:
         return None
@@ -61,7 +61,7 @@ def _mean_marks(means: Any, x: alt.X, y: alt.Y, end: float) -> list[Any]:
 
 
 def _dots(run: Run, scores: Scores, width: int) -> Any:
-    metric, means = Metric(run.metric), client_means(scores)
+    metric, means = Metric(run.measure), client_means(scores)
     order, labels = _client_order(run, scores, means)
     roles = _client_roles(run, scores)
     marks = [
@@ -91,7 +91,7 @@ def _dots(run: Run, scores: Scores, width: int) -> Any:
 def _client_order(run: Run, scores: Scores, means: dict[str, NDArray[np.float64]]) -> tuple[list[int], list[str]]:
     """Clients by their score under the recommended arm, best first; held-out clients say so."""
     lead = means.get(str(recommended(run)), next(iter(means.values())))
-    key = np.where(np.isnan(lead), -np.inf, lead * Metric(run.metric).sign)
+    key = np.where(np.isnan(lead), -np.inf, lead * Metric(run.measure).sign)
     labels = [name if seen else f"{name} (held out)" for name, seen in zip(scores.clients, scores.seen, strict=True)]
     return [int(at) for at in np.argsort(-key, kind="stable")], labels
 
@@ -109,7 +109,7 @@ def _spans(marks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _distribution(run: Run, scores: Scores, width: int) -> Any:
-    metric, means = Metric(run.metric), client_means(scores)
+    metric, means = Metric(run.measure), client_means(scores)
     order = [row.name for row in arm_rows(run) if row.name in means and np.isfinite(means[row.name]).any()]
     roles = {row.name: row.role for row in arm_rows(run)}
     left = label_width(order, width)

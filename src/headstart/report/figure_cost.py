@@ -19,7 +19,7 @@ GAP = 0.8  # decades between "nothing sent" and the smallest arm that sends
 
 def cost_figure(run: Run, width: int) -> Any:
     """Accuracy against bytes, logarithmic, with a place of its own on the left for arms that send nothing."""
-    metric = Metric(run.metric)
+    metric = Metric(run.measure)
     rows = [row for row in arm_rows(run) if row.mean is not None and row.bytes is not None and row.role != "reference"]
     if len(rows) < 2:
         return None
@@ -41,7 +41,7 @@ def cost_figure(run: Run, width: int) -> Any:
     )
     layers = alt.layer(_front(points, x, y), _leaders(points), _marks(points, x, y), *_names(points))
     described = "; ".join(f"{row.name}: {size(row.bytes)}, {metric.value(row.mean)}" for row in rows)
-    return finish(layers, int(inner), height, f"{metric.label.capitalize()} against bytes per client", described)
+    return finish(layers, int(inner), height, f"{metric.heading} against bytes per client", described)
 
 
 def _bytes_range(rows: list[ArmRow]) -> tuple[float, float]:

@@ -12,23 +12,24 @@ from headstart.report.charts import at, colour, finish, inline, label_width, spr
 from headstart.report.palette import OTHERS, ROLE_COLOUR
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows
+from headstart.report.units import Metric
 
 DASHES = ([1, 0], [1, 0], [5, 3], [2, 2], [7, 3, 2, 3], [5, 3])
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One arm's stage: mean, lowest and highest validation accuracy over seeds, per round."""
+    """One arm's stage: mean, lowest and highest validation score over seeds, per round."""
 
     arms: tuple[str, ...]
     stage: str
     role: str
-    points: tuple[tuple[int, float, float, float], ...]  # round, mean, low, high; percent
+    points: tuple[tuple[int, float, float, float], ...]  # round, mean, low, high; as written
 
 
 def curves_figure(run: Run, width: int) -> Any:
     """One line per arm and federated stage, mean over seeds with their range; equal curves share a line."""
-    lines = curves(run)
+    lines, metric = curves(run), curve_metric(run)
     if not lines:
         return None
     height = 320
@@ -36,25 +37,32 @@ def curves_figure(run: Run, width: int) -> Any:
     right = label_width(names, width)
     inner = width - right - 52
     looks = _looks(lines)
-    domain = _domain(lines)
+    domain = _domain(lines, metric)
     last = max(curve.points[-1][0] for curve in lines)
-    x, y = _axes(last, domain)
+    x, y = _axes(last, domain, metric)
     ends = [height * (domain[1] - curve.points[-1][1]) / (domain[1] - domain[0]) for curve in lines]
     layers = _lines(lines, looks, x, y)
     layers += [_leaders(lines, looks, last, x, y), *_names(names, looks, inner, spread(ends, 15, 0, height))]
     described = "; ".join(
-        f"{name}: {c.points[-1][1]:.1f}% after {c.points[-1][0]} rounds" for name, c in zip(names, lines, strict=True)
+        f"{name}: {metric.value(c.points[-1][1] / metric.factor)} after {c.points[-1][0]} rounds"
+        for name, c in zip(names, lines, strict=True)
     )
-    return finish(alt.layer(*layers), int(inner), height, "Validation accuracy over rounds", described)
+    return finish(alt.layer(*layers), int(inner), height, f"Validation {metric.label} over rounds", described)
 
 
-def _axes(last: int, domain: list[float]) -> tuple[alt.X, alt.Y]:
-    """Rounds across up to the last one, accuracy upwards over the domain."""
+def curve_metric(run: Run) -> Metric:
+    """What curves show: the deciding metric; accuracy in folders from before it was kept."""
+    points = (point for record in run.records for point in record.get("curve") or ())
+    return Metric(run.measure) if any("val_score" in point for point in points) else Metric("accuracy")
+
+
+def _axes(last: int, domain: list[float], metric: Metric) -> tuple[alt.X, alt.Y]:
+    """Rounds across up to the last one, scores upwards over the domain."""
     rounds = alt.Scale(domain=[0, last], nice=False)
-    accuracies = alt.Scale(domain=domain, nice=False, zero=False)
+    scores = alt.Scale(domain=domain, nice=False, zero=False)
     return (
         alt.X("round:Q", title="Round", scale=rounds, axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6)),
-        alt.Y("value:Q", title="Validation accuracy, %", scale=accuracies, axis=alt.Axis(tickCount=6)),
+        alt.Y("value:Q", title=f"Validation {metric.inner_title}", scale=scores, axis=alt.Axis(tickCount=6)),
     )
 
 
@@ -73,17 +81,18 @@ def curves(run: Run) -> list[Curve]:
 
 
 def _stages(run: Run, arm: str) -> dict[str, tuple[tuple[int, float, float, float], ...]]:
-    values: dict[str, dict[int, list[float]]] = {}
+    values, factor = dict[str, dict[int, list[float]]](), curve_metric(run).factor
     for record in run.of(arm):
         for point in record.get("curve") or ():
-            accuracy = finite(point.get("val_accuracy"))
-            if accuracy is not None:
-                values.setdefault(str(point.get("stage", "")), {}).setdefault(int(point["round"]), []).append(accuracy)
+            score = finite(point.get("val_score", point.get("val_accuracy")))
+            if score is not None:
+                stage = values.setdefault(str(point.get("stage", "")), {})
+                stage.setdefault(int(point["round"]), []).append(factor * score)
     return {stage: tuple(_point(at, rounds[at]) for at in sorted(rounds)) for stage, rounds in values.items()}
 
 
 def _point(at: int, values: list[float]) -> tuple[int, float, float, float]:
-    return at, 100 * sum(values) / len(values), 100 * min(values), 100 * max(values)
+    return at, sum(values) / len(values), min(values), max(values)
 
 
 def _label(curve: Curve, lines: list[Curve]) -> str:
@@ -103,11 +112,12 @@ def _looks(lines: list[Curve]) -> list[dict[str, Any]]:
     return looks
 
 
-def _domain(lines: list[Curve]) -> list[float]:
+def _domain(lines: list[Curve], metric: Metric) -> list[float]:
     low = min(point[2] for curve in lines for point in curve.points)
     high = max(point[3] for curve in lines for point in curve.points)
-    room = max(high - low, 1.0)
-    return [max(low - 0.04 * room, 0.0), min(high + 0.04 * room, 100.0)]
+    room = max(high - low, 0.01 * metric.factor)
+    least, most = (end * metric.factor for end in (metric.measure.low, metric.measure.high))
+    return [max(low - 0.04 * room, least), min(high + 0.04 * room, most)]
 
 
 def _lines(lines: list[Curve], looks: list[dict[str, Any]], x: Any, y: Any) -> list[Any]:

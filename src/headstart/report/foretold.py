@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import DOING, amount
+from headstart.evidence.metrics import measure_in
 from headstart.report.answer import matters
 from headstart.report.race import is_going
 from headstart.report.run import Json
@@ -132,7 +133,7 @@ def _by(verdict: Json, leader: str, predicted: str) -> str:
         gap = finite(one["gap"])
         if one["scope"] == verdict["scope"] and {one["of"], one["over"]} == {leader, predicted} and gap is not None:
             change = gap if one["of"] == leader else -gap
-            return f", {amount(change, str(verdict['metric']))} {'better' if change >= 0 else 'worse'}"
+            return f", {amount(change, measure_in(verdict))} {'better' if change >= 0 else 'worse'}"
     return ""
 
 

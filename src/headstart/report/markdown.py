@@ -73,11 +73,11 @@ def _numbers(run: Run, rows: tuple[ArmRow, ...]) -> str:
 
 
 def _arms(run: Run, rows: tuple[ArmRow, ...]) -> str:
-    metric, best = Metric(run.metric), answer.use_label(run.verdict).lower()
+    metric, best = Metric(run.measure), answer.use_label(run.verdict).lower()
     columns: dict[str, Callable[[ArmRow], str]] = {
         "Arm": lambda row: _named(row, best),
         "Family": lambda row: row.family or "",
-        metric.label.capitalize(): lambda row: metric.value(row.mean),
+        metric.heading: lambda row: metric.value(row.mean),
         f"{views.confidence(run)} interval": lambda row: metric.span(row.low, row.high),
         "Worst decile": lambda row: metric.value(row.worst_decile),
         "Held-out clients": lambda row: metric.value(row.unseen),
@@ -149,7 +149,7 @@ def _clients(run: Run) -> list[str]:
     alone = [] if run.baseline == "local" else ["local"]
     titles = ("Client", str(recommended(run)), str(run.baseline), *alone, "Difference from baseline")
     title = "Every client" if few else "Clients worst hit"
-    return [f"## {title}\n\n" + _table(titles, [_client(row, Metric(run.metric), bool(alone)) for row in listed])]
+    return [f"## {title}\n\n" + _table(titles, [_client(row, Metric(run.measure), bool(alone)) for row in listed])]
 
 
 def _client(row: ClientRow, metric: Metric, has_alone: bool) -> list[str]:

@@ -13,6 +13,7 @@ from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.privacy_words import privacy_note
 from headstart.report import answer, findings, units, views
 from headstart.report.chosen import why_this_arm
+from headstart.report.classes import class_rows, undefined
 from headstart.report.depth import depths
 from headstart.report.devices import device_tables
 from headstart.report.figures import NARROW, WIDE, figures
@@ -69,7 +70,7 @@ def _readable(value: object) -> object:
 
 
 def _context(run: Run) -> dict[str, Any]:
-    rows, clients, metric = arm_rows(run), client_rows(run), Metric(run.metric)
+    rows, clients, metric = arm_rows(run), client_rows(run), Metric(run.measure)
     chosen = next((row for row in rows if row.role == "recommended"), None)
     return {
         "run": run,
@@ -77,6 +78,8 @@ def _context(run: Run) -> dict[str, Any]:
         "minus": units.MINUS,
         "rows": rows,
         "clients": clients,
+        "classes": class_rows(run),
+        "undefined": undefined(run),
         "chosen": chosen,
         "plainly": chosen.says if chosen else "",
         "local": local_arm(run),

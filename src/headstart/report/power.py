@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from headstart.evidence.answer_words import amount, needs
 from headstart.evidence.contrast import Scope
+from headstart.evidence.metrics import Measure
 from headstart.evidence.outcomes import RIGHT_OR_WRONG
 from headstart.evidence.power import EXAMPLES_RANGE, Design, smallest_effect, ways_out
 from headstart.report.run import Run
@@ -79,7 +80,7 @@ def design_of(run: Run) -> Design | None:
     )
 
 
-def plan_lines(design: Design, min_effect: float, metric: str) -> tuple[str, ...]:
+def plan_lines(design: Design, min_effect: float, metric: Measure) -> tuple[str, ...]:
     """What a planned study can decide, and where its ``min_effect`` is smaller than that, the ways out.
 
     Args:
@@ -87,7 +88,7 @@ def plan_lines(design: Design, min_effect: float, metric: str) -> tuple[str, ...
         min_effect: the smallest difference that matters.
         metric: of the decision; of metrics whose spreads are not known nothing is said.
     """
-    if metric not in RIGHT_OR_WRONG or design.families < 2:
+    if metric.name not in RIGHT_OR_WRONG or design.families < 2:
         return ()
     found = smallest(design)
     whom = f"these {len(design.counts)} clients" if design.scope == "these" else "clients like these"
@@ -97,7 +98,7 @@ def plan_lines(design: Design, min_effect: float, metric: str) -> tuple[str, ...
     return (said,) if min_effect >= found.typical else (said, _warning(design, min_effect, metric, found))
 
 
-def _warning(design: Design, min_effect: float, metric: str, found: _Smallest) -> str:
+def _warning(design: Design, min_effect: float, metric: Measure, found: _Smallest) -> str:
     ways = needs(ways_out(design, min_effect), design.scope)
     looser = f"a min_effect of {math.ceil(1000 * found.typical) / 1000:.3f}"
     asked = f"min_effect is {amount(min_effect, metric)}, at which equal families may stay undecided"

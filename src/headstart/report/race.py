@@ -11,6 +11,7 @@ from typing import Any
 
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import amount
+from headstart.evidence.metrics import Measure, measure_in
 from headstart.evidence.race_words import undecided
 
 Json = Mapping[str, Any]
@@ -110,7 +111,7 @@ def course(verdict: Json) -> _Course | None:
         out=tuple(_gone(arm, one) for arm, one in (race.get("out") or {}).items()),
         left=left,
         stands=tuple(_stands(race, verdict)) if going else (),
-        assumes=_assumes(race, str(verdict.get("metric") or "accuracy")),
+        assumes=_assumes(race, measure_in(verdict)),
     )
 
 
@@ -147,7 +148,7 @@ def _of(look: Json) -> str:
     return percent(1 - look["alpha"])
 
 
-def _assumes(race: Json, metric: str) -> str:
+def _assumes(race: Json, metric: Measure) -> str:
     room = finite(race.get("headroom"))
     if room is None:
         return ""

@@ -23,6 +23,7 @@ from headstart.core.errors import DataError
 from headstart.core.files import check_readable, read_json, read_json_lines
 from headstart.core.owner import owner_of
 from headstart.core.sealed import AnyNeeds
+from headstart.evidence.metrics import Measure, measure_in
 from headstart.evidence.scores import COLUMNS, Scores, from_rows
 
 Json = Mapping[str, Any]
@@ -75,6 +76,11 @@ class Run:
     def metric(self) -> str:
         """The metric that decides."""
         return str(self.study.get("decision", {}).get("metric") or self.verdict.get("metric") or "accuracy")
+
+    @property
+    def measure(self) -> Measure:
+        """What that metric means."""
+        return measure_in({**self.verdict, "metric": self.metric})
 
     @property
     def baseline(self) -> str | None:

@@ -78,7 +78,7 @@ class ClientRow:
 
 def arm_rows(run: Run) -> tuple[ArmRow, ...]:
     """Every arm that ran, best mean first; arms without a mean come last."""
-    metric = Metric(run.metric)
+    metric = Metric(run.measure)
     rows = [_arm_row(run, arm) for arm in run.arms]
     return tuple(sorted(rows, key=lambda row: (row.mean is None, -metric.sign * (row.mean or 0.0))))
 
@@ -105,7 +105,7 @@ def differences(run: Run) -> dict[str, NDArray[np.float64]]:
     scores = run.scores().decisive()
     if run.baseline not in scores.arms or run.baseline in run.failed:
         return {}
-    base, sign = scores.of(run.baseline), Metric(run.metric).sign
+    base, sign = scores.of(run.baseline), Metric(run.measure).sign
     arms = [arm for arm in scores.arms if arm != run.baseline and arm not in run.failed]
     return {arm: nan_means(sign * (scores.of(arm) - base), 0) for arm in arms}
 
@@ -208,7 +208,7 @@ def _stage_words(stage: Any) -> str:
 def _client_row(run: Run, scores: Scores, means: Mapping[str, NDArray[np.float64]], at: int) -> ClientRow:
     named = (recommended(run), None if run.baseline in run.failed else run.baseline, local_arm(run))
     chosen, base, local = (finite(float(means[arm][at])) if arm in means else None for arm in map(str, named))
-    sign = Metric(run.metric).sign
+    sign = Metric(run.measure).sign
     gains = (_gain(scores, named[0], other, at, sign) for other in named[1:])
     return ClientRow(scores.clients[at], bool(scores.seen[at]), chosen, base, local, *gains)
 

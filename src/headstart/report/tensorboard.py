@@ -23,7 +23,7 @@ def log_records(records: Path, folder: Path) -> None:
     for record in read_json_lines(records):
         with writer_class(str(folder / file_name(f"{record['arm']}-{record['seed']}"))) as writer:
             for step, point in enumerate(record["curve"]):
-                for name in ("val_loss", "val_accuracy", "bytes"):
+                for name in ("val_loss", "val_accuracy", "val_score", "bytes"):
                     if point[name] is not None:
                         writer.add_scalar(f"curve/{name}", point[name], step)
             for name, value in record["metrics"].items():

@@ -7,42 +7,38 @@ from typing import Any
 
 from headstart.core import units
 from headstart.core.plain import finite
-from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.metrics import Measure, measure
 
 DASH = "\N{EN DASH}"
 MISSING = DASH
 MINUS = "\N{MINUS SIGN}"
-
-_LABELS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
-}
-_SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "calibration_error"})
 
 
 @dataclass(frozen=True)
 class Metric:
     """A metric and how to write it: shares in percent, their differences in percentage points."""
 
-    name: str
+    of: Measure | str
+
+    @property
+    def measure(self) -> Measure:
+        """What it means."""
+        return measure(self.of)
 
     @property
     def label(self) -> str:
         """Its name in plain words."""
-        return _LABELS.get(self.name, self.name.replace("_", " "))
+        return self.measure.words
 
     @property
     def is_share(self) -> bool:
         """Whether it lies in [0, 1] and reads best in percent."""
-        return self.name in _SHARES
+        return self.measure.is_share
 
     @property
     def sign(self) -> int:
         """1 where more is better, -1 where less is."""
-        return -1 if self.name in LOWER_IS_BETTER else 1
+        return int(self.measure.sign)
 
     @property
     def factor(self) -> float:
@@ -52,12 +48,24 @@ class Metric:
     @property
     def unit(self) -> str:
         """The unit of a difference; every difference is written so that positive is better."""
-        return "pp" if self.is_share else ""
+        return "pp" if self.is_share else self.measure.unit
 
     @property
     def title(self) -> str:
         """Its name with its unit, as an axis says it."""
-        return self.label.capitalize() + (", %" if self.is_share else "")
+        return self.inner_title[:1].upper() + self.inner_title[1:]
+
+    @property
+    def heading(self) -> str:
+        """Its name above values that say their percent themselves, with another unit where it has one."""
+        unit = "" if self.is_share or not self.measure.unit else f", {self.measure.unit}"
+        return self.label[:1].upper() + self.label[1:] + unit
+
+    @property
+    def inner_title(self) -> str:
+        """The same within a title."""
+        unit = "%" if self.is_share else self.measure.unit
+        return self.label + (f", {unit}" if unit else "")
 
     def value(self, x: Any) -> str:
         """Write a value.
@@ -68,20 +76,19 @@ class Metric:
         number = finite(x)
         if number is None:
             return MISSING
-        return f"{100 * number:.1f}%" if self.is_share else f"{number:.3f}"
+        return self.measure.written(number)
 
     def change(self, x: Any, *, unit: bool = True) -> str:
         """Write a difference, always with its sign.
 
-        >>> Metric("accuracy").change(0.0213).split(), Metric("log_loss").change(0.05)
-        (['+2.1', 'pp'], '+0.050')
+        >>> Metric("accuracy").change(0.0213).split(), Metric("log_loss").change(0.05).split()
+        (['+2.1', 'pp'], ['+0.050', 'nats'])
         """
         number = finite(x)
         if number is None:
             return MISSING
-        text = f"{100 * number:+.1f}" if self.is_share else f"{number:+.3f}"
-        if float(text) == 0:  # rounded away: no sign
-            text = text.lstrip("+-")
+        text = self.measure.number(number)
+        text = text.lstrip("-") if float(text) == 0 else text if number < 0 else f"+{text}"  # rounded away: no sign
         return text.replace("-", MINUS) + (f"\N{NO-BREAK SPACE}{self.unit}" if unit and self.unit else "")
 
     def between(self, low: Any, high: Any) -> str:

@@ -76,7 +76,7 @@ def sentence(run: Run, rows: tuple[ArmRow, ...]) -> str:
     chosen = next((row for row in rows if row.name == recommended(run)), None)
     if answer.has_answer(run.verdict) or chosen is None or chosen.mean is None:
         return answer.lead(run.verdict)
-    metric = Metric(run.metric)
+    metric = Metric(run.measure)
     return f"Its mean {metric.label} over clients is {metric.value(chosen.mean)}{_against(run, metric)}."
 
 
@@ -135,7 +135,7 @@ def key_numbers(run: Run, rows: tuple[ArmRow, ...]) -> list[KeyNumber]:
     base = None if run.baseline in run.failed else named.get(str(run.baseline))
     if chosen is None:
         return []
-    metric = Metric(run.metric)
+    metric = Metric(run.measure)
     candidates = [*_behind(run), _effect(run, metric, chosen, base), _worst(metric, chosen, base), _sent(chosen, base)]
     return [item for item in candidates if item.value != MISSING]
 
@@ -150,7 +150,7 @@ def _behind(run: Run) -> Iterator[KeyNumber]:
 def _effect(run: Run, metric: Metric, chosen: ArmRow, base: ArmRow | None) -> KeyNumber:
     if base is None or base is chosen:
         note = "the baseline itself" if base else "no baseline to compare with"
-        return KeyNumber(f"{metric.label.capitalize()}, mean over clients", metric.value(chosen.mean), note)
+        return KeyNumber(f"{metric.heading}, mean over clients", metric.value(chosen.mean), note)
     between = metric.between(*pair(run.verdict.get("interval")))
     note = f"{confidence(run)} interval {between}" if between != MISSING else "no interval: too few clients or seeds"
     return KeyNumber(f"Against {base.name}", metric.change(run.verdict.get("effect")), note)
@@ -172,7 +172,7 @@ def _sent(chosen: ArmRow, base: ArmRow | None) -> KeyNumber:
 
 def beaten(run: Run, rows: tuple[ArmRow, ...]) -> str:
     """Name the best arm that does better than every pooled reference; empty if there is none."""
-    means = {row.name: Metric(run.metric).sign * row.mean for row in rows if row.mean is not None}
+    means = {row.name: Metric(run.measure).sign * row.mean for row in rows if row.mean is not None}
     reference = [means[row.name] for row in rows if row.role == "reference" and row.name in means]
     out = ("reference", "dropped", "incomplete", "failed")
     able = {row.name: means[row.name] for row in rows if row.role not in out and row.name in means}

@@ -44,7 +44,7 @@ def adapt(gate: Gate, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
         {**rows, "train": sample} if is_last and not method.changes_nothing else rows,
         engine=Serial(),
         seed=said.setup.seed,
-        better=is_better(said.metric),
+        better=is_better(said.scoring, federation.task),
         keep=(lambda _, weights: site.shelf.put_own(weights)) if is_last else None,
     )
     if is_last:
@@ -52,7 +52,7 @@ def adapt(gate: Gate, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
     few = gate.enough(own.client, ["train", *said.views])
     if few or not site.allows("metrics"):
         return Evaluated(None, {}, {}, (), kept_back=few), {}
-    facts = evaluation_facts(evaluation, rows, federation, own.lab.activations.examples.labels)
+    facts = evaluation_facts(evaluation, rows, federation, said.scoring)
     tally = _tally(site, said, own, received, evaluation, sample) if is_last else None
     found = _evaluated(bool(evaluation.accepted[0]), facts, tally, own.lab.span)
     return _coarse(found) if site.is_covered else found, {}

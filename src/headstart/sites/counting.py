@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from headstart.engine.adaptation import Evaluation
+from headstart.evidence.metrics import Scoring
 from headstart.evidence.moments import moments, whole
 from headstart.evidence.outcomes import Outcomes
 from headstart.sites.counts import Count, Counted
@@ -16,9 +17,9 @@ from headstart.study.run.facts import own_predictions
 
 def keep_predictions(site: Site, run: str, own: Opened, evaluation: Evaluation) -> None:
     """Keep what is predicted of the site's test examples, by which arms are compared later."""
-    labels, rows = own.lab.activations.examples.labels, {"test": [own.client.test]}
-    found = own_predictions(evaluation, rows, labels, losses=False) or {}
-    truth = torch.from_numpy(labels[own.client.test])
+    examples, rows = own.lab.activations.examples, {"test": [own.client.test]}
+    found = own_predictions(evaluation, rows, examples, Scoring(), losses=False) or {}
+    truth = torch.from_numpy(examples.labels[own.client.test])
     site.shelf.put_predictions(run, found["test/predicted"], truth, own.lab.federation.key)
 
 

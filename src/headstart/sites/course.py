@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from headstart.study.run.curve import CurvePoint, is_curve_point
 from headstart.study.run.facts import pack
 from headstart.study.run.nodes import NodeStore
 from headstart.study.written.arms import Stage as Written
+from headstart.study.written.schema import Metric
 
 if TYPE_CHECKING:
     from headstart.study.run.pipeline import Pipeline
@@ -98,7 +99,9 @@ class StageCourse:
         asked = Adapt(
             setup=self.setup,
             method=keep,
-            metric=self.server.file.settings.decision.metric,
+            metric=cast("Metric", self.pipeline.metric),
+            positive=self.pipeline.positive,
+            specificity=self.pipeline.specificity,
             views=("val",),
             stage=self.stage,
             rounds=last.rounds,

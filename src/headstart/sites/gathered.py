@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from headstart.core.errors import ClientError
 from headstart.data.federation import Federation
 from headstart.evidence.gathered import Gathered
+from headstart.evidence.metrics import measure
 from headstart.evidence.moments import Moments
 from headstart.evidence.outcomes import RIGHT_OR_WRONG
 from headstart.evidence.summed import Sums
@@ -47,7 +48,7 @@ class Counting:
         """
         silent = self._silent(folder, federation, arms, metric)
         # Of other metrics only clients' scores are compared.
-        runs, by_class = _runs(folder, arms) if metric in RIGHT_OR_WRONG else [], metric == "balanced_accuracy"
+        runs, by_class = _runs(folder, arms) if metric in RIGHT_OR_WRONG else [], measure(metric).by_class
         rounds = [self._round(one, by_class=by_class) for one in runs]
         uncounted = {name: why for one in rounds for name, why in one.left_out.items()}
         clients = [name for name in self._here if name not in {*silent, *uncounted}]

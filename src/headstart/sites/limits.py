@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, FailFast, Field, FiniteFloat, StringConstraints
 
-from headstart.evidence.metrics import METRICS, range_of
+from headstart.evidence.metrics import MEASURES, range_of
 
 MOST_TEXT = 2**25
 """Characters of a message; its tensors travel beside it."""
@@ -54,7 +54,7 @@ def _in_range(scores: Mapping[str, FiniteFloat | None]) -> None:
 
 def _are_metrics(found: dict[str, dict[str, FiniteFloat | None]]) -> None:
     for view, scores in found.items():
-        unknown = [name for name in scores if name not in (*METRICS, "num_examples")]
+        unknown = [name for name in scores if name not in (*MEASURES, "num_examples")]
         if view not in ("val", "test") or unknown:
             raise ValueError(f"must be metrics of 'val' and 'test', received {said(unknown[0] if unknown else view)}")
         _in_range(scores)
@@ -65,16 +65,16 @@ def _each(found: dict[str, _Scores]) -> dict[str, _Scores]:
     return found
 
 
-def _pooled(found: dict[str, dict[str, FiniteFloat]]) -> dict[str, dict[str, FiniteFloat]]:
+def _pooled(found: dict[str, dict[str, FiniteFloat | None]]) -> dict[str, dict[str, FiniteFloat | None]]:
     _are_metrics({view: dict(scores) for view, scores in found.items()})
     return found
 
 
-_Few = Field(max_length=8)
+_Few = Field(max_length=len(MEASURES) + 1)
 Metrics = Annotated[dict[str, Annotated[_Scores, _Few]], _Few, AfterValidator(_each)]
 """By view and metric, of one client, within what the metric can be."""
 
-Pooled = Annotated[dict[str, Annotated[dict[str, FiniteFloat], _Few]], _Few, AfterValidator(_pooled)]
+Pooled = Annotated[dict[str, Annotated[dict[str, FiniteFloat | None], _Few]], _Few, AfterValidator(_pooled)]
 
 
 def _is_exclusion(found: dict[str, str | int]) -> dict[str, str | int]:

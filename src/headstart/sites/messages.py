@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from headstart.core.errors import SettingError, nearest
 from headstart.data.agreement import Agreement
 from headstart.data.settings import DataSettings
+from headstart.evidence.metrics import Scoring
 from headstart.models.spec import ModelSpec
 from headstart.sites.limits import Label
 from headstart.sites.said import CONFIG, Agreed, Compared, Done, Evaluated, Noisy, Present, SealedShare
@@ -173,7 +174,9 @@ class Adapt(Asks[Evaluated]):
     Attributes:
         setup: with the model that was received.
         method: how to adapt.
-        metric: that decides what a client keeps.
+        metric: that decides what a client keeps; one that comes along, for a site runs nobody else's function.
+        positive: position of the class that is looked for.
+        specificity: at which sensitivity is read.
         views: on which the result is evaluated; without ``test`` it is a trial, of which the site keeps nothing.
         stage: whose private tree and whose shared tree, which comes along, belong to what was received; None if the
             model is all.
@@ -190,6 +193,13 @@ class Adapt(Asks[Evaluated]):
     rounds: NonNegativeInt
     began: _Digest | Literal[""]
     run: Name
+    positive: NonNegativeInt | None = None
+    specificity: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+    @property
+    def scoring(self) -> Scoring:
+        """How predictions are scored."""
+        return Scoring(metric=self.metric, positive=self.positive, specificity=self.specificity)
 
 
 @dataclass(frozen=True, config=CONFIG)

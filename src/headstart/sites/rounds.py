@@ -67,7 +67,8 @@ def _val(gate: Gate, said: Update, own: Opened, received: Received) -> dict[Lite
     ):
         return {}
     (found,) = predict_received(received, [own.client], own.lab.activations, {"val": [rows]}).probabilities["val"]
-    scores = pooled_metrics(own.lab.federation.examples.labels[rows], found)
+    examples = own.lab.federation.examples
+    scores = pooled_metrics(examples.truth[rows], found, examples.task, names=("log_loss", "accuracy"))
     return {"log_loss": float(scores["log_loss"]), "accuracy": float(scores["accuracy"])}
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from headstart.data.federation import Federation
 from headstart.evidence.measured import measure
-from headstart.evidence.metrics import METRICS
+from headstart.evidence.metrics import metrics_of
 from headstart.sites.said import Evaluated
 
 _Said = Mapping[str, Evaluated]
-_POOLED = ("accuracy", "log_loss")
+_POOLED = {"accuracy", "log_loss", "brier", "hamming_accuracy", "mae"}
 """Means over examples, which clients' means make."""
 
 _UNCHECKED = "no site lets scores leave by which to check whether it learnt anything"
@@ -42,13 +42,14 @@ def facts_of(said: _Said, federation: Federation, views: Sequence[str], *, is_ke
 
 def _of_view(said: _Said, federation: Federation, view: str) -> dict[str, list[float | None]]:
     told = [said[client.id].metrics.get(view, {}) if client.id in said else {} for client in federation.clients]
-    return {name: [one.get(name, (None,))[0] for one in told] for name in (*METRICS, "num_examples")}
+    names = (*metrics_of(federation.task.kind), "num_examples")
+    return {name: [one.get(name, (None,))[0] for one in told] for name in names}
 
 
 def _pooled(found: Mapping[str, Sequence[float | None]]) -> dict[str, float | None]:
     """Return means over all clients' examples, of metrics that are means over examples."""
-    pooled: dict[str, float | None] = dict.fromkeys(METRICS)
-    for name in _POOLED:
+    pooled: dict[str, float | None] = dict.fromkeys(found)
+    for name in _POOLED & found.keys():
         pairs = [(v, n) for v, n in zip(found[name], found["num_examples"], strict=True) if v is not None and n]
         if pairs:
             values, counts = zip(*pairs, strict=True)

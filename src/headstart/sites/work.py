@@ -123,6 +123,8 @@ class AtSites:
             setup=setup,
             method=Method.of(stage),
             metric=cast("Metric", pipeline.metric),
+            positive=pipeline.positive,
+            specificity=pipeline.specificity,
             views=("val", "test") if "test" in views else ("val",),
             stage=Stage(Method.of(trunk.last), trunk.key) if trunk.last else None,
             rounds=federated.rounds if federated else 0,

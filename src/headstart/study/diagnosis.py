@@ -15,7 +15,7 @@ from headstart.core.files import read_json
 from headstart.data.federation import Client, Federation
 from headstart.diagnosis import Diagnosis, diagnose, skew
 from headstart.engine.predict import features_of
-from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.metrics import Measure, measure_of
 from headstart.models.spec import is_checkpoint
 from headstart.study.lab import Lab
 from headstart.study.plan import family_of
@@ -47,8 +47,7 @@ def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[Arm], decision: De
         clients=[client.id for client in pipeline.federation.seen_clients],
         pretrained=start is not None,
         metric=decision.metric,
-        # What matters of a loss is in its own unit, not in shares of examples.
-        min_effect=DecisionSettings.min_effect if decision.metric in LOWER_IS_BETTER else decision.min_effect,
+        min_effect=share_that_matters(decision, measure_of(decision.metric, lab.federation.task)),
         families=[family for arm in able if (family := family_of(arm))],
     )
     instead = f"those of the start '{start.method}'" if start else "the raw inputs"
@@ -64,6 +63,11 @@ def undiagnosed(federation: Federation) -> Mapping[str, Any]:
     why = "the predictor was made for tasks of one class per example"
     prediction = {"family": None, "reasons": [f"Nothing is foretold: {why}."]}
     return {"quantity_skew": skew.quantity(sizes), "prediction": prediction}
+
+
+def share_that_matters(decision: DecisionSettings, of: Measure) -> float:
+    """Return what matters in shares of examples: of a loss it is said in the loss's own unit."""
+    return decision.min_effect if of.is_share and not of.lower_is_better else DecisionSettings.min_effect
 
 
 def _first_features(

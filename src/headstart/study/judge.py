@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
 from typing import Any
@@ -11,8 +11,9 @@ import numpy as np
 
 from headstart.core.content import hash_json
 from headstart.core.files import read_json
-from headstart.data.federation import Federation
+from headstart.data.federation import Client, Federation
 from headstart.evidence.learnt import Finding
+from headstart.evidence.metrics import Measure, measure_of
 from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.privacy_words import weakest
@@ -26,13 +27,14 @@ from headstart.study.plan import family_of
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.here import Here
 from headstart.study.run.predictions import write_predictions
-from headstart.study.run.records import client_rows, write_clients
+from headstart.study.run.records import client_rows, to_array, write_clients
 from headstart.study.run.work import Work
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import DecisionSettings
 from headstart.study.written.slate import Slate
 
 Json = Mapping[str, Any]
+_SHOWN = 5
 
 
 def judge_folder(
@@ -64,9 +66,11 @@ def judge_folder(
     if gathered.said is None and gathered.clients is not None:
         # Without a word on examples nothing can be claimed of these clients alone.
         decision = replace(decision, clients=decision.clients or "like these")
+    of = measure_of(decision.metric, federation.task)
     verdict = judge(
         slate,
         decision,
+        metric=of,
         every_arm=every_arm,
         results=results,
         parts=_client_parts(results, federation, gathered.clients),
@@ -76,7 +80,36 @@ def judge_folder(
         noticed=notice(results, slate.arms, read_json(diagnosis) or {}),
         race=race,
     )
-    return replace(verdict, cautions=(*gathered.cautions, *verdict.cautions))
+    undefined = undefined_at(results, federation, of)
+    said = (*gathered.cautions, *_left_out(undefined, federation, of), *verdict.cautions)
+    return replace(verdict, cautions=said, undefined=undefined)
+
+
+def undefined_at(results: Sequence[tuple[Json, Json]], federation: Federation, metric: Measure) -> dict[str, str]:
+    """Return the clients with test examples at which no run's metric is defined, with the reason."""
+    runs = [facts["metrics"]["test"] for _, facts in results if facts["metrics"].get("test")]
+    values = np.array([to_array(found[metric.name]) for found in runs if metric.name in found])
+    if not metric.undefined or not len(values):
+        return {}
+    gone = [
+        client.id for at, client in enumerate(federation.clients) if np.isnan(values[:, at]).all() and _tests(client)
+    ]
+    return dict.fromkeys(gone, metric.undefined)
+
+
+def _tests(client: Client) -> bool:
+    return len(client.test) > 0
+
+
+def _left_out(undefined: Mapping[str, str], federation: Federation, metric: Measure) -> Iterator[str]:
+    """Say at how many clients the metric is not defined, and name the first."""
+    if undefined:
+        names, tested = list(undefined), sum(map(_tests, federation.clients))
+        some = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        yield (
+            f"{metric.words}: not defined at {len(names)} of {tested} clients with {metric.undefined} ({some}): "
+            "left out of its means."
+        )
 
 
 def write_verdict(folder: RunFolder, federation: Federation, verdict: Verdict) -> Verdict:
@@ -141,6 +174,7 @@ def judge(
     slate: Slate,
     decision: DecisionSettings,
     *,
+    metric: Measure,
     every_arm: Sequence[Arm],
     results: Sequence[tuple[Json, Json]],
     parts: Sequence[Mapping[str, list[Any]]],
@@ -155,6 +189,7 @@ def judge(
     Args:
         slate: the study's arms, with their costs.
         decision: the rule, fixed before the runs.
+        metric: what the decision's metric means.
         every_arm: those that a device rules out, too.
         results: every record, with the facts of its last node.
         parts: each run's rows of the client table, by column.
@@ -167,7 +202,7 @@ def judge(
     return decide(
         _scores(slate.arms, decision.metric, parts, "test"),
         baseline=decision.baseline or "fedavg",
-        metric=decision.metric,
+        metric=metric,
         min_effect=decision.min_effect,
         confidence=decision.confidence,
         costs={name: cost.as_json() for name, cost in slate.costs.items()},

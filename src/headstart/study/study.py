@@ -37,6 +37,7 @@ from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import num_trials, trial_arms
 from headstart.study.run.work import Work
 from headstart.study.written.arms import Arm, tables_of
+from headstart.study.written.decided import decided
 from headstart.study.written.load import StudyFile, load_study, parse_study
 from headstart.study.written.made import as_made
 from headstart.study.written.schema import decision_hash, study_hash
@@ -173,7 +174,8 @@ class Study:
         return study
 
     def _fill(self, file: StudyFile, lab: Lab, work: Work | None = None) -> None:
-        self.file, self.lab, self.work, self.costs = file, lab, work or Here(), Costs(lab)
+        self.lab, self.work, self.costs = lab, work or Here(), Costs(lab)
+        self.file = file = decided(file, lab.federation, is_here=self.work.is_here)
         slate = first_slate(file, lab.federation)
         self.slate = slate if self.work.is_here else without_references(slate)
 

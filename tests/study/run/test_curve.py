@@ -20,7 +20,7 @@ def test_a_point_says_round_stage_scores_and_bytes() -> None:
     curve = Curve(world.federation.seen_clients, world.activations, "fedavg", bytes_before=5)
     now = Federated({}, {}, {}, Traffic(3, 4), (), 2)
     point = curve.point(Received(world.model, world.params), now)
-    assert list(point) == ["round", "stage", "val_loss", "val_accuracy", "bytes"]
+    assert list(point) == ["round", "stage", "val_score", "val_loss", "val_accuracy", "bytes"]
     assert (point["round"], point["stage"], point["bytes"]) == (2, "fedavg", 12)
     assert isinstance(point["val_accuracy"], float)
     assert 0 <= point["val_accuracy"] <= 1

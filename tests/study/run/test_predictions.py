@@ -13,8 +13,10 @@ from pyarrow import parquet
 
 from headstart.core.arrays import Array
 from headstart.core.files import write_json
+from headstart.data.examples import Examples
 from headstart.data.federation import Federation
 from headstart.engine.adaptation import Evaluation
+from headstart.evidence.metrics import Scoring
 from headstart.evidence.outcomes import Outcomes
 from headstart.study.run.facts import own_predictions
 from headstart.study.run.folder import RunFolder
@@ -33,9 +35,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Federation]:
     return folder / "out", open_tiny(folder, data=DATA, more=LOSSES).lab.federation
 
 
-def gathered(done: tuple[Path, Federation], *arms: str) -> Outcomes:
+def gathered(done: tuple[Path, Federation], *arms: str, metric: str = "accuracy") -> Outcomes:
     folder, federation = done
-    found = outcomes(RunFolder(folder), federation, arms or tuple(ARMS))
+    found = outcomes(RunFolder(folder), federation, arms or tuple(ARMS), metric)
     assert found is not None
     return found
 
@@ -60,7 +62,7 @@ def means(found: Outcomes, metric: str) -> dict[tuple[str, int, str], float]:
 
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
 def test_examples_add_up_to_the_clients_scores(done: tuple[Path, Federation], metric: str) -> None:
-    assert means(gathered(done), metric) == pytest.approx(scores(done[0], metric), abs=1e-6)
+    assert means(gathered(done, metric=metric), metric) == pytest.approx(scores(done[0], metric), abs=1e-6)
 
 
 def test_outcomes_say_whose_examples_they_are(done: tuple[Path, Federation]) -> None:
@@ -72,7 +74,7 @@ def test_outcomes_say_whose_examples_they_are(done: tuple[Path, Federation]) -> 
 
 
 def test_an_arm_without_runs_is_missing(done: tuple[Path, Federation]) -> None:
-    found = gathered(done, "never-run", "fedavg")
+    found = gathered(done, "never-run", "fedavg", metric="log_loss")
     assert (found.predicted[0] == -1).all()
     assert np.isnan(found.scores("never-run", "log_loss")).all()
     assert (found.predicted[1] >= 0).all()
@@ -80,7 +82,7 @@ def test_an_arm_without_runs_is_missing(done: tuple[Path, Federation]) -> None:
 
 def test_the_table_says_the_same(done: tuple[Path, Federation]) -> None:
     folder, federation = done
-    table, found = parquet.read_table(folder / "predictions.parquet"), gathered(done)
+    table, found = parquet.read_table(folder / "predictions.parquet"), gathered(done, metric="log_loss")
     assert table.column_names == ["arm", "seed", "client", "view", "row", "predicted", "log_loss", "confidence"]
     rows = table.to_pandas().query("arm == 'fedavg' and seed == 1")
     assert rows["predicted"].tolist() == found.predicted[0, 1].tolist()
@@ -102,14 +104,14 @@ def test_runs_are_written_some_at_a_time(done: tuple[Path, Federation], tmp_path
 def test_losses_are_kept_where_they_are_asked_for(tmp_path: Path) -> None:
     run_tiny(tmp_path)
     federation = open_tiny(tmp_path).lab.federation
-    found = outcomes(RunFolder(tmp_path / "out"), federation, tuple(ARMS))
+    found = outcomes(RunFolder(tmp_path / "out"), federation, tuple(ARMS), "accuracy")
     assert found is not None
-    assert found.losses is None
+    assert found.parts is None
     assert "log_loss" not in parquet.read_table(tmp_path / "out" / "predictions.parquet").column_names
     run_tiny(tmp_path, more=LOSSES)
-    found = outcomes(RunFolder(tmp_path / "out"), federation, tuple(ARMS))
+    found = outcomes(RunFolder(tmp_path / "out"), federation, tuple(ARMS), "log_loss")
     assert found is not None
-    assert found.losses is not None
+    assert found.parts is not None
 
 
 def test_the_metric_log_loss_keeps_losses(tmp_path: Path) -> None:
@@ -141,8 +143,8 @@ def test_runs_of_before_lack_them(tmp_path: Path) -> None:
     folder, federation = RunFolder(tmp_path / "out"), open_tiny(tmp_path).lab.federation
     without_predictions(folder, "fedavg")
     assert [(line["arm"], line["seed"]) for line in folder.lacking()] == [("fedavg", 0), ("fedavg", 1)]
-    assert outcomes(folder, federation, tuple(ARMS)) is None
-    assert outcomes(folder, federation, ("fedavg-finetune",)) is not None
+    assert outcomes(folder, federation, tuple(ARMS), "accuracy") is None
+    assert outcomes(folder, federation, ("fedavg-finetune",), "accuracy") is not None
     write_predictions(tmp_path / "some.parquet", folder, federation)
     assert set(parquet.read_table(tmp_path / "some.parquet")["arm"].to_pylist()) == {"fedavg-finetune"}
     without_predictions(folder, "fedavg-finetune")
@@ -162,6 +164,11 @@ def test_deleted_predictions_are_made_again(tmp_path: Path) -> None:
     assert numbers(tmp_path / "out") == before
 
 
+def examples_of(rows: int, classes: int) -> Examples:
+    names = tuple(map(str, range(classes)))
+    return Examples("table", np.zeros((rows, 1)), np.zeros(rows, dtype=int), ["x"] * rows, names)
+
+
 def evaluation(found: Array) -> Any:
     return Evaluation({"test": [found]}, np.zeros(1, dtype=bool))
 
@@ -170,14 +177,18 @@ def evaluation(found: Array) -> Any:
 def test_classes_take_as_few_bytes_as_can_be(classes: int, kind: str) -> None:
     found = np.zeros((2, classes))
     found[0, classes - 1], found[1] = 1, np.nan
-    tree = own_predictions(evaluation(found), {"test": [np.arange(2)]}, np.zeros(2, dtype=int), losses=False)
+    tree = own_predictions(
+        evaluation(found), {"test": [np.arange(2)]}, examples_of(2, classes), Scoring(), losses=False
+    )
     assert tree is not None
     assert tree["test/predicted"].numpy().dtype == kind
     assert tree["test/predicted"].tolist() == [classes - 1, classes]
 
 
 def test_without_test_examples_nothing_is_kept() -> None:
-    assert own_predictions(evaluation(np.zeros((0, 2))), {"val": []}, np.zeros(0, dtype=int), losses=False) is None
+    assert (
+        own_predictions(evaluation(np.zeros((0, 2))), {"val": []}, examples_of(0, 2), Scoring(), losses=False) is None
+    )
 
 
 def test_numbers_that_are_not_finite_are_null_in_the_table(done: tuple[Path, Federation], tmp_path: Path) -> None:
@@ -194,6 +205,6 @@ def test_numbers_that_are_not_finite_are_null_in_the_table(done: tuple[Path, Fed
         store.records.put(vars(line))
     write_predictions(tmp_path / "predictions.parquet", store, federation)
     assert parquet.read_table(tmp_path / "predictions.parquet")["predicted"].null_count == len(lines)
-    found = outcomes(store, federation, tuple(ARMS))
+    found = outcomes(store, federation, tuple(ARMS), "accuracy")
     assert found is not None
     assert (found.scores("fedavg", "accuracy")[:, 0] == 0).all()

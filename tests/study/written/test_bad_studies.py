@@ -199,7 +199,7 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     ),
     "unknown-metric": (
         HEAD + '[decision]\nmetric = "acuracy"\n',
-        *("decision.metric", "must be 'accuracy'", "'acuracy'", "mean 'accuracy'"),
+        *("decision.metric", "must be a metric that comes along", "'acuracy'", "mean 'accuracy'"),
     ),
     "confidence-percent": (
         HEAD + "[decision]\nconfidence = 95\n",
@@ -223,9 +223,9 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
         "0.02",
     ),
     "effect-percent": (
-        HEAD + "[decision]\nmin_effect = 2\n",
+        HEAD + '[decision]\nmetric = "auroc"\nmin_effect = 2\n',
         "decision.min_effect",
-        "equal to 1",
+        "must be a share of at most 1",
         "2",
         "0.02",
     ),

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from headstart.evidence import METRICS
+from headstart.evidence import MEASURES
 from headstart.study.written.load import parse_study
 from headstart.study.written.schema import Metric, StudySettings, decision_hash, study_hash
 
@@ -32,7 +32,7 @@ def test_settings_are_frozen() -> None:
 
 
 def test_metrics_are_those_of_the_evidence() -> None:
-    assert get_args(Metric) == METRICS
+    assert get_args(Metric) == tuple(MEASURES)
 
 
 def test_as_json_is_plain_and_read_back() -> None:

@@ -15,11 +15,12 @@ from headstart.core.trees import Tree
 from headstart.diagnosis.heads import LeftOut, Part, Shared
 from headstart.diagnosis.predict import Prediction, predict
 from headstart.diagnosis.signals import BALANCED, HEAD_OF, Lead, Sharing, Signals
-from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.metrics import measure
 from headstart.federate.closed_form import unpack_symmetric
 from headstart.models.batch import Batch
 from headstart.models.model import Model
 from headstart.sites.probe.noise import clip_rows
+from headstart.study.diagnosis import share_that_matters
 from headstart.study.written.schema import DecisionSettings
 from headstart.training.client_data import ClientData
 
@@ -80,5 +81,5 @@ def foretell(leads: Sequence[Mapping[Sharing, Lead]], decision: DecisionSettings
         return None
     signals = {sharing: Signals.of([one[sharing] for one in told]) for sharing in HEAD_OF}
     metric = "balanced_accuracy" if decision.metric in BALANCED else "accuracy"
-    least = DecisionSettings.min_effect if decision.metric in LOWER_IS_BETTER else decision.min_effect
+    least = share_that_matters(decision, measure(decision.metric))
     return predict(signals, metric=metric, min_effect=least)

@@ -18,6 +18,7 @@ from torch import Tensor
 from headstart.adapt.personal_ridge import PENALTIES, PersonalRidge
 from headstart.core import trees
 from headstart.core.arrays import Array
+from headstart.core.task import classification
 from headstart.core.trees import Params, Tree, part
 from headstart.data.federation import Split
 from headstart.diagnosis.transfer import logme_from_sums
@@ -99,7 +100,9 @@ def compare(model: Model, heads: Tree, data: ClientData, val: ClientData) -> dic
 
 def _score(batch: Batch, head: Params) -> float:
     probabilities = head_logits(head, batch.inputs.to(head["head.weight"].dtype)).softmax(-1)
-    return pooled_metrics(batch.labels.cpu().numpy(), probabilities.double().cpu().numpy())[_METRIC]
+    task = classification(tuple(map(str, range(probabilities.shape[1]))))
+    said = probabilities.double().cpu().numpy()
+    return pooled_metrics(batch.labels.cpu().numpy(), said, task, names=(_METRIC,))[_METRIC]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.evidence.answer_words import amount
+from headstart.evidence.metrics import measure_of
 from headstart.evidence.race import Ended, Look, Out, OutKind, Race, Taken, beaten
 from headstart.evidence.sides import FAMILIES, Family
 from headstart.study.run.runner import Runner
@@ -171,7 +172,7 @@ class Course:
 
     def amount(self, value: float) -> str:
         """Say a difference in the decision's metric."""
-        return amount(value, self.runner.settings.decision.metric)
+        return amount(value, measure_of(self.runner.settings.decision.metric, self.runner.lab.federation.task))
 
     def _is_late(self) -> bool:
         """Say whether time is up; only asked where there is something left to do."""

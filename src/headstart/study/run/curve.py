@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.core.plain import finite
 from headstart.data.federation import Client
 from headstart.engine.adaptation import predict_received
 from headstart.engine.features.activations import Activations
 from headstart.engine.received import Federated, Received
-from headstart.evidence.metrics import client_metrics
+from headstart.evidence.metrics import Scoring, client_metrics, nan_mean
 
 CurvePoint = dict[str, str | int | float | None]
 """Round, stage, validation scores and bytes sent so far, as a record says them."""
@@ -35,12 +36,14 @@ class Curve:
         activations: of their examples.
         stage: the method's name.
         bytes_before: sent before this stage.
+        scoring: of the decision.
     """
 
     clients: Sequence[Client]
     activations: Activations
     stage: str
     bytes_before: int
+    scoring: Scoring = Scoring()
 
     def point(self, received: Received, now: Federated) -> CurvePoint:
         """Measure what clients would receive now."""
@@ -48,15 +51,18 @@ class Curve:
         return {"round": now.rounds, "stage": self.stage, **self._scores(received), "bytes": sent}
 
     def _scores(self, received: Received) -> dict[str, float | None]:
-        rows = [client.val for client in self.clients]
+        """Return means over clients: the decision's metric, and loss and accuracy of classes."""
+        task, rows = self.activations.examples.task, [client.val for client in self.clients]
+        said = {"val_score": self.scoring.metric}
+        if task.kind == "classification":
+            said |= {"val_loss": "log_loss", "val_accuracy": "accuracy"}
         together = np.concatenate(rows)
         if not len(together):
-            return {"val_loss": None, "val_accuracy": None}
+            return dict.fromkeys(said)
         found = predict_received(received, self.clients, self.activations, {"val": rows}).probabilities["val"]
         owner = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
-        labels = self.activations.examples.labels[together]
-        each = client_metrics(labels, np.concatenate(found), owner, len(rows))
-        return {
-            "val_loss": float(np.nanmean(each["log_loss"])),
-            "val_accuracy": float(np.nanmean(each["accuracy"])),
-        }
+        truth = self.activations.examples.truth[together]
+        each = client_metrics(
+            truth, np.concatenate(found), owner, len(rows), task, scoring=self.scoring, names=set(said.values())
+        )
+        return {name: finite(nan_mean(each[metric])) for name, metric in said.items()}

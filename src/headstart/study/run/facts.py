@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,22 @@ from headstart.adapt.protocol import Adapt
 from headstart.core.arrays import Array
 from headstart.core.plain import finite
 from headstart.core.trees import Params, Tree, part
+from headstart.data.examples import Examples
 from headstart.data.federation import Federation
 from headstart.engine.adaptation import Evaluation, predict_received
 from headstart.engine.features.activations import Activations
 from headstart.engine.received import Exclusion, Federated, Received, Traffic
 from headstart.evidence.fits import Fit, Fits
-from headstart.evidence.metrics import client_metrics, example_values, pooled_metrics
+from headstart.evidence.metrics import (
+    Scoring,
+    choose_cuts,
+    class_metrics,
+    client_metrics,
+    example_parts,
+    example_values,
+    pooled_metrics,
+)
+from headstart.evidence.outcomes import RIGHT_OR_WRONG
 from headstart.evidence.tally import ClientTally
 from headstart.models.model import cut_at
 from headstart.models.network import Network
@@ -26,49 +36,102 @@ from headstart.study.run.nodes import Node
 
 
 def evaluation_facts(
-    evaluation: Evaluation, rows: Mapping[str, list[Array]], federation: Federation, labels: Array
+    evaluation: Evaluation, rows: Mapping[str, list[Array]], federation: Federation, scoring: Scoring
 ) -> dict[str, Any]:
-    """Turn predictions into metrics per client, by view, and pooled over the seen clients' own test examples."""
-    metrics, pooled = {}, {}
-    seen = [i for i, client in enumerate(federation.clients) if client.seen]
-    for view, parts in rows.items():
-        found, owner = (
-            evaluation.probabilities[view],
-            np.repeat(np.arange(len(parts)), [len(p) for p in parts]),
-        )
-        if not len(owner):
+    """Turn predictions into metrics per client, by view, and pooled over the seen clients' own test examples.
+
+    Thresholds are each client's own, chosen on its validation predictions, and stand for every view.
+    """
+    views = {view: _View.of(evaluation, parts, federation, view) for view, parts in rows.items()}
+    cuts, task = views["val"].cuts(scoring) if "val" in views else {}, federation.task
+    seen = np.array([client.seen for client in federation.clients], dtype=bool)
+    metrics, pooled, by_class = {}, {}, dict[str, list[float | None]]()
+    for view, one in views.items():
+        if not len(one.owner):
             continue
-        each = client_metrics(labels[np.concatenate(parts)], np.concatenate(found), owner, len(parts))
+        each = client_metrics(*one.rows, len(seen), task, scoring=scoring, cuts=one.of_rows(cuts))
         metrics[view] = {name: [finite(v) for v in values] for name, values in each.items()}
-        some = [i for i in seen if len(parts[i])]
-        if some:
-            together = labels[np.concatenate([parts[i] for i in some])]
-            pooled[view] = pooled_metrics(together, np.concatenate([found[i] for i in some]))
+        some = one.only(seen[one.owner])
+        if len(some.owner):
+            found = pooled_metrics(some.truth, some.found, task, scoring=scoring, cuts=some.of_rows(cuts))
+            pooled[view] = {name: finite(value) for name, value in found.items()}
+        if view == "test" and len(some.owner):
+            by_class = _plain(class_metrics(some.truth, some.found, task))
     excluded = [asdict(exclusion) for exclusion in evaluation.excluded]
-    return {"metrics": metrics, "pooled": pooled, "excluded": excluded}
+    return {"metrics": metrics, "pooled": pooled, "excluded": excluded, "by_class": by_class}
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What clients predict of some of their examples, with the truth: rows, client by client."""
+
+    truth: Array
+    found: Array
+    owner: Array
+    federation: Federation
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, parts: Sequence[Array], federation: Federation, view: str) -> _View:
+        owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        truth = federation.examples.truth[np.concatenate(parts)]
+        return cls(truth, np.concatenate(evaluation.probabilities[view]), owner, federation)
+
+    @property
+    def rows(self) -> tuple[Array, Array, Array]:
+        return self.truth, self.found, self.owner
+
+    def only(self, kept: Array) -> _View:
+        return _View(self.truth[kept], self.found[kept], self.owner[kept], self.federation)
+
+    def cuts(self, scoring: Scoring) -> dict[str, Array]:
+        return choose_cuts(*self.rows, len(self.federation.clients), self.federation.task, scoring)
+
+    def of_rows(self, cuts: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: values[self.owner] for name, values in cuts.items()}
+
+
+def _plain(by_class: Mapping[str, Sequence[float]]) -> dict[str, list[float | None]]:
+    return {name: [finite(value) for value in values] for name, values in by_class.items()}
 
 
 def own_predictions(
-    evaluation: Evaluation, rows: Mapping[str, list[Array]], labels: Array, *, losses: bool
+    evaluation: Evaluation, rows: Mapping[str, list[Array]], examples: Examples, scoring: Scoring, *, losses: bool
 ) -> Tree | None:
     """Keep what is predicted of every client's own test examples, client by client; None where none was asked for.
 
     Args:
         evaluation: the predictions.
         rows: of each client, by view.
-        labels: of all examples.
-        losses: whether to keep each example's log loss and confidence too.
+        examples: all of them.
+        scoring: of the decision.
+        losses: whether to keep of a class how likely it was, too.
 
     Returns:
-        ``test/predicted``, the class, or the number of classes where numbers are not finite, which is never right.
+        ``test/predicted``, the class, or the number of classes where numbers are not finite, which is never right; of
+        other tasks what ``example_values`` says. ``test/part``, where the metric is a mean of parts that these do not
+        say.
     """
     if "test" not in rows:
         return None
-    found = np.concatenate(evaluation.probabilities["test"])
-    values = example_values(labels[np.concatenate(rows["test"])], found)
-    kinds = {"predicted": _smallest(found.shape[1])}
-    kinds |= {"log_loss": torch.float32, "confidence": torch.float32} if losses else {}
-    return {f"test/{name}": torch.from_numpy(values[name]).to(kind) for name, kind in kinds.items()}
+    parts, found = rows["test"], np.concatenate(evaluation.probabilities["test"])
+    owner, truth = np.repeat(np.arange(len(parts)), [len(own) for own in parts]), examples.truth[np.concatenate(parts)]
+    values, task = example_values(truth, found, examples.task), examples.task
+    if task.kind == "classification":
+        values = {name: values[name] for name in _kept_of_class(scoring.metric, losses=losses) if name in values}
+    part = example_parts(truth, found, owner, len(parts), task, scoring.metric, scoring)
+    if part is not None and scoring.metric not in (*RIGHT_OR_WRONG, "log_loss"):
+        values["part"] = part
+    whole = {"predicted": _smallest(found.shape[1])} if task.kind == "classification" else {}
+    return {f"test/{name}": torch.from_numpy(each).to(whole.get(name, torch.float32)) for name, each in values.items()}
+
+
+def _kept_of_class(metric: str, *, losses: bool) -> tuple[str, ...]:
+    """Name what is kept of each example of a classification, as little as the metric needs."""
+    if losses:
+        return ("predicted", "log_loss", "confidence", "probability")
+    if metric in RIGHT_OR_WRONG:
+        return ("predicted",)
+    return ("predicted", "log_loss", "confidence") if metric == "log_loss" else ("predicted", "probability")
 
 
 def _smallest(most: int) -> torch.dtype:

@@ -230,6 +230,7 @@ def _federation_facts(federation: Federation) -> dict[str, Any]:
             for c in federation.clients
         ],
         "classes": list(federation.examples.classes),
+        "outputs": list(federation.task.outputs),
         "central": len(federation.central) if federation.central else 0,
         "notes": list(federation.notes),
         "account": account and {**account.as_json(), "says": in_words(account)},

@@ -41,7 +41,7 @@ class Here:
         method, points = stage.build(), list[CurvePoint]()
         model, params = cut_at(before.network, before.weights, method.trainable)
         federation, activations = pipeline.federation, pipeline.lab.activations
-        curve = Curve(federation.seen_clients, activations, stage.method, before.traffic.total)
+        curve = Curve(federation.seen_clients, activations, stage.method, before.traffic.total, pipeline.scoring)
 
         def on_round(now: Federated) -> None:
             pipeline.tell(f"federate {stage.method}, round {now.rounds} of {method.schedule.rounds}")
@@ -69,7 +69,7 @@ class Here:
         """Let every client adapt, and evaluate it."""
         lab, federation, method = pipeline.lab, pipeline.federation, stage.build()
         all_views = lab.views(federation)
-        rows, labels = {view: all_views[view] for view in views}, lab.federation.examples.labels
+        rows, scoring = {view: all_views[view] for view in views}, pipeline.scoring
         sample = training_sample(federation) if "test" in views else []
         evaluation = adapt_and_predict(
             method,
@@ -79,15 +79,14 @@ class Here:
             {**rows, "train": sample} if sample and not method.changes_nothing else rows,
             engine=pipeline.engine or lab.engine,
             seed=pipeline.seed,
-            better=is_better(pipeline.metric),
-            watch=sees_clients(watch, federation, labels, pipeline.metric) if watch else None,
+            better=is_better(scoring, federation.task),
+            watch=sees_clients(watch, federation, scoring) if watch else None,
         )
-        facts = evaluation_facts(evaluation, rows, federation, labels)
+        facts = evaluation_facts(evaluation, rows, federation, scoring)
         facts["accepted"] = None if method.changes_nothing else float(evaluation.accepted.mean())
         if sample:
             facts["learnt"] = _learnt(pipeline, trunk, method, evaluation, sample)
-        losses = pipeline.losses or pipeline.metric == "log_loss"
-        return facts, own_predictions(evaluation, rows, labels, losses=losses)
+        return facts, own_predictions(evaluation, rows, federation.examples, scoring, losses=pipeline.losses)
 
     def diagnose(self, pipeline: Pipeline, arms: Sequence[Arm], decision: DecisionSettings) -> Mapping[str, Any]:
         """Diagnose the data by frozen features."""
@@ -97,11 +96,11 @@ class Here:
             return undiagnosed(pipeline.lab.federation)
         return diagnose_lab(pipeline.lab, pipeline, arms, decision).as_json()
 
-    def gather(self, folder: RunFolder, federation: Federation, arms: Sequence[str], metric: str) -> Gathered:  # noqa: ARG002 — rows serve any metric
+    def gather(self, folder: RunFolder, federation: Federation, arms: Sequence[str], metric: str) -> Gathered:
         """Read what was kept of every test example."""
         from headstart.study.run.predictions import outcomes
 
-        return Gathered(outcomes(folder, federation, arms))
+        return Gathered(outcomes(folder, federation, arms, metric))
 
 
 def _learnt(

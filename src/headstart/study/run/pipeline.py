@@ -18,6 +18,7 @@ from headstart.core.version import __version__
 from headstart.data.federation import Federation
 from headstart.engine.protocol import Engine
 from headstart.engine.received import Received, Traffic
+from headstart.evidence.metrics import Scoring, scoring_key
 from headstart.models.model import Model, Trainable, cut_at, trains_head
 from headstart.study.lab import Lab
 from headstart.study.run.facts import unpack
@@ -28,6 +29,7 @@ from headstart.study.run.starts import first_weights
 from headstart.study.run.trunk import Trunk
 from headstart.study.run.work import Work
 from headstart.study.written.arms import Arm, Stage
+from headstart.study.written.decided import positive_and_specificity
 from headstart.study.written.schema import StudySettings
 
 
@@ -40,6 +42,8 @@ class Pipeline:
         store: finished nodes.
         seed: of everything random.
         metric: that decides whether a client accepts its adapted parameters.
+        positive: position of the class that is looked for; None leaves it to :class:`Scoring`.
+        specificity: at which sensitivity is read.
         max_bad_clients: share of a cohort that may fail.
         eval_every: rounds between two points of a learning curve; None makes about ten points.
         losses: whether leaves keep the losses of test examples, whatever the metric.
@@ -52,6 +56,8 @@ class Pipeline:
     store: NodeStore
     seed: int
     metric: str
+    positive: int | None = None
+    specificity: float = Scoring.specificity
     max_bad_clients: float = 0.5
     eval_every: int | None = None
     losses: bool = False
@@ -68,6 +74,11 @@ class Pipeline:
     def federation(self) -> Federation:
         """The federation with this seed's train and validation parts."""
         return self.lab.at(self.seed)
+
+    @cached_property
+    def scoring(self) -> Scoring:
+        """How predictions are scored."""
+        return Scoring(metric=self.metric, positive=self.positive, specificity=self.specificity)
 
     def trunk(self, arm: Arm) -> Trunk:
         """Run start and federated stages."""
@@ -192,7 +203,7 @@ class Pipeline:
         # The facts list the clients in their order, which the federation's key does not depend on.
         clients = [client.id for client in self.federation.clients]
         more = ["losses"] if self.losses and "test" in views else []
-        views = [*views, str(self.lab.global_test_examples), *more]
+        views = [*views, str(self.lab.global_test_examples), *more, *scoring_key(self.scoring)]
         return hash_json(["adapt", trunk_key, self.federation.key, clients, stage.as_json(), self.metric, views])
 
     def leaf(self, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None = None) -> Node:
@@ -252,6 +263,7 @@ def pipeline_of(
         store,
         seed,
         settings.decision.metric,
+        **positive_and_specificity(settings.decision, lab.federation.task),
         max_bad_clients=settings.engine.max_bad_clients,
         eval_every=settings.evaluation.eval_every,
         losses=settings.evaluation.losses,

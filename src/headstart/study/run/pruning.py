@@ -16,7 +16,7 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.errors import HeadstartError
 from headstart.data.federation import Federation
-from headstart.evidence.metrics import LOWER_IS_BETTER, pooled_metrics
+from headstart.evidence.metrics import TIES, Scoring, measure_of, pooled_metrics
 
 if TYPE_CHECKING:
     import optuna
@@ -91,24 +91,33 @@ class Watch:
         self.trial.report(float(np.mean(self.values)), len(self.values) - 1)
 
 
-def sees_clients(
-    watch: Watch, federation: Federation, labels: Array, metric: str
-) -> Callable[[int, Mapping[str, Array]], None]:
+def sees_clients(watch: Watch, federation: Federation, scoring: Scoring) -> Callable[[int, Mapping[str, Array]], None]:
     """Return what scores a client's predictions on its validation examples, and shows the score to the watch."""
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    truth, task, metric = federation.examples.truth, federation.task, scoring.metric
+    sign = measure_of(metric, task).sign
 
     def see(position: int, probabilities: Mapping[str, Array]) -> None:
         client = federation.clients[position]
         if client.seen and len(client.val):
-            watch.see(sign * float(pooled_metrics(labels[client.val], probabilities["val"])[metric]))
+            own = pooled_metrics(truth[client.val], probabilities["val"], task, scoring=scoring, names=[metric])
+            if np.isfinite(own[metric]):
+                watch.see(sign * own[metric])
 
     return see
 
 
 def scores_of(facts: Mapping[str, Any], federation: Federation, metric: str) -> list[float]:
-    """Return the validation scores of a finished trial's clients, in the federation's order, larger is better."""
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-    values = facts["metrics"].get("val", {}).get(metric, [])
+    """Return the validation scores of a finished trial's clients, in the federation's order, larger is better.
+
+    Clients where the metric is not defined are left out; where it is at none, what decides between equals stands for
+    it.
+    """
+    found = _scores(facts, federation, metric)
+    return found or _scores(facts, federation, TIES[federation.task.kind])
+
+
+def _scores(facts: Mapping[str, Any], federation: Federation, metric: str) -> list[float]:
+    sign, values = measure_of(metric, federation.task).sign, facts["metrics"].get("val", {}).get(metric, [])
     return [
         sign * value
         for client, value in zip(federation.clients, values, strict=False)

@@ -20,7 +20,7 @@ from headstart.data.federation import Federation
 from headstart.evidence.fits import Fits, fit_findings
 from headstart.evidence.learnt import Conduct, Finding, findings
 from headstart.evidence.measured import Facts
-from headstart.evidence.metrics import run_metrics
+from headstart.evidence.metrics import measure_of, run_metrics
 from headstart.evidence.scores import COLUMNS
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import Pipeline
@@ -29,8 +29,6 @@ from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm
 from headstart.study.written.sentence import sentence
 from headstart.training.local import LocalTraining
-
-_METRICS_KEPT = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "num_examples")
 
 
 def record(
@@ -76,6 +74,7 @@ def record(
         "says": sentence(arm),
         "reference": any(stage.build().pooled for stage in arm.federate),
         "tuning": list(tuning),
+        "by_class": facts.get("by_class") or {},
         "metrics": _summary(facts, pipeline.federation, pipeline.metric),
         "curve": list(trunk.curve),
         "traffic": asdict(trunk.traffic),
@@ -173,7 +172,7 @@ def _summary(facts: Mapping[str, Any], federation: Federation, metric: str) -> d
     if not clients:
         return {}
     seen = np.array([client.seen for client in federation.clients])
-    return run_metrics(clients, facts["pooled"].get("test", {}), seen, metric)
+    return run_metrics(clients, facts["pooled"].get("test", {}), seen, measure_of(metric, federation.task))
 
 
 def to_array(values: Iterable[float | None]) -> np.ndarray[Any, Any]:
@@ -192,8 +191,8 @@ def client_rows(arm: str, seed: int, federation: Federation, metrics: Mapping[st
     """Return one run's rows of ``clients.parquet``, by column."""
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for view, found in metrics.items():
-        for name in _METRICS_KEPT:
-            for client, value in zip(federation.clients, found[name], strict=True):
+        for name, values in found.items():
+            for client, value in zip(federation.clients, values, strict=True):
                 for column, cell in zip(columns, (arm, seed, client.id, client.seen, view, name, value), strict=True):
                     columns[column].append(cell)
     return columns

@@ -14,7 +14,7 @@ from headstart.core.errors import ClientError, HeadstartError, StartError
 from headstart.core.progress import Progress, Silent
 from headstart.core.span import is_wide, unscaled
 from headstart.costs.arm import ArmCosts
-from headstart.evidence.metrics import LOWER_IS_BETTER
+from headstart.evidence.metrics import measure_of
 from headstart.study.lab import Lab
 from headstart.study.run.ahead import compute_ahead
 from headstart.study.run.beside import compute_beside
@@ -156,7 +156,7 @@ class Runner:
         if values is None:
             return None
         seen = np.array([client.seen for client in pipeline.federation.clients])
-        scores: Array = to_array(values)[seen] * (-1.0 if metric in LOWER_IS_BETTER else 1.0)
+        scores: Array = to_array(values)[seen] * measure_of(metric, pipeline.federation.task).sign
         return scores
 
     def _trials(self, arm: Arm, seeds: Sequence[int]) -> list[tuple[Arm, Pipeline, Sequence[str]]]:

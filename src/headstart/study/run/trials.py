@@ -9,11 +9,8 @@ import numpy as np
 
 from headstart.core.errors import HeadstartError, SettingError, StartError
 from headstart.core.progress import Progress
-from headstart.evidence.metrics import LOWER_IS_BETTER
-from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.pruning import Pruned, Pruner, Watch, scores_of
-from headstart.study.run.records import to_array
 from headstart.study.run.work import TRIAL_VIEWS
 from headstart.study.written.arms import Arm
 
@@ -102,8 +99,9 @@ def _trial(
         reasons.append(str(error))
         score, shown = None, "failed"
     else:
-        watch.end(scores_of(leaf.facts, pipeline.federation, pipeline.metric))
-        score = _validation_score(leaf, pipeline)
+        found = scores_of(leaf.facts, pipeline.federation, pipeline.metric)
+        watch.end(found)
+        score = float(np.mean(found)) if found else None
         shown = "failed" if score is None else f"{abs(score):.3f} on validation"
     progress.finish(f"{arm.name}, seed {pipeline.seed}, trial {number}: {shown}")
     return score
@@ -117,11 +115,3 @@ def changes(written: Arm, tried: Arm) -> dict[str, Any]:
             if before.settings.get(name) != value:
                 found[f"{path.removeprefix(f'arms.{written.name}.')}.{name}"] = value
     return found
-
-
-def _validation_score(leaf: Node, pipeline: Pipeline) -> float | None:
-    """Return the mean validation score over seen clients, larger is better."""
-    values = to_array(leaf.facts["metrics"]["val"][pipeline.metric])
-    seen = np.array([client.seen for client in pipeline.federation.clients])
-    mean = float(np.nanmean(values[seen])) if np.isfinite(values[seen]).any() else None
-    return -mean if mean is not None and pipeline.metric in LOWER_IS_BETTER else mean

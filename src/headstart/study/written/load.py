@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from headstart.costs.devices import DeviceProfile, parse_device
 from headstart.data.examples import Examples
 from headstart.data.federation import Federation
 from headstart.data.settings import CentralSettings, DataSettings
-from headstart.evidence.decision import check_scope
+from headstart.evidence.decision import check_min_effect, check_scope
+from headstart.evidence.metrics import is_own, measure
 from headstart.models.spec import ModelSpec, is_checkpoint
 from headstart.study.written.arms import Arm, check_training, parse_arm, with_defaults
 from headstart.study.written.schema import StudySettings
@@ -109,7 +110,7 @@ def parse_study(
     model = _resolve_model(settings, folder)
     central = _is_labelled(federation.central) if federation else _has_labels(data.central)
     check_starts(arms, checkpoint=is_checkpoint(model), central=central)
-    check_scope(settings.decision.metric, settings.decision.clients)
+    _check_decision(settings, table.get("decision", ()))
     settings = _with_baseline(settings, good_start=is_checkpoint(model) or central)
     return StudyFile(settings, data, model, arms, devices, folder, text, frozenset(table.get("decision", ())))
 
@@ -163,6 +164,14 @@ def _read(path: Path) -> str:
         raise SettingError(
             f"study file: must be a readable text file in UTF-8, received '{path}' ({error}); check the path"
         ) from None
+
+
+def _check_decision(settings: StudySettings, written: Collection[str]) -> None:
+    """Check what can be checked before the data are open; the task is known only then."""
+    decision = settings.decision
+    check_scope(decision.metric, decision.clients)
+    if "metric" in written and not is_own(decision.metric):
+        check_min_effect(measure(decision.metric), decision.min_effect)
 
 
 def _has_labels(central: CentralSettings | None) -> bool:

@@ -15,9 +15,34 @@ from headstart.evidence.contrast import FEWEST_SEEDS
 from headstart.evidence.race import Until
 from headstart.models.spec import ModelSpec, Pooling
 
-Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"]
+Metric = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "auroc",
+    "auprc",
+    "f1",
+    "sensitivity_at_specificity",
+    "hamming_accuracy",
+    "log_loss",
+    "brier",
+    "calibration_error",
+    "mae",
+    "rmse",
+    "r2",
+    "spearman",
+    "c_index",
+]
+_Own = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"),
+    Says("must be a metric that comes along, or a function of yours as package.module:function"),
+]
 _Share = Annotated[float, Field(ge=0, le=1)]
-NEW: Mapping[str, Mapping[str, Any]] = {"decision": {"clients": None}, "evaluation": {"losses": False}}
+NEW: Mapping[str, Mapping[str, Any]] = {
+    "decision": {"clients": None, "positive": None, "specificity": 0.95},
+    "evaluation": {"losses": False},
+}
 """Settings that came after run folders had been made, with their defaults, which enter no hash."""
 
 FORMER: Mapping[str, Any] = {"min_effect": 0.01, "baseline": "fedavg"}
@@ -77,18 +102,25 @@ class DecisionSettings:
     Attributes:
         baseline: the arm that others are compared with; None takes ``fedavg-pretrained`` where the study has a good
             start, a checkpoint or a labelled pool, and ``fedavg`` elsewhere.
-        metric: what is compared, mean over clients.
-        min_effect: a smaller difference does not matter.
+        metric: what is compared, mean over clients; one that comes along, or a function of your own,
+            ``package.module:function``. Another task than classification has a default of its own.
+        min_effect: a smaller difference does not matter; of errors in the target's unit 5 % of its standard deviation
+            where nothing is said.
         confidence: of the intervals, in (0.5, 1).
         clients: of whom the answer speaks: of ``these`` clients, or of clients ``like these``, of which they are a
             sample. None takes ``these`` for at most 20 clients, none of them held out.
+        positive: the class that is looked for, of which F1, AUPRC and sensitivity are; None takes the last of two.
+        specificity: at which sensitivity is read: each client's threshold leaves that share of its validation
+            negatives below.
     """
 
     baseline: str | None = None
-    metric: Metric = "balanced_accuracy"
-    min_effect: _Share = 0.02
+    metric: Metric | _Own = "balanced_accuracy"
+    min_effect: Annotated[float, Field(ge=0)] = 0.02
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     clients: Literal["these", "like these"] | None = None
+    positive: str | None = None
+    specificity: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +130,8 @@ class EvaluationSettings:
     Attributes:
         global_test_examples: examples of all clients' test data that each client is tested on; 0 for none.
         eval_every: rounds between two points of the learning curve; None makes about ten points.
-        losses: whether to keep log loss and confidence of each test example beside the predicted class; always with
-            the metric ``log_loss``.
+        losses: whether to keep log loss and confidence of each test example beside the predicted class, and of two
+            classes the probability of the last; of these always what the metric needs.
     """
 
     global_test_examples: NonNegativeInt = 1000

@@ -7,7 +7,22 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from headstart.core.errors import DataError, SettingError
-from headstart.evidence.metrics import METRICS, check_metric, client_metrics, pooled_metrics, run_metrics
+from headstart.core.task import Task, classification
+from headstart.evidence.metrics import check_metric, measure, run_metrics
+from headstart.evidence.metrics import client_metrics as of_clients
+from headstart.evidence.metrics import pooled_metrics as of_rows
+
+
+def task_of(said: np.ndarray) -> Task:
+    return classification(tuple(map(str, range(said.shape[1]))))
+
+
+def client_metrics(truth: np.ndarray, said: np.ndarray, client_of: np.ndarray, clients: int) -> dict[str, np.ndarray]:
+    return of_clients(truth, said, client_of, clients, task_of(said))
+
+
+def pooled_metrics(truth: np.ndarray, said: np.ndarray) -> dict[str, float]:
+    return of_rows(truth, said, task_of(said))
 
 
 def predictions(seed: int, clients: int, classes: int, rows: int, dtype: type = np.float64):
@@ -41,7 +56,7 @@ def test_every_client_agrees_with_scikit_learn(seed, clients, classes, rows, dty
     labels, probabilities, client_of = predictions(seed, clients, classes, rows, np.dtype(dtype).type)
     found = client_metrics(labels, probabilities, client_of, clients)
     assert found["num_examples"].tolist() == np.bincount(client_of, minlength=clients).tolist()
-    nothing = dict.fromkeys(METRICS, np.nan)
+    nothing = {name: np.nan for name in found if name != "num_examples"}
     for client, mine in enumerate(client_of == np.arange(clients)[:, None]):
         expected = sklearn_metrics(labels[mine], probabilities[mine]) if mine.any() else nothing
         np.testing.assert_allclose(
@@ -114,7 +129,7 @@ def test_run_metrics_keeps_seen_and_unseen_apart():
     clients = client_metrics(labels, probabilities, client_of, 12)
     seen = np.arange(12) < 9
     rows = seen[client_of]
-    found = run_metrics(clients, pooled_metrics(labels[rows], probabilities[rows]), seen)
+    found = run_metrics(clients, pooled_metrics(labels[rows], probabilities[rows]), seen, measure("accuracy"))
     assert found["client_accuracy"] == pytest.approx(clients["accuracy"][:9].mean())
     assert found["unseen_client_accuracy"] == pytest.approx(clients["accuracy"][9:].mean())
     assert found["worst_client"] == clients["accuracy"][:9].min()
@@ -125,6 +140,6 @@ def test_run_metrics_keeps_seen_and_unseen_apart():
 def test_run_metrics_worst_is_the_greatest_loss_and_none_without_held_out_clients():
     labels, probabilities, client_of = predictions(4, 12, 3, 400)
     clients = client_metrics(labels, probabilities, client_of, 12)
-    found = run_metrics(clients, pooled_metrics(labels, probabilities), np.ones(12, dtype=bool), "log_loss")
+    found = run_metrics(clients, pooled_metrics(labels, probabilities), np.ones(12, dtype=bool), measure("log_loss"))
     assert found["worst_client"] == clients["log_loss"].max()
     assert found["unseen_client_accuracy"] is None
