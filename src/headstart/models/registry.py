@@ -73,6 +73,7 @@ def new_head(network: Network, params: Params, num_classes: int, seed: int) -> t
             num_classes=num_classes,
             prepare=network.prepare,
             name=network.name,
+            names=network.names,
         )
         torch.nn.init.normal_(fresh.head.weight, std=HEAD_STD)
         torch.nn.init.zeros_(fresh.head.bias)
