@@ -17,8 +17,9 @@ from headstart.models.networks.linear import build_linear
 from headstart.models.networks.mlp import build_mlp
 from headstart.models.networks.resnet18 import build_resnet18
 from headstart.models.networks.small_cnn import build_small_cnn
+from headstart.models.own import Own, build_own
 from headstart.models.preprocessing import Shape
-from headstart.models.spec import ModelSpec, is_checkpoint
+from headstart.models.spec import ModelSpec, is_checkpoint, is_own
 
 NETWORKS: dict[str, Callable[[ModelSpec, Shape, int], Network]] = {
     "linear": build_linear,
@@ -32,7 +33,9 @@ HEAD_STD = 0.01
 """Standard deviation of a new head's weights: all classes start about equally likely. Its bias is 0."""
 
 
-def build(spec: ModelSpec, *, shape: Shape, num_classes: int, from_scratch: bool, seed: int) -> tuple[Network, Params]:
+def build(
+    spec: ModelSpec, *, shape: Shape, num_classes: int, from_scratch: bool, seed: int, own: Own | None = None
+) -> tuple[Network, Params]:
     """Build a network and its weights, with a new head.
 
     Args:
@@ -41,6 +44,7 @@ def build(spec: ModelSpec, *, shape: Shape, num_classes: int, from_scratch: bool
         num_classes: outputs of the head, at least 2.
         from_scratch: random weights; of a checkpoint then only the architecture, GroupNorm for BatchNorm.
         seed: keys the random weights; PyTorch's own random state is left as it was.
+        own: the user's own module, where the backbone is one.
 
     Returns:
         The skeleton, and the tree of its weights and buffers (float32).
@@ -55,7 +59,11 @@ def build(spec: ModelSpec, *, shape: Shape, num_classes: int, from_scratch: bool
     """
     _check_classes(num_classes)
     with _keyed(seed, "backbone"):
-        network = _network(spec, shape, num_classes, from_scratch)
+        network = (
+            build_own(own, spec, shape, num_classes, from_scratch=from_scratch)
+            if is_own(spec)
+            else _network(spec, shape, num_classes, from_scratch)
+        )
     return new_head(network, _weights(network), num_classes, seed)
 
 

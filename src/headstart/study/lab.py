@@ -24,6 +24,7 @@ from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.network import Network
+from headstart.models.own import Own
 from headstart.models.registry import build, new_head
 from headstart.models.spec import ModelSpec
 from headstart.start.protocol import Central
@@ -48,6 +49,7 @@ class Lab:
         dtype: of weights and arithmetic.
         cache: folder for what studies can share, activations and starts; None shares nothing.
         progress: told how far long passes over the data are.
+        own: the user's own module, where the backbone is one.
         global_test_examples: how many examples of all clients' test data personal models are tried on.
         begun: first weights that arms began with.
     """
@@ -59,6 +61,7 @@ class Lab:
     cache: Path | None = None
     progress: Progress | None = None
     global_test_examples: int = 1000
+    own: Own | None = None
     begun: Starts = field(default_factory=Starts, init=False)
     _skeletons: dict[tuple[bool, int], Network] = field(default_factory=dict, init=False)
     _redrawn: dict[int, Federation] = field(default_factory=dict, init=False)
@@ -103,8 +106,10 @@ class Lab:
         return self._built(0, from_scratch=False, num_classes=self.federation.num_classes)
 
     def _built(self, seed: int, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
-        shape = self.federation.examples.shape
-        network, params = build(self.spec, shape=shape, num_classes=num_classes, from_scratch=from_scratch, seed=seed)
+        shape, own = self.federation.examples.shape, self.own
+        network, params = build(
+            self.spec, shape=shape, num_classes=num_classes, from_scratch=from_scratch, seed=seed, own=own
+        )
         return network, cast(params, self.dtype)
 
     def skeleton(self, *, from_scratch: bool) -> Network:
