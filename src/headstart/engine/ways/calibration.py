@@ -82,9 +82,8 @@ def _cpu() -> str:
 def measure(job: Job) -> Timings:
     """Time a step of one client with one thread and with all, in both layouts, and of a stack."""
     params, batch = _try_batch(job)
-    models = {
-        last: model for last in (False, True) if _works(model := tuned(job, channels_last=last), params, batch, last)
-    }
+    models = {last: tuned(job, channels_last=last) for last in (False, True)}
+    models = {last: model for last, model in models.items() if _works(model, params, batch)}
     loop = {}
     for count in sorted({1, num_cores()}):
         for last, model in models.items():
@@ -116,12 +115,12 @@ def _step(model: Model, params: Params, batch: Batch) -> Callable[[], Any]:
     return lambda: model.gradient(arranged, batch)
 
 
-def _works(model: Model, params: Params, batch: Batch, channels_last: bool) -> bool:
+def _works(model: Model, params: Params, batch: Batch) -> bool:
     """Say whether a layout can be used; the usual one must be, and says what is wrong where it cannot."""
     try:
         _step(model, params, batch)()
     except RuntimeError:  # a user's own module may view what lies otherwise in memory
-        if not channels_last:
+        if not model.channels_last:
             raise
         return False
     return True

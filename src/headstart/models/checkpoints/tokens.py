@@ -74,7 +74,7 @@ def tokenize(texts: Ragged, spec: ModelSpec) -> Tokens:
 
 
 def read_tokenizer(spec: ModelSpec) -> tuple[Any, int]:
-    """Read a checkpoint's tokenizer, or the one named for an own network, and say how many tokens of a text are read."""
+    """Read a checkpoint's tokenizer, or an own network's, and say how many tokens of a text are read."""
     if is_own(spec):
         return _read_named(spec)
     name, auto = located(spec.backbone, EXTRA), require("transformers", EXTRA).AutoTokenizer
@@ -97,8 +97,8 @@ def _read_named(spec: ModelSpec) -> tuple[Any, int]:
     """Read the tokenizer of an own network, whose longest text is the tokenizer's, where it says one."""
     if spec.tokenizer is None:
         raise ModelError(
-            f"model.tokenizer: '{spec.backbone}' needs a tokenizer to read texts, received none; name one: a Hub name, a "
-            "local directory or 'minilm'"
+            f"model.tokenizer: '{spec.backbone}' needs a tokenizer to read texts, received none; name one: a Hub name, "
+            "a local directory or 'minilm'"
         )
     name, auto = located(spec.tokenizer, EXTRA), require("transformers", EXTRA).AutoTokenizer
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -44,8 +44,8 @@ def blocks_of(reads: Reads, head: Head, cuts: Sequence[str], backbone: str) -> l
     whole: list[nn.Module] = [_Whole(reads.module, head.name)]
     if not _same(whole, reads, head):
         raise ModelError(
-            f"model.backbone: '{backbone}' cannot be taken apart: without its head '{head.name}' it gives other features "
-            "than with it; compute the head's output by one nn.Linear in forward"
+            f"model.backbone: '{backbone}' cannot be taken apart: without its head '{head.name}' it gives other "
+            "features than with it; compute the head's output by one nn.Linear in forward"
         )
     return whole
 
@@ -90,9 +90,8 @@ def _places(found: Trace, cuts: Sequence[str], backbone: str) -> list[int]:
         free = [place for place in range(1, len(found.nodes)) if _is_layer(called(found, place))]
         # What lies below the first layer has no weights, and is of its block.
         return _untied(found, [place for place in free[1:] if found.crossing(place)])
-    targets = {
-        str(node.target): place for place, node in reversed(list(enumerate(found.nodes))) if node.op == "call_module"
-    }
+    calls = [(str(node.target), place) for place, node in enumerate(found.nodes) if node.op == "call_module"]
+    targets = dict(reversed(calls))
     for name in cuts:
         if name not in targets or not found.crossing(targets[name]):
             able = [str(found.nodes[place].target).removeprefix(INSIDE) for place in _places(found, (), backbone)]
@@ -103,7 +102,7 @@ def _places(found: Trace, cuts: Sequence[str], backbone: str) -> list[int]:
     places = sorted({targets[name] for name in cuts})
     if _untied(found, places) != places:
         raise ModelError(
-            f"model.cuts: '{backbone}' uses the same weights on both sides of a cut, received {list(cuts)}"
+            f"model.cuts: no weight may be used on both sides of a cut, received {list(cuts)} for '{backbone}'; move one"
         )
     return places
 
@@ -186,9 +185,8 @@ def _changes_its_input(block: nn.Module, hidden: Tensor) -> bool:
 def _same(blocks: Sequence[nn.Module], reads: Reads, head: Head) -> bool:
     """Say whether blocks in a row give the head what it reads in the module itself, for two batches."""
     try:
-        return all(
-            near(run_blocks(blocks, reads.prepare(probe)), _read_by(reads, head, probe)) for probe in reads.probes
-        )
+        found = [(run_blocks(blocks, reads.prepare(probe)), _read_by(reads, head, probe)) for probe in reads.probes]
+        return all(near(mine, own) for mine, own in found)
     except Exception:  # a user's code, with inputs that it was not written down for
         return False
 

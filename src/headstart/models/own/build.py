@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.core.content import hash_json
 from headstart.core.errors import ModelError
@@ -99,8 +101,8 @@ def _check_untied(module: nn.Module, backbone: str) -> None:
     for name, value in module.named_parameters(remove_duplicate=False):
         if known.setdefault(id(value), name) != name:
             raise ModelError(
-                f"model.backbone: each weight must have one name, and '{known[id(value)]}' and '{name}' of '{backbone}' "
-                "are the same; give each its own"
+                f"model.backbone: each weight must have one name, and '{known[id(value)]}' and '{name}' of "
+                f"'{backbone}' are the same; give each its own"
             )
 
 
@@ -112,24 +114,24 @@ def _load(module: nn.Module, head: Head, spec: ModelSpec) -> tuple[str, ...]:
     """
     if spec.weights is None:
         return ()
-    from headstart.models.state import fit_state, read_state
-
-    fitting, remarks = fit_state(module, read_state(Path(spec.weights)), head=head.name.removeprefix(INSIDE))
+    files = importlib.import_module("headstart.models.state")
+    state = files.read_state(Path(spec.weights))
+    fitting, remarks = files.fit_state(module, state, head=head.name.removeprefix(INSIDE))
     module.load_state_dict(fitting, strict=False)
     return tuple(remarks)
 
 
 def _normalised(module: nn.Module, spec: ModelSpec) -> tuple[str, ...]:
     """Replace BatchNorms if that is asked for, and say what becomes of them."""
-    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
     if not norms:
         return ()
     if spec.batch_norm == "group":
         use_group_norm(module)
         return (f"{len(norms)} BatchNorms are GroupNorms; statistics that they came with are dropped",)
     return (
-        f"{len(norms)} BatchNorms keep the statistics that they came with, and scale and shift train; arms that start at "
-        "random have none worth keeping: model.batch_norm = 'group' takes GroupNorms",
+        f"{len(norms)} BatchNorms keep the statistics that they came with, and scale and shift train; arms that start "
+        "at random have none worth keeping: model.batch_norm = 'group' takes GroupNorms",
     )
 
 
@@ -194,14 +196,14 @@ def _check_features(blocks: Sequence[nn.Module], how: Reads, backbone: str) -> N
         )
     if not torch.equal(features, again):
         raise ModelError(
-            f"model.backbone: '{backbone}' must give the same features at every call, received others (dropout by a function "
-            "that is not told training=self.training?); mend it"
+            f"model.backbone: '{backbone}' must give the same features at every call, received others (dropout by a "
+            "function that is not told training=self.training?); mend it"
         )
     if not all(near(run_blocks(blocks, how.prepare(one)), features[row : row + 1]) for row, one in _alone(two)):
         raise ModelError(
-            f"model.backbone: an example's features must not change with the others of a batch (or the padding beside a "
-            f"text), and those of '{backbone}' do; normalise by running statistics (or model.batch_norm = 'group'), and "
-            "have forward take an attention_mask for texts"
+            f"model.backbone: an example's features must not change with the others of a batch (or the padding beside "
+            f"a text), and those of '{backbone}' do; normalise by running statistics (or model.batch_norm = 'group'), "
+            "and have forward take an attention_mask for texts"
         )
     if how.longest is not None:
         _check_longest(how, backbone)
@@ -247,7 +249,7 @@ def _on_randomness(own: Own, module: nn.Module) -> Iterator[str]:
     ]
     if stay:
         shown = ", ".join(stay[:3]) + (", …" if len(stay) > 3 else "")
-        yield f"arms that start at random keep {len(stay)} of its weights, which no reset_parameters draws anew: {shown}"
+        yield f"arms that start at random keep {len(stay)} weights, which no reset_parameters draws anew: {shown}"
 
 
 def _knows_reset(part: nn.Module) -> bool:

@@ -121,8 +121,8 @@ def _pixels(module: nn.Module, spec: ModelSpec, stored: int) -> PrepareImages:
     channels = first.in_channels if first else stored
     if stored not in (1, channels):
         raise ModelError(
-            f"data.channels: '{spec.backbone}' reads {channels} channels (or grey, repeated), received images of {stored}; "
-            f"set channels = {channels}"
+            f"data.channels: '{spec.backbone}' reads {channels} channels (or grey, repeated), received images of "
+            f"{stored}; set channels = {channels}"
         )
     mean, std = IMAGENET if channels == 3 else ((0.5,), (0.5,))
     for name, values in (("mean", spec.mean), ("std", spec.std)):

@@ -87,8 +87,8 @@ def imported(name: str, folder: Path) -> Own:
     home, _, attribute = name.partition(":")
     if home == "python":
         raise ModelError(
-            f"model.backbone: must be what a file can name, received {name!r}, which was made in Python; give the module "
-            "to headstart.Study"
+            f"model.backbone: must be what a file can name, received {name!r}, which was made in Python; give the "
+            "module to headstart.Study"
         )
     with _importable(folder):
         found = _found(name, home, attribute)

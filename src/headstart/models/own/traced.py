@@ -1,8 +1,8 @@
 """A module's forward written down and cut into blocks.
 
-``torch.fx`` writes down what forward does, call by call, those of functions between the modules too (``torch.flatten``, a
-residual sum, a class token). Where a single tensor goes from what was done to what comes next, forward can be cut, and
-the two halves one after the other do what the whole does.
+``torch.fx`` writes down what forward does, call by call, those of functions between the modules too
+(``torch.flatten``, a residual sum, a class token). Where a single tensor goes from what was done to what comes next,
+forward can be cut, and the two halves one after the other do what the whole does.
 
 Reed, DeVito, He, Ussery, Ansel: *torch.fx: Practical Program Capture and Transformation for Deep Learning in Python*,
 MLSys 2022, https://arxiv.org/abs/2112.08429.
@@ -43,12 +43,10 @@ class Trace:
     values: dict[fx.Node, Any]
 
     def crossing(self, place: int) -> fx.Node | None:
-        """Return the one tensor with a row per example that goes over a cut before ``nodes[place]``, if all that goes is one."""
-        before = self.nodes[:place]
+        """Return what goes over a cut before ``nodes[place]``; None if it is not one tensor with a row per example."""
         later = set(self.nodes[place:])
-        over = [
-            node for node in before if node.op != "get_attr" and (later & node.users.keys() or node is self.features)
-        ]
+        values = [node for node in self.nodes[:place] if node.op != "get_attr"]
+        over = [node for node in values if later & node.users.keys() or node is self.features]
         return over[0] if len(over) == 1 and self._is_batch(over[0]) else None
 
     def _is_batch(self, node: fx.Node) -> bool:

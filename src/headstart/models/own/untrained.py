@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 _NEW = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers whose new weights are uniform within one over the square root of a unit's inputs."""
@@ -14,13 +15,11 @@ def looks_untrained(module: nn.Module) -> bool:
     """Say whether no BatchNorm ever saw a batch, or, without any, no weight left the range that it was drawn from.
 
     >>> layer = nn.Linear(4, 2)
-    >>> looks_untrained(layer), looks_untrained(nn.utils.skip_init(nn.Linear, 4, 2).apply(lambda one: one.weight.data.fill_(9)))
+    >>> looks_untrained(layer), looks_untrained(layer.apply(lambda one: nn.init.constant_(one.weight, 9.0)))
     (True, False)
     """
-    counts = [
-        part.num_batches_tracked for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
-    ]
-    seen = [int(count) for count in counts if count is not None]
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    seen = [int(norm.num_batches_tracked) for norm in norms if norm.num_batches_tracked is not None]
     if seen:
         return not any(seen) and _has_new_statistics(module)
     layers = [part for part in module.modules() if isinstance(part, _NEW)]
