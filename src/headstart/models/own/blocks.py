@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -62,9 +63,10 @@ class _Whole(nn.Module):
 
     def forward(self, prepared: Tensor) -> Tensor:
         """Return features ``(batch, num_features)``."""
-        catch = self.get_submodule(self.head)
+        catch: Any = self.get_submodule(self.head)
         self.module(prepared)
-        return catch.caught.pop()  # type: ignore[union-attr, operator]
+        features: Tensor = catch.caught.pop()
+        return features
 
 
 class _Catch(nn.Module):
@@ -101,9 +103,7 @@ def _places(found: Trace, cuts: Sequence[str], backbone: str) -> list[int]:
             )
     places = sorted({targets[name] for name in cuts})
     if _untied(found, places) != places:
-        raise ModelError(
-            f"model.cuts: no weight may be used on both sides of a cut, received {list(cuts)} for '{backbone}'; move one"
-        )
+        raise ModelError(f"model.cuts: no weight may be used on both sides of a cut, received {list(cuts)}; move one")
     return places
 
 

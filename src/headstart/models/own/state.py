@@ -70,4 +70,4 @@ def _room(block: nn.Module) -> dict[str, Params]:
 
 
 def _kept(block: nn.Module) -> Params:
-    return getattr(block, "meta", {}).get(_UNUSED, {})  # type: ignore[no-any-return]
+    return getattr(block, "meta", {}).get(_UNUSED, {})
