@@ -231,7 +231,7 @@ class Bound(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        if float(x.max()) < -1e9:
+        if float(x.detach().max()) < -1e9:
             x = x * 2
         return self.fc(x.mean((2, 3)))
 

@@ -157,8 +157,8 @@ def check_no_code(model: ModelSpec | None, site: str) -> None:
     """
     if model is not None and (is_own(model) or model.says_own):
         raise Refused(
-            f"model: '{site}' runs no code and opens no file that a study names, received '{model.backbone}'; ask for a "
-            "built-in network or a checkpoint"
+            f"model: '{site}' runs no code and opens no file that a study names, received '{model.backbone}'; ask for "
+            "a built-in network or a checkpoint"
         )
 
 

@@ -36,4 +36,4 @@ def _on_stacks(lab: Lab) -> Iterator[str]:
     inputs = lab.activations.few(model, 2)
     labels = torch.zeros(len(inputs), dtype=torch.int64)
     if reason := why_no_stack(model, params, Batch(inputs, labels, torch.ones(len(inputs)), full=True)):
-        yield f"its layers train one client after another, for they cannot be stacked: {reason}"
+        yield f"its layers train one client after another, never as a stack: {reason}"

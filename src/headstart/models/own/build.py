@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.core.content import hash_json
@@ -19,7 +19,7 @@ from headstart.models.checkpoints.hub import first_line
 from headstart.models.network import Network
 from headstart.models.normalization import use_group_norm
 from headstart.models.own.blocks import blocks_of, near, run_blocks
-from headstart.models.own.content import content_of
+from headstart.models.own.content import code_of, content_of
 from headstart.models.own.head import Head, find_head
 from headstart.models.own.inputs import INSIDE, Reads, reads
 from headstart.models.own.source import Own, reset
@@ -47,7 +47,7 @@ def build_own(own: Own | None, spec: ModelSpec, shape: Shape, num_classes: int, 
 def remarks_on(own: Own, spec: ModelSpec, shape: Shape, num_classes: int) -> tuple[str, ...]:
     """Say what a reader should know of how an own network was understood."""
     made = _made(own, spec, shape, num_classes, from_scratch=False)
-    return (*made.remarks, *_on_randomness(own, made.module))
+    return (*made.remarks, *_on_randomness(own, spec, made.module))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def _made(own: Own | None, spec: ModelSpec, shape: Shape, num_classes: int, *, f
     groups = _normalised(module, spec)
     blocks = blocks_of(how, head, spec.cuts, spec.backbone)
     _check_features(blocks, how, spec.backbone)
-    remarks = (_on_head(head, num_classes), *_on(spec, how, len(blocks)), *groups, *loaded)
+    remarks = (*_on(spec, how, head, len(blocks)), *groups, *loaded)
     return _Made(_network(module, blocks, head, how, spec, num_classes), module, remarks)
 
 
@@ -128,10 +128,10 @@ def _normalised(module: nn.Module, spec: ModelSpec) -> tuple[str, ...]:
         return ()
     if spec.batch_norm == "group":
         use_group_norm(module)
-        return (f"{len(norms)} BatchNorms are GroupNorms; statistics that they came with are dropped",)
+        return (f"{len(norms)} BatchNorms are GroupNorms now; the statistics that they came with are dropped",)
     return (
-        f"{len(norms)} BatchNorms keep the statistics that they came with, and scale and shift train; arms that start "
-        "at random have none worth keeping: model.batch_norm = 'group' takes GroupNorms",
+        f"{len(norms)} BatchNorms keep the statistics that they came with; from random weights train rather with "
+        "model.batch_norm = 'group'",
     )
 
 
@@ -155,8 +155,10 @@ def _network(
 def _name(module: nn.Module, network: Network, how: Reads, spec: ModelSpec) -> str:
     """Name a network by its code, its structure, and what it makes of inputs with weights that are always the same."""
     parts = [[name for name in network.state_dict() if not name.startswith("head.")], repr(how.prepare)]
-    code = content_of(module, "", with_weights=False)
-    return f"{type(module).__name__}-{hash_json([code, parts, spec.tokenizer, _fingerprint(network, how)])[:12]}"
+    code = content_of(network.blocks, code_of(type(module)), with_weights=False)
+    steps = [block.code for block in network.blocks if isinstance(block, fx.GraphModule)]
+    said = hash_json([code, steps, parts, spec.tokenizer, _fingerprint(network, how)])
+    return f"{type(module).__name__}-{said[:12]}"
 
 
 @torch.no_grad()
@@ -183,23 +185,18 @@ def _plain(name: str, value: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _check_features(blocks: Sequence[nn.Module], how: Reads, backbone: str) -> None:
-    """Check that features are finite, always the same, and each example's own.
+    """Check that features are finite, and each example's own.
 
     Raises:
         ModelError: they are not.
     """
     two = how.probes[0]
-    features, again = (run_blocks(blocks, how.prepare(two)) for _ in range(2))
+    features = run_blocks(blocks, how.prepare(two))
     if not torch.isfinite(features).all():
         raise ModelError(
             f"model.backbone: the features of '{backbone}' are not finite on made-up inputs; give other weights"
         )
-    if not torch.equal(features, again):
-        raise ModelError(
-            f"model.backbone: '{backbone}' must give the same features at every call, received others (dropout by a "
-            "function that is not told training=self.training?); mend it"
-        )
-    if not all(near(run_blocks(blocks, how.prepare(one)), features[row : row + 1]) for row, one in _alone(two)):
+    if not all(_is_own_feature(blocks, how.prepare(one), features[row : row + 1]) for row, one in _alone(two)):
         raise ModelError(
             f"model.backbone: an example's features must not change with the others of a batch (or the padding beside "
             f"a text), and those of '{backbone}' do; normalise by running statistics (or model.batch_norm = 'group'), "
@@ -207,6 +204,13 @@ def _check_features(blocks: Sequence[nn.Module], how: Reads, backbone: str) -> N
         )
     if how.longest is not None:
         _check_longest(how, backbone)
+
+
+def _is_own_feature(blocks: Sequence[nn.Module], alone: Tensor, among_others: Tensor) -> bool:
+    try:
+        return near(run_blocks(blocks, alone), among_others)
+    except Exception:  # a BatchNorm that reads a batch's statistics cannot have those of one example
+        return False
 
 
 def _check_longest(how: Reads, backbone: str) -> None:
@@ -226,21 +230,15 @@ def _alone(rows: Tensor) -> Iterator[tuple[int, Tensor]]:
         yield place, kept.unsqueeze(0)
 
 
-def _on_head(head: Head, num_classes: int) -> str:
-    name, before = head.name.removeprefix(INSIDE), head.layer.out_features
-    after = "" if before == num_classes else f" of {num_classes} outputs in the place of {before}"
-    return f"the own network's head '{name}' is a new one{after}"
+def _on(spec: ModelSpec, how: Reads, head: Head, depth: int) -> Iterator[str]:
+    parts = f"{depth} block{'s' * (depth > 1)} and a new head in the place of '{head.name.removeprefix(INSIDE)}'"
+    yield f"'{spec.backbone}' is taken as {parts}, which had {head.layer.out_features} outputs"
+    yield from (said for said in (head.said, how.said) if said)
 
 
-def _on(spec: ModelSpec, how: Reads, depth: int) -> Iterator[str]:
-    yield f"'{spec.backbone}' is {depth} block{'s' * (depth > 1)} and a head; trainable counts them from the top"
-    if how.said:
-        yield how.said
-
-
-def _on_randomness(own: Own, module: nn.Module) -> Iterator[str]:
-    if not own.trained:
-        yield "its weights look as new ones do: it counts as untrained (model.weights gives it a file of them)"
+def _on_randomness(own: Own, spec: ModelSpec, module: nn.Module) -> Iterator[str]:
+    if not (own.trained or spec.weights):
+        yield "its weights are as new ones: it counts as untrained, where no model.weights names a file of them"
     stay = [
         f"{name}.{word}".lstrip(".")
         for name, part in module.named_modules()

@@ -14,8 +14,11 @@ from torch import Tensor, nn
 from headstart.core.content import hash_json, hash_tree
 from headstart.core.trees import Params
 
-LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
-"""Folders of Python's own modules and of those that are installed."""
+LIBRARIES = (
+    *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")),
+    str(Path(__file__).parents[2]),
+)
+"""Folders of Python's own modules, of those that are installed, and of this package."""
 
 
 def content_of(module: nn.Module, built_by: str, *, with_weights: bool) -> str:

@@ -39,6 +39,7 @@ def find_head(reads: Reads, named: str | None, backbone: str) -> Head:
     """
     with calls_of(reads.module) as calls:
         made = run(reads, reads.probes[0], backbone)
+    _check_same(made, run(reads, reads.probes[0], backbone), backbone)
     linear = [call for call in calls if isinstance(call.module, nn.Linear)]
     call = _named(linear, named, backbone) if named else _last(linear, backbone)
     name = call.name.removeprefix(INSIDE)
@@ -49,6 +50,20 @@ def find_head(reads: Reads, named: str | None, backbone: str) -> Head:
         )
     said = _after(made, call.made, named, name, backbone)
     return Head(call.name, call.module, said)  # type: ignore[arg-type]
+
+
+def _check_same(made: Any, again: Any, backbone: str) -> None:
+    """Check that a module gives the same at every call.
+
+    Raises:
+        ModelError: it does not.
+    """
+    one, other = logits_of(made), logits_of(again)
+    if one is not None and other is not None and not torch.equal(one, other):
+        raise ModelError(
+            f"model.backbone: '{backbone}' must give the same at every call, received other scores (dropout by "
+            "a function that is not told training=self.training?); mend it"
+        )
 
 
 def run(reads: Reads, inputs: Tensor, backbone: str) -> Any:

@@ -136,7 +136,7 @@ def _pixels(module: nn.Module, spec: ModelSpec, stored: int) -> PrepareImages:
 
 def _said(prepare: PrepareImages) -> str:
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (prepare.mean, prepare.std))
-    return f"pixels are scaled to [0, 1], less {mean}, divided by {std} (model.mean, model.std)"
+    return f"pixels in [0, 1], less model.mean = {mean}, over model.std = {std}"
 
 
 def _mask_of(module: nn.Module, name: str, *, texts: bool) -> str:

@@ -206,11 +206,8 @@ def _forget(folder: Path) -> None:
     here = {path.stem for path in folder.glob("*") if path.suffix == ".py" or path.is_dir()}
     for name, module in list(sys.modules.items()):
         path = str(getattr(module, "__file__", None) or folder)
-        if name.partition(".")[0] in here and not path.startswith((str(folder), *LIBRARIES, *_OURS)):
+        if name.partition(".")[0] in here and not path.startswith((str(folder), *LIBRARIES)):
             del sys.modules[name]
-
-
-_OURS = (str(Path(__file__).parents[2]),)
 
 
 def _said(error: Exception) -> str:
