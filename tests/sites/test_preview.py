@@ -1,5 +1,6 @@
 """An operator sees what the site would answer before it does, and accepts that and nothing else."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,16 @@ def test_a_file_that_fixes_the_reading_accepts_no_other(tmp_path: Path) -> None:
     assert proposal(said, None).study == "site.toml"
     with pytest.raises(Refused, match=r"^data\.columns: 'north' reads its data as its operator accepted"):
         accepted(said, proposal(said, tmp_path / "study.toml"))
+
+
+def test_a_network_that_is_code_is_neither_read_nor_accepted(folder: Path, asked: Requests) -> None:
+    said, canary = written(folder, FEW.replace("own", "code")), folder / "ran"
+    (folder / "canary.py").write_text(f"from pathlib import Path\nPath({str(canary)!r}).touch()\ndef build(): ...\n")
+    text = re.sub('backbone *= *"[a-z-]+"', 'backbone = "canary:build"', (folder / "study.toml").read_text())
+    (folder / "code.toml").write_text(text)
+    with pytest.raises(SettingError, match=r"model.backbone: code runs for the studies of its own user alone"):
+        proposal(said, folder / "code.toml")
+    answered(said.site, "hello", changed(asked["hello"][0], {"model": {"backbone": "canary:build"}}), {})
+    with pytest.raises(Refused, match="runs no code and opens no file that a study names"):
+        accepted(said, proposal(said, None))
+    assert not canary.exists()

@@ -160,3 +160,35 @@ def test_where_none_was_accepted_a_network_is_built_in_and_no_giant(model: dict[
     check_model(terms, ModelSpec(backbone="minilm"), "north")
     with pytest.raises(ClientError, match="model: 'north' runs the network"):
         check_model(terms, ModelSpec(**{**model, "hidden": tuple(model.get("hidden", ()))}), "north")
+
+
+OWN = [
+    {"backbone": "canary:build"},
+    {"backbone": "mlp", "weights": "/etc/passwd"},
+    {"backbone": "mlp", "tokenizer": "/etc"},
+    {"backbone": "mlp", "head": "fc"},
+]
+
+
+@pytest.mark.parametrize("model", OWN)
+@pytest.mark.parametrize("kind", ["update", "sums", "heads", "adapt"])
+def test_a_site_imports_no_code_that_a_server_names(
+    kind: Kind, model: dict[str, Any], file: StudyFile, folder: Path, asked: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = folder / "ran"
+    (folder / "canary.py").write_text(f"from pathlib import Path\nPath({str(canary)!r}).touch()\ndef build(): ...\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    site = ready(site_of(folder, state="code"), file, asked)
+    said, sent = answered(site, kind, changed(asked[kind][0], {f"setup.model.{k}": v for k, v in model.items()}), {})
+    assert said["error"].startswith("model: 'north' runs no code and opens no file that a study names")
+    assert not sent
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("model", OWN)
+def test_no_code_runs_though_its_operator_accepted_it(model: dict[str, Any], file: StudyFile) -> None:
+    spec = ModelSpec(**model)
+    terms = Terms(study="s", data=file.data, seeds=(0,), classes=(), columns=(), content="", model=spec)
+    with pytest.raises(ClientError, match="model: 'north' runs no code and opens no file that a study names"):
+        check_model(terms, spec, "north")

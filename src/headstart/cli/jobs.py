@@ -43,7 +43,7 @@ def run_file(
     everything: bool = False,
 ) -> None:
     """Run a study file."""
-    file = _in_full(load_study(path)) if everything else load_study(path)
+    file = _in_full(load_study(path, runs_code=True)) if everything else load_study(path, runs_code=True)
     run(file, out or _default_out(file), arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens)
 
 
@@ -154,7 +154,7 @@ def show_plan(path: Path, out: Path | None) -> None:
     from headstart.study.run.tuning import num_trials
     from headstart.study.study import Study
 
-    file = load_study(path)
+    file = load_study(path, runs_code=True)
     out = out or _default_out(file)
     with Bar(console) as bar:
         study = Study.open(file, cache=cache_folder(), progress=bar)
@@ -177,7 +177,7 @@ def show_diagnosis(path: Path, out: Path | None) -> None:
     from headstart.core.cache import cache_folder
     from headstart.study.study import Study
 
-    file = load_study(path)
+    file = load_study(path, runs_code=True)
     with Bar(console) as bar:
         study = Study.open(file, cache=cache_folder(), progress=bar)
         _print_data(study)

@@ -10,17 +10,25 @@ from __future__ import annotations
 import math
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 MOST_GROUPS = 32
 
 
 def use_group_norm(module: nn.Module) -> None:
-    """Replace every BatchNorm2d below ``module``, in place."""
+    """Replace every BatchNorm below ``module``, in place; scale and shift stay as they are."""
     for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, nn.GroupNorm(num_groups(child.num_features), child.num_features, child.eps))
+        if isinstance(child, _BatchNorm):
+            setattr(module, name, _group_norm(child))
         else:
             use_group_norm(child)
+
+
+def _group_norm(norm: _BatchNorm) -> nn.GroupNorm:
+    groups = nn.GroupNorm(num_groups(norm.num_features), norm.num_features, norm.eps, affine=norm.affine)
+    if norm.affine:
+        groups.weight, groups.bias = norm.weight, norm.bias
+    return groups
 
 
 def num_groups(channels: int) -> int:

@@ -18,8 +18,9 @@ from headstart.models.networks.linear import build_linear
 from headstart.models.networks.mlp import build_mlp
 from headstart.models.networks.resnet18 import build_resnet18
 from headstart.models.networks.small_cnn import build_small_cnn
+from headstart.models.own import Own, build_own
 from headstart.models.preprocessing import Shape
-from headstart.models.spec import ModelSpec, is_checkpoint
+from headstart.models.spec import ModelSpec, is_checkpoint, is_own
 
 NETWORKS: dict[str, Callable[[ModelSpec, Shape, int], Network]] = {
     "linear": build_linear,
@@ -34,7 +35,14 @@ HEAD_STD = 0.01
 
 
 def build(
-    spec: ModelSpec, *, shape: Shape, num_classes: int, from_scratch: bool, seed: int, loss: Loss = CROSS_ENTROPY
+    spec: ModelSpec,
+    *,
+    shape: Shape,
+    num_classes: int,
+    from_scratch: bool,
+    seed: int,
+    loss: Loss = CROSS_ENTROPY,
+    own: Own | None = None,
 ) -> tuple[Network, Params]:
     """Build a network and its weights, with a new head.
 
@@ -45,6 +53,7 @@ def build(
         from_scratch: random weights; of a checkpoint then only the architecture, GroupNorm for BatchNorm.
         seed: keys the random weights; PyTorch's own random state is left as it was.
         loss: what the head is trained for.
+        own: the user's own module, where the backbone is one.
 
     Returns:
         The skeleton, and the tree of its weights and buffers (float32).
@@ -59,7 +68,11 @@ def build(
     """
     _check_outputs(num_classes, loss)
     with _keyed(seed, "backbone"):
-        network = _network(spec, shape, num_classes, from_scratch)
+        network = (
+            build_own(own, spec, shape, num_classes, from_scratch=from_scratch)
+            if is_own(spec)
+            else _network(spec, shape, num_classes, from_scratch)
+        )
     return new_head(network, _weights(network), num_classes, seed, loss)
 
 
@@ -88,6 +101,7 @@ def new_head(
             prepare=network.prepare,
             name=network.name,
             loss=loss,
+            names=network.names,
         )
         torch.nn.init.normal_(fresh.head.weight, std=HEAD_STD)
         torch.nn.init.zeros_(fresh.head.bias)

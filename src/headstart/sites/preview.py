@@ -17,7 +17,7 @@ from headstart.sites.messages import Hello
 from headstart.sites.settings import LEAST_ROWS
 from headstart.sites.site import Site
 from headstart.sites.site_file import SiteFile
-from headstart.sites.terms import Accepted, tells_rows, terms_for
+from headstart.sites.terms import Accepted, check_no_code, tells_rows, terms_for
 from headstart.study.written.load import load_study
 
 
@@ -162,6 +162,7 @@ def accepted(said: SiteFile, shown: Hello) -> str:
         Refused: the site's file says itself how data are read, and otherwise.
     """
     site, study = said.site, said.fixed if said.fixes else shown
+    check_no_code(study.model, said.name)
     if said.fixes:
         terms_for([site.terms(study)], shown.data, shown.seeds, said.name)
     before = [one for one in Accepted(said.site.state).all() if one.study == study.study]

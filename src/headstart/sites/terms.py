@@ -20,7 +20,7 @@ from headstart.data import resplit
 from headstart.data.federation import Federation
 from headstart.data.settings import DataSettings
 from headstart.models.registry import NETWORKS
-from headstart.models.spec import PACKAGED, ModelSpec
+from headstart.models.spec import PACKAGED, ModelSpec, is_own
 from headstart.sites.messages import Hello
 from headstart.sites.refusals import Refused
 from headstart.sites.said import CONFIG
@@ -137,14 +137,28 @@ def check_model(terms: Terms, model: ModelSpec, site: str) -> None:
     """Refuse a network that was not accepted: a site downloads and opens none that a server names.
 
     Raises:
-        Refused: it is another one, or not built in where none was accepted.
+        Refused: it is another one, not built in where none was accepted, or code of somebody's own.
     """
+    check_no_code(model, site)
     # A name that is no path: what comes with this site's own Headstart.
     is_built_in = model.backbone in {*NETWORKS, *PACKAGED} and max(model.hidden, default=0) <= _WIDEST
     if model != terms.model if terms.model else not is_built_in:
         raise Refused(
             f"model: '{site}' runs the network that its operator accepted, and no other; ask for that, or let its "
             "operator accept another with 'headstart federate preview --accept'"
+        )
+
+
+def check_no_code(model: ModelSpec | None, site: str) -> None:
+    """Refuse a network that is code, or a file or a tokenizer that a study names: none is ever imported or opened.
+
+    Raises:
+        Refused: it is one.
+    """
+    if model is not None and (is_own(model) or model.says_own):
+        raise Refused(
+            f"model: '{site}' runs no code and opens no file that a study names, received '{model.backbone}'; ask for "
+            "a built-in network or a checkpoint"
         )
 
 

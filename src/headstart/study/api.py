@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Silent
 from headstart.core.trees import Params
@@ -45,7 +47,8 @@ def run(
     arm: Arm,
     federation: Federation,
     *,
-    backbone: str = "small-cnn",
+    backbone: str | nn.Module = "small-cnn",
+    model: Mapping[str, Any] | None = None,
     seed: int = 0,
     metric: str = "accuracy",
 ) -> Result:
@@ -54,7 +57,8 @@ def run(
     Args:
         arm: what to run.
         federation: see :func:`headstart.from_arrays` and :func:`headstart.open_federation`.
-        backbone: a built-in network or a Transformers checkpoint.
+        backbone: a built-in network, a Transformers checkpoint, or a module of your own.
+        model: further settings of ``[model]``, such as ``{"head": "fc"}``.
         seed: of everything random.
         metric: that decides whether a client accepts its adapted parameters.
 
@@ -70,7 +74,7 @@ def run(
     >>> result.metrics["accuracy"] > 0.9, sorted(result.clients)
     (True, ['0', '1', '2'])
     """
-    study = Study(federation, [arm], backbone=backbone, seeds=[seed], metric=metric, baseline=arm.name)
+    study = Study(federation, [arm], backbone=backbone, model=model, seeds=[seed], metric=metric, baseline=arm.name)
     with tempfile.TemporaryDirectory() as folder, threads(suitable_threads(study.lab.num_weights)):
         pipeline = study.pipeline(NodeStore(Path(folder)), seed, Silent())
         trunk = pipeline.trunk(arm)

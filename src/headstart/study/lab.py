@@ -26,6 +26,7 @@ from headstart.engine.protocol import Engine
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.losses import loss_of
 from headstart.models.network import Network
+from headstart.models.own import Own
 from headstart.models.registry import build, new_head
 from headstart.models.spec import ModelSpec
 from headstart.start.protocol import Central
@@ -50,6 +51,7 @@ class Lab:
         dtype: of weights and arithmetic.
         cache: folder for what studies can share, activations and starts; None shares nothing.
         progress: told how far long passes over the data are.
+        own: the user's own module, where the backbone is one.
         global_test_examples: how many examples of all clients' test data personal models are tried on.
         begun: first weights that arms began with.
     """
@@ -61,6 +63,7 @@ class Lab:
     cache: Path | None = None
     progress: Progress | None = None
     global_test_examples: int = 1000
+    own: Own | None = None
     begun: Starts = field(default_factory=Starts, init=False)
     _skeletons: dict[bool, Network] = field(default_factory=dict, init=False)
     _redrawn: dict[int, Federation] = field(default_factory=dict, init=False)
@@ -119,6 +122,7 @@ class Lab:
             from_scratch=from_scratch,
             seed=seed,
             loss=loss_of(task),
+            own=self.own,
         )
         return network, cast(params, self.dtype)
 

@@ -19,6 +19,7 @@ from headstart.engine.protocol import Engine
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
 from headstart.study.lab import Lab
+from headstart.study.own import with_remarks
 from headstart.study.texts import with_tokens
 from headstart.study.written.load import StudyFile
 from headstart.study.written.schema import EngineSettings
@@ -51,7 +52,7 @@ def open_lab(
         (progress or Silent()).warn(line)
     opened = federation or open_federation(file.data, file.folder)
     check_numbers(opened)
-    return Lab(
+    lab = Lab(
         with_tokens(opened, file.model),
         file.model,
         _engine(settings.engine, calibrated),
@@ -59,7 +60,9 @@ def open_lab(
         cache=cache,
         progress=progress,
         global_test_examples=settings.evaluation.global_test_examples,
+        own=file.own,
     )
+    return with_remarks(lab)
 
 
 def _engine(settings: EngineSettings, calibrated: Path | None) -> Engine:

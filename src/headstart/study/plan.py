@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class Costs:
         """Return the costs of one arm, measured once."""
         population = self.population
         sizes = [population.num_clients, population.num_examples, list(population.raw.shape)]
-        key = hash_json([__version__, asdict(self.lab.spec), str(self.lab.dtype), sizes, arm.as_json()])
+        key = hash_json([__version__, self.lab.spec.as_json(), str(self.lab.dtype), sizes, arm.as_json()])
         if key not in self.known:
             self.known[key] = self._measure(arm)
         return self.known[key]

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
 from headstart.core.machine import suitable_threads, threads
@@ -18,6 +20,7 @@ from headstart.diagnosis import Diagnosis
 from headstart.evidence.contrast import FEWEST_SEEDS
 from headstart.evidence.race import Until
 from headstart.evidence.verdict import Verdict
+from headstart.models.own import given
 from headstart.models.spec import ModelSpec
 from headstart.study.checks import check_plan, select
 from headstart.study.diagnosis import diagnose_lab
@@ -68,7 +71,8 @@ class Study:
         federation: clients and central pool.
         arms: to compare; empty for the standard slate.
         name: of the study.
-        backbone: a built-in network or a Transformers checkpoint.
+        backbone: a built-in network, a Transformers checkpoint, or a module of your own.
+        model: further settings of ``[model]``, such as ``{"head": "fc", "tokenizer": "minilm"}``.
         trainable: where federated stages cut the model in arms that don't start at random.
         seeds: one run of every arm each.
         trials: configurations tried per arm, on validation data; None as in a study file.
@@ -109,7 +113,8 @@ class Study:
         arms: Iterable[Arm] = (),
         *,
         name: str = "study",
-        backbone: str = ModelSpec.backbone,
+        backbone: str | nn.Module = ModelSpec.backbone,
+        model: Mapping[str, Any] | None = None,
         trainable: str | int = "head",
         seeds: Sequence[int] = (0, 1, 2, 3, 4),
         trials: int | None = None,
@@ -124,11 +129,12 @@ class Study:
     ) -> None:
         decision = {"baseline": baseline, "metric": metric, "min_effect": min_effect}
         decision |= {"confidence": confidence, "clients": clients}
+        own = None if isinstance(backbone, str) else given(backbone)
         table = {
             "name": name,
             "seeds": seeds,
             "data": {"source": f"python:{federation.key}"},
-            "model": {"backbone": backbone, "trainable": trainable},
+            "model": {"backbone": own.name if own else backbone, "trainable": trainable, **(model or {})},
             "tuning": {"trials": trials},
             "training": training or {},
             "decision": {setting: value for setting, value in decision.items() if value is not None},
@@ -136,7 +142,7 @@ class Study:
             "study": {"until": until},
             "arms": tables_of(arms),
         }
-        file = parse_study(table, Path(), f'name = "{name}"\n', federation)
+        file = parse_study(table, Path(), f'name = "{name}"\n', federation, own, runs_code=True)
         self._fill(file, open_lab(file, federation, calibrated=calibrations(cache_folder())))
 
     @classmethod
@@ -152,7 +158,7 @@ class Study:
             SettingError: a setting breaks a rule; one line per setting.
             DataError: the data cannot be read or break a rule.
         """
-        return cls.open(load_study(path), cache=cache, progress=progress)
+        return cls.open(load_study(path, runs_code=True), cache=cache, progress=progress)
 
     @classmethod
     def open(

@@ -7,7 +7,7 @@ import multiprocessing
 import platform
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import torch
 
 from headstart.core import trees
 from headstart.core.content import hash_json
-from headstart.core.errors import HeadstartError
 from headstart.core.files import read_json, write_json
 from headstart.core.machine import can_fork, num_cores, threads
 from headstart.core.trees import Params
@@ -36,6 +35,9 @@ MOST_SLOWDOWN = 1.5
 
 STACKED_WEIGHTS, FEWEST_STACKED = 2**21, 16
 """Size of a stack that is tried: small networks pay only in large ones."""
+
+_NEAR = 1e-2
+"""How far gradients of a stack may be off by rounding, in shares of the largest number."""
 
 
 def timings_of(job: Job, name: str, folder: Path | None) -> Timings:
@@ -81,6 +83,7 @@ def measure(job: Job) -> Timings:
     """Time a step of one client with one thread and with all, in both layouts, and of a stack."""
     params, batch = _try_batch(job)
     models = {last: tuned(job, channels_last=last) for last in (False, True)}
+    models = {last: model for last, model in models.items() if _works(model, params, batch)}
     loop = {}
     for count in sorted({1, num_cores()}):
         for last, model in models.items():
@@ -113,19 +116,50 @@ def _step(model: Model, params: Params, batch: Batch) -> Callable[[], Any]:
     return lambda: model.gradient(arranged, batch)
 
 
+def _works(model: Model, params: Params, batch: Batch) -> bool:
+    """Say whether a layout can be used; the usual one must be, and says what is wrong where it cannot."""
+    try:
+        _step(model, params, batch)()
+    except RuntimeError:  # a user's own module may view what lies otherwise in memory
+        if not model.channels_last:
+            raise
+        return False
+    return True
+
+
 def _stacked(model: Model, params: Params, batch: Batch, clients: int) -> float | None:
     """Time a stack's step per client; None where it cannot pay, or the network's modules cannot be stacked."""
-    if model.num_trainable > MOST_STACKED_WEIGHTS:
+    if model.num_trainable > MOST_STACKED_WEIGHTS or why_no_stack(model, params, batch):
         return None
-    inputs, labels, weights = (v.expand(clients, *v.shape) for v in (batch.inputs, batch.labels, batch.weights))
-    many = Batch(inputs, labels, weights, full=True)
+    stack, many = trees.broadcast(params, clients), _many(batch, clients)
+    with _without_warnings():
+        return _seconds_of(_step(model, stack, many)) / clients
+
+
+def why_no_stack(model: Model, params: Params, batch: Batch) -> str:
+    """Say why clients cannot train as one stack: it fails, or gives other gradients; empty if they can."""
+    alone = model.gradient(params, batch)
     try:
-        # PyTorch warns where it stacks an operation one client at a time; whether that pays is what the clock says.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _seconds_of(_step(model, trees.broadcast(params, clients), many)) / clients
-    except (RuntimeError, NotImplementedError, ValueError, HeadstartError):
-        return None
+        with _without_warnings():
+            stack = model.gradient(trees.broadcast(params, 2), _many(batch, 2))
+    except Exception as error:  # a user's own module may do anything
+        return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    largest = max(float(value.abs().max()) for value in alone.values())
+    off = max(float((stack[name][0] - alone[name]).abs().max()) for name in alone)
+    return "" if off <= _NEAR * largest else "its gradients in a stack are others than alone"
+
+
+def _many(batch: Batch, clients: int) -> Batch:
+    inputs, labels, weights = (v.expand(clients, *v.shape) for v in (batch.inputs, batch.labels, batch.weights))
+    return Batch(inputs, labels, weights, full=True)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """PyTorch warns where it stacks an operation one client at a time; whether that pays is what the clock says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _contended(step: Callable[[], Any]) -> float:

@@ -50,8 +50,9 @@ class Timings:
     """Seconds of one client's step, measured on this machine.
 
     Attributes:
-        loop: by threads and layout, such as ``1`` and ``2, channels last``.
-        stack: of a stack of clients, divided by their number; None where that was not tried.
+        loop: by threads and layout, such as ``1`` and ``2, channels last``; without a layout that the network's modules
+            do not know.
+        stack: of a stack of clients, divided by their number; None where that was not tried, or fails.
         slowdown: of a single-threaded step when every core does one.
     """
 
@@ -75,7 +76,8 @@ def cheapest(timings: Timings, *, clients: int, steps: float, cores: int, worker
         cores: of this machine.
         workers: processes that can be had; 1 means none but this one.
     """
-    alone = {last: timings.loop[name_of(1, channels_last=last)] for last in (False, True)}
+    singles = {last: name_of(1, channels_last=last) for last in (False, True)}
+    alone = {last: timings.loop[name] for last, name in singles.items() if name in timings.loop}
     ways = {
         Placement("loop", 1, threads, last): steps * timings.loop[name_of(threads, channels_last=last)] + PER_CLIENT
         for threads in sorted({1, cores})

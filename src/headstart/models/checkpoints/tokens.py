@@ -12,7 +12,7 @@ from headstart.core.errors import ModelError, require
 from headstart.core.ragged import Ragged
 from headstart.models.checkpoints.encoders import EXTRA, check_reads_texts
 from headstart.models.checkpoints.hub import explained, first_line, located, quiet, read_config, source
-from headstart.models.spec import ModelSpec
+from headstart.models.spec import ModelSpec, is_own
 
 CHARACTERS_PER_TOKEN = 16
 """A text is read no further than so many characters for each token that may be kept: 10 MB of text need not be."""
@@ -74,7 +74,9 @@ def tokenize(texts: Ragged, spec: ModelSpec) -> Tokens:
 
 
 def read_tokenizer(spec: ModelSpec) -> tuple[Any, int]:
-    """Read a checkpoint's tokenizer, and say how many tokens of a text are read."""
+    """Read a checkpoint's tokenizer, or an own network's, and say how many tokens of a text are read."""
+    if is_own(spec):
+        return _read_named(spec)
     name, auto = located(spec.backbone, EXTRA), require("transformers", EXTRA).AutoTokenizer
     # Its threads must not outlive it: worker processes are forked later.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -89,6 +91,24 @@ def read_tokenizer(spec: ModelSpec) -> tuple[Any, int]:
             f"model.max_tokens: '{name}' reads at most {limit} tokens, received {spec.max_tokens}; give fewer"
         )
     return tokenizer, spec.max_tokens or limit
+
+
+def _read_named(spec: ModelSpec) -> tuple[Any, int]:
+    """Read the tokenizer of an own network, whose longest text is the tokenizer's, where it says one."""
+    if spec.tokenizer is None:
+        raise ModelError(
+            f"model.tokenizer: '{spec.backbone}' needs a tokenizer to read texts, received none; name one: a Hub name, "
+            "a local directory or 'minilm'"
+        )
+    name, auto = located(spec.tokenizer, EXTRA), require("transformers", EXTRA).AutoTokenizer
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with explained(name), quiet():
+        tokenizer = _load(auto, name)
+    return tokenizer, spec.max_tokens or min(tokenizer.model_max_length, _MOST_TOKENS)
+
+
+_MOST_TOKENS = 512
+"""Tokens of a text that an own network reads where nothing says another number."""
 
 
 def _load(auto: Any, name: str) -> Any:

@@ -56,7 +56,7 @@ def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSett
     _possible(server, bound).check_total(total, list(sums.values()))
     solved, trees = probe.solve(model, total, server.lab.dtype), [one.tree for one in sums.values()]
     sent = {**solved.heads, **total_to_send(total, len(trees))}
-    compared = _compared(server, Heads(now.setup, decision.metric, noise, bound), sent, lost)
+    compared = _compared(server, Heads(now.setup, cast("Metric", decision.metric), noise, bound), sent, lost)
     scores = {name: one.scores for name, one in compared.items() if one.scores}
     # Who sent no sums has no examples in them to leave out.
     foretold = foretell([one.leads for name, one in compared.items() if name in sums], decision)

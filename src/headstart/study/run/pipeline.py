@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -107,7 +107,7 @@ class Pipeline:
         central = lab.federation.central if stage.build().is_trained else None
         return hash_json(
             [
-                *("start", __version__, asdict(lab.spec), str(lab.dtype), self.start_seed(stage)),
+                *("start", __version__, lab.spec.as_json(), str(lab.dtype), self.start_seed(stage)),
                 *(list(lab.federation.examples.shape), lab.federation.task.words),
                 *(central.key if central else None, stage.as_json()),
             ]

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.core.errors import SettingError, nearest
 from headstart.core.settings import read
@@ -21,8 +21,12 @@ from headstart.evidence.decision import check_min_effect, check_scope
 from headstart.evidence.metrics import is_own, measure
 from headstart.models.spec import ModelSpec, is_checkpoint
 from headstart.study.written.arms import Arm, check_training, parse_arm, with_defaults
+from headstart.study.written.own import described, imported_for
 from headstart.study.written.schema import StudySettings
 from headstart.study.written.slate import STANDARD, check_starts
+
+if TYPE_CHECKING:
+    from headstart.models.own import Own
 
 _DATA_VARIABLE = "HEADSTART_DATA"
 _VARIABLE = re.compile(r"\$(?:\{(HEADSTART_\w+)\}|(HEADSTART_\w+))")
@@ -37,6 +41,8 @@ _DEEPEST = 100
 
 
 _EMBEDDED = ("digits", "glyphs")
+_LOCAL = re.compile(r"[./~$]")
+"""How names of local directories begin."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class StudyFile:
         folder: relative paths start here.
         text: the file itself; empty for settings made in Python.
         decides: settings of ``[decision]`` that it writes.
+        own: the user's own module, where the backbone is one.
     """
 
     settings: StudySettings
@@ -62,10 +69,15 @@ class StudyFile:
     folder: Path
     text: str = ""
     decides: frozenset[str] = frozenset()
+    own: Own | None = None
 
 
-def load_study(path: Path | str) -> StudyFile:
+def load_study(path: Path | str, *, runs_code: bool = False) -> StudyFile:
     """Read and check a study file (TOML).
+
+    Args:
+        path: of the file.
+        runs_code: whether a backbone that is code may be imported: where the file is the user's own alone.
 
     Raises:
         SettingError: the file cannot be read or a setting breaks a rule; one line per setting.
@@ -79,11 +91,17 @@ def load_study(path: Path | str) -> StudyFile:
         raise SettingError(f"{path}: must have tables of a few levels, received many more; mend that line") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{path}: is not valid TOML, received: {error}; mend that line") from None
-    return parse_study(table, path.parent, text)
+    return parse_study(table, path.parent, text, runs_code=runs_code)
 
 
 def parse_study(
-    table: Mapping[str, Any], folder: Path, text: str = "", federation: Federation | None = None
+    table: Mapping[str, Any],
+    folder: Path,
+    text: str = "",
+    federation: Federation | None = None,
+    own: Own | None = None,
+    *,
+    runs_code: bool = False,
 ) -> StudyFile:
     """Check a study file's tables.
 
@@ -92,6 +110,8 @@ def parse_study(
         folder: relative paths start here.
         text: the file they came from.
         federation: made in Python; ``data.source`` is then its name, ``python:KEY``, and nothing is read.
+        own: a module made in Python; ``model.backbone`` is then its name.
+        runs_code: whether a backbone that is code may be imported.
 
     Raises:
         SettingError: a setting breaks a rule; one line per setting.
@@ -108,11 +128,13 @@ def parse_study(
     devices = tuple(parse_device(name, device) for name, device in settings.devices.items())
     data = settings.data if federation else _resolve_data(settings.data, folder)
     model = _resolve_model(settings, folder)
+    own = own or imported_for(model, folder, runs_code=runs_code)
+    model = described(model, own)
     central = _is_labelled(federation.central) if federation else _has_labels(data.central)
-    check_starts(arms, checkpoint=is_checkpoint(model), central=central)
+    check_starts(arms, checkpoint=is_checkpoint(model) or own is not None, texts=not own, central=central)
     _check_decision(settings, table.get("decision", ()))
     settings = _with_baseline(settings, good_start=is_checkpoint(model) or central)
-    return StudyFile(settings, data, model, arms, devices, folder, text, frozenset(table.get("decision", ())))
+    return StudyFile(settings, data, model, arms, devices, folder, text, frozenset(table.get("decision", ())), own)
 
 
 def resolve_path(setting: str, value: str, folder: Path) -> str:
@@ -234,8 +256,15 @@ def _resolve_source(setting: str, source: str, folder: Path) -> str:
 def _resolve_model(settings: StudySettings, folder: Path) -> ModelSpec:
     """Resolve a local checkpoint; other backbones are names, of a built-in network or on the Hub."""
     backbone = settings.model.backbone
-    is_local = backbone.startswith((".", "/", "~", "$")) or ("/" in backbone and (folder / backbone).exists())
-    return settings.model.spec(resolve_path("model.backbone", backbone, folder) if is_local else None)
+    is_local = bool(_LOCAL.match(backbone)) or ("/" in backbone and (folder / backbone).exists())
+    said = {"backbone": backbone, "weights": settings.model.weights, "tokenizer": settings.model.tokenizer}
+    local = {"backbone": is_local, "weights": True, "tokenizer": bool(_LOCAL.match(said["tokenizer"] or ""))}
+    return settings.model.spec(
+        **{
+            name: resolve_path(f"model.{name}", value, folder) if value and local[name] else value
+            for name, value in said.items()
+        }
+    )
 
 
 def _expand(setting: str, value: str) -> str:

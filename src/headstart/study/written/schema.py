@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from headstart.core.content import hash_json
 from headstart.core.settings import Says
 from headstart.data.settings import DataSettings
 from headstart.evidence.contrast import FEWEST_SEEDS
 from headstart.evidence.race import Until
-from headstart.models.spec import ModelSpec, Pooling
+from headstart.models.spec import BatchNorms, ModelSpec, Pooling
 
 Metric = Literal[
     "accuracy",
@@ -42,6 +42,15 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 NEW: Mapping[str, Mapping[str, Any]] = {
     "decision": {"clients": None, "positive": None, "specificity": 0.95},
     "evaluation": {"losses": False},
+    "model": {
+        "head": None,
+        "cuts": (),
+        "weights": None,
+        "batch_norm": "frozen",
+        "mean": None,
+        "std": None,
+        "tokenizer": None,
+    },
 }
 """Settings that came after run folders had been made, with their defaults, which enter no hash."""
 
@@ -60,12 +69,23 @@ class ModelSettings:
     """``[model]``: the backbone.
 
     Attributes:
-        backbone: a built-in network, or a Transformers checkpoint: Hub name or local directory.
+        backbone: a built-in network, a Transformers checkpoint (Hub name or local directory), or
+            ``package.module:build``, a function of yours that returns an ``nn.Module``, or such a class.
         hidden: widths of the hidden layers of ``mlp``.
         trainable: where federated stages cut the model in arms with a trained start: ``head``, ``all`` or the
             number of last blocks.
         pooling: how a text checkpoint makes one feature vector of its tokens: ``mean`` or ``cls``, the first.
         max_tokens: tokens of a text that are read; None reads as many as the checkpoint can.
+        head: name of the last linear layer, such as ``fc``; this and what follows are for networks of your own. None
+            looks for it.
+        cuts: names of the modules with which a new block begins, such as ``["layer1", "layer2"]``; empty looks for
+            them.
+        weights: file of its weights, for starts that are not random.
+        batch_norm: BatchNorms keep the statistics that they came with (``frozen``), or are GroupNorms (``group``).
+        mean: of each channel, taken from pixels scaled to [0, 1]; None takes ImageNet's for three channels, 0.5 for
+            others.
+        std: by which they are divided then; None likewise.
+        tokenizer: of texts: Hub name, local directory, or ``minilm``.
     """
 
     backbone: str = ModelSpec.backbone
@@ -73,12 +93,18 @@ class ModelSettings:
     trainable: Literal["head", "all"] | PositiveInt = "head"
     pooling: Pooling = ModelSpec.pooling
     max_tokens: Annotated[int, Field(ge=3)] | None = ModelSpec.max_tokens
+    head: str | None = ModelSpec.head
+    cuts: tuple[str, ...] = ModelSpec.cuts
+    weights: str | None = ModelSpec.weights
+    batch_norm: BatchNorms = ModelSpec.batch_norm
+    mean: tuple[float, ...] | None = ModelSpec.mean
+    std: tuple[PositiveFloat, ...] | None = ModelSpec.std
+    tokenizer: str | None = ModelSpec.tokenizer
 
-    def spec(self, backbone: str | None = None) -> ModelSpec:
-        """Return what the models part reads, perhaps with the backbone's path resolved."""
-        return ModelSpec(
-            backbone=backbone or self.backbone, hidden=self.hidden, pooling=self.pooling, max_tokens=self.max_tokens
-        )
+    def spec(self, **resolved: str | None) -> ModelSpec:
+        """Return what the models part reads, perhaps with some paths resolved."""
+        said = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "trainable"}
+        return ModelSpec(**{**said, **resolved})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,13 +90,19 @@ def slate_for(model: ModelSpec, federation: Federation) -> Slate:
     return standard_slate(checkpoint=checkpoint, central=labelled, same_classes=same, bare=bare)
 
 
-def check_starts(arms: Iterable[Arm], *, checkpoint: bool, central: bool) -> None:
+def check_starts(arms: Iterable[Arm], *, checkpoint: bool, central: bool, texts: bool = True) -> None:
     """Check that every arm's start has what it starts from.
+
+    Args:
+        arms: of the study.
+        checkpoint: whether the backbone comes with weights.
+        central: whether the server has a labelled pool.
+        texts: whether a checkpoint may be one of texts, whose own hidden tokens can be guessed.
 
     Raises:
         SettingError: ``pretrained`` without a checkpoint, or ``pretrain`` without a central pool.
     """
-    has: dict[Need, bool] = {"checkpoint": checkpoint, "text checkpoint": checkpoint, "labels": central}
+    has: dict[Need, bool] = {"checkpoint": checkpoint, "text checkpoint": checkpoint and texts, "labels": central}
     for arm in arms:
         method = arm.start.method
         for need in arm.start.build().needs:
