@@ -62,6 +62,8 @@ CASES = [
     Case("small-cnn", (1, 8, 8)),
     Case("small-cnn", (3, 9, 6)),
     Case("resnet-18", (3, 32, 32)),
+    Case("efficientnet-lite0", (3, 33, 32)),
+    Case("efficientnet-lite0", (1, 32, 32), from_scratch=False),
     Case("resnet", (1, 32, 32), from_scratch=False),
     Case("resnet", (3, 40, 33)),
     Case("regnet", (3, 32, 32), from_scratch=False),

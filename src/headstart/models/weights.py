@@ -16,7 +16,7 @@ from headstart.core.files import write_atomically
 from headstart.core.limits import memory_limit
 from headstart.core.trees import Params, num_bytes
 
-_NO_PICKLES = "pickled weights (.bin, .pt) are never read: save them with safetensors"
+_NO_PICKLES = "headstart convert FILE makes safetensors of pickled weights (.pth, .pt, .bin)"
 _LENGTH = struct.Struct("<Q")
 _LONGEST_HEADER = 16 * 2**20
 """Bytes; a checkpoint of 10,000 tensors has about 1.5 MB."""

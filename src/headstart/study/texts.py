@@ -19,7 +19,7 @@ from headstart.data.federation import Client, Federation
 from headstart.data.near_duplicates import near_duplicates
 from headstart.models.checkpoints.images import TEXTS
 from headstart.models.checkpoints.tokens import Tokens, tokenize
-from headstart.models.spec import ModelSpec, is_checkpoint, is_own
+from headstart.models.spec import OF_IMAGES, ModelSpec, is_checkpoint, is_own
 
 MOST_TOKENS_PER_WORD, MOST_UNKNOWN = 1.5, 0.02
 """Above either a vocabulary does not know a language well.
@@ -37,7 +37,8 @@ def with_tokens(federation: Federation, spec: ModelSpec) -> Federation:
     """
     if federation.examples.kind != "text" or federation.examples.inputs.values.dtype != np.uint8:
         return federation
-    if not is_checkpoint(spec) and not is_own(spec):
+    reads_texts = is_own(spec) or (is_checkpoint(spec) and spec.backbone not in OF_IMAGES)
+    if not reads_texts:
         raise ModelError(f"backbone: '{spec.backbone}' reads images or tables, received {TEXTS}")
     tokens = tokenize(federation.examples.inputs, spec)
     notes = [*_notes_on(tokens), *_leaks(federation, tokens.ids)]

@@ -91,14 +91,14 @@ def _regnet_stride(config: Any) -> int:
 
 
 def _mobilenet_v1(model: Any) -> list[nn.Module]:
-    return _by_resolution([model.conv_stem, *model.layer, MeanPool()])
+    return by_resolution([model.conv_stem, *model.layer, MeanPool()])
 
 
 def _mobilenet_v2(model: Any) -> list[nn.Module]:
-    return _by_resolution([model.conv_stem, *model.layer, model.conv_1x1, MeanPool()])
+    return by_resolution([model.conv_stem, *model.layer, model.conv_1x1, MeanPool()])
 
 
-def _by_resolution(layers: Iterable[nn.Module]) -> list[nn.Module]:
+def by_resolution(layers: Iterable[nn.Module]) -> list[nn.Module]:
     """Start a new block with every layer that halves the resolution."""
     groups: list[list[nn.Module]] = []
     for layer in layers:

@@ -25,7 +25,7 @@ NOT_THE_FUNCTION = frozenset(
 
 
 def located(name: str, extra: str) -> str:
-    """Return where a checkpoint lies: of one that a package carries, its folder.
+    """Return where a checkpoint lies: of one that a package carries, its folder or file.
 
     Raises:
         MissingExtra: the package is not installed.
@@ -33,12 +33,13 @@ def located(name: str, extra: str) -> str:
     if name not in PACKAGED:
         return name
     # Found, not imported: the package would import libraries that nothing here needs.
-    found = find_spec(PACKAGED[name])
+    package, _, inside = PACKAGED[name].partition("/")
+    found = find_spec(package)
     if found is None or found.origin is None:
         raise MissingExtra(
             f"backbone: '{name}' comes with the extra '{extra}', which is not installed: {how_to_install(extra)}"
         )
-    return str(Path(found.origin).parent / "model")
+    return str(Path(found.origin).parent / inside)
 
 
 def read_config(name: str) -> Any:

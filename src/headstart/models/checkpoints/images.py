@@ -99,16 +99,24 @@ def check_shape(config: Any, shape: Shape, name: str) -> None:
     Raises:
         ModelError: the inputs are no images, have the wrong number of channels, or are too small.
     """
+    check_pictures(shape, config.num_channels, family_of(config.model_type).stride(config), name)
+
+
+def check_pictures(shape: Shape, channels: int, stride: int, name: str) -> None:
+    """Check that a network of so many channels, and of so many pixels per position at its end, reads such inputs.
+
+    Raises:
+        ModelError: the inputs are no images, have the wrong number of channels, or are too small.
+    """
     if len(shape) != 3:
         received = f"a table of {shape[0]} columns; take 'linear' or 'mlp'" if shape else TEXTS
         raise ModelError(f"backbone: '{name}' reads images, received {received}")
-    channels, height, width = shape
-    if channels not in (1, config.num_channels):
+    found, height, width = shape
+    if found not in (1, channels):
         raise ModelError(
-            f"channels: '{name}' reads {config.num_channels} channels (or grey, repeated), received images "
-            f"of {channels}; set channels = {config.num_channels}"
+            f"channels: '{name}' reads {channels} channels (or grey, repeated), received images "
+            f"of {found}; set channels = {channels}"
         )
-    stride = family_of(config.model_type).stride(config)
     if min(height, width) < stride:
         raise ModelError(
             f"image_size: '{name}' reads images of at least {stride} x {stride} pixels, received "
