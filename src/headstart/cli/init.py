@@ -115,7 +115,7 @@ def _may_hold(found: Found, parts: Parts) -> Iterator[str]:
 def _choice(console: Terminal, question: str, offered: Sequence[str], default: str, found: Found) -> str:
     """Ask for a column until the answer is one."""
     names = tuple(dict.fromkeys(offered))
-    console.print(f"[bold]{question}[/] {shown(listed(names, _MOST_OFFERED))}", soft_wrap=False)
+    console.print(f"[bold]{question}[/] {shown(listed(names, _MOST_OFFERED))}", soft_wrap=False, highlight=False)
     valid = (*found.source.table.column_names, *((_NONE,) if _NONE in names else ()))
     while True:
         answer = str(typer.prompt("column", default=visible(default)))
@@ -123,7 +123,7 @@ def _choice(console: Terminal, question: str, offered: Sequence[str], default: s
             return default
         if answer in valid:
             return answer
-        console.print(f"no column '{shown(answer)}'; {shown(nearest(answer, names))}", soft_wrap=False)
+        console.print(f"no column '{shown(answer)}'; {shown(nearest(answer, names))}", soft_wrap=False, highlight=False)
 
 
 def _show_found(console: Terminal, found: Found) -> None:
@@ -164,7 +164,7 @@ def _show_columns(console: Terminal, found: Found, parts: Parts) -> None:
         table.add_row(*map(shown, _row(found, parts, column, inputs)))
     console.print(table, soft_wrap=False)
     if len(found.columns) > _MOST_COLUMNS:
-        console.print(f"and {len(found.columns) - _MOST_COLUMNS} columns more", style="dim")
+        console.print(f"and {len(found.columns) - _MOST_COLUMNS} columns more", style="dim", highlight=False)
     _print_lines(console, [("label", _label(found, parts)), ("clients", _clients(found, parts))])
 
 

@@ -87,6 +87,9 @@ def _mends(draft: Draft, why: str) -> Iterator[tuple[Draft, str]]:
     if _EMPTY.search(why) and (missing is None or missing.value != "drop"):
         line = Line("missing", "drop", "rows with an empty cell are left out")
         yield draft.put("data.missing", line), "rows with an empty cell are left out (data.missing)"
+    if "data.split.group:" in why and draft.find("data.split.column"):
+        # Rows that belong together weigh more than a split that parts them.
+        yield draft.without("data.split.column", f"switched off: {why}"), f"data.split.column is switched off: {why}"
     for setting in _OPTIONAL:
         if f"{setting}:" in why and draft.find(setting):
             yield draft.without(setting, f"switched off: {why}"), f"{setting} is switched off: {why}"
