@@ -14,8 +14,9 @@ from headstart.study.init.parts import Parts
 _GOOD_FOR_IMAGES, _GOOD_FOR_TEXTS = "efficientnet-lite0", "minilm"
 _SMALLEST, _ENOUGH = 96, 128
 """Pixels: below the first a network trained on ImageNet loses much of its use, above the second it gains little."""
-_MOST_FROM_SCRATCH = 64
-"""Pixels: more make a small network that starts at random slow and no better."""
+_KEPT, _FROM_SCRATCH = 64, 32
+"""Pixels: pictures up to the first stay as they are, others are shrunk to the second, for a small network that starts at
+random is slow on more and no better."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ def _for_pictures(found: Found) -> Backbone:
         pictures
         and len(pictures.sizes) == 1
         and not pictures.broken
-        and max(next(iter(pictures.sizes))) <= _MOST_FROM_SCRATCH
+        and max(next(iter(pictures.sizes))) <= _KEPT
     ):
         return Backbone("small-cnn", why, False)
-    size = min(_MOST_FROM_SCRATCH, max(8, side))
+    size = min(_FROM_SCRATCH, max(8, side))
     return Backbone("small-cnn", why, False, size, f"pictures are {side} at the shorter side, by the median")

@@ -22,6 +22,7 @@ _LONG_TEXT, _TOKENS = 600, 128
 _UNEVEN = 1.3
 """How much more than its even share the largest class may have before classes count alike."""
 _NAMED = 6
+_MINUTES = 60
 
 
 def guess(found: Found, parts: Parts, source: str, command: str, beside: str | None = None) -> Draft:
@@ -52,7 +53,7 @@ def guess(found: Found, parts: Parts, source: str, command: str, beside: str | N
         "data.central": tuple(central_lines(beside)),
         "model": tuple(_model(found, parts, backbone)),
         "tuning": (Line("trials", 4, "settings tried of each arm, on validation data alone", is_on=False),),
-        "budget": (Line("minutes", 30, "after which nothing more is begun", is_on=False),),
+        "budget": (Line("minutes", _MINUTES, _why_minutes(backbone), is_on=backbone.is_trained),),
         "decision": tuple(_decision(found, parts, backbone)),
     }
     return Draft(head, tables)
@@ -89,6 +90,12 @@ def _model(found: Found, parts: Parts, backbone: Backbone) -> Iterator[Line]:
         yield Line("backbone", "mlp", "with hidden layers, which start at random", is_on=False)
     if backbone.is_trained:
         yield Line("trainable", "all", "to train the whole backbone in a federation, not the head alone", is_on=False)
+
+
+def _why_minutes(backbone: Backbone) -> str:
+    if not backbone.is_trained:
+        return "after which nothing more is begun"
+    return "then nothing more is begun, for a first answer; without it, until it is decided: on a CPU perhaps hours"
 
 
 def _decision(found: Found, parts: Parts, backbone: Backbone) -> Iterator[Line]:
