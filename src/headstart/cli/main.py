@@ -70,6 +70,24 @@ def study(
 
 
 @app.command()
+def init(
+    data: Annotated[str, typer.Argument(help="File, folder, hub:NAME, digits or glyphs.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Study file to write.")] = Path("study.toml"),
+    label: Annotated[str | None, typer.Option(help="Column to foretell.", show_default=False)] = None,
+    client: Annotated[
+        str | None, typer.Option(help="Column that says whose a row is, or 'none'.", show_default=False)
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; take the best guess.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+) -> None:
+    """Look at data, say what they are, and write a first study file that runs."""
+    from headstart.cli.init import write_first_study
+
+    if not write_first_study(data, out, label=label, client=client, asks=not yes, force=force):
+        raise typer.Exit(1)
+
+
+@app.command()
 def plan(file: _StudyFileArgument, out: _OutOption = None) -> None:
     """Show what a study would do and could decide: the tree of work, what is cached, time and bytes. Runs nothing."""
     from headstart.cli.jobs import show_plan

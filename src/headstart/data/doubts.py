@@ -79,13 +79,23 @@ def _leaks(source: Source, columns: Sequence[str], labels: Array, label: str) ->
     >>> _leaks(source, ["grade", "age"], np.array([0, 1, 1, 0] * 5), "ill")[0][:60]
     "column 'grade' alone tells the label 'ill', as each of its 3"
     """
-    found = {column: _num_telling(source.table.column(column), labels) for column in columns}
     return tuple(
         f"column '{column}' alone tells the label '{label}', as each of its {count} values goes with one class: if it "
         "is not known before the label is, leave it out by naming the other inputs in data.columns"
-        for column, count in found.items()
-        if count
+        for column, count in telling_columns(source, columns, labels).items()
     )
+
+
+def telling_columns(source: Source, columns: Sequence[str], labels: Array) -> dict[str, int]:
+    """Return the columns that alone tell the label, each with the number of its values.
+
+    Args:
+        source: its rows in the order of the labels.
+        columns: to look at.
+        labels: class indices ``(rows,)``.
+    """
+    found = {column: _num_telling(source.table.column(column), labels) for column in columns}
+    return {column: count for column, count in found.items() if count}
 
 
 def _num_telling(cells: pa.ChunkedArray, labels: Array) -> int:
@@ -116,7 +126,7 @@ def _possible_groups(source: Source, taken: Collection[str | None]) -> tuple[str
     >>> _possible_groups(Source("w", pa.table({"recording_id": ["r1", "r1", "r2", "r2"]})), ())[0][:45]
     "column 'recording_id' names 2 things in 4 row"
     """
-    names = [name for name in source.table.column_names if name not in taken and _says_group(name)]
+    names = [name for name in source.table.column_names if name not in taken and says_group(name)]
     counts = {name: pc.count_distinct(source.table.column(name)).as_py() for name in names}
     return tuple(
         f"column '{name}' names {count} things in {len(source)} rows: if rows of one belong together, as windows of a "
@@ -126,6 +136,11 @@ def _possible_groups(source: Source, taken: Collection[str | None]) -> tuple[str
     )
 
 
-def _says_group(name: str) -> bool:
+def says_group(name: str) -> bool:
+    """Say whether a column's name says that it tells which rows belong together.
+
+    >>> says_group("PatientID"), says_group("age")
+    (True, False)
+    """
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return bool(re.fullmatch(rf"(.*[\W_])?({'|'.join(_THINGS)})s?([\W_]*(id|no|nr|number|name|code))?", words))

@@ -161,7 +161,7 @@ def _inputs(source: Source, reading: Reading, chosen: Chosen) -> Inputs:
 
 def _images(source: Source, column: str, reading: Reading) -> Inputs:
     values = source.column(column, f"{reading.setting}.image").to_pylist()
-    encoded = [_encoded(value, source.folder or Path()) for value in values]
+    encoded = [encoded_image(value, source.folder or Path()) for value in values]
     decoded = images.decode_images(encoded, reading.size, reading.channels, reading.pixels)
     broken = left_out(source.row_numbers[sorted(decoded.errors)], "the image cannot be read")
     notes = (_corrupt_note(source, decoded.errors, reading),) if decoded.errors else ()
@@ -189,7 +189,7 @@ def _table(source: Source, reading: Reading, chosen: Chosen) -> Inputs:
     return "table", values[kept], kept, names, (*found, *more)
 
 
-def _encoded(value: Any, folder: Path) -> images.Encoded:
+def encoded_image(value: Any, folder: Path) -> images.Encoded:
     """Return an image column's cell as bytes or as a path."""
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")

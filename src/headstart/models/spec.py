@@ -30,8 +30,9 @@ class ModelSpec:
         backbone: a built-in network (``small-cnn``, ``linear``, ``mlp``, ``resnet-18``), or a Transformers
             checkpoint of images or of texts: its Hub name (``microsoft/resnet-18``) or its local directory. A
             name with a slash is a checkpoint. ``minilm`` is one too: the text encoder all-MiniLM-L6-v2, as the
-            extra ``text`` installs it; and so is ``efficientnet-lite0`` of images, of the extra ``images``. ``package.module:build``
-            is a network of the user's own: a function that returns an ``nn.Module``, or such a class.
+            extra ``text`` installs it; and so is ``efficientnet-lite0`` of images, of the extra ``images``.
+            ``package.module:build`` is a network of the user's own: a function that returns an ``nn.Module``, or such a
+            class.
         hidden: widths of the hidden layers of ``mlp``, from the input up; other networks don't read it.
         pooling: how a text checkpoint makes one feature vector of its tokens; other networks don't read it.
         max_tokens: tokens of a text that are read; None reads as many as the checkpoint can.

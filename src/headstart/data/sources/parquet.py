@@ -115,9 +115,11 @@ def _texts(metadata: pq.FileMetaData, file: Path, raw: BinaryIO, room: float) ->
 
 
 def _described(chunk: pq.ColumnChunkMetaData, column: pq.ColumnSchema, raw: BinaryIO, name: str) -> _Texts:
-    start = chunk.data_page_offset
+    offsets = [chunk.data_page_offset]
     if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
-        start = min(start, chunk.dictionary_page_offset)
+        offsets.append(chunk.dictionary_page_offset)
+    # A column without rows says 0 of the page that it has not.
+    start = min(filter(None, offsets), default=0)
     try:
         found = list(pages(raw, start, chunk.total_compressed_size))
     except ValueError as error:

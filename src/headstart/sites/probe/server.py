@@ -30,7 +30,7 @@ from headstart.sites.server import Server
 from headstart.sites.settings import DELTA, MOST_TIMES
 from headstart.sites.transport import Answer, Failed
 from headstart.sites.work import Begun
-from headstart.study.written.schema import DecisionSettings
+from headstart.study.written.schema import DecisionSettings, Metric
 from headstart.training.client_data import ClientData
 
 A = TypeVar("A")

@@ -1,0 +1,1 @@
+"""From data to a first study file: look, guess, write, check."""
