@@ -12,9 +12,10 @@ from headstart.core.arrays import Array
 from headstart.core.plain import plain
 from headstart.core.task import Task, TaskKind
 from headstart.evidence.learnt import Conduct, Finding, conduct_warnings, failed
+from headstart.evidence.metrics import client_metrics
 
-_FALLEN = 0.003
-"""Share by which a loss must fall to have fallen."""
+_FALLEN, _RISEN = 0.003, 0.01
+"""Share by which a loss must fall, and amount by which an order must rise, to have done so."""
 
 Said = tuple[Array, Array]
 """Truth and predictions of one client's examples."""
@@ -29,12 +30,22 @@ class Fit:
         finite: share of the predictions that are finite.
         loss: mean of the task's loss, over those.
         nothing: likewise of one who says the same to all: the labels' shares, the mean target, the same risk.
+        order: share of the pairs of a client's examples that are in the right order, mean over rows: the C-index of
+            survival, AUROC of labels; NaN where the loss says enough.
+        doubt: two standard errors of that.
     """
 
     rows: int
     finite: float
     loss: float
     nothing: float
+    order: float = np.nan
+    doubt: float = np.nan
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the order is clearly not chance; scores that are far too sure may have a high loss all the same."""
+        return self.order - 0.5 > self.doubt
 
     @classmethod
     def of(cls, task: Task, clients: Sequence[Said]) -> Fit | None:
@@ -47,7 +58,8 @@ class Fit:
         same = _same_for_all(task, usable)
         blind = [(truth, np.broadcast_to(same, said.shape)) for truth, said in usable]
         loss, nothing = (_mean_loss(task, pairs, count) for pairs in (usable, blind))
-        return cls(rows=rows, finite=count / rows, loss=loss, nothing=nothing)
+        order, doubt = _order(task, usable)
+        return cls(rows=rows, finite=count / rows, loss=loss, nothing=nothing, order=order, doubt=doubt)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +112,8 @@ def _failure(train: Fit, began: Fit | None, conduct: Conduct) -> Finding | None:
         return failed("diverged", f"{1 - train.finite:.0%} of its predictions are not finite", conduct)
     if began is None or not conduct.by_steps or (conduct.is_trained and conduct.may_refuse):
         return None
+    if train.is_ordered and train.order > began.order + _RISEN:
+        return None
     if train.loss < train.nothing * (1 - _FALLEN) or (conduct.is_trained and train.loss < began.loss * (1 - _FALLEN)):
         return None
     numbers = f"training loss {began.loss:.3g} before, {train.loss:.3g} after; who knows nothing: {train.nothing:.3g}"
@@ -114,7 +128,7 @@ def _way_of(train: Fit, began: Fit) -> str:
 
 
 def _no_better(fit: Fit, where: str) -> Finding | None:
-    if fit.loss < fit.nothing * (1 - _FALLEN):
+    if fit.loss < fit.nothing * (1 - _FALLEN) or fit.is_ordered:
         return None
     return Finding(
         "nothing",
@@ -133,6 +147,24 @@ def _same_for_all(task: Task, clients: Sequence[Said]) -> Array:
 
 def _mean_loss(task: Task, clients: Sequence[Said], count: int) -> float:
     return sum(_LOSSES[task.kind](task, truth, said) for truth, said in clients) / max(1, count)
+
+
+def _order(task: Task, clients: Sequence[Said]) -> tuple[float, float]:
+    """Return how well examples are ordered, and two standard errors of chance in that."""
+    metric = _ORDERS.get(task.kind)
+    if metric is None or not clients:
+        return np.nan, np.nan
+    sizes = np.array([len(truth) for truth, _ in clients])
+    truth, said = (np.concatenate([one[i] for one in clients]) for i in (0, 1))
+    each = client_metrics(truth, said, np.repeat(np.arange(len(sizes)), sizes), len(sizes), task)[metric]
+    known = np.isfinite(each)
+    if not known.any():
+        return np.nan, np.nan
+    few = min(truth[:, -1].sum(), len(truth) - truth[:, -1].sum()) if task.kind == "survival" else truth.sum(0).min()
+    return float(np.average(each[known], weights=sizes[known])), float(1 / np.sqrt(max(1.0, few)))
+
+
+_ORDERS: dict[TaskKind, str] = {"survival": "c_index", "multilabel": "auroc"}
 
 
 def _log_loss(_task: Task, truth: Array, said: Array) -> float:
