@@ -17,6 +17,9 @@ from headstart.evidence.metrics import client_metrics
 _FALLEN, _RISEN = 0.003, 0.01
 """Share by which a loss must fall, and amount by which an order must rise, to have done so."""
 
+_FAR = 3.0
+"""Standard deviations beyond which a regression's training counts an error in proportion."""
+
 Said = tuple[Array, Array]
 """Truth and predictions of one client's examples."""
 
@@ -173,7 +176,9 @@ def _log_loss(_task: Task, truth: Array, said: Array) -> float:
 
 
 def _squared_error(task: Task, truth: Array, said: Array) -> float:
-    return float(np.square((said - truth) / np.array(task.scales)).mean(1).sum() / 2)
+    far = np.abs(said - truth) / np.array(task.scales)
+    losses = np.where(far <= _FAR, far**2 / 2, _FAR * (far - _FAR / 2))
+    return float(losses.mean(1).sum())
 
 
 def _partial_likelihood(_task: Task, truth: Array, said: Array) -> float:

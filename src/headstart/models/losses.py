@@ -112,7 +112,10 @@ class BinaryCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """Least squares on one or more targets, in their standard deviations; the mean over targets.
+    """Squared error of one or more targets, in their standard deviations; the mean over targets.
+
+    Beyond three standard deviations an error counts in proportion (Huber: Robust Estimation of a Location Parameter.
+    Ann. Math. Stat. 1964), so that slopes are bounded as those of softmax are: a step that is too large does not run away.
 
     Attributes:
         centers: what a score of 0 stands for, in each target's unit.
@@ -123,13 +126,13 @@ class SquaredError(Loss):
     scales: tuple[float, ...]
 
     def mean(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-        """Return half the mean square over examples and targets."""
-        losses = (scores - self._scaled(truth).to(scores.dtype)).square().mean(-1) / 2
-        return (losses * weights).sum() / weights.sum()
+        """Return half the mean square over examples and targets, of large errors less."""
+        losses = functional.huber_loss(scores, self._scaled(truth).to(scores.dtype), reduction="none", delta=_FAR)
+        return (losses.mean(-1) * weights).sum() / weights.sum()
 
     def slope(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-        """Return ``score - target``, weighted."""
-        residual = scores - self._scaled(truth).to(scores.dtype)
+        """Return ``score - target`` up to three, weighted."""
+        residual = (scores - self._scaled(truth).to(scores.dtype)).clamp(-_FAR, _FAR)
         return residual * _shares(weights, scores) / scores.shape[-1]
 
     def predictions(self, scores: Tensor) -> Tensor:
@@ -202,6 +205,9 @@ def _at_risk(truth: Tensor, weights: Tensor) -> Tensor:
 def _is_event(truth: Tensor, weights: Tensor) -> Tensor:
     return (truth[..., 1] > 0) & (weights > 0)
 
+
+_FAR = 3.0
+"""Standard deviations beyond which an error counts in proportion."""
 
 _ODDS = 2.9444389791664403
 """Log of 19: scores of a least-squares head then read as probabilities of .05 and .95."""
