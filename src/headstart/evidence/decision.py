@@ -36,7 +36,8 @@ def check_min_effect(metric: Measure, min_effect: float) -> None:
         raise SettingError(f"decision.min_effect: must be a number of at least 0, got {min_effect}; try 0.01")
     if metric.is_share and min_effect > 1:
         raise SettingError(
-            f"decision.min_effect: must be a share of at most 1 for {metric.name}, received {min_effect}; 0.02 is two points"
+            f"decision.min_effect: must be a share of at most 1 for {metric.name}, received {min_effect}; "
+            "0.02 is two points"
         )
 
 
