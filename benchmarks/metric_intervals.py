@@ -1,7 +1,7 @@
 """How often intervals over *these* clients cover the truth, by metric: made data whose truth is known.
 
-Two arms score examples by weights that differ from seed to seed; each interval speaks of the mean over clients and seeds
-of one arm's metric less the other's. The truth is that of a great many examples and seeds.
+Two arms score examples by weights that differ from seed to seed; each interval speaks of the mean over clients and
+seeds of one arm's metric less the other's. The truth is that of a great many examples and seeds.
 
     python benchmarks/metric_intervals.py            # 1,000 studies of each metric and size, about three minutes
 """
