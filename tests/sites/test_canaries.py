@@ -14,7 +14,20 @@ from headstart.sites.settings import Policy
 from headstart.sites.site import Site
 from headstart.sites.terms import Accepted, Terms
 from headstart.study.written.load import StudyFile
-from sites.attacked import Requests, answered, changed, made, ready, requests, site_of
+from sites.attacked import (
+    NAMES,
+    Listening,
+    Requests,
+    answered,
+    changed,
+    made,
+    patients,
+    ready,
+    requests,
+    site_of,
+)
+from sites.federations import Table
+from sites.in_process import arm_of, opened, run_arm
 
 HOSTILE: dict[str, dict[str, Any]] = {
     "the names as categories": {"columns": ["name"], "one_hot": ["name"]},
@@ -159,6 +172,32 @@ def test_malformed_cells_are_quoted_to_the_operator_and_to_nobody_else(folder: P
         site.read(DataSettings(**{**asdict_of(asked), "source": "x"}))
     said, _ = answered(site, "hello", *asked["hello"])
     assert holds_no_cell(said, folder)
+
+
+def test_dates_categories_and_holes_tell_no_cell(tmp_path: Path) -> None:
+    """Names of wards leave, as their operators let them; no day, and nothing of a row, does."""
+    found = {
+        name: [
+            {**row, "seen": f"2021-{1 + n // 28:02}-{1 + n % 28:02}", "dose": "" if n % 4 == 0 else row["dose"]}
+            for n, row in enumerate(patients(number, 120))
+        ]
+        for number, name in enumerate(NAMES)
+    }
+    said = (
+        'columns = ["age", "dose", "ward", "seen"]\none_hot = ["ward"]\ndates = ["seen"]\nmissing = "indicator"\n'
+        'min_frequency = 3\nsplit = { time = "seen" }'
+    )
+    file, paths = Table(found, said).write(tmp_path)
+    sites = [Site(name, path, tmp_path / "state" / name, one_hot=("ward",)) for name, path in paths.items()]
+    ask = Listening(sites)
+    run_arm(opened(file, ask, tmp_path / "out"), arm_of(file, "ridge"))
+    hidden = {str(row[column]) for row in found["north"] for column in ("name", "age", "dose", "seen")} - {""}
+    for kind, (text, tree) in ask.heard.items():
+        told, _ = answered(sites[0], "start" if kind == "adapted" else kind, text, tree)  # type: ignore[arg-type]
+        assert "error" not in told
+        assert not [cell for cell in hidden if cell in json.dumps(told)]
+    told, _ = answered(sites[0], "hello", *ask.heard["hello"])
+    assert (told["missing"], told["categories"]) == (["dose"], {"ward": ["emergency", "intensive"]})
 
 
 def asdict_of(asked: Requests) -> dict[str, Any]:

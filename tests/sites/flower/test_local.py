@@ -66,9 +66,11 @@ def named(tmp_path: Path) -> StudyFile:
     return load_study(tmp_path / "study.toml")
 
 
-def test_pictures_take_their_groups_along(tmp_path: Path) -> None:
-    write_pictures(tmp_path, 80, recording=[f"r{row // 4}" for row in range(80)])
-    settings = DataSettings(source="pictures.parquet", client="site", split=SplitSettings(group="recording"))
+@pytest.mark.parametrize("split", [SplitSettings(group="recording"), SplitSettings(time="taken")])
+def test_pictures_take_their_groups_and_times_along(split: SplitSettings, tmp_path: Path) -> None:
+    days = [f"2021-03-{1 + row * 7 % 31:02}" for row in range(80)]
+    write_pictures(tmp_path, 80, recording=[f"r{row // 4}" for row in range(80)], taken=days)
+    settings = DataSettings(source="pictures.parquet", client="site", split=split)
     whole = open_federation(settings, tmp_path)
     paths = write_site_files(whole, settings, tmp_path / "sites", 2, tmp_path)
     for client in whole.clients:
