@@ -115,7 +115,7 @@ class SquaredError(Loss):
     """Squared error of one or more targets, in their standard deviations; the mean over targets.
 
     Beyond three standard deviations an error counts in proportion (Huber: Robust Estimation of a Location Parameter.
-    Ann. Math. Stat. 1964), so that slopes are bounded as those of softmax are: a step that is too large does not run away.
+    Ann. Math. Stat. 1964): slopes are bounded as those of softmax are, and steps that are too large do not run away.
 
     Attributes:
         centers: what a score of 0 stands for, in each target's unit.

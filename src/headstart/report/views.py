@@ -144,7 +144,7 @@ def _behind(run: Run) -> Iterator[KeyNumber]:
     """What it may cost to use the arm though another family were the best."""
     expected, most = answer.behind(run.verdict)
     if most:
-        yield KeyNumber("At most behind the best", most.capitalize(), f"expected: {expected}")
+        yield KeyNumber("At most behind the best", most[:1].upper() + most[1:], f"expected: {expected}")
 
 
 def _effect(run: Run, metric: Metric, chosen: ArmRow, base: ArmRow | None) -> KeyNumber:
