@@ -238,7 +238,7 @@ def _on(spec: ModelSpec, how: Reads, head: Head, depth: int) -> Iterator[str]:
 
 def _on_randomness(own: Own, spec: ModelSpec, module: nn.Module) -> Iterator[str]:
     if not (own.trained or spec.weights):
-        yield "its weights are as new ones: it counts as untrained, where no model.weights names a file of them"
+        yield "its weights are as new ones are, so that it counts as untrained; model.weights names a file of others"
     stay = [
         f"{name}.{word}".lstrip(".")
         for name, part in module.named_modules()
