@@ -168,7 +168,11 @@ def test_a_resnet_on_cats_and_dogs(tmp_path: Path) -> None:
 def test_a_small_cnn_on_digits_of_three_sources(tmp_path: Path) -> None:
     federation = federation_of("images/digits_domains.parquet", client="domain")
     module = networks.SmallCnn(10)
-    arm = Arm("fedavg", "random", {"method": "fedavg", "rounds": 15, "client_lr": 0.05, "trainable": "all"})
+    arm = Arm(
+        "fedavg",
+        "random",
+        {"method": "fedavg", "rounds": 20, "client_lr": 0.05, "momentum": 0.9, "batch_size": 8, "trainable": "all"},
+    )
     Study(federation, [arm, LOCAL], backbone=module, seeds=[0], trials=1).run(tmp_path)
     winner = run(arm, federation, backbone=module)
     assert winner.metrics["accuracy"] > 0.2, "a tenth is chance"
