@@ -20,7 +20,7 @@ def passes_of_a_head(network: Network, weights: Params, raw: Tensor):
         def work(client: DummyClient) -> int:
             return len([model.gradient(params, batch) for batch in client.batches(model, passes)])
 
-        return dry_run(work, raw, num_examples=examples, num_classes=3, weights=weights)
+        return dry_run(work, raw, num_examples=examples, weights=weights)
 
     return run
 
@@ -48,10 +48,10 @@ def test_a_frozen_part_is_counted_once_per_example(passes_of_a_head) -> None:
 
 def test_weights_aside_what_was_received_counts(raw: Tensor) -> None:
     weights, received = {"w": torch.zeros(1000)}, {"r": torch.zeros(500)}
-    found = dry_run(lambda _: torch.zeros(250), raw, num_examples=1, num_classes=2, weights=weights, received=received)
+    found = dry_run(lambda _: torch.zeros(250), raw, num_examples=1, weights=weights, received=received)
     assert found.peak_bytes == 4 * (500 + 250)
 
 
 def test_a_client_without_examples_is_one_with_one(raw: Tensor) -> None:
-    found = dry_run(lambda client: client.num_examples, raw, num_examples=0, num_classes=2, weights={})
+    found = dry_run(lambda client: client.num_examples, raw, num_examples=0, weights={})
     assert found.result == 1

@@ -100,7 +100,7 @@ def test_no_group_is_on_two_sides(settings):
 def test_groups_of_any_sizes_and_classes_are_kept_whole(rows, seed, split, redraw):
     groups, labels = [f"r{group}" for group, _ in rows], [f"c{label}" for _, label in rows]
     table = pa.table({"x": np.arange(len(rows)) / 7, "recording": groups, "label": labels})
-    settings = DataSettings(source="rows", seed=seed, split=split, label_kind="classes", classes=("c0", "c1", "c2"))
+    settings = DataSettings(source="rows", seed=seed, split=split, task="classification", classes=("c0", "c1", "c2"))
     federation = resplit(open_client(Source("rows", table), settings, "clinic"), redraw)
     assert is_whole(federation)
     (client,), count = federation.clients, len(set(groups))

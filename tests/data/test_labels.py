@@ -96,13 +96,13 @@ def test_numbers_that_may_be_classes(numbers: list[object]) -> None:
     ],
 )
 def test_measurements_are_no_classes(numbers: list[object], received: str) -> None:
-    with pytest.raises(DataError, match=rf"a column of classes, received {received} of column 'label'.*label_kind"):
+    with pytest.raises(DataError, match=rf"a column of classes, received {received} of column 'label'.*data.task"):
         check_classes(source(*numbers), "label", "data.label")
 
 
 def test_whoever_insists_has_as_many_classes_as_values() -> None:
     values = [str(i) for i in range(30)]
-    assert len(class_names(source(), "label", values, None, "classes")) == 30
+    assert len(class_names(source(), "label", values, None, "classification")) == 30
 
 
 @pytest.mark.parametrize(("names", "doubtful"), [(("0", "1", "?"), "'?'"), (("ill", "NA", "n/a"), "'NA', 'n/a'")])

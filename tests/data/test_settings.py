@@ -30,7 +30,7 @@ BAD = [
     (lambda: DataSettings(source="x", delimiter=""), r"data\.delimiter: must be one character, received ''"),
     (lambda: DataSettings(source="x", decimal=";"), r"data\.decimal.*';'"),
     (lambda: DataSettings(source="x", encoding="utf-99"), r"data\.encoding: must be an encoding that Python.*'utf-99'"),
-    (lambda: DataSettings(source="x", label_kind="numbers"), r"data\.label_kind.*'numbers'"),
+    (lambda: DataSettings(source="x", task="numbers"), r"data\.task.*'numbers'"),
     (lambda: DataSettings(source="x", missing_words="NA"), r"data\.missing_words: must be a list, received 'NA'"),
     (lambda: DataSettings(source="x", missing="skip"), r"data\.missing.*'skip'"),
     (lambda: DataSettings(source="x", image_size=0), r"data\.image_size.*0"),

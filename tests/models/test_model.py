@@ -12,7 +12,8 @@ from headstart.core import trees
 from headstart.core.errors import ModelError
 from headstart.models import ModelSpec, build
 from headstart.models.batch import Batch
-from headstart.models.model import Model, Trainable, cut_at, head_gradient, weighted_loss
+from headstart.models.losses import CROSS_ENTROPY
+from headstart.models.model import Model, Trainable, cut_at, head_gradient
 from headstart.models.network import Network
 from tiny_networks import Built
 
@@ -196,7 +197,13 @@ def test_stacked_head_gradient_equals_each_client_and_autograd(dtype: torch.dtyp
 def by_autograd(params: trees.Params, batch: Batch) -> trees.Params:
     own = {name: value.clone().requires_grad_() for name, value in params.items()}
     logits = batch.inputs @ own["head.weight"].T + own["head.bias"]
-    return dict(zip(own, torch.autograd.grad(weighted_loss(logits, batch), list(own.values())), strict=True))
+    return dict(
+        zip(
+            own,
+            torch.autograd.grad(CROSS_ENTROPY.mean(logits, batch.labels, batch.weights), list(own.values())),
+            strict=True,
+        )
+    )
 
 
 def test_a_client_of_a_stack_without_examples_has_gradient_zero() -> None:

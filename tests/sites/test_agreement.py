@@ -251,7 +251,7 @@ WHOLE: dict[str, tuple[Made, type[HeadstartError], tuple[str, ...]]] = {
     "measurements as classes": (
         Table({name: rows(site, 30, label=lambda row: int(row["chol"] // 5)) for site, name in enumerate("ab")}),
         DataError,
-        ("data.label: must be a column of classes", "the label of all sites together", "data.label_kind"),
+        ("data.label: must be a column of classes", "the label of all sites together", "data.task"),
     ),
     "nothing but numbers of rows": (
         Table({name: numbered([{"label": "xy"[n % 2]} for n in range(20)], 7) for name in "ab"}),

@@ -20,7 +20,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "the names as categories": {"columns": ["name"], "one_hot": ["name"]},
     "the names as categories beside others": {"columns": ["age", "name"], "one_hot": ["name"]},
     "the names as classes": {"label": "name"},
-    "the names as classes for sure": {"label": "name", "label_kind": "classes"},
+    "the names as classes for sure": {"label": "name", "task": "classification"},
     "other classes": {"classes": ["x", "y"]},
     "the names as numbers": {"columns": ["name"]},
     "the names as splits": {"split": {"train": 0.6, "val": 0.2, "test": 0.2, "column": "name", "group": None}},

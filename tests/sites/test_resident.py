@@ -19,7 +19,7 @@ def _opened(folder: Path) -> tuple[Site, Setup]:
     ask = InProcess(sites_of(folder, folder / "state"))
     server = opened(file, ask, folder / "out")
     site = ask.sites[0]
-    weights = Lab(server.lab.federation, file.model, server.lab.engine).build(0, from_scratch=True, num_classes=10)[1]
+    weights = Lab(server.lab.federation, file.model, server.lab.engine).build(0, from_scratch=True)[1]
     digest = hash_tree(weights, SIGNED)
     site.shelf.put_weights(weights, Start(digest, ""))
     setup = Setup(file.data, server.agreement, file.model, "float32", 0, digest, True)

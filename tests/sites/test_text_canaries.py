@@ -19,7 +19,7 @@ from sites.text_sites import NAMES, letters, write_letters
 
 HOSTILE: dict[str, dict[str, Any]] = {
     "the texts as classes": {"label": "letter"},
-    "the texts as classes for sure": {"label": "letter", "label_kind": "classes"},
+    "the texts as classes for sure": {"label": "letter", "task": "classification"},
     "the texts as ids": {"id": "letter"},
     "the texts as splits": {"split": {"train": 0.6, "val": 0.2, "test": 0.2, "column": "letter", "group": None}},
     "the texts as groups": {"split": {"train": 0.6, "val": 0.2, "test": 0.2, "column": None, "group": "letter"}},

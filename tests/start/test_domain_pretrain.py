@@ -6,6 +6,7 @@ import torch
 
 from headstart.core.errors import SettingError, StartError
 from headstart.core.ragged import Ragged
+from headstart.core.task import Task
 from headstart.core.trees import Params
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
@@ -43,10 +44,10 @@ def _lab(spec: ModelSpec, *, labelled: bool) -> Lab:
 def _start(lab: Lab, method: DomainPretrain) -> tuple[Network, Params, list[str]]:
     told: list[str] = []
 
-    def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
-        return lab.build(0, from_scratch=from_scratch, num_classes=num_classes)
+    def build(task: Task, *, from_scratch: bool) -> tuple[Network, Params]:
+        return lab.build(0, from_scratch=from_scratch, task=task)
 
-    return *method(build, 2, lab.pool(0), 0, told.append), told
+    return *method(build, lab.federation.task, lab.pool(0), 0, told.append), told
 
 
 METHOD = DomainPretrain(epochs=3, local=LocalTraining(client_lr=0.02, optimizer="adamw", batch_size=8))
@@ -58,7 +59,7 @@ def test_guessing_gets_better_and_only_a_labelled_pool_fits_the_head(spec: Model
     _, weights, told = _start(lab, METHOD)
     losses = [float(text.rsplit(" ", 1)[1]) for text in told if "masked" in text]
     assert losses[-1] < losses[0]
-    plain = lab.build(0, from_scratch=False, num_classes=2)[1]
+    plain = lab.build(0, from_scratch=False)[1]
     assert not torch.equal(
         weights["blocks.1.layer.attention.self.query.weight"], plain["blocks.1.layer.attention.self.query.weight"]
     )
@@ -93,7 +94,7 @@ def test_hidden_tokens_are_those_of_the_collator(spec: ModelSpec) -> None:
 
 def test_the_gradient_is_that_of_the_loss(spec: ModelSpec, tmp_path: Path) -> None:
     lab = _lab(spec, labelled=False)
-    network, weights = lab.build(0, from_scratch=False, num_classes=2)
+    network, weights = lab.build(0, from_scratch=False)
     pool = lab.pool(0)
     assert pool is not None
     assert isinstance(pool.texts, Texts)

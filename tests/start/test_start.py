@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from headstart.core.errors import SettingError, StartError
+from headstart.core.task import Task, classification
 from headstart.core.trees import Params
 from headstart.data.federation import Federation
 from headstart.engine.ways.serial import Serial
@@ -22,6 +23,7 @@ from headstart.testing import small_federation
 from headstart.testing.compare import assert_same
 from headstart.training.local import LocalTraining
 
+THREE, FIVE = (classification(tuple(f"class {i}" for i in range(count))) for count in (3, 5))
 LOCAL = LocalTraining(client_lr=0.05, batch_size=8, momentum=0.9)
 
 
@@ -43,9 +45,9 @@ class Build:
     lab: Lab
     asked: list[tuple[bool, int]] = field(default_factory=list)
 
-    def __call__(self, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
-        self.asked.append((from_scratch, num_classes))
-        return self.lab.build(0 if from_scratch else 99, from_scratch=True, num_classes=num_classes)
+    def __call__(self, task: Task, *, from_scratch: bool) -> tuple[Network, Params]:
+        self.asked.append((from_scratch, task.num_outputs))
+        return self.lab.build(0 if from_scratch else 99, from_scratch=True, task=task)
 
 
 def same_weights(left: Params, right: Params, prefix: str) -> bool:
@@ -55,17 +57,17 @@ def same_weights(left: Params, right: Params, prefix: str) -> bool:
 def test_random_asks_for_a_network_from_scratch_and_nothing_else() -> None:
     build = Build(lab_with())
     assert Random.from_scratch
-    network, weights = Random()(build, 3, None, 0)
+    network, weights = Random()(build, THREE, None, 0)
     assert build.asked == [(True, 3)]
     assert network.num_classes == 3
-    assert_same("random", weights, build(from_scratch=True, num_classes=3)[1])
+    assert_same("random", weights, build(THREE, from_scratch=True)[1])
 
 
 def test_pretrained_without_a_pool_is_the_checkpoint() -> None:
     build = Build(lab_with())
-    _, weights = Pretrained()(build, 3, None, 0)
+    _, weights = Pretrained()(build, THREE, None, 0)
     assert build.asked == [(False, 3)]
-    assert_same("checkpoint", weights, build(from_scratch=False, num_classes=3)[1])
+    assert_same("checkpoint", weights, build(THREE, from_scratch=False)[1])
 
 
 def test_pretrained_fits_the_head_alone_on_a_pool_of_the_same_classes() -> None:
@@ -73,8 +75,8 @@ def test_pretrained_fits_the_head_alone_on_a_pool_of_the_same_classes() -> None:
     build = Build(lab)
     pool = lab.pool(0)
     assert pool is not None
-    network, weights = Pretrained(epochs=5, local=LOCAL)(build, 3, pool, 0)
-    before = build(from_scratch=False, num_classes=3)[1]
+    network, weights = Pretrained(epochs=5, local=LOCAL)(build, THREE, pool, 0)
+    before = build(THREE, from_scratch=False)[1]
     assert same_weights(weights, before, "blocks.")
     assert not same_weights(weights, before, "head.")
     assert pool_loss(network, weights, pool) < pool_loss(network, before, pool)
@@ -83,8 +85,8 @@ def test_pretrained_fits_the_head_alone_on_a_pool_of_the_same_classes() -> None:
 def test_pretrained_leaves_a_pool_of_other_classes_alone() -> None:
     lab = lab_with(renamed=True)
     build = Build(lab)
-    _, weights = Pretrained()(build, 3, lab.pool(0), 0)
-    assert_same("other classes", weights, build(from_scratch=False, num_classes=3)[1])
+    _, weights = Pretrained()(build, THREE, lab.pool(0), 0)
+    assert_same("other classes", weights, build(THREE, from_scratch=False)[1])
 
 
 def pool_loss(network: Network, weights: Params, pool: Central) -> float:
@@ -96,7 +98,7 @@ def test_pretrain_needs_a_pool() -> None:
     with pytest.raises(
         SettingError, match=r"'pretrain' needs a labelled central pool, received none; add a \[data.central\]"
     ):
-        Pretrain()(Build(lab_with()), 3, None, 0)
+        Pretrain()(Build(lab_with()), THREE, None, 0)
 
 
 @pytest.mark.parametrize("origin", ["random", "checkpoint"])
@@ -106,9 +108,9 @@ def test_pretrain_trains_everything_from_its_origin(origin: str) -> None:
     assert pool is not None
     method = Pretrain(origin=origin, epochs=5, local=LOCAL)
     assert method.from_scratch == (origin == "random")
-    network, weights = method(build, 3, pool, 0)
+    network, weights = method(build, THREE, pool, 0)
     assert build.asked == [(origin == "random", 3)]
-    before = build(from_scratch=origin == "random", num_classes=3)[1]
+    before = build(THREE, from_scratch=origin == "random")[1]
     assert all(not torch.equal(weights[name], before[name]) for name in weights)
     assert pool_loss(network, weights, pool) < pool_loss(network, before, pool)
 
@@ -116,12 +118,12 @@ def test_pretrain_trains_everything_from_its_origin(origin: str) -> None:
 def test_pretrain_of_other_classes_keeps_the_backbone_and_puts_on_a_new_head() -> None:
     lab = lab_with(classes=5, renamed=True)
     build, pool = Build(lab), lab.pool(0)
-    network, weights = Pretrain(epochs=3, local=LOCAL)(build, 3, pool, 0)
+    network, weights = Pretrain(epochs=3, local=LOCAL)(build, THREE, pool, 0)
     assert build.asked == [(True, 5)]
     assert (network.num_classes, tuple(weights["head.weight"].shape)) == (3, (3, 128))
     assert not weights["head.bias"].any()
-    assert not same_weights(weights, build(from_scratch=True, num_classes=5)[1], "blocks.")
-    again = Pretrain(epochs=3, local=LOCAL)(build, 3, pool, 7)[1]
+    assert not same_weights(weights, build(FIVE, from_scratch=True)[1], "blocks.")
+    again = Pretrain(epochs=3, local=LOCAL)(build, THREE, pool, 7)[1]
     assert same_weights(weights, again, "blocks.")
     assert not torch.equal(weights["head.weight"], again["head.weight"]), "the new head is drawn from the seed"
 
@@ -129,14 +131,16 @@ def test_pretrain_of_other_classes_keeps_the_backbone_and_puts_on_a_new_head() -
 def test_pretrain_of_a_cut_leaves_the_blocks_below_alone() -> None:
     lab = lab_with()
     build = Build(lab)
-    _, weights = Pretrain(epochs=2, trainable=1, local=LOCAL)(build, 3, lab.pool(0), 0)
-    before = build(from_scratch=True, num_classes=3)[1]
+    _, weights = Pretrain(epochs=2, trainable=1, local=LOCAL)(build, THREE, lab.pool(0), 0)
+    before = build(THREE, from_scratch=True)[1]
     assert same_weights(weights, before, "blocks.0.")
     assert not same_weights(weights, before, "blocks.1.")
 
 
 def test_pretrain_is_deterministic() -> None:
-    first, second = (Pretrain(epochs=3, local=LOCAL)(Build(lab := lab_with()), 3, lab.pool(0), 0)[1] for _ in range(2))
+    first, second = (
+        Pretrain(epochs=3, local=LOCAL)(Build(lab := lab_with()), THREE, lab.pool(0), 0)[1] for _ in range(2)
+    )
     assert_same("two runs", first, second)
 
 
@@ -145,7 +149,7 @@ def test_early_stopping_keeps_the_epoch_of_least_validation_loss() -> None:
     lab = lab_with()
     pool = lab.pool(0)
     assert pool is not None
-    network, weights = lab.build(0, from_scratch=True, num_classes=3)
+    network, weights = lab.build(0, from_scratch=True)
     model, params = cut_at(network, weights, "all")
     losses: list[float] = []
     local = replace(LOCAL, client_lr=0.3)
@@ -162,7 +166,7 @@ def test_patience_ends_training() -> None:
     lab = lab_with()
     pool = lab.pool(0)
     assert pool is not None
-    network, weights = lab.build(0, from_scratch=True, num_classes=3)
+    network, weights = lab.build(0, from_scratch=True)
     model, params = cut_at(network, weights, "head")
     told: list[str] = []
     harmful = replace(LOCAL, client_lr=1e4)
@@ -176,7 +180,7 @@ def test_mean_loss_is_the_mean_over_examples() -> None:
     lab = lab_with()
     pool = lab.pool(0)
     assert pool is not None
-    network, weights = lab.build(0, from_scratch=True, num_classes=3)
+    network, weights = lab.build(0, from_scratch=True)
     model, params = cut_at(network, weights, "head")
     everything = pool.train.everything(model)
     expected = functional.cross_entropy(model.logits(params, everything.inputs), everything.labels)
@@ -190,7 +194,7 @@ def test_a_pool_is_split_without_overlap_and_without_unlabelled_rows() -> None:
     train, val = pool.train.indices, pool.val.indices
     assert sorted([*train, *val]) == list(range(20, len(lab.federation.central)))
     assert len(val) == int(0.15 * (len(train) + len(val)))
-    assert pool.same_classes
+    assert pool.is_same
     assert np.array_equal(lab.pool(0).train.indices, train)
     assert not np.array_equal(lab.pool(1).train.indices, train)
 
@@ -218,7 +222,7 @@ def lab_of_noise(classes: int = 20) -> Lab:
             {"client_lr": 1e-9},
             "start.client_lr: .*1e-09 was too slow in 4 epochs.*larger client_lr",
         ),
-        (lab_of_noise(), {"client_lr": 0.05}, r"data.central: .*too few for 20 classes \(\d.\d per class"),
+        (lab_of_noise(), {"client_lr": 0.05}, r"data.central: .*too few for 20 classes \(\d.\d for each"),
     ],
     ids=["diverged", "too slow", "too few examples"],
 )
@@ -226,4 +230,4 @@ def test_pretraining_that_learns_nothing_says_why(lab: Lab, changes: dict[str, f
     pool = lab.pool(0)
     method = Pretrain(epochs=4, local=replace(LOCAL, **changes))
     with pytest.raises(StartError, match=reason):
-        method(Build(lab), 3, pool, 0)
+        method(Build(lab), THREE, pool, 0)

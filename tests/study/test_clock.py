@@ -17,7 +17,7 @@ RAW = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
 @pytest.fixture
 def clock() -> Clock:
     """A client of 20 examples."""
-    return Clock(RAW, 20, 3)
+    return Clock(RAW, 20)
 
 
 @pytest.fixture

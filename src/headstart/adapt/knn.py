@@ -9,7 +9,7 @@ near as the ``k``-th votes; a client tries five weights, and the received model 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -17,7 +17,18 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from headstart.adapt.protocol import Remembers
-from headstart.training import ClientData, Model, Params, Scale, Tensor, Trainable, Tree, one_hot
+from headstart.training import (
+    CLASSES_ONLY,
+    ClientData,
+    Model,
+    Params,
+    Scale,
+    TaskKind,
+    Tensor,
+    Trainable,
+    Tree,
+    one_hot,
+)
 
 WEIGHTS = (0.5, 0.1, 0.3, 0.7, 0.9)
 """Candidates; a client without validation data takes the first."""
@@ -40,6 +51,7 @@ class Knn(Remembers):
     accept: bool = True
 
     trainable: ClassVar[Trainable] = "head"
+    not_for: ClassVar[Mapping[TaskKind, str]] = CLASSES_ONLY
 
     @property
     def options(self) -> Sequence[Knn]:

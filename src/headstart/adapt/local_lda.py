@@ -10,6 +10,7 @@ examples than features; it is inverted through the examples, so that no matrix o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -18,10 +19,12 @@ from pydantic import Field
 
 from headstart.adapt.protocol import Adapt
 from headstart.training import (
+    CLASSES_ONLY,
     ClientData,
     Model,
     Params,
     Scale,
+    TaskKind,
     Tensor,
     Trainable,
     as_head,
@@ -47,6 +50,7 @@ class LocalDiscriminant(Adapt):
     accept: bool = True
 
     trainable: ClassVar[Trainable] = "head"
+    not_for: ClassVar[Mapping[TaskKind, str]] = CLASSES_ONLY
 
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
         """Solve for the client's own head; without examples it is the one received."""

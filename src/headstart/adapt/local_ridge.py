@@ -10,6 +10,7 @@ multiples of its features' mean square.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,12 +19,15 @@ from pydantic import PositiveFloat
 
 from headstart.adapt.protocol import Adapt
 from headstart.training import (
+    NO_LEAST_SQUARES,
     ClientData,
     Model,
     Params,
+    TaskKind,
     Trainable,
     head_of,
-    one_hot,
+    present,
+    regressand,
     relative_penalties,
     ridge_correction,
     trees,
@@ -44,15 +48,16 @@ class LocalRidge(Adapt):
     accept: bool = True
 
     trainable: ClassVar[Trainable] = "head"
+    not_for: ClassVar[Mapping[TaskKind, str]] = NO_LEAST_SQUARES
 
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
         """Solve for the client's own head; without examples it is the one received."""
         batch = data.everything(model)
-        design, targets = with_intercept(batch), one_hot(batch, model.network.num_classes)
+        design, targets = with_intercept(batch), regressand(model, batch)
         if self.penalty is None:
             candidates = relative_penalties(design.square().sum((-1, -2)), design.shape[-1])
         else:
             candidates = torch.tensor([self.penalty], dtype=design.dtype)
         head = ridge_correction(design, targets, candidates)
         own = {**params, **head_of(head, params)}
-        return trees.where(targets.sum((-1, -2)) > 0, own, params)
+        return trees.where(present(batch).sum((-1, -2)) > 0, own, params)

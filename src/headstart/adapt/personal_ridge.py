@@ -9,6 +9,7 @@ a head received on another scale than one-hot labels, such as one of softmax, is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,13 +18,15 @@ from pydantic import PositiveFloat
 
 from headstart.adapt.protocol import Adapt
 from headstart.training import (
+    NO_LEAST_SQUARES,
     ClientData,
     Model,
     Params,
+    TaskKind,
     Tensor,
     Trainable,
     head_of,
-    one_hot,
+    regressand,
     ridge_correction,
     with_intercept,
 )
@@ -48,12 +51,15 @@ class PersonalRidge(Adapt):
     accept: bool = True
 
     trainable: ClassVar[Trainable] = "head"
+    not_for: ClassVar[Mapping[TaskKind, str]] = NO_LEAST_SQUARES
 
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
         """Solve for the personal head."""
         batch = data.everything(model)
-        design, targets = with_intercept(batch), one_hot(batch, model.network.num_classes)
-        received = on_scale(_coefficients(params), design, targets)
+        design, targets = with_intercept(batch), regressand(model, batch)
+        received = _coefficients(params)
+        if model.network.loss.is_softmax:
+            received = on_scale(received, design, targets)
         candidates = torch.tensor(PENALTIES if self.penalty is None else [self.penalty], dtype=design.dtype)
         head = received + ridge_correction(design, targets - design @ received, candidates)
         return {**params, **head_of(head, params)}

@@ -5,10 +5,10 @@ An adaptation that predicts from more than parameters says so with a memory, see
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, TypeGuard
 
-from headstart.training import ClientData, Model, Params, Tensor, Trainable, Tree
+from headstart.training import ClientData, Model, Params, TaskKind, Tensor, Trainable, Tree
 
 
 class Adapt(Protocol):
@@ -18,9 +18,11 @@ class Adapt(Protocol):
         trainable: where the model is cut.
         accept: keep the adapted parameters only if they are better on the client's validation data.
         changes_nothing: whether clients use what they received as it is.
+        not_for: tasks for which it makes no sense, each with the reason.
     """
 
     changes_nothing: ClassVar[bool] = False
+    not_for: ClassVar[Mapping[TaskKind, str]] = {}
 
     @property
     def trainable(self) -> Trainable:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 TaskKind = Literal["classification", "multilabel", "regression", "survival"]
+
+_NO_CLASSES = "needs one class per example, and the task is {}"
+
+CLASSES_ONLY: Mapping[TaskKind, str] = {
+    "multilabel": _NO_CLASSES.format("several labels"),
+    "regression": _NO_CLASSES.format("a regression"),
+    "survival": _NO_CLASSES.format("survival"),
+}
+"""Why a method that rests on classes makes no sense for the other tasks."""
+
+NO_LEAST_SQUARES: Mapping[TaskKind, str] = {
+    "survival": "needs a number for everyone to fit, and who was only followed for a while has none"
+}
+"""Why a least-squares head makes no sense for survival."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +48,16 @@ class Task:
     outputs: tuple[str, ...]
     centers: tuple[float, ...] = ()
     scales: tuple[float, ...] = ()
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether each example has one class."""
+        return self.kind == "classification"
+
+    @property
+    def words(self) -> list[str]:
+        """What an output stands for, which is all that first weights depend on; classes by their names alone."""
+        return list(self.outputs) if self.is_classification else [f"task {self.kind}", *self.outputs]
 
     @property
     def num_outputs(self) -> int:

@@ -165,12 +165,10 @@ def _watch(
     weights: Params,
     received: Params | None = None,
 ) -> Work:
-    classes = len(weights["head.bias"])
     return dry_run(
         work,
         population.raw,
         num_examples=population.num_examples,
-        num_classes=classes,
         weights=weights,
         received=received,
     )

@@ -43,12 +43,11 @@ class Work:
 
 @dataclass
 class DummyClient:
-    """A client's data with examples of zeros; the classes take turns.
+    """A client's data with examples of zeros.
 
     Attributes:
         raw: one raw example, ``(1, …)``.
         num_examples: examples of the client, at least 1.
-        num_classes: classes of the task.
         flops_so_far: reads the running FLOP count.
         skipped_flops: FLOPs of the steps that were not served.
         frozen_flops: FLOPs per example of each frozen part that was used, by its key.
@@ -56,7 +55,6 @@ class DummyClient:
 
     raw: Tensor
     num_examples: int
-    num_classes: int
     flops_so_far: Callable[[], int] = lambda: 0
     skipped_flops: float = 0.0
     frozen_flops: dict[str, int] = field(default_factory=dict)
@@ -83,7 +81,7 @@ class DummyClient:
 
     def _batch(self, model: Model, size: int) -> Batch:
         example = self._activation(model)
-        labels = torch.arange(size) % self.num_classes
+        labels = model.network.loss.any_truth(size, model.network.num_classes)
         return Batch(example.repeat(size, *(1,) * (example.dim() - 1)), labels, torch.ones(size), full=True)
 
     def _activation(self, model: Model) -> Tensor:
@@ -102,7 +100,6 @@ def dry_run(
     raw: Tensor,
     *,
     num_examples: int,
-    num_classes: int,
     weights: Mapping[str, Tensor],
     received: Mapping[str, Tensor] | None = None,
 ) -> Work:
@@ -112,12 +109,11 @@ def dry_run(
         work: a client's half of a method, as a function of its data.
         raw: one raw example, ``(1, …)``.
         num_examples: examples that the client trains on.
-        num_classes: classes of the task.
         weights: tensors that exist before the work begins, left out of ``peak_bytes``.
         received: what the client holds besides; it counts.
     """
     flops, memory = Flops(), LiveBytes(weights, received)
-    client = DummyClient(raw, max(num_examples, 1), num_classes, lambda: flops.total)
+    client = DummyClient(raw, max(num_examples, 1), lambda: flops.total)
     with flops, memory:
         result = work(client)
     total = round(flops.total + client.skipped_flops)

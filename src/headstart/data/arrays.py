@@ -15,8 +15,9 @@ from headstart.data.settings import (
     PartitionSettings,
     SplitSettings,
     Standardize,
+    TaskName,
 )
-from headstart.data.sources.arrays import array_source, holds_texts
+from headstart.data.sources.arrays import array_source, holds_texts, label_names
 from headstart.data.standardize import UNSCALED
 
 
@@ -29,6 +30,8 @@ def from_arrays(
     groups: Sequence[Any] | None = None,
     classes: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
+    task: TaskName = "auto",
+    events: Sequence[Any] | None = None,
     central: tuple[Any, Any] | None = None,
     partition: PartitionSettings | None = None,
     split: SplitSettings | None = None,
@@ -41,12 +44,16 @@ def from_arrays(
     Args:
         inputs: a table ``(examples, columns)`` of numbers, or images ``(examples, height, width)``,
             ``(examples, channels, height, width)`` or ``(examples, height, width, channels)`` of uint8, or texts.
-        labels: class numbers or names, one per example.
+        labels: class numbers or names, one per example; of several labels 0 and 1 ``(examples, labels)``; of a
+            regression numbers ``(examples,)`` or ``(examples, targets)``; of survival times.
         clients: whose each example is; None needs ``partition``.
         ids: a unique name per example; None numbers them.
         groups: which examples belong together, such as windows of one recording; as ``data.split.group``.
-        classes: class names; integer labels index into it. None takes the labels found, sorted.
+        classes: class names; integer labels index into it. None takes the labels found, sorted. Of several labels or
+            targets, their names.
         columns: names of a table's columns.
+        task: as ``data.task``.
+        events: of survival, 1 where the event was seen at the time and 0 where the example was only followed so long.
         central: inputs and labels (None: unlabelled) of the server's pool.
         partition: how to deal the examples to clients.
         split: shares of train, val and test; None means 0.6, 0.2 and 0.2.
@@ -66,15 +73,21 @@ def from_arrays(
     >>> [(client.id, len(client.train)) for client in federation.clients]
     [('north', 12), ('south', 12)]
     """
+    several = label_names(labels, classes)
     names = tuple(classes) if classes is not None else None
-    source = array_source(inputs, labels, clients=clients, ids=ids, groups=groups, classes=names, columns=columns)
+    source = array_source(
+        inputs, labels, clients=clients, ids=ids, groups=groups, classes=names, columns=columns, events=events
+    )
     pool, pool_settings = None, None
     if central is not None:
         pool = array_source(*central, classes=names, columns=columns, name="central arrays")
         pool_settings = CentralSettings(source=pool.name, unlabelled=central[1] is None)
     settings = DataSettings(
         source=source.name,
-        classes=names,
+        classes=names if several is None else None,
+        labels=several,
+        event=None if events is None else "event",
+        task=task,
         text="text" if holds_texts(inputs) else None,
         columns=tuple(columns) if columns is not None else None,
         partition=partition,

@@ -99,8 +99,9 @@ def _reading(settings: DataSettings, central: CentralSettings, clients: Examples
     is_image = clients.kind == "image"
     return Reading(
         setting="data.central",
-        label=None if central.unlabelled else central.label or settings.label,
-        label_kind=settings.label_kind,
+        label=None if central.unlabelled else central.label or settings.targets[0],
+        task=settings.task,
+        targets=() if central.unlabelled else settings.targets,
         image=central.image,
         text=(central.text or settings.text) if clients.kind == "text" else None,
         id=central.id,

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
-from headstart.data.settings import LabelKind
+from headstart.data.settings import TaskName
 from headstart.data.sources import Source
 
 UNLABELLED = -1
@@ -61,9 +61,8 @@ def check_numbers_of_classes(found: Array, rows: int, setting: str, what: str) -
 
 def _measured(setting: str, received: str) -> DataError:
     return DataError(
-        f"{setting}: must be a column of classes, received {received}, which are measurements; there is no regression "
-        "yet: name the column of classes, turn the measurements into classes first, or insist with data.label_kind = "
-        "'classes'"
+        f"{setting}: must be a column of classes, received {received}, which are measurements; name the column of "
+        "classes, predict the number with data.task = 'regression', or insist with data.task = 'classification'"
     )
 
 
@@ -72,7 +71,7 @@ def class_names(
     column: str,
     values: Sequence[str | None],
     classes: tuple[str, ...] | None,
-    kind: LabelKind = "auto",
+    kind: TaskName = "auto",
     *,
     whole: bool = True,
 ) -> tuple[str, ...]:
@@ -91,7 +90,7 @@ def class_names(
     return names
 
 
-def check_class_names(names: Sequence[str], found: int, rows: int, what: str, kind: LabelKind = "auto") -> None:
+def check_class_names(names: Sequence[str], found: int, rows: int, what: str, kind: TaskName = "auto") -> None:
     """Check that a column holds the classes of a task.
 
     Args:
@@ -99,7 +98,7 @@ def check_class_names(names: Sequence[str], found: int, rows: int, what: str, ki
         found: different values.
         rows: in which they were found.
         what: how an error calls the column.
-        kind: ``classes`` insists that it holds classes.
+        kind: ``classification`` insists that it holds classes.
 
     Raises:
         DataError: there are fewer than two classes, or almost as many as examples and ``kind`` does not insist.
@@ -111,7 +110,7 @@ def check_class_names(names: Sequence[str], found: int, rows: int, what: str, ki
     if kind == "auto" and holds_no_classes(found, rows):
         raise DataError(
             f"data.label: {what} has {found} different values in {rows} rows, which are no classes; name the column "
-            "of classes, or insist with data.label_kind = 'classes'"
+            "of classes, or insist with data.task = 'classification'"
         )
 
 

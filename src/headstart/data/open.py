@@ -67,7 +67,19 @@ def federate(source: Source, settings: DataSettings, central_source: Source | No
         examples, rows = examples.take(kept), rows.take(kept)
     members = _members(examples, rows, settings, client_column)
     read = _Read(len(source), examples, rows, found)
-    return scaled(_divided(read, settings, members, pool), settings.standardize)
+    return scaled(_with_scale(_divided(read, settings, members, pool)), settings.standardize)
+
+
+def _with_scale(federation: Federation) -> Federation:
+    """Let a regression's head predict in standard deviations of the seen clients' targets outside test."""
+    examples, central = federation.examples, federation.central
+    if examples.targets is None:
+        return federation
+    rows = np.concatenate([np.concatenate([client.train, client.val]) for client in federation.seen_clients])
+    targets = examples.targets.scaled(rows)
+    if central is not None and central.targets is not None:
+        central = replace(central, targets=replace(central.targets, task=targets.task))
+    return replace(federation, examples=replace(examples, targets=targets), central=central)
 
 
 def open_client(source: Source, settings: DataSettings, name: str, agreed: Agreement | None = None) -> Federation:
@@ -240,8 +252,9 @@ def _reading(settings: DataSettings, client_column: str | None) -> Reading:
     size = settings.image_size
     return Reading(
         setting="data",
-        label=settings.label,
-        label_kind=settings.label_kind,
+        label=settings.targets[0],
+        task=settings.task,
+        targets=settings.targets,
         image=settings.image,
         text=settings.text,
         id=settings.id,

@@ -13,7 +13,7 @@ from headstart.core.errors import DataError
 from headstart.data import features, images, labels, rows, texts
 from headstart.data.account import Dropped, Findings, Used, left_out
 from headstart.data.choose import Chosen, choose_columns
-from headstart.data.doubts import doubts
+from headstart.data.doubts import doubts, followers
 from headstart.data.examples import Examples, InputKind
 from headstart.data.groups import group_codes
 from headstart.data.identifiers import identifiers
@@ -21,6 +21,7 @@ from headstart.data.official_split import official_splits
 from headstart.data.reading import Reading
 from headstart.data.sources import Source
 from headstart.data.sources.numbers import typed_table
+from headstart.data.target_columns import read_targets, stratified
 
 Inputs = tuple[InputKind, Any, Array, tuple[str, ...], Findings]
 """Kind, inputs (or decoded images), indices of the rows that have them, names of a table's inputs, what is to say."""
@@ -40,7 +41,7 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
     found: Findings = source.notes
     source, chosen, prepared = _prepared(source, reading)
     source, filled = rows.keep_filled(source, reading)
-    source, indices, names, labelled = _labelled(source, reading)
+    source, indices, names, labelled = (_labelled if reading.has_classes else stratified)(source, reading)
     source, indices, drawn = rows.subsample(source, indices, reading)
     if len(source) == 0:
         raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
@@ -50,7 +51,9 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
     source, indices = source.take(kept), indices[kept]
     ids, groups = rows.row_ids(source, reading), group_codes(source, reading.group)
     inputs, pixels = (inputs.pixels, inputs.settings) if isinstance(inputs, images.Decoded) else (inputs, None)
-    return Examples(kind, inputs, indices, ids, names, columns, pixels, groups), source, found
+    targets = None if reading.has_classes else read_targets(source, reading)
+    found += followers(columns, inputs, targets) if targets and kind == "table" else ()
+    return Examples(kind, inputs, indices, ids, names, columns, pixels, groups, targets), source, found
 
 
 def chosen_columns(source: Source, reading: Reading) -> tuple[Source, Chosen]:
@@ -93,7 +96,7 @@ def _image_column(source: Source, reading: Reading) -> str | None:
 def _parts(source: Source, reading: Reading) -> Findings:
     """Say which columns play which part; one with several plays the first."""
     parts = (
-        ("label", (reading.label,)),
+        ("label", (reading.label, *reading.targets)),
         ("client", reading.needed),
         ("split", (reading.split,)),
         ("group", (reading.group,)),
@@ -122,10 +125,10 @@ def _labelled(source: Source, reading: Reading) -> tuple[Source, Array, tuple[st
         return source, np.full(len(source), labels.UNLABELLED), reading.classes or (), ()
     setting = f"{reading.setting}.label"
     stated = reading.classes if reading.known_classes else None
-    if reading.label_kind == "auto" and not stated and reading.label not in source.class_names:
+    if reading.task == "auto" and not stated and reading.label not in source.class_names:
         labels.check_classes(source, reading.label, setting, whole=reading.whole)
     values = source.texts(reading.label, setting)
-    every_name = labels.class_names(source, reading.label, values, stated, reading.label_kind, whole=reading.whole)
+    every_name = labels.class_names(source, reading.label, values, stated, reading.task, whole=reading.whole)
     wanted = reading.where.get(reading.label)
     keep = (wanted,) if isinstance(wanted, str) else wanted or reading.keep
     names = labels.keep_classes(every_name, keep, reading.exclude, reading.setting)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from headstart.data.settings import LabelKind, Missing, PixelSettings, Where
+from headstart.data.settings import Missing, PixelSettings, TaskName, Where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +15,8 @@ class Reading:
     Attributes:
         setting: how messages name the settings, ``data`` or ``data.central``.
         label: label column; None when the rows have no labels.
+        task: as ``data.task``.
+        targets: columns of what is to be predicted, the label's among them.
         classes: class names in order; None finds them.
         known_classes: whether ``classes`` are all there may be; else they only lend their indices to a source
             whose classes are among them.
@@ -29,13 +31,14 @@ class Reading:
         whole: whether the rows are a whole federation's; what must hold of it is not asked of a part.
         size: height and width of images in pixels; None needs equal sizes.
         pixels: how pictures become bytes.
-        others: label_kind, image, text, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt,
+        others: image, text, id, columns, one_hot, where, channels, missing, max_examples, max_corrupt,
             seed as in DataSettings.
     """
 
     setting: str
     label: str | None
-    label_kind: LabelKind = "auto"
+    task: TaskName = "auto"
+    targets: tuple[str, ...] = ()
     image: str | None = None
     text: str | None = None
     id: str | None = None
@@ -62,6 +65,11 @@ class Reading:
     seed: int = 0
 
     @property
+    def has_classes(self) -> bool:
+        """Whether one class is to be predicted of each row."""
+        return self.task in ("auto", "classification")
+
+    @property
     def taken(self) -> set[str | None]:
         """Columns that play another part than a table's input."""
-        return {self.label, self.id, self.split, self.group, *self.needed, *self.where}
+        return {self.label, *self.targets, self.id, self.split, self.group, *self.needed, *self.where}

@@ -52,7 +52,7 @@ def keep_filled(source: Source, reading: Reading) -> tuple[Source, Findings]:
         splits = [split_of(text, reading.split) for text in source.texts(reading.split, "data.split.column")]
         source, found = leave_out(source, _empty(splits), f"'{reading.split}' names no split")
     needs_label = reading.label is not None and not reading.unlabelled_rows
-    needed = {reading.label: "label"} if needs_label else {}
+    needed = dict.fromkeys([reading.label, *reading.targets], "label") if needs_label else {}
     needed |= {reading.group: "split.group"} | dict.fromkeys(reading.needed, "client")
     for column, part in needed.items():
         if column is None:

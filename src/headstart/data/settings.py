@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from headstart.core.errors import SettingError
 from headstart.core.settings import Says, check
+from headstart.core.task import TaskKind
 
 PartitionMethod = Literal[
     "natural", "iid", "dirichlet_clients", "dirichlet_classes", "pathological", "shards", "quantity_skew"
@@ -18,7 +19,7 @@ PartitionMethod = Literal[
 Sizes = Literal["linear", "square", "exponential", "dirichlet"]
 Standardize = Literal["auto", "none", "client", "pooled"]
 Missing = Literal["error", "drop", "mean"]
-LabelKind = Literal["auto", "classes"]
+TaskName = Literal["auto"] | TaskKind
 Where = Mapping[str, str | tuple[str, ...]]
 """Rows to keep: a column's name, and the value or values (as text; class names for labels) it must have."""
 
@@ -187,9 +188,13 @@ class DataSettings:
             of Parquet files, or written by ``datasets.save_to_disk``), ``hub:NAME`` or ``hub:NAME:CONFIG`` on
             the Hugging Face Hub, or the embedded ``digits`` and ``glyphs``. Relative paths start at the study
             file's folder.
-        label: column of class names or numbers.
-        label_kind: ``auto`` refuses a column of numbers that look like measurements; ``classes`` insists that each
-            different value is a class.
+        label: column of class names or numbers; of the target of a regression; of the times of ``survival``.
+        labels: columns of 0 and 1 of several labels, or of several targets, in place of ``label``.
+        event: column of 0 and 1 that says of ``survival`` whether the event was seen at the time (1) or the example
+            was only followed until then (0).
+        task: ``classification``, ``multilabel``, ``regression`` or ``survival``. ``auto`` is classification, and
+            refuses a column of numbers that look like measurements; ``classification`` insists that each different
+            value is a class.
         image: column of encoded images or of paths to them; None finds it, or takes the source for a table.
         text: column of texts; None means that the inputs are no texts.
         id: column of unique names, by which everything random is drawn, so that the order of rows changes nothing; None
@@ -230,7 +235,9 @@ class DataSettings:
 
     source: str
     label: str = "label"
-    label_kind: LabelKind = "auto"
+    labels: tuple[str, ...] | None = None
+    event: str | None = None
+    task: TaskName = "auto"
     image: str | None = None
     text: str | None = None
     id: str | None = None
@@ -260,7 +267,42 @@ class DataSettings:
     def __post_init__(self) -> None:
         """Check every value, and that the clients are said once."""
         check(self, "data")
+        self._check_task()
         self._check_clients()
+
+    def _check_task(self) -> None:
+        if self.labels is not None and (self.task not in ("multilabel", "regression") or not self.labels):
+            raise SettingError(
+                f"data.labels: names the columns of several labels or targets, received {len(self.labels)} with "
+                f"data.task = '{self.task}'; set that to 'multilabel' or 'regression', or name one column in data.label"
+            )
+        if (self.task == "survival") != (self.event is not None):
+            raise SettingError(
+                f"data.event: belongs to data.task = 'survival', which needs it, received {self.event!r} with "
+                f"'{self.task}'; give both, data.label then holds the times, or none"
+            )
+        if self.task not in ("auto", "classification"):
+            self._check_no_classes()
+
+    def _check_no_classes(self) -> None:
+        central = self.central
+        said = {
+            "data.classes": self.classes,
+            "data.central.label": central and central.label,
+            "data.central.keep": central and central.keep,
+            "data.central.exclude": central and central.exclude,
+        }
+        for setting, value in said.items():
+            if value:
+                raise SettingError(
+                    f"{setting}: is for classes, received {value!r} with data.task = '{self.task}', whose columns the "
+                    "central pool has under the clients' names; leave it out"
+                )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Columns of what is to be predicted."""
+        return (*(self.labels or (self.label,)), *((self.event,) if self.event else ()))
 
     def _check_clients(self) -> None:
         method = self.partition.method if self.partition else "natural"

@@ -125,7 +125,7 @@ class ManyClients:
 
     def dual_passes(self, model: Model, params: Params, passes: Passes) -> DualPasses | None:
         """Return the passes as positions; None where batches are cheaper, or the inner products take too much room."""
-        if not model.is_head_only:
+        if not model.is_head_only or not model.network.loss.is_softmax:
             return None
         grams = self.clients.grams(model, params["head.weight"].dtype)
         if not grams.pay(self.positions, passes, model.network.num_classes):

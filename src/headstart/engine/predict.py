@@ -29,19 +29,19 @@ MOST_NUMBERS = 2**24
 def predict(
     model: Model, params: Params, activations: Activations, indices: Array, *, batch_size: int = BATCH
 ) -> Array:
-    """Return class probabilities ``(len(indices), classes)`` of one set of parameters, float64."""
+    """Return predictions of one set of parameters, such as class probabilities, ``(len(indices), outputs)`` float64."""
     inputs = activations.at(model)
     params = model.arranged(params)
     found = np.zeros((len(indices), model.network.num_classes))
     for some in split(inputs, indices, batch_size):
         rows = torch.from_numpy(indices[some]).to(inputs.device)
-        found[some] = _probabilities(model.logits(params, inputs[rows]))
+        found[some] = _predictions(model, model.logits(params, inputs[rows]))
     return found
 
 
 @torch.no_grad()
 def predict_stack(model: Model, stack: Tree, activations: Activations, indices: Sequence[Array]) -> list[Array]:
-    """Return each client's class probabilities on its own list of examples.
+    """Return each client's predictions on its own list of examples.
 
     Args:
         model: where the parameters belong.
@@ -53,8 +53,9 @@ def predict_stack(model: Model, stack: Tree, activations: Activations, indices: 
         return [predict(model, trees.unstack(stack, i), activations, rows) for i, rows in enumerate(indices)]
     features = features_of(activations, model)
     if all(rows is indices[0] for rows in indices):
-        return list(_probabilities(head_logits(stack, features[torch.from_numpy(indices[0]).to(features.device)])))
-    return _predict_heads(stack, features, indices)
+        some = torch.from_numpy(indices[0]).to(features.device)
+        return list(_predictions(model, head_logits(stack, features[some])))
+    return _predict_heads(model, stack, features, indices)
 
 
 def features_of(activations: Activations, model: Model) -> Tensor:
@@ -64,20 +65,20 @@ def features_of(activations: Activations, model: Model) -> Tensor:
     return features
 
 
-def _predict_heads(stack: Tree, features: Tensor, indices: Sequence[Array]) -> list[Array]:
+def _predict_heads(model: Model, stack: Tree, features: Tensor, indices: Sequence[Array]) -> list[Array]:
     """Gather all clients' rows at once, and give each head its part: padding would cost more than the loop."""
     weights, biases = stack["head.weight"], stack["head.bias"]
     sizes = [len(rows) for rows in indices]
     rows = torch.from_numpy(np.concatenate(indices)).to(features.device)
     parts = features.index_select(0, rows).to(weights.dtype)
     heads = zip(weights, biases, torch.split(parts, sizes), strict=True)
-    found = _probabilities(torch.cat([torch.addmm(bias, part, weight.mT) for weight, bias, part in heads]))
+    found = _predictions(model, torch.cat([torch.addmm(bias, part, weight.mT) for weight, bias, part in heads]))
     return np.split(found, np.cumsum(sizes)[:-1])
 
 
-def _probabilities(logits: Tensor) -> Array:
-    probabilities: Array = torch.softmax(logits.double(), dim=-1).cpu().numpy()
-    return probabilities
+def _predictions(model: Model, scores: Tensor) -> Array:
+    predictions: Array = model.network.loss.predictions(scores.double()).cpu().numpy()
+    return predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ class Predictor:
     most_numbers: int = MOST_NUMBERS
 
     def predict(self, members: Array, indices: Sequence[Array]) -> list[Array]:
-        """Return class probabilities of some of the clients, each on its own list of examples."""
+        """Return predictions of some of the clients, each on its own list of examples."""
         labels = self.activations.labels
         some = torch.from_numpy(members).to(labels.device)
         everyone = len(members) == len(next(iter(self.stack.values())))

@@ -85,16 +85,16 @@ def findings(facts: Facts, conduct: Conduct) -> tuple[Finding, ...]:
 def _failure(facts: Facts, train: Part, conduct: Conduct) -> Finding | None:
     """Return why the training is of no use, if it is."""
     if train.finite < 0.5:
-        return _failed("diverged", f"{1 - train.finite:.0%} of its predictions are not finite", conduct)
+        return failed("diverged", f"{1 - train.finite:.0%} of its predictions are not finite", conduct)
     if facts.began and conduct.by_steps and _is_lost(train, facts.began, conduct):
         kind = _way_of(facts, train, facts.began, conduct)
         # Where there is nothing to be learnt, steps that suit end near the loss of the classes' shares too.
         if kind != "not fallen" or not 0.95 < train.loss / train.entropy < 1.05:
-            return _failed(kind, f"training loss {_losses(train, facts.began)}", conduct)
+            return failed(kind, f"training loss {_losses(train, facts.began)}", conduct)
     told_nothing = not conduct.by_steps or train.loss > 0.95 * train.entropy
     is_constant = facts.constant == facts.mixed or (2 * facts.constant > facts.mixed and not train.is_above_majority)
     if facts.mixed and is_constant and facts.mixed_rows >= _FEW_ROWS and told_nothing:
-        return _failed("constant", f"one class is said to all examples at {_many_of(facts)}", conduct)
+        return failed("constant", f"one class is said to all examples at {_many_of(facts)}", conduct)
     return None
 
 
@@ -143,7 +143,8 @@ _STEPS = {
 }
 
 
-def _failed(kind: str, numbers: str, conduct: Conduct) -> Finding:
+def failed(kind: str, numbers: str, conduct: Conduct) -> Finding:
+    """Say that training failed: how, by which numbers, and for what likeliest causes."""
     causes = ", then ".join(_causes(kind, conduct))
     return Finding(kind, f"training failed: {_SAID[kind]} ({numbers}); likeliest cause: {causes}", failed=True)
 
@@ -170,6 +171,11 @@ def _warnings(facts: Facts, train: Part, conduct: Conduct, failure: Finding | No
     if not failure:
         yield _mostly_constant(facts)
         yield _loss_not_fallen(facts, train, conduct)
+    yield from conduct_warnings(conduct)
+
+
+def conduct_warnings(conduct: Conduct) -> Iterator[Finding | None]:
+    """Yield what is to be noticed of how an arm trained, whatever it was trained for."""
     yield _left_out(conduct)
     yield _halved(conduct)
     if conduct.kept == 0:

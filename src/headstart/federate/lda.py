@@ -9,17 +9,20 @@ shrinkage towards a multiple of the identity; the paper's is the total covarianc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 
 from headstart.federate.closed_form import FeatureSums, OneShotHead, pack_symmetric, unpack_symmetric
 from headstart.training import (
+    CLASSES_ONLY,
     ClientData,
     Model,
     Scale,
+    TaskKind,
     Tensor,
     Tree,
     as_head,
@@ -39,6 +42,8 @@ class LinearDiscriminant(OneShotHead):
     """
 
     shrinkage: Annotated[float, Field(ge=0, le=1), Scale(10, most=1)] = 0.05
+
+    not_for: ClassVar[Mapping[TaskKind, str]] = CLASSES_ONLY
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Send second moments, class sums and counts."""

@@ -8,15 +8,19 @@ Differs from the paper: nothing; the fine-tuning that follows there is a federat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from headstart.federate.closed_form import FeatureSums, OneShotHead
-from headstart.training import ClientData, Model, Tree, as_head, class_means, class_sums
+from headstart.training import CLASSES_ONLY, ClientData, Model, TaskKind, Tree, as_head, class_means, class_sums
 
 
 @dataclass(frozen=True, kw_only=True)
 class NearestClassMean(OneShotHead):
     """Clients send class sums and counts; each class's weights are its mean feature, of unit norm."""
+
+    not_for: ClassVar[Mapping[TaskKind, str]] = CLASSES_ONLY
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Send sums and counts per class."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 
 from pydantic import Field, FiniteFloat, PositiveInt
 
 from headstart.core.errors import SettingError
-from headstart.training import ClientData, Model, Params, Trainable, Tree
+from headstart.training import ClientData, Model, Params, TaskKind, Trainable, Tree
 
 Reduction = Literal["mean", "sum"]
 """How client updates become one: mean weighted by numbers of examples (of three clients or more none weighs more than
@@ -109,10 +110,12 @@ class Federate(Protocol):
         trainable: where the model is cut.
         reduce: how updates are combined.
         pooled: True for a reference that sees all clients' training data as one client's.
+        not_for: tasks for which it makes no sense, each with the reason.
     """
 
     reduce: ClassVar[Reduction] = "mean"
     pooled: ClassVar[bool] = False
+    not_for: ClassVar[Mapping[TaskKind, str]] = {}
 
     @property
     def schedule(self) -> Schedule:

@@ -10,21 +10,25 @@ same sums; dividing each class's weights by their norm is an option.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from pydantic import PositiveFloat
 
 from headstart.federate.closed_form import FeatureSums, OneShotHead, pack_symmetric, unpack_symmetric
 from headstart.training import (
+    NO_LEAST_SQUARES,
     Batch,
     ClientData,
     Model,
+    TaskKind,
     Tensor,
     Tree,
     generalized_cross_validation,
     head_of,
-    one_hot,
+    regressand,
     with_intercept,
 )
 
@@ -42,9 +46,11 @@ class Ridge(OneShotHead):
     penalty: PositiveFloat | None = None
     normalize: bool = False
 
+    not_for: ClassVar[Mapping[TaskKind, str]] = NO_LEAST_SQUARES
+
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Send the two sums."""
-        return ridge_sums(data.everything(model), model.network.num_classes), private
+        return ridge_sums(model, data.everything(model)), private
 
     def feature_sums(self, update: Tree) -> FeatureSums:
         """The last row of ``Z'Y`` counts the classes."""
@@ -54,7 +60,7 @@ class Ridge(OneShotHead):
         """Solve for the head."""
         moment = update["moment"]
         gram = unpack_symmetric(update["gram"], len(moment))
-        penalty = self.penalty or generalized_cross_validation(gram, moment)
+        penalty = self.penalty or generalized_cross_validation(gram, moment, square=update.get("square"))
         solution = torch.linalg.solve(gram + penalty * torch.eye(len(moment), dtype=gram.dtype), moment)
         if self.normalize:
             solution = solution / solution[:-1].norm(dim=0).clamp_min(1e-12)
@@ -66,7 +72,11 @@ def ridge_feature_sums(gram: Tensor, moment: Tensor) -> FeatureSums:
     return FeatureSums(moment, moment[-1], unpack_symmetric(gram, len(moment)), has_ones=True)
 
 
-def ridge_sums(batch: Batch, num_classes: int) -> Tree:
-    """Return ``gram``, the upper triangle of ``Z'Z``, and ``moment``, ``Z'Y``, of all examples in a batch."""
-    design = with_intercept(batch)
-    return {"gram": pack_symmetric(design.mT @ design), "moment": design.mT @ one_hot(batch, num_classes)}
+def ridge_sums(model: Model, batch: Batch) -> Tree:
+    """Return ``gram``, the upper triangle of ``Z'Z``, and ``moment``, ``Z'Y``, of all examples in a batch.
+
+    Where ``Y`` is not one-hot, ``square`` is the sum of its squares.
+    """
+    design, targets = with_intercept(batch), regressand(model, batch)
+    sums = {"gram": pack_symmetric(design.mT @ design), "moment": design.mT @ targets}
+    return sums if model.network.loss.is_softmax else {**sums, "square": targets.square().sum((-1, -2))}

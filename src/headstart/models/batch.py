@@ -13,7 +13,7 @@ class Batch:
 
     Attributes:
         inputs: activations at the model's cut, ``([clients,] batch, …)``.
-        labels: class indices, ``([clients,] batch)``, int64.
+        labels: the truth: class indices, ``([clients,] batch)`` int64, or another task's, ``([clients,] batch, …)``.
         weights: importance of each example, ``([clients,] batch)``; 0 marks padding.
         full: whether every client is known to have an example here.
     """
@@ -31,4 +31,4 @@ class Batch:
     @property
     def is_stack(self) -> bool:
         """Whether there is a client axis."""
-        return self.labels.dim() > 1
+        return self.weights.dim() > 1

@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
-from torch.nn import functional
 
 from headstart.core import trees
 from headstart.core.content import hash_array, hash_json
@@ -19,6 +18,7 @@ from headstart.models.batch import Batch
 from headstart.models.fast_layers import taps_outermost, with_fast_layers
 from headstart.models.layout import channels_last
 from headstart.models.lora import Lora, adapted_layers, merged, new_adapters
+from headstart.models.losses import CROSS_ENTROPY, Loss
 from headstart.models.network import Network
 
 Trainable = Literal["head", "all"] | int | Lora
@@ -106,7 +106,7 @@ class Model:
         return arranged | {name: taps_outermost(params[name]) for name in self.taps_outermost & params.keys()}
 
     def logits(self, params: Params, inputs: Tensor) -> Tensor:
-        """Return class scores ``(…, batch, classes)`` from activations at the cut."""
+        """Return scores ``(…, batch, outputs)`` from activations at the cut."""
         if self.is_head_only:
             return head_logits(params, inputs)
         if params["head.bias"].dim() > 1:
@@ -119,20 +119,30 @@ class Model:
         return result
 
     def gradient(self, params: Params, batch: Batch) -> Params:
-        """Return the gradient of the batch's weighted mean cross-entropy with respect to ``params``."""
+        """Return the gradient of the batch's weighted mean loss with respect to ``params``."""
         if self.is_head_only:
-            return head_gradient(params, batch)
+            return head_gradient(params, batch, self.network.loss)
+        gradients = self._gradient(params, batch)
+        if not self.network.loss.has_intercept:
+            gradients["head.bias"] = torch.zeros_like(gradients["head.bias"])
+        return gradients
+
+    def _gradient(self, params: Params, batch: Batch) -> Params:
         if batch.is_stack:
             stacked: Params = vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights)
             return stacked
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
-        loss = weighted_loss(self.logits(leaves, batch.inputs), batch)
+        loss = self.loss(self.logits(leaves, batch.inputs), batch)
         # A weight that this input never reaches has gradient zero.
         gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, gradients, strict=True))
 
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the weighted mean loss of one client's batch."""
+        return self.network.loss.mean(logits, batch.labels, batch.weights)
+
     def _loss(self, params: Params, inputs: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        return weighted_loss(self._logits(params, inputs), Batch(inputs, labels, weights))
+        return self.network.loss.mean(self._logits(params, inputs), labels, weights)
 
 
 def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Model, Params]:
@@ -172,29 +182,21 @@ def _trains(name: str, lora: Lora) -> bool:
     return lora.train_a or name.endswith(".B")
 
 
-def weighted_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Return the weighted mean cross-entropy of one client's batch."""
-    losses = functional.cross_entropy(logits, batch.labels, reduction="none")
-    return (losses * batch.weights).sum() / batch.weights.sum()
-
-
 def head_logits(params: Params, features: Tensor) -> Tensor:
     """Return ``features @ weight' + bias``, for one head or for a stack of heads."""
     weight, bias = params["head.weight"], params["head.bias"]
     return features.to(weight.dtype) @ weight.mT + bias.unsqueeze(-2)
 
 
-def head_gradient(params: Params, batch: Batch) -> Params:
-    """Return the closed-form gradient of softmax regression: ``(softmax - onehot)' features``, weighted.
+def head_gradient(params: Params, batch: Batch, loss: Loss = CROSS_ENTROPY) -> Params:
+    """Return the closed-form gradient of a linear head: ``slope' features``, such as of ``softmax - onehot``.
 
     No graph is built, and a stack of clients is two batched matrix products.
     """
     features = batch.inputs.to(params["head.weight"].dtype)
-    residual = functional.softmax(head_logits(params, features), dim=-1)
-    residual.scatter_add_(-1, batch.labels.unsqueeze(-1), -torch.ones_like(residual[..., :1]))
-    total = batch.weights.sum(-1, keepdim=True)
-    residual *= (batch.weights / torch.where(total > 0, total, 1)).unsqueeze(-1).to(residual.dtype)
-    return {"head.weight": residual.mT @ features, "head.bias": residual.sum(-2)}
+    residual = loss.slope(head_logits(params, features), batch.labels, batch.weights)
+    bias = residual.sum(-2) if loss.has_intercept else torch.zeros_like(residual[..., 0, :])
+    return {"head.weight": residual.mT @ features, "head.bias": bias}
 
 
 def _cut_index(network: Network, trainable: Trainable) -> int:

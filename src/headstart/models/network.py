@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from torch import Tensor, nn
 
+from headstart.models.losses import CROSS_ENTROPY, Loss
+
 
 class Network(nn.Module):
     """Blocks from the input up, then a head.
@@ -18,11 +20,12 @@ class Network(nn.Module):
     Args:
         blocks: modules from the input up; block ``i`` reads the activations at cut ``i``.
         num_features: length of the feature vector.
-        num_classes: outputs of the head.
+        num_classes: outputs of the head, classes or others.
         prepare: turns raw stored inputs (such as bytes of pixels) into what block 0 reads; it has no weights.
         name: says what network this is; equal names mean equal functions of equal weights.
         names: where the network was made of a user's own module, or of a checkpoint: from a name here
             (``blocks.2.0.weight``, ``head.weight``) to the name in that module's ``state_dict``, buffers too.
+        loss: what the head is trained for.
 
     Attributes:
         weight_names: of the parameters; buffers are not among them.
@@ -37,6 +40,7 @@ class Network(nn.Module):
         prepare: Callable[[Tensor], Tensor],
         name: str,
         names: Mapping[str, str] = MappingProxyType({}),
+        loss: Loss = CROSS_ENTROPY,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
@@ -46,6 +50,7 @@ class Network(nn.Module):
         self.num_classes = num_classes
         self.name = name
         self.names = dict(names)
+        self.loss = loss
         self.weight_names = frozenset(name for name, _ in self.named_parameters())
         self.eval()
 

@@ -12,6 +12,7 @@ from headstart.core.seeds import Key, derive
 from headstart.core.trees import Params
 from headstart.models.checkpoints.encoders import build_encoder
 from headstart.models.checkpoints.images import TEXTS, build_checkpoint
+from headstart.models.losses import CROSS_ENTROPY, Loss
 from headstart.models.network import Network
 from headstart.models.networks.linear import build_linear
 from headstart.models.networks.mlp import build_mlp
@@ -34,17 +35,25 @@ HEAD_STD = 0.01
 
 
 def build(
-    spec: ModelSpec, *, shape: Shape, num_classes: int, from_scratch: bool, seed: int, own: Own | None = None
+    spec: ModelSpec,
+    *,
+    shape: Shape,
+    num_classes: int,
+    from_scratch: bool,
+    seed: int,
+    loss: Loss = CROSS_ENTROPY,
+    own: Own | None = None,
 ) -> tuple[Network, Params]:
     """Build a network and its weights, with a new head.
 
     Args:
         spec: which network.
         shape: of one stored input, ``(channels, height, width)``, ``(columns,)`` or, for texts, ``()``.
-        num_classes: outputs of the head, at least 2.
+        num_classes: outputs of the head; classes are at least 2.
         from_scratch: random weights; of a checkpoint then only the architecture, GroupNorm for BatchNorm.
         seed: keys the random weights; PyTorch's own random state is left as it was.
         own: the user's own module, where the backbone is one.
+        loss: what the head is trained for.
 
     Returns:
         The skeleton, and the tree of its weights and buffers (float32).
@@ -57,23 +66,33 @@ def build(
     >>> {name: tuple(value.shape) for name, value in params.items()}
     {'blocks.0.0.weight': (8, 4), 'blocks.0.0.bias': (8,), 'head.weight': (3, 8), 'head.bias': (3,)}
     """
-    _check_classes(num_classes)
+    _check_outputs(num_classes, loss)
     with _keyed(seed, "backbone"):
         network = (
             build_own(own, spec, shape, num_classes, from_scratch=from_scratch)
             if is_own(spec)
             else _network(spec, shape, num_classes, from_scratch)
         )
-    return new_head(network, _weights(network), num_classes, seed)
+    return new_head(network, _weights(network), num_classes, seed, loss)
 
 
-def new_head(network: Network, params: Params, num_classes: int, seed: int) -> tuple[Network, Params]:
+def new_head(
+    network: Network, params: Params, num_classes: int, seed: int, loss: Loss | None = None
+) -> tuple[Network, Params]:
     """Put a new head on the same backbone: weights from N(0, 0.01²) keyed by ``seed``, bias 0.
+
+    Args:
+        network: whose blocks are taken.
+        params: its weights; those of the head are replaced.
+        num_classes: outputs of the new head.
+        seed: keys its random weights.
+        loss: what it is trained for; None takes the network's.
 
     Raises:
         ModelError: fewer than two classes.
     """
-    _check_classes(num_classes)
+    loss = loss or network.loss
+    _check_outputs(num_classes, loss)
     with _keyed(seed, "head"):
         fresh = Network(
             list(network.blocks),
@@ -82,6 +101,7 @@ def new_head(network: Network, params: Params, num_classes: int, seed: int) -> t
             prepare=network.prepare,
             name=network.name,
             names=network.names,
+            loss=loss,
         )
         torch.nn.init.normal_(fresh.head.weight, std=HEAD_STD)
         torch.nn.init.zeros_(fresh.head.bias)
@@ -109,9 +129,12 @@ def _network(spec: ModelSpec, shape: Shape, num_classes: int, from_scratch: bool
     return NETWORKS[spec.backbone](spec, shape, num_classes)
 
 
-def _check_classes(num_classes: int) -> None:
-    if num_classes < 2:
-        raise ModelError(f"num_classes: a head needs at least 2 classes, received {num_classes}; check the labels")
+def _check_outputs(num_outputs: int, loss: Loss) -> None:
+    if num_outputs < loss.fewest_outputs:
+        raise ModelError(
+            f"num_classes: a head needs at least {loss.fewest_outputs} classes, received {num_outputs}; check the "
+            "labels"
+        )
 
 
 def _weights(network: Network) -> Params:

@@ -233,8 +233,8 @@ def _classes(said: Sequence[Present], settings: DataSettings) -> tuple[str, ...]
     counted = all(one.sizes for one in said)
     rows = sum(sum(one.sizes.values()) for one in said) if counted else 2 * len(found)
     what = "the label of all sites together"
-    check_class_names(names, len(found), rows, what, settings.label_kind)
-    if counted and settings.label_kind == "auto":
+    check_class_names(names, len(found), rows, what, settings.task)
+    if counted and settings.task == "auto":
         numbers = sorted(value for is_text, value, _ in map(class_order, found) if not is_text)
         check_numbers_of_classes(np.array(numbers), rows, "data.label", what)
     return tuple(names)

@@ -88,7 +88,7 @@ class Expected:
     def of(cls, work: Callable[[ClientData], Tree], examples: Examples, sums: Possible | None = None) -> Expected:
         """Describe it by what ``work`` returns of two blank examples."""
         blank = torch.from_numpy(examples.blank())
-        return cls(_shapes(work(DummyClient(blank, 2, len(examples.classes)))), sums)
+        return cls(_shapes(work(DummyClient(blank, 2))), sums)
 
     def check(self, came: Sequence[Answer[A] | Failed]) -> list[Answer[A] | Failed]:
         """Return what came, an answer that cannot be used as a failure."""

@@ -22,6 +22,7 @@ from headstart.data.central import read_central
 from headstart.data.examples import Examples, InputKind
 from headstart.data.federation import Client, Federation
 from headstart.data.open import table_format
+from headstart.data.settings import DataSettings
 from headstart.data.sources import open_source
 from headstart.data.standardize import ColumnSums, fill_and_standardize
 from headstart.engine.received import Exclusion
@@ -117,10 +118,11 @@ def open_server(
         cache: folder of what studies can share; None shares nothing.
 
     Raises:
-        SettingError: the study needs what some site may not give, such as sums of its columns.
+        SettingError: the study needs what some site may not give, such as sums of its columns, or is of another task.
         DataError: sites disagree on what an input is.
         ClientError: no site answered, or too many could not come along.
     """
+    check_task(file.data)
     asks = asks or Protection()
     ring = _Ring(file, ask, tell, tuple(sorted(file.settings.seeds)))
     here = ring.present(addresses)
@@ -137,6 +139,19 @@ def open_server(
         tell=tell,
         asks=asks,
     )
+
+
+def check_task(settings: DataSettings) -> None:
+    """Refuse a task whose truth sites do not agree on yet.
+
+    Raises:
+        SettingError: the task is no classification.
+    """
+    if settings.task not in ("auto", "classification"):
+        raise SettingError(
+            f"data.task: over sites, examples have one class each, received '{settings.task}'; 'headstart study' runs "
+            "it where the data are in one place"
+        )
 
 
 def check_lost(lost: Sequence[Exclusion], sites: int, allowed: float) -> None:

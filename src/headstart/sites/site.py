@@ -106,9 +106,11 @@ class Site:
         """Open its data, and say how they are read: as the study's, but all its rows are its own choice.
 
         Raises:
-            Refused: the study encodes a column whose categories' names may not leave.
+            Refused: the study encodes a column whose categories' names may not leave, or is no classification.
         """
         self.check_names(settings)
+        if settings.task not in ("auto", "classification"):
+            raise Refused(f"data.task: must be 'classification' at a site, received '{settings.task}'")
         own = replace(
             settings,
             source=str(self.data),

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from headstart.start.protocol import Central
-from headstart.training import ClientData, LocalTraining, Model, Params, Passes, Tell, descend, weighted_loss
+from headstart.training import ClientData, LocalTraining, Model, Params, Passes, Tell, descend
 
 _LOWERED = 1e-5
 """Share by which the validation loss must fall for anything to have been learnt."""
@@ -52,10 +52,10 @@ def train_until_stale(
 
 
 def mean_loss(model: Model, params: Params, data: ClientData) -> float:
-    """Return the mean cross-entropy over ``data``."""
+    """Return the mean loss over ``data``."""
     total, count = 0.0, 0
     for batch in data.batches(model, Passes(batch_size=256)):
         size = len(batch.labels)
-        total += float(weighted_loss(model.logits(params, batch.inputs), batch)) * size
+        total += float(model.loss(model.logits(params, batch.inputs), batch)) * size
         count += size
     return total / max(count, 1)

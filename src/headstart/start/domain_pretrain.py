@@ -16,7 +16,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from headstart.start.pretrained import fit_head
 from headstart.start.protocol import Build, Central, Need, Start, silent
-from headstart.training import LocalTraining, Network, Params, SettingError, StartError, Tell, guess_masked_words
+from headstart.training import LocalTraining, Network, Params, SettingError, StartError, Task, Tell, guess_masked_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class DomainPretrain(Start):
     needs: ClassVar[tuple[Need, ...]] = ("text checkpoint", "texts")
 
     def __call__(
-        self, build: Build, num_classes: int, central: Central | None, seed: int, tell: Tell = silent
+        self, build: Build, task: Task, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
         """Return the encoder's weights; the head is fitted on the pool if it has the clients' classes, else new.
 
@@ -50,7 +50,7 @@ class DomainPretrain(Start):
             raise SettingError(
                 "start: 'domain_pretrain' needs a central pool of texts, received none; add a [data.central] table"
             )
-        network, weights = build(from_scratch=False, num_classes=num_classes)
+        network, weights = build(task, from_scratch=False)
         body = {name: value for name, value in weights.items() if not name.startswith("head.")}
         trained = guess_masked_words(
             network,

@@ -24,9 +24,11 @@ from headstart.training import (
     Params,
     SettingError,
     StartError,
+    Task,
     Tell,
     Trainable,
     cut_at,
+    loss_of,
     new_head,
 )
 
@@ -59,20 +61,22 @@ class Pretrain(Start):
         return self.origin == "random"
 
     def __call__(
-        self, build: Build, num_classes: int, central: Central | None, seed: int, tell: Tell = silent
+        self, build: Build, task: Task, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
-        """Return the pre-trained weights; the head is new where the pool has other classes."""
-        if central is None or not central.labelled:
+        """Return the pre-trained weights; the head is new where the pool has another task."""
+        if central is None or central.task is None:
             raise SettingError(
                 "start: 'pretrain' needs a labelled central pool, received none; add a [data.central] table"
             )
-        network, weights = build(from_scratch=self.from_scratch, num_classes=central.num_classes)
+        network, weights = build(central.task, from_scratch=self.from_scratch)
         model, params = cut_at(network, weights, self.trainable)
         course = train_until_stale(model, params, central, self.local, self.epochs, self.patience, tell)
         if not course.has_lowered_loss:
             raise StartError(self._why_not(model, params, course.last, central))
         trained = model.weights(course.best)
-        return (network, trained) if central.same_classes else new_head(network, trained, num_classes, seed)
+        return (
+            (network, trained) if central.is_same else new_head(network, trained, task.num_outputs, seed, loss_of(task))
+        )
 
     def _why_not(self, model: Model, first: Params, last: Params, central: Central) -> str:
         """Say why the validation loss did not fall: steps too large, too small, or too few examples."""
@@ -80,7 +84,8 @@ class Pretrain(Start):
         rule, losses = "pre-training must lower the pool's validation loss", f"training loss {before:.3g} before"
         losses, step = f"{losses}, {after:.3g} after", f"{self.local.client_lr:g}"
         examples = len(central.train.everything(model).labels)
-        each = examples / central.num_classes
+        outputs, outputs_are = model.network.num_classes, "classes" if model.network.loss.is_softmax else "outputs"
+        each = examples / outputs
         if after > before * (1 - _CHANGED) and _distance(first, last) < _MOVED:
             return (
                 f"start.client_lr: {rule}, and {step} was too slow in {self.epochs} epochs ({losses}); give a larger "
@@ -93,8 +98,8 @@ class Pretrain(Start):
                 f"client_lr, or inputs of one scale (data.standardize)"
             )
         return (
-            f"data.central: {rule}, and its {examples} examples for training were too few for {central.num_classes} "
-            f"classes ({each:.1f} per class; {losses}); give a larger pool, a smaller client_lr, or another start"
+            f"data.central: {rule}, and its {examples} examples for training were too few for {outputs} {outputs_are} "
+            f"({each:.1f} for each; {losses}); give a larger pool, a smaller client_lr, or another start"
         )
 
 

@@ -15,7 +15,7 @@ from pydantic import PositiveInt
 
 from headstart.start.course import train_until_stale
 from headstart.start.protocol import Build, Central, Need, Start, silent
-from headstart.training import LocalTraining, Network, Params, Tell, cut_at
+from headstart.training import LocalTraining, Network, Params, Task, Tell, cut_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class Pretrained(Start):
     needs: ClassVar[tuple[Need, ...]] = ("checkpoint",)
 
     def __call__(
-        self, build: Build, num_classes: int, central: Central | None, seed: int, tell: Tell = silent
+        self, build: Build, task: Task, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
         """Return the checkpoint's weights with a head for the clients' classes."""
-        network, weights = build(from_scratch=False, num_classes=num_classes)
+        network, weights = build(task, from_scratch=False)
         return network, weights if central is None else fit_head(network, weights, central, tell, self)
 
 
@@ -47,7 +47,7 @@ def fit_head(
     network: Network, weights: Params, central: Central, tell: Tell, settings: Pretrained = Pretrained()
 ) -> Params:
     """Return the weights with a head that is fitted on the pool, if that has the clients' classes."""
-    if not central.same_classes:
+    if not central.is_same:
         return weights
     model, head = cut_at(network, weights, "head")
     course = train_until_stale(model, head, central, settings.local, settings.epochs, settings.patience, tell)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from headstart.training import ClientData, Network, Params, Tell, Texts
+from headstart.training import ClientData, Network, Params, Task, Tell, Texts
 
 
 class Build(Protocol):
     """Makes the study's network."""
 
-    def __call__(self, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
+    def __call__(self, task: Task, *, from_scratch: bool) -> tuple[Network, Params]:
         """Return a skeleton and first weights: random, or a checkpoint's with a new head."""
         ...
 
@@ -27,21 +27,21 @@ class Central:
     Attributes:
         train: labelled, what to train on.
         val: labelled, what decides when to stop.
-        num_classes: classes of the pool; 0 if nothing is labelled.
-        same_classes: whether they are the clients' classes, in the clients' order.
+        task: of the pool; None if nothing is labelled.
+        is_same: whether that is the clients', of the same classes in the same order.
         texts: all texts, labelled or not; None if the pool holds no texts, or the backbone no checkpoint.
     """
 
     train: ClientData
     val: ClientData
-    num_classes: int
-    same_classes: bool
+    task: Task | None
+    is_same: bool
     texts: Texts | None = None
 
     @property
     def labelled(self) -> bool:
         """Whether anything is labelled."""
-        return self.num_classes > 0
+        return self.task is not None
 
 
 Need = Literal["checkpoint", "text checkpoint", "labels", "texts"]
@@ -65,9 +65,9 @@ class Start(Protocol):
         ...
 
     def __call__(
-        self, build: Build, num_classes: int, central: Central | None, seed: int, tell: Tell = silent
+        self, build: Build, task: Task, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
-        """Return a network for the clients' ``num_classes`` and its first weights.
+        """Return a network for the clients' ``task`` and its first weights.
 
         Raises:
             SettingError: the start needs a pool and there is none.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from headstart.start.protocol import Build, Central, Start, silent
-from headstart.training import Network, Params, Tell, torch_generator
+from headstart.training import Network, Params, Task, Tell, torch_generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +29,10 @@ class Random(Start):
     is_trained: ClassVar[bool] = False
 
     def __call__(
-        self, build: Build, num_classes: int, central: Central | None, seed: int, tell: Tell = silent
+        self, build: Build, task: Task, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:
         """Return random weights."""
-        network, weights = build(from_scratch=True, num_classes=num_classes)
+        network, weights = build(task, from_scratch=True)
         return network, weights if self.head == "small" else {**weights, **_default_head(weights, seed)}
 
 

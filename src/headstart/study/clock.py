@@ -92,12 +92,10 @@ class Clock:
     Attributes:
         raw: one raw example, ``(1, …)``.
         num_examples: training examples of the client, at least 1.
-        num_classes: classes of the task.
     """
 
     raw: Tensor
     num_examples: int
-    num_classes: int
     _known: dict[str, Seconds] = field(default_factory=dict)
 
     def time(self, name: str, work: Work) -> Seconds:
@@ -126,4 +124,4 @@ class Clock:
         return Seconds(client.steps, client.stepping, max(0.0, time.thread_time() - begin - client.served))
 
     def _client(self, *, serves: bool) -> _Timed:
-        return _Timed(DummyClient(self.raw, max(1, self.num_examples), self.num_classes), serves)
+        return _Timed(DummyClient(self.raw, max(1, self.num_examples)), serves)

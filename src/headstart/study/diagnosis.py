@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.errors import StartError
 from headstart.core.files import read_json
-from headstart.data.federation import Client
-from headstart.diagnosis import Diagnosis, diagnose
+from headstart.data.federation import Client, Federation
+from headstart.diagnosis import Diagnosis, diagnose, skew
 from headstart.engine.predict import features_of
 from headstart.evidence.metrics import LOWER_IS_BETTER
 from headstart.models.spec import is_checkpoint
@@ -56,6 +56,14 @@ def diagnose_lab(lab: Lab, pipeline: Pipeline, arms: Sequence[Arm], decision: De
     notes = (f"The features are {instead}, for the start '{gone.method}' failed: {why}" for gone, why in failed)
     reasons = (*found.prediction.reasons, *notes)
     return replace(found, prediction=replace(found.prediction, reasons=reasons))
+
+
+def undiagnosed(federation: Federation) -> Mapping[str, Any]:
+    """Say what is known of a federation whose task has no classes, and that nothing is foretold of it."""
+    sizes = np.array([len(client.train) for client in federation.seen_clients])
+    why = "the predictor was made for tasks of one class per example"
+    prediction = {"family": None, "reasons": [f"Nothing is foretold: {why}."]}
+    return {"quantity_skew": skew.quantity(sizes), "prediction": prediction}
 
 
 def _first_features(

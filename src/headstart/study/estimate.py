@@ -102,7 +102,7 @@ class _Estimate:
         self.settings, self.lab, self.folder = settings, costs.lab, folder
         self.pipelines = [pipeline_of(settings, self.lab, folder.store, seed, Silent().tell) for seed in settings.seeds]
         people = costs.population
-        self.clock = Clock(people.raw, people.num_examples, self.lab.federation.num_classes)
+        self.clock = Clock(people.raw, people.num_examples)
         self._counted: set[str] = set()
         self._built: dict[bool, tuple[Network, Params]] = {}
 
@@ -212,8 +212,7 @@ class _Estimate:
     def _cut(self, trainable: Trainable, *, from_scratch: bool) -> tuple[Model, Params]:
         """Return a model with first weights, built once of each kind."""
         if from_scratch not in self._built:
-            classes = self.lab.federation.num_classes
-            self._built[from_scratch] = self.lab.build(0, from_scratch=from_scratch, num_classes=classes)
+            self._built[from_scratch] = self.lab.build(0, from_scratch=from_scratch)
         return cut_at(*self._built[from_scratch], trainable)
 
     @cached_property

@@ -226,7 +226,7 @@ def _promises(results: Sequence[tuple[Json, Json]]) -> list[Json]:
 
 
 def _standing(arm: Arm, results: Sequence[tuple[Json, Json]]) -> Standing | None:
-    """Return where an arm stands on validation data; None where that was not measured."""
+    """Return where an arm stands on validation data; None where that was not measured, as in tasks without classes."""
     parts = [facts["learnt"]["val"] for _, facts in results if (facts.get("learnt") or {}).get("val")]
     if not parts:
         return None

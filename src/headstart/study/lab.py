@@ -14,6 +14,7 @@ from headstart.core.arrays import Array
 from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.span import Span
+from headstart.core.task import Task
 from headstart.core.trees import Params, map_tree
 from headstart.data import resplit
 from headstart.data.examples import Examples
@@ -23,6 +24,7 @@ from headstart.engine.features.activations import Activations
 from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
 from headstart.models.checkpoints.masked import Texts
+from headstart.models.losses import loss_of
 from headstart.models.network import Network
 from headstart.models.own import Own
 from headstart.models.registry import build, new_head
@@ -63,7 +65,7 @@ class Lab:
     global_test_examples: int = 1000
     own: Own | None = None
     begun: Starts = field(default_factory=Starts, init=False)
-    _skeletons: dict[tuple[bool, int], Network] = field(default_factory=dict, init=False)
+    _skeletons: dict[bool, Network] = field(default_factory=dict, init=False)
     _redrawn: dict[int, Federation] = field(default_factory=dict, init=False)
 
     @property
@@ -93,31 +95,42 @@ class Lab:
             self._redrawn[seed] = resplit(self.federation, seed)
         return self._redrawn[seed]
 
-    def build(self, seed: int, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
-        """Build the network with this seed's random weights, in the study's number type."""
+    def build(self, seed: int, *, from_scratch: bool, task: Task | None = None) -> tuple[Network, Params]:
+        """Build the network with this seed's random weights, in the study's number type.
+
+        Args:
+            seed: keys the random weights.
+            from_scratch: random weights, or a checkpoint's with a new head.
+            task: of the head; None takes the clients'.
+        """
+        task = task or self.federation.task
         if from_scratch:
-            return self._built(seed, from_scratch=True, num_classes=num_classes)
-        network, params = new_head(*self._checkpoint, num_classes, seed)
+            return self._built(seed, from_scratch=True, task=task)
+        network, params = new_head(*self._checkpoint, task.num_outputs, seed, loss_of(task))
         return network, cast(params, self.dtype)
 
     @cached_property
     def _checkpoint(self) -> tuple[Network, Params]:
         """The checkpoint, read once; seeds and arms differ in its head alone."""
-        return self._built(0, from_scratch=False, num_classes=self.federation.num_classes)
+        return self._built(0, from_scratch=False, task=self.federation.task)
 
-    def _built(self, seed: int, *, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
-        shape, own = self.federation.examples.shape, self.own
+    def _built(self, seed: int, *, from_scratch: bool, task: Task) -> tuple[Network, Params]:
         network, params = build(
-            self.spec, shape=shape, num_classes=num_classes, from_scratch=from_scratch, seed=seed, own=own
+            self.spec,
+            shape=self.federation.examples.shape,
+            num_classes=task.num_outputs,
+            from_scratch=from_scratch,
+            seed=seed,
+            loss=loss_of(task),
+            own=self.own,
         )
         return network, cast(params, self.dtype)
 
     def skeleton(self, *, from_scratch: bool) -> Network:
         """Return a network for the clients' classes whose weights do not matter; built once."""
-        key = (from_scratch, self.federation.num_classes)
-        if key not in self._skeletons:
-            self._skeletons[key] = self.build(0, from_scratch=from_scratch, num_classes=key[1])[0]
-        return self._skeletons[key]
+        if from_scratch not in self._skeletons:
+            self._skeletons[from_scratch] = self.build(0, from_scratch=from_scratch)[0]
+        return self._skeletons[from_scratch]
 
     @property
     def num_weights(self) -> int:
@@ -142,8 +155,8 @@ class Lab:
         if not len(train) and texts is None:
             return None
         parts = [OneClient(activations, "central", rows, keyed_order, (seed, "central")) for rows in (train, val)]
-        same = bool(len(train)) and central.classes == self.federation.examples.classes
-        return Central(parts[0], parts[1], len(central.classes) if len(train) else 0, same, texts)
+        same = bool(len(train)) and central.task == self.federation.task
+        return Central(parts[0], parts[1], central.task if len(train) else None, same, texts)
 
     def views(self, federation: Federation) -> Mapping[str, list[Array]]:
         """Return the examples that each client is evaluated on, by view."""

@@ -22,18 +22,18 @@ def with_remarks(lab: Lab) -> Lab:
     """
     if lab.own is None:
         return lab
-    said = remarks_on(lab.own, lab.spec, lab.federation.examples.shape, lab.federation.num_classes)
+    said = remarks_on(lab.own, lab.spec, lab.federation.examples.shape, lab.federation.task.num_outputs)
     notes = (*said, *_on_stacks(lab), *lab.federation.notes)
     return replace(lab, federation=replace(lab.federation, notes=notes))
 
 
 def _on_stacks(lab: Lab) -> Iterator[str]:
     """Say why clients cannot train at once, where the network is small enough for that."""
-    network, weights = lab.build(0, from_scratch=False, num_classes=lab.federation.num_classes)
+    network, weights = lab.build(0, from_scratch=False)
     model, params = cut_at(network, weights, "all")
     if model.is_head_only or model.num_trainable > MOST_STACKED_WEIGHTS:
         return
     inputs = lab.activations.few(model, 2)
-    labels = torch.zeros(len(inputs), dtype=torch.int64)
+    labels = network.loss.any_truth(len(inputs), network.num_classes)
     if reason := why_no_stack(model, params, Batch(inputs, labels, torch.ones(len(inputs)), full=True)):
         yield f"its layers train one client after another, never as a stack: {reason}"

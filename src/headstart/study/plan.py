@@ -13,6 +13,7 @@ import numpy as np
 from headstart.core.content import hash_json
 from headstart.core.damage import Damaged
 from headstart.core.files import read_json, write_json
+from headstart.core.task import Task
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.costs.devices import DeviceProfile
@@ -55,8 +56,7 @@ class Costs:
         return self.known[key]
 
     def _measure(self, arm: Arm) -> ArmCosts:
-        classes = self.lab.federation.num_classes
-        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch, num_classes=classes)
+        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch)
         federate = [stage.build() for stage in arm.federate]
         sends_weights = arm.start.build().is_trained
         return arm_costs(network, weights, federate, arm.adapt.build(), self.population, sends_weights=sends_weights)
@@ -67,8 +67,8 @@ class Costs:
         return "both" if family == "federate" and self._is_personal(arm) else family
 
     def _is_personal(self, arm: Arm) -> bool:
-        method, classes = arm.federate[-1].build(), self.lab.federation.num_classes
-        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch, num_classes=classes)
+        method = arm.federate[-1].build()
+        network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch)
         _, private, _ = method.init(*cut_at(network, weights, method.trainable))
         return bool(private)
 
@@ -86,10 +86,24 @@ class Costs:
 def first_slate(file: StudyFile, federation: Federation) -> Slate:
     """Return the study's own arms, or the standard slate with the study's defaults."""
     if file.arms:
-        return Slate(file.arms, {})
+        return within_task(Slate(file.arms, {}), federation.task)
     slate, settings = slate_for(file.model, federation), file.settings
     arms = (with_defaults(arm, settings.training, settings.model.trainable) for arm in slate.arms)
-    return replace(slate, arms=tuple(arms))
+    return within_task(replace(slate, arms=tuple(arms)), federation.task)
+
+
+def within_task(slate: Slate, task: Task) -> Slate:
+    """Return the slate without the arms that make no sense for a task, each with its reason."""
+    reasons = {arm.name: reason for arm in slate.arms if (reason := _why_not(arm, task))}
+    arms = tuple(arm for arm in slate.arms if arm.name not in reasons)
+    return replace(slate, arms=arms, ruled_out={**slate.ruled_out, **reasons})
+
+
+def _why_not(arm: Arm, task: Task) -> str | None:
+    for stage in (*arm.federate, arm.adapt):
+        if reason := stage.build().not_for.get(task.kind):
+            return f"'{stage.method}' {reason}"
+    return None
 
 
 def gated(slate: Slate, costs: Costs, devices: Iterable[DeviceProfile]) -> Slate:

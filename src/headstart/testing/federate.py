@@ -16,7 +16,6 @@ from headstart.engine.received import Federated
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.serial import Serial
 from headstart.federate.protocol import Federate
-from headstart.models.model import weighted_loss
 from headstart.testing.compare import (
     FORKED,
     Breaking,
@@ -218,7 +217,7 @@ def _shape(tree: Tree) -> Tree:
 
 def _loss(world: World, params: Params) -> float:
     batch = _data(world, LARGEST).everything(world.model)
-    return float(weighted_loss(world.model.logits(params, batch.inputs), batch).detach())
+    return float(world.model.loss(world.model.logits(params, batch.inputs), batch).detach())
 
 
 def _triples(update: Tree, served: Tree, shared: Tree) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from headstart.core.arrays import Array
+from headstart.core.task import Task, TaskKind
 from headstart.core.trees import Params
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation
+from headstart.data.targets import Targets
 from headstart.engine.features.activations import Activations
 from headstart.engine.protocol import Engine
 from headstart.engine.ways.serial import Serial
@@ -58,6 +60,7 @@ def open_world(
     backbone: str | None = None,
     engine: Engine | None = None,
     seed: int = 0,
+    task: TaskKind = "classification",
 ) -> World:
     """Build a model from scratch for the small federation.
 
@@ -68,10 +71,11 @@ def open_world(
             train, else a CNN.
         engine: where client work runs; None means the serial one.
         seed: of the examples and the weights.
+        task: what is to be learnt of them.
     """
     backbone = backbone or ("mlp" if isinstance(trainable, Lora) else "small-cnn")
-    lab = Lab(small_federation(seed), ModelSpec(backbone=backbone), engine or Serial(), dtype)
-    network, weights = lab.build(seed, from_scratch=True, num_classes=lab.federation.num_classes)
+    lab = Lab(with_targets(small_federation(seed), task), ModelSpec(backbone=backbone), engine or Serial(), dtype)
+    network, weights = lab.build(seed, from_scratch=True)
     model, params = cut_at(network, weights, trainable)
     return World(lab.federation, model, params, lab.activations, lab.engine)
 
@@ -97,6 +101,33 @@ def small_federation(seed: int = 0, num_classes: int = 3) -> Federation:
     ids = [f"e{i}" for i in range(start)]
     classes = tuple(f"class {i}" for i in range(num_classes))
     return Federation(Examples("image", _images(rng, labels), labels, ids, classes), clients)
+
+
+def with_targets(federation: Federation, kind: TaskKind) -> Federation:
+    """Give examples what another task predicts, made of their classes and chance; its strata are the classes.
+
+    >>> with_targets(small_federation(), "survival").task.outputs
+    ('risk',)
+    """
+    if kind == "classification":
+        return federation
+    examples, classes = federation.examples, federation.num_classes
+    rng = np.random.default_rng(len(examples))
+    near = examples.labels[:, None] + 0.3 * rng.standard_normal((len(examples), 2))
+    values = {
+        "multilabel": (examples.labels[:, None] == np.arange(classes)) | (rng.random((len(examples), classes)) < 0.2),
+        "regression": near,
+        "survival": np.stack([rng.integers(1, 6, len(examples)) + examples.labels, rng.random(len(examples)) < 0.6], 1),
+    }
+    targets = Targets(_TASKS[kind], values[kind].astype(np.float64))
+    return replace(federation, examples=replace(examples, targets=targets.scaled(np.arange(len(examples)))))
+
+
+_TASKS: dict[TaskKind, Task] = {
+    "multilabel": Task(kind="multilabel", outputs=("a", "b", "c")),
+    "regression": Task(kind="regression", outputs=("x", "y")),
+    "survival": Task(kind="survival", outputs=("risk",)),
+}
 
 
 def _labels(rng: np.random.Generator, size: int, client: int, num_classes: int) -> Array:

@@ -10,22 +10,26 @@ from headstart.core.errors import SettingError, StartError
 from headstart.core.progress import Tell
 from headstart.core.registry import Scale, UpTo
 from headstart.core.seeds import derive, numpy_generator, torch_generator
+from headstart.core.task import CLASSES_ONLY, NO_LEAST_SQUARES, Task, TaskKind
 from headstart.core.trees import Params, Tree
 from headstart.models.batch import Batch
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.lora import Lora
-from headstart.models.model import Model, Trainable, cut_at, weighted_loss
+from headstart.models.losses import loss_of
+from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.network import Network
 from headstart.models.registry import new_head
 from headstart.training.client_data import ClientData, Passes
 from headstart.training.descent import descend
-from headstart.training.design import as_head, class_sums, head_of, one_hot, present, with_intercept
+from headstart.training.design import as_head, class_sums, head_of, one_hot, present, regressand, with_intercept
 from headstart.training.discriminant import class_means, discriminant
 from headstart.training.local import LocalTraining
 from headstart.training.masked_words import guess_masked_words
 from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
 
 __all__ = [
+    "CLASSES_ONLY",
+    "NO_LEAST_SQUARES",
     "Batch",
     "ClientData",
     "LocalTraining",
@@ -37,6 +41,8 @@ __all__ = [
     "Scale",
     "SettingError",
     "StartError",
+    "Task",
+    "TaskKind",
     "Tell",
     "Tensor",
     "Texts",
@@ -53,14 +59,15 @@ __all__ = [
     "generalized_cross_validation",
     "guess_masked_words",
     "head_of",
+    "loss_of",
     "new_head",
     "numpy_generator",
     "one_hot",
     "present",
+    "regressand",
     "relative_penalties",
     "ridge_correction",
     "torch_generator",
     "trees",
-    "weighted_loss",
     "with_intercept",
 ]

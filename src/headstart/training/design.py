@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from headstart.core.trees import Tree
 from headstart.models.batch import Batch
+from headstart.models.model import Model
 
 
 def with_intercept(batch: Batch) -> Tensor:
@@ -20,6 +21,14 @@ def with_intercept(batch: Batch) -> Tensor:
 def one_hot(batch: Batch, num_classes: int) -> Tensor:
     """Return labels as rows of 0 and 1, float64, padding all 0; shape ``(…, examples, classes)``."""
     return functional.one_hot(batch.labels, num_classes).double() * present(batch)
+
+
+def regressand(model: Model, batch: Batch) -> Tensor:
+    """Return what a least-squares head fits, float64, padding all 0; shape ``(…, examples, outputs)``.
+
+    One-hot labels of classes, else what the task's loss says.
+    """
+    return model.network.loss.regressand(batch.labels, model.network.num_classes) * present(batch)
 
 
 def present(batch: Batch) -> Tensor:

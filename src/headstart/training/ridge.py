@@ -1,4 +1,4 @@
-"""Ridge regression on one-hot labels: its solution and the choice of its penalty, for one client or a stack.
+"""Ridge regression on one-hot labels or other targets: its solution and its penalty, for one client or a stack.
 
 Golub, Heath, Wahba: Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter. Technometrics 1979.
 https://doi.org/10.1080/00401706.1979.10489751; leave-one-out: Hastie, Tibshirani, Friedman: The Elements of Statistical
@@ -27,24 +27,25 @@ def relative_penalties(trace: Tensor, size: int) -> Tensor:
 
 
 def generalized_cross_validation(
-    gram: Tensor, moment: Tensor, decomposed: tuple[Tensor, Tensor] | None = None
+    gram: Tensor, moment: Tensor, decomposed: tuple[Tensor, Tensor] | None = None, square: Tensor | None = None
 ) -> float:
     """Return the candidate of least generalised cross-validation error, from sums alone.
 
-    ``GCV = (RSS / N) / (1 - tr S / N)²`` with ``RSS = N - 2 tr W'M + tr W'AW``, ``S`` the smoother. With about as many
-    features as examples both tend to 0 with the penalty, and their ratio says nothing: candidates with ``tr S`` above
-    0.7 N are left out. With examples 1.43 times the columns of ``Z``, or more, there are none.
+    ``GCV = (RSS / N) / (1 - tr S / N)²`` with ``RSS = tr Y'Y - 2 tr W'M + tr W'AW``, ``S`` the smoother. With about as
+    many features as examples both tend to 0 with the penalty, and their ratio says nothing: candidates with ``tr S``
+    above 0.7 N are left out. With examples 1.43 times the columns of ``Z``, or more, there are none.
 
     Args:
         gram: ``A = Z'Z``, ``Z = [features, 1]``: its last entry is the number of examples, N.
-        moment: ``M = Z'Y`` of one-hot labels, ``(features + 1, classes)``.
+        moment: ``M = Z'Y`` of one-hot labels or other targets, ``(features + 1, outputs)``.
         decomposed: the eigenvalues and vectors of ``A``, where they are known.
+        square: sum of all squares of ``Y``; None where it is one-hot, of which it is N.
     """
     values, vectors = decomposed or torch.linalg.eigh(gram)
     values, turned = values.clamp_min(0), (vectors.mT @ moment).square().sum(-1)
     candidates, count = relative_penalties(gram.trace(), len(gram)), gram[-1, -1].clamp_min(1)
     shrunk = 1 / (values + candidates.unsqueeze(-1))
-    left = count - (turned * shrunk * (2 - values * shrunk)).sum(-1)
+    left = (count if square is None else square) - (turned * shrunk * (2 - values * shrunk)).sum(-1)
     used = (values * shrunk).sum(-1) / count
     errors = left.clamp_min(0) / (1 - used).clamp_min(1e-9) ** 2
     return float(_least(errors.where(used <= _MOST_FREEDOM, torch.inf), candidates))

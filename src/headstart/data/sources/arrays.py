@@ -22,6 +22,7 @@ def array_source(
     groups: Sequence[Any] | None = None,
     classes: tuple[str, ...] | None = None,
     columns: Sequence[str] | None = None,
+    events: Sequence[Any] | None = None,
     name: str = "arrays",
 ) -> Source:
     """Make a source of arrays; see ``from_arrays`` for the arguments.
@@ -31,8 +32,8 @@ def array_source(
     """
     texts = [str(text) for text in inputs] if holds_texts(inputs) else None
     inputs = np.arange(len(texts)) if texts is not None else np.asarray(inputs)
-    fields: dict[str, list[Any]] = {} if labels is None else {"label": np.asarray(labels).tolist()}
-    others = (("client", clients), ("id", ids), ("group", groups))
+    fields = _label_columns(labels, classes)
+    others = (("client", clients), ("id", ids), ("group", groups), ("event", events))
     fields |= {key: list(values) for key, values in others if values is not None}
     for key, values in fields.items():
         if len(values) != len(inputs):
@@ -49,6 +50,27 @@ def array_source(
     fields = fields or {"row": list(range(len(inputs)))}
     client, identity = ("client" if clients is not None else None), ("id" if ids is not None else None)
     return Source(name, pa.table(fields), names, id_column=identity, client_column=client, pixels=pixels)
+
+
+def label_names(labels: Any, classes: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the names of the columns of several labels or targets; None of one.
+
+    >>> label_names([[0, 1]], None), label_names([0, 1], None)
+    (('label 0', 'label 1'), None)
+    """
+    if np.ndim(labels) < 2:
+        return None
+    return tuple(classes) if classes else tuple(f"label {i}" for i in range(np.shape(labels)[1]))
+
+
+def _label_columns(labels: Any, classes: Sequence[str] | None) -> dict[str, list[Any]]:
+    names = label_names(labels, classes)
+    if labels is None or names is None:
+        return {} if labels is None else {"label": np.asarray(labels).tolist()}
+    values = np.asarray(labels)
+    if len(names) != values.shape[1]:
+        raise DataError(f"classes: {len(names)} names for labels of {values.shape[1]} columns; give one each")
+    return {name: values[:, i].tolist() for i, name in enumerate(names)}
 
 
 def holds_texts(inputs: Any) -> bool:

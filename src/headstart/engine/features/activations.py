@@ -62,7 +62,7 @@ class Activations:
         sync_seconds: float = SECONDS,
     ) -> None:
         self.examples = examples
-        self.labels = torch.from_numpy(examples.labels).to(device)
+        self.labels = torch.from_numpy(examples.truth).to(device)
         self._inputs = _as_tensor(examples.inputs)
         self._folder, self._capacity, self._device = folder, capacity, device
         self._progress = progress or Silent()

@@ -105,7 +105,8 @@ def _try_batch(job: Job) -> tuple[Params, Batch]:
     """Return weights and a batch that cost what real ones do."""
     inputs = job.clients.activations.few(job.model, job.batch_size)
     rows = torch.arange(job.batch_size, device=inputs.device) % len(inputs)
-    labels = torch.zeros(job.batch_size, dtype=torch.int64, device=inputs.device)
+    network = job.model.network
+    labels = network.loss.any_truth(job.batch_size, network.num_classes).to(inputs.device)
     params = {name: value.to(inputs.device, job.dtype) for name, value in job.model.trainable.items()}
     return params, Batch(inputs[rows], labels, torch.ones(job.batch_size, device=inputs.device), full=True)
 

@@ -129,7 +129,8 @@ def _after(output: Any, made: Tensor, named: str | None, name: str, backbone: st
         ModelError: something that was not expected.
     """
     logits = logits_of(output)
-    if logits is not None and logits.shape == made.shape:
+    if logits is not None and logits.numel() == made.numel():
+        logits = logits.reshape(made.shape)  # one output may be squeezed
         if torch.equal(logits, made):
             return ""
         softmaxes = (functional.log_softmax(made, -1), functional.softmax(made, -1), torch.sigmoid(made))

@@ -169,9 +169,7 @@ def _check_sizes(module: nn.Module, name: str) -> None:
         ModelError: a lazy layer waits for its first batch, or the module was scripted.
     """
     if isinstance(module, torch.jit.ScriptModule):
-        raise ModelError(
-            f"model.backbone: must be plain Python, received '{name}', a ScriptModule; give what it is of"
-        )
+        raise ModelError(f"model.backbone: must be plain Python, received '{name}', a ScriptModule; give what it is of")
     lazy = next((word for word, value in module.named_parameters() if is_lazy(value)), None)
     if lazy:
         raise ModelError(

@@ -60,7 +60,7 @@ def sums(model: Model, train: ClientData, val: ClientData) -> Tree:
 
 def _sums(model: Model, data: ClientData) -> Tree:
     batch, classes = data.everything(model), model.network.num_classes
-    return {**ridge_sums(batch, classes), "counts": class_sums(batch, classes)["counts"]}
+    return {**ridge_sums(model, batch), "counts": class_sums(batch, classes)["counts"]}
 
 
 def feature_sums(tree: Tree) -> dict[Split, FeatureSums]:

@@ -17,6 +17,7 @@ from headstart.data.federation import Federation
 from headstart.engine.adaptation import Evaluation, predict_received
 from headstart.engine.features.activations import Activations
 from headstart.engine.received import Exclusion, Federated, Received, Traffic
+from headstart.evidence.fits import Fit, Fits
 from headstart.evidence.metrics import client_metrics, example_values, pooled_metrics
 from headstart.evidence.tally import ClientTally
 from headstart.models.model import cut_at
@@ -130,6 +131,34 @@ def learnt(
         for i, client in enumerate(federation.clients)
         if client.seen
     ]
+
+
+def fits(
+    federation: Federation,
+    activations: Activations,
+    shared: Received,
+    began: Received | None,
+    sample: Sequence[Array],
+    evaluation: Evaluation,
+) -> Fits:
+    """Measure the same where the task has no classes; arguments as :func:`learnt`."""
+    truth, task = activations.examples.truth, federation.task
+    seen = [i for i, client in enumerate(federation.clients) if client.seen]
+    val = [federation.clients[i].val for i in range(len(federation.clients))]
+
+    def fit(said: Sequence[Array], rows: Sequence[Array]) -> Fit | None:
+        return Fit.of(task, [(truth[rows[i]], said[i]) for i in seen])
+
+    def predict(received: Received) -> list[Array]:
+        views = {"train": list(sample)}
+        return predict_received(received, federation.clients, activations, views).probabilities["train"]
+
+    last = evaluation.probabilities.get("train") or predict(shared)
+    return Fits(
+        train=fit(last, sample),
+        began=fit(predict(began), sample) if began else None,
+        val=fit(evaluation.probabilities["val"], val),
+    )
 
 
 def started(network: Network, weights: Params, shared: Received, adapt: Adapt) -> Received:

@@ -16,7 +16,7 @@ from headstart.evidence.gathered import Gathered
 from headstart.evidence.measured import measure
 from headstart.models.model import cut_at
 from headstart.study.run.curve import Curve, CurvePoint, is_curve_point
-from headstart.study.run.facts import evaluation_facts, learnt, own_predictions, pack, started, training_sample
+from headstart.study.run.facts import evaluation_facts, fits, learnt, own_predictions, pack, started, training_sample
 from headstart.study.run.pruning import Watch, sees_clients
 from headstart.study.run.trunk import Trunk
 from headstart.study.written.arms import Arm, Stage
@@ -91,8 +91,10 @@ class Here:
 
     def diagnose(self, pipeline: Pipeline, arms: Sequence[Arm], decision: DecisionSettings) -> Mapping[str, Any]:
         """Diagnose the data by frozen features."""
-        from headstart.study.diagnosis import diagnose_lab
+        from headstart.study.diagnosis import diagnose_lab, undiagnosed
 
+        if not pipeline.lab.federation.task.is_classification:
+            return undiagnosed(pipeline.lab.federation)
         return diagnose_lab(pipeline.lab, pipeline, arms, decision).as_json()
 
     def gather(self, folder: RunFolder, federation: Federation, arms: Sequence[str], metric: str) -> Gathered:  # noqa: ARG002 — rows serve any metric
@@ -111,4 +113,6 @@ def _learnt(
         weights = trunk.began.model.weights(trunk.began.common)
         began = started(trunk.network, weights, trunk.shared, method)
     federation, activations = pipeline.federation, pipeline.lab.activations
+    if not federation.task.is_classification:
+        return fits(federation, activations, trunk.shared, began, sample, evaluation).as_json()
     return measure(learnt(federation, activations, trunk.shared, began, sample, evaluation)).as_json()

@@ -17,6 +17,7 @@ from headstart.core.sealed import Needs
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts
 from headstart.data.federation import Federation
+from headstart.evidence.fits import Fits, fit_findings
 from headstart.evidence.learnt import Conduct, Finding, findings
 from headstart.evidence.measured import Facts
 from headstart.evidence.metrics import run_metrics
@@ -130,7 +131,8 @@ def noticed(
         trials=trials,
         halved=trunk.halved,
     )
-    return findings(Facts.of_json(facts["learnt"]), conduct)
+    learnt = facts["learnt"]
+    return fit_findings(Fits.of_json(learnt), conduct) if "fits" in learnt else findings(Facts.of_json(learnt), conduct)
 
 
 def conduct_of(

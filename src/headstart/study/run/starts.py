@@ -12,6 +12,7 @@ from headstart.core.progress import Tell
 from headstart.core.trees import Params, num_bytes
 
 if TYPE_CHECKING:
+    from headstart.core.task import Task
     from headstart.models.network import Network
     from headstart.study.lab import Lab
     from headstart.study.written.arms import Stage
@@ -30,14 +31,14 @@ def first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
         StartError: the weights cannot be trained.
     """
 
-    def build(*, from_scratch: bool, num_classes: int) -> tuple[Network, Params]:
-        return lab.build(seed, from_scratch=from_scratch, num_classes=num_classes)
+    def build(task: Task, *, from_scratch: bool) -> tuple[Network, Params]:
+        return lab.build(seed, from_scratch=from_scratch, task=task)
 
     def told(text: str) -> None:
         tell(f"start {stage.method}, {text}")
 
     weights: Params
-    _, weights = stage.build()(build, lab.federation.num_classes, lab.pool(seed), seed, told)
+    _, weights = stage.build()(build, lab.federation.task, lab.pool(seed), seed, told)
     return weights
 
 
