@@ -59,6 +59,7 @@ class Ends(nn.Module):
         lambda x: {"logits": x, "loss": 0.0},
         lambda x: SimpleNamespace(logits=x),
         lambda x: [x],
+        lambda x: x.flatten(),
     ],
 )
 def test_scores_are_found_in_what_a_module_gives(end: Any) -> None:

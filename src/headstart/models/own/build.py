@@ -21,7 +21,7 @@ from headstart.models.normalization import use_group_norm
 from headstart.models.own.blocks import blocks_of, near, run_blocks
 from headstart.models.own.content import code_of, content_of
 from headstart.models.own.head import Head, find_head
-from headstart.models.own.inputs import INSIDE, Reads, reads
+from headstart.models.own.inputs import Reads, reads
 from headstart.models.own.source import Own, reset
 from headstart.models.own.state import keep_unused, names_of
 from headstart.models.preprocessing import Shape
@@ -116,7 +116,7 @@ def _load(module: nn.Module, head: Head, spec: ModelSpec) -> tuple[str, ...]:
         return ()
     files = importlib.import_module("headstart.models.state")
     state = files.read_state(Path(spec.weights))
-    fitting, remarks = files.fit_state(module, state, head=head.name.removeprefix(INSIDE))
+    fitting, remarks = files.fit_state(module, state, head=head.own_name)
     module.load_state_dict(fitting, strict=False)
     return tuple(remarks)
 
@@ -231,14 +231,14 @@ def _alone(rows: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def _on(spec: ModelSpec, how: Reads, head: Head, depth: int) -> Iterator[str]:
-    parts = f"{depth} block{'s' * (depth > 1)} and a new head in the place of '{head.name.removeprefix(INSIDE)}'"
+    parts = f"{depth} block{'s' * (depth > 1)} and a new head in the place of '{head.own_name}'"
     yield f"'{spec.backbone}' is taken as {parts}, which had {head.layer.out_features} outputs"
     yield from (said for said in (head.said, how.said) if said)
 
 
 def _on_randomness(own: Own, spec: ModelSpec, module: nn.Module) -> Iterator[str]:
     if not (own.trained or spec.weights):
-        yield "its weights are as new ones: it counts as untrained, where no model.weights names a file of them"
+        yield "its weights are as new ones are, so that it counts as untrained; model.weights names a file of others"
     stay = [
         f"{name}.{word}".lstrip(".")
         for name, part in module.named_modules()

@@ -29,6 +29,15 @@ class Head:
     layer: nn.Linear
     said: str = ""
 
+    @property
+    def own_name(self) -> str:
+        """Its name in the user's module; empty where that is nothing but a head."""
+        return self.name[len(INSIDE) :]
+
+    def has(self, name: str) -> bool:
+        """Say whether a name in the user's module is of one of its weights."""
+        return name in (f"{self.own_name}.{kind}".lstrip(".") for kind in ("weight", "bias"))
+
 
 @torch.no_grad()
 def find_head(reads: Reads, named: str | None, backbone: str) -> Head:
@@ -53,13 +62,19 @@ def find_head(reads: Reads, named: str | None, backbone: str) -> Head:
 
 
 def _check_same(made: Any, again: Any, backbone: str) -> None:
-    """Check that a module gives the same at every call.
+    """Check that a module gives finite scores, and the same at every call.
 
     Raises:
         ModelError: it does not.
     """
     one, other = logits_of(made), logits_of(again)
-    if one is not None and other is not None and not torch.equal(one, other):
+    if one is None or other is None:
+        return
+    if not torch.isfinite(one).all():
+        raise ModelError(
+            f"model.backbone: '{backbone}' must give finite scores, received others on made-up inputs; mend its weights"
+        )
+    if not torch.equal(one, other):
         raise ModelError(
             f"model.backbone: '{backbone}' must give the same at every call, received other scores (dropout by "
             "a function that is not told training=self.training?); mend it"
@@ -114,7 +129,8 @@ def _after(output: Any, made: Tensor, named: str | None, name: str, backbone: st
         ModelError: something that was not expected.
     """
     logits = logits_of(output)
-    if logits is not None and logits.shape == made.shape:
+    if logits is not None and logits.numel() == made.numel():
+        logits = logits.reshape(made.shape)  # one output may be squeezed
         if torch.equal(logits, made):
             return ""
         softmaxes = (functional.log_softmax(made, -1), functional.softmax(made, -1), torch.sigmoid(made))

@@ -152,7 +152,8 @@ def _mask_of(module: nn.Module, name: str, *, texts: bool) -> str:
     if needed or not takes:
         raise ModelError(
             f"model.backbone: '{name}' must read one input (and a mask of texts), received a forward that takes "
-            f"{', '.join(repr(one.name) for one in takes) or 'none'}; give the others defaults, or join them into one"
+            f"{', '.join(repr(one.name) for one in takes) or 'any'}; give the others defaults (of a wrapper, such as "
+            "DataParallel or torch.compile, give the module inside)"
         )
     return mask
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from headstart.core.errors import ModelError, nearest
 from headstart.core.trees import num_bytes
@@ -69,6 +70,7 @@ def given(module: nn.Module) -> Own:
     """
     if not isinstance(module, nn.Module):
         raise ModelError(f"backbone: must be a name or an nn.Module, received {type(module).__name__}; give one")
+    _check_sizes(module, type(module).__name__)
     content = content_of(module, code_of(type(module)), with_weights=True)
     name = f"python:{type(module).__name__}-{content[:12]}"
     return Own(name, module, None, trained=not looks_untrained(module), draws=False, content=content)
@@ -156,7 +158,24 @@ def _made(name: str, build: Callable[..., Any], *, num_classes: int, seed: int |
         raise ModelError(
             f"model.backbone: {name!r} must return an nn.Module, received {type(made).__name__}; return it"
         )
+    _check_sizes(made, name)
     return made
+
+
+def _check_sizes(module: nn.Module, name: str) -> None:
+    """Check that every weight has a size, and that layers can be looked at.
+
+    Raises:
+        ModelError: a lazy layer waits for its first batch, or the module was scripted.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(f"model.backbone: must be plain Python, received '{name}', a ScriptModule; give what it is of")
+    lazy = next((word for word, value in module.named_parameters() if is_lazy(value)), None)
+    if lazy:
+        raise ModelError(
+            f"model.backbone: every weight must have its size, received '{lazy}' of '{name}', which waits for a first "
+            "batch; run the module once before"
+        )
 
 
 def _arguments(name: str, build: Callable[..., Any], num_classes: int) -> dict[str, int]:

@@ -51,17 +51,13 @@ def names_of(module: nn.Module, blocks: Sequence[nn.Module], head: Head) -> dict
         for name in tensors(block):
             if name.removeprefix(inside) in own:
                 names[f"blocks.{place}.{name}"] = name.removeprefix(inside)
-    last = head.name.removeprefix(INSIDE)
-    kinds = ("weight", "bias") if head.layer.bias is not None else ("weight",)
-    return names | {f"head.{kind}": f"{last}.{kind}" for kind in kinds}
+    return names | {f"head.{name.rpartition('.')[2]}": name for name in own if head.has(name)}
 
 
 def keep_unused(module: nn.Module, blocks: Sequence[nn.Module], used: Collection[str], head: Head) -> None:
     """Have the last block remember weights of a module that none of the blocks reads."""
     left = {name: value.detach().clone() for name, value in tensors(module).items() if name not in used}
-    last = head.name.removeprefix(INSIDE)
-    unused = {name: value for name, value in left.items() if not name.startswith(f"{last}.")}
-    _room(blocks[-1])[_UNUSED] = unused
+    _room(blocks[-1])[_UNUSED] = {name: value for name, value in left.items() if not head.has(name)}
 
 
 def _room(block: nn.Module) -> dict[str, Params]:

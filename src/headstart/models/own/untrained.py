@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 _NEW = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -33,7 +33,7 @@ def _has_new_statistics(module: nn.Module) -> bool:
 
 
 def _is_new(layer: nn.Module) -> bool:
-    weight = layer.get_parameter("weight")
+    weight: Tensor = layer.weight  # type: ignore[assignment]
     bound = 1 / math.sqrt(max(1, weight[0].numel()))
     # Of a few weights none need come near the bound.
     low = bound * (1 - 30 / weight.numel())
