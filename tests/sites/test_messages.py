@@ -226,5 +226,5 @@ def test_a_method_is_built_from_what_fits_alone(method: Method, error: str) -> N
 
 @pytest.mark.parametrize("metric", ["os:getcwd", "ward.scores:cost", "acuracy"])
 def test_a_site_takes_no_metric_but_those_that_come_along(metric: str) -> None:
-    with pytest.raises(ValidationError, match="metric"):
+    with pytest.raises(ValidationError, match="should be 'accuracy'"):
         Adapt(SETUP, Method("keep", {}), metric, ("val", "test"), STAGE, 3, "0" * 64, HASH)  # type: ignore[arg-type]

@@ -84,8 +84,7 @@ class Scored:
     @cached_property
     def finite(self) -> Array:
         """Which rows are predicted by finite numbers ``(n,)``."""
-        rows: Array = np.isfinite(self.predictions).all(axis=1)
-        return rows
+        return np.asarray(np.isfinite(self.predictions).all(axis=1))
 
     def means(self, values: Array) -> Array:
         """Average rows' values ``(n,)`` by client ``(clients,)``; NaN without rows."""

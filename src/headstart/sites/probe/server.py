@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from headstart.sites.server import Server
 from headstart.sites.settings import DELTA, MOST_TIMES
 from headstart.sites.transport import Answer, Failed
 from headstart.sites.work import Begun
-from headstart.study.written.schema import DecisionSettings
+from headstart.study.written.schema import DecisionSettings, Metric
 from headstart.training.client_data import ClientData
 
 A = TypeVar("A")
@@ -56,7 +56,7 @@ def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSett
     _possible(server, bound).check_total(total, list(sums.values()))
     solved, trees = probe.solve(model, total, server.lab.dtype), [one.tree for one in sums.values()]
     sent = {**solved.heads, **total_to_send(total, len(trees))}
-    compared = _compared(server, Heads(now.setup, decision.metric, noise, bound), sent, lost)
+    compared = _compared(server, Heads(now.setup, cast("Metric", decision.metric), noise, bound), sent, lost)
     scores = {name: one.scores for name, one in compared.items() if one.scores}
     # Who sent no sums has no examples in them to leave out.
     foretold = foretell([one.leads for name, one in compared.items() if name in sums], decision)
