@@ -24,7 +24,7 @@ def test_differences_carry_their_sign_and_unit() -> None:
     metric = Metric("accuracy")
     assert metric.change(-0.0213) == f"{MINUS}2.1\N{NO-BREAK SPACE}pp"
     assert metric.change(0.00001) == "0.0\N{NO-BREAK SPACE}pp"
-    assert Metric("log_loss").change(-0.05) == f"{MINUS}0.050"
+    assert Metric("log_loss").change(-0.05) == f"{MINUS}0.050\N{NO-BREAK SPACE}nats"
     assert metric.between(None, 0.1) == MISSING
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 
 from headstart.core.errors import ClientError, SettingError
 from headstart.data.agreement import Agreement
@@ -221,3 +222,9 @@ def test_a_method_is_built_from_what_fits_alone(method: Method, error: str) -> N
     with pytest.raises(SettingError) as found:
         method.build("federate")
     assert error in str(found.value)
+
+
+@pytest.mark.parametrize("metric", ["os:getcwd", "ward.scores:cost", "acuracy"])
+def test_a_site_takes_no_metric_but_those_that_come_along(metric: str) -> None:
+    with pytest.raises(ValidationError, match="should be 'accuracy'"):
+        Adapt(SETUP, Method("keep", {}), metric, ("val", "test"), STAGE, 3, "0" * 64, HASH)  # type: ignore[arg-type]

@@ -72,6 +72,11 @@ class Scores:
         kept = present & self.seen
         return self.select(kept if kept.any() else present)
 
+    def means(self) -> dict[str, float]:
+        """Return each arm's mean over seen clients and seeds, of those that have one."""
+        seen = self.decisive()
+        return {arm: float(nan_mean(seen.of(arm))) for arm in seen.arms}
+
     def unseen(self) -> Scores:
         """Keep the held-out clients."""
         return self.select(~self.seen)

@@ -213,7 +213,7 @@ def decide(
         ruled_out=ruled_out,
         traits=traits,
         failed=noticed.failed,
-        validation=mean_scores(validation),
+        validation=validation.means() if validation else {},
         out=race.out if race else {},
         seed=seed,
     )
@@ -297,14 +297,6 @@ def default_scope(clients: int, metric: Measure, *, held_out: bool) -> Scope:
     ('these', 'like these')
     """
     return "these" if clients <= MANY_CLIENTS and metric.by_example and not held_out else "like these"
-
-
-def mean_scores(validation: Scores | None) -> dict[str, float]:
-    """Return each arm's mean over seen clients and seeds, of those that have one."""
-    if validation is None:
-        return {}
-    seen = validation.decisive()
-    return {arm: float(nan_mean(seen.of(arm))) for arm in seen.arms}
 
 
 def _each_client(answer: Answer, outcomes: Outcomes | Sums | None, confidence: float) -> tuple[ClientGain, ...]:

@@ -27,6 +27,7 @@ from headstart.data.sources import open_source
 from headstart.data.standardize import ColumnSums, fill_and_standardize
 from headstart.engine.received import Exclusion
 from headstart.engine.ways.serial import Serial
+from headstart.evidence.metrics import check_elsewhere
 from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
 from headstart.sites.claims import believed, doubt_agreed, doubt_presence, doubt_scales, plausible
 from headstart.sites.messages import Agree, Asks, Hello
@@ -118,11 +119,13 @@ def open_server(
         cache: folder of what studies can share; None shares nothing.
 
     Raises:
-        SettingError: the study needs what some site may not give, such as sums of its columns, or is of another task.
+        SettingError: the study needs what some site may not give, such as sums of its columns, names a function, or has no
+            classes.
         DataError: sites disagree on what an input is.
         ClientError: no site answered, or too many could not come along.
     """
     check_task(file.data)
+    check_elsewhere(file.settings.decision.metric)
     asks = asks or Protection()
     ring = _Ring(file, ask, tell, tuple(sorted(file.settings.seeds)))
     here = ring.present(addresses)

@@ -74,6 +74,16 @@ def test_what_does_not_fit_the_data_is_one_line(decision: dict[str, Any], messag
         settle(federation(3), **decision)
 
 
+def test_a_metric_that_no_client_defines_is_refused_before_anything_runs() -> None:
+    made = federation()
+    no_val = replace(made, clients=[replace(client, val=client.val[:0]) for client in made.clients])
+    with pytest.raises(SettingError, match=r"f1 chooses its threshold on validation examples, of which no client"):
+        settle(no_val, metric="f1")
+    alone = headstart.from_arrays(np.ones((90, 2)), np.arange(90) % 2, clients=np.arange(90) % 2)
+    with pytest.raises(SettingError, match=r"auroc needs test examples of two classes at one client"):
+        settle(alone, metric="auroc")
+
+
 def test_no_class_is_looked_for_in_numbers() -> None:
     with pytest.raises(SettingError, match=r"decision\.positive: needs a task of classification, received 'ill'"):
         settle(of_numbers(), positive="ill")

@@ -7,11 +7,11 @@ from headstart.evidence.metrics.compute import (
     client_metrics,
     deciding,
     example_parts,
-    example_values,
-    needs_positive,
     pooled_metrics,
 )
+from headstart.evidence.metrics.examples import example_values
 from headstart.evidence.metrics.measure import (
+    CUT,
     DEFAULTS,
     MEASURES,
     TIES,
@@ -22,17 +22,19 @@ from headstart.evidence.metrics.measure import (
     metrics_of,
     range_of,
 )
-from headstart.evidence.metrics.own import is_own, measure_of, scoring_key
+from headstart.evidence.metrics.own import check_elsewhere, is_own, measure_of, scoring_key
 from headstart.evidence.metrics.scored import Scoring, low_quantile, nan_mean, nan_means
 from headstart.evidence.metrics.summary import run_metrics
 
 __all__ = [
+    "CUT",
     "DEFAULTS",
     "MEASURES",
     "TIES",
     "Measure",
     "Scoring",
     "better",
+    "check_elsewhere",
     "check_metric",
     "choose_cuts",
     "class_metrics",
@@ -48,7 +50,6 @@ __all__ = [
     "metrics_of",
     "nan_mean",
     "nan_means",
-    "needs_positive",
     "pooled_metrics",
     "range_of",
     "run_metrics",

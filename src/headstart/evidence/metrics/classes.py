@@ -21,8 +21,8 @@ _BELOW, _ABOVE = -1.0, 2.0
 
 def predicted(s: Scored) -> Array:
     """Return the likeliest class of each row; the number of classes where it is not finite, which is never right."""
-    found: Array = np.where(s.finite, np.argmax(s.predictions, axis=1), s.predictions.shape[1])
-    return found
+    likeliest: Array = np.where(s.finite, np.argmax(s.predictions, axis=1), s.predictions.shape[1])
+    return likeliest
 
 
 def right(s: Scored) -> Array:

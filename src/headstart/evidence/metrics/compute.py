@@ -210,53 +210,6 @@ def class_metrics(truth: Array, predictions: Array, task: Task) -> dict[str, lis
     }
 
 
-def example_values(truth: Array, predictions: Array, task: Task) -> dict[str, Array]:
-    """Say of each example what is predicted, and how well; arguments as ``client_metrics``.
-
-    Returns:
-        Arrays ``(n,)``. Of a classification: ``predicted``, the likeliest class, or ``classes`` where a row is not
-        finite; ``log_loss`` in nats; ``confidence``, the top probability, 1 where a row is not finite; and of two
-        classes ``probability`` of the last. Of several labels ``right``, the share of them, and ``log_loss``. Of a
-        regression ``predicted`` and ``error`` (predicted less true) in the target's unit, of several targets each with
-        the target's name after a dot. Of survival ``risk``.
-
-    >>> from headstart.core.task import classification
-    >>> example_values(np.array([1]), np.array([[0.25, 0.75]]), classification(("a", "b")))["confidence"].tolist()
-    [0.75]
-    """
-    s = _scored(truth, predictions, np.zeros(len(truth), dtype=np.int64), 1, task, None, None)
-    return _EXAMPLES[task.kind](s)
-
-
-def _of_class(s: Scored) -> dict[str, Array]:
-    values = {"predicted": classes.predicted(s), "log_loss": classes.log_losses(s), "confidence": classes.confidence(s)}
-    return {**values, "probability": s.predictions[:, 1]} if s.predictions.shape[1] == 2 else values
-
-
-def _of_labels(s: Scored) -> dict[str, Array]:
-    return {"right": labels.right(s), "log_loss": labels.log_losses(s)}
-
-
-def _of_numbers(s: Scored) -> dict[str, Array]:
-    found: dict[str, Array] = {}
-    for at, name in enumerate(s.task.outputs):
-        end = f".{name}" if s.task.num_outputs > 1 else ""
-        found |= {f"predicted{end}": s.predictions[:, at], f"error{end}": s.predictions[:, at] - s.truth[:, at]}
-    return found
-
-
-def _of_times(s: Scored) -> dict[str, Array]:
-    return {"risk": s.predictions[:, 0]}
-
-
-_EXAMPLES: Mapping[TaskKind, Callable[[Scored], dict[str, Array]]] = {
-    "classification": _of_class,
-    "multilabel": _of_labels,
-    "regression": _of_numbers,
-    "survival": _of_times,
-}
-
-
 def all_metrics(task: Task, scoring: Scoring) -> tuple[str, ...]:
     """Name the metrics of a task that can be computed, and the decision's if it is the user's own."""
     found = list(metrics_of(task.kind))
@@ -265,11 +218,6 @@ def all_metrics(task: Task, scoring: Scoring) -> tuple[str, ...]:
     if task.kind == "classification" and task.num_outputs > _FEW_CLASSES:
         found = [name for name in found if name not in _RANKED or name == scoring.metric]
     return (*found, *((scoring.metric,) if is_own(scoring.metric) else ()))
-
-
-def needs_positive(metric: str) -> bool:
-    """Whether a metric of classes is of one that is looked for."""
-    return metric in _CUTS["classification"]
 
 
 def deciding(task: Task, scoring: Scoring) -> tuple[str, ...]:

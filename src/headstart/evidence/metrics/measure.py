@@ -146,6 +146,9 @@ MEASURES: Mapping[str, Measure] = {
 }
 """Every metric that comes along, by name."""
 
+CUT = ("f1", "sensitivity_at_specificity")
+"""Metrics that need a threshold, which validation data choose."""
+
 DEFAULTS: Mapping[TaskKind, str] = {
     "classification": "balanced_accuracy",
     "multilabel": "auroc",

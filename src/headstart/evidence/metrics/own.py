@@ -34,6 +34,19 @@ def is_own(metric: str) -> bool:
     return bool(_PATH.fullmatch(metric))
 
 
+def check_elsewhere(metric: str) -> None:
+    """Refuse a metric of the user's own where clients' examples are elsewhere.
+
+    Raises:
+        SettingError: it is one.
+    """
+    if is_own(metric):
+        raise SettingError(
+            f"decision.metric: must be one that comes along where clients' examples are elsewhere, received "
+            f"'{metric}': a site runs no function that a server names; take another metric"
+        )
+
+
 def scoring_key(scoring: Scoring) -> list[str]:
     """Return what scores depend on beside the metric's name; nothing where all is as it always was."""
     said = [] if scoring == Scoring(metric=scoring.metric) else [str(scoring.positive), str(scoring.specificity)]

@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 from typing import TypedDict
 
+import numpy as np
+
 from headstart.core.errors import SettingError, nearest
 from headstart.core.task import Task
 from headstart.data.federation import Federation
 from headstart.evidence.decision import check_min_effect, check_scope
 from headstart.evidence.metrics import (
+    CUT,
     DEFAULTS,
     Measure,
+    check_elsewhere,
     check_metric,
     is_own,
     measure_of,
-    needs_positive,
 )
 from headstart.study.written.load import StudyFile
 from headstart.study.written.schema import DecisionSettings
@@ -49,6 +52,8 @@ def decided(file: StudyFile, federation: Federation, *, is_here: bool = True) ->
         check_metric(decision.metric, task.kind)
     positive_and_specificity(decision, task)
     check_scope(decision.metric, decision.clients)
+    if is_here:
+        _check_defined(decision.metric, federation)
     of = measure_of(decision.metric, task)
     if "min_effect" not in file.decides:
         decision = dataclasses.replace(decision, min_effect=_default_effect(of, federation, decision))
@@ -64,7 +69,7 @@ def positive_and_specificity(decision: DecisionSettings, task: Task) -> _Positiv
     """
     name, known = decision.positive, task.outputs
     if name is None:
-        if task.kind == "classification" and len(known) > 2 and needs_positive(decision.metric):
+        if task.kind == "classification" and len(known) > 2 and decision.metric in CUT:
             raise SettingError(
                 f"decision.positive: must name the class that {decision.metric} looks for, one of {len(known)}, "
                 f"received nothing; write positive = {known[-1]!r}"
@@ -79,16 +84,34 @@ def positive_and_specificity(decision: DecisionSettings, task: Task) -> _Positiv
     return {"positive": known.index(name), "specificity": decision.specificity}
 
 
+def _check_defined(metric: str, federation: Federation) -> None:
+    """Refuse a metric that no client's examples define, before anything runs.
+
+    Raises:
+        SettingError: thresholds need validation examples that no client has, or every client's test has one class.
+    """
+    if metric in CUT and not any(len(client.val) for client in federation.seen_clients):
+        raise SettingError(
+            f"decision.metric: {metric} chooses its threshold on validation examples, of which no client has any; "
+            "set data.split.val above 0, or take auroc"
+        )
+    if federation.task.kind != "classification" or metric not in ("auroc", "auprc"):
+        return
+    counts = federation.class_counts("test")
+    if counts.sum() and not (np.count_nonzero(counts, axis=1) > 1).any():
+        raise SettingError(
+            f"decision.metric: {metric} needs test examples of two classes at one client at least, received one class "
+            "at each; take log_loss or brier"
+        )
+
+
 def _default_metric(task: Task, decision: DecisionSettings) -> str:
     return decision.metric if task.kind == "classification" else DEFAULTS[task.kind]
 
 
 def _check_own(metric: str, file: StudyFile, *, is_here: bool) -> None:
     if not is_here:
-        raise SettingError(
-            f"decision.metric: must be one that comes along where clients' examples are elsewhere, received "
-            f"'{metric}': a site runs no function that a server names; take another metric"
-        )
+        check_elsewhere(metric)
     if "min_effect" not in file.decides:
         raise SettingError(
             f"decision.min_effect: must be said for a metric of your own, whose unit is yours, received nothing for "
