@@ -214,6 +214,8 @@ def test_a_column_is_of_categories_or_of_dates() -> None:
         DataSettings(source="x", one_hot=("town",), dates=("town",))
     with pytest.raises(SettingError, match=r"data\.min_frequency: must be at least 1, received 0"):
         DataSettings(source="x", min_frequency=0)
+    with pytest.raises(SettingError, match=r"data\.min_frequency: must stand beside data\.one_hot, received 3 alone"):
+        DataSettings(source="x", min_frequency=3)
 
 
 def test_a_pool_is_encoded_as_the_clients_are() -> None:

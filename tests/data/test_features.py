@@ -101,6 +101,9 @@ def test_dates_become_days():
     assert found.inputs.tolist() == [[40, 1], [50, 30.5]]
     with pytest.raises(DataError, match=r"data\.dates: 'admited' is not an input column; did you mean 'admitted'"):
         _names(source, None, (), dates=("admited",))
+    with pytest.raises(DataError, match=r"data\.dates: 'admitted' is not an input column; it has another part; name"):
+        _names(source, None, (), {"admitted"}, dates=("admitted",))
+    assert _names(source, ("admitted",), (), {"admitted"}, dates=("admitted",)) == ("admitted",)
 
 
 def test_nothing_to_learn_from_and_too_many_categories():

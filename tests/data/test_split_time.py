@@ -191,3 +191,5 @@ def test_a_column_of_splits_and_one_of_times_are_one_too_many() -> None:
         SplitSettings(time="a", column="b")
     with pytest.raises(SettingError, match=r"data\.split\.time_cut: must be 'client' or 'common', received 'all'"):
         SplitSettings(time="a", time_cut="all")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"data\.split\.time_cut: must stand beside .*, received 'common'"):
+        SplitSettings(time_cut="common")

@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from headstart.core.trees import Tree, map_tree
+from headstart.data.agreement import Agreement
+from headstart.data.standardize import ColumnSums
 from headstart.federate.closed_form import pack_symmetric
 from headstart.sites.answers import Kind
+from headstart.sites.gate import Gate
 from headstart.sites.ledger import Ledger, epsilon
 from headstart.sites.secure.messages import Keyed
 from headstart.sites.settings import Budget, Protection
@@ -322,3 +325,24 @@ def test_means_that_no_columns_have_are_refused(
         assert "error" not in answer
     else:
         assert "agreement.means: 'north' takes those of its columns alone" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("ward_b", "age_empty", "ward_empty", "leave"),
+    [(10, 6, 0, True), (10, 6, 8, True), (10, 4, 0, False), (10, 6, 3, False), (10, 6, 27, False), (10, 37, 0, False)],
+)
+def test_where_columns_are_empty_is_summed_of_enough_rows_alone(
+    ward_b: int, age_empty: int, ward_empty: int, leave: bool, tmp_path: Path
+) -> None:
+    """Of 40 rows: 10 of ward b, and others of ward a or of none."""
+    agreed = Agreement(
+        classes=("sick", "well"),
+        columns=("age", "ward"),
+        categories={"ward": ("a", "b")},
+        missing=("age", "ward"),
+    )
+    assert agreed.inputs == ("age", "ward=b", "age is missing", "ward is missing")
+    totals = (50.0 * (40 - age_empty), float(ward_b), float(age_empty), float(ward_empty))
+    sums = ColumnSums(40, (40 - age_empty, 40, 40, 40), totals, (1.0, 1.0, 1.0, 1.0))
+    gate = Gate(Site("north", tmp_path / "north.csv", tmp_path / "state", "updates"))
+    assert (gate.column_sums(sums, agreed) is sums) == leave

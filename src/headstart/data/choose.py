@@ -66,7 +66,8 @@ def choose_columns(
     made = dict.fromkeys(one_hot, "one_hot") | dict.fromkeys(dates, "dates")
     for name, setting in made.items():
         if name not in asked:
-            raise DataError(f"data.{setting}: '{name}' is not an input column; {nearest(name, asked)}")
+            way_out = "it has another part; name all inputs in data.columns" if name in taken else nearest(name, asked)
+            raise DataError(f"data.{setting}: '{name}' is not an input column; {way_out}")
     if columns is not None:
         for name in columns:
             source.column(name, "data.columns")

@@ -119,6 +119,11 @@ class SplitSettings:
                 f"data.split.time: must stand without data.split.column, received '{self.time}' beside "
                 f"'{self.column}', which says the splits already; leave one of both out"
             )
+        if self.time is None and self.time_cut != "client":
+            raise SettingError(
+                f"data.split.time_cut: must stand beside data.split.time, received {self.time_cut!r} alone; name the "
+                "column of dates"
+            )
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
             raise SettingError(
@@ -291,6 +296,11 @@ class DataSettings:
         if twice := set(self.one_hot) & set(self.dates):
             raise SettingError(
                 f"data.dates: must name no column of data.one_hot, received '{min(twice)}' in both; say which it is"
+            )
+        if self.min_frequency > 1 and not self.one_hot:
+            raise SettingError(
+                f"data.min_frequency: must stand beside data.one_hot, received {self.min_frequency} alone; name the "
+                "columns of categories"
             )
 
     @property
