@@ -119,8 +119,8 @@ def open_server(
         cache: folder of what studies can share; None shares nothing.
 
     Raises:
-        SettingError: the study needs what some site may not give, such as sums of its columns, names a function, or has no
-            classes.
+        SettingError: the study needs what some site may not give, such as sums of its columns, names a function, or
+            has no classes.
         DataError: sites disagree on what an input is.
         ClientError: no site answered, or too many could not come along.
     """
