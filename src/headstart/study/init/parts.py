@@ -143,7 +143,8 @@ def _no_label(found: Found) -> DataError:
 def _with_columns(found: Found, parts: Parts) -> Parts:
     """Say which columns are categories, and which had better be no inputs."""
     left_out = dict(_left_out(found, parts))
-    free = [column for column in found.columns if column.name not in (*parts.taken, *found.splits, *left_out)]
+    known = {*parts.taken, *found.splits, *left_out}
+    free = [column for column in found.columns if column.name not in known]
     few = [one.name for one in free if one.kind == "names" and one.distinct <= _MOST_CATEGORIES]
     changed = replace(parts, left_out=left_out, one_hot=tuple(few))
     if not input_columns(found, changed):
@@ -156,7 +157,8 @@ def _with_columns(found: Found, parts: Parts) -> Parts:
 
 
 def _left_out(found: Found, parts: Parts) -> Iterator[tuple[str, str]]:
-    free = [one for one in found.columns if one.name not in (*parts.taken, *found.splits, *found.identifiers)]
+    known = {*parts.taken, *found.splits, *found.identifiers}
+    free = [one for one in found.columns if one.name not in known]
     telling = _telling(found, parts, [one.name for one in free if one.is_number or one.kind == "names"])
     for column in free:
         why = _why_left_out(parts, column, is_telling=column.name in telling)
