@@ -184,6 +184,7 @@ def _part(found: Found, parts: Parts, column: Column, inputs: Sequence[str]) -> 
         parts.group: "group: rows that belong together",
         parts.split: "official split",
         parts.id: "id",
+        found.source.id_column: "id",
         parts.text: "input",
         found.source.image_column: "input",
     }
@@ -220,7 +221,10 @@ def _show_written(console: Terminal, done: Checked, out: Path) -> None:
     file = quote(str(out))
     lines.append(("wrote", f"{out}; each line that was a guess says why"))
     if done.question:
-        lines += [("open", done.question), ("next", f"mend that line of {out}, then: headstart plan {file}")]
+        lines += [
+            ("open", done.question),
+            ("next", f"settle that in {out} or in the data, then: headstart plan {file}"),
+        ]
     else:
         lines += [("next", f"headstart plan {file}"), ("then", f"headstart study {file}")]
     console.print()

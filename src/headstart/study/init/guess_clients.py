@@ -50,6 +50,8 @@ def split_lines(found: Found, parts: Parts, shares: Shares, held_out: float) -> 
         yield Line("group", parts.group, f"rows of one of its {number:,} values are never on both sides of a split")
     if parts.split:
         return
+    for name in [column.name for column in found.columns if column.kind == "dates"][:1]:
+        yield Line("time", name, "a client's earliest rows train, its latest are tested", is_on=False)
     yield Line("train", shares.train)
     yield Line("val", shares.val, "for tuning, and for refusing what does harm")
     yield Line("test", shares.test, _why_test(parts, shares, held_out))
