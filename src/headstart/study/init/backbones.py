@@ -14,8 +14,8 @@ _GOOD_FOR_IMAGES, _GOOD_FOR_TEXTS = "efficientnet-lite0", "minilm"
 _SMALLEST, _ENOUGH = 96, 128
 """Pixels: below the first a network trained on ImageNet loses much of its use, above the second it gains little."""
 _KEPT, _FROM_SCRATCH = 64, 32
-"""Pixels: pictures up to the first stay as they are, others are shrunk to the second: a small network that starts at
-random is slow on more and no better."""
+"""Pixels: pictures up to the first stay as they are, others are shrunk to the second, for a small network that starts
+at random is slow on more and no better."""
 
 
 @dataclass(frozen=True)
