@@ -109,7 +109,7 @@ def _may_be_label(found: Found, column: Column) -> bool:
         return False
     if column.kind == "one value":
         return roles.is_surely_label(column.name)
-    is_name = column.kind == "names" and column.distinct <= (found.rows - column.empty) / 2
+    is_name = column.kind == "names" and not column.unclear and column.distinct <= (found.rows - column.empty) / 2
     return column.is_number or is_name
 
 

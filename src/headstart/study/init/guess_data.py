@@ -119,6 +119,10 @@ def _table(found: Found, parts: Parts) -> Iterator[Line]:
     dates = tuple(column.name for column in found.columns if column.kind == "dates" and column.name not in parts.taken)
     if dates:
         yield Line("dates", dates, "dates are inputs only if asked for, as days", is_on=False)
+    unclear = next((found.by_name[name] for name in columns if found.by_name[name].unclear), None)
+    if unclear:
+        why = f"'{unclear.name}' holds '{unclear.unclear}': ',' is a decimal comma, with '.' it groups thousands"
+        yield Line("decimal", ",", why, is_on=False)
     if found.missing_words:
         yield Line("missing_words", found.missing_words, "mean an empty cell in a column of numbers")
 

@@ -94,7 +94,8 @@ def input_columns(found: Found, parts: Parts) -> tuple[str, ...]:
     """Return the columns that a table's inputs are made of."""
     taken = {*parts.taken, *found.splits, *found.identifiers, *parts.left_out}
     free = [column for column in found.columns if column.name not in taken]
-    return tuple(one.name for one in free if one.is_number or one.kind == "vectors" or one.name in parts.one_hot)
+    kept = [one for one in free if one.is_number or one.unclear or one.kind == "vectors" or one.name in parts.one_hot]
+    return tuple(one.name for one in kept)
 
 
 def _foretold(found: Found, label: str | None) -> Parts:
@@ -145,10 +146,12 @@ def _with_columns(found: Found, parts: Parts) -> Parts:
     left_out = dict(_left_out(found, parts))
     known = {*parts.taken, *found.splits, *left_out}
     free = [column for column in found.columns if column.name not in known]
-    few = [one.name for one in free if one.kind == "names" and one.distinct <= _MOST_CATEGORIES]
+    names = [one for one in free if one.kind == "names" and not one.unclear]
+    few = [one.name for one in names if one.distinct <= _MOST_CATEGORIES]
     changed = replace(parts, left_out=left_out, one_hot=tuple(few))
     if not input_columns(found, changed):
-        left = [f"'{one.name}' ({found.identifiers.get(one.name, one.kind)})" for one in found.columns]
+        why = {**{one.name: one.kind for one in found.columns}, **found.identifiers, **left_out}
+        left = [f"'{name}' ({words})" for name, words in why.items() if name != parts.label] or ["nothing else"]
         raise DataError(
             f"DATA: must have something to learn '{parts.label}' from, such as columns of numbers, of few categories "
             f"or of texts, or pictures, received '{found.source.name}' with {listed(left, 8)}; add such columns"
