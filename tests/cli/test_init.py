@@ -108,6 +108,18 @@ def test_an_open_question_is_in_the_file_and_is_no_success(run: Run) -> None:
     assert "# OPEN QUESTION: data.label: 'label' of 'wards.csv' has 1 class" in Path("study.toml").read_text()
 
 
+def test_what_a_comma_means_is_left_to_the_user(run: Run) -> None:
+    rows = (f"{1 + i % 7},{100 + i};{'ab'[i // 2 % 2]}" for i in range(90))
+    Path("x.csv").write_text("\n".join(("dose;label", *rows)))
+    assert run("init", "x.csv").code == 1
+    text = Path("study.toml").read_text()
+    assert "OPEN QUESTION: data.decimal: column 'dose' of 'x.csv' holds '1,100'" in " ".join(
+        text.replace("# ", "").split()
+    )
+    Path("study.toml").write_text(text.replace("# decimal =", "decimal ="))
+    assert run("plan", "study.toml").code == 0
+
+
 def test_what_is_said_on_the_command_line_is_not_guessed(run: Run) -> None:
     write_csv(Path("wards.csv"))
     assert run("init", "wards.csv", "--label", "hospital", "--client", "none").code == 0

@@ -160,12 +160,21 @@ def _show_columns(console: Terminal, found: Found, parts: Parts) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("taken as", overflow="fold")
     inputs = input_columns(found, parts) if parts.inputs == "table" else ()
-    for column in found.columns[:_MOST_COLUMNS]:
+    for column in _worth_showing(found, parts):
         table.add_row(*map(shown, _row(found, parts, column, inputs)))
     console.print(table, soft_wrap=False)
     if len(found.columns) > _MOST_COLUMNS:
         console.print(f"and {len(found.columns) - _MOST_COLUMNS} columns more", style="dim", highlight=False)
     _print_lines(console, [("label", _label(found, parts)), ("clients", _clients(found, parts))])
+
+
+def _worth_showing(found: Found, parts: Parts) -> Sequence[Column]:
+    """Return the columns in order; of very many those that play a part, and the first of the others."""
+    known = {*parts.taken, parts.text, found.source.image_column, *parts.left_out, *found.splits}
+    others = [column.name for column in found.columns if column.name not in known]
+    room = max(0, _MOST_COLUMNS - (len(found.columns) - len(others)))
+    kept = known | set(others[:room])
+    return [column for column in found.columns if column.name in kept][:_MOST_COLUMNS]
 
 
 def _row(found: Found, parts: Parts, column: Column, inputs: Sequence[str]) -> tuple[str, ...]:
@@ -184,6 +193,7 @@ def _part(found: Found, parts: Parts, column: Column, inputs: Sequence[str]) -> 
         parts.group: "group: rows that belong together",
         parts.split: "official split",
         parts.id: "id",
+        found.source.id_column: "id",
         parts.text: "input",
         found.source.image_column: "input",
     }
@@ -220,7 +230,10 @@ def _show_written(console: Terminal, done: Checked, out: Path) -> None:
     file = quote(str(out))
     lines.append(("wrote", f"{out}; each line that was a guess says why"))
     if done.question:
-        lines += [("open", done.question), ("next", f"mend that line of {out}, then: headstart plan {file}")]
+        lines += [
+            ("open", done.question),
+            ("next", f"settle that in {out} or in the data, then: headstart plan {file}"),
+        ]
     else:
         lines += [("next", f"headstart plan {file}"), ("then", f"headstart study {file}")]
     console.print()

@@ -65,3 +65,8 @@ def test_few_values_are_named_and_many_are_summed_up() -> None:
     assert column(["a", "b", "a"]).in_words == "a 2, b 1"
     assert column(list("abcdefga")).in_words == "of 1 to 2 rows"
     assert column(list("abcdefg")).in_words == "of 1 rows each"
+
+
+def test_numbers_that_may_be_meant_in_two_ways_are_found() -> None:
+    assert column(["1,234", "5,678"]).unclear == "1,234"
+    assert column(["a", "b"]).unclear == ""

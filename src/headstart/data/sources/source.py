@@ -77,7 +77,7 @@ class Source:
         Raises:
             DataError: there is no such column; ``setting`` says who asked for it.
         """
-        if name not in self.table.column_names:
+        if self.table.schema.get_field_index(name) < 0:
             raise DataError(
                 f"{setting}: '{self.name}' has no column '{name}'; {nearest(name, self.table.column_names)}"
             )

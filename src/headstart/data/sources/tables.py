@@ -82,9 +82,10 @@ def _reader_for(path: Path) -> Callable[[Path, TableFormat], _Read]:
 
 def _named(table: pa.Table, name: str) -> pa.Table:
     """Leave out nameless columns without a value, which spreadsheets write; name the others; check for doubles."""
-    kept = [i for i, key in enumerate(table.column_names) if key.strip() or not _has_nothing(table.column(i))]
-    names = [table.column_names[i] if table.column_names[i].strip() else f"Unnamed: {i}" for i in kept]
-    table = table.select(kept).rename_columns(names) if names != table.column_names else table
+    every = table.column_names  # made anew each time
+    kept = [i for i, key in enumerate(every) if key.strip() or not _has_nothing(table.column(i))]
+    names = [every[i] if every[i].strip() else f"Unnamed: {i}" for i in kept]
+    table = table.select(kept).rename_columns(names) if names != every else table
     double = next((key for key, count in Counter(table.column_names).items() if count > 1), None)
     if double is None:
         return table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from headstart.core.errors import MissingExtra, how_to_install
 from headstart.models.checkpoints.hub import located
@@ -54,7 +53,7 @@ def is_installed(name: str, extra: str) -> bool:
         located(name, extra)
     except MissingExtra:
         return False
-    return name in PACKAGED and find_spec("transformers") is not None
+    return name in PACKAGED
 
 
 def _for_pictures(found: Found) -> Backbone:

@@ -30,7 +30,8 @@ def possible_labels(found: Found) -> tuple[str, ...]:
     ranked = [(rank, column.name) for column in columns if (rank := roles.label_rank(column.name)) is not None]
     named = [name for _, name in sorted(ranked, key=lambda one: one[0])]
     holders = [column.name for column in columns if _is_holder(found, column.name)]
-    others = [column for column in reversed(columns) if column.name not in (*named, *holders)]
+    known = {*named, *holders}
+    others = [column for column in reversed(columns) if column.name not in known]
     free = [column for column in others if not roles.is_described(column.name)]
     few = [column.name for column in free if column.kind != "numbers" and column.distinct <= FEW_CLASSES]
     if named or few:
@@ -104,11 +105,11 @@ def id_of(found: Found, taken: frozenset[str | None]) -> str | None:
 
 def _may_be_label(found: Found, column: Column) -> bool:
     source = found.source
-    if column.name in (*found.identifiers, *found.splits, source.client_column, source.id_column):
+    if column.name in found.identifiers or column.name in (*found.splits, source.client_column, source.id_column):
         return False
     if column.kind == "one value":
         return roles.is_surely_label(column.name)
-    is_name = column.kind == "names" and column.distinct <= (found.rows - column.empty) / 2
+    is_name = column.kind == "names" and not column.unclear and column.distinct <= (found.rows - column.empty) / 2
     return column.is_number or is_name
 
 

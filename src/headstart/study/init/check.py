@@ -19,7 +19,6 @@ from headstart.study.study import Study
 from headstart.study.written.load import parse_study
 
 _OPTIONAL = (
-    "data.central.source",
     "data.split.column",
     "data.split.group",
     "data.id",
@@ -93,11 +92,16 @@ def _mends(draft: Draft, why: str) -> Iterator[tuple[Draft, str]]:
     for setting in _OPTIONAL:
         if f"{setting}:" in why and draft.find(setting):
             yield draft.without(setting, f"switched off: {why}"), f"{setting} is switched off: {why}"
-    central = draft.find("data.central.source")
-    if central and "central" in why:
-        yield draft.without("data.central.source", f"switched off: {why}"), f"no central pool: {why}"
+    if draft.find("data.central.source") and "central" in why:
+        yield _without_pool(draft, why), f"no central pool: {why}"
     method = draft.find("data.partition.method")
     if method and method.value != "iid" and _DRAW.search(why) and "not installed" not in why:
         even = draft.without("data.partition.alpha", "of dirichlet_clients")
         line = Line("method", "iid", method.why)
         yield even.put("data.partition.method", line), f"clients are dealt evenly: {why}"
+
+
+def _without_pool(draft: Draft, why: str) -> Draft:
+    """Return a draft without a central pool, and without what compares with a start that needs one."""
+    left = draft.without("data.central.source", f"switched off: {why}")
+    return left.without("decision.baseline", "needs a trained start; without this line a study takes what it has")

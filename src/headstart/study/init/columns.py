@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from headstart.data.column_kinds import is_numeric, shape_of
 from headstart.data.sources import Source
-from headstart.data.sources.numbers import first_code, words_in
+from headstart.data.sources.numbers import ambiguous_cell, first_code, words_in
 
 Kind = Literal[
     "pictures",
@@ -29,7 +29,7 @@ Kind = Literal[
     "lists",
 ]
 
-_MOST_COUNTED = 1000
+_MOST_COUNTED = 20_000
 """Different values of a column that are counted one by one."""
 _SAMPLE = 1000
 _FEW = 6
@@ -48,9 +48,11 @@ class Column:
         kind: what its cells are.
         distinct: different values, at least; empty cells are none.
         empty: cells without a value.
-        counts: rows of each value as text, the most frequent first; empty where there are more than 1000 of them.
+        counts: rows of each value as text, the most frequent first; empty for measurements, and where there are more
+            than 20,000 of them.
         length: mean number of letters of a text or a name.
         words: cells that are no numbers in a column that else holds numbers.
+        unclear: a cell such as '1,234' of a column of numbers that may be meant in two ways; "" where there is none.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Column:
     counts: Mapping[str, int] = field(default_factory=dict)
     length: float = 0.0
     words: tuple[str, ...] = ()
+    unclear: str = ""
 
     @property
     def is_number(self) -> bool:
@@ -111,8 +114,8 @@ def _of_values(source: Source, name: str) -> Column:
     cells = source.table.column(name)
     filled = cells.filter(pc.invert(pc.is_null(cells, nan_is_null=True)))
     distinct = int(pc.count_distinct(filled).as_py())
-    counts = _counts(source, name, filled) if distinct <= _MOST_COUNTED else {}
     kind = "names" if name in source.class_names else _kind_of_values(filled, distinct)
+    counts = _counts(source, name, filled) if kind != "numbers" and distinct <= _MOST_COUNTED else {}
     return Column(
         name=name, kind=_few(kind, distinct), distinct=distinct, empty=len(cells) - len(filled), counts=counts
     )
@@ -140,10 +143,17 @@ def _of_text(source: Source, name: str) -> Column:
     length = sum(map(len, found)) / max(1, len(found))
     kind = _kind_of_text(found, length)
     counts = dict(found.most_common()) if len(found) <= _MOST_COUNTED else {}
-    words = _words(source, name) if kind == "names" else ()
-    kind = _few(kind, len(found))
-    empty = len(texts) - found.total()
-    return Column(name=name, kind=kind, distinct=len(found), empty=empty, counts=counts, length=length, words=words)
+    words, unclear = _among_numbers(source, name) if kind == "names" else ((), "")
+    return Column(
+        name=name,
+        kind=_few(kind, len(found)),
+        distinct=len(found),
+        empty=len(texts) - found.total(),
+        counts=counts,
+        length=length,
+        words=words,
+        unclear=unclear,
+    )
 
 
 def _kind_of_text(found: Counter[str], length: float) -> Kind:
@@ -155,12 +165,14 @@ def _kind_of_text(found: Counter[str], length: float) -> Kind:
     return "texts" if has_words and length > _LONG and not repeats and len(found) > 1 else "names"
 
 
-def _words(source: Source, name: str) -> tuple[str, ...]:
+def _among_numbers(source: Source, name: str) -> tuple[tuple[str, ...], str]:
+    """Return words among numbers, and a number that may be meant in two ways."""
+    cells = source.table.column(name)
     try:
-        found = words_in(source.table.column(name), source.form)
-        return () if found is None or first_code(source.table.column(name)) else found.words
+        found, doubtful = words_in(cells, source.form), ambiguous_cell(cells, source.form)
+        return () if found is None or first_code(cells) else found.words, doubtful[0] if doubtful else ""
     except pa.ArrowInvalid:  # bytes that are no text
-        return ()
+        return (), ""
 
 
 def _few(kind: Kind, distinct: int) -> Kind:

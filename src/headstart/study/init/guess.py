@@ -54,7 +54,7 @@ def guess(found: Found, parts: Parts, source: str, command: str, beside: str | N
         "model": tuple(_model(found, parts, backbone)),
         "tuning": (Line("trials", 4, "settings tried of each arm, on validation data alone", is_on=False),),
         "budget": (Line("minutes", _MINUTES, _why_minutes(backbone), is_on=backbone.is_trained),),
-        "decision": tuple(_decision(found, parts, backbone)),
+        "decision": tuple(_decision(found, parts, good_start=backbone.is_trained or bool(beside))),
     }
     return Draft(head, tables)
 
@@ -98,14 +98,16 @@ def _why_minutes(backbone: Backbone) -> str:
     return "then nothing more is begun, for a first answer; without it, until it is decided: on a CPU perhaps hours"
 
 
-def _decision(found: Found, parts: Parts, backbone: Backbone) -> Iterator[Line]:
-    good = backbone.is_trained
-    yield Line("baseline", "fedavg-pretrained" if good else "fedavg", "the arm that others are compared with")
+def _decision(found: Found, parts: Parts, *, good_start: bool) -> Iterator[Line]:
+    baseline = "fedavg-pretrained" if good_start else "fedavg"
+    yield Line("baseline", baseline, "the arm that others are compared with")
     if parts.task == "survival":
         yield Line("metric", "c_index", "of two rows, how often the one with the earlier event has the higher risk")
         return
     if parts.task == "regression":
-        yield Line("metric", "mae", f"mean error, in units of '{parts.label}'")
+        yield Line(
+            "metric", "mae", f"mean error, in units of '{parts.label}'; what differs by 5 % of its deviation matters"
+        )
         return
     yield from _metric(found, parts)
     yield Line("min_effect", MIN_EFFECT, "two points: a smaller difference does not matter to you")

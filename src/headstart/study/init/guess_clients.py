@@ -18,7 +18,8 @@ _HOPELESS = 0.2
 def clients_of(found: Found, parts: Parts) -> tuple[int, ...]:
     """Return the rows of each client: of the column that names them, or as a partition would deal them."""
     if parts.client:
-        return tuple(found.by_name[parts.client].sizes)
+        column = found.by_name[parts.client]
+        return tuple(column.sizes) or (max(1, found.rows // max(1, column.distinct)),) * max(1, column.distinct)
     things = found.by_name[parts.group].distinct if parts.group else found.rows
     number = max(2, min(_MOST_CLIENTS, things // (_GROUPS_EACH if parts.group else _ROWS_EACH)))
     return (found.rows // number,) * number
@@ -49,6 +50,8 @@ def split_lines(found: Found, parts: Parts, shares: Shares, held_out: float) -> 
         yield Line("group", parts.group, f"rows of one of its {number:,} values are never on both sides of a split")
     if parts.split:
         return
+    for name in [column.name for column in found.columns if column.kind == "dates"][:1]:
+        yield Line("time", name, "a client's earliest rows train, its latest are tested", is_on=False)
     yield Line("train", shares.train)
     yield Line("val", shares.val, "for tuning, and for refusing what does harm")
     yield Line("test", shares.test, _why_test(parts, shares, held_out))

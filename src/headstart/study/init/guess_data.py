@@ -10,12 +10,15 @@ from headstart.study.init.backbones import Backbone
 from headstart.study.init.draft import Line
 from headstart.study.init.look import Found
 from headstart.study.init.parts import Parts, input_columns
+from headstart.study.init.roles import is_surely_label
 
 _MANY_ROWS = 5000
 _ROWS_EACH = 40
 """Rows that each value of a column should have, for it to be offered as clients."""
 _MOST_CODES = 8
 """Values of a column of whole numbers that may be codes."""
+_SEVERAL = 3
+"""Columns of zero or one that may be labels together."""
 _NAMED = 6
 
 
@@ -40,8 +43,7 @@ def data_lines(found: Found, parts: Parts, source: str, backbone: Backbone, held
 def _data(found: Found, parts: Parts, source: str) -> Iterator[Line]:
     yield Line("source", source)
     yield Line("label", parts.label, _why_label(found, parts))
-    for name in parts.other_labels[:2] if parts.task == "regression" else ():
-        yield Line("label", name, "may be foretold too", is_on=False)
+    yield from _other_labels(found, parts)
     if parts.task in ("regression", "survival"):
         yield Line("task", parts.task, _why_task(found, parts))
     if parts.event:
@@ -51,6 +53,17 @@ def _data(found: Found, parts: Parts, source: str) -> Iterator[Line]:
     if parts.id:
         yield Line("id", parts.id, "names each row, so that the order of rows changes nothing")
     yield from _client(found, parts)
+
+
+def _other_labels(found: Found, parts: Parts) -> Iterator[Line]:
+    """Yield what else could be foretold: measurements in place of one, several of zero or one together."""
+    if parts.task == "regression":
+        measured = [name for name in parts.other_labels if found.by_name[name].kind == "numbers"]
+        yield from (Line("label", name, "may be foretold too", is_on=False) for name in measured[:2])
+    several = [name for name in (parts.label, *parts.other_labels) if found.by_name[name].kind == "zero or one"]
+    if parts.task == "classification" and len(several) >= _SEVERAL and not is_surely_label(parts.label):
+        yield Line("label", tuple(several), "if each of them is a label, with the line that follows", is_on=False)
+        yield Line("task", "multilabel", is_on=False)
 
 
 def _why_label(found: Found, parts: Parts) -> str:
@@ -103,6 +116,13 @@ def _table(found: Found, parts: Parts) -> Iterator[Line]:
     if codes:
         why = "whole numbers of few values: if they are codes rather than amounts, they belong here"
         yield Line("one_hot", (*parts.one_hot, *codes), why, is_on=False)
+    dates = tuple(column.name for column in found.columns if column.kind == "dates" and column.name not in parts.taken)
+    if dates:
+        yield Line("dates", dates, "dates are inputs only if asked for, as days", is_on=False)
+    unclear = next((found.by_name[name] for name in columns if found.by_name[name].unclear), None)
+    if unclear:
+        why = f"'{unclear.name}' holds '{unclear.unclear}': ',' is a decimal comma, with '.' it groups thousands"
+        yield Line("decimal", ",", why, is_on=False)
     if found.missing_words:
         yield Line("missing_words", found.missing_words, "mean an empty cell in a column of numbers")
 

@@ -85,7 +85,7 @@ class Found:
         """Number of rows."""
         return len(self.source)
 
-    @property
+    @cached_property
     def groups(self) -> tuple[str, ...]:
         """Columns whose names say that they tell which rows belong together, and of which values repeat."""
         named = (column for column in self.columns if says_group(column.name))

@@ -94,7 +94,8 @@ def input_columns(found: Found, parts: Parts) -> tuple[str, ...]:
     """Return the columns that a table's inputs are made of."""
     taken = {*parts.taken, *found.splits, *found.identifiers, *parts.left_out}
     free = [column for column in found.columns if column.name not in taken]
-    return tuple(one.name for one in free if one.is_number or one.kind == "vectors" or one.name in parts.one_hot)
+    kept = [one for one in free if one.is_number or one.unclear or one.kind == "vectors" or one.name in parts.one_hot]
+    return tuple(one.name for one in kept)
 
 
 def _foretold(found: Found, label: str | None) -> Parts:
@@ -143,11 +144,14 @@ def _no_label(found: Found) -> DataError:
 def _with_columns(found: Found, parts: Parts) -> Parts:
     """Say which columns are categories, and which had better be no inputs."""
     left_out = dict(_left_out(found, parts))
-    free = [column for column in found.columns if column.name not in (*parts.taken, *found.splits, *left_out)]
-    few = [one.name for one in free if one.kind == "names" and one.distinct <= _MOST_CATEGORIES]
+    known = {*parts.taken, *found.splits, *left_out}
+    free = [column for column in found.columns if column.name not in known]
+    names = [one for one in free if one.kind == "names" and not one.unclear]
+    few = [one.name for one in names if one.distinct <= _MOST_CATEGORIES]
     changed = replace(parts, left_out=left_out, one_hot=tuple(few))
     if not input_columns(found, changed):
-        left = [f"'{one.name}' ({found.identifiers.get(one.name, one.kind)})" for one in found.columns]
+        why = {**{one.name: one.kind for one in found.columns}, **found.identifiers, **left_out}
+        left = [f"'{name}' ({words})" for name, words in why.items() if name != parts.label] or ["nothing else"]
         raise DataError(
             f"DATA: must have something to learn '{parts.label}' from, such as columns of numbers, of few categories "
             f"or of texts, or pictures, received '{found.source.name}' with {listed(left, 8)}; add such columns"
@@ -156,7 +160,8 @@ def _with_columns(found: Found, parts: Parts) -> Parts:
 
 
 def _left_out(found: Found, parts: Parts) -> Iterator[tuple[str, str]]:
-    free = [one for one in found.columns if one.name not in (*parts.taken, *found.splits, *found.identifiers)]
+    known = {*parts.taken, *found.splits, *found.identifiers}
+    free = [one for one in found.columns if one.name not in known]
     telling = _telling(found, parts, [one.name for one in free if one.is_number or one.kind == "names"])
     for column in free:
         why = _why_left_out(parts, column, is_telling=column.name in telling)
