@@ -74,3 +74,9 @@ def test_an_unknown_backbone_names_the_nearest_and_what_else_there_is() -> None:
 def test_a_built_in_network_has_no_trained_weights() -> None:
     with pytest.raises(ModelError, match="'small-cnn' comes without trained weights; start with 'random'"):
         build(ModelSpec(), shape=(1, 8, 8), num_classes=2, from_scratch=False, seed=0)
+
+
+def test_a_new_head_keeps_the_names_in_a_users_own_module() -> None:
+    network, params = build(ModelSpec(backbone="mlp"), shape=(4,), num_classes=3, from_scratch=True, seed=0)
+    network.names = {"head.weight": "fc.weight"}
+    assert new_head(network, params, 5, seed=0)[0].names == {"head.weight": "fc.weight"}

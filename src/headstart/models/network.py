@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
@@ -23,6 +24,8 @@ class Network(nn.Module):
         prepare: turns raw stored inputs (such as bytes of pixels) into what block 0 reads; it has no weights.
         name: says what network this is; equal names mean equal functions of equal weights.
         loss: what the head is trained for.
+        names: where the network was made of a user's own module, or of a checkpoint: from a name here
+            (``blocks.2.0.weight``, ``head.weight``) to the name in that module's ``state_dict``, buffers too.
 
     Attributes:
         weight_names: of the parameters; buffers are not among them.
@@ -37,6 +40,7 @@ class Network(nn.Module):
         prepare: Callable[[Tensor], Tensor],
         name: str,
         loss: Loss = CROSS_ENTROPY,
+        names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
@@ -46,6 +50,7 @@ class Network(nn.Module):
         self.num_classes = num_classes
         self.name = name
         self.loss = loss
+        self.names = dict(names)
         self.weight_names = frozenset(name for name, _ in self.named_parameters())
         self.eval()
 

@@ -88,6 +88,7 @@ def new_head(
             prepare=network.prepare,
             name=network.name,
             loss=loss,
+            names=network.names,
         )
         torch.nn.init.normal_(fresh.head.weight, std=HEAD_STD)
         torch.nn.init.zeros_(fresh.head.bias)
