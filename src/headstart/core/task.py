@@ -50,6 +50,16 @@ class Task:
     scales: tuple[float, ...] = ()
 
     @property
+    def is_classification(self) -> bool:
+        """Whether each example has one class."""
+        return self.kind == "classification"
+
+    @property
+    def words(self) -> list[str]:
+        """What an output stands for, which is all that first weights depend on; classes by their names alone."""
+        return list(self.outputs) if self.is_classification else [f"task {self.kind}", *self.outputs]
+
+    @property
     def num_outputs(self) -> int:
         """Number of the head's outputs."""
         return len(self.outputs)

@@ -106,7 +106,9 @@ class Account:
         encoded: input columns that are no numbers.
         converted: inputs that were changed to be read.
         standardised: how columns were brought to one scale; empty where nothing was.
-        classes: rows used of each class, in the order of the classes; those without a label count for none.
+        predicts: what is to be predicted, in words; empty where it is the class.
+        classes: rows used of each class (of each stratum, where something else is predicted), in their order; those
+            without a label count for none.
         clients: rows used of each client; empty for a pool.
         splits: rows used of train, val and test; empty for a pool.
         central: the account of the server's pool; None where there is none.
@@ -124,6 +126,7 @@ class Account:
     encoded: tuple[Encoded, ...] = ()
     converted: tuple[Converted, ...] = ()
     standardised: str = ""
+    predicts: str = ""
     classes: Mapping[str, int] = field(default_factory=dict)
     clients: Mapping[str, int] = field(default_factory=dict)
     splits: Mapping[str, int] = field(default_factory=dict)
@@ -166,7 +169,12 @@ def account_of(source: str, rows: int, examples: Examples, findings: Findings) -
     classes = dict(zip(examples.classes, counts.tolist(), strict=True))
     kind = "x".join(map(str, examples.shape)) if examples.kind == "image" else ""
     account = Account(
-        source=source, kind=f"{examples.kind} {kind}".strip(), rows=rows, used=len(examples), classes=classes
+        source=source,
+        kind=f"{examples.kind} {kind}".strip(),
+        rows=rows,
+        used=len(examples),
+        predicts="" if examples.targets is None else examples.targets.in_words,
+        classes=classes,
     )
     return account.with_findings(findings)
 

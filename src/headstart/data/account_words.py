@@ -43,7 +43,12 @@ def _columns(account: Account) -> Lines:
 
 
 def _holders(account: Account) -> Lines:
-    lines = [("classes", _sizes(account.classes)), ("clients", _clients(account)), ("splits", _sizes(account.splits))]
+    lines = [
+        ("predicts", account.predicts),
+        ("strata" if account.predicts else "classes", _sizes(account.classes)),
+        ("clients", _clients(account)),
+        ("splits", _sizes(account.splits)),
+    ]
     return tuple(line for line in lines if line[1])
 
 

@@ -90,23 +90,33 @@ def notes_on(federation: Federation) -> tuple[str, ...]:
     )
     found = (train + test + federation.class_counts("val")) > 0
     foreign = (train == 0) & (test > 0)
+    has_classes = federation.task.is_classification
     candidates = [
         _named(
             "clients with one class only",
-            [c.id for c, row in zip(clients, found, strict=True) if row.sum() == 1],
+            [c.id for c, row in zip(clients, found, strict=True) if has_classes and row.sum() == 1],
         ),
+        _named("clients without an event to learn from", _without_event(federation)),
         _named("clients with nothing to train on", [c.id for c in clients if not len(c.train)]),
         _named("clients without val examples", _lacking(clients, "val")),
         _named("clients without test examples", _lacking(clients, "test")),
         _named(
             "clients tested on classes that their train lacks",
-            [c.id for c, row in zip(clients, foreign, strict=True) if row.any()],
+            [c.id for c, row in zip(clients, foreign, strict=True) if has_classes and row.any()],
         ),
         _doubles(federation),
         _near("clients", [c.id for c in clients]),
-        _near("classes", federation.examples.classes),
+        _near("classes", federation.task.outputs),
     ]
     return tuple(note for note in candidates if note)
+
+
+def _without_event(federation: Federation) -> list[str]:
+    """Name the clients that follow nobody until an event in train."""
+    if federation.task.kind != "survival":
+        return []
+    events = federation.examples.truth[:, 1]
+    return [client.id for client in federation.clients if len(client.train) and not events[client.train].any()]
 
 
 def _lacking(clients: Sequence[Client], part: Split) -> list[str]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from headstart.core.arrays import Array
 from headstart.data.reading import Reading
 from headstart.data.sources import Source
+from headstart.data.targets import Targets
 
 _COMMON = 5
 """Rows that a value must have to count as more than chance."""
@@ -19,6 +20,8 @@ _SHARE = 0.9
 """Of the rows that must have such a value."""
 _SLIPS = 200
 """One row in so many may go against its value."""
+_IN_STEP = 0.9
+"""Correlation from which an input may be another form of the target."""
 _THINGS = ("recording", "patient", "subject", "participant", "session", "video", "scan", "slide", "specimen", "animal")
 
 
@@ -35,6 +38,36 @@ def doubts(source: Source, reading: Reading, columns: Sequence[str], labels: Arr
     if reading.group or not reading.whole:
         return told
     return (*told, *_possible_groups(source, {*reading.taken, source.id_column, *columns}))
+
+
+def followers(columns: Sequence[str], inputs: Array, targets: Targets) -> tuple[str, ...]:
+    """Note a table's inputs that rise or fall almost in step with a target of a regression.
+
+    >>> from headstart.core.task import Task
+    >>> ages = Targets(Task(kind="regression", outputs=("age",)), np.arange(9.0)[:, None])
+    >>> followers(["born", "dose"], np.stack([2000 - np.arange(9.0), np.arange(9) % 2], 1), ages)[0][:64]
+    "column 'born' goes almost in step with the target 'age' (correla"
+    """
+    if targets.task.kind != "regression":
+        return ()
+    found = [
+        (column, target, _correlation(inputs[:, i], targets.values[:, j]))
+        for i, column in enumerate(columns)
+        for j, target in enumerate(targets.task.outputs)
+    ]
+    return tuple(
+        f"column '{column}' goes almost in step with the target '{target}' (correlation {value:.2f}): if it is not "
+        "known before the target is, leave it out by naming the other inputs in data.columns"
+        for column, target, value in found
+        if abs(value) >= _IN_STEP
+    )
+
+
+def _correlation(column: Array, target: Array) -> float:
+    both = np.isfinite(column) & np.isfinite(target)
+    x, y = (values[both] - values[both].mean() if both.any() else values[both] for values in (column, target))
+    norm = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / norm if norm > 0 else 0.0
 
 
 def _leaks(source: Source, columns: Sequence[str], labels: Array, label: str) -> tuple[str, ...]:

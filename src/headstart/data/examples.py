@@ -61,7 +61,7 @@ class Examples:
     @property
     def task(self) -> Task:
         """What is to be predicted."""
-        return self.targets.task if self.targets else classification(self.classes)
+        return self.targets.task if self.targets is not None else classification(self.classes)
 
     @property
     def truth(self) -> Array:

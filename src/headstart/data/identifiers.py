@@ -67,7 +67,7 @@ def _describes(name: str, column: pa.ChunkedArray) -> bool:
     if not _is_number(column.type) or _INDEX.match(name.strip()):
         return False
     values = _values(column)
-    if not np.array_equal(values, np.round(values)):
+    if not _are_whole(values):
         return True
     repeats = len(np.unique(values)) < len(values)
     return repeats and not _is_named_as_identifier(name) and bool(np.mean(np.diff(values) == 1) < _COUNTS)
@@ -91,7 +91,7 @@ def _why(name: str, column: pa.ChunkedArray) -> str | None:
     if _INDEX.match(name.strip()):
         return "an index that pandas wrote"
     values = _values(column)
-    if len(values) < max(_FEWEST_ROWS, 0.9 * len(column)) or not np.array_equal(values, np.round(values)):
+    if len(values) < max(_FEWEST_ROWS, 0.9 * len(column)) or not _are_whole(values):
         return None
     return _why_whole(values, _is_named_as_identifier(name))
 
@@ -101,9 +101,13 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _values(column: pa.ChunkedArray) -> Array:
-    """Return the finite values."""
+    """Return the values that are there."""
     values = np.asarray(pc.cast(column.drop_null(), pa.float64()).to_numpy(), dtype=np.float64)
-    return values[np.isfinite(values)]
+    return values[~np.isnan(values)]
+
+
+def _are_whole(values: Array) -> bool:
+    return bool(np.isfinite(values).all()) and np.array_equal(values, np.round(values))
 
 
 def _why_whole(values: Array, named: bool) -> str | None:

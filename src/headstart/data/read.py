@@ -13,7 +13,7 @@ from headstart.core.errors import DataError
 from headstart.data import features, images, labels, rows, texts
 from headstart.data.account import Dropped, Findings, Used, left_out
 from headstart.data.choose import Chosen, choose_columns
-from headstart.data.doubts import doubts
+from headstart.data.doubts import doubts, followers
 from headstart.data.examples import Examples, InputKind
 from headstart.data.groups import group_codes
 from headstart.data.identifiers import identifiers
@@ -52,6 +52,7 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
     ids, groups = rows.row_ids(source, reading), group_codes(source, reading.group)
     inputs, pixels = (inputs.pixels, inputs.settings) if isinstance(inputs, images.Decoded) else (inputs, None)
     targets = None if reading.has_classes else read_targets(source, reading)
+    found += followers(columns, inputs, targets) if targets and kind == "table" else ()
     return Examples(kind, inputs, indices, ids, names, columns, pixels, groups, targets), source, found
 
 

@@ -253,9 +253,9 @@ class Study:
         """
         if not self.work.is_here:
             raise SettingError("diagnose: needs the clients' examples, which are elsewhere; ask them with a probe")
-        if (kind := self.lab.federation.task.kind) != "classification":
+        if not (task := self.lab.federation.task).is_classification:
             raise SettingError(
-                f"diagnose: foretells tasks of one class per example, received data.task = '{kind}'; run the study"
+                f"diagnose: foretells tasks of one class per example, received data.task = '{task.kind}'; run the study"
             )
         out = Path(out)
         with only_one(out), threads(self._num_threads):

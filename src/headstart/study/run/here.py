@@ -93,7 +93,7 @@ class Here:
         """Diagnose the data by frozen features."""
         from headstart.study.diagnosis import diagnose_lab, undiagnosed
 
-        if pipeline.lab.federation.task.kind != "classification":
+        if not pipeline.lab.federation.task.is_classification:
             return undiagnosed(pipeline.lab.federation)
         return diagnose_lab(pipeline.lab, pipeline, arms, decision).as_json()
 
@@ -113,6 +113,6 @@ def _learnt(
         weights = trunk.began.model.weights(trunk.began.common)
         began = started(trunk.network, weights, trunk.shared, method)
     federation, activations = pipeline.federation, pipeline.lab.activations
-    if federation.task.kind != "classification":
+    if not federation.task.is_classification:
         return fits(federation, activations, trunk.shared, began, sample, evaluation).as_json()
     return measure(learnt(federation, activations, trunk.shared, began, sample, evaluation)).as_json()

@@ -97,7 +97,7 @@ class Pipeline:
         return hash_json(
             [
                 *("start", __version__, asdict(lab.spec), str(lab.dtype), self.start_seed(stage)),
-                *(list(lab.federation.examples.shape), list(lab.federation.examples.classes)),
+                *(list(lab.federation.examples.shape), lab.federation.task.words),
                 *(central.key if central else None, stage.as_json()),
             ]
         )

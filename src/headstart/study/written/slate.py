@@ -85,7 +85,7 @@ def slate_for(model: ModelSpec, federation: Federation) -> Slate:
     """Return the standard slate for a model and a federation."""
     pool = federation.central
     labelled = pool is not None and bool(np.any(pool.labels >= 0))
-    same = pool is not None and pool.classes == federation.examples.classes
+    same = pool is not None and pool.task == federation.task
     checkpoint, bare = is_checkpoint(model), is_bare(model)
     return standard_slate(checkpoint=checkpoint, central=labelled, same_classes=same, bare=bare)
 
