@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.tiny_study import CLASSES, study_text, write_table
 
 from headstart.core.errors import DataError, HeadstartError, ModelError, SettingError
 from headstart.export import export_model
 from headstart.export.leaving import Leaving, check_leaves, take_out
 from headstart.export.opened import open_run, read_study
 from headstart.study.study import Study
+from tiny_study import CLASSES, study_text, write_table
 
 pytest.importorskip("onnxruntime")
 
@@ -228,7 +228,7 @@ def test_what_cannot_leave_is_one_line_and_leaves_nothing(
 
 
 def test_a_folder_that_is_no_run_and_a_folder_in_use_are_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no run folder: it has no study.toml"):
+    with pytest.raises(DataError, match=r"is no run folder: it has no study\.toml"):
         export_model(tmp_path, "fedavg", "onnx", tmp_path / "out")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("x")

@@ -48,11 +48,8 @@ def export_run(
         _check_no_client(client)
         return write_bundle(run, arm, out, seed=seed, study=study, **given)
     if given:
-        words = {"integers": "int8"}
-        raise SettingError(
-            f"--{words.get(next(iter(given)), next(iter(given)))}: is for --format bundle alone, received it with "
-            f"'{name}'; leave it out"
-        )
+        option = {"integers": "int8"}.get(first := next(iter(given)), first)
+        raise SettingError(f"--{option}: is for --format bundle alone, received it with '{name}'; leave it out")
     done = export_model(run, arm, name, out, seed=seed, client=client, study=study)
     if done.words:
         console.print(shown(done.words), highlight=False, soft_wrap=False)

@@ -88,7 +88,7 @@ class Leaving:
 
     @cached_property
     def rows(self) -> Array:
-        """Examples to try it on: validation data of the seen clients, or of the one; training data where there are none."""
+        """Examples to try it on: validation data of the seen clients, or of the one; else training data."""
         clients = [self.client] if self.client else self.opened.pipeline.federation.seen_clients
         found = np.concatenate([client.val for client in clients])
         found = found if len(found) else np.concatenate([client.train for client in clients])

@@ -53,6 +53,7 @@ def recommended_arm(run: Path) -> str:
     Raises:
         SettingError: there is no verdict yet, or it recommends none.
     """
+    _check_folder(run)
     found = read_json(run / "verdict.json", {"metric": str}, owner_of(run)) or {}
     if name := found.get("recommended"):
         return str(name)
@@ -74,8 +75,7 @@ def read_study(run: Path, study: Path | None = None) -> StudyFile:
         DataError: the folder is no run folder.
         Damaged: the copy says other settings than those that were run.
     """
-    if not (run / "study.toml").is_file():
-        raise DataError(f"'{run}' is no run folder: it has no study.toml; name one that 'headstart study' wrote")
+    _check_folder(run)
     if study is not None:
         return load_study(study)
     try:
@@ -108,6 +108,11 @@ def open_run(run: Path, arm: str, seed: int | None, file: StudyFile, *, check: C
     pipeline = study.pipeline(store, line["seed"], Silent())
     _check_same(pipeline, spec, line)
     return OpenedRun(folder=run, study=study, arm=spec, line=line, pipeline=pipeline)
+
+
+def _check_folder(run: Path) -> None:
+    if not (run / "study.toml").is_file():
+        raise DataError(f"'{run}' is no run folder: it has no study.toml; name one that 'headstart study' wrote")
 
 
 def _refuse(error: Damaged) -> NoReturn:

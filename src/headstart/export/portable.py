@@ -14,8 +14,12 @@ from headstart.export.code import OWN, Code
 from headstart.export.leaving import Leaving
 from headstart.models.preprocessing import PrepareVectors
 
-_PLAIN = (nn.Linear, nn.Conv2d, nn.ReLU, nn.GELU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten)
-_PLAIN += (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.Dropout, nn.Tanh, nn.SiLU, nn.Sigmoid)
+_PLAIN: tuple[type[nn.Module], ...] = (
+    *(nn.Linear, nn.Conv2d, nn.Flatten, nn.Dropout),
+    *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d),
+    *(nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm),
+)
 """Layers whose ``repr`` builds them anew."""
 
 
@@ -56,8 +60,17 @@ def _of_backbone(leaving: Leaving) -> dict[str, Tensor]:
 
 
 def _of_own(leaving: Leaving) -> dict[str, Tensor]:
-    """Name weights as the user's own module does."""
+    """Name weights as the user's own module does.
+
+    Raises:
+        ModelError: its head has no bias, and the model's has one.
+    """
     names = leaving.network.names
+    if "head.bias" not in names and bool(leaving.weights["head.bias"].any()):
+        raise ModelError(
+            f"weights: the head of '{leaving.network.name}' has a bias now, and the module's own has none; give it "
+            "bias=True, or --format onnx"
+        )
     return {names[name]: value for name, value in leaving.state.items() if name in names}
 
 

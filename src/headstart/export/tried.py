@@ -61,7 +61,7 @@ def try_code(leaving: Leaving, folder: Path) -> Compared:
 def run(module: nn.Module, leaving: Leaving, **options: Any) -> Tensor:
     """Return a module's scores of the examples that are tried, prepared as the study prepares them."""
     inputs = leaving.inputs
-    parts = [_scores(module, leaving, some, options) for some in inputs.split(_BATCH)]
+    parts = [_scores(module, leaving, some, options) for some in torch.split(inputs, _BATCH)]
     return torch.cat(parts)
 
 

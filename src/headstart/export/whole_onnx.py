@@ -22,6 +22,10 @@ _BATCH = 32
 class _Scaled(nn.Module):
     """Rows of numbers in their own units, NaN where one is missing, to predictions."""
 
+    fill: Tensor
+    center: Tensor
+    scale: Tensor
+
     def __init__(self, predicts: nn.Module, scaling: Scaling) -> None:
         super().__init__()
         self.predicts = predicts
@@ -60,8 +64,8 @@ def write_onnx(leaving: Leaving, folder: Path) -> Compared:
         MissingExtra: the extra ``export`` is not installed.
         ModelError: ONNX Runtime does not give the study's predictions.
     """
-    for module in ("onnx", "onnxruntime"):
-        require(module, "export")
+    for extra in ("onnx", "onnxruntime"):
+        require(extra, "export")
     from headstart.export.onnx_files import write_network
 
     module, inputs = _module(leaving), _inputs(leaving)
