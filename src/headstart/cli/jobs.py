@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headstart.cli.answer import answer_block, decidable_lines
 from headstart.cli.arms import legend, promise_lines, race_lines, ruled_out_lines, verdict_table, warning_lines
@@ -220,24 +220,3 @@ def check_run(run_folder: Path, family: str, margin: float | None) -> bool:
 def _default_out(file: StudyFile) -> Path:
     """Return the run folder of a study that names none."""
     return Path("runs") / file.settings.name
-
-
-def write_bundle(run: Path, arm: str, out: Path, **options: Any) -> None:
-    """Export an arm, and say what was verified."""
-    from headstart.export import export_arm
-
-    done = export_arm(run, arm, out, **options)
-    for network in done.networks:
-        used = " *" if network.name == done.backbone else ""
-        size, words = f"{network.num_bytes / 1e6:.2f} MB", f"accuracy {network.accuracy:.3f} ({network.change:+.3f})"
-        console.print(
-            f"  {network.name + used:<22}{size:>10}   features off by {network.difference:.1e}   {words}",
-            highlight=False,
-        )
-    console.print(f"verified on {done.examples} validation examples; * is what devices use", highlight=False)
-    if done.public_key:
-        console.print(f"signed; public key {done.public_key}", highlight=False)
-    console.print(
-        f"bundle  {shown(str(out))}: {shown(arm)} as run with seed {done.seed}, with that run's settings",
-        highlight=False,
-    )

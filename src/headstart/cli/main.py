@@ -149,20 +149,33 @@ def check(
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder of a finished study.", show_default=False)],
-    arm: Annotated[str, typer.Option(help="The arm to export.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder to write; it must be new.", show_default=False)],
+    arm: Annotated[str | None, typer.Option(help="The arm; the recommended one if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write, new; RUN/export/… if not given.", show_default=False)
+    ] = None,
+    format: Annotated[  # noqa: A002
+        str, typer.Option(help="bundle, safetensors, state_dict, transformers or onnx.")
+    ] = "bundle",
     seed: Annotated[int | None, typer.Option(help="Of the run; the first if not given.", show_default=False)] = None,
+    client: Annotated[
+        str | None, typer.Option(help="A client's own model; the shared one if not given.", show_default=False)
+    ] = None,
     study: Annotated[
         Path | None, typer.Option(help="The study file, if the run's copy lies elsewhere than it did.")
     ] = None,
-    int8: Annotated[bool, typer.Option(help="Devices use 8-bit integers, where these keep the accuracy.")] = True,
-    limit: Annotated[float, typer.Option(help="Accuracy that 8-bit integers may cost.")] = 0.01,
-    sign: Annotated[Path | None, typer.Option(help="File of an Ed25519 private key (PEM).", show_default=False)] = None,
+    int8: Annotated[
+        bool | None, typer.Option(help="bundle: 8-bit integers, where these keep the accuracy.", show_default="int8")
+    ] = None,
+    limit: Annotated[
+        float | None, typer.Option(help="bundle: accuracy that 8-bit integers may cost.", show_default="0.01")
+    ] = None,
+    sign: Annotated[Path | None, typer.Option(help="bundle: file of an Ed25519 private key (PEM).")] = None,
 ) -> None:
-    """Write an arm as a bundle that small devices fine-tune with headstart-edge; verified at once."""
-    from headstart.cli.jobs import write_bundle
+    """Write an arm's model: for other tools, with a model card, or as a bundle that small devices fine-tune."""
+    from headstart.cli.exports import export_run
 
-    write_bundle(run, arm, out, seed=seed, study=study, integers=int8, limit=limit, sign=sign)
+    devices = {"integers": int8, "limit": limit, "sign": sign}
+    export_run(run, arm, out, format, client=client, seed=seed, study=study, devices=devices)
 
 
 app.command(name="probe")(federate.probe)

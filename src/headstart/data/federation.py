@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -42,6 +42,21 @@ class Client:
 
 
 @dataclass(frozen=True, eq=False)
+class Scaling:
+    """How a table's numbers became inputs: holes filled, then ``(value - center) / scale``; each ``(columns,)``.
+
+    Attributes:
+        fill: what an empty cell holds, in the column's own unit.
+        center: what is taken away; 0 where columns are not scaled.
+        scale: what is divided by; 1 where columns are not scaled.
+    """
+
+    fill: Array
+    center: Array
+    scale: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Federation:
     """Clients over one set of examples, and what the server may use.
 
@@ -55,6 +70,7 @@ class Federation:
             at a server whose clients are elsewhere.
         fixed_val: whether the data itself says which examples are val, so that no seed draws them anew.
         elsewhere: names the content of examples that are not here; empty where all are.
+        scalings: how each client's columns were filled and scaled, by its id; empty where they are no table.
     """
 
     examples: Examples
@@ -64,6 +80,7 @@ class Federation:
     fixed_val: bool = False
     account: Account | None = None
     elsewhere: str = ""
+    scalings: Mapping[str, Scaling] = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:

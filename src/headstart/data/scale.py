@@ -27,6 +27,7 @@ def scaled(federation: Federation, how: Standardize, agreed: Statistics | None =
         central=found.central,
         notes=federation.notes + found.notes,
         account=federation.account and _entered(federation.account, found),
+        scalings=found.scalings,
     )
 
 

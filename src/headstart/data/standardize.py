@@ -5,8 +5,8 @@ Statistics come from sums, which clients may send where their examples stay: of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from pydantic import FiniteFloat, NonNegativeInt
@@ -15,7 +15,7 @@ from headstart.core.arrays import Array
 from headstart.core.span import Span, is_wide
 from headstart.data.account import Filled
 from headstart.data.examples import Examples
-from headstart.data.federation import Client
+from headstart.data.federation import Client, Scaling
 from headstart.data.settings import Standardize
 
 Statistics = tuple[Array, Array]
@@ -103,6 +103,7 @@ class Scaled:
         filled: cells of the clients' examples that were filled.
         filled_central: cells of the pool that were filled.
         notes: a warning where unscaled columns differ widely.
+        scalings: what was done, by client.
     """
 
     examples: Examples
@@ -111,6 +112,7 @@ class Scaled:
     filled: tuple[Filled, ...] = ()
     filled_central: tuple[Filled, ...] = ()
     notes: tuple[str, ...] = ()
+    scalings: Mapping[str, Scaling] = field(default_factory=dict)
 
 
 def fill_and_standardize(
@@ -138,11 +140,11 @@ def fill_and_standardize(
         return Scaled(examples, central)
     seen = [client for client in clients if client.seen]
     pooled = agreed or statistics(known_sums(examples, seen))
-    inputs = examples.inputs.copy()
+    inputs, same, scalings = examples.inputs.copy(), _scaling(pooled, how), dict[str, Scaling]()
     for client in clients:
         rows = np.concatenate([client.train, client.val, client.test])
-        own = statistics(known_sums(examples, [client]), pooled) if how == "client" else pooled
-        inputs[rows] = _apply(inputs[rows], own, how)
+        own = _scaling(statistics(known_sums(examples, [client]), pooled), how) if how == "client" else same
+        inputs[rows], scalings[client.id] = _apply(inputs[rows], own), own
     means = None if how == "client" else pooled[0]
     return Scaled(
         replace(examples, inputs=inputs),
@@ -151,6 +153,7 @@ def fill_and_standardize(
         _filled(examples, means),
         _filled(central, means) if central else (),
         _wide_span(inputs[_known(seen)], examples.columns) if how == "none" else (),
+        scalings,
     )
 
 
@@ -167,7 +170,7 @@ def _known(clients: Sequence[Client]) -> Array:
 
 def _scaled_pool(central: Examples, pooled: Statistics, how: Standardize) -> Examples:
     own = statistics(sums_of(central.inputs), pooled) if how == "client" else pooled
-    return replace(central, inputs=_apply(central.inputs, own, how))
+    return replace(central, inputs=_apply(central.inputs, _scaling(own, how)))
 
 
 def _mean(counts: Array, totals: Array) -> Array:
@@ -175,10 +178,16 @@ def _mean(counts: Array, totals: Array) -> Array:
     return np.asarray(np.divide(totals, counts, out=np.full(len(counts), np.nan), where=counts > 0))
 
 
-def _apply(inputs: Array, statistics: Statistics, how: Standardize) -> Array:
+def _scaling(statistics: Statistics, how: Standardize) -> Scaling:
     mean, deviation = statistics
-    filled = np.where(np.isnan(inputs), mean, inputs)
-    return np.asarray(filled if how == "none" else (filled - mean) / deviation, dtype=np.float32)
+    if how == "none":
+        return Scaling(mean, np.zeros_like(mean), np.ones_like(deviation))
+    return Scaling(mean, mean, deviation)
+
+
+def _apply(inputs: Array, scaling: Scaling) -> Array:
+    filled = np.where(np.isnan(inputs), scaling.fill, inputs)
+    return np.asarray((filled - scaling.center) / scaling.scale, dtype=np.float32)
 
 
 def _in_words(how: Standardize) -> str:

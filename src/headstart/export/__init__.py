@@ -1,5 +1,7 @@
-"""From a finished arm to a bundle for small devices: the frozen part as ONNX, the head, settings, hashes."""
+"""From a finished arm to what leaves: a model in formats of other tools, or a bundle for small devices."""
 
 from headstart.export.bundle import Exported, export_arm
+from headstart.export.formats import FORMATS, Written, export_model
+from headstart.export.opened import recommended_arm
 
-__all__ = ["Exported", "export_arm"]
+__all__ = ["FORMATS", "Exported", "Written", "export_arm", "export_model", "recommended_arm"]

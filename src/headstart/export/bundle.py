@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from headstart.data.pixels import background
 from headstart.data.settings import PixelSettings
 from headstart.evidence.metrics import pooled_metrics
 from headstart.export.finished import Finished, open_finished
+from headstart.export.folder import check_new, new_folder
 from headstart.models.model import head_logits
 from headstart.models.weights import save
 
@@ -107,22 +106,12 @@ def export_arm(
     """
     for module in ("onnx", "onnxruntime", "cryptography"):
         require(module, "export")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SettingError(f"out: must be a new or an empty folder, received '{out}'; name another")
+    check_new(out)
     key = _private_key(sign) if sign else None
     finished = open_finished(run, arm, seed, study)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with new_folder(out) as folder:
         exported = _fill(finished, folder, integers, limit)
         public = _seal(folder, key)
-        if out.exists():
-            out.rmdir()
-        folder.chmod(0o755)
-        folder.replace(out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     return Exported(out, *exported, min(VERIFIED, len(finished.validation)), finished.seed, public)
 
 

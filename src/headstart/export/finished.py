@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from headstart.core.arrays import Array
-from headstart.core.cache import cache_folder
-from headstart.core.damage import Damaged
-from headstart.core.errors import SettingError, nearest
-from headstart.core.files import read_json
-from headstart.core.plain import plain
-from headstart.core.progress import Silent
+from headstart.core.errors import SettingError
 from headstart.core.trees import Params
 from headstart.engine.predict import features_of
+from headstart.export.opened import open_run, read_study
 from headstart.models.model import Model
 from headstart.study.lab import Lab
-from headstart.study.run.changes import differences
-from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
-from headstart.study.run.records import Records
-from headstart.study.study import Study
-from headstart.study.written.arms import METHODS, Arm, parse_arm
-from headstart.study.written.load import StudyFile, load_study
+from headstart.study.written.arms import METHODS, Arm
+from headstart.study.written.load import StudyFile
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,15 +87,11 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
         SettingError: the arm is not there, not finished, or nothing that a device can have.
         Damaged: what the arm came to is not what was written.
     """
-    file = load_study(study or run / "study.toml")
-    if study is None:
-        _check_text(run, file)
+    file = read_study(run, study)
     _check_inputs(file)
-    line = _line(run, arm, seed)
-    spec = parse_arm(arm, line["settings"])
-    _check_adapt(spec)
-    opened = Study.open(file, cache=cache_folder())
-    pipeline = opened.pipeline(NodeStore(run, _refuse), line["seed"], Silent())
+    # Before data are read: who names another arm hears at once what a device can have.
+    opened = open_run(run, arm, seed, file, check=_check_adapt)
+    pipeline, spec = opened.pipeline, opened.arm
     shared = pipeline.trunk(spec).shared
     if shared.is_personal:
         raise SettingError(
@@ -113,26 +101,13 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
     return Finished(
         study=file.settings.name,
         arm=spec,
-        seed=line["seed"],
-        metric=opened.file.settings.decision.metric,
-        lab=opened.lab,
+        seed=opened.seed,
+        metric=opened.study.file.settings.decision.metric,
+        lab=opened.study.lab,
         pipeline=pipeline,
         model=model,
         head=head,
     )
-
-
-def _refuse(error: Damaged) -> NoReturn:
-    """Train nothing in the place of what is damaged: that is the study's work."""
-    raise error
-
-
-def _check_text(run: Path, file: StudyFile) -> None:
-    """Refuse a copy of the study file that says other settings than those that were run."""
-    kept, now = read_json(run / "settings.json", {}) or {}, plain(file.settings.as_json())
-    own = {name: table for name, table in kept.items() if name != "decision"}
-    if changed := differences(own, now):
-        raise Damaged(run / "study.toml", f"it is not what was run: {'; '.join(changed)}")
 
 
 def _check_inputs(file: StudyFile) -> None:
@@ -141,22 +116,6 @@ def _check_inputs(file: StudyFile) -> None:
             f"data.text: a device reads pictures or numbers, received a study of texts ('{file.data.text}'); export an "
             "arm of another study"
         )
-
-
-def _line(run: Path, arm: str, seed: int | None) -> dict[str, Any]:
-    """Return the record of an arm and a seed, or of its first seed."""
-    records = Records(run / "records.jsonl")
-    for error in records.damaged:
-        raise error
-    every = records.all()
-    lines = {line["seed"]: line for line in every if line["arm"] == arm}
-    if not lines:
-        hint = nearest(arm, {line["arm"] for line in every})
-        raise SettingError(f"arm: must be a finished arm of '{run}', received {arm!r}; {hint}")
-    first, *_ = lines
-    if seed is not None and seed not in lines:
-        raise SettingError(f"seed: must be one that '{arm}' has run with, received {seed}; valid: {list(lines)}")
-    return lines[first if seed is None else seed]
 
 
 def _check_adapt(arm: Arm) -> None:

@@ -6,7 +6,7 @@ It needs the extra ``export``: ``bundle.export_arm`` looks before it opens this 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,29 @@ def write_float(model: Model, example: Tensor, path: Path) -> None:
     """
     part = frozen_part(model)
     fold(part, find_pairs(part, example))
+    write_network(_Features(part, model.cut).eval(), {INPUT: example}, OUTPUT, {INPUT: {0: "batch"}}, path)
+
+
+def write_network(
+    module: nn.Module, example: Mapping[str, Tensor], output: str, axes: Mapping[str, dict[int, str]], path: Path
+) -> None:
+    """Write a network.
+
+    Args:
+        module: of one output, whose first axis is that of examples.
+        example: its inputs by name, in order.
+        output: name of the output.
+        axes: of each input, those that stay free, by number.
+        path: of the file.
+    """
     with _quiet():
         torch.onnx.export(
-            _Features(part, model.cut).eval(),
-            (example,),
+            module,
+            tuple(example.values()),
             str(path),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
+            input_names=list(example),
+            output_names=[output],
+            dynamic_axes={**axes, output: {0: "batch"}},
             opset_version=OPSET,
             dynamo=False,
         )

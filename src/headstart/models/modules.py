@@ -52,3 +52,15 @@ def replace_module(network: nn.Module, name: str, module: nn.Module) -> None:
     """Put another module in the place of the one with this dotted name."""
     parent, _, child = name.rpartition(".")
     setattr(network.get_submodule(parent), child, module)
+
+
+def names_in(module: nn.Module, parts: nn.Module) -> dict[str, str]:
+    """Map names of the tensors of ``parts`` to the names that the very same tensors have in ``module``.
+
+    >>> whole = nn.Sequential(nn.ReLU(), nn.Linear(2, 1))
+    >>> names_in(whole, nn.ModuleList([whole[1]]))
+    {'0.weight': '1.weight', '0.bias': '1.bias'}
+    """
+    own = {id(value): name for name, value in module.state_dict(keep_vars=True).items()}
+    found = parts.state_dict(keep_vars=True).items()
+    return {name: own[id(value)] for name, value in found if id(value) in own}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from headstart.core.visible import visible
 from headstart.evidence.answer_words import DOING
 from headstart.evidence.privacy_words import privacy_note
 from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
 from headstart.report.first import first_words
 from headstart.report.gains import gains_of
+from headstart.report.marks import item as _item
+from headstart.report.marks import said as _said
+from headstart.report.marks import table as _table
 from headstart.report.power import choices, design_of
 from headstart.report.race import course
 from headstart.report.run import Run
@@ -184,51 +185,3 @@ def _promises(run: Run) -> list[str]:
 def _foretold(found: dict[str, Any]) -> list[str]:
     said = found["words"] or f"{DOING.get(found['family'], found['family'])}; there is no verdict yet."
     return [_said(said), *map(_item, found["gains"])]
-
-
-def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    r"""A Markdown table: text left, numbers right.
-
-    >>> print(_table(("Arm", "Mean"), [("a|b", "1")]))
-    | Arm | Mean |
-    |:--|--:|
-    | a\|b | 1 |
-    """
-    ruler = "|" + "|".join([":--", *["--:"] * (len(titles) - 1)]) + "|"
-    return "\n".join([_line(titles), ruler, *map(_line, lines)])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(_said, cells)) + " |"
-
-
-def _item(text: str) -> str:
-    return f"- {_said(text)}"
-
-
-def _said(text: object) -> str:
-    r"""Return text of which Markdown makes nothing but that text, in one line: no markup, cell, link, picture or HTML.
-
-    >>> print(_said("a|b <b> `c` [d](http://e) snake_case _f_"))
-    a\|b &lt;b&gt; \`c\` \[d\](http&#58;//e) snake_case \_f\_
-    """
-    words = _ENTITY.sub("&amp;", visible(str(text)))
-    for pattern, harmless in _MARKS:
-        words = pattern.sub(harmless, words)
-    return words
-
-
-_ENTITY = re.compile(r"&(?=#?\w+;)")
-_MARKS = tuple(
-    (re.compile(pattern), harmless)
-    for pattern, harmless in (
-        (r"([\\`*|\[\]]|~|(?<![^\W_])_|_(?![^\W_]))", r"\\\1"),
-        ("<", "&lt;"),
-        (">", "&gt;"),
-        ("://", "&#58;//"),
-        (r"(?i)\b(www)\.", r"\1&#46;"),
-        (r"^(\s*)([#+=-])(?=\s|#|$)", r"\1\\\2"),
-        (r"^(\s*\d+)([.)])(?=\s|$)", r"\1\\\2"),
-    )
-)
-"""What has a meaning in Markdown, and what stands for it; links without brackets are one of GitHub's additions."""

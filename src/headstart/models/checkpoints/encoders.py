@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from headstart.core.errors import ModelError, require
 from headstart.models.checkpoints.hub import explained, function_name, load_backbone, located, quiet, read_config
+from headstart.models.modules import names_in
 from headstart.models.network import Network
 from headstart.models.preprocessing import PrepareTokens
 from headstart.models.spec import ModelSpec, Pooling
@@ -142,6 +143,7 @@ def _as_text_network(encoder: Any, pooling: Pooling, num_classes: int) -> Networ
         num_classes=num_classes,
         prepare=PrepareTokens(),
         name=function_name(config, nn.ModuleList(blocks), pooling),
+        names={f"blocks.{name}": own for name, own in names_in(encoder, nn.ModuleList(blocks)).items()},
     )
 
 

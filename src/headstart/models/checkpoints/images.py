@@ -19,6 +19,7 @@ from headstart.models.checkpoints.hub import (
     read_config,
     read_preprocessor,
 )
+from headstart.models.modules import names_in
 from headstart.models.network import Network
 from headstart.models.normalization import use_group_norm
 from headstart.models.preprocessing import PrepareImages, Shape
@@ -90,6 +91,7 @@ def as_network(backbone: Any, prepare: PrepareImages, shape: Shape, num_classes:
         num_classes=num_classes,
         prepare=prepare,
         name=function_name(backbone.config, backbone, prepare),
+        names={f"blocks.{name}": own for name, own in names_in(backbone, blocks).items()},
     )
 
 

@@ -1,0 +1,49 @@
+"""A run folder, opened: who asks for what is not there hears it in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headstart.core.damage import Damaged
+from headstart.core.errors import DataError, SettingError
+from headstart.export.leaving import check_leaves
+from headstart.export.opened import open_run, read_study, recommended_arm
+from headstart.study.study import Study
+from tiny_study import FEDAVG, write_study
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    Study.load(write_study(tmp_path, seeds=(0,), arms={"fedavg": FEDAVG})).run(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_nothing_is_trained_in_the_place_of_what_is_missing(run: Path) -> None:
+    file = read_study(run, run.parent / "study.toml")
+    line = json.loads((run / "records.jsonl").read_text())
+    weights = json.loads((run / "nodes" / f"{line['nodes'][1]}.json").read_text())["weights"]
+    (run / "weights" / f"{weights}.safetensors").unlink()
+    with pytest.raises(Damaged, match="it is missing"):
+        open_run(run, "fedavg", None, file, check=check_leaves)
+
+
+def test_a_folder_that_is_none_and_a_copy_whose_data_lie_elsewhere(run: Path, tmp_path: Path) -> None:
+    for read in (read_study, recommended_arm):
+        with pytest.raises(DataError, match=r"is no run folder: it has no study\.toml"):
+            read(tmp_path / "nowhere")
+    with pytest.raises(SettingError, match=r"received 'clients\.csv'.*; if the study file lies elsewhere.*--study"):
+        read_study(run)
+
+
+def test_without_a_recommendation_an_arm_must_be_named(run: Path) -> None:
+    assert recommended_arm(run) == "fedavg"
+    (run / "verdict.json").unlink()
+    with pytest.raises(SettingError, match=r"arm: must be named where the verdict recommends none.*valid: fedavg"):
+        recommended_arm(run)
+
+
+def test_an_arm_that_has_not_finished_is_no_arm(run: Path) -> None:
+    (run / "records.jsonl").unlink()
+    with pytest.raises(SettingError, match=r"must be a finished arm of .* none has finished: run the study again"):
+        open_run(run, "fedavg", None, read_study(run, run.parent / "study.toml"), check=check_leaves)
