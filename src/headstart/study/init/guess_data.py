@@ -62,7 +62,12 @@ def _other_labels(found: Found, parts: Parts) -> Iterator[Line]:
         yield from (Line("label", name, "may be foretold too", is_on=False) for name in measured[:2])
     several = [name for name in (parts.label, *parts.other_labels) if found.by_name[name].kind == "zero or one"]
     if parts.task == "classification" and len(several) >= _SEVERAL and not is_surely_label(parts.label):
-        yield Line("label", tuple(several), "if each of them is a label, with the line that follows", is_on=False)
+        yield Line(
+            "labels",
+            tuple(several),
+            "in place of label, if each of them is one; with the line that follows",
+            is_on=False,
+        )
         yield Line("task", "multilabel", is_on=False)
 
 
