@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.cli import init, main
+from headstart.cli import main
+from headstart.cli.terminal import Terminal
 from headstart.study.written.load import load_study
 
 
@@ -153,7 +154,7 @@ def test_asks_in_a_terminal_and_takes_the_answer(run: Run, monkeypatch: pytest.M
         return next(answers)
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr(init.Terminal, "is_terminal", True)
+    monkeypatch.setattr(Terminal, "is_terminal", True)
     monkeypatch.setattr("typer.prompt", answer)
     done = run("init", "wards.csv")
     assert done.code == 0

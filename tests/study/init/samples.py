@@ -19,7 +19,7 @@ def found_in(folder: Path, **columns: Any) -> Found:
     return look(str(write_table(folder / "table.parquet", **columns)), Path())
 
 
-def wards(rows: int = ROWS, **changes: Any) -> dict[str, Any]:
+def wards(*, rows: int = ROWS, **changes: Any) -> dict[str, Any]:
     """Columns of a table with numbers, a hospital and a label; a change to None takes a column out."""
     draw = np.random.default_rng(0)
     columns = {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def test_a_column_that_is_called_so_is_the_label(tmp_path: Path) -> None:
 
 
 def test_else_the_last_of_few_values_is_but_not_what_describes_a_case(tmp_path: Path) -> None:
-    few = {name: [i % 2 for i in range(ROWS)] for name in ("cough", "fever", "sex")}
+    few: dict[str, Any] = {name: [i % 2 for i in range(ROWS)] for name in ("cough", "fever", "sex")}
     found = found_in(tmp_path, **wards(label=None, **few))
     assert possible_labels(found) == ("fever", "cough")
 

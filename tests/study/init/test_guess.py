@@ -133,3 +133,18 @@ def test_a_trained_backbone_reads_pictures_of_a_size_that_it_knows(
 def test_test_sets_grow_until_they_decide() -> None:
     assert [shares_for([count] * 10, held_out=0).test for count in (2000, 400, 10)] == [0.2, 0.3, 0.5]
     assert not shares_for([10] * 10, held_out=0).decides
+
+
+def test_several_columns_of_zero_or_one_are_offered_as_labels_together(tmp_path: Path) -> None:
+    several: dict[str, Any] = {
+        name: np.random.default_rng(1).integers(0, 2, ROWS) for name in ("cough", "fever", "rash")
+    }
+    text = text_for(tmp_path, **wards(label=None, **several))
+    assert '# labels = ["rash", "fever", "cough"]' in text
+    assert "# labels" not in text_for(tmp_path, **wards(**several))
+
+
+def test_dates_are_offered_as_inputs_and_as_the_order_of_time(tmp_path: Path) -> None:
+    text = text_for(tmp_path, **wards(day=[f"2024-01-{1 + i % 28:02}" for i in range(ROWS)]))
+    assert '# dates = ["day"]' in text
+    assert '# time = "day"' in text

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.core.errors import DataError
-from headstart.study.init.draft import Draft, Line
+from headstart.study.init.draft import Draft, Line, Value
 from headstart.study.init.write import toml, written
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -22,11 +22,11 @@ VALUES = st.one_of(
 
 
 @given(VALUES, TEXT)
-def test_what_is_written_is_read_as_it_was(value: object, why: str) -> None:
+def test_what_is_written_is_read_as_it_was(value: Value, why: str) -> None:
     draft = Draft(
         (why,),
         {"": (Line("name", "x", why),), "data": (Line("here", value, why), Line("off", value, why, is_on=False))},
-    )  # type: ignore[arg-type]
+    )
     assert tomllib.loads(written(draft)) == {"name": "x", "data": {"here": value}}
 
 

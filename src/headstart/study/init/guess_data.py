@@ -62,8 +62,13 @@ def _other_labels(found: Found, parts: Parts) -> Iterator[Line]:
         yield from (Line("label", name, "may be foretold too", is_on=False) for name in measured[:2])
     several = [name for name in (parts.label, *parts.other_labels) if found.by_name[name].kind == "zero or one"]
     if parts.task == "classification" and len(several) >= _SEVERAL and not is_surely_label(parts.label):
-        yield Line("label", tuple(several), "if each of them is a label, with the line that follows", is_on=False)
-        yield Line("task", "multilabel", is_on=False)
+        yield Line(
+            "labels",
+            tuple(several),
+            "in place of label, if each of them is one; with the line that follows",
+            is_on=False,
+        )
+        yield Line("task", "multilabel", "with a metric of such a task, such as auroc", is_on=False)
 
 
 def _why_label(found: Found, parts: Parts) -> str:
@@ -118,7 +123,12 @@ def _table(found: Found, parts: Parts) -> Iterator[Line]:
         yield Line("one_hot", (*parts.one_hot, *codes), why, is_on=False)
     dates = tuple(column.name for column in found.columns if column.kind == "dates" and column.name not in parts.taken)
     if dates:
-        yield Line("dates", dates, "dates are inputs only if asked for, as days", is_on=False)
+        yield Line(
+            "dates",
+            dates,
+            "dates are inputs only if asked for, as days; or they order the rows, as data.split.time",
+            is_on=False,
+        )
     unclear = next((found.by_name[name] for name in columns if found.by_name[name].unclear), None)
     if unclear:
         why = f"'{unclear.name}' holds '{unclear.unclear}': ',' is a decimal comma, with '.' it groups thousands"

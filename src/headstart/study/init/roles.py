@@ -48,7 +48,7 @@ def label_rank(name: str) -> int | None:
     """Return how surely a name is that of a label, 0 for sure; None where it does not say so.
 
     >>> label_rank("label"), label_rank("heart_class"), label_rank("age"), label_rank("total_UPDRS")
-    (0, 12, None, 21)
+    (0, 12, None, 41)
     """
     words = _words(name)
     for rank, word in enumerate(LABELS):
