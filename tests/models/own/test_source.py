@@ -75,7 +75,7 @@ def test_weights_that_are_always_the_same_were_not_drawn(folder: Path) -> None:
         ("broken:build", "needs the module 'nowhere'"),
         ("raising:build", "importing 'raising' raises ZeroDivisionError"),
         ("own_code:bild", "'own_code' has no 'bild'; did you mean 'build'"),
-        ("own_code:text", "must be a function or a class, received 'own_code:text', which is a str"),
+        ("own_code:text", "must be a function or a class, received 'own_code:text', of the type str"),
         ("own_code:raises", "calling 'own_code:raises' raises ValueError: the disk is full; mend it"),
         ("own_code:number", "must return an nn.Module, received int"),
         ("own_code:wants", "callable without arguments .* received one that needs 'width'"),

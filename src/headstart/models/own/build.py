@@ -114,6 +114,7 @@ def _load(module: nn.Module, head: Head, spec: ModelSpec) -> tuple[str, ...]:
     """
     if spec.weights is None:
         return ()
+    # Read where it is needed alone.
     files = importlib.import_module("headstart.models.state")
     state = files.read_state(Path(spec.weights))
     fitting, remarks = files.fit_state(module, state, head=head.own_name)

@@ -133,7 +133,7 @@ def _found(name: str, home: str, attribute: str) -> Callable[..., Any]:
         raise ModelError(f"model.backbone: '{home}' has no {attribute!r}; {nearest(attribute, names)}")
     if not callable(found):
         raise ModelError(
-            f"model.backbone: must be a function or a class, received {name!r}, which is a {type(found).__name__}; "
+            f"model.backbone: must be a function or a class, received {name!r}, of the type {type(found).__name__}; "
             "write a function that returns it"
         )
     return found  # type: ignore[no-any-return]
