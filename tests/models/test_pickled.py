@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def test_nothing_runs(wrapped: Callable[[Trap], object], is_new: bool, tmp_path:
     assert not ran.exists()
     pickle.loads(pickle.dumps(trap))
     assert ran.exists(), "the trap works"
+
+
+def test_parsed_arguments_are_passed_by(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.pth", {"model": STATE, "args": Namespace(lr=0.1, nested=Namespace(a=1))})
+    state, (said,) = open_state(path)
+    assert equal(state, STATE)
+    assert said.endswith("not read: args")
 
 
 def test_a_whole_module_is_one_line(tmp_path: Path) -> None:

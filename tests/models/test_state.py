@@ -11,7 +11,7 @@ from torch import nn
 
 from headstart.core.errors import ModelError
 from headstart.models import weights
-from headstart.models.state import fit_state, open_state, read_state
+from headstart.models.state import fit_state, open_state, prefix_of, read_state
 from pickles import Net, equal, net, saved
 
 OURS = dict(net().state_dict())
@@ -147,3 +147,16 @@ def test_the_module_is_not_changed() -> None:
     module.load_state_dict(state)
     images = torch.ones(2, 1, 6, 6)
     assert torch.equal(module(images), net()(images))
+
+
+@pytest.mark.parametrize(
+    ("names", "prefix"),
+    [
+        (["module.model.a.w", "module.model.b.w"], "module.model."),
+        (["module.model.a.w", "module.b.w"], "module."),
+        (["model.a.w", "loss.w"], ""),
+        ([], ""),
+    ],
+)
+def test_the_prefix_of_all_names(names: list[str], prefix: str) -> None:
+    assert prefix_of({name: torch.ones(1) for name in names}) == prefix

@@ -64,6 +64,7 @@ def test_parameters_are_plain_tensors() -> None:
         (torch.ones(1), "of type 'Tensor'"),
         ({"generator": STATE, "critic": STATE}, r"several models \(generator, critic\), of which one must"),
         ({"w": torch.ones(2, 2).to_sparse()}, "holds 'w', a sparse_coo tensor, which is not read"),
+        ({"w": torch.ones(2, dtype=torch.complex64)}, "holds 'w', a complex tensor, which is not read"),
         ({"w": torch.ones(2, device="meta")}, "holds 'w', a strided tensor on 'meta'"),
     ],
 )

@@ -178,6 +178,23 @@ def export(
     export_run(run, arm, out, format, client=client, seed=seed, study=study, devices=devices)
 
 
+@app.command()
+def convert(
+    file: Annotated[
+        Path, typer.Argument(help="Weights as PyTorch pickled them (.pth, .pt, .bin).", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; beside FILE if not given.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+) -> None:
+    """Make safetensors of a pickled file of weights, of which nothing is run, and say what is in it."""
+    from headstart.cli.convert import convert as write
+    from headstart.cli.jobs import console
+
+    write(file, out, console, force=force)
+
+
 app.command(name="probe")(federate.probe)
 app.add_typer(federate.app, name="federate")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from argparse import Namespace
 from pathlib import Path
 
 import torch
@@ -37,7 +38,8 @@ _KINDS = (
 def read_pickled(path: Path) -> tuple[Params, tuple[str, ...]]:
     """Read the tensors of a pickled file, those of a checkpoint out of what holds them.
 
-    ``torch.load`` reads it with ``weights_only=True``, which knows tensors and plain values and runs nothing else.
+    ``torch.load`` reads it with ``weights_only=True``, which knows tensors and plain values and runs nothing else. To
+    those values belong a script's parsed arguments, which many checkpoints keep: names and values, and no code.
 
     Returns:
         The tensors as they are in the file, in memory of their own, and sentences on what was found.
@@ -50,7 +52,8 @@ def read_pickled(path: Path) -> tuple[Params, tuple[str, ...]]:
     is_zip = _check_zip(path)
     try:
         # Legacy files cannot be mapped.
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        with torch.serialization.safe_globals([Namespace]):
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as error:  # of what a bad file makes the library raise there is no list
         raise ModelError(f"weights: '{path}' {_why(error)}") from error
     try:

@@ -118,6 +118,16 @@ def _prefixes(name: str) -> Iterator[str]:
         yield prefix
 
 
+def prefix_of(state: Mapping[str, Tensor]) -> str:
+    """Return the longest prefix of wrappers that all names have; empty if there is none.
+
+    >>> prefix_of({"module.fc.weight": Tensor(), "module.fc.bias": Tensor()})
+    'module.'
+    """
+    found = (prefix for prefix in _prefixes(next(iter(state), "")) if all(name.startswith(prefix) for name in state))
+    return max(found, default="", key=len)
+
+
 def _other_head(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], head: str | None) -> frozenset[str]:
     """Name the tensors of a head that has other classes than the module's, or that the file lacks; else none."""
     names = frozenset(name for name in wanted if head and name.startswith(f"{head}."))

@@ -94,14 +94,14 @@ def _check_plain(tensors: Mapping[str, Tensor]) -> None:
     """Check that tensors can be copied.
 
     Raises:
-        ModelError: one has no numbers, or is sparse or quantized; or together they would not fit into memory, for views
-            can be far larger than the file.
+        ModelError: one has no numbers, or is sparse, quantized or complex; or together they would not fit into memory,
+            for views can be far larger than the file.
     """
     for name, value in tensors.items():
-        if value.layout is not torch.strided or value.is_quantized or value.device.type != "cpu":
-            kind = "quantized" if value.is_quantized else f"{value.layout}".removeprefix("torch.")
-            where = f" on '{value.device}'" if value.device.type != "cpu" else ""
-            raise ModelError(f"holds '{name:.60}', a {kind} tensor{where}, which is not read; dense ones are")
+        if value.layout is not torch.strided or value.is_quantized or value.is_complex() or not value.is_cpu:
+            kind = "quantized" if value.is_quantized else "complex" if value.is_complex() else f"{value.layout}"
+            what = f"{kind.removeprefix('torch.')} tensor" + ("" if value.is_cpu else f" on '{value.device}'")
+            raise ModelError(f"holds '{name:.60}', a {what}, which is not read; dense real ones are")
     total = sum(value.numel() * value.element_size() for value in tensors.values())
     if total > memory_limit():
         raise ModelError(
