@@ -71,10 +71,10 @@ def _styled(lines: Iterable[str], style: str) -> Iterator[str]:
 
 def decidable_lines(settings: StudySettings, slate: Slate, federation: Federation, width: int) -> Iterator[str]:
     """Yield what a planned study could decide, in lines of markup."""
-    decision = settings.decision
-    design = _design(settings, slate, federation)
-    lines = plan_lines(design, decision.min_effect, measure_of(decision.metric, federation.task))
-    labels = ("can decide", "[yellow]note[/]")
+    decision, of = settings.decision, measure_of(settings.decision.metric, federation.task)
+    rule = f"{of.words}, mean over clients; a difference of less than {of.amount(decision.min_effect)} does not matter"
+    lines = (rule, *plan_lines(_design(settings, slate, federation), decision.min_effect, of))
+    labels = ("decides by", "can decide", "[yellow]note[/]")
     for label, words in zip(labels, lines, strict=False):
         wrapped = textwrap.wrap(words, max(20, width - 12), break_on_hyphens=False)
         plain = label.replace("[yellow]", "").replace("[/]", "")
