@@ -39,11 +39,11 @@ def test_a_folder_that_is_none_and_a_copy_whose_data_lie_elsewhere(run: Path, tm
 def test_without_a_recommendation_an_arm_must_be_named(run: Path) -> None:
     assert recommended_arm(run) == "fedavg"
     (run / "verdict.json").unlink()
-    with pytest.raises(SettingError, match="arm: must be named where the verdict recommends none.*valid: fedavg"):
+    with pytest.raises(SettingError, match=r"arm: must be named where the verdict recommends none.*valid: fedavg"):
         recommended_arm(run)
 
 
 def test_an_arm_that_has_not_finished_is_no_arm(run: Path) -> None:
     (run / "records.jsonl").unlink()
-    with pytest.raises(SettingError, match="must be a finished arm of .* none has finished: run the study again"):
+    with pytest.raises(SettingError, match=r"must be a finished arm of .* none has finished: run the study again"):
         open_run(run, "fedavg", None, read_study(run, run.parent / "study.toml"), check=check_leaves)
