@@ -27,7 +27,7 @@ LIMITS = {
     "imports of a method file, most": (0, 8),
     "function lines, 90th percentile": (0, 13),
     "file lines, 90th percentile": (0, 230),
-    "file lines, most": (0, 330),
+    "file lines, most": (0, 335),
     "methods compared by name": (0, 0),
 }
 """What each figure may be, least and most; the figures that are not named are for reading."""

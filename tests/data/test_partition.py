@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from headstart.core.errors import SettingError
 from headstart.data.partition import by_name, deal
-from headstart.data.settings import PartitionMethod, PartitionSettings
+from headstart.data.split_settings import PartitionMethod, PartitionSettings
 
 LABELS = np.arange(600) % 5
 METHODS = sorted(set(get_args(PartitionMethod)) - {"natural"})

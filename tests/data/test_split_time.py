@@ -15,8 +15,8 @@ from headstart.core.errors import DataError, SettingError
 from headstart.data import CentralSettings, DataSettings, Federation, PartitionSettings, SplitSettings, resplit
 from headstart.data.open import federate, open_client
 from headstart.data.partition import Members
-from headstart.data.settings import TimeCut
 from headstart.data.sources import Source
+from headstart.data.split_settings import TimeCut
 from headstart.data.split_time import split_by_time, time_notes
 
 DATED = SplitSettings(time="seen")

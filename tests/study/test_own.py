@@ -15,7 +15,8 @@ from torch import nn
 import own_networks as networks
 from headstart import Arm, Federation, Study, from_arrays, open_federation, run
 from headstart.core.errors import ModelError, SettingError
-from headstart.data.settings import DataSettings, PartitionSettings
+from headstart.data.settings import DataSettings
+from headstart.data.split_settings import PartitionSettings
 from headstart.models.own import own_state
 from headstart.study.own import with_remarks
 from headstart.study.written.load import load_study

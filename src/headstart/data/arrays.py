@@ -9,15 +9,9 @@ from typing import Any
 
 from headstart.data.federation import Federation
 from headstart.data.open import federate
-from headstart.data.settings import (
-    CentralSettings,
-    DataSettings,
-    PartitionSettings,
-    SplitSettings,
-    Standardize,
-    TaskName,
-)
+from headstart.data.settings import CentralSettings, DataSettings, Standardize, TaskName
 from headstart.data.sources.arrays import array_source, holds_texts, label_names
+from headstart.data.split_settings import PartitionSettings, SplitSettings
 from headstart.data.standardize import UNSCALED
 
 

@@ -10,7 +10,7 @@ from headstart.core import seeds
 from headstart.core.arrays import Array
 from headstart.core.errors import SettingError, require
 from headstart.data.groups import usual_labels
-from headstart.data.settings import PartitionSettings
+from headstart.data.split_settings import PartitionSettings
 
 Members = dict[str, Array]
 """Ascending indices of each client's examples, by the client's id."""

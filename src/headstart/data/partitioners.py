@@ -12,7 +12,7 @@ from flwr_datasets.partitioner import Partitioner
 
 from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
-from headstart.data.settings import PartitionSettings
+from headstart.data.split_settings import PartitionSettings
 
 
 def draw(labels: Array, settings: PartitionSettings, seed: int) -> list[Array]:

@@ -21,8 +21,8 @@ from headstart.core.errors import SettingError
 from headstart.data.federation import Client, Federation
 from headstart.data.groups import whole_groups
 from headstart.data.partition import Members
-from headstart.data.settings import SplitSettings
 from headstart.data.split_names import SPLIT_NAMES, split_of
+from headstart.data.split_settings import SplitSettings
 from headstart.data.subsample import stratified
 
 

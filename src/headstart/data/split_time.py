@@ -17,8 +17,8 @@ from headstart.core.arrays import Array
 from headstart.core.words import counted
 from headstart.data.federation import Client
 from headstart.data.partition import Members
-from headstart.data.settings import SplitSettings
 from headstart.data.split import split_sizes
+from headstart.data.split_settings import SplitSettings
 
 
 class _Cuts(NamedTuple):

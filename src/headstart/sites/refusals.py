@@ -11,7 +11,8 @@ from collections.abc import Collection
 from dataclasses import fields
 
 from headstart.core.errors import ClientError, HeadstartError
-from headstart.data.settings import DataSettings, PixelSettings, SplitSettings
+from headstart.data.settings import DataSettings, PixelSettings
+from headstart.data.split_settings import SplitSettings
 
 _SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)[:\s]")
 _TABLES = {"data": DataSettings, "data.split": SplitSettings, "data.pixels": PixelSettings}

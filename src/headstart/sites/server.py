@@ -22,7 +22,6 @@ from headstart.data.central import Held, read_central
 from headstart.data.examples import Examples, InputKind
 from headstart.data.federation import Client, Federation
 from headstart.data.open import table_format
-from headstart.data.settings import DataSettings
 from headstart.data.sources import open_source
 from headstart.data.standardize import ColumnSums, fill_and_standardize
 from headstart.engine.received import Exclusion
@@ -33,6 +32,7 @@ from headstart.sites.claims import believed, doubt_agreed, doubt_presence, doubt
 from headstart.sites.messages import Agree, Asks, Hello
 from headstart.sites.said import Agreed, Present
 from headstart.sites.settings import MOST_TIMES, Protection
+from headstart.sites.terms import check_task
 from headstart.sites.transport import Answer, Ask, Failed, consult, consult_each
 from headstart.sites.wire import write
 from headstart.study.lab import Lab
@@ -142,19 +142,6 @@ def open_server(
         tell=tell,
         asks=asks,
     )
-
-
-def check_task(settings: DataSettings) -> None:
-    """Refuse a task whose truth sites do not agree on yet.
-
-    Raises:
-        SettingError: the task is no classification.
-    """
-    if settings.task not in ("auto", "classification"):
-        raise SettingError(
-            f"data.task: over sites, examples have one class each, received '{settings.task}'; 'headstart study' runs "
-            "it where the data are in one place"
-        )
 
 
 def check_lost(lost: Sequence[Exclusion], sites: int, allowed: float) -> None:

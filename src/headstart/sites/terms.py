@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from headstart.core.arrays import Array
 from headstart.core.content import hash_json
+from headstart.core.errors import SettingError
 from headstart.core.files import file_name, read_json, write_json
 from headstart.data import resplit
 from headstart.data.federation import Federation
@@ -215,3 +216,16 @@ def _leverage(taken: Array) -> float:
     """Return the largest share of one example, a column, that rows of zeros and ones can tell."""
     _, sizes, right = np.linalg.svd(taken, full_matrices=False)
     return float(np.square(right[sizes > 1e-9 * max(1.0, float(sizes.max(initial=0)))]).sum(0).max(initial=0))
+
+
+def check_task(settings: DataSettings) -> None:
+    """Refuse a task whose truth sites do not agree on yet.
+
+    Raises:
+        SettingError: the task is no classification.
+    """
+    if settings.task not in ("auto", "classification"):
+        raise SettingError(
+            f"data.task: over sites, examples have one class each, received '{settings.task}'; 'headstart study' runs "
+            "it where the data are in one place"
+        )

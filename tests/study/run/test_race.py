@@ -16,7 +16,7 @@ from headstart import Arm, Study, from_arrays
 from headstart.core.errors import SettingError
 from headstart.core.files import read_json_lines
 from headstart.core.progress import Silent
-from headstart.data.settings import SplitSettings
+from headstart.data.split_settings import SplitSettings
 from headstart.study.study import Outcome
 from headstart.study.written.load import parse_study
 
