@@ -18,6 +18,7 @@ from headstart.export import export_model
 from headstart.export.leaving import Leaving, check_leaves, take_out
 from headstart.export.opened import open_run, read_study
 from headstart.study.study import Study
+from tiny_exports import SCRATCH, table
 from tiny_study import CLASSES, study_text, write_table
 
 pytest.importorskip("onnxruntime")
@@ -241,6 +242,17 @@ def test_other_data_than_those_that_were_run_are_refused(run: Path, tmp_path: Pa
     (tmp_path / "tiny.toml").write_text((run.parent / "tiny.toml").read_text())
     with pytest.raises(SettingError, match="must have been run with these data and settings"):
         export_model(run, "fedavg", "onnx", tmp_path / "out", study=tmp_path / "tiny.toml")
+
+
+def test_a_study_made_in_python_is_exported_with_the_study_itself(tmp_path: Path) -> None:
+    federation = table()
+    study = Study(federation, [SCRATCH], backbone="mlp", seeds=(0,), trials=1, baseline="scratch", until="all")
+    study.run(tmp_path / "run")
+    with pytest.raises(SettingError, match="run: must be of a study whose data are here"):
+        export_model(tmp_path / "run", "scratch", "onnx", tmp_path / "out")
+    done = export_model(tmp_path / "run", "scratch", "state_dict", tmp_path / "out", study=study)
+    assert done.recorded is not None
+    assert done.recorded[0] == done.recorded[1] > 0
 
 
 def test_predictions_that_are_others_leave_nothing(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

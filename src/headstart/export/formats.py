@@ -27,6 +27,7 @@ from headstart.models.checkpoints.hub import quiet
 from headstart.models.checkpoints.tokens import read_tokenizer
 from headstart.models.weights import save
 from headstart.report.run import load_run
+from headstart.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def export_model(
     *,
     seed: int | None = None,
     client: str | None = None,
-    study: Path | None = None,
+    study: Path | Study | None = None,
 ) -> Written:
     """Write an arm's model.
 
@@ -73,7 +74,7 @@ def export_model(
         out: folder to write; it must not exist, or be empty.
         seed: of the run; None takes the first.
         client: whose own model; None takes the one that clients share.
-        study: the study file; None takes the run folder's copy.
+        study: the study, or its file; None takes the run folder's copy.
 
     Raises:
         SettingError: the arm, the seed, the client, the format or the folder cannot be.
@@ -83,7 +84,7 @@ def export_model(
     if name not in FORMATS:
         raise SettingError(f"format: must be one that is known, received {name!r}; {nearest(name, FORMATS)}")
     check_new(out)
-    file = read_study(run, study)
+    file = study if isinstance(study, Study) else read_study(run, study)
     chosen = arm or recommended_arm(run)
     opened = open_run(run, chosen, seed, file, check=check_leaves)
     leaving, said = take_out(opened, client), load_run(run)

@@ -74,13 +74,13 @@ def loads_transformers(leaving: Leaving, how: Classifier) -> Loading:
     lines = [
         *(["import json", ""] if leaving.task.centers else []),
         "import torch",
-        *([] if is_text else ["from PIL import Image"]),
+        *([] if is_text else ["from PIL import Image, ImageOps"]),
         *([] if how.whole else ["from safetensors.torch import load_file"]),
         f"from transformers import {', '.join(sorted((reader, how.loads)))}",
         "",
         f'reader = {reader}.from_pretrained(".")',
         f'model = {how.loads}.from_pretrained("."{_keywords(how.options)}).eval()',
-        f"inputs = {_read_by_transformers(leaving)}",
+        *_read_by_transformers(leaving),
         "with torch.inference_mode():",
         *_scored(how),
         *(['LABELS = json.load(open("labels.json"))'] if leaving.task.centers else []),
@@ -109,10 +109,17 @@ def _scored(how: Classifier) -> list[str]:
     ]
 
 
-def _read_by_transformers(leaving: Leaving) -> str:
+def _read_by_transformers(leaving: Leaving) -> list[str]:
     if leaving.examples.kind == "image":
-        return f'reader([{_PICTURE}], return_tensors="pt")'
-    return _tokens(leaving, "reader", "pt")
+        return [_fitted(leaving), 'inputs = reader([picture], return_tensors="pt")']
+    return [f"inputs = {_tokens(leaving, 'reader', 'pt')}"]
+
+
+def _fitted(leaving: Leaving) -> str:
+    """Write how a picture of any size is cut as the study cuts it; image processors cut up to a pixel beside."""
+    channels, height, width = leaving.examples.shape
+    mode = "L" if channels == 1 else "RGB"
+    return f'picture = ImageOps.fit({_PICTURE}.convert("{mode}"), ({width}, {height}), Image.Resampling.BILINEAR)'
 
 
 def _tokens(leaving: Leaving, tokenizer: str, tensors: str) -> str:
@@ -147,12 +154,11 @@ def _given_to_onnx(leaving: Leaving) -> list[str]:
             f"found = {read}",
             'inputs = {name: found[name] for name in ("input_ids", "attention_mask")}',
         ]
-    channels, height, width = leaving.examples.shape
-    mode, axes = ("L", "[None]") if channels == 1 else ("RGB", ".transpose(2, 0, 1)")
+    axes = "[None]" if leaving.examples.shape[0] == 1 else ".transpose(2, 0, 1)"
     return [
         "from PIL import Image, ImageOps",
         "",
-        f'picture = ImageOps.fit({_PICTURE}.convert("{mode}"), ({width}, {height}), Image.Resampling.BILINEAR)',
+        _fitted(leaving),
         f'inputs = {{"pixels": np.asarray(picture){axes}[None]}}',
     ]
 

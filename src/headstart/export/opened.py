@@ -78,6 +78,7 @@ def read_study(run: Path, study: Path | None = None) -> StudyFile:
     _check_folder(run)
     if study is not None:
         return load_study(study)
+    _check_here(run)
     try:
         file = load_study(run / "study.toml")
     except SettingError as error:
@@ -86,14 +87,16 @@ def read_study(run: Path, study: Path | None = None) -> StudyFile:
     return file
 
 
-def open_run(run: Path, arm: str, seed: int | None, file: StudyFile, *, check: Callable[[Arm], None]) -> OpenedRun:
+def open_run(
+    run: Path, arm: str, seed: int | None, file: StudyFile | Study, *, check: Callable[[Arm], None]
+) -> OpenedRun:
     """Open a finished arm.
 
     Args:
         run: folder that ``headstart study`` wrote.
         arm: its name.
         seed: of the run; None takes the study's first.
-        file: what ``read_study`` returned.
+        file: what ``read_study`` returned, or the study itself.
         check: raises an error on an arm that cannot leave, before data are read.
 
     Raises:
@@ -104,7 +107,7 @@ def open_run(run: Path, arm: str, seed: int | None, file: StudyFile, *, check: C
     spec, store = parse_arm(arm, line["settings"]), NodeStore(run, _refuse)
     check(spec)
     _check_whole(store, line)
-    study = Study.open(file, cache=cache_folder())
+    study = file if isinstance(file, Study) else Study.open(file, cache=cache_folder())
     pipeline = study.pipeline(store, line["seed"], Silent())
     _check_same(pipeline, spec, line)
     return OpenedRun(folder=run, study=study, arm=spec, line=line, pipeline=pipeline)
@@ -113,6 +116,18 @@ def open_run(run: Path, arm: str, seed: int | None, file: StudyFile, *, check: C
 def _check_folder(run: Path) -> None:
     if not (run / "study.toml").is_file():
         raise DataError(f"'{run}' is no run folder: it has no study.toml; name one that 'headstart study' wrote")
+
+
+def _check_here(run: Path) -> None:
+    """Refuse a run whose examples no file leads to: predictions could not be compared."""
+    facts = read_json(run / "federation.json", {"clients": list}) or {}
+    settings = read_json(run / "settings.json", {"data": dict}) or {}
+    is_given = str(settings.get("data", {}).get("source")).startswith("python:")
+    if is_given or (facts and facts.get("account") is None):
+        raise SettingError(
+            f"run: must be of a study whose data are here, received '{run}', whose data are at sites or were given in "
+            "Python; in Python give the study itself: export_model(…, study=study)"
+        )
 
 
 def _refuse(error: Damaged) -> NoReturn:
