@@ -77,7 +77,7 @@ def read_study(run: Path, study: Path | None = None) -> StudyFile:
     """
     _check_folder(run)
     if study is not None:
-        return load_study(study)
+        return load_study(study, runs_code=True)
     _check_here(run)
     try:
         file = load_study(run / "study.toml")

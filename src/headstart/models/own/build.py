@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from headstart.models.own.source import Own, reset
 from headstart.models.own.state import keep_unused, names_of
 from headstart.models.preprocessing import Shape
 from headstart.models.spec import ModelSpec
+from headstart.models.state import fit_state, read_state
 
 
 def build_own(own: Own | None, spec: ModelSpec, shape: Shape, num_classes: int, *, from_scratch: bool) -> Network:
@@ -115,9 +115,8 @@ def _load(module: nn.Module, head: Head, spec: ModelSpec) -> tuple[str, ...]:
     if spec.weights is None:
         return ()
     # Read where it is needed alone.
-    files = importlib.import_module("headstart.models.state")
-    state = files.read_state(Path(spec.weights))
-    fitting, remarks = files.fit_state(module, state, head=head.own_name)
+    state = read_state(Path(spec.weights))
+    fitting, remarks = fit_state(module, state, head=head.own_name)
     module.load_state_dict(fitting, strict=False)
     return tuple(remarks)
 
