@@ -33,7 +33,7 @@ def pictures(*shape: int, classes: int = 2) -> Federation:
 
 def table(**options: Any) -> Federation:
     """Return columns of different scales, some cells empty, of two clients."""
-    inputs = np.random.default_rng(0).normal([1.0, 200.0, -3.0], [0.5, 40.0, 9.0], (40, 3))
+    inputs = np.random.default_rng(0).normal([1.0, 20.0, -3.0], [0.5, 4.0, 9.0], (40, 3))
     labels = options.pop("labels", np.arange(40) % 2)
     options = {"standardize": "pooled", **options}
     return from_arrays(inputs, labels, clients=["north", "south"] * 20, columns=["a", "b", "c"], **options)

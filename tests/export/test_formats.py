@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,12 +15,15 @@ import torch
 from PIL import Image
 
 from headstart.core.errors import DataError, HeadstartError, ModelError, SettingError
+from headstart.engine.features.padding import RaggedTensor
 from headstart.export import export_model
+from headstart.export.code import network_code
 from headstart.export.leaving import Leaving, check_leaves, take_out
 from headstart.export.opened import open_run, read_study
 from headstart.study.study import Study
-from tiny_exports import SCRATCH, table
+from tiny_exports import RIDGE, SCRATCH, table, texts
 from tiny_study import CLASSES, study_text, write_table
+from tiny_texts import save_encoder
 
 pytest.importorskip("onnxruntime")
 
@@ -147,6 +151,20 @@ def test_pictures_are_read_from_files_as_the_study_read_them(pictures: Path, tmp
     np.testing.assert_allclose(found, own.module()(torch.from_numpy(own.examples.inputs[7:8])).detach(), atol=1e-6)
 
 
+def test_texts_go_in_as_texts(tmp_path: Path) -> None:
+    federation, encoder = texts(), str(save_encoder(tmp_path / "saved"))
+    rows = list(federation.examples.inputs.texts())[:5]
+    study = Study(federation, [RIDGE], backbone=encoder, seeds=(0,), trials=1, baseline="ridge", until="all")
+    study.run(tmp_path / "run")
+    own = take_out(open_run(tmp_path / "run", "ridge", None, study, check=check_leaves), None)
+    right = own.module()(RaggedTensor.of(own.examples.inputs)[np.arange(5)]).detach()
+    for name in ("state_dict", "transformers", "onnx"):
+        out = tmp_path / name
+        assert export_model(tmp_path / "run", "ridge", name, out, study=study).compared is not None
+        code = re.sub(r'\["a text of yours"[^]]*\]?\]', "INPUTS['rows'].tolist()", snippet(out))
+        np.testing.assert_allclose(in_a_fresh_process(out, code, {"rows": np.array(rows)}), right, atol=1e-5)
+
+
 @pytest.mark.parametrize("study", ["run", "pictures"])
 def test_onnx_reads_what_a_user_has(study: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(study)
@@ -256,7 +274,10 @@ def test_a_study_made_in_python_is_exported_with_the_study_itself(tmp_path: Path
 
 
 def test_predictions_that_are_others_leave_nothing(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.export.code.SCORES", {"classification": "scores.sigmoid()"})
+    def wrong(*given: Any) -> str:
+        return network_code(*given).replace("softmax(-1)", "sigmoid()")
+
+    monkeypatch.setattr("headstart.export.formats.network_code", wrong)
     with pytest.raises(ModelError, match="must predict as the study does"):
         export(run, "fedavg", "state_dict", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

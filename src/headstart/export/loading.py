@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headstart.data.examples import InputKind
 from headstart.export.code import SCORES
 from headstart.export.hugging_face import Classifier
 from headstart.export.leaving import Leaving
@@ -133,18 +136,21 @@ def _keywords(options: tuple[tuple[str, object], ...]) -> str:
 
 
 def _called(leaving: Leaving, lines: list[str]) -> str:
-    kinds = {
-        "image": 'prepare(["picture.png"])',
-        "table": f"prepare([[0.0] * {_width(leaving)}])",
-        "text": f"**prepare([{_TEXT}])",
-    }
-    called = f"    print(predictions(model({kinds[leaving.examples.kind]})))"
-    return "\n".join([*lines, "with torch.inference_mode():", called])
+    given = _GIVEN[leaving.examples.kind].format(width=math.prod(leaving.examples.shape))
+    return "\n".join([*lines, "with torch.inference_mode():", f"    print(predictions(model({given})))"])
+
+
+_GIVEN: Mapping[InputKind, str] = {
+    "image": 'prepare(["picture.png"])',
+    "table": "prepare([[0.0] * {width}])",
+    "text": f"**prepare([{_TEXT}])",
+}
+"""What a network is given in an example, as code."""
 
 
 def _given_to_onnx(leaving: Leaving) -> list[str]:
     if leaving.examples.kind == "table":
-        return ["", f'inputs = {{"columns": np.zeros((1, {_width(leaving)}), dtype=np.float32)}}']
+        return ["", f'inputs = {{"columns": np.zeros((1, {leaving.examples.shape[0]}), dtype=np.float32)}}']
     if leaving.examples.kind == "text":
         read = _tokens(leaving, "tokenizer", "np")
         return [
@@ -161,10 +167,6 @@ def _given_to_onnx(leaving: Leaving) -> list[str]:
         _fitted(leaving),
         f'inputs = {{"pixels": np.asarray(picture){axes}[None]}}',
     ]
-
-
-def _width(leaving: Leaving) -> int:
-    return int(leaving.examples.shape[0])
 
 
 def _on_scaling(leaving: Leaving) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from headstart.core.errors import ModelError
 from headstart.core.task import Task, TaskKind
 from headstart.data.pixels import background
 from headstart.data.settings import PixelSettings
 from headstart.export.leaving import Leaving
 from headstart.models.checkpoints.tokens import CHARACTERS_PER_TOKEN, read_tokenizer
-from headstart.models.preprocessing import PrepareImages
+from headstart.models.network import Network
+from headstart.models.preprocessing import PrepareImages, PrepareVectors
 
 MEANINGS: Mapping[TaskKind, str] = {
     "classification": "the probability of each label; they sum to 1",
@@ -41,8 +43,7 @@ def _picture(leaving: Leaving) -> dict[str, Any]:
     """Say how a picture becomes bytes, and how these become numbers."""
     pixels = leaving.examples.pixels or PixelSettings()
     channels, height, width = leaving.examples.shape
-    prepare = leaving.network.prepare
-    how = prepare if isinstance(prepare, PrepareImages) else PrepareImages(channels)
+    how = _scaled(leaving.network, channels)
     return {
         "channels": channels,
         "height": height,
@@ -54,6 +55,23 @@ def _picture(leaving: Leaving) -> dict[str, Any]:
         "mean": _for_all(how.mean, how.channels),
         "std": _for_all(how.std, how.channels),
     }
+
+
+def _scaled(network: Network, channels: int) -> PrepareImages:
+    """Return how bytes become numbers; a network of vectors reads them from 0 to 1.
+
+    Raises:
+        ModelError: the network prepares its pictures in a way that cannot be said.
+    """
+    prepare = network.prepare
+    if isinstance(prepare, PrepareImages):
+        return prepare
+    if isinstance(prepare, PrepareVectors):
+        return PrepareImages(channels)
+    raise ModelError(
+        f"export: pictures must be prepared by a scale, a mean and a deviation, received '{network.name}' with "
+        f"{type(prepare).__name__}; export an arm of another network"
+    )
 
 
 def _for_all(values: tuple[float, ...], channels: int) -> list[float]:
