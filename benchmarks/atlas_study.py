@@ -100,7 +100,7 @@ def _study(dealt: Dealt) -> Ran:
     with tempfile.TemporaryDirectory() as folder:
         outcome = study.run(folder)
         runs = RunFolder(Path(folder))
-        said = outcomes(runs, dealt.federation, list(ARMS))
+        said = outcomes(runs, dealt.federation, list(ARMS), METRIC)
         assert said is not None, "every run keeps what it predicts"
         validation = _validation(runs, dealt.federation)
         traits = {arm.name: traits_of(arm, runs.results()) for arm in study.slate.arms}

@@ -24,6 +24,7 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.progress import Silent
+from headstart.core.task import classification
 from headstart.evidence.answer import Answer, Rule
 from headstart.evidence.find_answer import find_answer
 from headstart.evidence.race import Look, Race, looks
@@ -76,6 +77,11 @@ class Drawn:
         """What a race reads of a study's settings."""
         running = SimpleNamespace(headroom=self.headroom, until="decided")
         return SimpleNamespace(study=running, decision=SimpleNamespace(metric="accuracy"))
+
+    @property
+    def lab(self) -> Any:
+        """What a race asks of the data: the task."""
+        return SimpleNamespace(federation=SimpleNamespace(task=classification(("a", "b"))))
 
     def lines(self, *_: object, **__: object) -> int:
         """Tell nothing."""
@@ -147,7 +153,7 @@ class Jury:
         flat = self.runner.right.reshape(len(ARMS), SEEDS, -1)[:, seeds].astype(float)
         for at, arm in enumerate(ARMS):
             flat[at, [(arm, seed) not in runs for seed in seeds]] = np.nan
-        return Units(dict(zip(ARMS, flat, strict=True)), owner, owner, right_or_wrong=True)
+        return Units(dict(zip(ARMS, flat, strict=True)), owner, owner, is_share=True, right_or_wrong=True)
 
 
 def gains_of(truth: str, generator: np.random.Generator) -> Array:

@@ -91,7 +91,11 @@ def draw(
     right, these = draw_arms(TRUTHS[truth], clients, examples, seeds, generator)
     owner = np.repeat(np.arange(clients), examples)
     values: dict[str, Array] = {family: right[at].astype(float) for at, family in enumerate(FAMILIES)}
-    return Units(values, owner, owner, right_or_wrong=True), these, np.array([BASE + gain for gain in TRUTHS[truth]])
+    return (
+        Units(values, owner, owner, is_share=True, right_or_wrong=True),
+        these,
+        np.array([BASE + gain for gain in TRUTHS[truth]]),
+    )
 
 
 def draw_arms(

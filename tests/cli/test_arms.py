@@ -72,7 +72,7 @@ def test_the_legend_speaks_of_the_columns_that_are_there() -> None:
 
 
 def test_where_less_is_better_the_lowest_mean_comes_first() -> None:
-    found: Any = replace(verdict("better"), metric="log_loss")
+    found: Any = replace(verdict("better"), metric="log_loss", unit="nats", lower_is_better=True)
     rows = [line.split()[0] for line in shown(found, 80) if line.split()]
     assert rows.index("local") < rows.index("ridge")
 

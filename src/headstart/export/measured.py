@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headstart.core.plain import finite
+from headstart.evidence.metrics import MEASURES
 from headstart.export.leaving import Leaving
 from headstart.report.run import Run
 
@@ -28,7 +29,8 @@ class Measured:
 def measured(leaving: Leaving, run: Run) -> Measured:
     """Return what the run of this arm and seed measured of this model."""
     if leaving.client is not None:
-        found = {row[0]: row[2] for row in _rows(leaving, run) if row[1] == leaving.client.id}
+        known = {*MEASURES, run.metric}
+        found = {row[0]: row[2] for row in _rows(leaving, run) if row[1] == leaving.client.id and row[0] in known}
         return Measured(f"client {leaving.client.id}", found) if found else Measured(_NOTHING)
     if not leaving.opened.arm.adapt.build().changes_nothing:
         return Measured(_NOTHING)
