@@ -63,6 +63,7 @@ def test_a_clients_own_model_says_so_and_what_that_client_was_measured_to_have(r
     text, said, found = _card(run, "fedavg-finetune", "site-1")
     rows = zip(*(said.clients[name] for name in ("arm", "client", "split", "metric", "value")), strict=True)
     right = {row[3]: row[4] for row in rows if row[:3] == ("fedavg-finetune", "site-1", "test")}
+    assert right.pop("num_examples") > 0
     assert found.values == pytest.approx(right)
     assert "the model of the client site-1" in text
 

@@ -12,6 +12,7 @@ from headstart.core.errors import ModelError
 from headstart.export.checkpoint import config_of, image_code, text_code
 from headstart.export.code import OWN, Code
 from headstart.export.leaving import Leaving
+from headstart.models.own import own_state
 from headstart.models.preprocessing import PrepareVectors
 
 _PLAIN: tuple[type[nn.Module], ...] = (
@@ -49,7 +50,7 @@ def portable(leaving: Leaving) -> Portable:
         code = text_code if leaving.examples.kind == "text" else image_code
         return Portable(_of_backbone(leaving), code(leaving, config), config.save_pretrained)
     if leaving.network.names:
-        return Portable(_of_own(leaving), OWN)
+        return Portable(own_state(leaving.network, leaving.weights), OWN)
     return _plain(leaving)
 
 
@@ -57,21 +58,6 @@ def _of_backbone(leaving: Leaving) -> dict[str, Tensor]:
     """Name weights as a module with ``backbone`` and ``head`` does."""
     names = leaving.network.names
     return {f"backbone.{names[name]}" if name in names else name: value for name, value in leaving.state.items()}
-
-
-def _of_own(leaving: Leaving) -> dict[str, Tensor]:
-    """Name weights as the user's own module does.
-
-    Raises:
-        ModelError: its head has no bias, and the model's has one.
-    """
-    names = leaving.network.names
-    if "head.bias" not in names and bool(leaving.weights["head.bias"].any()):
-        raise ModelError(
-            f"weights: the head of '{leaving.network.name}' has a bias now, and the module's own has none; give it "
-            "bias=True, or --format onnx"
-        )
-    return {names[name]: value for name, value in leaving.state.items() if name in names}
 
 
 def _plain(leaving: Leaving) -> Portable:

@@ -10,21 +10,23 @@ from __future__ import annotations
 import math
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 MOST_GROUPS = 32
+
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+"""Layers that normalise by the statistics of a batch, or by those that they keep."""
 
 
 def use_group_norm(module: nn.Module) -> None:
     """Replace every BatchNorm below ``module``, in place; scale and shift stay as they are."""
     for name, child in module.named_children():
-        if isinstance(child, _BatchNorm):
+        if isinstance(child, BatchNorm):
             setattr(module, name, _group_norm(child))
         else:
             use_group_norm(child)
 
 
-def _group_norm(norm: _BatchNorm) -> nn.GroupNorm:
+def _group_norm(norm: BatchNorm) -> nn.GroupNorm:
     groups = nn.GroupNorm(num_groups(norm.num_features), norm.num_features, norm.eps, affine=norm.affine)
     if norm.affine:
         groups.weight, groups.bias = norm.weight, norm.bias

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import own_networks as networks
+from headstart.models.normalization import BatchNorm
 from headstart.models.own.untrained import looks_untrained
 
 NEW = [networks.SmallCnn, networks.ResNet, networks.DenseNet, networks.Perceptron, networks.TextTransformer]
@@ -22,7 +23,7 @@ def test_a_few_steps_show(build: type[nn.Module]) -> None:
     torch.manual_seed(0)
     module = build()
     for part in module.modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+        if isinstance(part, BatchNorm):
             part(torch.randn(4, part.num_features, 2, 2) if isinstance(part, nn.BatchNorm2d) else torch.randn(4, 16))
     with torch.no_grad():
         for value in module.parameters():

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.core.content import hash_json
 from headstart.core.errors import ModelError
 from headstart.models.checkpoints.hub import first_line
 from headstart.models.network import Network
-from headstart.models.normalization import use_group_norm
+from headstart.models.normalization import BatchNorm, use_group_norm
 from headstart.models.own.blocks import blocks_of, near, run_blocks
 from headstart.models.own.content import code_of, content_of
 from headstart.models.own.head import Head, find_head
@@ -123,7 +122,7 @@ def _load(module: nn.Module, head: Head, spec: ModelSpec) -> tuple[str, ...]:
 
 def _normalised(module: nn.Module, spec: ModelSpec) -> tuple[str, ...]:
     """Replace BatchNorms if that is asked for, and say what becomes of them."""
-    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    norms = [part for part in module.modules() if isinstance(part, BatchNorm)]
     if not norms:
         return ()
     if spec.batch_norm == "group":

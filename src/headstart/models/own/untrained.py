@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from headstart.models.normalization import BatchNorm
 
 _NEW = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers whose new weights are uniform within one over the square root of a unit's inputs."""
@@ -18,7 +19,7 @@ def looks_untrained(module: nn.Module) -> bool:
     >>> looks_untrained(layer), looks_untrained(layer.apply(lambda one: nn.init.constant_(one.weight, 9.0)))
     (True, False)
     """
-    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    norms = [part for part in module.modules() if isinstance(part, BatchNorm)]
     seen = [int(norm.num_batches_tracked) for norm in norms if norm.num_batches_tracked is not None]
     if seen:
         return not any(seen) and _has_new_statistics(module)
