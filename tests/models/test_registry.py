@@ -74,3 +74,9 @@ def test_an_unknown_backbone_names_the_nearest_and_what_else_there_is() -> None:
 def test_a_built_in_network_has_no_trained_weights() -> None:
     with pytest.raises(ModelError, match="'small-cnn' comes without trained weights; start with 'random'"):
         build(ModelSpec(), shape=(1, 8, 8), num_classes=2, from_scratch=False, seed=0)
+
+
+@pytest.mark.parametrize(("shape", "received"), [((3, 32, 32), "images"), ((5,), "a table of 5 columns")])
+def test_a_packaged_text_encoder_reads_texts_alone(shape: tuple[int, ...], received: str) -> None:
+    with pytest.raises(ModelError, match=f"'minilm' reads texts, received {received}; take one of linear, mlp"):
+        build(ModelSpec(backbone="minilm"), shape=shape, num_classes=2, from_scratch=False, seed=0)

@@ -35,7 +35,8 @@ class ModelSettings:
     """``[model]``: the backbone.
 
     Attributes:
-        backbone: a built-in network, or a Transformers checkpoint: Hub name or local directory.
+        backbone: a built-in network, or a Transformers checkpoint: Hub name or local directory. Without a download
+            come ``efficientnet-lite0`` of images and ``minilm`` of texts.
         hidden: widths of the hidden layers of ``mlp``.
         trainable: where federated stages cut the model in arms with a trained start: ``head``, ``all`` or the
             number of last blocks.
