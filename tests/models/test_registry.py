@@ -80,3 +80,9 @@ def test_a_new_head_keeps_the_names_in_a_users_own_module() -> None:
     network, params = build(ModelSpec(backbone="mlp"), shape=(4,), num_classes=3, from_scratch=True, seed=0)
     network.names = {"head.weight": "fc.weight"}
     assert new_head(network, params, 5, seed=0)[0].names == {"head.weight": "fc.weight"}
+
+
+@pytest.mark.parametrize(("shape", "received"), [((3, 32, 32), "images"), ((5,), "a table of 5 columns")])
+def test_a_packaged_text_encoder_reads_texts_alone(shape: tuple[int, ...], received: str) -> None:
+    with pytest.raises(ModelError, match=f"'minilm' reads texts, received {received}; take one of linear, mlp"):
+        build(ModelSpec(backbone="minilm"), shape=shape, num_classes=2, from_scratch=False, seed=0)

@@ -158,6 +158,7 @@ def test_where_none_was_accepted_a_network_is_built_in_and_no_giant(model: dict[
     terms = Terms(study="s", data=file.data, seeds=(0,), classes=(), columns=(), content="")
     check_model(terms, ModelSpec(backbone="mlp"), "north")
     check_model(terms, ModelSpec(backbone="minilm"), "north")
+    check_model(terms, ModelSpec(backbone="efficientnet-lite0"), "north")
     with pytest.raises(ClientError, match="model: 'north' runs the network"):
         check_model(terms, ModelSpec(**{**model, "hidden": tuple(model.get("hidden", ()))}), "north")
 

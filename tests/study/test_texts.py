@@ -62,6 +62,7 @@ def test_another_language_is_noticed(checkpoint: str) -> None:
     assert any("look like another language" in note for note in notes)
 
 
-def test_texts_need_a_text_checkpoint() -> None:
-    with pytest.raises(ModelError, match="'small-cnn' reads images or tables, received texts"):
-        with_tokens(_plain(), ModelSpec(backbone="small-cnn"))
+@pytest.mark.parametrize("backbone", ["small-cnn", "efficientnet-lite0"])
+def test_texts_need_a_text_checkpoint(backbone: str) -> None:
+    with pytest.raises(ModelError, match=f"'{backbone}' reads images or tables, received texts"):
+        with_tokens(_plain(), ModelSpec(backbone=backbone))

@@ -70,7 +70,8 @@ class ModelSettings:
 
     Attributes:
         backbone: a built-in network, a Transformers checkpoint (Hub name or local directory), or
-            ``package.module:build``, a function of yours that returns an ``nn.Module``, or such a class.
+            ``package.module:build``, a function of yours that returns an ``nn.Module``, or such a class. Without a
+            download come ``efficientnet-lite0`` of images and ``minilm`` of texts.
         hidden: widths of the hidden layers of ``mlp``.
         trainable: where federated stages cut the model in arms with a trained start: ``head``, ``all`` or the
             number of last blocks.
