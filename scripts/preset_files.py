@@ -177,6 +177,17 @@ RECIPES: Mapping[str, Recipe] = {
     "tabular/heart_disease_4hospitals.parquet": Recipe(
         920, "dcd619f49e27faf05003464c905ebf58b31d93f0f33c799f47a32ffab3da21ba", f"https://{HEART}", heart
     ),
+    "tabular/parkinsons_telemonitoring_42subjects.parquet": Recipe(
+        5_875,
+        "7bd68236c3d2647dba290c7642ec601fa86b05b75f6000ecd9046518b3784c0a",
+        "parkinsons_updrs.data of https://archive.ics.uci.edu/dataset/189 (CC BY 4.0), its first column called subject",
+    ),
+    "tabular/tcga_brca_6regions.parquet": Recipe(
+        1_088,
+        "40779e7f0fc5bcb087c8eee1d69c5b291a3029df916a107c6d3c609fbf79fb6f",
+        "brca.csv, centers.csv and train_test_split.csv of flamby/datasets/fed_tcga_brca in "
+        "https://github.com/owkin/FLamby, joined by patient, without the patients' codes",
+    ),
     "text/medical_abstracts_test.parquet": Recipe(
         2_888,
         "396198d7e1ea24e9e26bec4ddafeed6bb7e86878463ae16b687e93831e14d433",
