@@ -1,7 +1,7 @@
 """What frozen backbones are worth on small pictures, and what they cost: a ridge head on 300 of them.
 
 ``python benchmarks/backbones.py SOURCE --sizes 64 96 128 --backbones efficientnet-lite0 $HEADSTART_WEIGHTS/…`` prints a
-line for each backbone and size: accuracy on 400 other pictures, and milliseconds of a processor per picture (one thread).
+line for each backbone and size: accuracy on 400 others, and milliseconds of processor time per picture, one thread.
 """
 
 from __future__ import annotations

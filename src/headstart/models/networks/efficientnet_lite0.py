@@ -111,9 +111,8 @@ class _Inverted(nn.Module):
         """Transform maps ``(batch, width, height, width)``."""
         inner = functional.relu6(self._bn0(self._expand_conv(hidden))) if self.expands else hidden
         inner = functional.relu6(self._bn1(self._depthwise_conv(inner)))
-        inner = self._bn2(self._project_conv(inner))
-        result: Tensor = inner + hidden if self.adds else inner
-        return result
+        made: Tensor = self._bn2(self._project_conv(inner))
+        return made + hidden if self.adds else made
 
 
 def _norm(width: int) -> nn.Module:
