@@ -9,7 +9,8 @@ def test_scores_are_those_of_a_study(seed: int) -> None:
     metrics = pytest.importorskip("headstart.evidence.metrics")
     generator = np.random.default_rng(seed)
     labels, found = generator.integers(0, 4, size=30), generator.dirichlet(np.ones(4), size=30)
-    study = metrics.pooled_metrics(labels, found)
+    task = pytest.importorskip("headstart.core.task").classification(tuple("abcd"))
+    study = metrics.pooled_metrics(labels, found, task)
     assert scores(labels, found) == pytest.approx({name: study[name] for name in scores(labels, found)})
 
 

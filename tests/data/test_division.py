@@ -92,9 +92,14 @@ def test_notes_are_of_groups_and_of_times() -> None:
         partition=PartitionSettings(num_clients=2),
         split=SplitSettings(time="seen", group="patient"),
     )
-    notes = notes_on_splits(one_day, MEMBERS, settings)
+    whole = Division((), True, np.zeros(0, np.int64))
+    notes = notes_on_splits(one_day, MEMBERS, settings, whole)
     assert [note.split(" (")[0] for note in notes] == [
         "values of 'patient' that several clients have",
         "clients with one value of 'seen'",
     ]
-    assert notes_on_splits(one_day, MEMBERS, DataSettings(source="wards", client="site")) == ()
+    assert notes_on_splits(one_day, MEMBERS, DataSettings(source="wards", client="site"), whole) == ()
+    many = whole._replace(late=np.arange(ROWS // 2))
+    assert (
+        "rows are left out, as each 'patient' is in the split" in notes_on_splits(one_day, MEMBERS, settings, many)[-1]
+    )

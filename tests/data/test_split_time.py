@@ -193,3 +193,25 @@ def test_a_column_of_splits_and_one_of_times_are_one_too_many() -> None:
         SplitSettings(time="a", time_cut="all")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match=r"data\.split\.time_cut: must stand beside .*, received 'common'"):
         SplitSettings(time_cut="common")
+
+
+def test_with_groups_the_split_that_is_shortest_of_its_share_is_as_full_as_can_be() -> None:
+    """Visits of two years in chance order: what brute force over both cuts finds."""
+    rng = np.random.default_rng(0)
+    times, groups = rng.integers(0, 700, 200), rng.integers(0, 50, 200)
+    settings = SplitSettings()
+    (client,), late = split_by_time({"ward": np.arange(200)}, times, settings, groups)
+    sizes = np.array([len(client.train), len(client.val), len(client.test)])
+    starts = np.array([times[groups == one].min() for one in groups])
+    best = max(
+        min(
+            (times < val).sum() / settings.train,
+            ((starts >= val) & (times < test)).sum() / settings.val,
+            (starts >= test).sum() / settings.test,
+        )
+        for val in np.unique(starts)
+        for test in np.unique(starts)
+        if val < test
+    )
+    assert min(sizes / [settings.train, settings.val, settings.test]) == best
+    assert sizes.sum() + len(late) == 200

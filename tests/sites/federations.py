@@ -187,7 +187,7 @@ def _rows(draw: np.random.Generator, is_first: bool, has_wards: bool, missing: s
 
 def _has_rare(sites: Mapping[str, Sequence[Row]], missing: Missing) -> bool:
     """Say whether a site has a category outside test that no site has in five rows, some of them outside test."""
-    settings = DataSettings(source="", missing=missing, label_kind="classes")
+    settings = DataSettings(source="", missing=missing, task="classification")
     outside, common = set(), set()
     for name, rows in sites.items():
         with TemporaryDirectory() as folder:

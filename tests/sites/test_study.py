@@ -146,6 +146,8 @@ def test_the_curves_are_the_simulations(tmp_path: Path) -> None:
     Study.open(file).run(tmp_path / "simulation")
     curves = [{one["arm"]: one["curve"] for one in records(tmp_path / name)} for name in ("out", "simulation")]
     assert [point["round"] for point in curves[0]["both"]] == [0, 1, 2]
+    for point in (point for curve in curves[1].values() for point in curve):
+        assert point.pop("val_score") is not None, "what sites tell of a round is loss and accuracy alone"
     alike(*curves, tolerance=1e-4)
 
 

@@ -27,6 +27,10 @@ class SettingError(HeadstartError):
     """A setting breaks a rule; raised before any work starts."""
 
 
+class MetricError(SettingError):
+    """A metric of the user's own fails: no arm is to blame, and the study stops."""
+
+
 class DataError(HeadstartError):
     """A data source cannot be read, or its content breaks a rule."""
 

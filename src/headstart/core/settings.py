@@ -7,6 +7,7 @@ or ``Literal["mean", "cls"]``, and :class:`Says` puts a rule into better words. 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import types
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,9 @@ from pydantic_core import ErrorDetails
 from headstart.core.errors import SettingError, nearest
 
 T = TypeVar("T")
+
+_NEAR = 0.8
+"""Likeness of two names from which one is the other misspelt."""
 
 _Location = tuple[str | int, ...]
 """Keys and positions that lead to a value."""
@@ -173,7 +177,9 @@ def _problem(item: ErrorDetails, root: Any, data: object, prefix: str) -> _Probl
     path = _join(prefix, location)
     if kind == "unexpected_keyword_argument":
         valid = {name for member in _tables(_inside(root, location[:-1])) for name in _fields(member)}
-        way_out = _one_table_down(root, location) or nearest(str(location[-1]), valid)
+        name = str(location[-1])
+        is_near = bool(difflib.get_close_matches(name, valid, cutoff=_NEAR))
+        way_out = (not is_near and _one_table_down(root, location)) or nearest(name, valid)
         return _Problem(path, "unknown setting", _received(item), way_out)
     if kind == "int_type" and isinstance(item["input"], float):
         kind = "int_from_float"

@@ -20,6 +20,8 @@ from headstart.data.sources import Source
 from headstart.data.split_names import split_of
 from headstart.data.split_time import split_by_time, time_notes
 
+_MANY_LATE = 0.1
+"""Share of the rows that are too late for their group's split, from which a reader should know."""
 _GROUP, _TIME = "data.split.group", "data.split.time"
 
 
@@ -95,12 +97,22 @@ def _by_column(
     return Division(clients, fixed, np.zeros(0, np.int64))
 
 
-def notes_on_splits(source: Source, members: Members, settings: DataSettings) -> tuple[str, ...]:
-    """Note groups that several clients have, and clients that cannot be split."""
+def notes_on_splits(source: Source, members: Members, settings: DataSettings, division: Division) -> tuple[str, ...]:
+    """Note groups that several clients have, clients that cannot be split, and many rows that no split has."""
     group, time = settings.split.group, settings.split.time
     grouped = group_notes(members, source.texts(group, _GROUP), group) if group else ()
     timed = time_notes(members, times_of(source, time, _TIME), time) if time else ()
-    return (*grouped, *timed)
+    return (*grouped, *timed, *_many_late(len(division.late), sum(map(len, members.values())), settings))
+
+
+def _many_late(late: int, rows: int, settings: DataSettings) -> tuple[str, ...]:
+    """Note that time and groups together leave out much."""
+    if late <= _MANY_LATE * rows:
+        return ()
+    return (
+        f"{late} of {rows} rows are left out, as each '{settings.split.group}' is in the split in which it began and "
+        "they are later than that; without data.split.group, or without data.split.time, they count",
+    )
 
 
 def undealt(source: Source, members: Members, division: Division, settings: DataSettings) -> Findings:

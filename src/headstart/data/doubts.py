@@ -34,7 +34,7 @@ def doubts(source: Source, reading: Reading, columns: Sequence[str], labels: Arr
         columns: those that inputs are made of.
         labels: class indices.
     """
-    told = _leaks(source, columns, labels, reading.label) if reading.label else ()
+    told = tuple(note for each in _each_label(source, reading, labels) for note in _leaks(source, columns, *each))
     if reading.group or not reading.whole:
         return told
     return (*told, *_possible_groups(source, {*reading.taken, source.id_column, *columns}))
@@ -68,6 +68,14 @@ def _correlation(column: Array, target: Array) -> float:
     x, y = (values[both] - values[both].mean() if both.any() else values[both] for values in (column, target))
     norm = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / norm if norm > 0 else 0.0
+
+
+def _each_label(source: Source, reading: Reading, labels: Array) -> list[tuple[Array, str]]:
+    """Return class indices and a column's name, of every label where there are several."""
+    if reading.task == "multilabel":
+        texts = {name: source.texts(name, "data.labels") for name in reading.targets}
+        return [(np.array([str(text) for text in own]), name) for name, own in texts.items()]
+    return [(labels, reading.label)] if reading.label else []
 
 
 def _leaks(source: Source, columns: Sequence[str], labels: Array, label: str) -> tuple[str, ...]:

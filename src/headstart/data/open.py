@@ -257,7 +257,7 @@ def _divided(
 ) -> Federation:
     """Put everything together, check it, and say what was done."""
     central, notes = (pool.examples, pool.notes) if pool else (None, ())
-    notes = (*notes_in(read.found), *notes, *notes_on_splits(read.source, members, settings))
+    notes = (*notes_in(read.found), *notes, *notes_on_splits(read.source, members, settings, division))
     found = Federation(read.examples, division.clients, central, notes, division.fixed_val)
     federation = without_unused(found)
     check_federation(federation, whole=whole)

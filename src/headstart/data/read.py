@@ -99,7 +99,8 @@ def _image_column(source: Source, reading: Reading) -> str | None:
 def _parts(source: Source, reading: Reading) -> Findings:
     """Say which columns play which part; one with several plays the first."""
     parts = (
-        ("label", (reading.label, *reading.targets)),
+        ("label", (reading.label, *(reading.targets[:1] if reading.task == "survival" else reading.targets))),
+        ("event", reading.targets[1:] if reading.task == "survival" else ()),
         ("client", reading.needed),
         ("split", (reading.split,)),
         ("group", (reading.group,)),

@@ -224,6 +224,8 @@ class DataSettings:
                 f"data.labels: names the columns of several labels or targets, received {len(self.labels)} with "
                 f"data.task = '{self.task}'; set that to 'multilabel' or 'regression', or name one column in data.label"
             )
+        if twice := [name for name in self.targets if self.targets.count(name) > 1]:
+            raise SettingError(f"data.labels: must name each column once, received '{twice[0]}' twice; leave one out")
         if (self.task == "survival") != (self.event is not None):
             raise SettingError(
                 f"data.event: belongs to data.task = 'survival', which needs it, received {self.event!r} with "

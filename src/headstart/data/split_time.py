@@ -1,10 +1,11 @@
 """Splits by time: a client's earliest rows train, those that follow are for validation, the latest for testing.
 
 What is cut is time, not a list of rows: rows of one time are never parted, so that shares are met as near as times
-allow. A group, such as a patient, is dated by its first row: tests are on those who came later, as where a model is
-used on patients to come. What an earlier group brings after the cut would tell of the time that is tested, so it counts
-for nothing (as in purged cross-validation: López de Prado 2018, chapter 7). So all rows that train are earlier than all
-rows of validation, and these than all of test. Classes cannot be balanced on the way.
+allow; with groups, so that the split that is shortest of its share has the most rows. A group, such as a patient, is
+dated by its first row: tests are on those who came later, as where a model is used on patients to come. What an earlier
+group brings after the cut would tell of the time that is tested, so it counts for nothing (as in purged
+cross-validation: López de Prado 2018, chapter 7). So all rows that train are earlier than all rows of validation, and
+these than all of test. Classes cannot be balanced on the way.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from headstart.data.federation import Client
 from headstart.data.partition import Members
 from headstart.data.split import split_sizes
 from headstart.data.split_settings import SplitSettings
+
+_MOST_CUTS = 200
+"""Times that are tried as cuts."""
 
 
 class _Cuts(NamedTuple):
@@ -82,10 +86,36 @@ def _begun(times: Array, groups: Array | None) -> Array:
 
 
 def _cuts(times: Array, starts: Array, settings: SplitSettings) -> _Cuts:
+    if (starts < times).any():
+        return _fullest_cuts(times, starts, settings)
     num_val, num_test = split_sizes(len(times), settings)
     test = _cut(starts, num_test, keep=2 if settings.val else 1)
     known = (starts < test) & (times < test)
     return _Cuts(_cut(starts[known], num_val, keep=1), test)
+
+
+def _fullest_cuts(times: Array, starts: Array, settings: SplitSettings) -> _Cuts:
+    """Return the times at which the least full split is the fullest: by its rows, as late ones count for nothing."""
+    at = np.unique(starts)
+    at = at[np.unique(np.linspace(0, len(at) - 1, min(len(at), _MOST_CUTS)).round().astype(int))]
+    if len(at) < 2 or not (settings.val or settings.test):
+        return _Cuts(float("inf"), float("inf"))
+    # Row ``r`` starts at cut ``i`` or later if ``begun[r] > i``, and is earlier than cut ``j`` if ``seen[r] <= j``.
+    begun, seen = (np.searchsorted(at, values, side="right") for values in (starts, times))
+    rows = np.zeros((len(at) + 1, len(at) + 1))
+    np.add.at(rows, (begun, seen), 1)
+    between = rows[::-1].cumsum(0)[::-1].cumsum(1)
+    train, test = between[0, : len(at)], between[1:, -1]
+    if not settings.test:
+        val = int(np.minimum(train / settings.train, test / settings.val)[1:].argmax()) + 1
+        return _Cuts(float(at[val]), float("inf"))
+    if not settings.val:
+        first = int(np.minimum(train / settings.train, test / settings.test)[1:].argmax()) + 1
+        return _Cuts(float(at[first]), float(at[first]))
+    fill = np.minimum(train[:, None] / settings.train, between[1:, : len(at)] / settings.val)
+    fill = np.minimum(fill, test[None] / settings.test)
+    before, after = np.unravel_index(np.triu(fill, 1).argmax(), fill.shape)
+    return _Cuts(float(at[before]), float(at[after]))
 
 
 def _cut(starts: Array, count: int, keep: int) -> float:

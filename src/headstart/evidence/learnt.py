@@ -122,7 +122,9 @@ def _way_of(facts: Facts, train: Part, began: Part, conduct: Conduct) -> str:
         return "constant"
     # A network that steps have killed may have the loss it began with, but says other classes.
     is_still = abs(train.loss - began.loss) < 0.01 * began.loss and facts.changed < 0.1
-    return "too slow" if is_still else "not fallen"
+    if is_still:
+        return "too slow"
+    return "too little" if _has_fallen(train, began) else "not fallen"
 
 
 def _is_mostly_left_out(conduct: Conduct) -> bool:
@@ -133,12 +135,14 @@ _SAID = {
     "diverged": "it diverged",
     "not fallen": "its loss did not fall",
     "too slow": "it moved nothing",
+    "too little": "its loss fell, and is no better yet than knowing the classes' shares",
     "constant": "its predictions are constant",
 }
 _STEPS = {
     "diverged": "too large a step size (lower client_lr)",
     "not fallen": "too large a step size (lower client_lr)",
     "too slow": "too small a step size or too few steps (raise client_lr, rounds or epochs)",
+    "too little": "too few steps (raise rounds or epochs), or a step size that does not suit (change client_lr)",
     "constant": "a step size that does not suit (change client_lr), or features that say nothing",
 }
 

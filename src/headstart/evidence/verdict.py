@@ -200,7 +200,10 @@ def decide(
     check_settings(baseline, of, min_effect, confidence, [*scores.arms, *ruled_out])
     decisive, noticed = scores.decisive(), noticed or Noticed()
     if not decisive.clients:
-        raise DataError(f"decide: needs a client with a score in '{of.name}', got none; run an arm first")
+        raise DataError(
+            f"decide: needs a client with a score in '{of.name}', got none; take a metric that is defined where "
+            "clients have test examples, or run an arm"
+        )
     rule = Rule(
         min_effect, confidence, clients or default_scope(len(decisive.clients), of, held_out=has_held_out(scores))
     )

@@ -18,7 +18,7 @@ from headstart.models.checkpoints.families import FAMILIES
 from headstart.models.checkpoints.hub import located, quiet, read_config
 from headstart.models.networks.resnet18 import resnet18_config
 from headstart.models.normalization import use_group_norm
-from headstart.models.spec import Pooling, is_checkpoint
+from headstart.models.spec import Pooling, is_checkpoint, is_own
 
 NEAR = 1e-4
 """Of the largest number: by so much what is written may differ from the study's own."""
@@ -43,7 +43,7 @@ POOLED: Mapping[Pooling, tuple[str, Callable[[Tensor, Tensor], Tensor]]] = {
 def config_of(leaving: Leaving) -> Any:
     """Return the configuration of a network that is of Transformers; None of another."""
     spec, shape = leaving.spec, leaving.examples.shape
-    if is_checkpoint(spec):
+    if is_checkpoint(spec) and not is_own(spec):
         with quiet():
             return read_config(located(spec.backbone, EXTRA))
     made = _BUILT_IN.get(spec.backbone)

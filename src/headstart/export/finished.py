@@ -111,6 +111,11 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
 
 
 def _check_inputs(file: StudyFile) -> None:
+    if file.data.task not in ("auto", "classification"):
+        raise SettingError(
+            f"data.task: a device's bundle tells classes apart, received a study of '{file.data.task}'; give --format "
+            "safetensors, state_dict, transformers or onnx"
+        )
     if file.data.text is not None:
         raise SettingError(
             f"data.text: a device reads pictures or numbers, received a study of texts ('{file.data.text}'); export an "

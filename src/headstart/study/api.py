@@ -50,7 +50,7 @@ def run(
     backbone: str | nn.Module = "small-cnn",
     model: Mapping[str, Any] | None = None,
     seed: int = 0,
-    metric: str = "accuracy",
+    metric: str | None = None,
 ) -> Result:
     """Run one arm for one seed; nothing is kept on disk.
 
@@ -60,7 +60,8 @@ def run(
         backbone: a built-in network, a Transformers checkpoint, or a module of your own.
         model: further settings of ``[model]``, such as ``{"head": "fc"}``.
         seed: of everything random.
-        metric: that decides whether a client accepts its adapted parameters.
+        metric: that decides whether a client accepts its adapted parameters; None takes ``accuracy``, or what is usual
+            for another task.
 
     Raises:
         HeadstartError: the arm does not fit the federation or the backbone.
@@ -74,12 +75,15 @@ def run(
     >>> result.metrics["accuracy"] > 0.9, sorted(result.clients)
     (True, ['0', '1', '2'])
     """
+    if metric is None and federation.task.is_classification:
+        metric = "accuracy"
     study = Study(federation, [arm], backbone=backbone, model=model, seeds=[seed], metric=metric, baseline=arm.name)
     with tempfile.TemporaryDirectory() as folder, threads(suitable_threads(study.lab.num_weights)):
         pipeline = study.pipeline(NodeStore(Path(folder)), seed, Silent())
         trunk = pipeline.trunk(arm)
         leaf = pipeline.leaf(trunk, arm.adapt, ("val", "test"))
-    found: Mapping[str, list[float | None]] = leaf.facts["metrics"].get("test", {})
+    scores: Mapping[str, list[float | None]] = leaf.facts["metrics"].get("test", {})
+    found = {name: values for name, values in scores.items() if name != "num_examples"}
     clients = {
         client.id: {name: values[i] for name, values in found.items()} for i, client in enumerate(federation.clients)
     }

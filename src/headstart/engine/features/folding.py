@@ -56,10 +56,15 @@ def find_pairs(part: Network, inputs: Tensor) -> list[Pair]:
     with calls_of(part) as calls:
         part(inputs, 0, len(part.blocks))
     times, readers = Counter(call.name for call in calls), Counter(id(call.read) for call in calls)
-    made = {id(call.made): call.name for call in calls if type(call.module) in CONVOLUTIONS}
+    made = {id(call.made): call.name for call in calls if _is_convolution(call.module)}
     norms = [call for call in calls if _is_fixed(call.module) and id(call.read) in made]
     alone = [(made[id(norm.read)], norm.name) for norm in norms if readers[id(norm.read)] == 1]
     return [pair for pair in alone if times[pair[0]] == times[pair[1]] == 1]
+
+
+def _is_convolution(module: nn.Module) -> bool:
+    """Say whether a module convolves and does nothing else, padding aside."""
+    return type(module) in CONVOLUTIONS or getattr(module, "only_pads", False) is True
 
 
 @torch.no_grad()

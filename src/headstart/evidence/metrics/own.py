@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.core.arrays import Array
-from headstart.core.errors import SettingError
+from headstart.core.errors import MetricError, SettingError
 from headstart.core.task import Task
 from headstart.evidence.metrics.measure import Measure, measure
 from headstart.evidence.metrics.scored import Scored, Scoring
@@ -100,7 +100,7 @@ def own_values(s: Scored) -> Array:
     """Return the user's metric of each client ``(clients,)``; NaN for a client without rows.
 
     Raises:
-        SettingError: the function raises an error, or returns no number.
+        MetricError: the function raises an error, or returns no number.
     """
     function, found = own_function(s.scoring.metric), np.full(s.num_clients, np.nan)
     for client in np.flatnonzero(s.examples):
@@ -108,9 +108,10 @@ def own_values(s: Scored) -> Array:
         try:
             found[client] = float(function(s.truth[mine].copy(), s.predictions[mine].copy()))
         except Exception as error:
-            raise SettingError(
+            words = " ".join(str(error).split())
+            raise MetricError(
                 f"decision.metric: '{s.scoring.metric}' must return a number for each client, received "
-                f"{type(error).__name__}: {error} for truth {s.truth[mine].shape} and predictions "
+                f"{type(error).__name__}: {words} for truth {s.truth[mine].shape} and predictions "
                 f"{s.predictions[mine].shape}; return nan where it is not defined"
             ) from None
     return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -136,6 +137,9 @@ class _SameConvolution(nn.Conv2d):
 
     Where the padding is odd, right and bottom get the pixel more.
     """
+
+    only_pads: ClassVar[bool] = True
+    """Whether it does nothing besides but pad with zeros, so that what follows may be folded into it."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Pad and convolve maps ``(batch, channels, height, width)``."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart.core.arrays import Array
-from headstart.core.errors import ClientError, HeadstartError, StartError
+from headstart.core.errors import ClientError, HeadstartError, MetricError, StartError
 from headstart.core.progress import Progress, Silent
 from headstart.core.span import is_wide, unscaled
 from headstart.costs.arm import ArmCosts
@@ -180,6 +180,8 @@ class Runner:
             return
         try:
             work()
+        except MetricError:
+            raise
         except StartError as error:
             self.stopped[arm.name] = f"its start cannot be trained: {error}"
             self.progress.finish(f"{arm.name}: ruled out: {self.stopped[arm.name]}")

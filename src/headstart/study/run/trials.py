@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from headstart.core.errors import HeadstartError, SettingError, StartError
+from headstart.core.errors import HeadstartError, MetricError, SettingError, StartError
 from headstart.core.progress import Progress
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.pruning import Pruned, Pruner, Watch, scores_of
@@ -92,7 +92,7 @@ def _trial(
     except Pruned as stop:
         watch.end(stop.values, pruned=True)
         score, shown = None, str(stop)
-    except StartError:
+    except (StartError, MetricError):
         raise
     except HeadstartError as error:
         watch.end((), pruned=True)
