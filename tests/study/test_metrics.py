@@ -12,6 +12,7 @@ from pyarrow import parquet
 from sklearn.metrics import roc_auc_score
 
 import headstart
+from headstart.core.errors import MetricError
 from headstart.data.federation import Federation
 from headstart.report import write_report
 from headstart.study.study import Study
@@ -96,3 +97,13 @@ def _accuracy(out: Path, arm: str) -> float:
     told = parquet.read_table(out / "clients.parquet").to_pandas()
     own = told[(told.metric == "accuracy") & (told.split == "test") & (told.arm == arm)]
     return float(own.groupby("seed").value.mean().mean())
+
+
+def test_a_metric_of_ones_own_that_fails_stops_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ward_bad.py").write_text("def bad(truth, said):\n    raise ValueError('two\\nlines')\n")
+    monkeypatch.chdir(tmp_path)
+    arms = [Arm("ridge", start="random", federate="ridge"), Arm("ncm", start="random", federate="ncm")]
+    decision = {"metric": "ward_bad:bad", "min_effect": 0.1, "baseline": "ncm"}
+    study = Study(federation(), arms, backbone="linear", seeds=(0,), trials=1, **decision)
+    with pytest.raises(MetricError, match=r"'ward_bad:bad' must return a number .* ValueError: two lines for truth"):
+        study.run(tmp_path / "out")

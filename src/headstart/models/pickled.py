@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 import zlib
 from argparse import Namespace
@@ -52,7 +53,9 @@ def read_pickled(path: Path) -> tuple[Params, tuple[str, ...]]:
     is_zip = _check_zip(path)
     try:
         # Legacy files cannot be mapped.
-        with torch.serialization.safe_globals([Namespace]):
+        with torch.serialization.safe_globals([Namespace]), warnings.catch_warnings():
+            # What it warns of is refused, or read all the same.
+            warnings.simplefilter("ignore")
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as error:  # of what a bad file makes the library raise there is no list
         raise ModelError(f"weights: '{path}' {_why(error)}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.core.errors import SettingError
+from headstart.core.errors import MetricError, SettingError
 from headstart.core.task import classification
 from headstart.evidence.metrics import Scoring, client_metrics, is_own, measure_of, pooled_metrics, scoring_key
 
@@ -63,7 +63,7 @@ def test_what_cannot_be_imported_is_refused(metric, message):
 @pytest.mark.parametrize(("name", "message"), [("broken", "ValueError: no such thing"), ("words", "could not convert")])
 def test_a_function_that_fails_is_named_with_what_it_was_given(name, message):
     with pytest.raises(
-        SettingError, match=rf"ward_scores:{name}' must return a number .*{message}.*predictions \(3, 2\)"
+        MetricError, match=rf"ward_scores:{name}' must return a number .*{message}.*predictions \(3, 2\)"
     ):
         pooled_metrics(np.array([0, 0, 1]), SAID, TASK, scoring=Scoring(metric=f"ward_scores:{name}"))
 

@@ -24,7 +24,7 @@ from headstart.models.own.source import Own, reset
 from headstart.models.own.state import keep_unused, names_of
 from headstart.models.preprocessing import Shape
 from headstart.models.spec import ModelSpec
-from headstart.models.state import fit_state, read_state
+from headstart.models.state import fit_state, open_state
 
 
 def build_own(own: Own | None, spec: ModelSpec, shape: Shape, num_classes: int, *, from_scratch: bool) -> Network:
@@ -114,10 +114,13 @@ def _load(module: nn.Module, head: Head, spec: ModelSpec) -> tuple[str, ...]:
     if spec.weights is None:
         return ()
     # Read where it is needed alone.
-    state = read_state(Path(spec.weights))
-    fitting, remarks = fit_state(module, state, head=head.own_name)
+    state, found = open_state(Path(spec.weights))
+    try:
+        fitting, remarks = fit_state(module, state, head=head.own_name)
+    except ModelError as error:
+        raise ModelError(f"model.weights: '{spec.weights}': {str(error).removeprefix('weights: ')}") from None
     module.load_state_dict(fitting, strict=False)
-    return tuple(remarks)
+    return (*found, *remarks)
 
 
 def _normalised(module: nn.Module, spec: ModelSpec) -> tuple[str, ...]:

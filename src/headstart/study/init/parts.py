@@ -83,6 +83,11 @@ def parts_of(found: Found, label: str | None = None, client: str | None = None) 
     for option, name in (("--label", label), ("--client", client)):
         if name:
             found.source.column(name, option)
+    if client and client == label:
+        raise DataError(
+            f"--client: must be another column than --label, received '{client}' for both; each client would have one "
+            "class"
+        )
     parts = _with_holders(found, _foretold(found, label), client)
     text = None if found.pictures else text_of(found, parts.taken)
     parts = replace(parts, text=text, inputs="image" if found.pictures else "text" if text else "table")
