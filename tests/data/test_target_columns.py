@@ -106,6 +106,8 @@ def test_what_is_no_target_is_refused(
     ("settings", "message"),
     [
         ({"labels": ("a", "b")}, r"data\.labels: .*received 2 with data\.task = 'auto'"),
+        ({"task": "multilabel", "labels": ("a", "a")}, r"data\.labels: must name each column once, received 'a' twice"),
+        ({"task": "multilabel", "labels": ("a", "b"), "label": "a"}, r"data\.label: is in place of data\.labels"),
         ({"task": "survival"}, r"data\.event: .*needs it, received None"),
         ({"event": "e"}, r"data\.event: .*received 'e' with 'auto'"),
         ({"task": "regression", "classes": ("a", "b")}, r"data\.classes: is for classes"),

@@ -203,6 +203,11 @@ class DataSettings:
         check(self, "data")
         self._check_task()
         self._check_clients()
+        if self.labels is not None and self.label != DataSettings.label:
+            raise SettingError(
+                f"data.label: is in place of data.labels, received {self.label!r} beside {list(self.labels)}; name all of "
+                "them in data.labels"
+            )
         if twice := set(self.one_hot) & set(self.dates):
             raise SettingError(
                 f"data.dates: must name no column of data.one_hot, received '{min(twice)}' in both; say which it is"
