@@ -205,8 +205,8 @@ class DataSettings:
         self._check_clients()
         if self.labels is not None and self.label != DataSettings.label:
             raise SettingError(
-                f"data.label: is in place of data.labels, received {self.label!r} beside {list(self.labels)}; name all of "
-                "them in data.labels"
+                f"data.label: is in place of data.labels, received {self.label!r} beside {list(self.labels)}; name "
+                "all of them in data.labels"
             )
         if twice := set(self.one_hot) & set(self.dates):
             raise SettingError(
