@@ -10,7 +10,7 @@ from headstart.core.errors import DataError, SettingError
 from headstart.export.leaving import check_leaves
 from headstart.export.opened import open_run, read_study, recommended_arm
 from headstart.study.study import Study
-from tiny_study import FEDAVG, write_study
+from tiny_study import FEDAVG, write_study, write_table
 
 
 @pytest.fixture
@@ -47,3 +47,15 @@ def test_an_arm_that_has_not_finished_is_no_arm(run: Path) -> None:
     (run / "records.jsonl").unlink()
     with pytest.raises(SettingError, match=r"must be a finished arm of .* none has finished: run the study again"):
         open_run(run, "fedavg", None, read_study(run, run.parent / "study.toml"), check=check_leaves)
+
+
+def test_a_run_folder_names_no_function_that_runs_here(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table(run / "clients.csv")
+    file, canary = run / "study.toml", run.parent / "canary"
+    (run / "evil.py").write_text(f"open({str(canary)!r}, 'w')\ndef score(truth, said): return 1.0\n")
+    own = '[decision]\nmetric = "evil:score"\nmin_effect = 0.1\n'
+    file.write_text(file.read_text().replace("[decision]\n", own))
+    monkeypatch.chdir(run)
+    with pytest.raises(SettingError, match=r"decision\.metric: a function runs for .* 'evil:score'.*with --study"):
+        read_study(run)
+    assert not canary.exists()

@@ -14,6 +14,7 @@ from headstart.core.files import read_json
 from headstart.core.owner import owner_of
 from headstart.core.plain import plain
 from headstart.core.progress import Silent
+from headstart.evidence.metrics import is_own
 from headstart.study.run.changes import differences
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
@@ -83,8 +84,19 @@ def read_study(run: Path, study: Path | None = None) -> StudyFile:
         file = load_study(run / "study.toml")
     except SettingError as error:
         raise SettingError(f"{error}; if the study file lies elsewhere, give it with --study") from error
+    _check_metric(file)
     _check_text(run, file)
     return file
+
+
+def _check_metric(file: StudyFile) -> None:
+    """A run folder may be a stranger's: it names no function that runs here."""
+    metric = file.settings.decision.metric
+    if is_own(metric):
+        raise SettingError(
+            f"decision.metric: a function runs for a study of the user's own alone, received '{metric}' in a run "
+            "folder; give the study file with --study"
+        )
 
 
 def open_run(
