@@ -23,6 +23,10 @@ NO_LEAST_SQUARES: Mapping[TaskKind, str] = {
 """Why a least-squares head makes no sense for survival."""
 
 
+FAR = 3.0
+"""Standard deviations from which an error of a regression counts in proportion, no longer squared."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What a head's outputs mean.

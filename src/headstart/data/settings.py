@@ -236,7 +236,7 @@ class DataSettings:
                 f"data.event: belongs to data.task = 'survival', which needs it, received {self.event!r} with "
                 f"'{self.task}'; give both, data.label then holds the times, or none"
             )
-        if self.task not in ("auto", "classification"):
+        if not self.has_classes:
             self._check_no_classes()
 
     def _check_no_classes(self) -> None:
@@ -253,6 +253,11 @@ class DataSettings:
                     f"{setting}: is for classes, received {value!r} with data.task = '{self.task}', whose columns the "
                     "central pool has under the clients' names; leave it out"
                 )
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether one class is to be predicted of each row."""
+        return self.task in ("auto", "classification")
 
     @property
     def targets(self) -> tuple[str, ...]:

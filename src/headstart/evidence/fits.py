@@ -10,15 +10,12 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.plain import plain
-from headstart.core.task import Task, TaskKind
+from headstart.core.task import FAR, Task, TaskKind
 from headstart.evidence.learnt import Conduct, Finding, conduct_warnings, failed
 from headstart.evidence.metrics import client_metrics
 
 _FALLEN, _RISEN = 0.003, 0.01
 """Share by which a loss must fall, and amount by which an order must rise, to have done so."""
-
-_FAR = 3.0
-"""Standard deviations beyond which a regression's training counts an error in proportion."""
 
 Said = tuple[Array, Array]
 """Truth and predictions of one client's examples."""
@@ -177,7 +174,7 @@ def _log_loss(_task: Task, truth: Array, said: Array) -> float:
 
 def _squared_error(task: Task, truth: Array, said: Array) -> float:
     far = np.abs(said - truth) / np.array(task.scales)
-    losses = np.where(far <= _FAR, far**2 / 2, _FAR * (far - _FAR / 2))
+    losses = np.where(far <= FAR, far**2 / 2, FAR * (far - FAR / 2))
     return float(losses.mean(1).sum())
 
 

@@ -111,7 +111,7 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
 
 
 def _check_inputs(file: StudyFile) -> None:
-    if file.data.task not in ("auto", "classification"):
+    if not file.data.has_classes:
         raise SettingError(
             f"data.task: a device's bundle tells classes apart, received a study of '{file.data.task}'; give --format "
             "safetensors, state_dict, transformers or onnx"

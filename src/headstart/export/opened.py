@@ -14,7 +14,7 @@ from headstart.core.files import read_json
 from headstart.core.owner import owner_of
 from headstart.core.plain import plain
 from headstart.core.progress import Silent
-from headstart.evidence.metrics import is_own
+from headstart.evidence.metrics import is_function
 from headstart.study.run.changes import differences
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
@@ -92,7 +92,7 @@ def read_study(run: Path, study: Path | None = None) -> StudyFile:
 def _check_metric(file: StudyFile) -> None:
     """A run folder may be a stranger's: it names no function that runs here."""
     metric = file.settings.decision.metric
-    if is_own(metric):
+    if is_function(metric):
         raise SettingError(
             f"decision.metric: a function runs for a study of the user's own alone, received '{metric}' in a run "
             "folder; give the study file with --study"

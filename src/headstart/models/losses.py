@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headstart.core.task import Task, TaskKind
+from headstart.core.task import FAR, Task, TaskKind
 
 
 class Loss(Protocol):
@@ -127,12 +127,12 @@ class SquaredError(Loss):
 
     def mean(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """Return half the mean square over examples and targets, of large errors less."""
-        losses = functional.huber_loss(scores, self._scaled(truth).to(scores.dtype), reduction="none", delta=_FAR)
+        losses = functional.huber_loss(scores, self._scaled(truth).to(scores.dtype), reduction="none", delta=FAR)
         return (losses.mean(-1) * weights).sum() / weights.sum()
 
     def slope(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """Return ``score - target`` up to three, weighted."""
-        residual = (scores - self._scaled(truth).to(scores.dtype)).clamp(-_FAR, _FAR)
+        residual = (scores - self._scaled(truth).to(scores.dtype)).clamp(-FAR, FAR)
         return residual * _shares(weights, scores) / scores.shape[-1]
 
     def predictions(self, scores: Tensor) -> Tensor:
@@ -205,9 +205,6 @@ def _at_risk(truth: Tensor, weights: Tensor) -> Tensor:
 def _is_event(truth: Tensor, weights: Tensor) -> Tensor:
     return (truth[..., 1] > 0) & (weights > 0)
 
-
-_FAR = 3.0
-"""Standard deviations beyond which an error counts in proportion."""
 
 _ODDS = 2.9444389791664403
 """Log of 19: scores of a least-squares head then read as probabilities of .05 and .95."""

@@ -113,7 +113,7 @@ class Site:
             Refused: the study encodes a column whose categories' names may not leave, or is no classification.
         """
         self.check_names(settings)
-        if settings.task not in ("auto", "classification"):
+        if not settings.has_classes:
             raise Refused(f"data.task: must be 'classification' at a site, received '{settings.task}'")
         own = replace(
             settings,

@@ -224,7 +224,7 @@ def check_task(settings: DataSettings) -> None:
     Raises:
         SettingError: the task is no classification.
     """
-    if settings.task not in ("auto", "classification"):
+    if not settings.has_classes:
         raise SettingError(
             f"data.task: over sites, examples have one class each, received '{settings.task}'; 'headstart study' runs "
             "it where the data are in one place"

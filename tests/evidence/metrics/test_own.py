@@ -10,7 +10,7 @@ import pytest
 
 from headstart.core.errors import MetricError, SettingError
 from headstart.core.task import classification
-from headstart.evidence.metrics import Scoring, client_metrics, is_own, measure_of, pooled_metrics, scoring_key
+from headstart.evidence.metrics import Scoring, client_metrics, is_function, measure_of, pooled_metrics, scoring_key
 
 TASK = classification(("a", "b"))
 SAID = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
@@ -77,4 +77,4 @@ def test_its_text_is_part_of_what_scores_depend_on(tmp_path: Path):
 
 @pytest.mark.parametrize("metric", ["auroc", "os.system('x'):f", "../a:b", ":f", "a:", "a.b:c.d"])
 def test_other_names_are_no_path_to_a_function(metric):
-    assert not is_own(metric)
+    assert not is_function(metric)

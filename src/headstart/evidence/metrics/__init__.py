@@ -22,7 +22,7 @@ from headstart.evidence.metrics.measure import (
     metrics_of,
     range_of,
 )
-from headstart.evidence.metrics.own import check_elsewhere, is_own, measure_of, scoring_key
+from headstart.evidence.metrics.own import check_elsewhere, is_function, measure_of, scoring_key
 from headstart.evidence.metrics.scored import Scoring, low_quantile, nan_mean, nan_means
 from headstart.evidence.metrics.summary import run_metrics
 
@@ -42,7 +42,7 @@ __all__ = [
     "deciding",
     "example_parts",
     "example_values",
-    "is_own",
+    "is_function",
     "low_quantile",
     "measure",
     "measure_in",

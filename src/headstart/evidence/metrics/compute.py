@@ -10,7 +10,7 @@ from headstart.core.arrays import Array
 from headstart.core.task import Task, TaskKind
 from headstart.evidence.metrics import classes, labels, numbers, times
 from headstart.evidence.metrics.measure import TIES, metrics_of
-from headstart.evidence.metrics.own import is_own, measure_of, own_values
+from headstart.evidence.metrics.own import is_function, measure_of, own_values
 from headstart.evidence.metrics.scored import Scored, Scoring
 
 _Each = Callable[[Scored], Array]
@@ -122,7 +122,7 @@ def client_metrics(
     """
     scored = _scored(truth, predictions, client_of, num_clients, task, scoring, cuts)
     wanted = tuple(names) if names is not None else all_metrics(task, scored.scoring)
-    found = {name: own_values(scored) if is_own(name) else _VALUES[task.kind][name](scored) for name in wanted}
+    found = {name: own_values(scored) if is_function(name) else _VALUES[task.kind][name](scored) for name in wanted}
     return {**found, "num_examples": scored.examples}
 
 
@@ -217,7 +217,7 @@ def all_metrics(task: Task, scoring: Scoring) -> tuple[str, ...]:
         found = [name for name in found if name not in _CUTS[task.kind]]
     if task.kind == "classification" and task.num_outputs > _FEW_CLASSES:
         found = [name for name in found if name not in _RANKED or name == scoring.metric]
-    return (*found, *((scoring.metric,) if is_own(scoring.metric) else ()))
+    return (*found, *((scoring.metric,) if is_function(scoring.metric) else ()))
 
 
 def deciding(task: Task, scoring: Scoring) -> tuple[str, ...]:

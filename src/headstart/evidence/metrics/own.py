@@ -25,10 +25,10 @@ _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 Function = Callable[[Array, Array], float]
 
 
-def is_own(metric: str) -> bool:
+def is_function(metric: str) -> bool:
     """Whether a metric is named as ``package.module:function``.
 
-    >>> is_own("clinic.scores:net_benefit"), is_own("auroc")
+    >>> is_function("clinic.scores:net_benefit"), is_function("auroc")
     (True, False)
     """
     return bool(_PATH.fullmatch(metric))
@@ -40,7 +40,7 @@ def check_elsewhere(metric: str) -> None:
     Raises:
         SettingError: it is one.
     """
-    if is_own(metric):
+    if is_function(metric):
         raise SettingError(
             f"decision.metric: must be one that comes along where clients' examples are elsewhere, received "
             f"'{metric}': a site runs no function that a server names; take another metric"
@@ -50,7 +50,7 @@ def check_elsewhere(metric: str) -> None:
 def scoring_key(scoring: Scoring) -> list[str]:
     """Return what scores depend on beside the metric's name; nothing where all is as it always was."""
     said = [] if scoring == Scoring(metric=scoring.metric) else [str(scoring.positive), str(scoring.specificity)]
-    if not is_own(scoring.metric):
+    if not is_function(scoring.metric):
         return said
     source = inspect.getsourcefile(own_function(scoring.metric))
     return [*said, hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""]
@@ -83,7 +83,7 @@ def measure_of(metric: str, task: Task) -> Measure:
     Raises:
         SettingError: no metric has that name, or it cannot be imported.
     """
-    if not is_own(metric):
+    if not is_function(metric):
         return measure(metric, task)
     function = own_function(metric)
     return Measure(

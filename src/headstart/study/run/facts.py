@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -180,13 +181,7 @@ def learnt(
         sample: each client's training examples that are checked.
         evaluation: of what each client ends with; without ``train`` where that is what it received.
     """
-    labels = activations.examples.labels
-
-    def predict(received: Received) -> list[Array]:
-        return predict_received(received, federation.clients, activations, {"train": list(sample)}).probabilities[
-            "train"
-        ]
-
+    labels, predict = activations.examples.labels, partial(_on_sample, federation, activations, sample)
     last, val = evaluation.probabilities.get("train") or predict(shared), evaluation.probabilities["val"]
     first = predict(began) if began else None
     return [
@@ -207,21 +202,26 @@ def fits(
     """Measure the same where the task has no classes; arguments as :func:`learnt`."""
     truth, task = activations.examples.truth, federation.task
     seen = [i for i, client in enumerate(federation.clients) if client.seen]
-    val = [federation.clients[i].val for i in range(len(federation.clients))]
+    val = [client.val for client in federation.clients]
 
     def fit(said: Sequence[Array], rows: Sequence[Array]) -> Fit | None:
         return Fit.of(task, [(truth[rows[i]], said[i]) for i in seen])
 
-    def predict(received: Received) -> list[Array]:
-        views = {"train": list(sample)}
-        return predict_received(received, federation.clients, activations, views).probabilities["train"]
-
+    predict = partial(_on_sample, federation, activations, sample)
     last = evaluation.probabilities.get("train") or predict(shared)
     return Fits(
         train=fit(last, sample),
         began=fit(predict(began), sample) if began else None,
         val=fit(evaluation.probabilities["val"], val),
     )
+
+
+def _on_sample(
+    federation: Federation, activations: Activations, sample: Sequence[Array], received: Received
+) -> list[Array]:
+    """Predict each client's training examples that are checked."""
+    views = {"train": list(sample)}
+    return predict_received(received, federation.clients, activations, views).probabilities["train"]
 
 
 def started(network: Network, weights: Params, shared: Received, adapt: Adapt) -> Received:

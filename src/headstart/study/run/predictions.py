@@ -13,7 +13,7 @@ from headstart.core.arrays import Array
 from headstart.core.checked import write_table
 from headstart.core.trees import Tree
 from headstart.data.federation import Federation
-from headstart.evidence.metrics import is_own, measure
+from headstart.evidence.metrics import is_function, measure
 from headstart.evidence.outcomes import RIGHT_OR_WRONG, Outcomes
 from headstart.study.run.folder import RunFolder
 
@@ -50,7 +50,7 @@ def outcomes(folder: RunFolder, federation: Federation, arms: Sequence[str], met
         predicted = _filled(trees, arms, "predicted", missing)
     if (name := _part_of(trees[0][2], metric)) and metric not in RIGHT_OR_WRONG:
         parts = _filled(trees, arms, name, np.array(np.nan, dtype=np.float32))
-    needs = not is_own(metric) and measure(metric).by_example and metric not in RIGHT_OR_WRONG
+    needs = not is_function(metric) and measure(metric).by_example and metric not in RIGHT_OR_WRONG
     if (predicted is None and parts is None) or (needs and parts is None):
         return None
     return Outcomes(

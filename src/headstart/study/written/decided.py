@@ -17,7 +17,7 @@ from headstart.evidence.metrics import (
     Measure,
     check_elsewhere,
     check_metric,
-    is_own,
+    is_function,
     measure_of,
 )
 from headstart.study.written.load import StudyFile
@@ -46,7 +46,7 @@ def decided(file: StudyFile, federation: Federation, *, is_here: bool = True) ->
     task, decision = federation.task, file.settings.decision
     if "metric" not in file.decides:
         decision = dataclasses.replace(decision, metric=_default_metric(task, decision))
-    if is_own(decision.metric):
+    if is_function(decision.metric):
         _check_own(decision.metric, file, is_here=is_here)
     else:
         check_metric(decision.metric, task.kind)

@@ -18,7 +18,7 @@ from headstart.data.examples import Examples
 from headstart.data.federation import Federation
 from headstart.data.settings import CentralSettings, DataSettings
 from headstart.evidence.decision import check_min_effect, check_scope
-from headstart.evidence.metrics import is_own, measure
+from headstart.evidence.metrics import is_function, measure
 from headstart.models.spec import ModelSpec, is_checkpoint
 from headstart.study.written.arms import Arm, check_training, parse_arm, with_defaults
 from headstart.study.written.own import described, imported_for
@@ -192,7 +192,7 @@ def _check_decision(settings: StudySettings, written: Collection[str]) -> None:
     """Check what can be checked before the data are open; the task is known only then."""
     decision = settings.decision
     check_scope(decision.metric, decision.clients)
-    if "metric" in written and not is_own(decision.metric):
+    if "metric" in written and not is_function(decision.metric):
         check_min_effect(measure(decision.metric), decision.min_effect)
 
 
