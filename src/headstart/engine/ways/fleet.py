@@ -55,13 +55,14 @@ class Fleet:
                     yield workers
 
     def placement(self, job: Job) -> Placement:
-        """Choose how to do a job."""
-        if job.model.is_head_only and self.way != "workers":
+        """Choose how to do a job; where this process may not be cloned, workers are one after another."""
+        forks = self.way == "workers" and can_fork()
+        if job.model.is_head_only and not forks:
             return HEADS
-        if self.way == "workers":
+        if forks:
             return Placement("workers", self._processes(job))
         if self.way is not None:
-            return Placement(self.way, threads=torch.get_num_threads())
+            return Placement("loop" if self.way == "workers" else self.way, threads=torch.get_num_threads())
         return self._calibrated(job)
 
     def _calibrated(self, job: Job) -> Placement:
