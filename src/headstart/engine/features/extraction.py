@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from headstart.core.arrays import Array
+from headstart.core.device import CPU
 from headstart.core.machine import num_cores
 from headstart.engine.features.distinct import Distinct
 from headstart.engine.features.folding import find_pairs, fold, frozen_part, largest_map, lay_channels_last
@@ -48,8 +49,6 @@ picture in batches of 32, and 5.5 in batches of 256.
 CARD_BATCH_BYTES = 2**30
 """The same on a graphics card, which has an allocator of its own and wants more work at once."""
 
-CPU = torch.device("cpu")
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -77,7 +76,7 @@ def choose(
     Args:
         model: whose frozen part is to be computed on all inputs.
         inputs: all raw inputs; the first few are tried out.
-        device: a graphics card takes channels last without a trial: its units for bfloat16 want that.
+        device: a graphics card takes channels last without a trial: its units for products want that.
         worth_a_trial: seconds of a whole pass from which layouts are timed.
         clock: says how many seconds a part takes on some inputs; None measures them.
     """
@@ -156,7 +155,7 @@ class Pass:
         part: the frozen part, see :func:`build`.
         inputs: all raw inputs, on the CPU.
         distinct: which rows to compute.
-        device: where; on a graphics card in bfloat16.
+        device: where.
         told: called with the number of rows that are done.
         most_rows: of a batch.
         most_bytes: of a batch's largest feature map; None takes what suits the device.
@@ -216,11 +215,10 @@ class Pass:
 
     def _read(self, first: int) -> Tensor:
         batch = self.inputs[torch.from_numpy(self.distinct.first[first : first + self.batch])]
-        return batch.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else batch
+        return (batch.pin_memory() if self.device.type == "cuda" else batch).to(self.device, non_blocking=True)
 
     def _compute(self, batch: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            return _run(self.part, batch)
+        return _run(self.part, batch)
 
 
 def all_cores() -> int:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from headstart.core.arrays import Array
+from headstart.core.device import CPU
 from headstart.core.ragged import places
 from headstart.engine.features.distinct import Distinct
 from headstart.engine.features.extraction import LARGEST_BATCH
@@ -36,7 +37,7 @@ class TextPass:
     part: Network
     inputs: RaggedTensor
     distinct: Distinct
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     told: Callable[[int], None] | None = None
     most_rows: int = LARGEST_BATCH
     shape: tuple[int, ...] = field(init=False)
@@ -87,8 +88,7 @@ class TextPass:
 
     def _compute(self, rows: Tensor) -> Tensor:
         batch = self.inputs[rows].to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            return self._run(batch).cpu().to(self.dtype)
+        return self._run(batch).cpu().to(self.dtype)
 
     @torch.no_grad()
     def _run(self, batch: Tensor) -> Tensor:
