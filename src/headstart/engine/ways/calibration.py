@@ -83,7 +83,7 @@ def _cpu() -> str:
 
 def measure(job: Job) -> Timings:
     """Time a step of one client with one thread and with all, in both layouts, and of a stack."""
-    params, batch = _try_batch(job)
+    params, batch = try_batch(job)
     models = {last: tuned(job, channels_last=last) for last in (False, True)}
     models = {last: model for last, model in models.items() if _works(model, params, batch)}
     loop = {}
@@ -103,7 +103,7 @@ def tuned(job: Job, *, channels_last: bool) -> Model:
     return job.model.tuned(job.clients.activations.few(job.model, 2), channels_last=channels_last)
 
 
-def _try_batch(job: Job) -> tuple[Params, Batch]:
+def try_batch(job: Job) -> tuple[Params, Batch]:
     """Return weights and a batch that cost what real ones do."""
     inputs = job.clients.activations.few(job.model, job.batch_size)
     rows = torch.arange(job.batch_size, device=inputs.device) % len(inputs)
