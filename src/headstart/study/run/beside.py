@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
+from headstart.core.device import CPU
 from headstart.core.errors import HeadstartError
 from headstart.core.machine import can_fork, num_cores
 from headstart.core.progress import Silent
@@ -40,6 +41,8 @@ def compute_beside(works: Sequence[_Work]) -> None:
     """
     cores = num_cores()
     if min(cores, len(works)) < 2 or torch.get_num_threads() > 1 or not can_fork():
+        return
+    if any(pipeline.lab.device != CPU for pipeline, _ in works):  # processes cannot share a card
         return
     context = multiprocessing.get_context("fork")
     _run([context.Process(target=_do, args=work, daemon=True) for work in works], cores)
