@@ -16,13 +16,9 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
-<<<<<<< HEAD
+from headstart.core.device import CPU
 from headstart.core.errors import EngineError, HeadstartError
 from headstart.core.forks import fork
-=======
-from headstart.core.device import CPU
-from headstart.core.errors import HeadstartError
->>>>>>> device
 from headstart.core.machine import can_fork, num_cores
 from headstart.core.progress import Silent
 from headstart.engine.ways.fleet import Fleet
@@ -45,16 +41,11 @@ def compute_beside(works: Sequence[_Work]) -> None:
     cores = num_cores()
     if min(cores, len(works)) < 2 or torch.get_num_threads() > 1 or not can_fork():
         return
-<<<<<<< HEAD
+    if any(pipeline.lab.device != CPU for pipeline, _ in works):  # processes cannot share a card
+        return
     # Where the system gives no process, the work is done in its turn.
     with suppress(EngineError):
         _run(works, cores)
-=======
-    if any(pipeline.lab.device != CPU for pipeline, _ in works):  # processes cannot share a card
-        return
-    context = multiprocessing.get_context("fork")
-    _run([context.Process(target=_do, args=work, daemon=True) for work in works], cores)
->>>>>>> device
 
 
 def make_starts(starts: Iterable[tuple[Stage, Pipeline]]) -> None:
