@@ -1,8 +1,8 @@
-"""A whole study on a card, one that is there or one that pretends: equal records, but for what they were computed on."""
+"""A whole study on a card, there or pretending: equal records, but for what they were computed on."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ from headstart.data.federation import Client, Federation
 from headstart.study.study import Study
 from headstart.study.written.arms import Arm
 from headstart.testing import small_federation
-from tiny_study import close, open_tiny, read_records
+from tiny_study import FEDAVG, close, open_tiny, read_records
 from tiny_texts import draw_texts, save_encoder
 
 ARMS = [
-    Arm("head", start="pretrained", adapt={"method": "linear_probe", "epochs": 2}),
+    Arm("head", start="pretrained", adapt="knn"),
     Arm("blocks", start="pretrained", federate={"method": "fedavg", "rounds": 1, "trainable": 1}, adapt="local_lda"),
-    Arm("adapters", start="pretrained", federate={"method": "fedsa_lora", "rounds": 1}, adapt="knn"),
+    Arm("adapters", start="pretrained", federate={"method": "fedsa_lora", "rounds": 1}),
     Arm("closed", start="pretrained", federate="ridge", adapt="personal_ridge"),
     Arm("all", start="random", federate={"method": "fedprox", "rounds": 1}, adapt={"method": "lp_ft", "epochs": 1}),
 ]
@@ -49,8 +49,12 @@ def _check(study: Study, card: torch.device, folder: Path) -> None:
 
 
 def test_a_study_of_a_table(tmp_path: Path, card: torch.device) -> None:
-    slate = "[tuning]\ntrials = 1\n[study]\nuntil = 'all'"
-    _check(open_tiny(tmp_path, arms={}, seeds=[0], more=slate), card, tmp_path)
+    tables = {
+        "fedavg": FEDAVG,
+        "finetune": 'start = "random"\nadapt = { method = "linear_probe", epochs = 2 }',
+        "ridge": 'start = "random"\nfederate = { method = "ridge" }\nadapt = { method = "local_ridge" }',
+    }
+    _check(open_tiny(tmp_path, arms=tables, seeds=[0]), card, tmp_path)
 
 
 def _texts() -> Federation:
@@ -67,14 +71,16 @@ def test_a_study_of_texts_and_a_checkpoint(tmp_path: Path, card: torch.device) -
     _check(Study(_texts(), ARMS, backbone=backbone, seeds=[0], trials=1, until="all"), card, tmp_path)
 
 
+@dataclass
+class _Heard(Silent):
+    said: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        self.said.append(text)
+
+
 def test_a_folder_goes_on_on_another_device_and_says_so(tmp_path: Path, card: torch.device) -> None:
-    class Heard(Silent):
-        said: list[str] = []
-
-        def warn(self, text: str) -> None:
-            self.said.append(text)
-
-    study, heard = open_tiny(tmp_path), Heard()
+    study, heard = open_tiny(tmp_path), _Heard()
     study.run(tmp_path / "out", seeds=[0])
     _on(study, card).run(tmp_path / "out", progress=heard)
     devices = [(line["seed"], line["versions"]["device"]) for line in read_records(tmp_path / "out")]
