@@ -33,13 +33,13 @@ class Functional:
 
     Attributes:
         graph: of the calls; inputs are the activations, then the weights.
-        names: of the weights, in the order of the graph's inputs.
-        own: weights and buffers that a tree may lack, as the network has them.
-        values: what each call made of two examples.
+        weights: the inputs that are weights, in order.
+        own: these weights and buffers by name, as the network has them.
+        values: what each call made of two examples, and the weights.
     """
 
     graph: fx.Graph
-    names: tuple[str, ...]
+    weights: tuple[fx.Node, ...]
     own: Params
     values: dict[fx.Node, Any]
     _run: Callable[..., Tensor]
@@ -49,9 +49,8 @@ class Functional:
         return self._run(as_weights(hidden, weights), *self.arguments(weights))
 
     def arguments(self, weights: Params) -> list[Tensor]:
-        """Return the weights in order."""
-        own = self.own
-        return [weights[name] if name in weights else own[name] for name in self.names]
+        """Return the weights in order; what the tree lacks is the network's own."""
+        return [weights.get(name, value) for name, value in self.own.items()]
 
 
 @torch.no_grad()
@@ -98,13 +97,14 @@ def _written(above: _Above, hidden: Tensor) -> Functional:
     tracer = _Tracer(two, {name: value.detach().to(hidden.device) for name, value in named})
     graph = tracer.trace(above)
     graph.eliminate_dead_code()
-    names = _weights_as_inputs(graph)
+    inputs = _weights_as_inputs(graph)
+    tracer.values |= {node: tracer.tensors[name] for name, node in inputs.items()}
     run = fx.GraphModule(nn.Module(), graph).forward
-    return Functional(graph, names, trees.select(tracer.tensors, names), tracer.values, run)
+    return Functional(graph, tuple(inputs.values()), trees.select(tracer.tensors, inputs), tracer.values, run)
 
 
-def _weights_as_inputs(graph: fx.Graph) -> tuple[str, ...]:
-    """Make each weight an input of the graph; return their names."""
+def _weights_as_inputs(graph: fx.Graph) -> dict[str, fx.Node]:
+    """Make each weight an input of the graph; return these by name, in order."""
     first: dict[str, fx.Node] = {}
     reads = [node for node in graph.nodes if node.op == "get_attr"]
     last = next(node for node in graph.nodes if node.op == "placeholder")
@@ -115,7 +115,7 @@ def _weights_as_inputs(graph: fx.Graph) -> tuple[str, ...]:
                 last = first[name] = graph.placeholder(f"weight_{len(first)}")
         node.replace_all_uses_with(first[name])
         graph.erase_node(node)
-    return tuple(first)
+    return first
 
 
 def _does_the_same(found: Functional, network: Network, inputs: Tensor, start: int) -> bool:
