@@ -25,7 +25,8 @@ def test_each_slot_has_its_own_tree(slots: Slots) -> None:
     slots.write(0, tree(1.5))
     slots.write(1, tree(2.5))
     torch.testing.assert_close((slots.read(0), slots.read(1)), (tree(1.5), tree(2.5)), rtol=0, atol=0)
-    assert slots.stacked(1)["w"].shape == (1, 2, 3)
+    slots.write_part(1, 1, {name: torch.zeros(1, *value.shape[1:]) for name, value in tree(0).items()})
+    assert slots.read(1)["w"].mean(1).tolist() == [2.5, 0]
 
 
 @pytest.mark.parametrize("bad", [{"w": torch.zeros(2, 3)}, {**LIKE, "w": torch.zeros(3, 2)}], ids=["names", "shapes"])
