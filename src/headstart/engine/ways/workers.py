@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,6 +22,9 @@ import torch
 
 from headstart.core import trees
 from headstart.core.arrays import Array
+from headstart.core.errors import EngineError
+from headstart.core.faults import fault_of
+from headstart.core.forks import fork
 from headstart.core.machine import threads
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
@@ -34,7 +36,7 @@ SLOT_BYTES = 2**30
 """Memory that results of clients may take while they wait for their turn."""
 
 MOST_DEATHS = 3
-"""Workers that may die over one task before it is given up."""
+"""Workers that may die over one task before the engine gives up."""
 
 
 @dataclass(eq=False)
@@ -55,7 +57,8 @@ class _Part:
     finished: list[Any]
 
 
-_Answer = list["_Part | Failure"]
+_Answer = EngineError | list[_Part | Failure]
+"""What a worker says of a task: why no client could be done, or of each why it failed or where its results are."""
 
 
 @dataclass(eq=False)
@@ -130,11 +133,7 @@ class Workers:
     def _fork(self) -> _Worker:
         ours, theirs = multiprocessing.Pipe()
         others = [ours, *(worker.pipe for worker in self.processes)]
-        process = multiprocessing.get_context("fork").Process(target=self._serve, args=(theirs, others), daemon=True)
-        with warnings.catch_warnings():
-            # Newer Pythons warn of any fork beside threads; PyTorch's idle ones hold no lock.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            process.start()
+        process = fork(self._serve, theirs, others)
         theirs.close()
         return _Worker(process, ours)
 
@@ -166,23 +165,28 @@ class Workers:
                 return
 
     def _do(self, task: Array, slot: int, key: tuple[Key, ...]) -> _Answer:
-        """Work for a task's clients; results go into its slot."""
+        """Work for a task's clients; results go into its slot. A fault of the engine is told, for it ends the round."""
         assert self._shared is not None
-        answer, first = _Answer(), 0
-        for found in self._crew.map(self._shared.read(0), task, key):
-            answer.append(found if isinstance(found, Failure) else self._written(found, slot, first))
-            first += 1 if isinstance(found, Failure) else len(found.positions)
-        return answer
+        parts, first = list[_Part | Failure](), 0
+        try:
+            for found in self._crew.map(self._shared.read(0), task, key):
+                parts += [found] if isinstance(found, Failure) else self._written(found, slot, first)
+                first += 1 if isinstance(found, Failure) else len(found.positions)
+        except EngineError as error:
+            return error
+        return parts
 
-    def _written(self, chunk: Chunk, slot: int, first: int) -> _Part | Failure:
+    def _written(self, chunk: Chunk, slot: int, first: int) -> Sequence[_Part | Failure]:
         try:
             for slots, tree in zip(self._results, chunk.results, strict=False):
                 slots.write_part(slot, first, tree)
         except Exception as error:
-            return failure_of(chunk.positions[0], error)
-        return _Part(first, list(chunk.positions), list(chunk.finished))
+            if fault := fault_of(error):
+                raise fault from error
+            return [failure_of(position, error) for position in chunk.positions]
+        return [_Part(first, list(chunk.positions), list(chunk.finished))]
 
-    def results(self, answer: _Answer, slot: int) -> Iterator[Chunk | Failure]:
+    def results(self, answer: list[_Part | Failure], slot: int) -> Iterator[Chunk | Failure]:
         """Yield a task's results where they lie."""
         for part in answer:
             yield part if isinstance(part, Failure) else self._chunk(part, slot)
@@ -214,14 +218,21 @@ class _Round:
     _deaths: dict[int, int] = field(default_factory=dict)
 
     def results(self) -> Iterator[Chunk | Failure]:
-        """Yield results in the order of the queue."""
+        """Yield results in the order of the queue.
+
+        Raises:
+            EngineError: memory, processes or the device fail, or workers die again and again over one client.
+        """
         self._todo = deque(range(len(self.queue)))
         for turn in range(len(self.queue)):
             self._taken = turn
             while turn not in self._answers:
                 self._give()
                 self._collect()
-            yield from self.workers.results(self._answers.pop(turn), self._slot(turn))
+            answer = self._answers.pop(turn)
+            if isinstance(answer, EngineError):
+                raise answer
+            yield from self.workers.results(answer, self._slot(turn))
 
     def _slot(self, turn: int) -> int:
         return turn % self.workers.slots
@@ -257,10 +268,22 @@ class _Round:
         turn = worker.task
         assert turn is not None
         worker.task = None
-        self.workers.replace(worker)
         self._deaths[turn] = self._deaths.get(turn, 0) + 1
-        if self._deaths[turn] < MOST_DEATHS:
-            self._todo.appendleft(turn)
-        else:
-            reason = f"its worker process died {MOST_DEATHS} times; is there enough memory?"
-            self._answers[turn] = [Failure(position, reason) for position in self.queue[turn].tolist()]
+        if self._deaths[turn] == MOST_DEATHS:
+            raise EngineError(
+                f"a worker process died {MOST_DEATHS} times over {self._names(turn)} ({_end(worker)}); is "
+                f'there enough memory? set fewer engine.workers, or engine.way = "loop"'
+            )
+        self.workers.replace(worker)
+        self._todo.appendleft(turn)
+
+    def _names(self, turn: int) -> str:
+        names = [self.workers.job.clients.members[position].id for position in self.queue[turn].tolist()]
+        return f"client{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
+
+
+def _end(worker: _Worker) -> str:
+    """Say how a worker's process ended."""
+    worker.process.join()
+    code = worker.process.exitcode or 0
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
