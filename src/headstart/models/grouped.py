@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
+from headstart.core import trees
 from headstart.core.trees import Params
-from headstart.models.functional import Functional, as_weights
+from headstart.models.functional import Functional
 from headstart.models.grouped_layers import RULES, Layer, Made, UnknownLayer, as_maps
 
 
@@ -31,7 +33,7 @@ class GroupedNetwork:
     _run: Callable[..., Tensor]
 
     def __call__(self, weights: Params, hidden: Tensor) -> Tensor:
-        """Return scores ``(clients, batch, outputs)``.
+        """Return features ``(clients, batch, features)``.
 
         Args:
             weights: those that train with a leading client axis, those that all clients share without.
@@ -40,8 +42,10 @@ class GroupedNetwork:
         clients = len(hidden)
         own = zip(self.alone.arguments(weights), self.alone.own.values(), strict=True)
         stacks = [value if value.dim() > like.dim() else value.expand(clients, *value.shape) for value, like in own]
-        hidden = as_weights(hidden, weights)
-        return self._run(clients, as_maps(hidden) if hidden.dim() > 3 else hidden, *stacks)
+        return self.alone.run(self._of(clients), weights, as_maps(hidden) if hidden.dim() > 3 else hidden, *stacks)
+
+    def _of(self, clients: int) -> Callable[..., Tensor]:
+        return lambda *arguments: self._run(clients, *arguments)
 
 
 def grouped(alone: Functional | None) -> GroupedNetwork:
@@ -55,7 +59,21 @@ def grouped(alone: Functional | None) -> GroupedNetwork:
     """
     if alone is None:
         raise UnknownLayer("its forward cannot be written down call by call")
-    return GroupedNetwork(alone, fx.GraphModule(nn.Module(), _Rewriting(alone).graph()).forward)
+    found = GroupedNetwork(alone, fx.GraphModule(nn.Module(), _Rewriting(alone).graph()).forward)
+    if not _does_the_same(found):
+        raise UnknownLayer("its features in a group are others than alone")
+    return found
+
+
+@torch.no_grad()
+def _does_the_same(found: GroupedNetwork) -> bool:
+    """Compare two clients of other weights, in a group and each alone."""
+    alone = found.alone
+    hidden = alone.values[next(iter(alone.graph.nodes))]
+    clients = [alone.own, {name: value * 1.25 for name, value in alone.own.items()}]
+    expected = torch.stack([alone(own, hidden) for own in clients])
+    features = found(trees.stack(clients), hidden.expand(2, *hidden.shape))
+    return bool((features - expected).abs().max() <= alone.near * (1 + expected.abs().max()))
 
 
 @dataclass(frozen=True)
