@@ -20,6 +20,7 @@ from headstart.models.layout import channels_last
 from headstart.models.lora import Lora, adapted_layers, merged, new_adapters
 from headstart.models.losses import CROSS_ENTROPY, Loss
 from headstart.models.network import Network
+from headstart.models.shared_base import SharedBase, shared_base
 
 Trainable = Literal["head", "all"] | int | Lora
 """What trains: the head, everything, the last k blocks and the head, or adapters and the head."""
@@ -110,7 +111,8 @@ class Model:
         if self.is_head_only:
             return head_logits(params, inputs)
         if params["head.bias"].dim() > 1:
-            return vmap(self._logits)(params, inputs)
+            base = self._one_batch(params, inputs)
+            return base.logits(params, inputs) if base else vmap(self._logits)(params, inputs)
         return self._logits(params, channels_last(inputs) if self.channels_last else inputs)
 
     def _logits(self, params: Params, inputs: Tensor) -> Tensor:
@@ -129,6 +131,8 @@ class Model:
 
     def _gradient(self, params: Params, batch: Batch) -> Params:
         if batch.is_stack:
+            if base := self._one_batch(params, batch.inputs):
+                return base.gradient(params, batch)
             stacked: Params = vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights)
             return stacked
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
@@ -136,6 +140,16 @@ class Model:
         # A weight that this input never reaches has gradient zero.
         gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, gradients, strict=True))
+
+    @cached_property
+    def _shared_base(self) -> SharedBase:
+        return shared_base(self.network, self.cut, self.above, self.adapters, self.scale)
+
+    def _one_batch(self, params: Params, inputs: Tensor) -> SharedBase | None:
+        """Return how a stack's adapters are one batch over their frozen base; None where they cannot be."""
+        if not self.adapters or self._shared_base.why_not(self._logits, params, inputs):
+            return None
+        return self._shared_base
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the weighted mean loss of one client's batch."""
