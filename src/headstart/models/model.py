@@ -145,6 +145,10 @@ class Model:
     def _shared_base(self) -> SharedBase:
         return shared_base(self.network, self.cut, self.above, self.adapters, self.scale)
 
+    def is_one_batch(self, params: Params, inputs: Tensor) -> bool:
+        """Say whether a stack's adapters and heads are one batch over their frozen base."""
+        return self._one_batch(params, inputs) is not None
+
     def _one_batch(self, params: Params, inputs: Tensor) -> SharedBase | None:
         """Return how a stack's adapters are one batch over their frozen base; None where they cannot be."""
         if not self.adapters or self._shared_base.why_not(self._logits, params, inputs):
