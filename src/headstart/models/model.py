@@ -20,6 +20,7 @@ from headstart.models.layout import channels_last
 from headstart.models.lora import Lora, adapted_layers, merged, new_adapters
 from headstart.models.losses import CROSS_ENTROPY, Loss
 from headstart.models.network import Network
+from headstart.models.replay import Replay
 from headstart.models.shared_base import SharedBase, shared_base
 
 Trainable = Literal["head", "all"] | int | Lora
@@ -42,6 +43,7 @@ class Model:
         taps_outermost: weights of convolutions that are laid out tap by tap while they train.
         adapters: the first adapters, where these and the head train; else empty.
         scale: of the adapters.
+        replay: takes steps faster where the device can; None takes them one operation after another.
     """
 
     network: Network
@@ -51,6 +53,7 @@ class Model:
     taps_outermost: frozenset[str] = frozenset()
     adapters: Params = field(default_factory=dict)
     scale: float = 1.0
+    replay: Replay | None = None
 
     @property
     def is_head_only(self) -> bool:
