@@ -6,6 +6,7 @@ read of a tensor, or a tensor put in another's place, then shows as a wrong resu
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -25,10 +26,12 @@ class PretendRecorder(Recorder):
         warmed: steps that were taken one operation after another.
         captured: records that were made.
         replayed: steps that were taken by one.
+        kept: records that somebody still holds.
     """
 
     def __init__(self) -> None:
         self.warmed = self.captured = self.replayed = 0
+        self.kept: WeakSet[_Record] = WeakSet()
 
     def warm(self, step: Callable[[], None]) -> None:
         self.warmed += 1
@@ -43,6 +46,7 @@ class PretendRecorder(Recorder):
             # A card's record takes no step.
             record.undo()
         self.captured += 1
+        self.kept.add(record)
 
         def replay() -> None:
             self.replayed += 1
@@ -62,7 +66,7 @@ class _Record(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func._schema.name in REFUSED or func._schema.name == "aten::index" and _has_mask(args):
+        if func._schema.name in REFUSED or (func._schema.name == "aten::index" and _has_mask(args)):
             raise RuntimeError(f"operation not permitted when stream is capturing: {func._schema.name}")
         self._keep(args, kwargs)
         made = func(*args, **kwargs)

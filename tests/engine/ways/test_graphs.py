@@ -1,23 +1,32 @@
 """Steps by replay are those of one operation after another; what cannot be replayed is not, and is said."""
 
+import gc
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 import torch
 
+from engine.ways.jobs import job_of, results_of
 from headstart.core import trees
 from headstart.core.trees import Params
 from headstart.engine.clients import Clients
-from headstart.engine.ways.graphs import Graphs
+from headstart.engine.protocol import Chunk
+from headstart.engine.rows import RowTable
+from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.graphs import CudaRecorder, Graphs
 from headstart.federate.fedprox import Proximal
 from headstart.federate.ffa_lora import FrozenA
 from headstart.models.batch import Batch
 from headstart.models.lora import Lora
+from headstart.models.losses import CrossEntropy
 from headstart.models.model import Model, Trainable
 from headstart.testing import World, open_world
+from headstart.training.client_data import ClientData
 from headstart.training.local import LocalTraining
 from pretend_graphs import PretendRecorder
 
@@ -29,6 +38,7 @@ LOCALS = {
     "prox": Proximal(proximal_mu=0.5, momentum=0.5),
     "class weights": LocalTraining(balance="loss", optimizer="adam", client_lr=0.01),
 }
+SAID = "steps are taken one operation after another, not as a recorded graph"
 CUTS: dict[str, Trainable] = {"head": "head", "all": "all", "last": 1, "lora": Lora(rank=2), "ffa": FrozenA(rank=2)}
 
 
@@ -83,7 +93,7 @@ def test_replayed_rounds_are_the_same(name: str, cut: Trainable, stacked: bool) 
     run = _Run(_world(cut), replace(LOCALS[name], batch_size=4))
     model, recorder = _with_graphs(run.world.model, told)
     _assert_equal(run.rounds(model, 3, stacked=stacked), run.rounds(run.world.model, 3, stacked=stacked))
-    assert recorder.captured and recorder.replayed > recorder.captured
+    assert 0 < recorder.captured < recorder.replayed
     assert told == []
 
 
@@ -176,7 +186,7 @@ def test_what_cannot_be_recorded_goes_on_as_it_began_and_is_said_once(make: Any,
     graphs = Graphs(recorder, told.append)
     for sizes in ([4] * 8, [4, 4, 3, 3, 3, 3, 4]):
         _assert_equal([_go(graphs, world, sizes, make(world))], [_right(world, sizes, make(world))])
-    assert told == [f"steps are taken one operation after another, not as a recorded graph: {why}"]
+    assert told == [f"{SAID}: {why}"]
     assert recorder.replayed == 0
 
 
@@ -193,7 +203,7 @@ def test_a_client_whose_numbers_are_not_finite_says_nothing_against_a_record() -
     world, recorder, told = _world("head"), PretendRecorder(), []
     params = trees.map_tree(lambda value: torch.full_like(value, torch.nan), world.params)
     Graphs(recorder, told.append)("step", _plain_step(world), params, params, {}, _batches(world, [4] * 6))
-    assert told == [] and recorder.replayed == 3
+    assert (told, recorder.replayed) == ([], 3)
 
 
 def test_an_error_of_a_clients_own_step_is_raised() -> None:
@@ -229,3 +239,107 @@ def test_settings_without_a_hash_are_no_names() -> None:
     found = _go(Graphs(recorder), world, [4] * 6, _plain_step(world), name=(["a", "list"],))
     _assert_equal([found], [_right(world, [4] * 6, _plain_step(world))])
     assert recorder.captured == 0
+
+
+def _fit(model: Model, shared: Params, private: Params, data: ClientData) -> tuple[Params, Params]:
+    return LocalTraining(batch_size=2).fit(model, shared, data, epochs=2), private
+
+
+def test_a_fleet_records_the_steps_of_a_card_and_gives_back_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, world = PretendRecorder(), _world("all")
+    job, right = job_of(world, _fit), results_of(Fleet(way="loop"), world, job_of(world, _fit))
+    monkeypatch.setattr("headstart.engine.ways.graphs.CudaRecorder", lambda _device: recorder)
+    monkeypatch.setattr(RowTable, "device", torch.device("cuda", 0))
+    gc.disable()
+    try:
+        found = results_of(Fleet(way="loop"), world, job)
+        assert len(recorder.kept) == 0
+    finally:
+        gc.enable()
+    assert recorder.captured
+    for one, other in zip(found, right, strict=True):
+        assert isinstance(one, Chunk)
+        assert isinstance(other, Chunk)
+        _assert_equal([one.results[0]], [other.results[0]])
+
+
+def test_a_fleet_says_once_what_cannot_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, told = _world("all"), []
+    monkeypatch.setattr("headstart.engine.ways.graphs.CudaRecorder", lambda _device: PretendRecorder())
+    monkeypatch.setattr(RowTable, "device", torch.device("cuda", 0))
+    monkeypatch.setattr("headstart.models.losses.CrossEntropy.mean", _reads)
+    fleet = Fleet(way="loop", tell=told.append)
+    for _ in range(2):
+        results_of(fleet, world, job_of(world, _fit))
+    assert len(told) == 1
+    assert told[0].startswith(SAID)
+
+
+def _reads(loss: CrossEntropy, scores: torch.Tensor, truth: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    total = float(weights.sum())
+    return (torch.nn.functional.cross_entropy(scores, truth, reduction="none") * weights).sum() / total
+
+
+class _Cuda:
+    """What is asked of a card, by calls that fit PyTorch's own signatures."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capture: Any) -> None:
+        self.asked: list[str] = []
+        for name in ("Stream", "graph_pool_handle", "current_stream", "stream", "device", "CUDAGraph"):
+            monkeypatch.setattr(torch.cuda, name, self._stand_in(name, getattr(torch.cuda, name)))
+        monkeypatch.setattr(torch.cuda, "graph", self._stand_in("graph", torch.cuda.graph, capture))
+
+    def _stand_in(self, name: str, real: Any, enter: Any = None) -> Any:
+        signature = inspect.signature(real.__init__ if inspect.isclass(real) else real)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            signature.bind(*((None, *arguments) if inspect.isclass(real) else arguments), **named)
+            self.asked.append(name)
+            found = MagicMock()
+            found.__exit__.return_value = False
+            if enter:
+                found.__exit__.side_effect = enter
+            return found
+
+        return call
+
+
+def test_a_card_is_asked_as_pytorch_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda, steps = _Cuda(monkeypatch, None), []
+    recorder = CudaRecorder(torch.device("cuda", 0))
+    recorder.warm(lambda: steps.append("warm"))
+    replay = recorder.capture(lambda: steps.append("recorded"))
+    replay()
+    assert steps == ["warm", "recorded"]
+    assert cuda.asked == [
+        *("Stream", "graph_pool_handle", "current_stream", "stream"),
+        *("CUDAGraph", "graph", "device", "current_stream", "stream"),
+    ]
+
+
+def test_why_a_record_failed_is_the_steps_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ending a record that failed raises another error, which says less."""
+
+    def ends(*_: Any) -> None:
+        raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+
+    _Cuda(monkeypatch, ends)
+    world, told = _world("head"), []
+    recorder = CudaRecorder(torch.device("cuda", 0))
+    sizes, fails = [4] * 6, _failing(world)
+    found = _go(Graphs(recorder, told.append), world, sizes, fails)
+    _assert_equal([found], [_right(world, sizes, _plain_step(world))])
+    assert told == [f"{SAID}: no kernel for this"]
+
+
+def _failing(world: World) -> Any:
+    """A step that fails where it is recorded, which here is its fourth turn."""
+    turns: list[int] = []
+
+    def step(*arguments: Any) -> None:
+        turns.append(1)
+        if len(turns) == 4:
+            raise RuntimeError("no kernel for this")
+        _plain_step(world)(*arguments)
+
+    return step

@@ -9,7 +9,8 @@ PyTorch: CUDA semantics, CUDA graphs. https://pytorch.org/docs/stable/notes/cuda
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from headstart.core import trees
+from headstart.core.progress import Tell
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Job
 from headstart.models.batch import Batch
@@ -93,7 +95,7 @@ class Graphs:
     """
 
     recorder: Recorder
-    tell: Callable[[str], None] = warnings.warn
+    tell: Tell = warnings.warn
     _places: dict[Hashable, _Place] = field(default_factory=dict)
 
     def __call__(
@@ -104,6 +106,14 @@ class Graphs:
         for batch in batches:
             place.take(batch)
         return trees.clone(place.params), trees.clone(place.state)
+
+    def forget(self) -> None:
+        """Give back the memory of all steps: they hold each other, and would wait for the garbage collector."""
+        while self._places:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self._places.pop(next(iter(self._places))).forget()
 
     def _new(self, step: Step, start: Tree, params: Tree, state: Tree) -> _Place:
         return _Place(self.recorder, self.tell, step, *map(trees.clone, (start, params, state)))
@@ -119,7 +129,7 @@ class Graphs:
             place.fill(params, state, start)
         self._places[key] = place
         if len(self._places) > _MOST_PLACES:
-            del self._places[next(iter(self._places))]
+            self._forget_oldest()
         return place
 
 
@@ -128,7 +138,7 @@ class _Place:
     """Fixed memory of one kind of step, and its graphs by shape of batch."""
 
     recorder: Recorder
-    tell: Callable[[str], None]
+    tell: Tell
     step: Step
     start: Tree
     params: Tree
@@ -162,10 +172,14 @@ class _Place:
         else:
             shape.take(tensors)
 
+    def forget(self) -> None:
+        """Give back the memory of records and batches."""
+        self._shapes.clear()
+
     def give_up(self, why: str) -> None:
         """Record no more of such steps, and say so."""
         self.is_recorded = False
-        self._shapes.clear()
+        self.forget()
         self.tell(f"steps are taken one operation after another, not as a recorded graph: {why}")
 
 
@@ -225,8 +239,9 @@ class _Shape:
             place.give_up("its replay gave other numbers")
 
 
-def graphed(job: Job, tell: Callable[[str], None] = warnings.warn) -> Job:
-    """Return a job whose steps are recorded, where its data are on a card that can; else the same job.
+@contextmanager
+def graphed(job: Job, tell: Tell = warnings.warn) -> Iterator[Job]:
+    """Yield a job whose steps are recorded, where its data are on a card that can; else the same job.
 
     Args:
         job: to be done in this process.
@@ -234,8 +249,13 @@ def graphed(job: Job, tell: Callable[[str], None] = warnings.warn) -> Job:
     """
     device = job.clients.rows.device
     if device.type != "cuda":
-        return job
-    return replace(job, model=replace(job.model, replay=Graphs(CudaRecorder(device), tell)))
+        yield job
+        return
+    graphs = Graphs(CudaRecorder(device), tell)
+    try:
+        yield replace(job, model=replace(job.model, replay=graphs))
+    finally:
+        graphs.forget()
 
 
 def _parts(batch: Batch) -> tuple[Tree, Hashable]:
