@@ -196,6 +196,13 @@ def test_a_client_without_an_example_has_no_slope_and_disturbs_no_other() -> Non
     assert all(not value[1].any() and value[0].any() and value.isfinite().all() for value in gradient.values())
 
 
+def test_examples_that_are_all_alike_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, params = _cut(_network(_Mixing()), Lora(rank=2))
+    model.logits(_stack(params), torch.ones(CLIENTS, EXAMPLES, WIDTH, dtype=torch.float64))
+    assert not _is_one_batch(model, params, _vectors(), monkeypatch)
+    _check(model, params, _batch(CROSS_ENTROPY, CLASSES, _vectors()))
+
+
 def test_why_not_says_what_went_wrong() -> None:
     model, params = _cut(_network(), Lora(rank=2))
     base = shared_base(model.network, model.cut, model.above, model.adapters, model.scale)

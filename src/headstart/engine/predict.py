@@ -70,7 +70,7 @@ def _in_rows(model: Model, stack: Tree, activations: Activations, indices: Seque
     """Say whether clients with adapters of their own have too few examples each to fill a batch."""
     if not model.adapters or not 1 < len(indices) < sum(map(len, indices)) < len(indices) * FEW:
         return False
-    return model.is_one_batch(stack, activations.few(model, 2).unsqueeze(1))
+    return model.is_one_batch(stack, activations.few(model, 4).unsqueeze(1))
 
 
 def _predict_rows(model: Model, stack: Tree, activations: Activations, indices: Sequence[Array]) -> list[Array]:

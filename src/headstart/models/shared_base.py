@@ -64,7 +64,7 @@ class SharedBase:
         return dict(zip(leaves, found, strict=True))
 
     def why_not(self, alone: Callable[[Params, Tensor], Tensor], params: Params, inputs: Tensor) -> str:
-        """Say why these clients cannot be one batch; empty if they can. It is tried once by type and device.
+        """Say why these clients cannot be one batch; empty if they can. It is tried once, by type and device.
 
         A module may mix a batch's examples, or read a layer's weight without calling the layer: scores are then others
         than those of a client alone.
@@ -76,12 +76,14 @@ class SharedBase:
         """
         like = params["head.bias"]
         if (like.dtype, like.device) not in self._refusals:
-            self._refusals[like.dtype, like.device] = self._tried(alone, params, inputs)
+            few = _few(inputs)
+            if not bool((few != few[:1, :1]).any()):
+                return "its examples are all alike"  # others will show whether they are mixed
+            self._refusals[like.dtype, like.device] = self._tried(alone, _drawn(params), few)
         return self._refusals[like.dtype, like.device]
 
-    def _tried(self, alone: Callable[[Params, Tensor], Tensor], params: Params, inputs: Tensor) -> str:
+    def _tried(self, alone: Callable[[Params, Tensor], Tensor], stack: Params, few: Tensor) -> str:
         try:
-            stack, few = _drawn(params), _few(inputs)
             # PyTorch's modules may take another road where nothing is differentiated.
             pairs = [self._both(alone, stack, few, differentiated=flag) for flag in (True, False)]
         except Exception as error:  # a user's own module may do anything
