@@ -12,9 +12,11 @@ from torch import Tensor
 from headstart.adapt.protocol import Remembers
 from headstart.core import trees
 from headstart.core.arrays import Array
+from headstart.core.faults import Portions
 from headstart.core.trees import Params, Tree
 from headstart.engine.features.activations import Activations
-from headstart.engine.features.padding import split
+from headstart.engine.features.host_rows import HostRows
+from headstart.engine.features.padding import Inputs, RaggedTensor, split
 from headstart.engine.rows import take
 from headstart.models.model import Model, head_logits
 
@@ -35,13 +37,22 @@ MOST_NUMBERS = 2**24
 def predict(
     model: Model, params: Params, activations: Activations, indices: Array, *, batch_size: int = BATCH
 ) -> Array:
-    """Return predictions of one set of parameters, such as class probabilities, ``(len(indices), outputs)`` float64."""
+    """Return predictions of one set of parameters, such as class probabilities, ``(len(indices), outputs)`` float64.
+
+    A batch that finds no memory is halved, and so are those after it.
+    """
     inputs = activations.at(model)
     params = model.arranged(params)
     found = np.zeros((len(indices), model.network.num_classes))
-    for some in split(inputs, indices, batch_size):
+    portions = Portions()
+
+    def work(some: Array) -> Array:
         rows = torch.from_numpy(indices[some]).to(inputs.device)
-        found[some] = _predictions(model, model.logits(params, inputs[rows]))
+        return _predictions(model, model.logits(params, inputs[rows]))
+
+    for batch in split(inputs, indices, batch_size):
+        for some, predictions in portions.each(work, batch):
+            found[some] = predictions
     return found
 
 
@@ -78,21 +89,26 @@ def _predict_rows(model: Model, stack: Tree, activations: Activations, indices: 
     rows, sizes = np.concatenate(indices), [len(own) for own in indices]
     owners, inputs = np.repeat(np.arange(len(sizes)), sizes), activations.at(model)
     found = np.zeros((len(rows), model.network.num_classes))
-    most = max(1, min(BATCH, ADAPTER_BYTES * len(sizes) // trees.num_bytes(stack)))
-    for some in split(inputs, rows, most):
+    most, portions = max(1, min(BATCH, ADAPTER_BYTES * len(sizes) // trees.num_bytes(stack))), Portions()
+
+    def work(some: Array) -> Array:
         at, of = (torch.from_numpy(each[some]).to(inputs.device) for each in (rows, owners))
-        found[some] = _predictions(model, model.logits(trees.take(stack, of), inputs[at].unsqueeze(1)).squeeze(1))
+        return _predictions(model, model.logits(trees.take(stack, of), inputs[at].unsqueeze(1)).squeeze(1))
+
+    for batch in split(inputs, rows, most):
+        for some, predictions in portions.each(work, batch):
+            found[some] = predictions
     return np.split(found, np.cumsum(sizes)[:-1])
 
 
-def features_of(activations: Activations, model: Model) -> Tensor:
+def features_of(activations: Activations, model: Model) -> Tensor | HostRows:
     """Return the features that a head reads, ``(examples, features)``."""
     features = activations.at(model)
-    assert isinstance(features, Tensor), "a head reads one row of numbers per example"
+    assert not isinstance(features, RaggedTensor), "a head reads one row of numbers per example"
     return features
 
 
-def _predict_heads(model: Model, stack: Tree, features: Tensor, indices: Sequence[Array]) -> list[Array]:
+def _predict_heads(model: Model, stack: Tree, features: Tensor | HostRows, indices: Sequence[Array]) -> list[Array]:
     """Gather all clients' rows at once, and give each head its part: padding would cost more than the loop."""
     weights, biases = stack["head.weight"], stack["head.bias"]
     sizes = [len(rows) for rows in indices]
@@ -144,7 +160,7 @@ class Predictor:
 
 @torch.no_grad()
 def _predict_remembering(
-    method: Remembers, model: Model, stack: Tree, memory: Tree, inputs: Tensor, indices: Sequence[Array], width: int
+    method: Remembers, model: Model, stack: Tree, memory: Tree, inputs: Inputs, indices: Sequence[Array], width: int
 ) -> list[Array]:
     """Predict on padded examples, ``width`` columns at a time."""
     sizes = np.array([len(rows) for rows in indices])

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from headstart.core.faults import fault_of
 from headstart.core.trees import Params, unstack
 from headstart.models.batch import Batch
 from headstart.models.modules import replace_module
@@ -87,6 +88,8 @@ class SharedBase:
             # PyTorch's modules may take another road where nothing is differentiated.
             pairs = [self._both(alone, stack, few, differentiated=flag) for flag in (True, False)]
         except Exception as error:  # a user's own module may do anything
+            if fault_of(error):
+                raise
             return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         near = _NEAR.get(getattr(self.network, "precision", "float32"), _NEAR_LOWERED)
         off = any(bool((one - each).abs().max() > near * each.abs().max()) for one, each in pairs)

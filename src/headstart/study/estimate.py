@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from headstart.core.content import hash_json
+from headstart.core.device import placed
 from headstart.core.progress import Silent
 from headstart.core.trees import Params
 from headstart.costs.compute import count_flops, flops_per_example
@@ -102,7 +103,7 @@ class _Estimate:
         self.settings, self.lab, self.folder = settings, costs.lab, folder
         self.pipelines = [pipeline_of(settings, self.lab, folder.store, seed, Silent().tell) for seed in settings.seeds]
         people = costs.population
-        self.clock = Clock(people.raw, people.num_examples)
+        self.clock = Clock(people.raw.to(self.lab.device), people.num_examples)
         self._counted: set[str] = set()
         self._built: dict[bool, tuple[Network, Params]] = {}
 
@@ -206,13 +207,14 @@ class _Estimate:
         if central is None or not hasattr(method, "epochs"):
             return 0.1
         model, params = self._cut(getattr(method, "trainable", "head"), from_scratch=method.from_scratch)
-        flops = flops_per_example(model, params, self.lab.activations.typical())
+        flops = flops_per_example(model, params, self.clock.raw)
         return float(len(central) * method.epochs * flops.training / self.rate)
 
     def _cut(self, trainable: Trainable, *, from_scratch: bool) -> tuple[Model, Params]:
         """Return a model with first weights, built once of each kind."""
         if from_scratch not in self._built:
-            self._built[from_scratch] = self.lab.build(0, from_scratch=from_scratch)
+            network, weights = self.lab.build(0, from_scratch=from_scratch)
+            self._built[from_scratch] = network, placed(weights, self.lab.device)
         return cut_at(*self._built[from_scratch], trainable)
 
     @cached_property
@@ -228,7 +230,8 @@ class _Estimate:
         """Floating-point operations per second of a training step of the whole network."""
         model, params = self._cut("all", from_scratch=True)
         inputs = model.activations(self.lab.activations.raw(slice(0, 32)))
-        batch = Batch(inputs, torch.zeros(len(inputs), dtype=torch.int64), torch.ones(len(inputs)))
+        labels = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
+        batch = Batch(inputs, labels, torch.ones(len(inputs), device=inputs.device))
         flops = count_flops(lambda: model.gradient(params, batch))
         return max(flops, 1) / _usual(lambda: model.gradient(params, batch))
 

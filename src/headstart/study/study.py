@@ -9,11 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
-from headstart.core.machine import suitable_threads, threads
+from headstart.core.machine import suitable_threads, threads, why_no_fork
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
 from headstart.diagnosis import Diagnosis
@@ -169,14 +170,24 @@ class Study:
         work: Work | None = None,
         cache: Path | None = None,
         progress: Progress | None = None,
+        device: torch.device | None = None,
     ) -> Study:
         """Open a checked study file, its own data or those of a lab, whose clients may be elsewhere.
 
+        Args:
+            file: the study.
+            lab: data, network and engine; None opens the file's own.
+            work: what clients do; None does it here.
+            cache: folder of what studies can share; None shares nothing.
+            progress: told how far long passes over the data are.
+            device: where networks are asked, whatever the file says; None takes what it says.
+
         Raises:
+            SettingError: the file names a device that is not there.
             DataError: the data cannot be read or break a rule.
         """
         study = cls.__new__(cls)
-        study._fill(file, lab or open_lab(file, cache=cache, progress=progress), work)
+        study._fill(file, lab or open_lab(file, cache=cache, progress=progress, device=device), work)
         return study
 
     def _fill(self, file: StudyFile, lab: Lab, work: Work | None = None) -> None:
@@ -293,6 +304,8 @@ class Study:
         for line in folder.prepare(self.lab.federation, fits, now, hashes, is_here=is_here):
             progress.warn(line)
         folder.keep_text(self.file.text)
+        if settings.engine.way == "workers" and (why := why_no_fork()):
+            progress.warn(f'engine.way = "workers" clones this process, and {why}: clients train one after another')
         if settings.tuning.trials is None and num_trials(None, self.lab.federation) == 1:
             progress.warn("no client has validation data, so that no arm is tuned: each runs as it is written")
         if is_here:

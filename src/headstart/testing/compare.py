@@ -161,7 +161,7 @@ class Breaking:
                 raise OSError(self.reason)
             first, *rest = job.work(model, shared, private, data)
             bad = torch.tensor([name == self.diverges for name in data.ids])
-            bad = bad if isinstance(data, ManyClients) else bad[0]
+            bad = (bad if isinstance(data, ManyClients) else bad[0]).to(next(iter(first.values())).device)
             return trees.where(bad, trees.scale(first, float("nan")), first), *rest
 
         return self.engine.crew(dataclasses.replace(job, work=broken))

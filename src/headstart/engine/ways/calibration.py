@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import platform
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ import torch
 
 from headstart.core import trees
 from headstart.core.content import hash_json
+from headstart.core.errors import EngineError
 from headstart.core.files import read_json, write_json
+from headstart.core.forks import fork
 from headstart.core.machine import can_fork, num_cores, threads
 from headstart.core.trees import Params
 from headstart.engine.protocol import Job
@@ -81,7 +83,7 @@ def _cpu() -> str:
 
 def measure(job: Job) -> Timings:
     """Time a step of one client with one thread and with all, in both layouts, and of a stack."""
-    params, batch = _try_batch(job)
+    params, batch = try_batch(job)
     models = {last: tuned(job, channels_last=last) for last in (False, True)}
     models = {last: model for last, model in models.items() if _works(model, params, batch)}
     loop = {}
@@ -101,7 +103,7 @@ def tuned(job: Job, *, channels_last: bool) -> Model:
     return job.model.tuned(job.clients.activations.few(job.model, 2), channels_last=channels_last)
 
 
-def _try_batch(job: Job) -> tuple[Params, Batch]:
+def try_batch(job: Job) -> tuple[Params, Batch]:
     """Return weights and a batch that cost what real ones do."""
     inputs = job.clients.activations.few(job.model, job.batch_size)
     rows = torch.arange(job.batch_size, device=inputs.device) % len(inputs)
@@ -166,11 +168,11 @@ def _contended(step: Callable[[], Any]) -> float:
     """Time a step while every other core does the same, in processes of their own."""
     if not can_fork():
         return _seconds_of(step)
-    context = multiprocessing.get_context("fork")
-    others = [context.Process(target=_repeat, args=(step,), daemon=True) for _ in range(num_cores() - 1)]
-    for other in others:
-        other.start()
+    others: list[BaseProcess] = []
     try:
+        # Where the system gives no process, none would be a worker either.
+        with contextlib.suppress(EngineError):
+            others += (fork(_repeat, step) for _ in range(num_cores() - 1))
         return _seconds_of(step)
     finally:
         for other in others:

@@ -14,7 +14,7 @@ import torch
 from headstart.core.machine import can_fork, num_cores, threads
 from headstart.core.progress import Tell
 from headstart.engine.protocol import Crew, Job
-from headstart.engine.ways.calibration import name_of_timings, timings_of, tuned
+from headstart.engine.ways.calibration import name_of_timings, timings_of, try_batch, tuned, why_no_stack
 from headstart.engine.ways.graphs import graphed
 from headstart.engine.ways.placement import HEADS, Placement, Timings, Way, cheapest
 from headstart.engine.ways.serial import OneByOne
@@ -59,7 +59,7 @@ class Fleet:
         # The frozen part is computed before anything is timed or forked.
         job.clients.activations.at(job.model)
         placement = self.placement(job)
-        if placement.way != "stack" and not job.model.is_head_only:
+        if placement.way != "stack" and not job.model.is_head_only and _is_on_cpu(job):
             job = replace(job, model=tuned(job, channels_last=placement.channels_last))
         match placement.way:
             case "stack":
@@ -72,17 +72,19 @@ class Fleet:
                     yield workers
 
     def placement(self, job: Job) -> Placement:
-        """Choose how to do a job."""
-        if job.model.is_head_only and self.way != "workers":
+        """Choose how to do a job; where this process may not be cloned, workers are one after another."""
+        forks = self.way == "workers" and can_fork()
+        if job.model.is_head_only and not forks:
             return HEADS
-        if self.way == "workers":
+        if not _is_on_cpu(job):
+            return _on_card(job, self.way)
+        if forks:
             return Placement("workers", self._processes(job))
         if self.way is not None:
-            return Placement(self.way, threads=torch.get_num_threads())
+            return Placement("loop" if self.way == "workers" else self.way, threads=torch.get_num_threads())
         return self._calibrated(job)
 
     def _calibrated(self, job: Job) -> Placement:
-        on_cpu = job.clients.rows.device.type == "cpu"
         sample = np.arange(min(len(job.clients.members), 100))
         steps = float(np.ceil(job.clients.rows.sizes(sample) / job.batch_size).mean()) if len(sample) else 0.0
         return cheapest(
@@ -90,7 +92,7 @@ class Fleet:
             clients=job.cohort_size,
             steps=steps,
             cores=num_cores(),
-            workers=self._processes(job) if on_cpu and can_fork() else 1,
+            workers=self._processes(job) if can_fork() else 1,
         )
 
     def _timings(self, job: Job) -> Timings:
@@ -105,3 +107,14 @@ class Fleet:
     def _slots(self, job: Job, workers: int) -> int:
         """Return how many results may wait: twice as many as there are processes, or more where they are small."""
         return max(2 * workers, min(job.cohort_size, SLOT_BYTES // max(1, job.num_bytes)))
+
+
+def _is_on_cpu(job: Job) -> bool:
+    return job.clients.rows.device.type == "cpu"
+
+
+def _on_card(job: Job, way: Way | None) -> Placement:
+    """Return how a card does a job: a stack, unless its modules cannot be stacked; processes cannot share it."""
+    if way is None and job.cohort_size > 1 and not why_no_stack(job.model, *try_batch(job)):
+        return Placement("stack")
+    return Placement("stack" if way == "stack" else "loop")
