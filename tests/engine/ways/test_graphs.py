@@ -97,6 +97,17 @@ def test_replayed_rounds_are_the_same(name: str, cut: Trainable, stacked: bool) 
     assert told == []
 
 
+@pytest.mark.parametrize("name", ["momentum", "adam", "prox", "class weights"])
+def test_replayed_rounds_of_groups_are_the_same(name: str) -> None:
+    told: list[str] = []
+    run = _Run(_world("all"), replace(LOCALS[name], batch_size=4))
+    grouped = run.world.model.grouped(run.world.activations.few(run.world.model, 1))
+    model, recorder = _with_graphs(grouped, told)
+    _assert_equal(run.rounds(model, 3, stacked=True), run.rounds(run.world.model, 3, stacked=True))
+    assert 0 < recorder.captured < recorder.replayed
+    assert told == []
+
+
 def _batches(world: World, sizes: list[int]) -> Iterator[Batch]:
     inputs, labels = world.activations.at(world.model), world.activations.labels
     for turn, size in enumerate(sizes):
