@@ -1,11 +1,9 @@
 """Steps by replay are those of one operation after another; what cannot be replayed is not, and is said."""
 
 import gc
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
-from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -18,7 +16,7 @@ from headstart.engine.clients import Clients
 from headstart.engine.protocol import Chunk
 from headstart.engine.rows import RowTable
 from headstart.engine.ways.fleet import Fleet
-from headstart.engine.ways.graphs import CudaRecorder, Graphs
+from headstart.engine.ways.graphs import Graphs
 from headstart.federate.fedprox import Proximal
 from headstart.federate.ffa_lora import FrozenA
 from headstart.models.batch import Batch
@@ -291,66 +289,50 @@ def _reads(loss: CrossEntropy, scores: torch.Tensor, truth: torch.Tensor, weight
     return shares * weights.unsqueeze(-1) / float(weights.sum())
 
 
-class _Cuda:
-    """What is asked of a card, by calls that fit PyTorch's own signatures."""
+class _Forgetful(PretendRecorder):
+    """Its replays leave one tensor as it was."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capture: Any) -> None:
-        self.asked: list[str] = []
-        for name in ("Stream", "graph_pool_handle", "current_stream", "stream", "device", "CUDAGraph"):
-            monkeypatch.setattr(torch.cuda, name, self._stand_in(name, getattr(torch.cuda, name)))
-        monkeypatch.setattr(torch.cuda, "graph", self._stand_in("graph", torch.cuda.graph, capture))
+    def __init__(self, forgotten: str) -> None:
+        super().__init__()
+        self.forgotten = forgotten
+        self.params: Params = {}
 
-    def _stand_in(self, name: str, real: Any, enter: Any = None) -> Any:
-        signature = inspect.signature(real.__init__ if inspect.isclass(real) else real)
+    def capture(self, step: Any) -> Any:
+        replay = super().capture(step)
 
-        def call(*arguments: Any, **named: Any) -> Any:
-            signature.bind(*((None, *arguments) if inspect.isclass(real) else arguments), **named)
-            self.asked.append(name)
-            found = MagicMock()
-            found.__exit__.return_value = False
-            if enter:
-                found.__exit__.side_effect = enter
-            return found
+        def forgetful() -> None:
+            before = self.params[self.forgotten].clone()
+            replay()
+            self.params[self.forgotten].copy_(before)
 
-        return call
+        return forgetful
 
 
-def test_a_card_is_asked_as_pytorch_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda, steps = _Cuda(monkeypatch, None), []
-    recorder = CudaRecorder(torch.device("cuda", 0))
-    recorder.warm(lambda: steps.append("warm"))
-    replay = recorder.capture(lambda: steps.append("recorded"))
-    replay()
-    assert steps == ["warm", "recorded"]
-    assert cuda.asked == [
-        *("Stream", "graph_pool_handle", "current_stream", "stream"),
-        *("CUDAGraph", "graph", "device", "current_stream", "stream"),
-    ]
+@pytest.mark.parametrize("forgotten", ["head.weight", "head.bias"])
+def test_a_replay_that_leaves_one_tensor_as_it_was_is_not_used(forgotten: str) -> None:
+    world, recorder, told = _world("head"), _Forgetful(forgotten), []
+    plain = _plain_step(world)
+
+    def step(start: Params, params: Params, state: Params, batch: Batch) -> None:
+        recorder.params = params
+        plain(start, params, state, batch)
+
+    found = _go(Graphs(recorder, told.append), world, [4] * 8, step)
+    _assert_equal([found], [_right(world, [4] * 8, plain)])
+    assert told == [f"{SAID}: its replay gave other numbers"]
 
 
-def test_why_a_record_failed_is_the_steps_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ending a record that failed raises another error, which says less."""
-
-    def ends(*_: Any) -> None:
-        raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
-
-    _Cuda(monkeypatch, ends)
+def test_ending_a_record_that_failed_hides_not_what_failed() -> None:
+    """It raises an error of its own, which says less."""
     world, told = _world("head"), []
-    recorder = CudaRecorder(torch.device("cuda", 0))
-    sizes, fails = [4] * 6, _failing(world)
-    found = _go(Graphs(recorder, told.append), world, sizes, fails)
-    _assert_equal([found], [_right(world, sizes, _plain_step(world))])
+    found = _go(Graphs(_Failing(), told.append), world, [4] * 6, _plain_step(world))
+    _assert_equal([found], [_right(world, [4] * 6, _plain_step(world))])
     assert told == [f"{SAID}: no kernel for this"]
 
 
-def _failing(world: World) -> Any:
-    """A step that fails where it is recorded, which here is its fourth turn."""
-    turns: list[int] = []
-
-    def step(*arguments: Any) -> None:
-        turns.append(1)
-        if len(turns) == 4:
-            raise RuntimeError("no kernel for this")
-        _plain_step(world)(*arguments)
-
-    return step
+class _Failing(PretendRecorder):
+    def capture(self, step: Any) -> Any:
+        try:
+            raise RuntimeError("no kernel for this\nat all")
+        finally:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")

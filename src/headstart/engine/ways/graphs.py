@@ -8,11 +8,11 @@ PyTorch: CUDA semantics, CUDA graphs. https://pytorch.org/docs/stable/notes/cuda
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from headstart.core import trees
 from headstart.core.progress import Tell
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Job
+from headstart.engine.ways.recorders import CudaRecorder, Recorder
 from headstart.models.batch import Batch
 from headstart.models.replay import Step
 
@@ -34,52 +35,7 @@ _MOST_SHAPES = 16
 """Shapes of batches that are recorded for one kind of step; texts padded to ever other lengths would have many."""
 
 _NEAR = 0.05
-"""How far a replayed step may be off, in shares of the largest change: kernels may add in another order."""
-
-
-class Recorder(Protocol):
-    """Records the operations of a step."""
-
-    def warm(self, step: Callable[[], None]) -> None:
-        """Take a step where it will be recorded."""
-        ...
-
-    def capture(self, step: Callable[[], None]) -> Callable[[], None]:
-        """Record a step without taking it, and return what takes it.
-
-        Raises:
-            RuntimeError: something in it cannot be recorded.
-        """
-        ...
-
-
-class CudaRecorder:
-    """Records CUDA graphs; all share one pool of memory, which none needs between its replays.
-
-    Args:
-        device: a card.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device, self._stream = device, torch.cuda.Stream(device)
-        self._pool = torch.cuda.graph_pool_handle()
-
-    def warm(self, step: Callable[[], None]) -> None:
-        """Take a step on the stream of records."""
-        here = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(here)
-        with torch.cuda.stream(self._stream):
-            step()
-        here.wait_stream(self._stream)
-
-    def capture(self, step: Callable[[], None]) -> Callable[[], None]:
-        """Record a step; the stream from before is the current one again even where that fails."""
-        graph = torch.cuda.CUDAGraph()
-        # Other threads may read data ahead meanwhile, which the usual mode of capture forbids.
-        recording = torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local")
-        with torch.cuda.device(self._device), torch.cuda.stream(torch.cuda.current_stream(self._device)), recording:
-            step()
-        return graph.replay
+"""How far a replayed step may be off, in shares of the step's length."""
 
 
 @dataclass(eq=False)
@@ -278,16 +234,21 @@ def _shape_of(tree: Mapping[str, Tensor]) -> Hashable:
 
 
 def _is_near(found: Tree, right: Tree, before: Tree) -> bool:
-    """Say whether a step came to the same numbers, where these are finite."""
-    rounding = max(torch.finfo(value.dtype).eps * _largest(right, {name: value}) for name, value in right.items())
-    change = _largest(right, trees.subtract(right, before))
-    return _largest(right, trees.subtract(found, right)) <= _NEAR * change + 4 * rounding
+    """Say whether a step came to the same, where that is finite: all in all, and each tensor moved about as far.
+
+    Kernels may add in another order; where Adam divides a slope that is nothing but rounding, single numbers differ.
+    """
+    finite = {name: value.isfinite() for name, value in right.items()}
+    moved, wanted = (_norms(trees.subtract(tree, before), finite) for tree in (found, right))
+    off, sizes = _norms(trees.subtract(found, right), finite), _norms(right, finite)
+    rounding = 4 * sum(size * torch.finfo(value.dtype).eps for size, value in zip(sizes, right.values(), strict=True))
+    is_alike = all(abs(one - other) <= other / 2 + rounding for one, other in zip(moved, wanted, strict=True))
+    return is_alike and math.hypot(*off) <= _NEAR * math.hypot(*wanted) + rounding
 
 
-def _largest(right: Tree, tree: Tree) -> float:
-    """Return the largest number of a tree where another is finite."""
-    sizes = [value.abs().where(right[name].isfinite(), 0) for name, value in tree.items() if value.numel()]
-    return max((float(size.max()) for size in sizes), default=0.0)
+def _norms(tree: Tree, finite: Tree) -> list[float]:
+    """Return the length of each tensor, of its numbers that count."""
+    return [float(torch.linalg.vector_norm(value.where(finite[name], 0))) for name, value in tree.items()]
 
 
 def _first_line(error: BaseException) -> str:
