@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import networks
+from adapted import adapted_clients
 from headstart.core import trees
 from headstart.core.trees import Params
 from headstart.engine.rounds import run_rounds
@@ -52,6 +53,12 @@ def test_head_gradient_of_a_stack(benchmark: Any, heads: dict[str, Tensor]) -> N
 def test_step_of_an_optimizer(benchmark: Any, heads: dict[str, Tensor]) -> None:
     optimizer = sgd(0.1)
     benchmark(optimizer.step, trees.map_tree(torch.randn_like, heads), optimizer.init(heads), heads)
+
+
+@pytest.mark.parametrize("way", ["one_by_one", "together"])
+def test_gradient_of_adapters(benchmark: Any, way: str) -> None:
+    clients = adapted_clients(clients=4, texts=8, tokens=32, width=128, layers=2)
+    assert benchmark(getattr(clients, way))
 
 
 def test_gradient_of_the_small_cnn(benchmark: Any) -> None:

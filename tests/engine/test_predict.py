@@ -9,6 +9,8 @@ from headstart.core import trees
 from headstart.core.trees import Params
 from headstart.engine.clients import Clients
 from headstart.engine.predict import Predictor, predict, predict_stack
+from headstart.federate.ffa_lora import FrozenA
+from headstart.models.lora import Lora
 from headstart.models.model import Model, Trainable
 from headstart.testing import World, open_world
 
@@ -49,6 +51,30 @@ def test_a_stack_predicts_as_its_members_alone(trainable: Trainable, count: int)
     assert [len(part) for part in found] == [len(part) for part in rows]
     for params, part, own in zip(members, found, rows, strict=True):
         np.testing.assert_allclose(part, predict(world.model, params, world.activations, own), atol=1e-6)
+
+
+@pytest.mark.parametrize("room", [1, 2**26])
+@pytest.mark.parametrize("lora", [Lora(), FrozenA()])
+def test_clients_with_few_examples_and_adapters_predict_in_batches_of_all(
+    lora: Lora, room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.engine.predict.ADAPTER_BYTES", room)
+    world = open_world(lora, dtype=torch.float64)
+    members = others(world.params, 3)
+    rows = [np.arange(4), np.empty(0, dtype=np.int64), np.array([9, 9, 1])]
+    right = [predict(world.model, params, world.activations, own) for params, own in zip(members, rows, strict=True)]
+    asked: list[int] = []
+    logits = Model.logits
+
+    def counting(model: Model, params: Params, inputs: torch.Tensor) -> torch.Tensor:
+        asked.append(len(inputs))
+        return logits(model, params, inputs)
+
+    monkeypatch.setattr(Model, "logits", counting)
+    found = predict_stack(world.model, trees.stack(members), world.activations, rows)
+    assert asked == ([7] if room > 1 else [1] * 7)
+    for one, other in zip(found, right, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])

@@ -51,9 +51,12 @@ def clone(tree: Tree) -> Tree:
 
 
 def restore(mask: Tensor, tree: Tree, before: Tree) -> None:
-    """Put back, in place, what the clients of a stack had before, where ``mask`` ``(clients,)`` holds."""
+    """Put back, in place, what the clients of a stack had before, where ``mask`` ``(clients,)`` holds.
+
+    Nothing is looked up by the mask's values: a device need not wait for them.
+    """
     for name, value in tree.items():
-        value[mask] = before[name][mask]
+        value.copy_(torch.where(mask.reshape(mask.shape + (1,) * (value.dim() - mask.dim())), before[name], value))
 
 
 def stack(trees: Sequence[Tree]) -> Tree:

@@ -23,6 +23,12 @@ from headstart.models.model import Model, head_logits
 BATCH = 512
 """Examples per forward pass."""
 
+FEW = 64
+"""Examples of a client that fill a batch of its own."""
+
+ADAPTER_BYTES = 2**26
+"""Memory for the adapters of a batch whose examples each have their client's."""
+
 MOST_NUMBERS = 2**24
 """Numbers that predictions from memories may hold at once: features of examples and distances to the remembered."""
 
@@ -60,6 +66,8 @@ def predict_stack(model: Model, stack: Tree, activations: Activations, indices: 
         activations: of the federation's examples.
         indices: one array per client of the stack; lengths may differ.
     """
+    if _in_rows(model, stack, activations, indices):
+        return _predict_rows(model, stack, activations, indices)
     if not model.is_head_only or len(indices) == 1:
         return [predict(model, trees.unstack(stack, i), activations, rows) for i, rows in enumerate(indices)]
     features = features_of(activations, model)
@@ -67,6 +75,30 @@ def predict_stack(model: Model, stack: Tree, activations: Activations, indices: 
         some = torch.from_numpy(indices[0]).to(features.device)
         return list(_predictions(model, head_logits(stack, features[some])))
     return _predict_heads(model, stack, features, indices)
+
+
+def _in_rows(model: Model, stack: Tree, activations: Activations, indices: Sequence[Array]) -> bool:
+    """Say whether clients with adapters of their own have too few examples each to fill a batch."""
+    if not model.adapters or not 1 < len(indices) < sum(map(len, indices)) < len(indices) * FEW:
+        return False
+    return model.is_one_batch(stack, activations.few(model, 4).unsqueeze(1))
+
+
+def _predict_rows(model: Model, stack: Tree, activations: Activations, indices: Sequence[Array]) -> list[Array]:
+    """Put examples of all clients into one batch, and beside each its client's adapters."""
+    rows, sizes = np.concatenate(indices), [len(own) for own in indices]
+    owners, inputs = np.repeat(np.arange(len(sizes)), sizes), activations.at(model)
+    found = np.zeros((len(rows), model.network.num_classes))
+    most, portions = max(1, min(BATCH, ADAPTER_BYTES * len(sizes) // trees.num_bytes(stack))), Portions()
+
+    def work(some: Array) -> Array:
+        at, of = (torch.from_numpy(each[some]).to(inputs.device) for each in (rows, owners))
+        return _predictions(model, model.logits(trees.take(stack, of), inputs[at].unsqueeze(1)).squeeze(1))
+
+    for batch in split(inputs, rows, most):
+        for some, predictions in portions.each(work, batch):
+            found[some] = predictions
+    return np.split(found, np.cumsum(sizes)[:-1])
 
 
 def features_of(activations: Activations, model: Model) -> Tensor | HostRows:

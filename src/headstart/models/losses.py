@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from headstart.core.task import FAR, Task, TaskKind
+from headstart.models.constants import numbers_like
 
 
 class Loss(Protocol):
@@ -137,7 +138,7 @@ class SquaredError(Loss):
 
     def predictions(self, scores: Tensor) -> Tensor:
         """Return numbers in the targets' units."""
-        return scores * scores.new_tensor(self.scales) + scores.new_tensor(self.centers)
+        return scores * numbers_like(scores, self.scales) + numbers_like(scores, self.centers)
 
     def regressand(self, truth: Tensor, num_outputs: int) -> Tensor:  # noqa: ARG002 — the truth has one per output
         """Return the targets in standard deviations."""
@@ -149,7 +150,7 @@ class SquaredError(Loss):
 
     def _scaled(self, truth: Tensor) -> Tensor:
         truth = truth.double()
-        return (truth - truth.new_tensor(self.centers)) / truth.new_tensor(self.scales)
+        return (truth - numbers_like(truth, self.centers)) / numbers_like(truth, self.scales)
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ class CoxPartialLikelihood(Loss):
 def _shares(weights: Tensor, like: Tensor) -> Tensor:
     """Return each example's share in its client's loss, ``(…, batch, 1)``."""
     total = weights.sum(-1, keepdim=True)
-    return (weights / torch.where(total > 0, total, 1)).unsqueeze(-1).to(like.dtype)
+    return (weights.to(like.dtype) / torch.where(total > 0, total, 1)).unsqueeze(-1)
 
 
 def _at_risk(truth: Tensor, weights: Tensor) -> Tensor:

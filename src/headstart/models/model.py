@@ -23,6 +23,8 @@ from headstart.models.layout import channels_last, channels_last_stack
 from headstart.models.lora import Lora, adapted_layers, merged, new_adapters
 from headstart.models.losses import CROSS_ENTROPY, Loss
 from headstart.models.network import Network
+from headstart.models.replay import Replay
+from headstart.models.shared_base import SharedBase, shared_base
 
 Trainable = Literal["head", "all"] | int | Lora
 """What trains: the head, everything, the last k blocks and the head, or adapters and the head."""
@@ -44,6 +46,7 @@ class Model:
         taps_outermost: weights of convolutions that are laid out tap by tap while they train.
         adapters: the first adapters, where these and the head train; else empty.
         scale: of the adapters.
+        replay: takes steps faster where the device can; None takes them one operation after another.
         alone: what lies above the cut as a function for one client; None calls its modules.
         side_by_side: the same for a stack of clients as one network; None lets PyTorch stack each operation.
     """
@@ -55,6 +58,7 @@ class Model:
     taps_outermost: frozenset[str] = frozenset()
     adapters: Params = field(default_factory=dict)
     scale: float = 1.0
+    replay: Replay | None = None
     alone: Functional | None = None
     side_by_side: GroupedNetwork | None = None
 
@@ -134,6 +138,8 @@ class Model:
         return self._logits(params, channels_last(inputs) if self.channels_last else inputs)
 
     def _stacked_logits(self, params: Params, inputs: Tensor) -> Tensor:
+        if base := self._one_batch(params, inputs):
+            return base.logits(params, inputs)
         if self.side_by_side is None:
             return vmap(self._logits)(params, inputs)
         hidden = self._prepared(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
@@ -167,6 +173,8 @@ class Model:
         return gradients
 
     def _gradient(self, params: Params, batch: Batch) -> Params:
+        if batch.is_stack and (base := self._one_batch(params, batch.inputs)):
+            return base.gradient(params, batch)
         if batch.is_stack and self.side_by_side is None:
             stacked: Params = vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights)
             return stacked
@@ -177,6 +185,20 @@ class Model:
         # A weight that this input never reaches has gradient zero.
         gradients = torch.autograd.grad(scores, list(leaves.values()), slope, allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, gradients, strict=True))
+
+    @cached_property
+    def _shared_base(self) -> SharedBase:
+        return shared_base(self.network, self.cut, self.above, self.adapters, self.scale)
+
+    def is_one_batch(self, params: Params, inputs: Tensor) -> bool:
+        """Say whether a stack's adapters and heads are one batch over their frozen base."""
+        return self._one_batch(params, inputs) is not None
+
+    def _one_batch(self, params: Params, inputs: Tensor) -> SharedBase | None:
+        """Return how a stack's adapters are one batch over their frozen base; None where they cannot be."""
+        if not self.adapters or self._shared_base.why_not(self._logits, params, inputs):
+            return None
+        return self._shared_base
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the weighted mean loss of one client's batch."""

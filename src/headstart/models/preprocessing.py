@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headstart.models.constants import numbers_like
+
 Shape = tuple[int, ...]
 """Shape of one stored input: ``(channels, height, width)`` of an image, ``(columns,)`` of a table, ``()`` of a text."""
 
@@ -38,7 +40,7 @@ class PrepareImages:
 
     @staticmethod
     def _per_channel(values: tuple[float, ...], pixels: Tensor) -> Tensor:
-        return pixels.new_tensor(values).view(-1, 1, 1)
+        return numbers_like(pixels, values).view(-1, 1, 1)
 
 
 @dataclass(frozen=True)

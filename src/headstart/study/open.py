@@ -13,7 +13,7 @@ from headstart.core.damage import Damaged
 from headstart.core.device import CPU, check_precision, find_device
 from headstart.core.errors import SettingError
 from headstart.core.files import read_json
-from headstart.core.progress import Progress, Silent
+from headstart.core.progress import Progress, Silent, Tell
 from headstart.data import open_federation
 from headstart.data.checks import check_numbers
 from headstart.data.federation import Federation
@@ -61,7 +61,7 @@ def open_lab(
     lab = Lab(
         with_tokens(opened, file.model),
         file.model,
-        _engine(settings.engine, calibrated),
+        _engine(settings.engine, calibrated, (progress or Silent()).warn),
         DTYPES[settings.engine.dtype],
         cache=cache,
         progress=progress,
@@ -89,11 +89,11 @@ def _device(settings: EngineSettings) -> torch.device:
     return device
 
 
-def _engine(settings: EngineSettings, calibrated: Path | None) -> Engine:
+def _engine(settings: EngineSettings, calibrated: Path | None, tell: Tell) -> Engine:
     """Return the engine that the settings ask for."""
     if settings.name == "serial":
         return Serial()
-    return Fleet(None if settings.way == "auto" else settings.way, settings.workers, folder=calibrated)
+    return Fleet(None if settings.way == "auto" else settings.way, settings.workers, folder=calibrated, tell=tell)
 
 
 def _forgotten(calibrated: Path | None) -> Iterator[str]:

@@ -39,12 +39,17 @@ def descend(
     """
     params, state = trees.clone(params), trees.clone(state)
     for batch in batches:
-        slope = gradient(params, batch)
-        if batch.full:
-            optimizer.step(slope, state, params)
-        else:
-            before = trees.clone(params), trees.clone(state)
-            optimizer.step(slope, state, params)
-            trees.restore(~batch.active, params, before[0])
-            trees.restore(~batch.active, state, before[1])
+        take_step(gradient, optimizer, params, state, batch)
     return params, state
+
+
+def take_step(gradient: Callable[[Tree, B], Tree], optimizer: Optimizer, params: Tree, state: Tree, batch: B) -> None:
+    """Take one step in place, as :func:`descend` does."""
+    slope = gradient(params, batch)
+    if batch.full:
+        optimizer.step(slope, state, params)
+        return
+    before = trees.clone(params), trees.clone(state)
+    optimizer.step(slope, state, params)
+    trees.restore(~batch.active, params, before[0])
+    trees.restore(~batch.active, state, before[1])

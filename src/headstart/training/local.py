@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from headstart.core.registry import Scale
-from headstart.core.trees import Params
+from headstart.core.trees import Params, Tree
 from headstart.models.batch import Batch
 from headstart.models.model import Model
 from headstart.training.client_data import Balance, ClientData, Passes
-from headstart.training.descent import descend
+from headstart.training.descent import descend, take_step
 from headstart.training.dual import DualWalk, descend_dual
 from headstart.training.optimizers import Optimizer, build_optimizer
 
@@ -60,9 +60,17 @@ class LocalTraining:
         if self.optimizer == "sgd" and self.is_plain and (dual := data.dual_passes(model, params, passes)):
             walk = DualWalk(params, data.everything(model), dual, self.client_lr, self.momentum, self.weight_decay)
             return (dual.take or _alone)(walk)
-        slope, optimizer = partial(self.slope, model, params), self.build()
-        params = model.arranged(params)
-        return descend(slope, params, optimizer.init(params), data.batches(model, passes), optimizer)[0]
+        arranged, optimizer, batches = model.arranged(params), self.build(), data.batches(model, passes)
+        state = optimizer.init(arranged)
+        if model.replay:
+            step = partial(self._step, model, optimizer)
+            return model.replay((self, model), step, params, arranged, state, batches)[0]
+        return descend(partial(self.slope, model, params), arranged, state, batches, optimizer)[0]
+
+    def _step(
+        self, model: Model, optimizer: Optimizer, start: Params, params: Params, state: Tree, batch: Batch
+    ) -> None:
+        take_step(partial(self.slope, model, start), optimizer, params, state, batch)
 
     def slope(self, model: Model, start: Params, params: Params, batch: Batch) -> Params:
         """Return the gradient at ``params`` of a client that began at ``start``, for one client or a stack."""

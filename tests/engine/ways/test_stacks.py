@@ -1,6 +1,7 @@
 """How clients are split into stacks that fit."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ from engine.ways.jobs import count, job_of, results_of
 from headstart.core.errors import EngineError
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Chunk, Failure, Job
+from headstart.engine.rows import RowTable
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.stacks import Stacked
-from headstart.testing import World
+from headstart.models.lora import Lora
+from headstart.models.memory import bytes_kept
+from headstart.testing import World, open_world
 
 
 @pytest.mark.parametrize("room", [1, 10_000, 100_000, 2**28])
@@ -26,6 +30,27 @@ def test_every_client_is_in_one_stack_in_order(world: World, room: int) -> None:
 def test_a_stack_holds_as_many_as_fit_and_at_least_one(world: World, room: int, sizes: list[int]) -> None:
     chunks = Stacked(job_of(world), chunk_bytes=room).chunks(np.array([4, 0, 3, 1]))
     assert [len(chunk) for chunk in chunks] == sizes
+
+
+def _adapted(rank: int = 2) -> Job:
+    return job_of(open_world(Lora(rank=rank)))
+
+
+def test_a_stack_of_adapters_holds_the_base_once() -> None:
+    """Room for what three clients train and keep of their largest step."""
+    job = _adapted()
+    inputs, sizes = job.clients.activations.few(job.model, 2), [len(client.train) for client in job.clients.members]
+    kept = 1.5 * max(sizes) * bytes_kept(job.model, inputs, job.dtype)
+    room = int(3 * (4 * job.num_bytes + kept))
+    assert [len(some) for some in Stacked(job, chunk_bytes=room).chunks(np.arange(5))] == [3, 2]
+
+
+def test_a_stack_may_take_a_quarter_of_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = _adapted()
+    monkeypatch.setattr(RowTable, "device", torch.device("cuda", 0))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: SimpleNamespace(total_memory=2**30))
+    job.clients.rows.widest(np.arange(5))
+    assert [len(some) for some in Stacked(job, chunk_bytes=1).chunks(np.arange(5))] == [5]
 
 
 def test_no_clients_no_stack(world: World) -> None:

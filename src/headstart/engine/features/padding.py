@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from torch import Tensor
 from headstart.core.arrays import Array
 from headstart.core.ragged import Ragged
 from headstart.engine.features.host_rows import HostRows
+
+WIDTHS = 16
+"""On a card the tokens of a batch are a multiple of this, or those of the longest text: also faster to multiply."""
 
 PADDING = -1
 """Stands in the place of a token where there is none."""
@@ -50,7 +54,7 @@ class RaggedTensor:
         """
         chosen = np.arange(len(self))[rows.cpu().numpy() if isinstance(rows, Tensor) else rows]
         lengths = self.lengths[chosen]
-        steps = np.arange(lengths.max(initial=1))
+        steps = np.arange(self._width(int(lengths.max(initial=1))))
         real = torch.from_numpy(steps < lengths[:, None]).to(self.device)
         places = torch.from_numpy(np.minimum(self.starts[chosen, None] + steps, len(self.values) - 1)).to(self.device)
         if self.values.dim() == 1:
@@ -60,6 +64,16 @@ class RaggedTensor:
     def to(self, device: torch.device) -> RaggedTensor:
         """Return the same on a device."""
         return RaggedTensor(self.values.to(device), self.starts)
+
+    def _width(self, longest: int) -> int:
+        """Return the tokens of a batch: a card's steps are recorded for every width, so that there are few."""
+        return (
+            longest if self.device.type == "cpu" else max(longest, min(-(-longest // WIDTHS) * WIDTHS, self._longest))
+        )
+
+    @cached_property
+    def _longest(self) -> int:
+        return int(self.lengths.max(initial=1))
 
     @property
     def lengths(self) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 
 from headstart.core.machine import can_fork, num_cores, threads
+from headstart.core.progress import Tell
 from headstart.engine.protocol import Crew, Job
 from headstart.engine.ways.calibration import name_of_timings, timings_of, try_batch, tuned, why_no_stack
+from headstart.engine.ways.graphs import graphed
 from headstart.engine.ways.placement import HEADS, Placement, Timings, Way, cheapest
 from headstart.engine.ways.serial import OneByOne
 from headstart.engine.ways.stacks import Stacked
@@ -28,17 +31,31 @@ class Fleet:
         workers: number of processes; None takes the number of cores.
         chunk_bytes: memory that one stack may take.
         folder: where calibrations are kept; None keeps them as long as the engine lives.
+        tell: told what the user must know of a card's steps.
     """
 
     way: Way | None = None
     workers: int | None = None
     chunk_bytes: int = 256 * 2**20
     folder: Path | None = None
+    tell: Tell = warnings.warn
+    _said: set[str] = field(default_factory=set)
     _known: dict[str, Timings] = field(default_factory=dict)
 
     @contextmanager
     def crew(self, job: Job) -> Iterator[Crew]:
-        """Choose a way and yield who goes it."""
+        """Choose a way and yield who goes it; a card takes its steps as recorded graphs."""
+        with graphed(job, self._say) as recorded, self._crew(recorded) as crew:
+            yield crew
+
+    def _say(self, line: str) -> None:
+        """Say a line once."""
+        if line not in self._said:
+            self._said.add(line)
+            self.tell(line)
+
+    @contextmanager
+    def _crew(self, job: Job) -> Iterator[Crew]:
         # The frozen part is computed before anything is timed or forked.
         job.clients.activations.at(job.model)
         placement = self.placement(job)

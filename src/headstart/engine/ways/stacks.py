@@ -8,14 +8,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from headstart.core import trees
 from headstart.core.arrays import Array
 from headstart.core.faults import Portions, free_memory, is_out_of_memory
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
+from headstart.engine.features.padding import Inputs, RaggedTensor
 from headstart.engine.protocol import Chunk, Failure, Job, chunk_of
 from headstart.engine.ways.serial import OneByOne
+from headstart.models.memory import bytes_kept
+
+CARD_SHARE = 0.25
+"""Share of a card's memory that one stack may take: small stacks leave most of a card idle."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Stacked:
 
     Attributes:
         job: what is to be done.
-        chunk_bytes: memory that one stack may take.
+        chunk_bytes: memory that one stack may take; on a card it may take a quarter of the card's, if that is more.
         block_bytes: the same for stacks whose results are summed. It is not for a user to change: sums depend in their
             last bits on where one block ends.
         portions: clients of a stack at most, once memory was short.
@@ -73,10 +80,18 @@ class Stacked:
         widest = self.job.clients.rows.widest(positions)
         # Parameters, their gradient and an optimiser's state; activations and what is made of them; a square matrix,
         # of which half is sent.
-        per_client = 4 * self.job.num_bytes + 4 * self._bytes_of_examples(widest) + 3 * result_bytes
-        room = self.block_bytes if self.job.is_summed else self.chunk_bytes
-        size = max(1, room // max(1, per_client))
+        per_client = 4 * self.job.num_bytes + self._bytes_of_examples(widest) + 3 * result_bytes
+        size = max(1, self._room // max(1, per_client))
         yield from np.split(positions, range(size, len(positions), size)) if len(positions) else ()
+
+    @property
+    def _room(self) -> int:
+        """Bytes of one stack: by what a card has, not by what is free, as last bits of sums depend on it."""
+        if self.job.is_summed:
+            return self.block_bytes
+        device = self.job.clients.rows.device
+        whole = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
+        return max(self.chunk_bytes, int(CARD_SHARE * whole))
 
     def _bytes_of_results(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> int:
         """Return what one client's results take: those of one example are as large as any; 0 if no client has any."""
@@ -92,7 +107,19 @@ class Stacked:
     def _bytes_of_examples(self, widest: int) -> int:
         model = self.job.model
         if model.is_head_only:
-            return widest * model.network.num_features * 4
+            return 4 * widest * model.network.num_features * 4
+        if model.adapters:
+            kept = bytes_kept(model, _longest(self.job.clients.activations.at(model)), self.job.dtype)
+            # What the backward pass makes on its way is half as much again at most.
+            return int(1.5 * min(self.job.batch_size, widest) * kept)
         one = self.job.clients.activations.few(model, 1)
         # Without the frozen part, hidden activations of a step outweigh the inputs many times.
-        return int(self.job.batch_size * one.numel() * 4 * 32)
+        return int(4 * self.job.batch_size * one.numel() * 4 * 32)
+
+
+def _longest(inputs: Inputs) -> Tensor:
+    """Return two examples, of texts the longest."""
+    is_text = isinstance(inputs, RaggedTensor)
+    return (
+        inputs[np.argsort(inputs.lengths, kind="stable")[-2:]] if is_text else inputs[torch.arange(min(2, len(inputs)))]
+    )
