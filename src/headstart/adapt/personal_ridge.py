@@ -60,7 +60,7 @@ class PersonalRidge(Adapt):
         received = _coefficients(params)
         if model.network.loss.is_softmax:
             received = on_scale(received, design, targets)
-        candidates = torch.tensor(PENALTIES if self.penalty is None else [self.penalty], dtype=design.dtype)
+        candidates = design.new_tensor(PENALTIES if self.penalty is None else [self.penalty])
         head = received + ridge_correction(design, targets - design @ received, candidates)
         return {**params, **head_of(head, params)}
 

@@ -81,8 +81,9 @@ class DummyClient:
 
     def _batch(self, model: Model, size: int) -> Batch:
         example = self._activation(model)
-        labels = model.network.loss.any_truth(size, model.network.num_classes)
-        return Batch(example.repeat(size, *(1,) * (example.dim() - 1)), labels, torch.ones(size), full=True)
+        labels = model.network.loss.any_truth(size, model.network.num_classes).to(example.device)
+        weights = torch.ones(size, device=example.device)
+        return Batch(example.repeat(size, *(1,) * (example.dim() - 1)), labels, weights, full=True)
 
     def _activation(self, model: Model) -> Tensor:
         """Return one example's activations at the cut, ``(1, …)``; a client computes them once."""
