@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
+from headstart.adapt import METHODS as ADAPT
 from headstart.adapt import Everything, Finetune, Keep, Knn, LpFt
 from headstart.core.trees import Params
 from headstart.costs.arm import ArmCosts, Population, arm_costs
+from headstart.costs.dry_run import Work, dry_run
+from headstart.federate import METHODS as FEDERATE
 from headstart.federate import FedAvg, Pooled, Ridge, Schedule
 from headstart.federate.fedopt import Adam
 from headstart.models.network import Network
+from headstart.models.registry import build
+from headstart.models.spec import ModelSpec
 from headstart.training.local import LocalTraining
 
 PARAMETERS = 40 + 74 + 387
@@ -148,3 +155,34 @@ def test_knn_remembers_features_and_labels(network: Network, weights: Params, cl
     assert costs.client_flops == 50 * CONV_FLOPS
     assert costs.total_bytes == keeps.total_bytes
     assert costs.upload_bytes == costs.rounds == 0
+
+
+def needs_numbers(work: Any, raw: Tensor, **settings: Any) -> Work:
+    """Watch work that looks at the numbers of an example."""
+    raw.sum().item()
+    return dry_run(work, raw, **settings)
+
+
+_LOOKS_AT_NUMBERS = ("adapt lora", "adapt lora_mix", "federate fedit", "federate ffa_lora", "federate fedsa_lora")
+_METHODS = {f"federate {name}": ([entry.build({})], Keep()) for name, entry in FEDERATE.items()}
+_METHODS |= {f"adapt {name}": ([], entry.build({})) for name, entry in ADAPT.items()}
+
+
+@pytest.mark.parametrize("name", _METHODS)
+def test_shapes_alone_say_what_numbers_say(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every method is watched on tensors without numbers, if it never looks at any; that changes nothing."""
+    federate, adapt = _METHODS[name]
+    network, weights = build(ModelSpec(backbone="mlp"), shape=(12,), num_classes=3, from_scratch=True, seed=0)
+    population = Population(torch.zeros(1, 12), num_clients=10, num_examples=50)
+    seen: list[bool] = []
+
+    def watched(work: Any, raw: Tensor, **settings: Any) -> Work:
+        seen.append(raw.is_meta)
+        return dry_run(work, raw, **settings)
+
+    monkeypatch.setattr("headstart.costs.arm.dry_run", watched)
+    found = arm_costs(network, weights, federate, adapt, population, sends_weights=True)
+    assert all(seen) or name in _LOOKS_AT_NUMBERS
+    # Work that must see numbers is watched with them.
+    monkeypatch.setattr("headstart.costs.arm.dry_run", needs_numbers)
+    assert arm_costs(network, weights, federate, adapt, population, sends_weights=True) == found

@@ -45,7 +45,8 @@ def busy(model, served: list[int], **passes):
 )
 def test_all_steps_are_counted_and_two_of_them_taken(clock, model, passes, steps):
     served: list[int] = []
-    assert clock.steps(busy(model, served, **passes)) == steps
+    assert clock.steps("work", busy(model, served, **passes)) == steps
+    assert clock.steps("work", busy(model, served, batch_size=1)) == steps
     assert not served
     found = clock.time("work", busy(model, served, **passes))
     assert len(served) in range(2, 63)

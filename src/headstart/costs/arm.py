@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from torch import Tensor
+from torch.nn import Parameter
 
 from headstart.core.trees import Params, Tree, num_bytes
 from headstart.costs.communication import Communication, Federated, communication
@@ -97,9 +100,21 @@ def arm_costs(
         population: how many clients, how many examples.
         sends_weights: whether clients must be sent the start; random weights follow from a seed.
     """
-    stages = [_federate(method, network, weights, population) for method in federate]
-    model, params = cut_at(network, weights, adapt.trainable)
-    adapted = _watch(lambda client: _adapt(adapt, model, params, client), population, weights)
+
+    def measured(subject: _Subject) -> ArmCosts:
+        return _measured(subject, federate, adapt, sends_weights=sends_weights)
+
+    subject = _Subject(network, weights, population)
+    try:
+        return measured(subject.weightless)
+    except Exception:  # what looks at numbers has none to see, and a user's own method may do anything
+        return measured(subject)
+
+
+def _measured(subject: _Subject, federate: Sequence[Federated], adapt: _Adapts, *, sends_weights: bool) -> ArmCosts:
+    network, weights, population = subject.network, subject.weights, subject.population
+    stages = [_federate(method, subject) for method in federate]
+    adapted = _adapted(adapt, subject)
     once = _weights_once(network, weights, federate) if sends_weights else 0
     final = _final_download(network, weights, federate, stages)
     traffic, clients = [stage.traffic for stage in stages], population.num_clients
@@ -119,6 +134,29 @@ def arm_costs(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """Whose work is watched: a network, all its weights, and the clients."""
+
+    network: Network
+    weights: Params
+    population: Population
+
+    @cached_property
+    def weightless(self) -> _Subject:
+        """The same in shapes alone, which PyTorch computes as it would numbers, at next to no cost."""
+        shapes = {name: value.to("meta") for name, value in self.weights.items()}
+        population = replace(self.population, raw=self.population.raw.to("meta"))
+        return _Subject(_without_numbers(self.network), shapes, population)
+
+
+def _without_numbers(network: Network) -> Network:
+    """Copy a network without the numbers of its tensors."""
+    own = {id(value): value.detach().to("meta") for value in network.buffers()}
+    own |= {id(value): Parameter(value.detach().to("meta"), value.requires_grad) for value in network.parameters()}
+    return deepcopy(network, own)
+
+
 @dataclass(frozen=True)
 class _Stage:
     """A federated stage: its traffic, one client's work in one round, and how many rounds a client joins."""
@@ -128,8 +166,9 @@ class _Stage:
     turns: float
 
 
-def _federate(method: Federated, network: Network, weights: Params, population: Population) -> _Stage:
-    model, params = cut_at(network, weights, method.trainable)
+def _federate(method: Federated, subject: _Subject) -> _Stage:
+    model, params = cut_at(subject.network, subject.weights, method.trainable)
+    population = subject.population
     if method.pooled:
         return _pool(population)
     cohort = method.schedule.cohort_of(population.num_clients)
@@ -138,11 +177,16 @@ def _federate(method: Federated, network: Network, weights: Params, population: 
     work = _watch(
         lambda client: method.client_update(model, shared, private, client),
         population,
-        weights,
+        subject.weights,
         {f"shared/{name}": value for name, value in shared.items()} | private,
     )
     traffic = communication(method, shared, work.result[0], cohort)
     return _Stage(traffic, work, traffic.rounds * cohort / population.num_clients)
+
+
+def _adapted(adapt: _Adapts, subject: _Subject) -> Work:
+    model, params = cut_at(subject.network, subject.weights, adapt.trainable)
+    return _watch(lambda client: _adapt(adapt, model, params, client), subject.population, subject.weights)
 
 
 def _adapt(adapt: _Adapts, model: Model, params: Params, client: DummyClient) -> Tree:

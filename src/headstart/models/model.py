@@ -286,6 +286,8 @@ def _cut_index(network: Network, trainable: Trainable) -> int:
 
 def _digest(value: Tensor) -> str:
     """Hash a frozen tensor once: arms cut the same weights again and again, and a checkpoint's are many megabytes."""
+    if value.is_meta:
+        return f"{value.dtype} {tuple(value.shape)}"
     known: tuple[int, str] | None = getattr(value, "headstart_digest", None)
     if known is None or known[0] != value._version:
         known = (value._version, hash_array(value.detach().cpu().numpy()))

@@ -20,8 +20,11 @@ from headstart.models.batch import Batch
 from headstart.models.model import Model
 from headstart.training.client_data import Passes
 
-_ENOUGH, _MOST = 0.3, 30
+_ENOUGH, _MOST = 0.1, 30
 """Seconds after which work is not timed again, and how often it is at the most: one time alone may meet a hiccup."""
+
+_LONG = 0.02
+"""Seconds above which a step is its network's arithmetic, whatever the method: a network's batch is timed once."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class _Timed:
     Attributes:
         dummy: serves the first steps of each phase.
         serves: whether it serves any; else it counts them alone.
+        known: seconds of long steps by what takes them, filled as they are taken; these are taken once.
         steps: that were asked for so far.
         served: seconds of the steps that were served.
         stepping: seconds that all steps would take.
@@ -57,6 +61,7 @@ class _Timed:
 
     dummy: DummyClient
     serves: bool = True
+    known: dict[str, float] = field(default_factory=dict)
     steps: int = 0
     served: float = 0.0
     stepping: float = 0.0
@@ -64,13 +69,17 @@ class _Timed:
     def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield the first steps, and count the rest at the time of the last one."""
         in_an_epoch = ceil(self.dummy.num_examples / passes.batch_size)
-        due, taken, last = (passes.steps or passes.epochs * in_an_epoch), 0, 0.0
+        due = passes.steps or passes.epochs * in_an_epoch
         self.steps += due
-        for batch in self.dummy.batches(model, passes) if self.serves else ():
+        name = f"{model.network.name} {model.cut} {model.num_trainable} {passes.batch_size}"
+        last = self.known.get(name, 0.0)
+        for batch in self.dummy.batches(model, passes) if self.serves and not last else ():
             begin = time.thread_time()
             yield batch
             last = time.thread_time() - begin
-            taken, self.served = taken + 1, self.served + last
+            self.served += last
+        if last > _LONG:
+            self.known[name] = last
         self.stepping += last * due
 
     def dual_passes(self, model: Model, params: Params, passes: Passes) -> None:
@@ -97,6 +106,8 @@ class Clock:
     raw: Tensor
     num_examples: int
     _known: dict[str, Seconds] = field(default_factory=dict)
+    _counted: dict[str, int] = field(default_factory=dict)
+    _long: dict[str, float] = field(default_factory=dict)
 
     def time(self, name: str, work: Work) -> Seconds:
         """Return what work takes, timed once by its name."""
@@ -104,11 +115,13 @@ class Clock:
             self._known[name] = self._usual(work)
         return self._known[name]
 
-    def steps(self, work: Work) -> int:
-        """Return how many minibatches work takes, without taking one."""
-        client = self._client(serves=False)
-        work(client)
-        return client.steps
+    def steps(self, name: str, work: Work) -> int:
+        """Return how many minibatches work takes, counted once by its name, without taking one."""
+        if name not in self._counted:
+            client = self._client(serves=False)
+            work(client)
+            self._counted[name] = client.steps
+        return self._counted[name]
 
     def _usual(self, work: Work) -> Seconds:
         """Return the mean of several times; the first, when nothing is warm yet, counts only if it is alone."""
@@ -124,4 +137,4 @@ class Clock:
         return Seconds(client.steps, client.stepping, max(0.0, time.thread_time() - begin - client.served))
 
     def _client(self, *, serves: bool) -> _Timed:
-        return _Timed(DummyClient(self.raw, max(1, self.num_examples)), serves)
+        return _Timed(DummyClient(self.raw, max(1, self.num_examples)), serves, self._long)

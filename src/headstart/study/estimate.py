@@ -27,7 +27,7 @@ from headstart.study.run.folder import RunFolder
 from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.tuning import num_trials, ranges, trial_arms, tuned_with
 from headstart.study.run.work import TRIAL_VIEWS
-from headstart.study.ways import placement_of
+from headstart.study.ways import keeping, placement_of
 from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.schema import StudySettings
 from headstart.study.written.slate import Slate
@@ -182,10 +182,13 @@ class _Estimate:
 
     def _trained(self, arm: Arm, stage: Stage, work: Work, rounds: int, cohort: int) -> float:
         """Return the seconds of client work; steps of a kind are timed once, whatever their number and size."""
-        known = {name: value for name, value in stage.settings.items() if name not in ranges(stage)}
-        name = hash_json([stage.kind, stage.method, arm.start.build().from_scratch, known])
-        steps = self.clock.steps(work)
-        one = self.clock.time(name, work).of(steps)
+        tuned, kind = ranges(stage), [stage.kind, stage.method, arm.start.build().from_scratch]
+        known = {name: value for name, value in stage.settings.items() if name not in tuned}
+        whole = {name: value for name, value in stage.settings.items() if isinstance(value, int)}
+        timed = self.clock.time(hash_json([*kind, known]), work)
+        # No fraction says how many steps there are; what took none never takes any.
+        steps = self.clock.steps(hash_json([*kind, known, whole]), work) if timed.steps else 0
+        one = timed.of(steps)
         placement = self._placement(arm, stage)
         if placement and placement.way == "stack" and cohort > 1:
             return rounds * (one * max(1.0, cohort / STACKED) + steps * PER_STEP)
@@ -198,7 +201,8 @@ class _Estimate:
 
     def _placement(self, arm: Arm, stage: Stage) -> Placement | None:
         method, start = stage.build(), arm.start.build()
-        return placement_of(self.lab, self._cut(method.trainable, from_scratch=start.from_scratch)[0], method)
+        model = self._cut(method.trainable, from_scratch=start.from_scratch)[0]
+        return placement_of(self.lab, keeping(self.lab.engine, self.folder.path), model, method)
 
     def _start_seconds(self, stage: Stage) -> float:
         """Return what pre-training takes if it never stops early."""
