@@ -51,7 +51,7 @@ def test_times_are_of_a_kind_of_network_on_this_machine() -> None:
 def test_a_batch_larger_than_the_data_can_be_calibrated() -> None:
     world = open_world("all")
     job = replace(job_of(world), batch_size=len(world.federation.examples) + 5)
-    assert Fleet().placement(job).way in ("stack", "workers")
+    assert Fleet().placement(job).way == "grouped"
 
 
 def test_only_what_is_compared_is_timed() -> None:
