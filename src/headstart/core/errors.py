@@ -6,6 +6,7 @@ HeadstartError
 ├── StartError        a start cannot be trained; the arms that need it are ruled out, the others go on
 ├── ModelError        a checkpoint, a network, where it is cut
 ├── ClientError       one client's work failed; the round goes on without it
+├── EngineError       the engine itself failed: processes, memory, device; no client is to blame
 └── MissingExtra      an optional dependency is not installed
 
 Each message names the setting, the rule, the value received and a way out.
@@ -45,6 +46,10 @@ class ModelError(HeadstartError):
 
 class ClientError(HeadstartError):
     """One client's work failed: it is recorded, left out of the round, and the run goes on."""
+
+
+class EngineError(HeadstartError):
+    """The engine itself failed: its processes, memory or device; no client is to blame, and what ran is no evidence."""
 
 
 class MissingExtra(HeadstartError):
