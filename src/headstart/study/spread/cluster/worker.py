@@ -1,0 +1,109 @@
+"""A worker of a cluster: it opens the study once, on cores of its own, and does one piece of it after another."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headstart.core.cache import cache_folder
+from headstart.core.errors import HeadstartError
+from headstart.core.progress import Silent
+from headstart.core.version import __version__
+from headstart.study.open import open_lab
+from headstart.study.run.nodes import NodeStore
+from headstart.study.spread.answer import Answer
+from headstart.study.spread.cluster.cores import take_room
+from headstart.study.spread.cluster.parcels import Arrays, Parcel, keep, packed_node, unpacked_federation
+from headstart.study.spread.doing import do_piece
+from headstart.study.spread.piece import Piece, read_piece
+from headstart.study.study import Study
+from headstart.study.written.load import parse_study
+
+_OURS = re.compile(r"HEADSTART_\w+")
+"""Variables that a study file may name, and where data and checkpoints lie."""
+
+
+def versions() -> dict[str, str]:
+    """Return what must be the same on every machine, for equal numbers and equal names of what is computed."""
+    torch_version = str(torch.__version__).partition("+")[0]
+    return {"headstart": __version__, "Python": platform.python_version(), "PyTorch": torch_version}
+
+
+def opening(study: Study) -> str:
+    """Say in JSON what a worker needs to open a study, but for its data."""
+    variables = {name: value for name, value in os.environ.items() if _OURS.fullmatch(name)}
+    said = {"settings": study.file.settings.as_json(), "folder": str(study.file.folder), "variables": variables}
+    return json.dumps(said)
+
+
+def names_of(study: Study) -> dict[str, str]:
+    """Return how a study names its data and each arm's first stages: by content, checkpoints and own code included."""
+    pipeline = study.pipeline(NodeStore(Path()), study.file.settings.seeds[0], Silent())
+    trunks = {arm.name: pipeline.trunk_key(arm) for arm in study.slate.arms}
+    return {"data": study.lab.federation.key, **trunks}
+
+
+class Worker:
+    """Lives in a process of its own.
+
+    Args:
+        cores: that it takes for itself, as many threads as PyTorch then has.
+        place: of locks and folders; None for one among the machine's temporary files.
+    """
+
+    def __init__(self, cores: int, place: Path | None = None) -> None:
+        self._room = take_room(cores, place=place)
+        if self._room.cores and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, self._room.cores)
+        torch.set_num_threads(cores)
+        warnings.simplefilter("ignore")
+        shutil.rmtree(self._room.folder, ignore_errors=True)
+        self._store = NodeStore(self._room.folder)
+        self._study: Study | None = None
+
+    def meet(self) -> dict[str, Any]:
+        """Say who this is: versions, host, cores."""
+        return {**versions(), "host": socket.gethostname(), "cores": list(self._room.cores)}
+
+    def open(self, said: str, federation: Arrays) -> dict[str, Any]:
+        """Open the study; return the names of its data and arms, or why it cannot be opened here."""
+        told: Mapping[str, Any] = json.loads(said)
+        for name, value in told["variables"].items():
+            os.environ.setdefault(name, value)
+        try:
+            data = unpacked_federation(Arrays(*federation))
+            file = parse_study(told["settings"], Path(told["folder"]), federation=data, runs_code=True)
+            self._study = Study.open(file, lab=open_lab(file, data, cache=cache_folder()))
+            return names_of(self._study)
+        except (HeadstartError, OSError) as error:
+            return {"failed": str(error)}
+
+    def do(self, piece: str, *parcels: Parcel) -> tuple[str, list[Parcel]]:
+        """Do a piece; return what is said of it, in JSON, and the nodes that it left."""
+        for parcel in parcels:
+            keep(Parcel(*parcel), self._store)
+        before = self._keys()
+        answer = json.dumps(self._answer(read_piece(json.loads(piece))).as_json())
+        return answer, list(self._made(self._keys() - before))
+
+    def _answer(self, piece: Piece) -> Answer:
+        assert self._study is not None
+        return do_piece(piece, self._study.pipeline(self._store, piece.seed, Silent()))
+
+    def _keys(self) -> set[str]:
+        return {file.stem for file in (self._store.folder / "nodes").glob("*.json")}
+
+    def _made(self, keys: Iterable[str]) -> Iterable[Parcel]:
+        for key in sorted(keys):
+            if (node := self._store.get(key)) is not None:
+                yield packed_node(key, node)
