@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 
 
@@ -30,6 +32,16 @@ class Room:
     locks: tuple[FileLock, ...]
 
 
+def settled(count: int) -> Room:
+    """Make this process one of several workers: it keeps to cores of its own, with a thread on each."""
+    room = take_room(count)
+    if room.cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, room.cores)
+    torch.set_num_threads(count)
+    warnings.simplefilter("ignore")
+    return room
+
+
 def take_room(count: int, among: Sequence[int] | None = None, place: Path | None = None) -> Room:
     """Take ``count`` free cores, and a folder of this process' own.
 
@@ -42,12 +54,17 @@ def take_room(count: int, among: Sequence[int] | None = None, place: Path | None
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     if place.stat().st_uid != os.getuid():
         raise PermissionError(f"'{place}' belongs to another user; delete it, or set TMPDIR")
-    locks = _free(sorted(os.sched_getaffinity(0)) if among is None else among, count, place)
+    locks = _free(allowed_cores() if among is None else among, count, place)
     if len(locks) < count:
         for lock in locks.values():
             lock.release()
         return Room((), Path(tempfile.mkdtemp(prefix="worker-", dir=place)), ())
     return Room(tuple(locks), place / f"core-{next(iter(locks))}", tuple(locks.values()))
+
+
+def allowed_cores() -> list[int]:
+    """Return the cores on which this process may run."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
 
 
 def _free(among: Sequence[int], count: int, place: Path) -> dict[int, FileLock]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from headstart.core.errors import EngineError, SettingError, require
 from headstart.core.machine import num_cores
+from headstart.study.spread.cluster.cores import settled
 from headstart.study.spread.cluster.link import Lost, Machine, UnknownHere
 from headstart.study.spread.cluster.worker import Worker
 
@@ -34,6 +35,17 @@ _CONNECT_SECONDS = 10.0
 _CLIENT = "ray://"
 _PORTS = {"": 6379, _CLIENT: 10001}
 _PREFIX = "headstart-ray-"
+
+
+class Actor(Worker):
+    """A worker in a process that Ray began.
+
+    Args:
+        cores: that it takes for itself.
+    """
+
+    def __init__(self, cores: int) -> None:
+        super().__init__(settled(cores))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +83,7 @@ class RayLink:
 
         where = NodeAffinitySchedulingStrategy(machine.id, soft=False)
         # Only what it is called crosses the wire: the worker's machine imports it.
-        actor = self.ray.remote(Worker).options(num_cpus=cores, num_gpus=cards, scheduling_strategy=where)
+        actor = self.ray.remote(Actor).options(num_cpus=cores, num_gpus=cards, scheduling_strategy=where)
         return actor.remote(cores)
 
     def ask(self, worker: Any, what: str, *values: Any) -> Any:

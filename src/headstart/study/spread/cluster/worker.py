@@ -8,7 +8,6 @@ import platform
 import re
 import shutil
 import socket
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from headstart.core.version import __version__
 from headstart.study.open import open_lab
 from headstart.study.run.nodes import NodeStore
 from headstart.study.spread.answer import Answer
-from headstart.study.spread.cluster.cores import take_room
+from headstart.study.spread.cluster.cores import Room
 from headstart.study.spread.cluster.parcels import Arrays, Parcel, keep, packed_node, unpacked_federation
 from headstart.study.spread.doing import do_piece
 from headstart.study.spread.piece import Piece, read_piece
@@ -57,18 +56,12 @@ class Worker:
     """Lives in a process of its own.
 
     Args:
-        cores: that it takes for itself, as many threads as PyTorch then has.
-        place: of locks and folders; None for one among the machine's temporary files.
+        room: its cores, and a folder whose content goes.
     """
 
-    def __init__(self, cores: int, place: Path | None = None) -> None:
-        self._room = take_room(cores, place=place)
-        if self._room.cores and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, self._room.cores)
-        torch.set_num_threads(cores)
-        warnings.simplefilter("ignore")
-        shutil.rmtree(self._room.folder, ignore_errors=True)
-        self._store = NodeStore(self._room.folder)
+    def __init__(self, room: Room) -> None:
+        shutil.rmtree(room.folder, ignore_errors=True)
+        self._room, self._store = room, NodeStore(room.folder)
         self._study: Study | None = None
 
     def meet(self) -> dict[str, Any]:
