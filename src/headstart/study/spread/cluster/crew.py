@@ -117,6 +117,9 @@ class Crew:
     def give(self, following: Callable[[], Errand | None]) -> None:
         """Give free workers what comes next, as long as something does."""
         while self._free and (errand := following()) is not None:
+            while not self._free:
+                self._collect()
+                self._check_some()
             member = self._free.pop(0)
             self._busy[self._ask(member, errand)] = (member, errand)
 
@@ -132,14 +135,14 @@ class Crew:
         self._check_some()
 
     def do(self, errands: Iterable[Errand]) -> None:
-        """Do errands, in this order.
+        """Do errands, in this order, whatever else workers are at.
 
         Raises:
             EngineError: three workers died over one of them, or none is left.
         """
-        waiting = deque(_Counted(errand) for errand in errands)
-        while waiting or self._busy:
-            self.give(lambda: waiting.popleft().once(waiting) if waiting else None)
+        todo = _Todo(deque(map(_Counted, errands)))
+        while todo.left:
+            self.give(todo.next)
             self.wait()
 
     def dismiss_all(self) -> None:
@@ -211,16 +214,33 @@ class _Counted:
     errand: Errand
     deaths: int = 0
 
-    def once(self, waiting: deque[_Counted]) -> Errand:
-        """Return the errand so that it is done again where its worker is lost."""
 
-        def lose() -> None:
-            self.deaths += 1
-            if self.deaths >= _MOST_DEATHS:
-                raise EngineError(
-                    f"--cluster: {_MOST_DEATHS} workers died over one piece of work; is there enough memory? Let fewer "
-                    "share a machine: give each more cores with [engine] threads"
-                )
-            waiting.appendleft(self)
+@dataclass(eq=False)
+class _Todo:
+    """Errands that have to be done, each again where its worker is lost."""
 
-        return Errand(self.errand.what, self.errand.values, self.errand.take, lose)
+    waiting: deque[_Counted]
+
+    def __post_init__(self) -> None:
+        self.left = len(self.waiting)
+
+    def next(self) -> Errand | None:
+        """Return the errand that begins next; None where none waits."""
+        if not self.waiting:
+            return None
+        one = self.waiting.popleft()
+
+        def take(member: Member, answer: Any) -> None:
+            self.left -= 1
+            one.errand.take(member, answer)
+
+        return Errand(one.errand.what, one.errand.values, take, lambda: self._lose(one))
+
+    def _lose(self, one: _Counted) -> None:
+        one.deaths += 1
+        if one.deaths >= _MOST_DEATHS:
+            raise EngineError(
+                f"--cluster: {_MOST_DEATHS} workers died over one piece of work; is there enough memory? Let fewer "
+                "share a machine: give each more cores with [engine] threads"
+            )
+        self.waiting.appendleft(one)

@@ -7,14 +7,14 @@ the cluster once, however many pieces want it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 from headstart.core.errors import SettingError
-from headstart.core.progress import Progress
+from headstart.core.progress import Progress, Silent
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.work import TRIAL_VIEWS
 from headstart.study.spread.answer import read_answer
@@ -22,6 +22,7 @@ from headstart.study.spread.board import Board
 from headstart.study.spread.cluster.crew import Crew, Errand, Member
 from headstart.study.spread.cluster.link import Link
 from headstart.study.spread.cluster.parcels import Parcel, keep, packed_federation, packed_node
+from headstart.study.spread.cluster.passes import Passes
 from headstart.study.spread.cluster.worker import names_of, opening, versions
 from headstart.study.spread.piece import Piece
 from headstart.study.study import Study
@@ -67,6 +68,7 @@ class Cluster:
             self._crew = Crew(self._link, self._steps(), self._cores, warn=self.progress.warn)
             self.progress.tell("workers open the study")
             self._crew.gather()
+            self._passes = Passes(self.study.lab, self._crew, self.progress)
             self._stack = self._stack.pop_all()
         self.progress.tell(f"{self._crew.count} workers on {self._crew.machines} machines")
         return self
@@ -76,6 +78,7 @@ class Cluster:
     ) -> None:
         """End all workers, and leave the cluster."""
         with self._stack:
+            self._passes.close()
             self._crew.dismiss_all()
 
     def go_on(self, board: Board) -> None:
@@ -100,7 +103,8 @@ class Cluster:
         ]
 
     def _errand(self, board: Board, piece: Piece) -> Errand:
-        said = json.dumps(piece.as_json())
+        said, keys = json.dumps(piece.as_json()), self._keys(piece)
+        known = self._passes.of_piece(piece, self.study.pipeline(self.store, piece.seed, Silent()))
 
         def take(member: Member, answer: tuple[str, list[Parcel]]) -> None:
             words, parcels = answer
@@ -109,11 +113,14 @@ class Cluster:
                 member.has.add(parcel[0])
             board.end(piece, read_answer(json.loads(words)))
 
-        return Errand("do", lambda member: (said, *self._parcels(piece, member)), take, lambda: board.again(piece))
+        def values(member: Member) -> tuple[Any, ...]:
+            return (said, list(known), *known.values(), *self._parcels(keys, member))
 
-    def _parcels(self, piece: Piece, member: Member) -> Iterator[Any]:
+        return Errand("do", values, take, lambda: board.again(piece))
+
+    def _parcels(self, keys: Iterable[str], member: Member) -> Iterator[Any]:
         """Yield references of the nodes that a piece builds on, as far as they are there and the worker lacks them."""
-        for key in self._keys(piece):
+        for key in keys:
             if key not in member.has and (reference := self._reference(key)) is not None:
                 member.has.add(key)
                 yield reference
@@ -125,7 +132,7 @@ class Cluster:
 
     def _keys(self, piece: Piece) -> dict[str, None]:
         """Return the names of all nodes on a piece's way."""
-        pipeline, found = self.study.pipeline(self.store, piece.seed, self.progress), dict.fromkeys(piece.needs)
+        pipeline, found = self.study.pipeline(self.store, piece.seed, Silent()), dict.fromkeys(piece.needs)
         for arm in piece.arms:
             key = pipeline.start_key(arm.start)
             # A start that any study has computed is no reason to compute it again on every machine.

@@ -8,23 +8,24 @@ import platform
 import re
 import shutil
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from headstart.core.arrays import Array
 from headstart.core.cache import cache_folder
 from headstart.core.errors import HeadstartError
 from headstart.core.progress import Silent
 from headstart.core.version import __version__
 from headstart.study.open import open_lab
 from headstart.study.run.nodes import NodeStore
-from headstart.study.spread.answer import Answer
 from headstart.study.spread.cluster.cores import Room
 from headstart.study.spread.cluster.parcels import Arrays, Parcel, keep, packed_node, unpacked_federation
+from headstart.study.spread.cluster.passes import features
 from headstart.study.spread.doing import do_piece
-from headstart.study.spread.piece import Piece, read_piece
+from headstart.study.spread.piece import read_piece
 from headstart.study.study import Study
 from headstart.study.written.load import parse_study
 
@@ -81,17 +82,30 @@ class Worker:
         except (HeadstartError, OSError) as error:
             return {"failed": str(error)}
 
-    def do(self, piece: str, *parcels: Parcel) -> tuple[str, list[Parcel]]:
-        """Do a piece; return what is said of it, in JSON, and the nodes that it left."""
-        for parcel in parcels:
-            keep(Parcel(*parcel), self._store)
-        before = self._keys()
-        answer = json.dumps(self._answer(read_piece(json.loads(piece))).as_json())
-        return answer, list(self._made(self._keys() - before))
+    def features(self, said: str, frozen: bytes) -> Array:
+        """Compute some rows of a frozen pass."""
+        return features(self._opened.lab, said, frozen)
 
-    def _answer(self, piece: Piece) -> Answer:
+    def do(self, piece: str, names: Sequence[str], *values: Any) -> tuple[str, list[Parcel]]:
+        """Do a piece; return what is said of it, in JSON, and the nodes that it left.
+
+        Args:
+            piece: in JSON.
+            names: of activations that it needs.
+            values: these activations, and then nodes that it builds on.
+        """
+        known = dict(zip(names, values, strict=False))
+        self._opened.lab.activations.elsewhere = lambda key, _: known.get(key)
+        for parcel in values[len(names) :]:
+            keep(Parcel(*parcel), self._store)
+        before, one = self._keys(), read_piece(json.loads(piece))
+        answer = do_piece(one, self._opened.pipeline(self._store, one.seed, Silent()))
+        return json.dumps(answer.as_json()), list(self._made(self._keys() - before))
+
+    @property
+    def _opened(self) -> Study:
         assert self._study is not None
-        return do_piece(piece, self._study.pipeline(self._store, piece.seed, Silent()))
+        return self._study
 
     def _keys(self) -> set[str]:
         return {file.stem for file in (self._store.folder / "nodes").glob("*.json")}
