@@ -41,16 +41,21 @@ def run_file(
     tensorboard: Path | None = None,
     opens: bool = False,
     everything: bool = False,
+    jobs: int = 1,
 ) -> None:
     """Run a study file."""
+    from headstart.study.spread.local import check_jobs
+
+    check_jobs(jobs)
     file = _in_full(load_study(path, runs_code=True)) if everything else load_study(path, runs_code=True)
-    run(file, out or _default_out(file), arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens)
+    out = out or _default_out(file)
+    run(file, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens, jobs=jobs)
 
 
-def run_demo(out: Path | None, *, opens: bool = False, everything: bool = False) -> None:
+def run_demo(out: Path | None, *, opens: bool = False, everything: bool = False, jobs: int = 1) -> None:
     """Run the embedded study."""
     with resources.as_file(resources.files("headstart.study") / "demo.toml") as path:
-        run_file(path, out, opens=opens, everything=everything)
+        run_file(path, out, opens=opens, everything=everything, jobs=jobs)
 
 
 def _in_full(file: StudyFile) -> StudyFile:
@@ -67,6 +72,7 @@ def run(
     seeds: Sequence[int] | None = None,
     tensorboard: Path | None = None,
     opens: bool = False,
+    jobs: int = 1,
 ) -> None:
     """Run a study on its own data."""
     from headstart.core.cache import cache_folder
@@ -76,7 +82,7 @@ def run(
     def opened(bar: Bar) -> Iterator[Study]:
         yield Study.open(file, cache=cache_folder(), progress=bar)
 
-    run_opened(file, opened, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens)
+    run_opened(file, opened, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens, jobs=jobs)
 
 
 def run_opened(
@@ -88,6 +94,7 @@ def run_opened(
     seeds: Sequence[int] | None = None,
     tensorboard: Path | None = None,
     opens: bool = False,
+    jobs: int = 1,
 ) -> None:
     """Run a study, print the verdict, write the report; interrupted, print the answer so far.
 
@@ -99,6 +106,7 @@ def run_opened(
         seeds: run only these; None runs all.
         tensorboard: folder of a log of every run; None keeps none.
         opens: whether the page is opened in the user's browser as soon as there is one.
+        jobs: processes that work beside each other.
     """
     from headstart.report.tensorboard import check_installed, log_records
 
@@ -107,7 +115,8 @@ def run_opened(
         check_installed()
     with second_ends_at_once(), _so_far_if_interrupted(out), Bar(console) as bar, opened(bar) as study:
         _print_data(study)
-        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=Pages(bar.warn, opens=opens))
+        page = Pages(bar.warn, opens=opens)
+        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=page, jobs=jobs)
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
     _print_verdict(outcome, file.settings.name)

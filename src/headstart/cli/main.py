@@ -34,6 +34,7 @@ _ArmOption = Annotated[list[str] | None, typer.Option("--arm", help="Run only th
 _SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")]
 _OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in a browser as soon as there is one.")]
 _AllOption = Annotated[bool, typer.Option("--all", help='Run every arm with every seed, as study.until = "all".')]
+_JobsOption = Annotated[int, typer.Option("--jobs", help="Processes that work beside each other, on their own cores.")]
 _BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
 
 
@@ -62,11 +63,12 @@ def study(
     tensorboard: _BoardOption = None,
     opens: _OpenOption = False,
     everything: _AllOption = False,
+    jobs: _JobsOption = 1,
 ) -> None:
     """Run a study until it is decided; finished work is kept and never done twice."""
     from headstart.cli.jobs import run_file
 
-    run_file(file, out, arms=arm, seeds=seed, tensorboard=tensorboard, opens=opens, everything=everything)
+    run_file(file, out, arms=arm, seeds=seed, tensorboard=tensorboard, opens=opens, everything=everything, jobs=jobs)
 
 
 @app.command()
@@ -104,11 +106,13 @@ def diagnose(file: _StudyFileArgument, out: _OutOption = None) -> None:
 
 
 @app.command()
-def demo(out: _OutOption = None, opens: _OpenOption = False, everything: _AllOption = False) -> None:
+def demo(
+    out: _OutOption = None, opens: _OpenOption = False, everything: _AllOption = False, jobs: _JobsOption = 1
+) -> None:
     """Answer the question on real handwritten digits; needs no download."""
     from headstart.cli.jobs import run_demo
 
-    run_demo(out, opens=opens, everything=everything)
+    run_demo(out, opens=opens, everything=everything, jobs=jobs)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,5 +42,9 @@ def read_answer(table: Mapping[str, Any]) -> Answer:
     >>> read_answer(Answer({"a": ClientError("all failed")}).as_json()).failed
     {'a': ClientError('all failed')}
     """
-    failed = {str(key): _ERRORS[kind](str(text)) for key, (kind, text) in table["failed"].items() if kind in _ERRORS}
-    return Answer(failed, tuple(map(str, table["notes"])))
+    return Answer(read_errors(table["failed"]), tuple(map(str, table["notes"])))
+
+
+def read_errors(table: Mapping[str, Sequence[str]]) -> dict[str, HeadstartError]:
+    """Return errors from plain values: a kind and a text for each key."""
+    return {str(key): _ERRORS[kind](str(text)) for key, (kind, text) in table.items() if kind in _ERRORS}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from headstart.core.errors import EngineError
+from headstart.core.errors import EngineError, HeadstartError
 from headstart.study.spread.answer import Answer
 from headstart.study.spread.piece import Piece
 
@@ -14,7 +14,8 @@ MOST_DEATHS = 3
 """Processes that may die over one piece before it is given up."""
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Say that it is never too late."""
     return False
 
 
@@ -38,17 +39,21 @@ class Board:
     'result'
     """
 
-    is_late: Callable[[], bool] = _never
+    is_late: Callable[[], bool] = never
     ended: deque[tuple[Piece, Answer]] = field(default_factory=deque)
     _waiting: list[Piece] = field(default_factory=list)
     _under_way: dict[str, Piece] = field(default_factory=dict)
+    _failed: dict[str, HeadstartError] = field(default_factory=dict)
     _deaths: Counter[str] = field(default_factory=Counter)
 
     def add(self, pieces: Iterable[Piece]) -> None:
         """Put up pieces; those that wait or are under way stay as they are."""
-        known = self.pending
-        new = {piece.key: piece for piece in pieces if piece.key not in known}
-        self._waiting = sorted([*self._waiting, *new.values()], key=lambda piece: -piece.size)
+        for piece in pieces:
+            # Two arms, or seeds, may need the same node; heads leave more than what others need.
+            is_made = piece.kind in ("start", "federate") and self.to_be_made.issuperset(piece.makes)
+            if not is_made and piece.key not in self.pending:
+                self._waiting.append(piece)
+        self._waiting.sort(key=lambda piece: -piece.size)
 
     @property
     def pending(self) -> set[str]:
@@ -61,24 +66,31 @@ class Board:
         return {key for piece in (*self._waiting, *self._under_way.values()) for key in piece.makes}
 
     @property
-    def under_way(self) -> int:
-        """How many pieces have begun and not ended."""
-        return len(self._under_way)
+    def is_idle(self) -> bool:
+        """Whether nothing is under way, and nothing may begin."""
+        return not self._under_way and not self._first()
 
     def next(self) -> Piece | None:
-        """Take the piece that begins next; None where none may."""
+        """Take the piece that begins next, told which of its nodes cannot be computed; None where none may."""
+        found = self._first()
+        if not found:
+            return None
+        self._waiting.remove(found)
+        self._under_way[found.key] = found
+        failed = Answer({key: self._failed[key] for key in (*found.needs, *found.makes) if key in self._failed})
+        return replace(found, failed=failed.as_json()["failed"])
+
+    def _first(self) -> Piece | None:
+        """Return the first piece that may begin."""
         if not self._waiting or self.is_late():
             return None
         missing = self.to_be_made
-        found = next((piece for piece in self._waiting if missing.isdisjoint(piece.needs)), None)
-        if found:
-            self._waiting.remove(found)
-            self._under_way[found.key] = found
-        return found
+        return next((piece for piece in self._waiting if missing.isdisjoint(piece.needs)), None)
 
     def end(self, piece: Piece, answer: Answer) -> None:
         """Note that a piece has ended, well or not."""
         del self._under_way[piece.key]
+        self._failed.update(answer.failed)
         self.ended.append((piece, answer))
 
     def again(self, piece: Piece) -> None:

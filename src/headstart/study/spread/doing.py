@@ -10,7 +10,7 @@ from headstart.core.progress import Silent
 from headstart.study.run.ahead import compute_ahead
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.trials import score_trials
-from headstart.study.spread.answer import Answer
+from headstart.study.spread.answer import Answer, read_errors
 from headstart.study.spread.piece import Kind, Piece
 
 _Do = Callable[[Piece, Pipeline], object]
@@ -23,6 +23,7 @@ def do_piece(piece: Piece, pipeline: Pipeline) -> Answer:
         piece: what is to be computed.
         pipeline: of its seed.
     """
+    pipeline.failed.update(read_errors(piece.failed))
     known = set(pipeline.failed)
     with suppress(HeadstartError):
         _DO[piece.kind](piece, pipeline)

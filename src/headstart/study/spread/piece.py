@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -28,6 +28,7 @@ class Piece:
         makes: keys of nodes that it leaves in the store, and other pieces need.
         needs: keys of nodes that must be there before it begins.
         size: about how much work it is, in any unit; larger ones begin first.
+        failed: what stopped nodes of it before, as an answer says it; filled in when it begins.
     """
 
     kind: Kind
@@ -37,17 +38,17 @@ class Piece:
     makes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     size: float = 0.0
+    failed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
-        """Name the piece by content."""
-        said = self.as_json()
-        return hash_json({name: said[name] for name in ("kind", "seed", "arms", "views")})
+        """Name the piece by content; names of arms do not count."""
+        return hash_json([self.kind, self.seed, [arm.as_json() for arm in self.arms], self.views])
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, from which :func:`read_piece` makes an equal piece."""
         arms = [{"name": arm.name, **arm.as_json()} for arm in self.arms]
-        said = {name: getattr(self, name) for name in ("kind", "seed", "size")}
+        said = {name: getattr(self, name) for name in ("kind", "seed", "size", "failed")}
         return {**said, "arms": arms, **{name: list(getattr(self, name)) for name in ("views", "makes", "needs")}}
 
 
@@ -63,4 +64,4 @@ def read_piece(table: Mapping[str, Any]) -> Piece:
     arms = [dict(arm) for arm in table["arms"]]
     lists = {name: tuple(table[name]) for name in ("views", "makes", "needs")}
     found = tuple(parse_arm(arm.pop("name"), arm) for arm in arms)
-    return Piece(table["kind"], int(table["seed"]), found, **lists, size=float(table["size"]))
+    return Piece(table["kind"], int(table["seed"]), found, **lists, size=float(table["size"]), failed=table["failed"])
