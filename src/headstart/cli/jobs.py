@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,20 +43,23 @@ def run_file(
     opens: bool = False,
     everything: bool = False,
     jobs: int = 1,
+    cluster: str | None = None,
 ) -> None:
     """Run a study file."""
     from headstart.study.spread.local import check_jobs
 
-    check_jobs(jobs)
+    check_jobs(jobs, cluster)
     file = _in_full(load_study(path, runs_code=True)) if everything else load_study(path, runs_code=True)
     out = out or _default_out(file)
-    run(file, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens, jobs=jobs)
+    run(file, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens, jobs=jobs, cluster=cluster)
 
 
-def run_demo(out: Path | None, *, opens: bool = False, everything: bool = False, jobs: int = 1) -> None:
+def run_demo(
+    out: Path | None, *, opens: bool = False, everything: bool = False, jobs: int = 1, cluster: str | None = None
+) -> None:
     """Run the embedded study."""
     with resources.as_file(resources.files("headstart.study") / "demo.toml") as path:
-        run_file(path, out, opens=opens, everything=everything, jobs=jobs)
+        run_file(path, out, opens=opens, everything=everything, jobs=jobs, cluster=cluster)
 
 
 def _in_full(file: StudyFile) -> StudyFile:
@@ -73,6 +77,7 @@ def run(
     tensorboard: Path | None = None,
     opens: bool = False,
     jobs: int = 1,
+    cluster: str | None = None,
 ) -> None:
     """Run a study on its own data."""
     from headstart.core.cache import cache_folder
@@ -82,7 +87,8 @@ def run(
     def opened(bar: Bar) -> Iterator[Study]:
         yield Study.open(file, cache=cache_folder(), progress=bar)
 
-    run_opened(file, opened, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens, jobs=jobs)
+    how = partial(run_opened, file, opened, out, tensorboard=tensorboard, opens=opens)
+    how(arms=arms, seeds=seeds, jobs=jobs, cluster=cluster)
 
 
 def run_opened(
@@ -95,6 +101,7 @@ def run_opened(
     tensorboard: Path | None = None,
     opens: bool = False,
     jobs: int = 1,
+    cluster: str | None = None,
 ) -> None:
     """Run a study, print the verdict, write the report; interrupted, print the answer so far.
 
@@ -107,6 +114,7 @@ def run_opened(
         tensorboard: folder of a log of every run; None keeps none.
         opens: whether the page is opened in the user's browser as soon as there is one.
         jobs: processes that work beside each other.
+        cluster: whose workers do the study's pieces: auto, or an address; None for none.
     """
     from headstart.report.tensorboard import check_installed, log_records
 
@@ -116,7 +124,7 @@ def run_opened(
     with second_ends_at_once(), _so_far_if_interrupted(out), Bar(console) as bar, opened(bar) as study:
         _print_data(study)
         page = Pages(bar.warn, opens=opens)
-        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=page, jobs=jobs)
+        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=page, jobs=jobs, cluster=cluster)
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
     _print_verdict(outcome, file.settings.name)

@@ -7,6 +7,7 @@ written); 130 interrupted.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -35,6 +36,10 @@ _SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Run only 
 _OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in a browser as soon as there is one.")]
 _AllOption = Annotated[bool, typer.Option("--all", help='Run every arm with every seed, as study.until = "all".')]
 _JobsOption = Annotated[int, typer.Option("--jobs", help="Processes that work beside each other, on their own cores.")]
+_ClusterOption = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Work on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.", show_default=False),
+]
 _BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
 
 
@@ -64,11 +69,13 @@ def study(
     opens: _OpenOption = False,
     everything: _AllOption = False,
     jobs: _JobsOption = 1,
+    cluster: _ClusterOption = None,
 ) -> None:
     """Run a study until it is decided; finished work is kept and never done twice."""
     from headstart.cli.jobs import run_file
 
-    run_file(file, out, arms=arm, seeds=seed, tensorboard=tensorboard, opens=opens, everything=everything, jobs=jobs)
+    run = partial(run_file, file, out, arms=arm, seeds=seed, tensorboard=tensorboard)
+    run(opens=opens, everything=everything, jobs=jobs, cluster=cluster)
 
 
 @app.command()
@@ -107,12 +114,16 @@ def diagnose(file: _StudyFileArgument, out: _OutOption = None) -> None:
 
 @app.command()
 def demo(
-    out: _OutOption = None, opens: _OpenOption = False, everything: _AllOption = False, jobs: _JobsOption = 1
+    out: _OutOption = None,
+    opens: _OpenOption = False,
+    everything: _AllOption = False,
+    jobs: _JobsOption = 1,
+    cluster: _ClusterOption = None,
 ) -> None:
     """Answer the question on real handwritten digits; needs no download."""
     from headstart.cli.jobs import run_demo
 
-    run_demo(out, opens=opens, everything=everything, jobs=jobs)
+    run_demo(out, opens=opens, everything=everything, jobs=jobs, cluster=cluster)
 
 
 @app.command()

@@ -231,6 +231,7 @@ class Study:
         progress: Progress | None = None,
         page: Callable[[Path], object] | None = None,
         jobs: int = 1,
+        cluster: str | None = None,
     ) -> Outcome:
         """Run what is not finished yet until the study is decided, or all of it (``[study] until``), and judge.
 
@@ -241,15 +242,17 @@ class Study:
             progress: told what happens.
             page: given the run folder whenever there is a verdict, so far or at the end, to write what people read.
             jobs: processes that do pieces of the study beside each other, each on its own cores; 1 does all here.
+            cluster: a Ray cluster whose workers do them: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``; None for none.
 
         Raises:
-            SettingError: no verdict can come of it, the folder is in use, or the study cannot be done in pieces.
+            SettingError: no verdict can come of it, the folder is in use, or the study cannot be done in pieces, or
+                not on that cluster.
             DataError: the folder belongs to a study with another decision rule.
             ClientError: every arm had to stop.
             EngineError: processes die over one piece.
         """
         out, progress = Path(out), progress or Silent()
-        check_jobs(jobs, is_here=self.work.is_here)
+        check_jobs(jobs, cluster, is_here=self.work.is_here)
         progress.tell("costs of the arms")
         slate = self.plan(out)
         check_plan(slate, self.file.settings, self.lab.federation)
@@ -260,7 +263,7 @@ class Study:
                 progress.warn(line)
             if jobs > 1:
                 progress.warn(in_words(jobs))
-            with study._hands(out, jobs) as hands:
+            with study._hands(out, jobs, cluster, progress) as hands:
                 runner = study._prepare(slate, out, progress, hands)
                 judging = Judging(study.file, slate, self.slate.arms, self.costs, runner, page)
                 verdict = judging.race() if arms is None and seeds is None else judging.some(*chosen)
@@ -297,8 +300,14 @@ class Study:
         study.file, said = as_made(self.file, RunFolder(Path(out)).decision())
         return study, said
 
-    def _hands(self, out: Path, jobs: int) -> AbstractContextManager[Hands | None]:
+    def _hands(
+        self, out: Path, jobs: int, cluster: str | None, progress: Progress
+    ) -> AbstractContextManager[Hands | None]:
         """Return the processes that do pieces of the study; None where it is done here."""
+        if cluster is not None:
+            from headstart.study.spread.cluster.hands import on_cluster
+
+            return on_cluster(self, RunFolder(out, progress.warn).store, cluster, progress)
         if jobs == 1:
             return nullcontext()
         folder = RunFolder(out)

@@ -139,11 +139,12 @@ class Local:
         board.again(worker.piece)
 
 
-def check_jobs(jobs: int, *, is_here: bool = True) -> None:
+def check_jobs(jobs: int, cluster: str | None = None, *, is_here: bool = True) -> None:
     """Check how many processes are asked for.
 
     Args:
         jobs: that number.
+        cluster: whose workers are asked for; None for none.
         is_here: whether clients' examples are here.
 
     Raises:
@@ -154,6 +155,12 @@ def check_jobs(jobs: int, *, is_here: bool = True) -> None:
             f"jobs: must be a whole number of processes, 1 or more, received {jobs!r}; "
             f"there are {num_cores()} cores here, and a process more than that gains nothing"
         )
+    if jobs > 1 and cluster is not None:
+        raise SettingError(
+            f"jobs: must be 1 on a cluster, whose machines say how many cores, received {jobs}; leave it out"
+        )
+    if cluster is not None and not is_here:
+        raise SettingError(f"cluster: clients work at their sites, received {cluster!r}; leave it out")
     if jobs > 1 and not is_here:
         raise SettingError(f"jobs: must be 1 where clients work at their sites, received {jobs}; leave it out")
 

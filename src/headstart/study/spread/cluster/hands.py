@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from headstart.study.spread.answer import read_answer
 from headstart.study.spread.board import Board
 from headstart.study.spread.cluster.crew import Crew, Errand, Member
 from headstart.study.spread.cluster.link import Link
+from headstart.study.spread.cluster.over_ray import joined
 from headstart.study.spread.cluster.parcels import Parcel, keep, packed_federation, packed_node
 from headstart.study.spread.cluster.passes import Passes
 from headstart.study.spread.cluster.worker import names_of, opening, versions
@@ -143,6 +145,18 @@ class Cluster:
                 found[key := pipeline.federate_key(key, stage)] = None
             found[pipeline.leaf_key(key, arm.adapt, piece.views or TRIAL_VIEWS)] = None
         return found
+
+
+def on_cluster(study: Study, store: NodeStore, address: str, progress: Progress) -> Cluster:
+    """Return the workers of a Ray cluster.
+
+    Args:
+        study: as it goes on in its run folder.
+        store: of the run folder.
+        address: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``, see :func:`over_ray.joined`.
+        progress: told of workers that come and go.
+    """
+    return Cluster(study, store, partial(joined, address), progress)
 
 
 def _check_own(study: Study) -> None:
