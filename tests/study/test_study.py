@@ -261,6 +261,57 @@ def test_when_every_arm_stops_the_reasons_are_said(tmp_path: Path, monkeypatch: 
         run_tiny(tmp_path)
 
 
+def fault_where(monkeypatch: pytest.MonkeyPatch, stops: object) -> None:
+    """Let memory run out in the arms for which ``stops`` holds."""
+    trunk = Pipeline.trunk
+
+    def faulty(pipeline: Pipeline, arm: object) -> object:
+        if stops(arm):  # type: ignore[operator]
+            raise MemoryError
+        return trunk(pipeline, arm)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Pipeline, "trunk", faulty)
+
+
+def test_a_fault_of_the_engine_is_said_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        fault_where(patch, lambda arm: arm.adapt.method == "full_finetune")
+        outcome = run_tiny(tmp_path)
+    reason = outcome.stopped["fedavg-finetune"]
+    assert reason.startswith("stopped: the engine failed: memory ran out (MemoryError); lower batch_size")
+    assert reason.endswith("the same command tries it again")
+    assert "client_lr" not in reason
+    assert keys(tmp_path / "out") == ALL[:2]
+    # What did not run is no evidence: the other family is not the only one because of it.
+    assert outcome.verdict.answer.grounds != "only"
+    assert run_tiny(tmp_path).stopped == {}
+    assert keys(tmp_path / "out") == ALL
+
+
+def test_a_fault_of_the_engine_ends_the_trials_of_an_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No configuration is to blame, and none is chosen because another found no memory."""
+    fault_where(monkeypatch, lambda arm: arm.federate and arm.federate[0].settings["client_lr"] > 0.2)
+    outcome = run_tiny(tmp_path, more="[tuning]\ntrials = 4", arms={"fedavg": FEDAVG, "local": LOCAL})
+    assert "the engine failed: memory ran out" in outcome.stopped["fedavg"]
+    assert {line["arm"] for line in read_records(tmp_path / "out")} == {"local"}
+
+
+def test_when_the_engine_stops_every_arm_the_reasons_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault_where(monkeypatch, lambda arm: True)
+    with pytest.raises(ClientError, match="no verdict\nfedavg: stopped: the engine failed: memory ran out"):
+        run_tiny(tmp_path)
+
+
+def test_workers_that_may_not_be_cloned_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: True)
+    told: list[str] = []
+    progress = Silent()
+    monkeypatch.setattr(progress, "warn", told.append)
+    open_tiny(tmp_path, more='[engine]\nway = "workers"').run(tmp_path / "out", progress=progress)
+    (line,) = [line for line in told if line.startswith("engine.way")]
+    assert "PyTorch sees a card" in line
+
+
 def stop_where(monkeypatch: pytest.MonkeyPatch, stops: object) -> None:
     """Let the arms for which ``stops`` holds raise an error."""
     trunk = Pipeline.trunk

@@ -15,7 +15,7 @@ import typer
 
 from headstart.cli import federate
 from headstart.cli.terminal import Terminal, shown
-from headstart.core.errors import ClientError, HeadstartError
+from headstart.core.errors import ClientError, EngineError, HeadstartError
 from headstart.core.version import __version__
 
 _INTERRUPTED = 130
@@ -222,7 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
     except HeadstartError as error:
         for line in str(error).splitlines():
             errors.print(f"[bold red]error:[/] {shown(line)}")
-        sys.exit(1 if isinstance(error, ClientError) else 2)
+        sys.exit(1 if isinstance(error, (ClientError, EngineError)) else 2)
     except OSError as error:
         errors.print(f"[bold red]error:[/] {shown(str(error))}")
         sys.exit(1)

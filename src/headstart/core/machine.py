@@ -17,8 +17,23 @@ def num_cores() -> int:
 
 
 def can_fork() -> bool:
-    """Say whether this system can clone a process with what it has in memory."""
-    return "fork" in multiprocessing.get_all_start_methods() and platform.system() == "Linux"
+    """Say whether this process may be cloned with what it has in memory; see :func:`why_no_fork`."""
+    return not why_no_fork()
+
+
+def why_no_fork() -> str:
+    """Say why this process may not be cloned; empty if it may.
+
+    Once PyTorch has computed a gradient where it sees a card, on whichever device, it has threads that no clone
+    inherits, and a clone's gradients fail; one that inherits a used card cannot use it.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods() or platform.system() != "Linux":
+        return "this system cannot do it safely"
+    if torch.cuda.is_initialized():
+        return "it has used a card"
+    if torch.accelerator.is_available():
+        return "PyTorch sees a card here (CUDA_VISIBLE_DEVICES= hides it)"
+    return ""
 
 
 SMALL_NETWORK = 1_000_000

@@ -13,6 +13,7 @@ from headstart.adapt.protocol import Adapt, remembers
 from headstart.core import trees
 from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
+from headstart.core.faults import Portions
 from headstart.core.seeds import Key
 from headstart.core.task import Task
 from headstart.core.trees import Params, Tree
@@ -294,10 +295,24 @@ def predict_received(
     """
     accepted = np.zeros(len(clients), dtype=bool)
     if before.is_personal:
-        stack = trees.stack([before.of(client) for client in clients])
-        found = {view: predict_stack(before.model, stack, activations, rows) for view, rows in views.items()}
-        return Evaluation(found, accepted)
+        return Evaluation(_predict_personal(before, clients, activations, views), accepted)
     wanted = np.unique(np.concatenate([part for rows in views.values() for part in rows]))
     table = predict(before.model, before.common, activations, wanted)
     lookup = {view: [table[np.searchsorted(wanted, part)] for part in rows] for view, rows in views.items()}
     return Evaluation(lookup, accepted)
+
+
+def _predict_personal(
+    before: Received, clients: Sequence[Client], activations: Activations, views: Mapping[View, list[Array]]
+) -> dict[View, list[Array]]:
+    """Let each client predict with its own weights: all at once, or in halves where memory is short."""
+
+    def work(some: Array) -> dict[View, list[Array]]:
+        stack = trees.stack([before.of(clients[i]) for i in some.tolist()])
+        return {
+            view: predict_stack(before.model, stack, activations, [rows[i] for i in some.tolist()])
+            for view, rows in views.items()
+        }
+
+    parts = [found for _, found in Portions().each(work, np.arange(len(clients)))]
+    return {view: [one for part in parts for one in part[view]] for view in views}

@@ -12,6 +12,7 @@ from torch import Tensor
 from headstart.adapt.protocol import Remembers
 from headstart.core import trees
 from headstart.core.arrays import Array
+from headstart.core.faults import Portions
 from headstart.core.trees import Params, Tree
 from headstart.engine.features.activations import Activations
 from headstart.engine.features.padding import split
@@ -29,13 +30,22 @@ MOST_NUMBERS = 2**24
 def predict(
     model: Model, params: Params, activations: Activations, indices: Array, *, batch_size: int = BATCH
 ) -> Array:
-    """Return predictions of one set of parameters, such as class probabilities, ``(len(indices), outputs)`` float64."""
+    """Return predictions of one set of parameters, such as class probabilities, ``(len(indices), outputs)`` float64.
+
+    A batch that finds no memory is halved, and so are those after it.
+    """
     inputs = activations.at(model)
     params = model.arranged(params)
     found = np.zeros((len(indices), model.network.num_classes))
-    for some in split(inputs, indices, batch_size):
+    portions = Portions()
+
+    def work(some: Array) -> Array:
         rows = torch.from_numpy(indices[some]).to(inputs.device)
-        found[some] = _predictions(model, model.logits(params, inputs[rows]))
+        return _predictions(model, model.logits(params, inputs[rows]))
+
+    for batch in split(inputs, indices, batch_size):
+        for some, predictions in portions.each(work, batch):
+            found[some] = predictions
     return found
 
 

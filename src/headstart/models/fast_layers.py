@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.nn import functional
 
 from headstart.models.layout import channels_last
 from headstart.models.modules import calls_of, replace_module
@@ -61,7 +62,7 @@ class TapConvolution(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Convolve maps ``(batch, in, height, width)``."""
-        result: Tensor = _Taps.apply(hidden, self.weight)  # type: ignore[no-untyped-call]
+        result = _by_taps(hidden, self.weight)
         return result if self.bias is None else result + self.bias.view(-1, 1, 1)
 
 
@@ -78,8 +79,20 @@ class ChannelsLastPool(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Pool maps ``(batch, channels, height, width)``; the result lies in memory as they do."""
-        pooled: Tensor = self.pool(channels_last(hidden))
-        return pooled.contiguous() if hidden.is_contiguous() else pooled
+        pool = self.pool
+        return _pooled(hidden, pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode)
+
+
+@fx.wrap
+def _pooled(hidden: Tensor, *settings: Any) -> Tensor:
+    pooled: Tensor = functional.max_pool2d(channels_last(hidden), *settings)
+    return pooled.contiguous() if hidden.is_contiguous() else pooled
+
+
+@fx.wrap
+def _by_taps(hidden: Tensor, weight: Tensor) -> Tensor:
+    result: Tensor = _Taps.apply(hidden, weight)  # type: ignore[no-untyped-call]
+    return result
 
 
 class _Taps(torch.autograd.Function):

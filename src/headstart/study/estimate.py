@@ -27,7 +27,7 @@ from headstart.study.run.folder import RunFolder
 from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.tuning import num_trials, ranges, trial_arms, tuned_with
 from headstart.study.run.work import TRIAL_VIEWS
-from headstart.study.ways import placement_of
+from headstart.study.ways import keeping, placement_of
 from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.schema import StudySettings
 from headstart.study.written.slate import Slate
@@ -198,7 +198,8 @@ class _Estimate:
 
     def _placement(self, arm: Arm, stage: Stage) -> Placement | None:
         method, start = stage.build(), arm.start.build()
-        return placement_of(self.lab, self._cut(method.trainable, from_scratch=start.from_scratch)[0], method)
+        model = self._cut(method.trainable, from_scratch=start.from_scratch)[0]
+        return placement_of(self.lab, keeping(self.lab.engine, self.folder.path), model, method)
 
     def _start_seconds(self, stage: Stage) -> float:
         """Return what pre-training takes if it never stops early."""

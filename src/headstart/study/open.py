@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import NoneType
 
 import torch
 
@@ -16,6 +15,7 @@ from headstart.data import open_federation
 from headstart.data.checks import check_numbers
 from headstart.data.federation import Federation
 from headstart.engine.protocol import Engine
+from headstart.engine.ways.calibration import NEEDS
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
 from headstart.study.lab import Lab
@@ -76,7 +76,7 @@ def _forgotten(calibrated: Path | None) -> Iterator[str]:
     """Delete step times that are damaged, and say so: steps are timed again."""
     for path in sorted(calibrated.glob("*.json")) if calibrated else ():
         try:
-            read_json(path, {"loop": dict, "stack": (float, int, NoneType), "slowdown": (float, int)})
+            read_json(path, NEEDS)
         except Damaged as error:
             error.set_aside()
             yield error.note

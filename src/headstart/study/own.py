@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import torch
 
-from headstart.engine.ways.calibration import MOST_STACKED_WEIGHTS, why_no_stack
+from headstart.engine.ways.calibration import why_no_stack
+from headstart.engine.ways.families import MOST_STACKED_WEIGHTS
 from headstart.models.batch import Batch
 from headstart.models.model import cut_at
 from headstart.models.own import remarks_on

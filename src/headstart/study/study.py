@@ -14,7 +14,7 @@ from torch import nn
 
 from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
-from headstart.core.machine import suitable_threads, threads
+from headstart.core.machine import suitable_threads, threads, why_no_fork
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
 from headstart.diagnosis import Diagnosis
@@ -325,6 +325,8 @@ class Study:
         for line in folder.prepare(self.lab.federation, fits, now, hashes, is_here=is_here):
             progress.warn(line)
         folder.keep_text(self.file.text)
+        if settings.engine.way == "workers" and (why := why_no_fork()):
+            progress.warn(f'engine.way = "workers" clones this process, and {why}: clients train one after another')
         if settings.tuning.trials is None and num_trials(None, self.lab.federation) == 1:
             progress.warn("no client has validation data, so that no arm is tuned: each runs as it is written")
         runner = Runner(

@@ -9,37 +9,61 @@ import torch
 from torch import nn
 
 from engine.ways.jobs import job_of
-from headstart.core.machine import num_cores
-from headstart.engine.ways.calibration import measure, why_no_stack
+from headstart.engine.ways.calibration import measure, name_of_times, step_seconds, why_no_stack, why_not
 from headstart.engine.ways.fleet import Fleet
-from headstart.engine.ways.placement import cheapest
+from headstart.engine.ways.placement import Placement
 from headstart.models.batch import Batch
 from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.models.preprocessing import PrepareVectors
 from headstart.testing import open_world
 
+STACK, WORKERS = Placement("stack"), Placement("workers", 2)
+
 
 def test_a_calibration_is_done_once_and_kept(tmp_path: Path) -> None:
-    world = open_world("all")
-    job = job_of(world)
-    first = Fleet(folder=tmp_path).placement(job)
+    job = job_of(open_world("all"))
+    first = step_seconds(job, [STACK], tmp_path)
     (path,) = tmp_path.glob("*.json")
+    both = step_seconds(job, [WORKERS, STACK], tmp_path)
+    assert both[STACK] == first[STACK]
+    assert list(both) == [WORKERS, STACK]
     before = path.stat().st_mtime_ns
-    assert Fleet(folder=tmp_path).placement(job) == first
+    assert step_seconds(job, [STACK, WORKERS], tmp_path) == both
     assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("content", ["{", '{"seconds": {"stack": "soon", "workers": 1.0}}', '{"seconds": 3}'])
+def test_times_that_make_no_sense_are_measured_again(tmp_path: Path, content: str) -> None:
+    job = job_of(open_world("all"))
+    (tmp_path / f"{name_of_times(job)}.json").write_text(content)
+    assert all(seconds < 1 for seconds in step_seconds(job, [STACK], tmp_path).values())
+
+
+def test_times_are_of_a_kind_of_network_on_this_machine() -> None:
+    job = job_of(open_world("all"))
+    like = replace(job, batch_size=job.batch_size + 1)
+    assert name_of_times(job) == name_of_times(like)
+    assert name_of_times(job) != name_of_times(replace(job, batch_size=4 * job.batch_size))
+    assert name_of_times(job) != name_of_times(job_of(open_world("head")))
 
 
 def test_a_batch_larger_than_the_data_can_be_calibrated() -> None:
     world = open_world("all")
     job = replace(job_of(world), batch_size=len(world.federation.examples) + 5)
-    assert Fleet().placement(job).way in ("stack", "loop", "workers")
+    assert Fleet().placement(job).way in ("stack", "workers")
 
 
-def test_a_layout_that_modules_do_not_know_is_no_way() -> None:
-    world = open_world("all")
-    found = replace(measure(job_of(world)), loop={"1": 1.0, str(num_cores()): 1.0})
-    assert not cheapest(found, clients=4, steps=3, cores=num_cores(), workers=2).channels_last
+def test_only_what_is_compared_is_timed() -> None:
+    assert list(measure(job_of(open_world("all")), [WORKERS])) == [WORKERS]
+
+
+def test_why_a_way_is_none() -> None:
+    job = job_of(open_world("all"))
+    assert why_not(job, WORKERS) == ""
+    features = job_of(open_world("head"))
+    assert why_not(features, replace(WORKERS, channels_last=True)) == "its inputs are no pictures"
+    assert why_not(replace(job, cohort_size=1), Placement("grouped", group=5)) == "one client is no group"
 
 
 class _Once(nn.Module):

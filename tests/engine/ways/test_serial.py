@@ -1,11 +1,15 @@
 """The readable engine: one client after another, in the order asked for; one that fails ends nobody's work."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from engine.ways.jobs import count, job_of, results_of
+from headstart.core.errors import EngineError
 from headstart.core.trees import Tree
-from headstart.engine.protocol import Chunk, Failure
+from headstart.engine.protocol import Chunk, Engine, Failure
+from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
 from headstart.models.model import Model
 from headstart.testing import World
@@ -32,3 +36,22 @@ def test_a_client_that_fails_is_named_and_the_others_are_done(world: World) -> N
     (large,) = (i for i, client in enumerate(job_of(world).clients.members) if len(client.train) == 16)
     assert failures == {large: "OSError: the disk is full"}
     assert len(results) == len(job_of(world).clients.members)
+
+
+@pytest.mark.parametrize("engine", [Serial(), Fleet(), Fleet(way="loop")], ids=["serial", "stack", "loop"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("Expected all tensors to be on the same device, but found at least two devices"),
+        EngineError("the engine itself failed"),
+    ],
+    ids=repr,
+)
+def test_a_fault_of_the_engine_is_no_clients(world: World, engine: Engine, error: Exception) -> None:
+    def faulty(*arguments: Any) -> tuple[Tree, Tree]:
+        raise error
+
+    with pytest.raises(EngineError, match=r"memory ran out|two devices|the engine itself"):
+        results_of(engine, world, job_of(world, faulty))

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine.ways.jobs import count, job_of, results_of
+from headstart.core.errors import EngineError
 from headstart.core.trees import Tree
-from headstart.engine.protocol import Chunk, Job
+from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.stacks import Stacked
 from headstart.testing import World
@@ -61,3 +63,53 @@ def test_the_size_of_results_is_found_though_the_first_client_fails(world: World
     job = replace(job_of(world, work), is_summed=True)
     results = results_of(Fleet(), world, job)
     assert [len(result.positions) for result in results if isinstance(result, Chunk)] == [1] * (len(results) - 1)
+
+
+def _short(room: int, tried: list[int] | None = None) -> Any:
+    """Do the work where memory holds so many clients at once."""
+
+    def work(*arguments: Any) -> tuple[Tree, Tree]:
+        if tried is not None:
+            tried.append(len(arguments[-1].ids))
+        if len(arguments[-1].ids) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return count(*arguments)
+
+    return work
+
+
+@pytest.mark.parametrize("is_summed", [False, True])
+@pytest.mark.parametrize("room", [1, 2, 4])
+def test_a_stack_that_finds_no_memory_is_halved(world: World, room: int, is_summed: bool) -> None:
+    job, calm = (replace(job_of(world, work), is_summed=is_summed) for work in (_short(room), count))
+    found, whole = (results_of(Fleet(), world, one) for one in (job, calm))
+    assert not [one for one in found if isinstance(one, Failure)]
+    assert max(len(one.positions) for one in found if isinstance(one, Chunk)) <= room
+    assert [p for one in found for p in one.positions] == list(whole[0].positions)  # type: ignore[union-attr]
+    (expected,) = [one.results[0]["examples"] for one in whole if isinstance(one, Chunk)]
+    assert torch.equal(torch.cat([one.results[0]["examples"] for one in found if isinstance(one, Chunk)]), expected)
+
+
+def test_a_stack_that_fits_is_remembered_for_the_stage(world: World) -> None:
+    tried: list[int] = []
+    job = job_of(world, _short(2, tried))
+    stacked = Stacked(job)
+    for _ in range(2):
+        list(stacked.map(world.params, np.arange(6), (0, "test")))
+    assert tried == [6, 3, 1, 1, 1, 1, 1, 1, *[1] * 6]
+
+
+def test_a_bad_client_is_found_where_memory_is_short_too(world: World) -> None:
+    def work(*arguments: Any) -> tuple[Tree, Tree]:
+        if "c3" in arguments[-1].ids:
+            raise ValueError("its data are bad")
+        return _short(3)(*arguments)  # type: ignore[no-any-return]
+
+    results = results_of(Fleet(), world, job_of(world, work))
+    assert [one.reason for one in results if isinstance(one, Failure)] == ["ValueError: its data are bad"]
+    assert sum(len(one.positions) for one in results if isinstance(one, Chunk)) == 5
+
+
+def test_one_client_that_finds_no_memory_is_the_engines_fault(world: World) -> None:
+    with pytest.raises(EngineError, match=r"memory ran out .* lower batch_size, train fewer blocks"):
+        results_of(Fleet(), world, job_of(world, _short(0)))

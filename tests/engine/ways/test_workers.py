@@ -1,6 +1,8 @@
 """Clients in several processes, and processes that die."""
 
+import errno
 import os
+import resource
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,11 +15,13 @@ import torch
 
 from engine.ways.jobs import FORKS, WORKERS, count, job_of, results_of
 from headstart.core import trees
+from headstart.core.errors import EngineError
 from headstart.core.trees import Tree
 from headstart.engine.clients import Clients
 from headstart.engine.protocol import Chunk, Failure
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.placement import Placement
 from headstart.engine.ways.workers import SLOT_BYTES, Workers
 from headstart.federate import FedAvg, Schedule
 from headstart.models.model import Model
@@ -54,7 +58,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(world: World, tmp_path: P
 
 
 @FORKS
-def test_a_client_that_kills_every_worker_is_given_up(world: World) -> None:
+def test_a_worker_that_dies_again_and_again_is_the_engines_fault(world: World) -> None:
     parent = os.getpid()
 
     def deadly(model: Model, shared: Tree, private: Tree, data: Any) -> tuple[Tree, Tree]:
@@ -62,10 +66,68 @@ def test_a_client_that_kills_every_worker_is_given_up(world: World) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return count(model, shared, private, data)
 
-    results = results_of(WORKERS, world, job_of(world, deadly))
-    failures = [result for result in results if isinstance(result, Failure)]
-    assert ["died 3 times" in failure.reason for failure in failures] == [True]
+    with pytest.raises(EngineError, match=r"died 3 times over client 'c3' \(ended by SIGKILL\); is there"):
+        results_of(WORKERS, world, job_of(world, deadly))
+
+
+@FORKS
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("Unable to handle autograd's threading in combination with fork")], ids=repr
+)
+def test_a_fault_of_the_engine_in_a_worker_is_no_clients(world: World, error: Exception) -> None:
+    parent = os.getpid()
+
+    def short(*arguments: Any) -> tuple[Tree, Tree]:
+        if os.getpid() != parent:
+            raise error
+        return count(*arguments)
+
+    with pytest.raises(EngineError, match=r"memory ran out|forked beside a card"):
+        results_of(WORKERS, world, job_of(world, short))
+
+
+@FORKS
+def test_a_worker_that_may_take_no_more_memory_says_so(world: World) -> None:
+    """What the system really says: PyTorch's own error, of a limit on memory."""
+    parent = os.getpid()
+
+    def large(*arguments: Any) -> tuple[Tree, Tree]:
+        if os.getpid() != parent:
+            taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (taken + 2**28, taken + 2**28))
+            torch.ones(2**30, dtype=torch.uint8)
+        return count(*arguments)
+
+    with pytest.raises(EngineError, match=r"memory ran out \(RuntimeError: .*DefaultCPUAllocator"):
+        results_of(WORKERS, world, job_of(world, large))
+
+
+@FORKS
+def test_a_client_that_fails_in_a_worker_stays_a_client(world: World) -> None:
+    def picky(model: Model, shared: Tree, private: Tree, data: Any) -> tuple[Tree, Tree]:
+        if data.ids == ["c3"]:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+        return count(model, shared, private, data)
+
+    results = results_of(WORKERS, world, job_of(world, picky))
+    assert ["mat1" in one.reason for one in results if isinstance(one, Failure)] == [True]
     assert len(results) == 6
+
+
+@FORKS
+def test_a_system_without_processes_is_no_clients_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with pytest.raises(EngineError, match="a process could not be started"):
+        results_of(WORKERS, world, job_of(world))
+
+
+def test_workers_are_none_where_this_process_may_not_be_cloned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: True)
+    assert WORKERS.placement(job_of(world)) == Placement("workers", 1)
+    assert all(isinstance(result, Chunk) for result in results_of(WORKERS, world, job_of(world)))
 
 
 @FORKS

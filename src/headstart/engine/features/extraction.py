@@ -15,13 +15,16 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from headstart.core.arrays import Array
+from headstart.core.faults import Portions, engine_faults
 from headstart.core.machine import num_cores
 from headstart.engine.features.distinct import Distinct
+from headstart.engine.features.feeding import feed, in_portions, lane_to, num_ahead, take_into
 from headstart.engine.features.folding import find_pairs, fold, frozen_part, largest_map, lay_channels_last
 from headstart.models.model import Model
 from headstart.models.network import Network
@@ -77,7 +80,7 @@ def choose(
     Args:
         model: whose frozen part is to be computed on all inputs.
         inputs: all raw inputs; the first few are tried out.
-        device: a graphics card takes channels last without a trial: its units for bfloat16 want that.
+        device: a graphics card takes channels last without a trial: its units for products want that.
         worth_a_trial: seconds of a whole pass from which layouts are timed.
         clock: says how many seconds a part takes on some inputs; None measures them.
     """
@@ -156,13 +159,14 @@ class Pass:
         part: the frozen part, see :func:`build`.
         inputs: all raw inputs, on the CPU.
         distinct: which rows to compute.
-        device: where; on a graphics card in bfloat16.
+        device: where.
         told: called with the number of rows that are done.
         most_rows: of a batch.
         most_bytes: of a batch's largest feature map; None takes what suits the device.
         shape: of all activations.
         dtype: of the activations.
         batch: rows that are computed at once.
+        portions: fewer of them, once memory was short.
     """
 
     part: Network
@@ -175,6 +179,7 @@ class Pass:
     shape: tuple[int, ...] = field(init=False)
     dtype: torch.dtype = field(init=False)
     batch: int = field(init=False)
+    portions: Portions = field(default_factory=Portions, init=False)
 
     def __post_init__(self) -> None:
         one = _run(self.part, self.inputs[:1])
@@ -190,37 +195,35 @@ class Pass:
         Args:
             target: array of ``shape`` and ``dtype``.
             start: contents that an earlier pass has written.
+
+        Raises:
+            EngineError: a single row finds no memory, or the device fails.
         """
-        for first, found in self._results(start):
-            last = first + len(found)
-            rows, contents = self.distinct.places(first, last)
-            target[rows] = found.numpy()[contents]
-            if self.told:
-                self.told(int(self.distinct.starts[last]))
-            yield last
+        with engine_faults():
+            for (first, last), found in self._results(start):
+                rows, contents = self.distinct.places(first, last)
+                target[rows] = found.to(self.dtype).numpy()[contents]
+                if self.told:
+                    self.told(int(self.distinct.starts[last]))
+                yield last
 
     def rows_of(self, start: int, stop: int) -> Array:
         """Return the places in the array of what is written for contents ``start`` to ``stop``."""
         return self.distinct.places(start, stop)[0]
 
-    def _results(self, start: int) -> Iterator[tuple[int, Tensor]]:
-        if start == len(self.distinct):
-            return
-        ahead = self._read(start)
-        for first in range(start, len(self.distinct), self.batch):
-            found = self._compute(ahead)
-            # A graphics card computes while the next batch is read and sent.
-            if first + self.batch < len(self.distinct):
-                ahead = self._read(first + self.batch)
-            yield first, found.cpu().to(self.dtype)
+    def _results(self, start: int) -> Iterator[tuple[tuple[int, int], Tensor]]:
+        """Yield what contents give, from the first to before the last of each batch."""
+        count, lane = len(self.distinct), lane_to(self.device)
+        batches = ((first, min(first + self.batch, count)) for first in range(start, count, self.batch))
+        ahead = num_ahead(lane, self.batch * self.inputs[:1].nbytes)
 
-    def _read(self, first: int) -> Tensor:
-        batch = self.inputs[torch.from_numpy(self.distinct.first[first : first + self.batch])]
-        return batch.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else batch
+        def read(batch: tuple[int, int]) -> Tensor:
+            return take_into(lane, self.inputs, self.distinct.first[slice(*batch)])
+
+        return feed(lane, batches, read, self._compute, ahead=ahead)
 
     def _compute(self, batch: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            return _run(self.part, batch)
+        return in_portions(self.portions, partial(_run, self.part), batch)
 
 
 def all_cores() -> int:

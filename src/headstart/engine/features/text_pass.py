@@ -5,17 +5,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from headstart.core.arrays import Array
+from headstart.core.faults import Portions, engine_faults
 from headstart.core.ragged import places
 from headstart.engine.features.distinct import Distinct
 from headstart.engine.features.extraction import LARGEST_BATCH
-from headstart.engine.features.padding import RaggedTensor, batch_of_texts
+from headstart.engine.features.feeding import feed, in_portions, lane_to, num_ahead
+from headstart.engine.features.padding import MOST_TOKENS, RaggedTensor, batch_of_texts
 from headstart.models.network import Network
+
+_BATCH_BYTES = 8 * MOST_TOKENS
+"""Bytes of a batch's tokens, but for a single text that is longer."""
 
 
 @dataclass(eq=False)
@@ -31,6 +37,7 @@ class TextPass:
         most_rows: texts of a batch.
         shape: of all activations: of texts ``(texts, features)``, of tokens ``(tokens, width)``.
         dtype: of the activations.
+        portions: texts that are computed at once, once memory was short.
     """
 
     part: Network
@@ -41,6 +48,7 @@ class TextPass:
     most_rows: int = LARGEST_BATCH
     shape: tuple[int, ...] = field(init=False)
     dtype: torch.dtype = field(init=False)
+    portions: Portions = field(default_factory=Portions, init=False)
 
     def __post_init__(self) -> None:
         self.distinct = self.distinct.by(self.inputs.lengths)
@@ -59,19 +67,38 @@ class TextPass:
         Args:
             target: array of ``shape`` and ``dtype``.
             start: contents that an earlier pass has written.
+
+        Raises:
+            EngineError: a single text finds no memory, or the device fails.
         """
+        with engine_faults():
+            for (first, last), states in self._results(start):
+                found = states.to(self.dtype).numpy()
+                rows, contents = self.distinct.places(first, last)
+                if self._of_tokens:
+                    self._put_tokens(target, found, rows, contents)
+                else:
+                    target[rows] = found[contents]
+                if self.told:
+                    self.told(int(self.distinct.starts[last]))
+                yield last
+
+    def _results(self, start: int) -> Iterator[tuple[tuple[int, int], Tensor]]:
+        """Yield what contents give, from the first to before the last of each batch."""
+        lane = lane_to(self.device)
+
+        def read(batch: tuple[int, int]) -> Tensor:
+            found = self.inputs[torch.from_numpy(self.distinct.first[slice(*batch)])]
+            return lane.room(found.shape, found.dtype).copy_(found)
+
+        compute = partial(in_portions, self.portions, self._run)
+        return feed(lane, self._batches(start), read, compute, ahead=num_ahead(lane, _BATCH_BYTES))
+
+    def _batches(self, start: int) -> Iterator[tuple[int, int]]:
         lengths = self.inputs.lengths[self.distinct.first]
         while start < len(self.distinct):
             stop = start + batch_of_texts(lengths[start:], self.most_rows)
-            found = self._compute(torch.from_numpy(self.distinct.first[start:stop])).numpy()
-            rows, contents = self.distinct.places(start, stop)
-            if self._of_tokens:
-                self._put_tokens(target, found, rows, contents)
-            else:
-                target[rows] = found[contents]
-            if self.told:
-                self.told(int(self.distinct.starts[stop]))
-            yield stop
+            yield start, stop
             start = stop
 
     def rows_of(self, start: int, stop: int) -> Array:
@@ -84,11 +111,6 @@ class TextPass:
         lengths = self.inputs.lengths[rows]
         real = np.arange(found.shape[1]) < lengths[:, None]
         target[places(self.inputs.starts[rows], lengths)] = found[contents][real][:, :-1]
-
-    def _compute(self, rows: Tensor) -> Tensor:
-        batch = self.inputs[rows].to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            return self._run(batch).cpu().to(self.dtype)
 
     @torch.no_grad()
     def _run(self, batch: Tensor) -> Tensor:

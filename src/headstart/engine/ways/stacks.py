@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from headstart.core import trees
 from headstart.core.arrays import Array
+from headstart.core.faults import Portions, free_memory, is_out_of_memory
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Chunk, Failure, Job, chunk_of
@@ -21,27 +22,42 @@ from headstart.engine.ways.serial import OneByOne
 class Stacked:
     """Does a job for stacks of clients.
 
+    A stack that finds no memory is halved, for the rest of the stage, at last to single clients: the numbers stay but
+    for the last bits of what is summed, of blocks too.
+
     Attributes:
         job: what is to be done.
         chunk_bytes: memory that one stack may take.
         block_bytes: the same for stacks whose results are summed. It is not for a user to change: sums depend in their
             last bits on where one block ends.
+        portions: clients of a stack at most, once memory was short.
     """
 
     job: Job
     chunk_bytes: int = 256 * 2**20
     block_bytes: int = 256 * 2**20
+    portions: Portions = field(default_factory=Portions)
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
-        """Do the work for chunks of clients; a chunk that fails is done again one by one, to find the culprit."""
+        """Do the work for chunks of clients; a chunk that fails is done again one by one, to find the culprit.
+
+        Raises:
+            EngineError: one client alone finds no memory, or the device fails.
+        """
         result_bytes = self._bytes_of_results(shared, positions, key) if self.job.is_summed else 0
         for some in self.chunks(positions, result_bytes):
-            try:
-                chunk = self._chunk(shared, some, key)
-            except Exception:
-                yield from OneByOne(self.job).map(shared, some, key)
-            else:
-                yield chunk
+            for _, found in self.portions.each(lambda few: self._tried(shared, few, key), some):
+                yield from found
+
+    def _tried(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> list[Chunk | Failure]:
+        """Do a stack's work; another error than want of memory is a single client's, or the engine's."""
+        try:
+            return [self._chunk(shared, positions, key)]
+        except Exception as error:
+            if is_out_of_memory(error) and len(positions) > 1:
+                raise
+        free_memory()
+        return list(OneByOne(self.job).map(shared, positions, key))
 
     def _chunk(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Chunk:
         job = self.job

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import warnings
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +22,9 @@ import torch
 
 from headstart.core import trees
 from headstart.core.arrays import Array
+from headstart.core.errors import EngineError
+from headstart.core.faults import fault_of
+from headstart.core.forks import fork
 from headstart.core.machine import threads
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
@@ -34,7 +36,10 @@ SLOT_BYTES = 2**30
 """Memory that results of clients may take while they wait for their turn."""
 
 MOST_DEATHS = 3
-"""Workers that may die over one client before it is given up."""
+"""Workers that may die over one client before the engine gives up."""
+
+_Answer = Failure | EngineError | list[Any]
+"""What a worker says of a client: why it failed, why no client could be done, or what its results finished as."""
 
 
 @dataclass(eq=False)
@@ -113,11 +118,7 @@ class Workers:
     def _fork(self) -> _Worker:
         ours, theirs = multiprocessing.Pipe()
         others = [ours, *(worker.pipe for worker in self.processes)]
-        process = multiprocessing.get_context("fork").Process(target=self._serve, args=(theirs, others), daemon=True)
-        with warnings.catch_warnings():
-            # Newer Pythons warn of any fork beside threads; PyTorch's idle ones hold no lock.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            process.start()
+        process = fork(self._serve, theirs, others)
         theirs.close()
         return _Worker(process, ours)
 
@@ -148,17 +149,19 @@ class Workers:
             except OSError:
                 return
 
-    def _do(self, position: int, slot: int, key: tuple[Key, ...]) -> Failure | list[Any] | None:
-        """Work for one client; results go into its slot."""
+    def _do(self, position: int, slot: int, key: tuple[Key, ...]) -> _Answer:
+        """Work for one client; results go into its slot. A fault of the engine is told, for it ends the round."""
         assert self._shared is not None
-        found = OneByOne(self.job).one(self._shared.read(0), position, key)
-        if isinstance(found, Failure):
-            return found
         try:
+            found = OneByOne(self.job).one(self._shared.read(0), position, key)
+            if isinstance(found, Failure):
+                return found
             for slots, tree in zip(self._results, found.results, strict=False):
                 slots.write(slot, {name: value[0] for name, value in tree.items()})
+        except EngineError as error:
+            return error
         except Exception as error:
-            return failure_of(position, error)
+            return fault_of(error) or failure_of(position, error)
         return list(found.finished)
 
     def chunk(self, position: int, slot: int, finished: list[Any]) -> Chunk:
@@ -173,11 +176,15 @@ class _Round:
     workers: Workers
     queue: list[int]
     key: tuple[Key, ...]
-    _answers: dict[int, Failure | list[Any]] = field(default_factory=dict)
+    _answers: dict[int, _Answer] = field(default_factory=dict)
     _deaths: dict[int, int] = field(default_factory=dict)
 
     def results(self) -> Iterator[Chunk | Failure]:
-        """Yield results in the order of the queue."""
+        """Yield results in the order of the queue.
+
+        Raises:
+            EngineError: memory, processes or the device fail, or workers die again and again over one client.
+        """
         self._todo = deque(range(len(self.queue)))
         for turn, position in enumerate(self.queue):
             self._taken = turn
@@ -185,6 +192,8 @@ class _Round:
                 self._give()
                 self._collect()
             answer = self._answers.pop(turn)
+            if isinstance(answer, EngineError):
+                raise answer
             yield answer if isinstance(answer, Failure) else self.workers.chunk(position, self._slot(turn), answer)
 
     def _slot(self, turn: int) -> int:
@@ -221,10 +230,21 @@ class _Round:
         turn = worker.task
         assert turn is not None
         worker.task = None
-        self.workers.replace(worker)
         self._deaths[turn] = self._deaths.get(turn, 0) + 1
-        if self._deaths[turn] < MOST_DEATHS:
-            self._todo.appendleft(turn)
-        else:
-            reason = f"its worker process died {MOST_DEATHS} times; is there enough memory?"
-            self._answers[turn] = Failure(self.queue[turn], reason)
+        if self._deaths[turn] == MOST_DEATHS:
+            raise EngineError(
+                f"a worker process died {MOST_DEATHS} times over client '{self._name(turn)}' ({_end(worker)}); is "
+                f'there enough memory? set fewer engine.workers, or engine.way = "loop"'
+            )
+        self.workers.replace(worker)
+        self._todo.appendleft(turn)
+
+    def _name(self, turn: int) -> str:
+        return self.workers.job.clients.members[self.queue[turn]].id
+
+
+def _end(worker: _Worker) -> str:
+    """Say how a worker's process ended."""
+    worker.process.join()
+    code = worker.process.exitcode or 0
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -6,9 +6,7 @@ raises its error there, in its turn.
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +15,8 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
-from headstart.core.errors import HeadstartError
+from headstart.core.errors import EngineError, HeadstartError
+from headstart.core.forks import fork
 from headstart.core.machine import can_fork, num_cores
 from headstart.core.progress import Silent
 from headstart.core.quiet import be_silent
@@ -41,8 +40,9 @@ def compute_beside(works: Sequence[_Work]) -> None:
     cores = num_cores()
     if min(cores, len(works)) < 2 or torch.get_num_threads() > 1 or not can_fork():
         return
-    context = multiprocessing.get_context("fork")
-    _run([context.Process(target=_do, args=work, daemon=True) for work in works], cores)
+    # Where the system gives no process, the work is done in its turn.
+    with suppress(EngineError):
+        _run(works, cores)
 
 
 def make_starts(starts: Iterable[tuple[Stage, Pipeline]]) -> None:
@@ -79,23 +79,15 @@ def _do(pipeline: Pipeline, work: Callable[[Pipeline], object]) -> None:
         work(replace(pipeline, engine=engine, tell=Silent().tell))
 
 
-def _run(processes: Sequence[BaseProcess], most: int) -> None:
-    """Run processes to their end, so many at once."""
-    waiting, running = list(processes), list[BaseProcess]()
+def _run(works: Sequence[_Work], most: int) -> None:
+    """Do pieces of work to their end, so many at once."""
+    waiting, running = list(works), list[BaseProcess]()
     try:
         while waiting or running:
             while waiting and len(running) < most:
-                running.append(_begun(waiting.pop(0)))
+                running.append(fork(_do, *waiting.pop(0)))
             wait([process.sentinel for process in running])
             running = [process for process in running if process.is_alive()]
     finally:
         for process in running:
             process.kill()
-
-
-def _begun(process: BaseProcess) -> BaseProcess:
-    with warnings.catch_warnings():
-        # Newer Pythons warn of any fork beside threads; PyTorch's idle ones hold no lock.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        process.start()
-    return process

@@ -31,6 +31,7 @@ _JSON: Mapping[str, AnyNeeds] = {
     "costs.json": lambda arms: dict.fromkeys(arms, dict),
     "devices.json": lambda devices: dict.fromkeys(devices, dict),
     "tables.json": lambda tables: dict.fromkeys(tables, list),
+    "ways.json": lambda ways: dict.fromkeys(ways, dict),
 }
 """The folder's own files, and what they say where they are older than their checksums."""
 

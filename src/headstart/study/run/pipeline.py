@@ -28,6 +28,7 @@ from headstart.study.run.pruning import Pruned, Watch
 from headstart.study.run.starts import first_weights
 from headstart.study.run.trunk import Trunk
 from headstart.study.run.work import Work
+from headstart.study.ways import keeping
 from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.decided import positive_and_specificity
 from headstart.study.written.schema import StudySettings
@@ -284,6 +285,7 @@ def pipeline_of(
         eval_every=settings.evaluation.eval_every,
         losses=settings.evaluation.losses,
         tell=tell,
+        engine=keeping(lab.engine, store.folder),
         work=work or Here(),
     )
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from headstart.core.arrays import Array
-from headstart.core.errors import ClientError, HeadstartError, MetricError, StartError
+from headstart.core.errors import ClientError, EngineError, HeadstartError, MetricError, StartError
+from headstart.core.faults import engine_faults
 from headstart.core.progress import Progress, Silent
 from headstart.core.span import is_wide, unscaled
 from headstart.costs.arm import ArmCosts
@@ -199,9 +200,13 @@ class Runner:
         if arm.name in self.stopped:
             return
         try:
-            work()
+            with engine_faults():
+                work()
         except MetricError:
             raise
+        except EngineError as error:
+            self.stopped[arm.name] = f"stopped: the engine failed: {error}; the same command tries it again"
+            self.progress.finish(f"{arm.name}: {self.stopped[arm.name]}")
         except StartError as error:
             self.stopped[arm.name] = f"its start cannot be trained: {error}"
             self.progress.finish(f"{arm.name}: ruled out: {self.stopped[arm.name]}")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from headstart.core.errors import HeadstartError, MetricError, SettingError, StartError
+from headstart.core.errors import EngineError, HeadstartError, MetricError, SettingError, StartError
 from headstart.core.progress import Progress
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.pruning import Pruned, Pruner, Watch, scores_of
@@ -37,6 +37,7 @@ def score_trials(trials: Sequence[Arm], pipeline: Pipeline, progress: Progress) 
 
     Raises:
         StartError: the start that all trials share cannot be trained.
+        EngineError: memory, processes or the device fail: no configuration is to blame.
     """
     pruner, reasons = Pruner(), list[str]()
     scores = [_trial(pipeline, one, at, pruner.begin(), progress, reasons) for at, one in enumerate(trials)]
@@ -92,7 +93,7 @@ def _trial(
     except Pruned as stop:
         watch.end(stop.values, pruned=True)
         score, shown = None, str(stop)
-    except (StartError, MetricError):
+    except (StartError, MetricError, EngineError):
         raise
     except HeadstartError as error:
         watch.end((), pruned=True)

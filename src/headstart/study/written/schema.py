@@ -172,9 +172,9 @@ class EngineSettings:
 
     Attributes:
         name: ``fleet`` (the fastest way on this machine) or ``serial`` (one client by one); the numbers agree.
-        way: how the fleet trains: ``stack`` (all clients at once), ``loop`` (one by one), ``workers`` (in
-            processes), or ``auto`` (by a short calibration, kept for this machine). Heads are stacked but by
-            ``workers``.
+        way: how the fleet trains: ``stack`` (all clients at once), ``grouped`` (a few as one network), ``loop`` (one
+            by one), ``workers`` (in processes), or ``auto`` (what suits the network, chosen once for a run folder).
+            Heads are stacked but by ``workers``.
         workers: processes at most; None takes the number of cores.
         dtype: of weights and features.
         threads: of PyTorch; None takes one for networks of less than a million weights, PyTorch's choice for others.
@@ -182,7 +182,7 @@ class EngineSettings:
     """
 
     name: Literal["fleet", "serial"] = "fleet"
-    way: Literal["auto", "stack", "loop", "workers"] = "auto"
+    way: Literal["auto", "stack", "grouped", "loop", "workers"] = "auto"
     workers: PositiveInt | None = None
     dtype: Literal["float32", "float64"] = "float32"
     threads: PositiveInt | None = None
