@@ -17,6 +17,7 @@ from headstart.core.machine import can_fork, num_cores
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.spread.answer import read_answer
 from headstart.study.spread.board import Board
+from headstart.study.spread.cluster.address import check_cluster
 from headstart.study.spread.piece import Piece
 from headstart.study.spread.process import serve, settle, shares
 from headstart.study.spread.source import Source
@@ -159,8 +160,10 @@ def check_jobs(jobs: int, cluster: str | None = None, *, is_here: bool = True) -
         raise SettingError(
             f"jobs: must be 1 on a cluster, whose machines say how many cores, received {jobs}; leave it out"
         )
+    if cluster is not None:
+        check_cluster(cluster)
     if cluster is not None and not is_here:
-        raise SettingError(f"cluster: clients work at their sites, received {cluster!r}; leave it out")
+        raise SettingError(f"cluster: is for clients whose examples are here, received {cluster!r}; leave it out")
     if jobs > 1 and not is_here:
         raise SettingError(f"jobs: must be 1 where clients work at their sites, received {jobs}; leave it out")
 

@@ -64,7 +64,7 @@ class Crew:
         steps: what every worker does when it comes, before anything else.
         cores: of a worker.
         cards: of a worker; less than 1 where several share one.
-        warn: told, in a line, of a machine that gets no more workers.
+        warn: told, in a line, of a machine that loses workers.
         patience: seconds that the first worker may take to come.
     """
 
@@ -101,7 +101,7 @@ class Crew:
             waited += 0 if self._collect() else _TURN
             if waited > self.patience:
                 raise EngineError(
-                    f"--cluster: no worker came within {self.patience:.0f} s: its cores are taken by others, or its "
+                    f"cluster: no worker came within {self.patience:.0f} s: its cores are taken by others, or its "
                     "machines are gone; look with 'ray status'"
                 )
         self._check_some()
@@ -196,14 +196,17 @@ class Crew:
         """Note that a worker was lost, and hire another where its machine still is."""
         self.link.dismiss(member.handle)
         self._losses[member.machine.id] += 1
-        if self._losses[member.machine.id] == _MOST_LOST:
-            self.warn(f"'{member.machine.host}' lost {_MOST_LOST} workers and gets no more; is there enough memory?")
+        count, host = self._losses[member.machine.id], member.machine.host
+        if count == 1:
+            self.warn(f"cluster: a worker on '{host}' was lost; what it was at is done again")
+        if count == _MOST_LOST:
+            self.warn(f"cluster: '{host}' has lost {count} workers and gets no more; is there enough memory?")
         self.hire()
 
     def _check_some(self) -> None:
         if not (self.count or self._coming):
             raise EngineError(
-                "--cluster: no worker is left; finished work is kept: mend the cluster, then run the same command again"
+                "cluster: no worker is left; finished work is kept: mend the cluster, then run the same command again"
             )
 
 
@@ -240,7 +243,7 @@ class _Todo:
         one.deaths += 1
         if one.deaths >= _MOST_DEATHS:
             raise EngineError(
-                f"--cluster: {_MOST_DEATHS} workers died over one piece of work; is there enough memory? Let fewer "
+                f"cluster: {_MOST_DEATHS} workers died over one piece of work; is there enough memory? Let fewer "
                 "share a machine: give each more cores with [engine] threads"
             )
         self.waiting.appendleft(one)

@@ -23,7 +23,7 @@ from headstart.study.spread.board import Board
 from headstart.study.spread.cluster.crew import Crew, Errand, Member
 from headstart.study.spread.cluster.link import Link
 from headstart.study.spread.cluster.over_ray import joined
-from headstart.study.spread.cluster.parcels import Parcel, keep, packed_federation, packed_node
+from headstart.study.spread.cluster.parcels import Parcel, keep, keep_ways, packed_federation, packed_node, ways_in
 from headstart.study.spread.cluster.passes import Passes
 from headstart.study.spread.cluster.worker import names_of, opening, versions
 from headstart.study.spread.piece import Piece
@@ -72,7 +72,9 @@ class Cluster:
             self._crew.gather()
             self._passes = Passes(self.study.lab, self._crew, self.progress)
             self._stack = self._stack.pop_all()
-        self.progress.tell(f"{self._crew.count} workers on {self._crew.machines} machines")
+        self.progress.warn(
+            f"cluster: {_counted(self._crew.count, 'worker')} on {_counted(self._crew.machines, 'machine')}"
+        )
         return self
 
     def __exit__(
@@ -108,15 +110,17 @@ class Cluster:
         said, keys = json.dumps(piece.as_json()), self._keys(piece)
         known = self._passes.of_piece(piece, self.study.pipeline(self.store, piece.seed, Silent()))
 
-        def take(member: Member, answer: tuple[str, list[Parcel]]) -> None:
-            words, parcels = answer
+        def take(member: Member, answer: tuple[str, str, list[Parcel]]) -> None:
+            words, ways, parcels = answer
+            keep_ways(json.loads(ways), self.store.folder)
             for parcel in parcels:
                 keep(Parcel(*parcel), self.store)
                 member.has.add(parcel[0])
             board.end(piece, read_answer(json.loads(words)))
 
         def values(member: Member) -> tuple[Any, ...]:
-            return (said, list(known), *known.values(), *self._parcels(keys, member))
+            ways = json.dumps(ways_in(self.store.folder))
+            return (said, ways, list(known), *known.values(), *self._parcels(keys, member))
 
         return Errand("do", values, take, lambda: board.again(piece))
 
@@ -159,12 +163,16 @@ def on_cluster(study: Study, store: NodeStore, address: str, progress: Progress)
     return Cluster(study, store, partial(joined, address), progress)
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _check_own(study: Study) -> None:
     """Refuse a network that is an object of this process."""
     own = study.file.own
     if own is not None and ":" not in study.file.settings.model.backbone:
         raise SettingError(
-            f"--cluster: every machine must be able to make the network, received '{own.name}', an object of this "
+            f"cluster: every machine must be able to make the network, received '{own.name}', an object of this "
             "process; name it in a study file: backbone = 'package.module:build'"
         )
 
@@ -175,7 +183,7 @@ def _check_versions(member: Member, found: dict[str, Any]) -> None:
         theirs = ", ".join(f"{name} {found.get(name, 'unknown')}" for name in other)
         ours = ", ".join(f"{name} {wanted[name]}" for name in other)
         raise SettingError(
-            f"--cluster: every machine must have the same versions, received {theirs} on '{member.machine.host}' and "
+            f"cluster: every machine must have the same versions, received {theirs} on '{member.machine.host}' and "
             f"{ours} here; install the same"
         )
 
@@ -183,11 +191,11 @@ def _check_versions(member: Member, found: dict[str, Any]) -> None:
 def _check_names(member: Member, found: dict[str, Any], wanted: dict[str, str]) -> None:
     if why := found.get("failed"):
         raise SettingError(
-            f"--cluster: '{member.machine.host}' cannot open the study: {why} (the examples go there by themselves; "
+            f"cluster: '{member.machine.host}' cannot open the study: {why} (the examples go there by themselves; "
             "checkpoints and code of your own must be on every machine, at the same path)"
         )
     if other := [name for name, value in wanted.items() if found.get(name) != value]:
         raise SettingError(
-            f"--cluster: '{member.machine.host}' has other checkpoints or code than this machine, by '{other[0]}'; "
+            f"cluster: '{member.machine.host}' has other checkpoints or code than this machine, by '{other[0]}'; "
             "copy the same files there"
         )

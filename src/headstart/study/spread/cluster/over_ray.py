@@ -19,6 +19,7 @@ from typing import Any
 
 from headstart.core.errors import EngineError, SettingError, require
 from headstart.core.machine import num_cores
+from headstart.study.spread.cluster.address import AUTO, endpoint
 from headstart.study.spread.cluster.cores import settled
 from headstart.study.spread.cluster.link import Lost, Machine, UnknownHere
 from headstart.study.spread.cluster.worker import Worker
@@ -32,8 +33,6 @@ _QUIET = {
 """No usage is told to anybody, nothing is printed of what will change in Ray, workers run in this environment."""
 
 _CONNECT_SECONDS = 10.0
-_CLIENT = "ray://"
-_PORTS = {"": 6379, _CLIENT: 10001}
 _PREFIX = "headstart-ray-"
 
 
@@ -109,7 +108,7 @@ class RayLink:
             raise Lost from error
         except found.RayTaskError as error:
             cause = error.cause
-            raise EngineError(f"--cluster: a worker failed: {type(cause).__name__}: {cause}") from error
+            raise EngineError(f"cluster: a worker failed: {type(cause).__name__}: {cause}") from error
 
     def dismiss(self, worker: Any) -> None:
         """End a worker at once."""
@@ -128,7 +127,7 @@ def _check_imports(error: Exception) -> None:
     if "failed to import on the worker" in said or "No module named" in said:
         address = next((word for word in said.replace(",", " ").split() if word.startswith("ip=")), "ip=?")[3:]
         raise UnknownHere(
-            f"--cluster: every machine must have this version of headstart, received one without it at {address}; "
+            f"cluster: every machine must have this version of headstart, received one without it at {address}; "
             "install it there, in the Python that runs 'ray start'"
         ) from error
 
@@ -148,7 +147,7 @@ def joined(address: str) -> Iterator[RayLink]:
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     ray = require("ray", "cluster")
     _hush()
-    found = _running_here() if address == "auto" else address
+    found = _running_here() if address == AUTO else address
     link = _remote(ray, found) if found else _local(ray)
     try:
         yield link
@@ -170,7 +169,7 @@ def _remote(ray: ModuleType, address: str) -> RayLink:
         _init(ray, address=address)
     except Exception as error:  # Ray raises many kinds
         raise SettingError(
-            f"--cluster: must be a cluster that this machine can join, received '{address}' "
+            f"cluster: must be a cluster that this machine can join, received '{address}' "
             f"({_first_line(error)}); run this on a machine of the cluster, or give ray://HOST:10001"
         ) from error
     return RayLink(ray, lambda: None)
@@ -191,9 +190,8 @@ def _running_here() -> str | None:
 
 def _why_silent(address: str) -> OSError | None:
     """Return why nothing answers at an address; None where something does."""
-    host, _, port = address.removeprefix(_CLIENT).rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+        socket.create_connection(endpoint(address), _CONNECT_SECONDS).close()
     except OSError as error:
         return error
     return None
@@ -201,16 +199,9 @@ def _why_silent(address: str) -> OSError | None:
 
 def _check_answers(address: str) -> None:
     """Refuse an address where nothing answers: Ray would wait for long, and then end the process."""
-    scheme = _CLIENT if address.startswith(_CLIENT) else ""
-    host, _, port = address.removeprefix(scheme).rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise SettingError(
-            f"--cluster: must be auto, HOST:PORT or ray://HOST:PORT, received '{address}'; "
-            f"the port of a head is usually {_PORTS[scheme]}"
-        )
     if why := _why_silent(address):
         raise SettingError(
-            f"--cluster: nothing answers at '{address}' ({why}); start the head with 'ray start --head', and look at "
+            f"cluster: nothing answers at '{address}' ({why}); start the head with 'ray start --head', and look at "
             "the address and the firewall"
         )
 

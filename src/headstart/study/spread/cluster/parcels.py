@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors.torch import load, save
 
 from headstart.core.arrays import Array
+from headstart.core.damage import Damaged
+from headstart.core.files import read_json, write_json
 from headstart.core.ragged import Ragged
 from headstart.core.task import Task
 from headstart.core.trees import Tree
@@ -18,6 +21,7 @@ from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.settings import PixelSettings
 from headstart.data.targets import Targets
+from headstart.engine.ways.kept import NAME
 from headstart.study.run.nodes import Node, NodeStore
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -60,6 +64,22 @@ def keep(parcel: Parcel, store: NodeStore) -> None:
     """Unpack a node into a store that does not have it."""
     if not store.has(parcel.key):
         store.put(parcel.key, json.loads(parcel.facts), None if parcel.tree is None else _tree(parcel.tree))
+
+
+def ways_in(folder: Path) -> dict[str, Any]:
+    """Return the ways of a run's jobs; none where their file is damaged."""
+    try:
+        return read_json(folder / NAME, {}) or {}
+    except Damaged:
+        return {}
+
+
+def keep_ways(ways: Mapping[str, Any], folder: Path) -> None:
+    """Add ways to those of a run; a job whose way was chosen before keeps that."""
+    known = ways_in(folder)
+    if ways.keys() - known.keys():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / NAME, {**ways, **known})
 
 
 def _tree(content: bytes) -> Tree:

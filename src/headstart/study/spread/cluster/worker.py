@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,15 @@ from headstart.core.version import __version__
 from headstart.study.open import open_lab
 from headstart.study.run.nodes import NodeStore
 from headstart.study.spread.cluster.cores import Room
-from headstart.study.spread.cluster.parcels import Arrays, Parcel, keep, packed_node, unpacked_federation
+from headstart.study.spread.cluster.parcels import (
+    Arrays,
+    Parcel,
+    keep,
+    keep_ways,
+    packed_node,
+    unpacked_federation,
+    ways_in,
+)
 from headstart.study.spread.cluster.passes import features
 from headstart.study.spread.doing import do_piece
 from headstart.study.spread.piece import read_piece
@@ -42,8 +51,10 @@ def versions() -> dict[str, str]:
 def opening(study: Study) -> str:
     """Say in JSON what a worker needs to open a study, but for its data."""
     variables = {name: value for name, value in os.environ.items() if _OURS.fullmatch(name)}
-    said = {"settings": study.file.settings.as_json(), "folder": str(study.file.folder), "variables": variables}
-    return json.dumps(said)
+    settings = study.file.settings
+    # Ray's processes have threads, beside which none may be cloned.
+    alone = replace(settings, engine=replace(settings.engine, workers=1))
+    return json.dumps({"settings": alone.as_json(), "folder": str(study.file.folder), "variables": variables})
 
 
 def names_of(study: Study) -> dict[str, str]:
@@ -86,11 +97,12 @@ class Worker:
         """Compute some rows of a frozen pass."""
         return features(self._opened.lab, said, frozen)
 
-    def do(self, piece: str, names: Sequence[str], *values: Any) -> tuple[str, list[Parcel]]:
-        """Do a piece; return what is said of it, in JSON, and the nodes that it left.
+    def do(self, piece: str, ways: str, names: Sequence[str], *values: Any) -> tuple[str, str, list[Parcel]]:
+        """Do a piece; return what is said of it and the ways that were gone, in JSON, and the nodes that it left.
 
         Args:
             piece: in JSON.
+            ways: in which jobs are done in this run, as far as they were chosen, in JSON.
             names: of activations that it needs.
             values: these activations, and then nodes that it builds on.
         """
@@ -98,9 +110,11 @@ class Worker:
         self._opened.lab.activations.elsewhere = lambda key, _: known.get(key)
         for parcel in values[len(names) :]:
             keep(Parcel(*parcel), self._store)
+        keep_ways(json.loads(ways), self._store.folder)
         before, one = self._keys(), read_piece(json.loads(piece))
         answer = do_piece(one, self._opened.pipeline(self._store, one.seed, Silent()))
-        return json.dumps(answer.as_json()), list(self._made(self._keys() - before))
+        gone = json.dumps(ways_in(self._store.folder))
+        return json.dumps(answer.as_json()), gone, list(self._made(self._keys() - before))
 
     @property
     def _opened(self) -> Study:
