@@ -182,7 +182,7 @@ def _init(ray: ModuleType, **settings: Any) -> None:
 def _running_here() -> str | None:
     """Return the address of the cluster that this machine belongs to, as 'ray start' notes it; None without one."""
     note = Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster"  # noqa: S108
-    if said := os.environ.get("RAY_ADDRESS"):
+    if (said := os.environ.get("RAY_ADDRESS", AUTO)) not in (AUTO, "local"):
         return said
     address = note.read_text().strip() if note.is_file() and os.access(note, os.R_OK) else ""
     return address if address and _why_silent(address) is None else None

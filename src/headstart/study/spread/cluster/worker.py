@@ -38,8 +38,8 @@ from headstart.study.spread.piece import read_piece
 from headstart.study.study import Study
 from headstart.study.written.load import parse_study
 
-_OURS = re.compile(r"HEADSTART_\w+")
-"""Variables that a study file may name, and where data and checkpoints lie."""
+_OURS = re.compile(r"HEADSTART_(?!CACHE|MEMORY_GB)\w+")
+"""Variables that a study file may name, such as where checkpoints lie; a machine's own are not another's."""
 
 
 def versions() -> dict[str, str]:
