@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,17 +43,31 @@ def run_file(
     opens: bool = False,
     everything: bool = False,
     device: str | None = None,
+    jobs: int = 1,
+    cluster: str | None = None,
 ) -> None:
     """Run a study file."""
+    from headstart.study.spread.local import check_jobs
+
+    check_jobs(jobs, cluster)
     file = _loaded(path, device)
     file = _in_full(file) if everything else file
-    run(file, out or _default_out(file), arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens)
+    out = out or _default_out(file)
+    run(file, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens, jobs=jobs, cluster=cluster)
 
 
-def run_demo(out: Path | None, *, opens: bool = False, everything: bool = False, device: str | None = None) -> None:
+def run_demo(
+    out: Path | None,
+    *,
+    opens: bool = False,
+    everything: bool = False,
+    device: str | None = None,
+    jobs: int = 1,
+    cluster: str | None = None,
+) -> None:
     """Run the embedded study."""
     with resources.as_file(resources.files("headstart.study") / "demo.toml") as path:
-        run_file(path, out, opens=opens, everything=everything, device=device)
+        run_file(path, out, opens=opens, everything=everything, device=device, jobs=jobs, cluster=cluster)
 
 
 def _loaded(path: Path, device: str | None) -> StudyFile:
@@ -75,6 +90,8 @@ def run(
     seeds: Sequence[int] | None = None,
     tensorboard: Path | None = None,
     opens: bool = False,
+    jobs: int = 1,
+    cluster: str | None = None,
 ) -> None:
     """Run a study on its own data."""
     from headstart.core.cache import cache_folder
@@ -84,7 +101,8 @@ def run(
     def opened(bar: Bar) -> Iterator[Study]:
         yield Study.open(file, cache=cache_folder(), progress=bar)
 
-    run_opened(file, opened, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens)
+    how = partial(run_opened, file, opened, out, tensorboard=tensorboard, opens=opens)
+    how(arms=arms, seeds=seeds, jobs=jobs, cluster=cluster)
 
 
 def run_opened(
@@ -96,6 +114,8 @@ def run_opened(
     seeds: Sequence[int] | None = None,
     tensorboard: Path | None = None,
     opens: bool = False,
+    jobs: int = 1,
+    cluster: str | None = None,
 ) -> None:
     """Run a study, print the verdict, write the report; interrupted, print the answer so far.
 
@@ -107,6 +127,8 @@ def run_opened(
         seeds: run only these; None runs all.
         tensorboard: folder of a log of every run; None keeps none.
         opens: whether the page is opened in the user's browser as soon as there is one.
+        jobs: processes that work beside each other.
+        cluster: whose workers do the study's pieces: auto, or an address; None for none.
     """
     from headstart.report.tensorboard import check_installed, log_records
 
@@ -115,7 +137,8 @@ def run_opened(
         check_installed()
     with second_ends_at_once(), _so_far_if_interrupted(out), Bar(console) as bar, opened(bar) as study:
         _print_data(study)
-        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=Pages(bar.warn, opens=opens))
+        page = Pages(bar.warn, opens=opens)
+        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=page, jobs=jobs, cluster=cluster)
     if tensorboard:
         log_records(out / "records.jsonl", tensorboard)
     _print_verdict(outcome, file.settings.name)

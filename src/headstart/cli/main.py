@@ -7,6 +7,7 @@ written); 130 interrupted.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -37,6 +38,11 @@ _AllOption = Annotated[bool, typer.Option("--all", help='Run every arm with ever
 _DeviceOption = Annotated[
     str | None, typer.Option(help="cpu, cuda, cuda:1, or auto; as engine.device.", show_default=False)
 ]
+_JobsOption = Annotated[int, typer.Option("--jobs", help="Processes that work beside each other, on their own cores.")]
+_ClusterOption = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Work on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.", show_default=False),
+]
 _BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
 
 
@@ -66,13 +72,14 @@ def study(
     opens: _OpenOption = False,
     everything: _AllOption = False,
     device: _DeviceOption = None,
+    jobs: _JobsOption = 1,
+    cluster: _ClusterOption = None,
 ) -> None:
     """Run a study until it is decided; finished work is kept and never done twice."""
     from headstart.cli.jobs import run_file
 
-    run_file(
-        file, out, arms=arm, seeds=seed, tensorboard=tensorboard, opens=opens, everything=everything, device=device
-    )
+    run = partial(run_file, file, out, arms=arm, seeds=seed, tensorboard=tensorboard)
+    run(opens=opens, everything=everything, device=device, jobs=jobs, cluster=cluster)
 
 
 @app.command()
@@ -115,11 +122,13 @@ def demo(
     opens: _OpenOption = False,
     everything: _AllOption = False,
     device: _DeviceOption = None,
+    jobs: _JobsOption = 1,
+    cluster: _ClusterOption = None,
 ) -> None:
     """Answer the question on real handwritten digits; needs no download."""
     from headstart.cli.jobs import run_demo
 
-    run_demo(out, opens=opens, everything=everything, device=device)
+    run_demo(out, opens=opens, everything=everything, device=device, jobs=jobs, cluster=cluster)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator
 from types import TracebackType
@@ -19,7 +20,7 @@ class Bar:
     """Shows a bar on a terminal, and below it how the answer stands; elsewhere prints a line for what is new."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._console, self._process = console, os.getpid()
         self._bar = _Standing(
             TextColumn("{task.description:<38.38}"),
             BarColumn(bar_width=22),
@@ -46,7 +47,8 @@ class Bar:
 
     def tell(self, text: str) -> None:
         """Show what is being done."""
-        self._bar.update(self._task, description=shown(text))
+        if not self._is_clone:
+            self._bar.update(self._task, description=shown(text))
 
     def finish(self, text: str) -> None:
         """Count one run and print its line; one more than was planned is planned with it."""
@@ -66,11 +68,17 @@ class Bar:
 
     def warn(self, text: str) -> None:
         """Print a line that must not be overlooked."""
-        self._console.print(f"[yellow]note[/]: {shown(text)}", highlight=False)
+        if not self._is_clone:
+            self._console.print(f"[yellow]note[/]: {shown(text)}", highlight=False)
 
     def count(self, what: str, done: int, total: int) -> None:
         """Show how far a pass over the data is."""
         self.tell(f"{what}: {done:,} of {total:,} examples")
+
+    @property
+    def _is_clone(self) -> bool:
+        """Whether this is a clone of the process that has the bar: a thread that it has not may hold the bar's lock."""
+        return os.getpid() != self._process
 
     @property
     def _finished(self) -> int:

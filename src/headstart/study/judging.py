@@ -22,6 +22,7 @@ from headstart.study.run.course import Course, Entry, Runs
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.race import run_all, run_race
 from headstart.study.run.runner import Runner
+from headstart.study.spread.spread import spread_of
 from headstart.study.written.arms import Arm
 from headstart.study.written.load import StudyFile
 from headstart.study.written.slate import Slate
@@ -83,13 +84,18 @@ class Judging:
             if course.coming and course.unfinished:
                 self._next = 0.0
                 with suppress(HeadstartError):
+                    course.take_up()
                     self.show(course.state(), course.runs, course.coming[0])
             raise
 
     def some(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Verdict:
         """Run arms and seeds that a user chose, and judge all that the folder has."""
         self.runner.progress.plan(sum(self.runner.lines(arm, seeds) for arm in arms))
+        if spread := spread_of(self.runner):
+            spread.want(arms, seeds)
         for arm in arms:
+            if spread:
+                spread.wait(arm, seeds)
             self.runner.run(arm, seeds)
         ran = {(line["arm"], line["seed"]) for line in self.folder.records.all()}
         seeds_of_all = comparable(ran, self._families)

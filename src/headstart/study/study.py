@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
@@ -41,6 +42,11 @@ from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import num_trials, trial_arms
 from headstart.study.run.work import Work
+from headstart.study.spread.features import share_features
+from headstart.study.spread.hands import Hands
+from headstart.study.spread.local import check_jobs, in_words, local_hands
+from headstart.study.spread.source import Source
+from headstart.study.spread.spread import spread_of
 from headstart.study.written.arms import Arm, tables_of
 from headstart.study.written.decided import decided
 from headstart.study.written.load import StudyFile, load_study, parse_study
@@ -236,6 +242,8 @@ class Study:
         seeds: Sequence[int] | None = None,
         progress: Progress | None = None,
         page: Callable[[Path], object] | None = None,
+        jobs: int = 1,
+        cluster: str | None = None,
     ) -> Outcome:
         """Run what is not finished yet until the study is decided, or all of it (``[study] until``), and judge.
 
@@ -245,13 +253,18 @@ class Study:
             seeds: likewise.
             progress: told what happens.
             page: given the run folder whenever there is a verdict, so far or at the end, to write what people read.
+            jobs: processes that do pieces of the study beside each other, each on its own cores; 1 does all here.
+            cluster: a Ray cluster whose workers do them: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``; None for none.
 
         Raises:
-            SettingError: no verdict can come of it, or the folder is in use.
+            SettingError: no verdict can come of it, the folder is in use, or the study cannot be done in pieces, or
+                not on that cluster.
             DataError: the folder belongs to a study with another decision rule.
             ClientError: every arm had to stop.
+            EngineError: processes die over one piece.
         """
         out, progress = Path(out), progress or Silent()
+        check_jobs(jobs, cluster, is_here=self.work.is_here)
         progress.tell("costs of the arms")
         slate = self.plan(out)
         check_plan(slate, self.file.settings, self.lab.federation)
@@ -260,9 +273,12 @@ class Study:
             study, said = self.in_folder(out)
             for line in said:
                 progress.warn(line)
-            runner = study._prepare(slate, out, progress)
-            judging = Judging(study.file, slate, self.slate.arms, self.costs, runner, page)
-            verdict = judging.race() if arms is None and seeds is None else judging.some(*chosen)
+            if jobs > 1:
+                progress.warn(in_words(jobs))
+            with study._hands(out, jobs, cluster, progress) as hands:
+                runner = study._prepare(slate, out, progress, hands)
+                judging = Judging(study.file, slate, self.slate.arms, self.costs, runner, page)
+                verdict = judging.race() if arms is None and seeds is None else judging.some(*chosen)
         return Outcome(verdict, runner.stopped, slate)
 
     def diagnose(self, out: Path | str, progress: Progress | None = None) -> Diagnosis:
@@ -296,7 +312,23 @@ class Study:
         study.file, said = as_made(self.file, RunFolder(Path(out)).decision())
         return study, said
 
-    def _prepare(self, slate: Slate, out: Path, progress: Progress) -> Runner:
+    def _hands(
+        self, out: Path, jobs: int, cluster: str | None, progress: Progress
+    ) -> AbstractContextManager[Hands | None]:
+        """Return the processes that do pieces of the study; None where it is done here."""
+        if cluster is not None:
+            from headstart.study.spread.cluster.hands import on_cluster
+
+            return on_cluster(self, RunFolder(out, progress.warn).store, cluster, progress)
+        if jobs == 1:
+            return nullcontext()
+        folder = RunFolder(out)
+        source = Source(self.file.text, self.file.folder, out, self.lab.cache)
+        is_written = not self.file.settings.data.source.startswith("python:")
+        pipelines = cache(lambda seed: self.pipeline(folder.store, seed, Silent()))
+        return local_hands(jobs, pipelines, source if is_written else None, self._num_threads)
+
+    def _prepare(self, slate: Slate, out: Path, progress: Progress, hands: Hands | None = None) -> Runner:
         """Bring the folder to what the study says now, and look at the data before any arm runs."""
         settings, folder = self.file.settings, RunFolder(out, progress.warn)
         fits = self._fits(slate, folder)
@@ -311,13 +343,7 @@ class Study:
             progress.warn(f'engine.way = "workers" clones this process, and {why}: clients train one after another')
         if settings.tuning.trials is None and num_trials(None, self.lab.federation) == 1:
             progress.warn("no client has validation data, so that no arm is tuned: each runs as it is written")
-        if is_here:
-            self._make_starts(slate, folder, progress)
-        if not (out / "diagnosis.json").exists():
-            progress.tell("diagnosis")
-            first = self.pipeline(folder.store, settings.seeds[0], progress)
-            folder.write("diagnosis.json", self.work.diagnose(first, slate.arms, settings.decision))
-        return Runner(
+        runner = Runner(
             settings=settings,
             lab=self.lab,
             trials=fits.trials,
@@ -326,14 +352,25 @@ class Study:
             folder=folder,
             progress=progress,
             work=self.work,
+            hands=hands,
         )
+        if is_here:
+            self._make_starts(slate, runner)
+        if not (out / "diagnosis.json").exists():
+            progress.tell("diagnosis")
+            first = self.pipeline(folder.store, settings.seeds[0], progress)
+            folder.write("diagnosis.json", self.work.diagnose(first, slate.arms, settings.decision))
+        return runner
 
-    def _make_starts(self, slate: Slate, folder: RunFolder, progress: Progress) -> None:
-        """Make starts of all seeds that are sure to run, side by side."""
+    def _make_starts(self, slate: Slate, runner: Runner) -> None:
+        """Make starts of all seeds that are sure to run, side by side, after what all seeds have in common."""
         settings = self.file.settings
         seeds = settings.seeds[:FEWEST_SEEDS] if settings.races else settings.seeds
-        pipelines = [self.pipeline(folder.store, seed, progress) for seed in seeds]
-        make_starts((arm.start, pipeline) for arm in slate.arms for pipeline in pipelines)
+        if spread := spread_of(runner):
+            share_features(slate.arms, runner.pipeline(seeds[0]))
+            spread.make_starts(slate.arms, seeds)
+        else:
+            make_starts((arm.start, runner.pipeline(seed)) for arm in slate.arms for seed in seeds)
 
     def _fits(self, slate: Slate, folder: RunFolder) -> Fits:
         """Return what tells records of this study from others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cached_property, partial
@@ -42,6 +42,14 @@ _SUMMED = 256
 """Contents whose rows are copied at once to sum them up."""
 
 
+Elsewhere = Callable[[str, Model], Array | None]
+"""Asked for an array by its name, and for which model, before it is read or computed here; None leaves it to that."""
+
+
+def nowhere(_key: str, _model: Model) -> None:
+    """Compute nothing elsewhere."""
+
+
 class Activations:
     """Activations of one set of examples, kept in memory and, by content hash, on disk.
 
@@ -53,6 +61,9 @@ class Activations:
         device: where activations, labels and raw inputs are wanted, and the frozen part runs.
         most_rows: that are computed at once.
         sync_seconds: of work on disk that a kill may lose.
+
+    Attributes:
+        elsewhere: who may have, or compute, an array.
     """
 
     def __init__(
@@ -73,6 +84,8 @@ class Activations:
         self._progress = progress or Silent()
         self._most_rows, self._sync_seconds = most_rows, sync_seconds
         self._memory: dict[str, Inputs] = {}
+        self._as: Recipe | None = None
+        self.elsewhere: Elsewhere = nowhere
 
     def at(self, model: Model) -> Inputs:
         """Return the activations of every example at the model's cut, ``(examples, …)``; texts' are ragged."""
@@ -101,6 +114,27 @@ class Activations:
     def raw(self, rows: slice) -> Tensor:
         """Return raw inputs."""
         return self._inputs[rows].to(self._device)
+
+    def part(self, rows: slice, recipe: Recipe) -> Activations:
+        """Return those of some examples alone, computed in a way that is chosen already, and kept nowhere."""
+        chosen = np.arange(len(self._inputs))[rows]
+        found = Activations(self.examples.take(chosen), device=self._device, most_rows=self._most_rows)
+        found._as = recipe
+        return found
+
+    def is_stored(self, key: str) -> bool:
+        """Say whether the array of this name is on disk."""
+        return self._folder is not None and (self._folder / f"{key}.npy").exists()
+
+    def store(self, key: str, found: Array) -> None:
+        """Keep an array on disk, if there is a folder, that was computed elsewhere."""
+        if self._folder is None:
+            return
+        with PartialArray(self._folder / f"{key}.npy") as file:
+            array = file.create(found.shape, found.dtype)
+            array[:] = found
+            file.finish(array)
+        evict(self._folder, "*.npy", self._capacity)
 
     def key(self, model: Model) -> str:
         """Return the name of these activations: same name, same numbers up to rounding."""
@@ -132,6 +166,10 @@ class Activations:
         is_table = self.examples.kind == "table"
         return every_row(len(self._inputs)) if is_table else distinct_rows(self.examples.inputs)
 
+    def recipe(self, model: Model) -> Recipe:
+        """Return how the frozen part is computed here: as chosen before, or the fastest of the ways that agree."""
+        return self._as or self._recipe(model)
+
     def _recipe(self, model: Model) -> Recipe:
         if isinstance(self._inputs, RaggedTensor):
             return Recipe()
@@ -162,9 +200,11 @@ class Activations:
     def _load_or_compute(self, key: str, model: Model) -> Tensor:
         if not len(self._inputs):
             return _on(model, CPU).activations(self._inputs[:0])
+        if (known := self.elsewhere(key, model)) is not None:
+            return torch.from_numpy(known)
         if self._folder is None:
             with self._computing(model):
-                return torch.from_numpy(_written(self._pass(model, self._recipe(model))))
+                return torch.from_numpy(_written(self._pass(model, self.recipe(model))))
         path = self._folder / f"{key}.npy"
         if (found := self._stored(path)) is not None:
             return found
@@ -191,7 +231,7 @@ class Activations:
     def _fill(self, file: PartialArray, model: Model) -> Array:
         """Compute the array on disk, from where a killed process left it, and in the same way."""
         before = file.resume({"contents": len(self._distinct)})
-        recipe = Recipe(**before[1]["recipe"]) if before else self._recipe(model)
+        recipe = Recipe(**before[1]["recipe"]) if before else self.recipe(model)
         one = self._pass(model, recipe)
         rows = _Checked(one)
         if before and not rows.are(*before):

@@ -6,7 +6,6 @@ raises its error there, in its turn.
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from headstart.core.errors import EngineError, HeadstartError
 from headstart.core.forks import fork
 from headstart.core.machine import can_fork, num_cores
 from headstart.core.progress import Silent
+from headstart.core.quiet import be_silent
 from headstart.engine.ways.fleet import Fleet
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.written.arms import Stage
@@ -54,7 +54,7 @@ def make_starts(starts: Iterable[tuple[Stage, Pipeline]]) -> None:
     Args:
         starts: as written, each with what runs it for one seed.
     """
-    found = {pipeline.start_key(stage): (stage, pipeline) for stage, pipeline in starts if _is_trained(stage)}
+    found = {pipeline.start_key(stage): (stage, pipeline) for stage, pipeline in starts if is_pretrained(stage)}
     missing = [(stage, pipeline) for key, (stage, pipeline) in found.items() if not pipeline.has_start(key)]
     if missing:
         missing[0][1].tell(f"start {missing[0][0].method}")
@@ -65,7 +65,7 @@ def _starts(stage: Stage) -> Callable[[Pipeline], object]:
     return lambda pipeline: pipeline.start(stage)
 
 
-def _is_trained(stage: Stage) -> bool:
+def is_pretrained(stage: Stage) -> bool:
     """Say whether a start trains more than a head: what needs a pool's labels or texts does."""
     return bool({"labels", "texts"} & set(stage.build().needs))
 
@@ -74,19 +74,12 @@ def _do(pipeline: Pipeline, work: Callable[[Pipeline], object]) -> None:
     """Do a piece of work in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    _be_silent()
+    be_silent()
     engine = pipeline.engine or pipeline.lab.engine
     if isinstance(engine, Fleet) and engine.way in (None, "workers"):
         engine = replace(engine, way="loop")
     with suppress(HeadstartError):
         work(replace(pipeline, engine=engine, tell=Silent().tell))
-
-
-def _be_silent() -> None:
-    """Leave the terminal to the process that has it."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)
 
 
 def _run(works: Sequence[_Work], most: int) -> None:

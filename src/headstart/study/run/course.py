@@ -14,6 +14,7 @@ from headstart.evidence.race import Ended, Look, Out, OutKind, Race, Taken, beat
 from headstart.evidence.sides import FAMILIES, Family
 from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import is_head_only
+from headstart.study.spread.spread import spread_of
 from headstart.study.written.arms import Arm
 
 Runs = frozenset[tuple[str, int]]
@@ -74,6 +75,7 @@ class Course:
         self.entries = sorted(self.entries, key=lambda one: (one.is_deep, one.cost[1]))
         self._lines = sum(self.runner.lines(one.arm, self.seeds) for one in self.entries)
         self.runner.progress.plan(self._lines)
+        self._spread = spread_of(self.runner, self._is_late)
 
     @property
     def still_in(self) -> list[Entry]:
@@ -111,20 +113,44 @@ class Course:
     def go(self, one: Entry, seeds: Sequence[int]) -> None:
         """Run an arm with some seeds, as far as time allows."""
         left = [seed for seed in seeds if (one.name, seed) not in self.runner.ran]
-        if one.is_deep and len(left) > 1 and one in self.still_in and not self._is_late():
-            self.runner.beside([one.arm], left, finals=True)
-        for seed in seeds:
-            if (one.name, seed) in self.runner.ran:
-                continue
-            if one.name in self.out or one.name in self.runner.stopped or self._is_late():
+        if left and one in self.still_in:
+            self._prepare(one, left)
+        for seed in left:
+            if one.name in self.out or one.name in self.runner.stopped:
+                return
+            # What others have finished in time only has to be recorded.
+            if (one.name, seed) not in self.runner.told and self._is_late():
                 return
             self.runner.run(one.arm, [seed])
 
+    def _prepare(self, one: Entry, seeds: Sequence[int]) -> None:
+        """Have done what an arm needs, where others can do it."""
+        if self._spread:
+            self._want([one], seeds)
+            self._spread.wait(one.arm, seeds)
+            if not one.is_deep:
+                self.runner.choose(one.arm, seeds)
+        elif one.is_deep and len(seeds) > 1 and not self._is_late():
+            self.runner.beside([one.arm], seeds, finals=True)
+
     def ahead(self, entries: Sequence[Entry], seeds: Sequence[int]) -> None:
-        """Compute what heads need with some seeds, side by side."""
+        """Compute what heads need with some seeds, side by side, or put up what all of these are sure to need."""
         heads = [one.arm for one in entries if not one.is_deep]
-        if heads and not self._is_late():
+        if self._spread:
+            self._want(entries, seeds)
+        elif heads and not self._is_late():
             self.runner.ahead(heads, seeds)
+
+    def _want(self, entries: Sequence[Entry], seeds: Sequence[int], *, runs: bool = True) -> None:
+        if self._spread and not self._is_late():
+            self._spread.want([one.arm for one in entries], seeds, runs=runs)
+
+    def take_up(self) -> None:
+        """Record the runs that others have finished before their turn."""
+        for one in self.still_in:
+            for seed in self.seeds:
+                if (one.name, seed) in self.runner.told - self.runner.ran:
+                    self.runner.run(one.arm, [seed])
 
     def go_on(self, seeds: Sequence[int]) -> list[int]:
         """Let those who are in run until the next look, and return the seeds that are new."""
@@ -135,7 +161,11 @@ class Course:
 
     def try_out(self, entries: Sequence[Entry], seed: int) -> None:
         """Let arms' trials with a seed, or runs where they have none, say how they do on validation data."""
-        if not self._is_late():
+        if self._spread:
+            self._want(entries, [seed], runs=False)
+            for one in entries:
+                self._spread.wait(one.arm, [seed])
+        elif not self._is_late():
             self.runner.beside([one.arm for one in entries], [seed])
         for one in entries:
             if not self._is_late():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from headstart.core.content import hash_json
 from headstart.core.device import placed
-from headstart.core.errors import StartError
+from headstart.core.errors import HeadstartError, StartError
 from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Silent, Tell
 from headstart.core.trees import Params
@@ -52,6 +52,7 @@ class Pipeline:
         tell: told what is being done.
         engine: where client work runs; None takes the lab's.
         work: what clients do, here or where their data are.
+        failed: what stopped nodes, by their key: it comes again at once; filled as that happens.
     """
 
     lab: Lab
@@ -66,6 +67,7 @@ class Pipeline:
     tell: Tell = Silent().tell
     engine: Engine | None = None
     work: Work = Here()
+    failed: dict[str, HeadstartError] = field(default_factory=dict)
 
     @property
     def final_views(self) -> tuple[str, ...]:
@@ -202,7 +204,7 @@ class Pipeline:
 
     def _run_federate(self, key: str, before: Trunk, stage: Stage) -> Node:
         begin = time.monotonic()
-        with _threads(before.shared.model, stage.build().trainable), self.lab.rounding():
+        with self._noted(key), _threads(before.shared.model, stage.build().trainable), self.lab.rounding():
             facts, tree = self.work.federate(self, before, stage)
         return self.store.put(key, {"kind": "federate", **facts, "seconds": time.monotonic() - begin}, tree)
 
@@ -243,11 +245,24 @@ class Pipeline:
         except Pruned as stop:
             return self.store.put(key, {"kind": "pruned", "values": list(stop.values)})
 
+    @contextmanager
+    def _noted(self, key: str) -> Iterator[None]:
+        """Raise what stopped a node before; note what stops it now, but for a watch, whose values are a node."""
+        if key in self.failed:
+            raise self.failed[key]
+        try:
+            yield
+        except Pruned:
+            raise
+        except HeadstartError as error:
+            self.failed[key] = error
+            raise
+
     def _run_adapt(
         self, key: str, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None = None
     ) -> Node:
         begin = time.monotonic()
-        with self.lab.rounding():
+        with self._noted(key), self.lab.rounding():
             facts, kept = self.work.adapt(self, trunk, stage, views, watch)
         return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin}, kept)
 

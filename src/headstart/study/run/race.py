@@ -107,10 +107,10 @@ def _leave_references(course: Course) -> None:
 
 
 def _run_heads(course: Course, bench: Bench) -> None:
-    course.ahead(course.still_in, course.seeds)
-    for one in course.still_in:
-        if not one.is_deep:
-            course.go(one, course.seeds)
+    heads = [one for one in course.still_in if not one.is_deep]
+    course.ahead(heads, course.seeds)
+    for one in heads:
+        course.go(one, course.seeds)
     course.drop()
     _show(course, bench)
 

@@ -76,7 +76,7 @@ def record(
         "reference": any(stage.build().pooled for stage in arm.federate),
         "tuning": list(tuning),
         "by_class": facts.get("by_class") or {},
-        "metrics": _summary(facts, pipeline.federation, pipeline.metric),
+        "metrics": summary(facts, pipeline.federation, pipeline.metric),
         "curve": list(trunk.curve),
         "traffic": asdict(trunk.traffic),
         "costs": costs.as_json(),
@@ -167,7 +167,7 @@ def _kept(facts: Mapping[str, Any], clients: int) -> int | None:
     return None if facts["accepted"] is None else round(facts["accepted"] * clients)
 
 
-def _summary(facts: Mapping[str, Any], federation: Federation, metric: str) -> dict[str, float | None]:
+def summary(facts: Mapping[str, Any], federation: Federation, metric: str) -> dict[str, float | None]:
     """Summarise a run's test metrics; all None when no client has test examples."""
     clients = {name: to_array(values) for name, values in facts["metrics"].get("test", {}).items()}
     if not clients:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,11 +23,12 @@ from headstart.study.run.folder import RunFolder
 from headstart.study.run.here import Here
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import Pipeline, pipeline_of
-from headstart.study.run.records import record, to_array
+from headstart.study.run.records import record, summary, to_array
 from headstart.study.run.trials import Scored, best_trial, score_trials
 from headstart.study.run.trunk import Trunk
 from headstart.study.run.tuning import num_runs, tuned_with
 from headstart.study.run.work import TRIAL_VIEWS, Work
+from headstart.study.spread.hands import Hands
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings
 
@@ -48,6 +49,9 @@ class Runner:
         ran: arms and seeds that this process has run, or found finished; filled as that happens.
         scored: trials, by the arm's name and the seed; filled as they are made.
         work: what clients do, here or where their data are.
+        hands: processes that do pieces of the study; None does all here.
+        failed: what stopped nodes, by their key; filled as that happens.
+        told: runs whose lines were told before their turn; filled as that happens.
     """
 
     settings: StudySettings
@@ -61,10 +65,14 @@ class Runner:
     ran: set[tuple[str, int]] = field(default_factory=set)
     scored: dict[tuple[str, int], Scored] = field(default_factory=dict)
     work: Work = Here()
+    hands: Hands | None = None
+    failed: dict[str, HeadstartError] = field(default_factory=dict)
+    told: set[tuple[str, int]] = field(default_factory=set)
 
     def pipeline(self, seed: int) -> Pipeline:
         """Return what runs arms for one seed."""
-        return pipeline_of(self.settings, self.lab, self.folder.store, seed, self.progress.tell, self.work)
+        pipeline = pipeline_of(self.settings, self.lab, self.folder.store, seed, self.progress.tell, self.work)
+        return replace(pipeline, failed=self.failed)
 
     def ahead(self, arms: Sequence[Arm], seeds: Sequence[int]) -> None:
         """Compute what arms of heads need, all trials and seeds side by side: what then runs them finds it there."""
@@ -87,7 +95,7 @@ class Runner:
         if not self.work.is_here or (self.settings.engine.name != "serial" and self.settings.engine.way != "loop"):
             return
         self.progress.tell("arms side by side")
-        choosing = {(arm.name, one): arm for arm in arms for seed in seeds for one in self._group(arm, seed)}
+        choosing = {(arm.name, one): arm for arm in arms for seed in seeds for one in self.group(arm, seed)}
         tried = choosing if finals else {(arm.name, seed): arm for arm in arms for seed in seeds}
         todo = [(arm, seed) for (name, seed), arm in tried.items() if (name, seed) not in self.scored]
         compute_beside([(self.pipeline(seed), work) for arm, seed in todo for work in self._trials_of(arm)])
@@ -105,22 +113,34 @@ class Runner:
 
     def tune(self, arm: Arm, seed: int) -> None:
         """Score an arm's trials with one seed; an arm of one configuration has none."""
-        if len(self.trials[arm.name]) > 1:
-            self._attempt(arm, lambda: self._scored(arm, seed))
+        if self.has_trials(arm):
+            self._attempt(arm, lambda: self.score(arm, seed))
 
     def run(self, arm: Arm, seeds: Sequence[int]) -> None:
         """Tune an arm and run it with some seeds."""
 
         def work() -> None:
             for seed in seeds:
-                self._seed(*self._chosen(arm, seed), seed)
+                self._seed(*self.chosen(arm, seed), seed)
                 self.ran.add((arm.name, seed))
 
         self._attempt(arm, work)
 
+    def has_trials(self, arm: Arm) -> bool:
+        """Say whether an arm has more configurations than one."""
+        return len(self.trials[arm.name]) > 1
+
+    def is_chosen(self, arm: Arm, seed: int) -> bool:
+        """Say whether all trials are scored that choose an arm's settings for a seed."""
+        return not self.has_trials(arm) or all((arm.name, one) in self.scored for one in self.group(arm, seed))
+
+    def choose(self, arm: Arm, seeds: Sequence[int]) -> None:
+        """Choose an arm's settings for some seeds; it has to stop where that cannot be done for one of them."""
+        self._all_chosen([arm], seeds)
+
     def lines(self, arm: Arm, seeds: Sequence[int]) -> int:
         """Return how many trials and runs an arm makes with some seeds."""
-        count, groups = len(self.trials[arm.name]), {self._group(arm, seed) for seed in seeds}
+        count, groups = len(self.trials[arm.name]), {self.group(arm, seed) for seed in seeds}
         return len(seeds) + (sum(count * len(group) for group in groups) if count > 1 else 0)
 
     def made(self, arm: Arm) -> int:
@@ -147,7 +167,7 @@ class Runner:
         if (arm.name, seed) in self.ran and line:
             key = line["key"]
         elif (arm.name, seed) in self.scored:
-            scored = [self.scored[arm.name, one] for one in self._group(arm, seed) if (arm.name, one) in self.scored]
+            scored = [self.scored[arm.name, one] for one in self.group(arm, seed) if (arm.name, one) in self.scored]
             chosen, _ = best_trial(self.trials[arm.name], scored)
             key = pipeline.leaf_key(pipeline.trunk_key(chosen), chosen.adapt, TRIAL_VIEWS)
         else:
@@ -173,7 +193,7 @@ class Runner:
         return chosen
 
     def _choose(self, arm: Arm, seeds: Sequence[int], chosen: list[tuple[Arm, int]]) -> None:
-        chosen += [(self._chosen(arm, seed)[0], seed) for seed in seeds]
+        chosen += [(self.chosen(arm, seed)[0], seed) for seed in seeds]
 
     def _attempt(self, arm: Arm, work: Callable[[], object]) -> None:
         """Do something for an arm, and note what stops it."""
@@ -199,17 +219,26 @@ class Runner:
         is_likelier = isinstance(error, ClientError) and is_wide(self.lab.span)
         return f"; likeliest cause: {unscaled(self.lab.span)}" if is_likelier else ""
 
-    def _group(self, arm: Arm, seed: int) -> tuple[int, ...]:
+    def group(self, arm: Arm, seed: int) -> tuple[int, ...]:
         """Return the seeds that choose an arm's settings for this one."""
         groups = tuned_with(arm, self.settings.seeds)
         return groups[0] if len(groups) == 1 else next(group for group in groups if seed in group)
 
-    def _chosen(self, arm: Arm, seed: int) -> tuple[Arm, list[dict[str, Any]]]:
-        """Return the configuration that trials choose for a seed, and what was tried."""
-        trials = self.trials[arm.name]
-        return best_trial(trials, [self._scored(arm, one) for one in self._group(arm, seed)] if len(trials) > 1 else [])
+    def chosen(self, arm: Arm, seed: int) -> tuple[Arm, list[dict[str, Any]]]:
+        """Return the configuration that trials choose for a seed, and what was tried.
 
-    def _scored(self, arm: Arm, seed: int) -> Scored:
+        Raises:
+            HeadstartError: trials cannot be made, or all fail.
+        """
+        trials = self.trials[arm.name]
+        return best_trial(trials, [self.score(arm, one) for one in self.group(arm, seed)] if len(trials) > 1 else [])
+
+    def score(self, arm: Arm, seed: int) -> Scored:
+        """Score an arm's trials with one seed, unless they are scored.
+
+        Raises:
+            StartError: the start that all trials share cannot be trained.
+        """
         if (arm.name, seed) not in self.scored:
             self.scored[arm.name, seed] = score_trials(self.trials[arm.name], self.pipeline(seed), self.progress)
         return self.scored[arm.name, seed]
@@ -217,16 +246,34 @@ class Runner:
     def _seed(self, arm: Arm, tuning: Sequence[Mapping[str, Any]], seed: int) -> None:
         """Run one seed, unless its record and its last node are there."""
         pipeline = self.pipeline(seed)
-        key = pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, pipeline.final_views)
+        key = self._leaf_key(arm, pipeline)
         done = self.folder.records.get(arm.name, seed)
         told = done is not None and done["key"] == key and done["tuning"] == list(tuning)
         kept = told and self.folder.store.has(key)
         if done is None or not kept:
             done = self._record(pipeline, arm, tuning)
             self.folder.records.put(done)
-        mean = done["metrics"].get(f"client_{self.settings.decision.metric}")
+        if (arm.name, seed) not in self.told:
+            self._finish(arm, seed, done["metrics"], kept=kept)
+
+    def tell(self, arm: Arm, seed: int) -> None:
+        """Tell of a run that is in the store, before its turn.
+
+        Raises:
+            HeadstartError: it is not.
+        """
+        pipeline, chosen = self.pipeline(seed), self.chosen(arm, seed)[0]
+        facts = self.folder.store.facts(self._leaf_key(chosen, pipeline))
+        self._finish(arm, seed, summary(facts, pipeline.federation, self.settings.decision.metric))
+        self.told.add((arm.name, seed))
+
+    def _finish(self, arm: Arm, seed: int, metrics: Mapping[str, float | None], *, kept: bool = False) -> None:
+        mean = metrics.get(f"client_{self.settings.decision.metric}")
         shown = "no test data" if mean is None else f"{mean:.3f}"
         self.progress.finish(f"{arm.name}, seed {seed}: {shown}{'  (kept)' if kept else ''}")
+
+    def _leaf_key(self, arm: Arm, pipeline: Pipeline) -> str:
+        return pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, pipeline.final_views)
 
     def _record(self, pipeline: Pipeline, arm: Arm, tuning: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         trunk = pipeline.trunk(arm)
