@@ -1,6 +1,5 @@
 """Steps by replay are those of one operation after another; what cannot be replayed is not, and is said."""
 
-import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,22 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from engine.ways.jobs import job_of, results_of
 from headstart.core import trees
 from headstart.core.trees import Params
 from headstart.engine.clients import Clients
-from headstart.engine.protocol import Chunk
-from headstart.engine.rows import RowTable
-from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.graphs import Graphs
 from headstart.federate.fedprox import Proximal
 from headstart.federate.ffa_lora import FrozenA
 from headstart.models.batch import Batch
 from headstart.models.lora import Lora
-from headstart.models.losses import CrossEntropy
 from headstart.models.model import Model, Trainable
 from headstart.testing import World, open_world
-from headstart.training.client_data import ClientData
 from headstart.training.local import LocalTraining
 from pretend_graphs import PretendRecorder
 
@@ -248,45 +241,6 @@ def test_settings_without_a_hash_are_no_names() -> None:
     found = _go(Graphs(recorder), world, [4] * 6, _plain_step(world), name=(["a", "list"],))
     _assert_equal([found], [_right(world, [4] * 6, _plain_step(world))])
     assert recorder.captured == 0
-
-
-def _fit(model: Model, shared: Params, private: Params, data: ClientData) -> tuple[Params, Params]:
-    return LocalTraining(batch_size=2).fit(model, shared, data, epochs=2), private
-
-
-def test_a_fleet_records_the_steps_of_a_card_and_gives_back_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder, world = PretendRecorder(), _world("all")
-    job, right = job_of(world, _fit), results_of(Fleet(way="loop"), world, job_of(world, _fit))
-    monkeypatch.setattr("headstart.engine.ways.graphs.CudaRecorder", lambda _device: recorder)
-    monkeypatch.setattr(RowTable, "device", torch.device("cuda", 0))
-    gc.disable()
-    try:
-        found = results_of(Fleet(way="loop"), world, job)
-        assert len(recorder.kept) == 0
-    finally:
-        gc.enable()
-    assert recorder.captured
-    for one, other in zip(found, right, strict=True):
-        assert isinstance(one, Chunk)
-        assert isinstance(other, Chunk)
-        _assert_equal([one.results[0]], [other.results[0]])
-
-
-def test_a_fleet_says_once_what_cannot_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    world, told = _world("all"), []
-    monkeypatch.setattr("headstart.engine.ways.graphs.CudaRecorder", lambda _device: PretendRecorder())
-    monkeypatch.setattr(RowTable, "device", torch.device("cuda", 0))
-    monkeypatch.setattr("headstart.models.losses.CrossEntropy.slope", _reads)
-    fleet = Fleet(way="loop", tell=told.append)
-    for _ in range(2):
-        results_of(fleet, world, job_of(world, _fit))
-    assert len(told) == 1
-    assert told[0].startswith(SAID)
-
-
-def _reads(loss: CrossEntropy, scores: torch.Tensor, truth: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    shares = torch.softmax(scores, -1) - torch.nn.functional.one_hot(truth, scores.shape[-1])
-    return shares * weights.unsqueeze(-1) / float(weights.sum())
 
 
 class _Forgetful(PretendRecorder):
