@@ -11,8 +11,10 @@ from engine.ways.jobs import count, job_of, results_of
 from headstart.core.errors import EngineError
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Chunk, Failure, Job
+from headstart.engine.ways import stacks
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.stacks import Stacked
+from headstart.models.model import Model
 from headstart.testing import World
 
 
@@ -26,6 +28,24 @@ def test_every_client_is_in_one_stack_in_order(world: World, room: int) -> None:
 def test_a_stack_holds_as_many_as_fit_and_at_least_one(world: World, room: int, sizes: list[int]) -> None:
     chunks = Stacked(job_of(world), chunk_bytes=room).chunks(np.array([4, 0, 3, 1]))
     assert [len(chunk) for chunk in chunks] == sizes
+
+
+@pytest.mark.parametrize(("free", "sizes"), [(None, 3), (2**40, 5000), (1, 3)])
+def test_a_cards_free_memory_is_room_for_larger_stacks(
+    world: World, monkeypatch: pytest.MonkeyPatch, free: int | None, sizes: int
+) -> None:
+    monkeypatch.setattr(stacks, "free_bytes", lambda _: free)
+    job = replace(job_of(world), model=_Heavy(world.model))  # type: ignore[arg-type]
+    assert max(len(chunk) for chunk in Stacked(job).chunks(np.zeros(5000, dtype=np.int64))) == sizes
+
+
+class _Heavy:
+    """A model that takes a good 64 MB a client while it trains."""
+
+    is_head_only, num_trainable = True, 2**22
+
+    def __init__(self, model: Model) -> None:
+        self.network = model.network
 
 
 def test_no_clients_no_stack(world: World) -> None:
