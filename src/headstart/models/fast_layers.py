@@ -61,7 +61,7 @@ class TapConvolution(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Convolve maps ``(batch, in, height, width)``."""
-        result: Tensor = _Taps.apply(hidden, self.weight)  # type: ignore[no-untyped-call]
+        result: Tensor = _Taps.apply(hidden, self.weight.to(hidden.dtype))  # type: ignore[no-untyped-call]
         return result if self.bias is None else result + self.bias.view(-1, 1, 1)
 
 
