@@ -139,10 +139,10 @@ def equal(place: Place) -> Iterator[Piece]:
     }
     for name, method in methods.items():
         for engine in ("serial", "fleet"):
-            yield {"what": name, "engine": engine}, lambda m=method, e=engine: _off(_after(place, m, e))
+            yield {"what": name, "engine": engine}, lambda m=method, e=engine: difference(*_after(place, m, e))
     # Batches' own statistics make rounding grow with every step: one step of two clients.
     work = replace(EVERY_WORK["w2"], clients=2, cohort_size=2, examples=20, rounds=1)
-    yield {"what": "resnet18", "engine": "fleet"}, lambda: _off(_trained(place, work))
+    yield {"what": "resnet18", "engine": "fleet"}, lambda: difference(*_trained(place, work))
 
 
 def _after(place: Place, method: Any, engine: str) -> tuple[Tree, Tree]:
@@ -168,9 +168,8 @@ def _trained(place: Place, work: Work) -> tuple[Tree, Tree]:
     return found[0], found[1]
 
 
-def _off(both: tuple[Tree, Tree]) -> Found:
-    """Say how far two trees are apart, and by how much: a number larger than 1 in shares of the tree's largest."""
-    one, other = both
+def difference(one: Tree, other: Tree) -> Found:
+    """Say how far two trees are apart at most, and whether that is close."""
     apart = max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
     largest = max(float(value.double().abs().max()) for value in one.values())
     return {"largest_difference": apart, "largest_number": largest, "equal": apart <= CLOSE * max(1.0, largest)}

@@ -62,7 +62,11 @@ class TapConvolution(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Convolve maps ``(batch, in, height, width)``."""
+<<<<<<< HEAD
         result = _by_taps(hidden, self.weight)
+=======
+        result: Tensor = _Taps.apply(hidden, self.weight.to(hidden.dtype))  # type: ignore[no-untyped-call]
+>>>>>>> faults
         return result if self.bias is None else result + self.bias.view(-1, 1, 1)
 
 
