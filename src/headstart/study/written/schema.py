@@ -178,15 +178,9 @@ class EngineSettings:
 
     Attributes:
         name: ``fleet`` (the fastest way on this machine) or ``serial`` (one client by one); the numbers agree.
-<<<<<<< HEAD
         way: how the fleet trains: ``stack`` (all clients at once), ``grouped`` (a few as one network), ``loop`` (one
-            by one), ``workers`` (in processes), or ``auto`` (what suits the network, chosen once for a run folder).
-            Heads are stacked but by ``workers``.
-=======
-        way: how the fleet trains: ``stack`` (all clients at once), ``loop`` (one by one), ``workers`` (in
-            processes; one by one where a graphics card is seen), or ``auto`` (by a short calibration, kept for this
-            machine). Heads are stacked but by ``workers``.
->>>>>>> faults
+            by one), ``workers`` (in processes; one by one where a graphics card is seen), or ``auto`` (what suits the
+            network, chosen once for a run folder). Heads are stacked but by ``workers``.
         workers: processes at most; None takes the number of cores.
         device: where networks are trained and asked: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``, which takes a card of
             CUDA's where there is one. A run folder may go on on another.
