@@ -56,7 +56,7 @@ def test_data_that_break_a_rule_are_one_line_each(tmp_path: Path, data: str) -> 
     [
         ('device = "gpu"', "engine.device: must be auto, cpu, cuda, or cuda: with a card's number"),
         ('device = "mps"', "must have float64"),
-        ('precision = "fp8"', "engine.precision: must be one of"),
+        ('precision = "fp8"', "engine.precision: must be 'float32', 'tf32' or 'bf16'"),
         ('precision = "tf32"\ndevice = "cpu"', "'tf32' is for NVIDIA's cards"),
         ('precision = "bf16"\ndtype = "float64"', "'bf16' with dtype = 'float64'; leave one of them out"),
     ],
