@@ -177,8 +177,9 @@ def _labels(walk: DualWalk) -> Tensor:
 
 def _shares(walk: DualWalk) -> Tensor:
     """Return the weights of a step's examples, over their sum."""
+    weights = walk.passes.weights.to(walk.params["head.weight"].dtype)
     totals = walk.passes.weights.sum(-1, keepdim=True)
-    shares: Tensor = walk.passes.weights / totals.clamp_min(torch.finfo(totals.dtype).tiny)
+    shares: Tensor = weights / totals.clamp_min(torch.finfo(totals.dtype).tiny)
     return shares
 
 
