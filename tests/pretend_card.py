@@ -54,7 +54,10 @@ class Held(Tensor):
     def __tensor_unflatten__(inner: dict[str, Tensor], *_: object) -> Held:
         return Held(inner["held"])
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # As of plain tensors: results are not made tensors of the card once more.
+        return Tensor.__torch_function__(func, (), args, kwargs or {})
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -107,7 +110,7 @@ def pretend_card() -> Iterator[torch.device]:
 
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    name, given = func._schema.name, list(_tensors((*args, *kwargs.values())))
+    name, given = func.name().partition(".")[0], list(_tensors((*args, *kwargs.values())))
     held = {id(one.held): one for one in given if isinstance(one, Held)}
     on_card = isinstance(args[0], Held) if name in _COPIES else bool(held)
     if held:

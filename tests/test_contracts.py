@@ -43,7 +43,7 @@ OF_WEIGHT = [
 TESTED_ELSEWHERE = {"models/checkpoints/masked.py", "training/__init__.py"}
 """Guessing hidden words is tested by the start that does it."""
 
-OPEN = {"_asdict", "_replace", "_fields", "_make", "_cdata", "_exit", "_MEIPASS", "_version"}
+OPEN = {"_asdict", "_replace", "_fields", "_make", "_cdata", "_exit", "_MEIPASS", "_version", "_make_wrapper_subclass"}
 """Names of other libraries that are documented in spite of their underscore."""
 
 
