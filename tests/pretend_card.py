@@ -7,6 +7,7 @@ type that every build of PyTorch knows, and whose gradients are computed on the 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -90,8 +91,19 @@ class _Numbers(TorchFunctionMode):
 @contextmanager
 def pretend_card() -> Iterator[torch.device]:
     """Yield the device of a card that is there as long as the block lasts."""
-    with _Card(), _Numbers():
-        yield CARD
+    run = threading.Thread.run
+
+    def run_there(thread: threading.Thread) -> None:
+        with _Card(), _Numbers():
+            run(thread)
+
+    # A mode holds for one thread.
+    threading.Thread.run = run_there  # type: ignore[method-assign]
+    try:
+        with _Card(), _Numbers():
+            yield CARD
+    finally:
+        threading.Thread.run = run  # type: ignore[method-assign]
 
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -127,6 +139,7 @@ def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 def _check(name: str, given: list[Tensor], kwargs: dict[str, Any]) -> None:
     """Refuse what a card refuses."""
+    assert all(isinstance(one, Held) or one.device == _CPU for one in given), "a tensor without numbers"
     generator = kwargs.get("generator")
     if generator is not None:
         raise RuntimeError(f"Expected a 'cuda' device type for generator but found 'cpu' ({name})")

@@ -21,7 +21,7 @@ from headstart.core.errors import SettingError, nearest
 from headstart.core.files import read_json
 from headstart.evidence.verdict import prediction_held
 from headstart.report.answer import has_answer
-from headstart.study.written.load import StudyFile, load_study
+from headstart.study.written.load import StudyFile, load_study, on_device
 
 if TYPE_CHECKING:
     from headstart.study.study import Outcome, Study
@@ -41,16 +41,24 @@ def run_file(
     tensorboard: Path | None = None,
     opens: bool = False,
     everything: bool = False,
+    device: str | None = None,
 ) -> None:
     """Run a study file."""
-    file = _in_full(load_study(path, runs_code=True)) if everything else load_study(path, runs_code=True)
+    file = _loaded(path, device)
+    file = _in_full(file) if everything else file
     run(file, out or _default_out(file), arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens)
 
 
-def run_demo(out: Path | None, *, opens: bool = False, everything: bool = False) -> None:
+def run_demo(out: Path | None, *, opens: bool = False, everything: bool = False, device: str | None = None) -> None:
     """Run the embedded study."""
     with resources.as_file(resources.files("headstart.study") / "demo.toml") as path:
-        run_file(path, out, opens=opens, everything=everything)
+        run_file(path, out, opens=opens, everything=everything, device=device)
+
+
+def _loaded(path: Path, device: str | None) -> StudyFile:
+    """Return a study of the user's own, on another device than its file says where one is named."""
+    file = load_study(path, runs_code=True)
+    return file if device is None else on_device(file, device)
 
 
 def _in_full(file: StudyFile) -> StudyFile:
@@ -147,14 +155,14 @@ def _so_far_if_interrupted(out: Path) -> Iterator[None]:
         raise
 
 
-def show_plan(path: Path, out: Path | None) -> None:
+def show_plan(path: Path, out: Path | None, device: str | None = None) -> None:
     """Print the prefix tree of a study."""
     from headstart.core.cache import cache_folder
     from headstart.study.run.promises import foretold_privacy
     from headstart.study.run.tuning import num_trials
     from headstart.study.study import Study
 
-    file = load_study(path, runs_code=True)
+    file = _loaded(path, device)
     out = out or _default_out(file)
     with Bar(console) as bar:
         study = Study.open(file, cache=cache_folder(), progress=bar)
@@ -172,12 +180,12 @@ def show_plan(path: Path, out: Path | None) -> None:
         console.print(line, highlight=False)
 
 
-def show_diagnosis(path: Path, out: Path | None) -> None:
+def show_diagnosis(path: Path, out: Path | None, device: str | None = None) -> None:
     """Diagnose a study's data and print what was found."""
     from headstart.core.cache import cache_folder
     from headstart.study.study import Study
 
-    file = load_study(path, runs_code=True)
+    file = _loaded(path, device)
     with Bar(console) as bar:
         study = Study.open(file, cache=cache_folder(), progress=bar)
         _print_data(study)
@@ -187,8 +195,12 @@ def show_diagnosis(path: Path, out: Path | None) -> None:
 
 
 def _print_data(study: Study) -> None:
-    """Print what was read, before anything is made of it."""
+    """Print what was read, before anything is made of it; and on what, where that is not the processor."""
+    from headstart.study.run.computed_on import computed_on
+
     console.print(data_block(study.lab.federation), soft_wrap=False)
+    if study.lab.device.type != "cpu" or study.lab.precision != "float32":
+        console.print(f"computed on {shown(computed_on(study.lab))}", highlight=False)
     console.print()
 
 

@@ -34,6 +34,9 @@ _ArmOption = Annotated[list[str] | None, typer.Option("--arm", help="Run only th
 _SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")]
 _OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in a browser as soon as there is one.")]
 _AllOption = Annotated[bool, typer.Option("--all", help='Run every arm with every seed, as study.until = "all".')]
+_DeviceOption = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1, or auto; as engine.device.", show_default=False)
+]
 _BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
 
 
@@ -62,11 +65,14 @@ def study(
     tensorboard: _BoardOption = None,
     opens: _OpenOption = False,
     everything: _AllOption = False,
+    device: _DeviceOption = None,
 ) -> None:
     """Run a study until it is decided; finished work is kept and never done twice."""
     from headstart.cli.jobs import run_file
 
-    run_file(file, out, arms=arm, seeds=seed, tensorboard=tensorboard, opens=opens, everything=everything)
+    run_file(
+        file, out, arms=arm, seeds=seed, tensorboard=tensorboard, opens=opens, everything=everything, device=device
+    )
 
 
 @app.command()
@@ -88,27 +94,32 @@ def init(
 
 
 @app.command()
-def plan(file: _StudyFileArgument, out: _OutOption = None) -> None:
+def plan(file: _StudyFileArgument, out: _OutOption = None, device: _DeviceOption = None) -> None:
     """Show what a study would do and could decide: the tree of work, what is cached, time and bytes. Runs nothing."""
     from headstart.cli.jobs import show_plan
 
-    show_plan(file, out)
+    show_plan(file, out, device)
 
 
 @app.command()
-def diagnose(file: _StudyFileArgument, out: _OutOption = None) -> None:
+def diagnose(file: _StudyFileArgument, out: _OutOption = None, device: _DeviceOption = None) -> None:
     """Look at the data before any training: skews, shifts, the ceiling, and a predicted winner."""
     from headstart.cli.jobs import show_diagnosis
 
-    show_diagnosis(file, out)
+    show_diagnosis(file, out, device)
 
 
 @app.command()
-def demo(out: _OutOption = None, opens: _OpenOption = False, everything: _AllOption = False) -> None:
+def demo(
+    out: _OutOption = None,
+    opens: _OpenOption = False,
+    everything: _AllOption = False,
+    device: _DeviceOption = None,
+) -> None:
     """Answer the question on real handwritten digits; needs no download."""
     from headstart.cli.jobs import run_demo
 
-    run_demo(out, opens=opens, everything=everything)
+    run_demo(out, opens=opens, everything=everything, device=device)
 
 
 @app.command()

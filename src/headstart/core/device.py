@@ -21,7 +21,9 @@ CPU = torch.device("cpu")
 Precision = Literal["float32", "tf32", "bf16"]
 """How a network's layers multiply: exactly, with 10 bits on a card's units for TF32, or with 7 in bfloat16."""
 
-_HOW_TO_INSTALL = "pip install torch --index-url https://download.pytorch.org/whl/cu128"
+_HOW_TO_INSTALL = "on Linux: pip install --force-reinstall 'torch>=2.6,<2.14'"
+"""PyTorch's usual package; a build for the processor, of the same version, would stay without the option."""
+
 _FREE_SHARE = 0.5
 """Share of a card's free memory that data may take; the rest is for weights, activations and results."""
 

@@ -113,7 +113,7 @@ def _predict_heads(model: Model, stack: Tree, features: Tensor | HostRows, indic
     weights, biases = stack["head.weight"], stack["head.bias"]
     sizes = [len(rows) for rows in indices]
     rows = torch.from_numpy(np.concatenate(indices)).to(features.device)
-    parts = features.index_select(0, rows).to(weights.dtype)
+    parts = take(features, rows).to(weights.dtype)
     heads = zip(weights, biases, torch.split(parts, sizes), strict=True)
     found = _predictions(model, torch.cat([torch.addmm(bias, part, weight.mT) for weight, bias, part in heads]))
     return np.split(found, np.cumsum(sizes)[:-1])

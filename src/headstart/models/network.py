@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+import torch
 from torch import Tensor, nn
 
 from headstart.core.device import Precision, lowered
@@ -57,6 +59,21 @@ class Network(nn.Module):
         self.precision: Precision = precision
         self.weight_names = frozenset(name for name, _ in self.named_parameters())
         self.eval()
+
+    def on(self, device: torch.device) -> Network:
+        """Return the skeleton with its constants, buffers that no tree of weights holds, on a device.
+
+        Its own weights, which trees stand in for, stay where they are.
+        """
+        lasting = self.state_dict(keep_vars=True)
+        constants = {name: value for name, value in self.named_buffers() if name not in lasting}
+        if all(value.device == device for value in constants.values()):
+            return self
+        other = copy.deepcopy(self, {id(value): value for value in lasting.values()})
+        for name, value in constants.items():
+            owner, _, own = name.rpartition(".")
+            setattr(other.get_submodule(owner), own, value.to(device))
+        return other
 
     @property
     def depth(self) -> int:

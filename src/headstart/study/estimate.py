@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from headstart.core.content import hash_json
-from headstart.core.device import placed
 from headstart.core.progress import Silent
 from headstart.core.trees import Params
 from headstart.costs.compute import count_flops, flops_per_example
@@ -213,8 +212,7 @@ class _Estimate:
     def _cut(self, trainable: Trainable, *, from_scratch: bool) -> tuple[Model, Params]:
         """Return a model with first weights, built once of each kind."""
         if from_scratch not in self._built:
-            network, weights = self.lab.build(0, from_scratch=from_scratch)
-            self._built[from_scratch] = network, placed(weights, self.lab.device)
+            self._built[from_scratch] = self.lab.begin(0, from_scratch=from_scratch)
         return cut_at(*self._built[from_scratch], trainable)
 
     @cached_property

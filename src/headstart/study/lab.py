@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from headstart.core.arrays import Array
-from headstart.core.device import CPU, Precision, rounding
+from headstart.core.device import CPU, Precision, placed, rounding
 from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.span import Span
@@ -122,6 +122,11 @@ class Lab:
         network, params = new_head(*self._checkpoint, task.num_outputs, seed, loss_of(task))
         return network, cast(params, self.dtype)
 
+    def begin(self, seed: int, *, from_scratch: bool, task: Task | None = None) -> tuple[Network, Params]:
+        """Build the network with this seed's random weights on the device; arguments as :meth:`build`."""
+        network, params = self.build(seed, from_scratch=from_scratch, task=task)
+        return network.on(self.device), placed(params, self.device)
+
     @cached_property
     def _checkpoint(self) -> tuple[Network, Params]:
         """The checkpoint, read once; seeds and arms differ in its head alone."""
@@ -141,9 +146,9 @@ class Lab:
         return network, cast(params, self.dtype)
 
     def skeleton(self, *, from_scratch: bool) -> Network:
-        """Return a network for the clients' classes whose weights do not matter; built once."""
+        """Return a network for the clients' classes whose weights do not matter, for the device; built once."""
         if from_scratch not in self._skeletons:
-            self._skeletons[from_scratch] = self.build(0, from_scratch=from_scratch)[0]
+            self._skeletons[from_scratch] = self.build(0, from_scratch=from_scratch)[0].on(self.device)
         return self._skeletons[from_scratch]
 
     @property

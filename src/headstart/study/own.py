@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import torch
 
-from headstart.core.device import placed
 from headstart.engine.ways.calibration import MOST_STACKED_WEIGHTS, why_no_stack
 from headstart.models.batch import Batch
 from headstart.models.model import cut_at
@@ -30,8 +29,8 @@ def with_remarks(lab: Lab) -> Lab:
 
 def _on_stacks(lab: Lab) -> Iterator[str]:
     """Say why clients cannot train at once, where the network is small enough for that."""
-    network, weights = lab.build(0, from_scratch=False)
-    model, params = cut_at(network, placed(weights, lab.device), "all")
+    network, weights = lab.begin(0, from_scratch=False)
+    model, params = cut_at(network, weights, "all")
     if model.is_head_only or model.num_trainable > MOST_STACKED_WEIGHTS:
         return
     inputs = lab.activations.few(model, 2)

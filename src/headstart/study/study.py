@@ -33,6 +33,7 @@ from headstart.study.open import open_lab
 from headstart.study.plan import Costs, first_slate, gated, without_references
 from headstart.study.run.beside import make_starts
 from headstart.study.run.changes import Fits
+from headstart.study.run.computed_on import changed_devices
 from headstart.study.run.folder import RunFolder
 from headstart.study.run.here import Here
 from headstart.study.run.nodes import NodeStore
@@ -302,6 +303,8 @@ class Study:
         hashes = {"study": study_hash(settings), "decision": decision_hash(settings)}
         now, is_here = settings.as_json(), self.work.is_here
         for line in folder.prepare(self.lab.federation, fits, now, hashes, is_here=is_here):
+            progress.warn(line)
+        for line in changed_devices(folder.records.all(), self.lab):
             progress.warn(line)
         folder.keep_text(self.file.text)
         if settings.engine.way == "workers" and (why := why_no_fork()):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from headstart.core.arrays import Array
-from headstart.core.device import CPU, placed
+from headstart.core.device import CPU
 from headstart.core.task import Task, TaskKind
 from headstart.core.trees import Params
 from headstart.data.examples import Examples
@@ -79,8 +79,8 @@ def open_world(
     backbone = backbone or ("mlp" if isinstance(trainable, Lora) else "small-cnn")
     federation, spec = with_targets(small_federation(seed), task), ModelSpec(backbone=backbone)
     lab = Lab(federation, spec, engine or Serial(), dtype, device=device)
-    network, weights = lab.build(seed, from_scratch=True)
-    model, params = cut_at(network, placed(weights, device), trainable)
+    network, weights = lab.begin(seed, from_scratch=True)
+    model, params = cut_at(network, weights, trainable)
     return World(lab.federation, model, params, lab.activations, lab.engine)
 
 

@@ -233,7 +233,7 @@ class _Checked:
 
 def _on(model: Model, device: torch.device) -> Model:
     """Return the model with its frozen part on a device."""
-    return replace(model, frozen=placed(model.frozen, device))
+    return replace(model, network=model.network.on(device), frozen=placed(model.frozen, device))
 
 
 def _exact(model: Model) -> Model:

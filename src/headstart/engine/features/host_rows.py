@@ -35,10 +35,6 @@ class HostRows:
         found = self.values[rows.cpu() if isinstance(rows, Tensor) else rows]
         return (found.pin_memory() if self.device.type == "cuda" else found).to(self.device, non_blocking=True)
 
-    def index_select(self, dim: int, rows: Tensor) -> Tensor:
-        """Send rows as :meth:`torch.Tensor.index_select` takes them; ``dim`` is 0."""
-        return self[rows]
-
     @property
     def shape(self) -> torch.Size:
         """Of all rows."""

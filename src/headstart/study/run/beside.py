@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
+from headstart.core.device import CPU
 from headstart.core.errors import EngineError, HeadstartError
 from headstart.core.forks import fork
 from headstart.core.machine import can_fork, num_cores
@@ -39,6 +40,8 @@ def compute_beside(works: Sequence[_Work]) -> None:
     """
     cores = num_cores()
     if min(cores, len(works)) < 2 or torch.get_num_threads() > 1 or not can_fork():
+        return
+    if any(pipeline.lab.device != CPU for pipeline, _ in works):  # processes cannot share a card
         return
     # Where the system gives no process, the work is done in its turn.
     with suppress(EngineError):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from headstart.core.device import placed
 from headstart.core.progress import Tell
 from headstart.core.trees import Params, num_bytes
 
@@ -33,8 +32,7 @@ def first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
     """
 
     def build(task: Task, *, from_scratch: bool) -> tuple[Network, Params]:
-        network, weights = lab.build(seed, from_scratch=from_scratch, task=task)
-        return network, placed(weights, lab.device)
+        return lab.begin(seed, from_scratch=from_scratch, task=task)
 
     def told(text: str) -> None:
         tell(f"start {stage.method}, {text}")

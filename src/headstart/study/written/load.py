@@ -22,7 +22,7 @@ from headstart.evidence.metrics import is_function, measure
 from headstart.models.spec import ModelSpec, is_checkpoint
 from headstart.study.written.arms import Arm, check_training, parse_arm, with_defaults
 from headstart.study.written.own import described, imported_for
-from headstart.study.written.schema import StudySettings
+from headstart.study.written.schema import Device, StudySettings
 from headstart.study.written.slate import STANDARD, check_starts
 
 if TYPE_CHECKING:
@@ -135,6 +135,16 @@ def parse_study(
     _check_decision(settings, table.get("decision", ()))
     settings = _with_baseline(settings, good_start=is_checkpoint(model) or central)
     return StudyFile(settings, data, model, arms, devices, folder, text, frozenset(table.get("decision", ())), own)
+
+
+def on_device(file: StudyFile, device: str) -> StudyFile:
+    """Return a study that runs on another device than its file says.
+
+    Raises:
+        SettingError: no device has such a name.
+    """
+    engine = dataclasses.replace(file.settings.engine, device=read(Device, device, "--device"))
+    return dataclasses.replace(file, settings=dataclasses.replace(file.settings, engine=engine))
 
 
 def resolve_path(setting: str, value: str, folder: Path) -> str:

@@ -43,7 +43,7 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 Device = Annotated[
     str,
     Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)$"),
-    Says("must be auto, cpu, cuda, or cuda: with a card's number, such as cuda:1"),
+    Says("must be auto, cpu, cuda, or cuda: with a card's number, such as cuda:1", "auto takes a card if there is one"),
 ]
 NEW: Mapping[str, Mapping[str, Any]] = {
     "decision": {"clients": None, "positive": None, "specificity": 0.95},
