@@ -119,7 +119,6 @@ class Stacked:
 
 def _longest(inputs: Inputs) -> Tensor:
     """Return two examples, of texts the longest."""
-    is_text = isinstance(inputs, RaggedTensor)
-    return (
-        inputs[np.argsort(inputs.lengths, kind="stable")[-2:]] if is_text else inputs[torch.arange(min(2, len(inputs)))]
-    )
+    if isinstance(inputs, RaggedTensor):
+        return inputs[np.argsort(inputs.lengths, kind="stable")[-2:]]
+    return inputs[torch.arange(min(2, len(inputs)))]
