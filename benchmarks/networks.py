@@ -93,6 +93,17 @@ def small_cnn(shape: tuple[int, ...], num_classes: int) -> Network:
     )
 
 
+def pfl_cnn(shape: tuple[int, ...], num_classes: int) -> Network:
+    """Build the CNN that pfl-research times on CIFAR-10, without its dropout: two convolutions, a pool, two layers."""
+    side = (shape[1] - 4) // 2
+    blocks = [
+        nn.Sequential(nn.Conv2d(shape[0], 32, 3), nn.ReLU()),
+        nn.Sequential(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        nn.Sequential(nn.Linear(64 * side * side, 128), nn.ReLU()),
+    ]
+    return Network(blocks, num_features=128, num_classes=num_classes, prepare=as_they_are, name="benchmark/pfl-cnn")
+
+
 def linear(columns: int, num_classes: int) -> Network:
     """Build softmax regression; as Headstart's own, its one block has no weights."""
     return Network(

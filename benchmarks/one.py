@@ -7,8 +7,11 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import torch
+
 import headstart
 from headstart.core import trees
+from headstart.core.device import CPU, find_device, rounding
 from headstart.core.machine import suitable_threads, threads
 from headstart.engine.protocol import Engine
 from headstart.engine.ways.fleet import Fleet
@@ -16,19 +19,19 @@ from headstart.engine.ways.serial import Serial
 from sources import Peers, Seeded, Source
 from table import OURS, Row
 from tasks import Timing, activations_of, prepare, train
-from works import WORKS, Work
+from works import EVERY_WORK, Work
 
 ENGINES = {"serial": Serial, "fleet": Fleet}
 
 
-def run(names: list[str], engine: Engine, setting: str, source: Source) -> list[Row]:
+def run(names: list[str], engine: Engine, setting: str, source: Source, device: torch.device = CPU) -> list[Row]:
     """Run works on the same examples one after another; the frozen part is computed for the first of them."""
-    works = [WORKS[name] for name in names]
+    works = [EVERY_WORK[name] for name in names]
     data = [source.load(work) for work in works]
-    activations = activations_of(data[0])
+    activations = activations_of(data[0], device)
     rows: list[Row] = []
     for work, its_data in zip(works, data, strict=True):
-        task = prepare(work, its_data)
+        task = prepare(work, its_data, device)
         num_weights = trees.num_bytes({**task.model.frozen, **task.params}) // 4
         with threads(suitable_threads(num_weights)):
             timing = train(task, activations, engine)
@@ -68,12 +71,16 @@ def charged(row: Row, first: Row) -> Row:
 def main() -> None:
     """Read the arguments, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("works", nargs="+", choices=WORKS)
+    parser.add_argument("works", nargs="+", choices=EVERY_WORK)
     parser.add_argument("--engine", choices=ENGINES, default="fleet")
     parser.add_argument("--peers", type=Path)
+    parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args()
     source: Source = Peers(chosen.peers) if chosen.peers else Seeded()
-    rows = run(chosen.works, ENGINES[chosen.engine](), chosen.engine, source)
+    device = find_device(chosen.device)
+    # As in a study, float32 is exact on a card, too.
+    with rounding(device, "float32"):
+        rows = run(chosen.works, ENGINES[chosen.engine](), chosen.engine, source, device)
     print(json.dumps([asdict(row) for row in rows]))
 
 

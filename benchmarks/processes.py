@@ -21,13 +21,13 @@ LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Variables that would keep a run from using all cores."""
 
 
-def headstart(works: Sequence[str], engine: str, folder: Path | None) -> Iterator[Row]:
-    """Run works on one engine, with the data of the peers' folder or from a seed.
+def headstart(works: Sequence[str], engine: str, folder: Path | None, device: str = "cpu") -> Iterator[Row]:
+    """Run works on one engine and device, with the data of the peers' folder or from a seed.
 
     Raises:
         RuntimeError: the process failed.
     """
-    found, peak = script("one.py", *works, "--engine", engine, *_peers(folder))
+    found, peak = script("one.py", *works, "--engine", engine, "--device", device, *_peers(folder))
     for row in found:
         yield replace(Row(**row), peak_mb=round(peak.resident / MB, 1))
 

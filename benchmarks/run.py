@@ -21,7 +21,7 @@ import processes
 import summary
 from sources import Peers
 from table import OURS, PAGE, Row, as_json, merge, with_pairs, write_between
-from works import PAIRS, TITLES, WORKS, Work, groups
+from works import EVERY_WORK, PAIRS, TITLES, WORKS, Work, groups
 
 ENGINES = ("serial", "fleet")
 NO_PEERS = (
@@ -39,12 +39,14 @@ class Plan:
         systems: ``headstart`` and peers.
         bench: the peers' script; None to run Headstart alone.
         repeats: of everything.
+        device: where Headstart runs; peers know the processor alone.
     """
 
     works: Sequence[str]
     systems: Sequence[str]
     bench: peers.Bench | None
     repeats: int
+    device: str = "cpu"
 
     def rows(self) -> Iterator[Row]:
         """Run everything, and yield a row per run as it comes in."""
@@ -57,7 +59,7 @@ class Plan:
     def _ours(self, group: Sequence[str]) -> Iterator[Row]:
         folder = self.bench.folder if self.bench else None
         for engine in ENGINES:
-            yield from _told(processes.headstart(group, engine, folder))
+            yield from _told(processes.headstart(group, engine, folder, self.device))
 
     def _theirs(self, peer: str, group: Sequence[str]) -> Iterator[Row]:
         assert self.bench is not None
@@ -91,8 +93,10 @@ def plan(chosen: argparse.Namespace) -> Plan:
     """Turn arguments into a plan.
 
     Raises:
-        SystemExit: a peer is asked for that is not installed, or without a folder.
+        SystemExit: a peer is asked for that is not installed, or without a folder, or a work that no peer has.
     """
+    if chosen.peers and (own := [name for name in chosen.works if name not in WORKS]):
+        raise SystemExit(f"--works: peers run {', '.join(WORKS)}, received {', '.join(own)}; leave --peers out for it")
     found = peers.installed() if chosen.peers else []
     systems = chosen.systems or [OURS, *found]
     if missing := [system for system in systems if system != OURS and system not in found]:
@@ -101,7 +105,7 @@ def plan(chosen: argparse.Namespace) -> Plan:
             f"received {', '.join(missing)}; install them with DIR/install.sh, and set {peers.HOME} to where they lie"
         )
     bench = peers.Bench(chosen.peers.resolve(), chosen.timeout, chosen.full) if chosen.peers else None
-    return Plan(chosen.works, systems, bench, chosen.repeats)
+    return Plan(chosen.works, systems, bench, chosen.repeats, chosen.device)
 
 
 def forward_rows(chosen: argparse.Namespace) -> list[summary.Pass]:
@@ -116,6 +120,7 @@ def command(chosen: argparse.Namespace) -> str:
     """Return the command that measures the same elsewhere: without the paths of this machine."""
     words = ["python benchmarks/run.py", *(["--peers DIR"] if chosen.peers else []), "--works", *chosen.works]
     words += ["--systems", *chosen.systems] if chosen.systems else []
+    words += ["--device", chosen.device] if chosen.device != "cpu" else []
     words += ["--repeats", str(chosen.repeats)] if chosen.repeats > 1 else []
     return " ".join([*words, *(["--full"] if chosen.full else [])])
 
@@ -124,7 +129,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--peers", type=Path, metavar="DIR", help="folder with the peers' bench.py and common.py")
-    made.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS), help="which works (all)")
+    made.add_argument("--works", nargs="+", choices=EVERY_WORK, default=list(WORKS), help="which works (all but g1)")
+    made.add_argument("--device", default="cpu", help="where Headstart runs, such as cuda (cpu)")
     made.add_argument("--systems", nargs="+", help="headstart and peers (all that are installed)")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
     made.add_argument("--repeats", type=int, default=1, help="runs of everything; medians are reported (1)")

@@ -13,7 +13,7 @@ import torch
 from bounds import bound, extraction_cost, round_cost
 from speeds import Speeds
 from table import Row, best, markdown, number, ratios, results_table
-from works import TITLES, WORKS
+from works import EVERY_WORK, TITLES
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class Summary:
     def bound_table(self) -> str:
         """Return what each work takes at least on this machine, and how near Headstart comes."""
         header = ["work", "GFLOP", "MB", "bound, s", "all training, s", "share", "median round: bound, s", "share"]
-        ours = (best(self.rows, name, ours=True) for name in WORKS)
+        ours = (best(self.rows, name, ours=True) for name in EVERY_WORK)
         return markdown(header, (self._bound_cells(row) for row in ours if row))
 
     def _bound_cells(self, row: Row) -> list[str]:
-        work = WORKS[row.work]
+        work = EVERY_WORK[row.work]
         least, a_round, extraction = bound(work, self.speeds), round_cost(work), extraction_cost(work)
         flop = extraction.flop + work.rounds * a_round.flop
         moved = extraction.bytes + work.rounds * a_round.bytes

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import networks
+from headstart.core.device import CPU, Precision, placed
 from headstart.core.trees import Params
 from headstart.data.examples import Examples
 from headstart.data.federation import Client
@@ -89,18 +90,21 @@ def build_network(work: Work) -> Network:
     """Build a work's network."""
     if work.network == "small-cnn":
         return networks.small_cnn(work.shape, work.classes)
+    if work.network == "pfl-cnn":
+        return networks.pfl_cnn(work.shape, work.classes)
     if work.network == "linear":
         return networks.linear(work.shape[0], work.classes)
     # Training in full takes each batch's own statistics, as the peers do; a frozen network takes the stored ones.
     return networks.resnet18(work.classes, running=work.network == "frozen")
 
 
-def prepare(work: Work, data: Data) -> Task:
+def prepare(work: Work, data: Data, device: torch.device = CPU, precision: Precision = "float32") -> Task:
     """Cut a work's network and deal out its examples."""
     torch.manual_seed(0)
     network = build_network(work)
+    network.precision = precision
     values = networks.weights_of(network) if data.weights is None else networks.with_values(network, data.weights)
-    model, params = cut_at(network, values, "head" if work.is_head_only else "all")
+    model, params = cut_at(network, placed(values, device), "head" if work.is_head_only else "all")
     nothing = np.empty(0, dtype=np.int64)
     rows = np.arange(work.clients * work.examples).reshape(work.clients, work.examples)
     # Padded with zeros, so that the order of the ids is the order of the numbers.
@@ -108,13 +112,13 @@ def prepare(work: Work, data: Data) -> Task:
     return Task(work, data, model, params, clients)
 
 
-def activations_of(data: Data) -> Activations:
+def activations_of(data: Data, device: torch.device = CPU) -> Activations:
     """Store a work's examples once."""
     inputs = data.inputs.reshape(-1, *data.inputs.shape[2:])
     labels = data.labels.reshape(-1)
     ids = [str(index) for index in range(len(labels))]
     classes = tuple(str(label) for label in range(int(labels.max()) + 1))
-    return Activations(Examples("table", inputs, labels, ids, classes))
+    return Activations(Examples("table", inputs, labels, ids, classes), device=device)
 
 
 def planned_cohorts(data: Data) -> Callable[..., Array]:
@@ -143,6 +147,13 @@ def planned_orders(data: Data, batch_size: int) -> Callable[..., Array]:
 def train(task: Task, activations: Activations, engine: Engine) -> Timing:
     """Train a work to its end and take the time."""
     marks: list[float] = []
+    device = activations.labels.device
+
+    def mark(_: object) -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        marks.append(time.perf_counter())
+
     sample, order = planned_cohorts(task.data), planned_orders(task.data, task.work.batch_size)
 
     begin, cpu = time.perf_counter(), cpu_seconds()
@@ -157,11 +168,11 @@ def train(task: Task, activations: Activations, engine: Engine) -> Timing:
         activations,
         engine=engine,
         seed=0,
-        on_round=lambda _: marks.append(time.perf_counter()),
+        on_round=mark,
         sample=sample,
         order=order,
     )
     end, spent = time.perf_counter(), cpu_seconds() - cpu
     rounds = tuple(float(later - earlier) for earlier, later in itertools.pairwise(marks))
-    weights = {networks.peer_name(name): value.numpy() for name, value in found.shared.items()}
+    weights = {networks.peer_name(name): value.cpu().numpy() for name, value in found.shared.items()}
     return Timing(extracted, extracted_cpu, rounds, end - begin, spent, weights)

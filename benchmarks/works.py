@@ -1,4 +1,4 @@
-"""The four works: what each of them is, as plain numbers."""
+"""The four works, and one that is for cards: what each of them is, as plain numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ class Work:
 
     Attributes:
         name: what the peers call it.
-        network: ``small-cnn``; ``resnet`` (trained in full); ``frozen`` (the head of a ResNet-18); ``linear``.
+        network: ``small-cnn``; ``pfl-cnn`` (wider, a layer deeper); ``resnet`` (trained in full); ``frozen`` (the head
+            of a ResNet-18); ``linear``.
         clients: population.
         examples: of each client.
         shape: of one example.
@@ -27,7 +28,7 @@ class Work:
     """
 
     name: str
-    network: Literal["small-cnn", "resnet", "frozen", "linear"]
+    network: Literal["small-cnn", "pfl-cnn", "resnet", "frozen", "linear"]
     clients: int
     examples: int
     shape: tuple[int, ...]
@@ -63,7 +64,16 @@ WORKS = {
         Work("w4", "linear", 2000, 20, (64,), 10, 200, rounds=20, epochs=1, batch_size=10, client_lr=0.1),
     )
 }
-"""Every work by name; the peers' ``common.SPEC`` says the same."""
+"""The works that peers run, too, by name; the peers' ``common.SPEC`` says the same."""
+
+G1 = Work("g1", "pfl-cnn", 100, 50, (3, 32, 32), 10, 50, rounds=6, epochs=1, batch_size=10, client_lr=0.1)
+"""What pfl-research times on a card, its CIFAR-10 benchmark of equal clients: 50 of them a round with 50 images each.
+
+Its 1,000 clients are 100 here, which changes no round.
+"""
+
+EVERY_WORK = {**WORKS, G1.name: G1}
+"""All works by name."""
 
 TITLES = {
     "w1": "100 clients × 60 images of 28 × 28, small CNN, cohort 20, 20 rounds",
@@ -74,6 +84,7 @@ TITLES = {
     "w3ac": "w3a given the features",
     "w3bc": "w3b given the features",
     "w3c": "w3ac and w3bc together",
+    "g1": "100 clients × 50 images of 3 × 32 × 32, CNN of 1.6 million weights, cohort 50, 6 rounds",
     "w4": "2,000 clients × 20 vectors of 64, softmax regression, cohort 200, 20 rounds",
 }
 """Each work, and each pair that is added up, in words."""

@@ -152,6 +152,18 @@ def placed(tree: Mapping[str, Tensor], device: torch.device) -> Tree:
     return {name: value.to(device) for name, value in tree.items()}
 
 
+def free_bytes(device: torch.device) -> int | None:
+    """Return the memory of a card that is free, or that PyTorch keeps unused; None where nothing can say so.
+
+    >>> free_bytes(CPU) is None
+    True
+    """
+    if device.type != "cuda":
+        return None
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
+
+
 def fits(num_bytes: int, device: torch.device) -> bool:
     """Say whether data of this size may stay on a device: on a card, in half of what is free."""
     if device.type != "cuda":

@@ -29,14 +29,14 @@ class Fleet:
     Attributes:
         way: always this one; None chooses by a short calibration.
         workers: number of processes; None takes the number of cores.
-        chunk_bytes: memory that one stack may take.
+        chunk_bytes: memory that one stack may take; None takes what suits the device.
         folder: where calibrations are kept; None keeps them as long as the engine lives.
         tell: told what the user must know of a card's steps.
     """
 
     way: Way | None = None
     workers: int | None = None
-    chunk_bytes: int = 256 * 2**20
+    chunk_bytes: int | None = None
     folder: Path | None = None
     tell: Tell = warnings.warn
     _said: set[str] = field(default_factory=set)
