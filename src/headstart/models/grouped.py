@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
+from headstart.core import trees
 from headstart.core.trees import Params
-from headstart.models.functional import Functional, as_weights
-from headstart.models.grouped_layers import RULES, Layer, Made, UnknownLayer, as_maps
+from headstart.models.functional import Functional
+from headstart.models.grouped_layers import RULES, Layer, LayerCall, UnknownLayer, as_maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class GroupedNetwork:
     _run: Callable[..., Tensor]
 
     def __call__(self, weights: Params, hidden: Tensor) -> Tensor:
-        """Return scores ``(clients, batch, outputs)``.
+        """Return features ``(clients, batch, features)``.
 
         Args:
             weights: those that train with a leading client axis, those that all clients share without.
@@ -40,8 +42,10 @@ class GroupedNetwork:
         clients = len(hidden)
         own = zip(self.alone.arguments(weights), self.alone.own.values(), strict=True)
         stacks = [value if value.dim() > like.dim() else value.expand(clients, *value.shape) for value, like in own]
-        hidden = as_weights(hidden, weights)
-        return self._run(clients, as_maps(hidden) if hidden.dim() > 3 else hidden, *stacks)
+        return self.alone.run(self._of(clients), weights, as_maps(hidden) if hidden.dim() > 3 else hidden, *stacks)
+
+    def _of(self, clients: int) -> Callable[..., Tensor]:
+        return lambda *arguments: self._run(clients, *arguments)
 
 
 def grouped(alone: Functional | None) -> GroupedNetwork:
@@ -55,7 +59,21 @@ def grouped(alone: Functional | None) -> GroupedNetwork:
     """
     if alone is None:
         raise UnknownLayer("its forward cannot be written down call by call")
-    return GroupedNetwork(alone, fx.GraphModule(nn.Module(), _Rewriting(alone).graph()).forward)
+    found = GroupedNetwork(alone, fx.GraphModule(nn.Module(), _Rewriting(alone).graph()).forward)
+    if not _does_the_same(found):
+        raise UnknownLayer("its features in a group are others than alone")
+    return found
+
+
+@torch.no_grad()
+def _does_the_same(found: GroupedNetwork) -> bool:
+    """Compare two clients of other weights, in a group and each alone."""
+    alone = found.alone
+    hidden = alone.values[next(iter(alone.graph.nodes))]
+    clients = [alone.own, {name: value * 1.25 for name, value in alone.own.items()}]
+    expected = torch.stack([alone(own, hidden) for own in clients])
+    features = found(trees.stack(clients), hidden.expand(2, *hidden.shape))
+    return bool((features - expected).abs().max() <= alone.near * (1 + expected.abs().max()))
 
 
 @dataclass(frozen=True)
@@ -84,14 +102,15 @@ class _Rewriting:
         if rule is None:
             raise UnknownLayer(f"'{_name_of(node.target)}' is not known to work client by client")
         try:
-            return rule(_function_of(node), self._made(node), node.args, node.kwargs)
+            return rule(self._call(node))
         except UnknownLayer as error:
             raise UnknownLayer(f"'{_name_of(node.target)}' {error}") from None
 
-    def _made(self, node: fx.Node) -> Made:
+    def _call(self, node: fx.Node) -> LayerCall:
         read = [other for other in node.all_input_nodes if isinstance(self._value(other), Tensor)]
         hidden = [tuple(self._value(other).shape) for other in read if other not in self.alone.weights]
-        return Made(tuple(self._value(node).shape), tuple(hidden), len(read) - len(hidden))
+        shape = tuple(self._value(node).shape)
+        return LayerCall(_function_of(node), node.args, node.kwargs, shape, tuple(hidden), len(read) - len(hidden))
 
     def _value(self, node: fx.Node) -> Any:
         return self.alone.values[node]

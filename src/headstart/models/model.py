@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
+from torch.nn import functional
 
 from headstart.core import trees
 from headstart.core.content import hash_array, hash_json
@@ -142,12 +143,17 @@ class Model:
         if self.side_by_side is None:
             return vmap(self._logits)(params, inputs)
         hidden = self._prepared(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
-        return self.side_by_side(self._merged(params), hidden)
+        weights = self._merged(params)
+        # In this order the gradient lies in memory as the weights do.
+        scores = torch.bmm(weights["head.weight"], self.side_by_side(weights, hidden).mT)
+        return scores.mT + weights["head.bias"].unsqueeze(1)
 
     def _logits(self, params: Params, inputs: Tensor) -> Tensor:
+        weights = self._merged(params)
         if self.alone is not None:
-            return self.alone(self._merged(params), self._prepared(inputs))
-        result: Tensor = functional_call(self.network, self._merged(params), (inputs, self.cut), tie_weights=False)
+            features = self.alone(weights, self._prepared(inputs))
+            return functional.linear(features, weights["head.weight"], weights["head.bias"])
+        result: Tensor = functional_call(self.network, weights, (inputs, self.cut), tie_weights=False)
         return result
 
     def _merged(self, params: Params) -> Params:

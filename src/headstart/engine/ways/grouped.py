@@ -14,6 +14,7 @@ from functools import cached_property
 from torch import Tensor
 
 from headstart.core.arrays import Array
+from headstart.core.machine import threads
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Chunk, Failure, Job
@@ -61,7 +62,10 @@ class Grouped:
             yield from self._workers.map(shared, positions, key)
             return
         for group in longest_first(self.job, positions, self.group_size):
-            yield from self._group.map(shared, group, key)
+            # One thread, as in several processes: sums are then the same bits.
+            with threads(1):
+                found = list(self._group.map(shared, group, key))
+            yield from found
 
     @cached_property
     def _group(self) -> Stacked:
