@@ -45,7 +45,7 @@ def test_a_record_says_all_of_its_run(finished: Path) -> None:
     assert {"client_balanced_accuracy", "pooled_accuracy", "worst_decile", "worst_client"} <= set(fedavg["metrics"])
     assert fedavg["metrics"]["unseen_client_accuracy"] is not None
     assert fedavg["timing"]["seconds"] > 0
-    assert set(fedavg["versions"]) == {"headstart", "torch", "numpy"}
+    assert set(fedavg["versions"]) == {"headstart", "torch", "numpy", "device"}
     assert len({line["decision"] for line in lines}) == len({line["study"] for line in lines}) == 1
 
 
