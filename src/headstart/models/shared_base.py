@@ -24,7 +24,7 @@ from headstart.models.batch import Batch
 from headstart.models.modules import replace_module
 from headstart.models.network import Network
 
-_NEAR = {"float32": 1e-2}
+_NEAR = 1e-2
 """How far scores may be off by rounding, in shares of the largest: a layer left out is off by far more."""
 
 _NEAR_LOWERED = 0.1
@@ -92,7 +92,7 @@ class SharedBase:
             if fault_of(error):
                 raise
             return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        near = _NEAR.get(getattr(self.network, "precision", "float32"), _NEAR_LOWERED)
+        near = _NEAR if self.network.precision == "float32" else _NEAR_LOWERED
         off = any(bool((one - each).abs().max() > near * each.abs().max()) for one, each in pairs)
         return "scores of clients in one batch are others than alone" if off else ""
 

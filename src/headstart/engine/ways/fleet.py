@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,13 +31,15 @@ class Fleet:
         workers: number of processes; None takes the number of cores.
         chunk_bytes: memory that one stack may take; None takes what suits the device.
         folder: where calibrations are kept; None keeps them as long as the engine lives.
-        tell: told what the user must know of a card's steps.
+        graphs: whether a card's steps are recorded.
+        tell: told why they cannot be.
     """
 
     way: Way | None = None
     workers: int | None = None
     chunk_bytes: int | None = None
     folder: Path | None = None
+    graphs: bool = True
     tell: Tell = warnings.warn
     _said: set[str] = field(default_factory=set)
     _known: dict[str, Timings] = field(default_factory=dict)
@@ -45,7 +47,8 @@ class Fleet:
     @contextmanager
     def crew(self, job: Job) -> Iterator[Crew]:
         """Choose a way and yield who goes it; a card takes its steps as recorded graphs."""
-        with graphed(job, self._say) as recorded, self._crew(recorded) as crew:
+        steps = graphed(job, self._say) if self.graphs else nullcontext(job)
+        with steps as recorded, self._crew(recorded) as crew:
             yield crew
 
     def _say(self, line: str) -> None:
