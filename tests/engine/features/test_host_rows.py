@@ -22,6 +22,7 @@ def test_rows_are_sent_in_batches(card: torch.device, monkeypatch: pytest.Monkey
     monkeypatch.setattr(host_rows, "fits", lambda num_bytes, device: num_bytes < values.nbytes)
     kept = on_device(values, card)
     assert isinstance(kept, HostRows)
+    assert kept.cpu() is values
     assert (len(kept), kept.shape, kept.values.device, kept.device) == (4, (4, 3), CPU, card)
     for rows in (torch.tensor([3, 0]), torch.tensor([3, 0]).to(card), slice(1, 3), [2]):
         right = values[rows.cpu() if isinstance(rows, torch.Tensor) else rows]

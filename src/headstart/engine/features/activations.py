@@ -250,7 +250,7 @@ def _built(model: Model, recipe: Recipe, inputs: Tensor) -> Network:
     return part
 
 
-def _as_tensor(inputs: Array | Ragged) -> Inputs:
+def _as_tensor(inputs: Array | Ragged) -> Tensor | RaggedTensor:
     return RaggedTensor.of(inputs) if isinstance(inputs, Ragged) else torch.from_numpy(inputs)
 
 

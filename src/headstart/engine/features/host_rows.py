@@ -35,6 +35,10 @@ class HostRows:
         found = self.values[rows.cpu() if isinstance(rows, Tensor) else rows]
         return (found.pin_memory() if self.device.type == "cuda" else found).to(self.device, non_blocking=True)
 
+    def cpu(self) -> Tensor:
+        """Return all rows, where they are."""
+        return self.values
+
     @property
     def shape(self) -> torch.Size:
         """Of all rows."""
