@@ -57,3 +57,13 @@ def test_only_convolutions_of_tiny_maps_are_replaced(network: Network) -> None:
     assert [type(module).__name__ for module in network.blocks[2]] == ["Conv2d", "Conv2d", "Flatten"]
     weights = dict(network.state_dict())
     torch.testing.assert_close(functional_call(fast, weights, (inputs,)), network(inputs))
+
+
+def test_products_per_tap_are_taken_in_bfloat16_too() -> None:
+    convolution, hidden = nn.Conv2d(3, 4, 3, padding=1), torch.randn(2, 3, 2, 2, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+        found, expected = TapConvolution(convolution)(hidden.bfloat16()), convolution(hidden)
+    torch.testing.assert_close(found.float(), expected.float(), atol=0.05, rtol=0.05)
+    found.float().sum().backward()
+    assert convolution.weight.grad is not None
+    assert convolution.weight.grad.dtype == torch.float32

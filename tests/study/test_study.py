@@ -282,6 +282,9 @@ def test_a_fault_of_the_engine_is_said_and_the_same_command_goes_on(tmp_path: Pa
     assert reason.endswith("the same command tries it again")
     assert "client_lr" not in reason
     assert keys(tmp_path / "out") == ALL[:2]
+    assert outcome.verdict.cautions[0] == (
+        "The engine failed before these arms were run in full: fedavg-finetune. The answer is among those that were."
+    )
     # What did not run is no evidence: the other family is not the only one because of it.
     assert outcome.verdict.answer.grounds != "only"
     assert run_tiny(tmp_path).stopped == {}

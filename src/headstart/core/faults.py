@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import gc
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,9 +47,12 @@ _DEVICE_FAILED = ("CUDA error", "CUDA driver error", "cuDNN error", "CUDNN_STATU
 _SYSTEM = frozenset({errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.EPIPE})
 """What the system refuses where memory, processes or pipes run out."""
 
+_LINE = 120
+"""Characters of another's message that are repeated."""
+
 NO_ROOM = (
-    "lower batch_size, train fewer blocks, set fewer engine.workers, or take a machine or device with more memory "
-    '(on a card, engine.device = "cpu" uses the main memory)'
+    "lower batch_size, train fewer blocks, set fewer engine.workers, or give it more memory, such as the machine's in "
+    'the place of a card\'s (engine.device = "cpu")'
 )
 """The way out where one client, or one row, finds no memory."""
 
@@ -102,9 +106,10 @@ def _fault_of_torch(error: BaseException) -> EngineError | None:
 
 
 def _words(error: BaseException) -> str:
-    """Say an error in its first line."""
+    """Say an error by the beginning of its first line."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    shown = textwrap.shorten(first, _LINE, placeholder=" …")
+    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
 
 
 @contextmanager
@@ -156,6 +161,7 @@ class Portions:
         ...     if len(some) > 2:
         ...         raise MemoryError
         ...     return int(some.sum())
+        >>> import numpy as np
         >>> portions = Portions()
         >>> [found for _, found in portions.each(work, np.arange(5))], portions.most
         ([1, 5, 4], 2)

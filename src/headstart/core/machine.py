@@ -29,7 +29,7 @@ def why_no_fork() -> str:
     """
     if "fork" not in multiprocessing.get_all_start_methods() or platform.system() != "Linux":
         return "this system cannot do it safely"
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return "it has used a card"
     if torch.accelerator.is_available():
         return "PyTorch sees a card here (CUDA_VISIBLE_DEVICES= hides it)"

@@ -62,7 +62,7 @@ class TapConvolution(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Convolve maps ``(batch, in, height, width)``."""
-        result = _by_taps(hidden, self.weight)
+        result = _by_taps(hidden, self.weight.to(hidden.dtype))
         return result if self.bias is None else result + self.bias.view(-1, 1, 1)
 
 

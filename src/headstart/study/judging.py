@@ -145,7 +145,7 @@ class Judging:
         }
         check_results(folder.records.all(), stopped)
         decision = self.file.settings.decision
-        return judge_folder(
+        verdict = judge_folder(
             folder,
             self.slate,
             decision if alpha is None else replace(decision, confidence=1 - alpha),
@@ -155,6 +155,9 @@ class Judging:
             race=race,
             work=self.runner.work,
         )
+        names = ", ".join(arm.name for arm in self.slate.arms if arm.name in self.runner.faults)
+        words = f"The engine failed before these arms were run in full: {names}. The answer is among those that were."
+        return replace(verdict, cautions=(words, *verdict.cautions)) if names else verdict
 
     def _written(self, verdict: Verdict, folder: RunFolder) -> Verdict:
         """Write the tables, the verdict, the costs, and what people read."""

@@ -29,15 +29,17 @@ _Rows = TypeVar("_Rows")
 
 
 class Lane(Protocol):
-    """The way of batches to a device and back.
+    """The way of batches to a device and back."""
 
-    Attributes:
-        readers: threads that read.
-        waiting: results that may be on their way back while the next is computed.
-    """
+    @property
+    def readers(self) -> int:
+        """Threads that read."""
+        ...
 
-    readers: int
-    waiting: int
+    @property
+    def waiting(self) -> int:
+        """Results that may be on their way back while the next is computed."""
+        ...
 
     def room(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """Return memory of this machine into which a batch is read."""
@@ -78,7 +80,8 @@ class _Streams:
     def __init__(self, device: torch.device) -> None:
         self.readers = num_cores()
         self._device = device
-        self._there, self._back = torch.cuda.Stream(device), torch.cuda.Stream(device)
+        self._there: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._back: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def room(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         # PyTorch gives page-locked memory out again only once the copies from it are done.
@@ -98,7 +101,7 @@ class _Streams:
         self._back.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._back):
             host.copy_(found, non_blocking=True)
-            done = torch.cuda.Event()
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
             done.record(self._back)
         found.record_stream(self._back)
 

@@ -45,6 +45,7 @@ class Runner:
         folder: where results go.
         progress: told what happens.
         stopped: the arms that had to stop, with the reason; filled as that happens.
+        faults: of these, the arms that the engine failed; filled likewise.
         ran: arms and seeds that this process has run, or found finished; filled as that happens.
         scored: trials, by the arm's name and the seed; filled as they are made.
         work: what clients do, here or where their data are.
@@ -58,6 +59,7 @@ class Runner:
     folder: RunFolder
     progress: Progress
     stopped: dict[str, str] = field(default_factory=dict)
+    faults: set[str] = field(default_factory=set)
     ran: set[tuple[str, int]] = field(default_factory=set)
     scored: dict[tuple[str, int], Scored] = field(default_factory=dict)
     work: Work = Here()
@@ -185,6 +187,7 @@ class Runner:
         except MetricError:
             raise
         except EngineError as error:
+            self.faults.add(arm.name)
             self.stopped[arm.name] = f"stopped: the engine failed: {error}; the same command tries it again"
             self.progress.finish(f"{arm.name}: {self.stopped[arm.name]}")
         except StartError as error:

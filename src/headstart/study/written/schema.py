@@ -179,8 +179,8 @@ class EngineSettings:
     Attributes:
         name: ``fleet`` (the fastest way on this machine) or ``serial`` (one client by one); the numbers agree.
         way: how the fleet trains: ``stack`` (all clients at once), ``loop`` (one by one), ``workers`` (in
-            processes), or ``auto`` (by a short calibration, kept for this machine). Heads are stacked but by
-            ``workers``.
+            processes; one by one where a graphics card is seen), or ``auto`` (by a short calibration, kept for this
+            machine). Heads are stacked but by ``workers``.
         workers: processes at most; None takes the number of cores.
         device: where networks are trained and asked: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``, which takes a card of
             CUDA's where there is one. A run folder may go on on another.
