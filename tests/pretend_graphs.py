@@ -64,6 +64,11 @@ class _Record(TorchDispatchMode):
         self._before: dict[int, tuple[Tensor, Tensor]] = {}
         self._own: set[int] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled, and importing what compiles would keep the frames of a step."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func._schema.name in REFUSED or (func._schema.name == "aten::index" and _has_mask(args)):

@@ -188,6 +188,16 @@ def test_one_batch_where_it_can_be(block: type[nn.Module], can: bool, monkeypatc
     assert _is_one_batch(model, params, _vectors(), monkeypatch) is can
 
 
+@pytest.mark.parametrize(("blocks", "can"), [([], True), ([_Mixing()], False)], ids=["layers", "mixing"])
+def test_rounding_to_bfloat16_is_no_reason_against_one_batch(
+    blocks: list[nn.Module], can: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = _network(*blocks)
+    network.precision = "bf16"
+    model, params = _cut(network, Lora(rank=2), torch.float32)
+    assert _is_one_batch(model, params, _vectors(torch.float32), monkeypatch) is can
+
+
 def test_a_client_without_an_example_has_no_slope_and_disturbs_no_other() -> None:
     model, params = _cut(_network(), Lora(rank=2))
     batch = _batch(CROSS_ENTROPY, CLASSES, _vectors())

@@ -62,7 +62,7 @@ class TapConvolution(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Convolve maps ``(batch, in, height, width)``."""
-        result = _by_taps(hidden, self.weight)
+        result = _by_taps(hidden, self.weight.to(hidden.dtype))
         return result if self.bias is None else result + self.bias.view(-1, 1, 1)
 
 
@@ -91,7 +91,7 @@ def _pooled(hidden: Tensor, *settings: Any) -> Tensor:
 
 @fx.wrap
 def _by_taps(hidden: Tensor, weight: Tensor) -> Tensor:
-    result: Tensor = _Taps.apply(hidden, weight.to(hidden.dtype))  # type: ignore[no-untyped-call]
+    result: Tensor = _Taps.apply(hidden, weight)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 from headstart.core import trees
 from headstart.core.trees import Params
 from headstart.models.functional import Functional
-from headstart.models.grouped_layers import RULES, Layer, Made, UnknownLayer, as_maps
+from headstart.models.grouped_layers import RULES, Layer, LayerCall, UnknownLayer, as_maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +102,15 @@ class _Rewriting:
         if rule is None:
             raise UnknownLayer(f"'{_name_of(node.target)}' is not known to work client by client")
         try:
-            return rule(_function_of(node), self._made(node), node.args, node.kwargs)
+            return rule(self._call(node))
         except UnknownLayer as error:
             raise UnknownLayer(f"'{_name_of(node.target)}' {error}") from None
 
-    def _made(self, node: fx.Node) -> Made:
+    def _call(self, node: fx.Node) -> LayerCall:
         read = [other for other in node.all_input_nodes if isinstance(self._value(other), Tensor)]
         hidden = [tuple(self._value(other).shape) for other in read if other not in self.alone.weights]
-        return Made(tuple(self._value(node).shape), tuple(hidden), len(read) - len(hidden))
+        shape = tuple(self._value(node).shape)
+        return LayerCall(_function_of(node), node.args, node.kwargs, shape, tuple(hidden), len(read) - len(hidden))
 
     def _value(self, node: fx.Node) -> Any:
         return self.alone.values[node]

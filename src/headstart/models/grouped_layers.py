@@ -24,24 +24,34 @@ class UnknownLayer(Exception):
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a call makes and read, for one client.
+class LayerCall:
+    """A call of one client's network.
 
     Attributes:
+        function: what is called.
+        args: as they are written down.
+        kwargs: as they are written down.
         shape: of what it makes.
         read: shapes of the maps and features that it reads, in order; weights are not among them.
         weights: how many weights it reads.
     """
 
+    function: Callable[..., Any]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
     shape: tuple[int, ...]
     read: tuple[tuple[int, ...], ...]
     weights: int
+
+    def given(self, place: int, name: str, default: Any) -> Any:
+        """Return an argument, whether it is given by place or by name."""
+        return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
 
 
 Layer = Callable[..., Tensor]
 """A call for several clients: as for one, after the number of clients."""
 
-Rule = Callable[[Callable[..., Any], Made, Sequence[Any], Mapping[str, Any]], Layer]
+Rule = Callable[[LayerCall], Layer]
 """From a call to its form for several clients.
 
 Raises:
@@ -49,64 +59,64 @@ Raises:
 """
 
 
-def same(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:  # noqa: ARG001
+def same(call: LayerCall) -> Layer:
     """Keep a call that works number by number, or place by place within a channel.
 
     Raises:
         UnknownLayer: it reads weights, or what it reads together has other channels.
     """
-    if made.weights:
+    if call.weights:
         raise UnknownLayer("reads a weight that belongs to no known layer")
-    if len({shape[:2] for shape in made.read}) > 1 or any(len(shape) != len(made.shape) for shape in made.read):
+    if len({shape[:2] for shape in call.read}) > 1 or any(len(shape) != len(call.shape) for shape in call.read):
         raise UnknownLayer("combines what has different channels")
 
     def layer(_clients: int, *given: Any, **named: Any) -> Tensor:
-        result: Tensor = function(*given, **named)
+        result: Tensor = call.function(*given, **named)
         return result
 
     return layer
 
 
-def pooling(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:
+def pooling(call: LayerCall) -> Layer:
     """Keep a pooling of maps, place by place within a channel.
 
     Raises:
         UnknownLayer: it gives places too, or pools something else than maps.
     """
-    if len(made.read) != 1 or len(made.shape) < 3 or made.shape[:2] != made.read[0][:2]:
+    if len(call.read) != 1 or len(call.shape) < 3 or call.shape[:2] != call.read[0][:2]:
         raise UnknownLayer("pools something else than maps")
-    return same(function, made, args, kwargs)
+    return same(call)
 
 
-def padding(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:
+def padding(call: LayerCall) -> Layer:
     """Keep a padding of maps beside their places, not of channels.
 
     Raises:
         UnknownLayer: it pads channels.
     """
-    return pooling(function, made, args, kwargs)
+    return pooling(call)
 
 
-def convolution(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:
+def convolution(call: LayerCall) -> Layer:
     """Make each client's convolution a group of one."""
 
     def layer(clients: int, hidden: Tensor, weight: Tensor, bias: Tensor | None, *given: Any) -> Tensor:
         *settings, groups = given
-        result: Tensor = function(hidden, weight.flatten(0, 1), _flat(bias), *settings, groups * clients)
+        result: Tensor = call.function(hidden, weight.flatten(0, 1), _flat(bias), *settings, groups * clients)
         return result
 
-    if len(args) != 7 or kwargs or len(made.read) != 1:
+    if len(call.args) != 7 or call.kwargs or len(call.read) != 1:
         raise UnknownLayer("is a convolution with settings that are not known")
     return layer
 
 
-def linear(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:
+def linear(call: LayerCall) -> Layer:
     """Make each client's linear layer a product of a batch.
 
     Raises:
         UnknownLayer: it reads something else than flat features.
     """
-    if len(made.shape) != 2 or len(made.read) != 1:
+    if len(call.shape) != 2 or len(call.read) != 1:
         raise UnknownLayer("is a linear layer of something else than flat features")
 
     def layer(_clients: int, hidden: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -117,13 +127,13 @@ def linear(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs
     return layer
 
 
-def group_norm(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:
+def group_norm(call: LayerCall) -> Layer:
     """Normalise so many times the groups.
 
     Raises:
         UnknownLayer: it normalises something else than maps.
     """
-    if len(made.shape) < 3:
+    if len(call.shape) < 3:
         raise UnknownLayer("normalises something else than maps")
 
     def layer(clients: int, hidden: Tensor, groups: int, *given: Any, **named: Any) -> Tensor:
@@ -133,14 +143,14 @@ def group_norm(function: Callable[..., Any], made: Made, args: Sequence[Any], kw
     return layer
 
 
-def batch_norm(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:
+def batch_norm(call: LayerCall) -> Layer:
     """Normalise by statistics that do not train, each client's channels by their own.
 
     Raises:
         UnknownLayer: it normalises by a batch's statistics, or something else than maps.
     """
     names = {"weight": None, "bias": None, "training": False, "momentum": 0.1, "eps": 1e-5}
-    if _named(args[3:], kwargs, **names)[2] or len(made.shape) < 3:
+    if call.given(5, "training", False) or len(call.shape) < 3:
         raise UnknownLayer("normalises by a batch's statistics, or something else than maps")
 
     def layer(_clients: int, hidden: Tensor, mean: Tensor, variance: Tensor, *given: Any, **named: Any) -> Tensor:
@@ -152,49 +162,49 @@ def batch_norm(function: Callable[..., Any], made: Made, args: Sequence[Any], kw
     return layer
 
 
-def flattening(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:
+def flattening(call: LayerCall) -> Layer:
     """Make each client's maps flat features.
 
     Raises:
         UnknownLayer: what is made is not flat, or not of one example.
     """
-    (read,) = made.read
-    if made.shape == read:
+    (read,) = call.read
+    if call.shape == read:
         return _as_it_is
-    if made.shape != (read[0], _product(read[1:])):
+    if call.shape != (read[0], _product(read[1:])):
         raise UnknownLayer("makes something else than flat features")
     return _as_features
 
 
-def mean(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:
+def mean(call: LayerCall) -> Layer:
     """Average over places.
 
     Raises:
         UnknownLayer: over something else.
     """
-    (read,) = made.read
+    (read,) = call.read
     places = tuple(range(2, len(read)))
-    dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
+    dims = call.given(1, "dim", None)
     over = tuple(sorted(dim % len(read) for dim in ([dims] if isinstance(dims, int) else dims or ())))
     if over != places or not places:
         raise UnknownLayer("averages over something else than all places")
 
     def layer(clients: int, hidden: Tensor, *_: Any, **__: Any) -> Tensor:
         pooled = hidden.mean(places, keepdim=True)
-        return pooled if len(made.shape) == len(read) else as_features(pooled, clients)
+        return pooled if len(call.shape) == len(read) else as_features(pooled, clients)
 
     return layer
 
 
-def joining(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:
+def joining(call: LayerCall) -> Layer:
     """Join channels, client by client.
 
     Raises:
         UnknownLayer: it joins something else.
     """
-    dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
-    others = {(shape[0], *shape[2:]) for shape in made.read}
-    if dim % len(made.shape) != 1 or others != {(made.shape[0], *made.shape[2:])} or len(made.shape) < 3:
+    dim = call.given(1, "dim", 0)
+    others = {(shape[0], *shape[2:]) for shape in call.read}
+    if dim % len(call.shape) != 1 or others != {(call.shape[0], *call.shape[2:])} or len(call.shape) < 3:
         raise UnknownLayer("joins something else than channels of maps")
 
     def layer(clients: int, parts: Sequence[Tensor], *_: Any, **__: Any) -> Tensor:
@@ -203,13 +213,13 @@ def joining(function: Callable[..., Any], made: Made, args: Sequence[Any], kwarg
     return layer
 
 
-def nothing(function: Callable[..., Any], made: Made, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Layer:
+def nothing(call: LayerCall) -> Layer:
     """Leave out what does nothing unless it trains.
 
     Raises:
         UnknownLayer: it does.
     """
-    if kwargs.get("training", args[2] if len(args) > 2 else True):
+    if call.given(2, "training", True):
         raise UnknownLayer("draws at random")
     return _as_it_is
 

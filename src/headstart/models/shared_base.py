@@ -9,8 +9,10 @@ https://arxiv.org/abs/2310.18547). No client's merged weights exist, nor their g
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +24,7 @@ from headstart.models.batch import Batch
 from headstart.models.modules import replace_module
 from headstart.models.network import Network
 
-_NEAR = {"float32": 1e-2}
+_NEAR = 1e-2
 """How far scores may be off by rounding, in shares of the largest: a layer left out is off by far more."""
 
 _NEAR_LOWERED = 0.1
@@ -52,9 +54,8 @@ class SharedBase:
             self.network, weights, (inputs.flatten(0, 1), self.cut, stop), tie_weights=False
         )
         head = params["head.weight"]
-        return torch.baddbmm(
-            params["head.bias"].unsqueeze(-2), features.to(head.dtype).unflatten(0, inputs.shape[:2]), head.mT
-        )
+        own = features.to(head.dtype).view(*inputs.shape[:2], -1)
+        return torch.baddbmm(params["head.bias"].unsqueeze(-2), own, head.mT)
 
     def gradient(self, params: Params, batch: Batch) -> Params:
         """Return each client's gradient of its own weighted mean loss; 0 for a client without an example."""
@@ -91,7 +92,7 @@ class SharedBase:
             if fault_of(error):
                 raise
             return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        near = _NEAR.get(getattr(self.network, "precision", "float32"), _NEAR_LOWERED)
+        near = _NEAR if self.network.precision == "float32" else _NEAR_LOWERED
         off = any(bool((one - each).abs().max() > near * each.abs().max()) for one, each in pairs)
         return "scores of clients in one batch are others than alone" if off else ""
 
@@ -120,7 +121,7 @@ def shared_base(network: Network, cut: int, frozen: Mapping[str, Tensor], adapte
     for name in adapters:
         layer, _, matrix = name.removeprefix("lora.").rpartition(".")
         if matrix == "A":
-            linear = skeleton.get_submodule(layer)
+            linear = cast(nn.Linear, skeleton.get_submodule(layer))
             replace_module(skeleton, layer, _Adapted(linear, adapters[name], adapters[f"lora.{layer}.B"], scale))
     return SharedBase(skeleton.eval(), cut, {_in_place(name): value for name, value in frozen.items()})
 
@@ -128,7 +129,7 @@ def shared_base(network: Network, cut: int, frozen: Mapping[str, Tensor], adapte
 class _Adapted(nn.Module):
     """A linear layer for rows of many clients, which lie client by client, and each client's change of it."""
 
-    def __init__(self, linear: nn.Module, a: Tensor, b: Tensor, scale: float) -> None:
+    def __init__(self, linear: nn.Linear, a: Tensor, b: Tensor, scale: float) -> None:
         super().__init__()
         self.weight, self.bias, self.scale = linear.weight, linear.bias, scale
         self.in_features, self.out_features = a.shape[-1], b.shape[-2]
@@ -154,11 +155,11 @@ def _drawn(params: Params) -> Params:
 
 
 def _draw(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return torch.randn(shape, generator=generator) / shape[-1] ** 0.5
+    return torch.randn(shape, generator=generator) / math.sqrt(shape[-1])
 
 
 def _few(inputs: Tensor) -> Tensor:
     """Return two examples for each of two clients, of a stack's first and last."""
     flat = inputs.flatten(0, 1)
     rows = torch.linspace(0, len(flat) - 1, 4, device=inputs.device).long()
-    return flat[rows].unflatten(0, (2, 2))
+    return flat[rows].view(2, 2, *flat.shape[1:])

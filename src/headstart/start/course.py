@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from headstart.start.protocol import Central
-from headstart.training import ClientData, LocalTraining, Model, Params, Passes, Tell, descend
+from headstart.training import ClientData, LocalTraining, Model, Params, Passes, Tell
 
 _LOWERED = 1e-5
 """Share by which the validation loss must fall for anything to have been learnt."""
@@ -39,9 +39,9 @@ def train_until_stale(
     best, best_loss, stale = params, mean_loss(model, params, central.val), 0
     losses = [best_loss]
     for epoch in range(epochs):
-        optimizer = local.build(lr_factor=(1 + math.cos(math.pi * epoch / epochs)) / 2)
         batches = central.train.batches(model, local.passes(1, stream=f"pretrain-{epoch}"))
-        params, state = descend(model.gradient, params, state, batches, optimizer)
+        half_cosine = (1 + math.cos(math.pi * epoch / epochs)) / 2
+        params, state = local.go_on(model, params, state, batches, half_cosine)
         loss = mean_loss(model, params, central.val)
         losses.append(loss)
         tell(f"epoch {epoch + 1} of {epochs}, validation loss {loss:.3f}")

@@ -10,7 +10,7 @@ size follows half a cosine.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
@@ -70,6 +70,7 @@ class Pretrain(Start):
             )
         network, weights = build(central.task, from_scratch=self.from_scratch)
         model, params = cut_at(network, weights, self.trainable)
+        model = replace(model, replay=central.replay)
         course = train_until_stale(model, params, central, self.local, self.epochs, self.patience, tell)
         if not course.has_lowered_loss:
             raise StartError(self._why_not(model, params, course.last, central))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from headstart.training import ClientData, Network, Params, Task, Tell, Texts
+from headstart.training import ClientData, Network, Params, Replay, Task, Tell, Texts
 
 
 class Build(Protocol):
@@ -30,6 +30,7 @@ class Central:
         task: of the pool; None if nothing is labelled.
         is_same: whether that is the clients', of the same classes in the same order.
         texts: all texts, labelled or not; None if the pool holds no texts, or the backbone no checkpoint.
+        replay: takes the steps of training on it faster where the device can.
     """
 
     train: ClientData
@@ -37,6 +38,7 @@ class Central:
     task: Task | None
     is_same: bool
     texts: Texts | None = None
+    replay: Replay | None = None
 
     @property
     def labelled(self) -> bool:

@@ -19,6 +19,7 @@ from headstart.models.losses import loss_of
 from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.network import Network
 from headstart.models.registry import new_head
+from headstart.models.replay import Replay
 from headstart.training.client_data import ClientData, Passes
 from headstart.training.descent import descend
 from headstart.training.design import as_head, class_sums, head_of, one_hot, present, regressand, with_intercept
@@ -38,6 +39,7 @@ __all__ = [
     "Network",
     "Params",
     "Passes",
+    "Replay",
     "Scale",
     "SettingError",
     "StartError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal
@@ -15,7 +16,7 @@ from headstart.models.model import Model
 from headstart.training.client_data import Balance, ClientData, Passes
 from headstart.training.descent import descend, take_step
 from headstart.training.dual import DualWalk, descend_dual
-from headstart.training.optimizers import Optimizer, build_optimizer
+from headstart.training.optimizers import Optimizer, build_optimizer, scalable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,17 @@ class LocalTraining:
             step = partial(self._step, model, optimizer)
             return model.replay((self, model), step, params, arranged, state, batches)[0]
         return descend(partial(self.slope, model, params), arranged, state, batches, optimizer)[0]
+
+    def go_on(
+        self, model: Model, params: Params, state: Tree, batches: Iterable[Batch], lr_factor: float
+    ) -> tuple[Params, Tree]:
+        """Return parameters and optimiser state after a step for each batch, its size times ``lr_factor``."""
+        if not model.replay:
+            return descend(partial(self.slope, model, params), params, state, batches, self.build(lr_factor))
+        step = partial(self._step, model, scalable(self.build()))
+        state = {**state, "factor": params["head.bias"].new_tensor(lr_factor)}
+        params, state = model.replay((self, model, "factor"), step, params, params, state, batches)
+        return params, {name: value for name, value in state.items() if name != "factor"}
 
     def _step(
         self, model: Model, optimizer: Optimizer, start: Params, params: Params, state: Tree, batch: Batch

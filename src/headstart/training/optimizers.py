@@ -75,6 +75,26 @@ def adam(lr: float, weight_decay: float = 0.0, *, decoupled: bool = False) -> Op
     return Optimizer(init, step)
 
 
+def scalable(optimizer: Optimizer) -> Optimizer:
+    """Return the same optimiser, whose steps are as long as a number of its state says: its ``factor``, ``()``.
+
+    So the step size of steps that are recorded may change.
+
+    >>> params = {"w": torch.ones(1)}
+    >>> scalable(sgd(lr=0.5)).step({"w": torch.ones(1)}, {"factor": torch.tensor(0.5)}, params)
+    >>> params
+    {'w': tensor([0.7500])}
+    """
+
+    def step(gradient: Tree, state: Tree, params: Tree) -> None:
+        before = trees.clone(params)
+        optimizer.step(gradient, state, params)
+        for name, value in params.items():
+            value.copy_(before[name].lerp(value, state["factor"]))
+
+    return Optimizer(optimizer.init, step)
+
+
 def build_optimizer(name: str, lr: float, momentum: float, weight_decay: float) -> Optimizer:
     """Build a client optimiser by name.
 

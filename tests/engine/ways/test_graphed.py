@@ -70,6 +70,12 @@ def _reads(loss: CrossEntropy, scores: torch.Tensor, truth: torch.Tensor, weight
     return residual * weights.unsqueeze(-1) / float(weights.sum())
 
 
+def test_a_fleet_may_record_nothing(deep: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = _say_on_card(monkeypatch)
+    results_of(Fleet(way="loop", graphs=False), deep, job_of(deep, _fit))
+    assert recorder.warmed == 0
+
+
 def test_on_the_processor_nothing_is_recorded(deep: World) -> None:
     job = job_of(deep, _fit)
     with graphed(job) as same:

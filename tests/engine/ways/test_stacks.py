@@ -1,7 +1,6 @@
 """How clients are split into stacks that fit."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,12 @@ from engine.ways.jobs import count, job_of, results_of
 from headstart.core.errors import EngineError
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Chunk, Failure, Job
-from headstart.engine.rows import RowTable
+from headstart.engine.ways import stacks
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.stacks import Stacked
 from headstart.models.lora import Lora
 from headstart.models.memory import bytes_kept
+from headstart.models.model import Model
 from headstart.testing import World, open_world
 
 
@@ -45,12 +45,22 @@ def test_a_stack_of_adapters_holds_the_base_once() -> None:
     assert [len(some) for some in Stacked(job, chunk_bytes=room).chunks(np.arange(5))] == [3, 2]
 
 
-def test_a_stack_may_take_a_quarter_of_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = _adapted()
-    monkeypatch.setattr(RowTable, "device", torch.device("cuda", 0))
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: SimpleNamespace(total_memory=2**30))
-    job.clients.rows.widest(np.arange(5))
-    assert [len(some) for some in Stacked(job, chunk_bytes=1).chunks(np.arange(5))] == [5]
+@pytest.mark.parametrize(("free", "sizes"), [(None, 3), (2**40, 5000), (1, 3)])
+def test_a_cards_free_memory_is_room_for_larger_stacks(
+    world: World, monkeypatch: pytest.MonkeyPatch, free: int | None, sizes: int
+) -> None:
+    monkeypatch.setattr(stacks, "free_bytes", lambda _: free)
+    job = replace(job_of(world), model=_Heavy(world.model))  # type: ignore[arg-type]
+    assert max(len(chunk) for chunk in Stacked(job).chunks(np.zeros(5000, dtype=np.int64))) == sizes
+
+
+class _Heavy:
+    """A model that takes a good 64 MB a client while it trains."""
+
+    is_head_only, num_trainable = True, 2**22
+
+    def __init__(self, model: Model) -> None:
+        self.network = model.network
 
 
 def test_no_clients_no_stack(world: World) -> None:

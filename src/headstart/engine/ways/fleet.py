@@ -35,17 +35,19 @@ class Fleet:
     Attributes:
         way: always this one; None goes by what trains, and by a short calibration where that says nothing.
         workers: number of processes; None takes the number of cores. No number depends on it.
-        chunk_bytes: memory that one stack may take.
+        chunk_bytes: memory that one stack may take; None takes what suits the device.
         folder: where calibrations are kept; None keeps them as long as the engine lives.
         kept: the ways of a run, each chosen once; None chooses for as long as the engine lives.
+        graphs: whether a card's steps are recorded.
         tell: told what the user must know of a card's steps.
     """
 
     way: Way | None = None
     workers: int | None = None
-    chunk_bytes: int = 256 * 2**20
+    chunk_bytes: int | None = None
     folder: Path | None = None
     kept: KeptWays | None = None
+    graphs: bool = True
     tell: Tell = warnings.warn
     _said: set[str] = field(default_factory=set)
     _known: dict[str, Placement] = field(default_factory=dict)
@@ -60,7 +62,8 @@ class Fleet:
         # The frozen part is computed before anything is timed or forked.
         job.clients.activations.at(job.model)
         placement = self._settled(job)
-        with graphed(job, self._say) as recorded, _CREWS[placement.way](self, recorded, placement) as crew:
+        steps = graphed(job, self._say) if self.graphs else nullcontext(job)
+        with steps as recorded, _CREWS[placement.way](self, recorded, placement) as crew:
             yield crew
 
     def _say(self, line: str) -> None:

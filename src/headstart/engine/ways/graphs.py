@@ -72,7 +72,7 @@ class Graphs:
         self._places.pop(next(iter(self._places))).forget()
 
     def _new(self, step: Step, start: Tree, params: Tree, state: Tree) -> _Place:
-        return _Place(self.recorder, self.tell, step, *map(trees.clone, (start, params, state)))
+        return _Place(self.recorder, self.tell, step, trees.clone(start), trees.clone(params), trees.clone(state))
 
     def _place(self, key: Hashable, step: Step, start: Tree, params: Tree, state: Tree) -> _Place:
         """Return the memory of such steps, with these numbers in it."""
@@ -149,7 +149,8 @@ class _Shape:
     """
 
     def __init__(self, place: _Place, inputs: Tree, batch: Batch) -> None:
-        self._place, self._inputs, self._batch = place, inputs, replace(batch, **inputs)
+        self._place, self._inputs = place, inputs
+        self._batch: Batch = replace(batch, **inputs)  # type: ignore[arg-type]
         self._turn = 0
         self._replay: Callable[[], None] | None = None
 
@@ -203,13 +204,19 @@ def graphed(job: Job, tell: Tell = warnings.warn) -> Iterator[Job]:
         job: to be done in this process.
         tell: told where steps cannot be recorded.
     """
-    device = job.clients.rows.device
+    with graphs_on(job.clients.rows.device, tell) as graphs:
+        yield replace(job, model=replace(job.model, replay=graphs)) if graphs else job
+
+
+@contextmanager
+def graphs_on(device: torch.device, tell: Tell = warnings.warn) -> Iterator[Graphs | None]:
+    """Yield what records steps on a device; None where it has no graphs."""
     if device.type != "cuda":
-        yield job
+        yield None
         return
     graphs = Graphs(CudaRecorder(device), tell)
     try:
-        yield replace(job, model=replace(job.model, replay=graphs))
+        yield graphs
     finally:
         graphs.forget()
 

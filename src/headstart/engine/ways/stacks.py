@@ -13,6 +13,7 @@ from torch import Tensor
 
 from headstart.core import trees
 from headstart.core.arrays import Array
+from headstart.core.device import free_bytes
 from headstart.core.faults import Portions, free_memory, is_out_of_memory
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
@@ -21,8 +22,11 @@ from headstart.engine.protocol import Chunk, Failure, Job, chunk_of
 from headstart.engine.ways.serial import OneByOne
 from headstart.models.memory import bytes_kept
 
-CARD_SHARE = 0.25
-"""Share of a card's memory that one stack may take: small stacks leave most of a card idle."""
+_BYTES = 256 * 2**20
+"""Memory of a stack that suits a processor's caches."""
+
+_SHARE = 2
+"""Of a card's free memory one stack may take the half: what it computes is reckoned roughly."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,15 @@ class Stacked:
 
     Attributes:
         job: what is to be done.
-        chunk_bytes: memory that one stack may take; on a card it may take a quarter of the card's, if that is more.
+        chunk_bytes: memory that one stack may take; None takes half of a card's, and a quarter of a GiB elsewhere.
         block_bytes: the same for stacks whose results are summed. It is not for a user to change: sums depend in their
             last bits on where one block ends.
         portions: clients of a stack at most, once memory was short.
     """
 
     job: Job
-    chunk_bytes: int = 256 * 2**20
-    block_bytes: int = 256 * 2**20
+    chunk_bytes: int | None = None
+    block_bytes: int = _BYTES
     portions: Portions = field(default_factory=Portions)
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
@@ -81,17 +85,14 @@ class Stacked:
         # Parameters, their gradient and an optimiser's state; activations and what is made of them; a square matrix,
         # of which half is sent.
         per_client = 4 * self.job.num_bytes + self._bytes_of_examples(widest) + 3 * result_bytes
-        size = max(1, self._room // max(1, per_client))
+        size = max(1, self._room() // max(1, per_client))
         yield from np.split(positions, range(size, len(positions), size)) if len(positions) else ()
 
-    @property
     def _room(self) -> int:
-        """Bytes of one stack: by what a card has, not by what is free, as last bits of sums depend on it."""
         if self.job.is_summed:
             return self.block_bytes
-        device = self.job.clients.rows.device
-        whole = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
-        return max(self.chunk_bytes, int(CARD_SHARE * whole))
+        free = free_bytes(self.job.clients.rows.device)
+        return self.chunk_bytes or (_BYTES if free is None else max(_BYTES, free // _SHARE))
 
     def _bytes_of_results(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> int:
         """Return what one client's results take: those of one example are as large as any; 0 if no client has any."""
@@ -119,7 +120,6 @@ class Stacked:
 
 def _longest(inputs: Inputs) -> Tensor:
     """Return two examples, of texts the longest."""
-    is_text = isinstance(inputs, RaggedTensor)
-    return (
-        inputs[np.argsort(inputs.lengths, kind="stable")[-2:]] if is_text else inputs[torch.arange(min(2, len(inputs)))]
-    )
+    if isinstance(inputs, RaggedTensor):
+        return inputs[np.argsort(inputs.lengths, kind="stable")[-2:]]
+    return inputs[torch.arange(min(2, len(inputs)))]

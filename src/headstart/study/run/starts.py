@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from headstart.core.progress import Tell
+from headstart.core.progress import Silent, Tell
 from headstart.core.trees import Params, num_bytes
+from headstart.engine.ways.graphs import graphs_on
 
 if TYPE_CHECKING:
     from headstart.core.task import Task
@@ -38,7 +39,10 @@ def first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
         tell(f"start {stage.method}, {text}")
 
     weights: Params
-    _, weights = stage.build()(build, lab.federation.task, lab.pool(seed), seed, told)
+    with graphs_on(lab.device, (lab.progress or Silent()).warn) as graphs:
+        pool = lab.pool(seed)
+        central = replace(pool, replay=graphs) if pool else None
+        _, weights = stage.build()(build, lab.federation.task, central, seed, told)
     return weights
 
 
