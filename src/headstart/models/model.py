@@ -180,11 +180,16 @@ class Model:
             return stacked
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         scores = self.logits(leaves, batch.inputs)
-        # The loss is not asked for, and its slope is known.
-        slope = self.network.loss.slope(scores.detach(), batch.labels, batch.weights)
+        found, slope = self._known_slope(scores, batch)
         # A weight that this input never reaches has gradient zero.
-        gradients = torch.autograd.grad(scores, list(leaves.values()), slope, allow_unused=True, materialize_grads=True)
+        gradients = torch.autograd.grad(found, list(leaves.values()), slope, allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, gradients, strict=True))
+
+    def _known_slope(self, scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return what is differentiated and its slope: where it has to be fast, scores, of which the loss is known."""
+        if self.alone is None:
+            return self.loss(scores, batch), None
+        return scores, self.network.loss.slope(scores.detach(), batch.labels, batch.weights)
 
     @cached_property
     def _shared_base(self) -> SharedBase:
