@@ -88,11 +88,15 @@ def init(
 
 
 @app.command()
-def plan(file: _StudyFileArgument, out: _OutOption = None) -> None:
+def plan(
+    file: _StudyFileArgument,
+    out: _OutOption = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Say too what so many processes would take.")] = 1,
+) -> None:
     """Show what a study would do and could decide: the tree of work, what is cached, time and bytes. Runs nothing."""
     from headstart.cli.jobs import show_plan
 
-    show_plan(file, out)
+    show_plan(file, out, jobs)
 
 
 @app.command()

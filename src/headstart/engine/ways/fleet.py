@@ -122,8 +122,10 @@ def _steps(job: Job) -> float:
 
 
 def _fast(job: Job, placement: Placement) -> Job:
-    """Return the job with faster layers where more than a head trains."""
-    return job if job.model.is_head_only else replace(job, model=tuned(job, channels_last=placement.channels_last))
+    """Return the job with layers that are faster on a processor, where more than a head trains."""
+    if job.model.is_head_only or job.clients.rows.device.type != "cpu":
+        return job
+    return replace(job, model=tuned(job, channels_last=placement.channels_last))
 
 
 def _stack(fleet: Fleet, job: Job, _: Placement) -> AbstractContextManager[Crew]:
