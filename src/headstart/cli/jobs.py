@@ -178,9 +178,10 @@ def _so_far_if_interrupted(out: Path) -> Iterator[None]:
         raise
 
 
-def show_plan(path: Path, out: Path | None, device: str | None = None) -> None:
-    """Print the prefix tree of a study."""
+def show_plan(path: Path, out: Path | None, device: str | None = None, jobs: int = 1) -> None:
+    """Print the prefix tree of a study, and what it would take in so many processes."""
     from headstart.core.cache import cache_folder
+    from headstart.study.estimate import seconds_of
     from headstart.study.run.promises import foretold_privacy
     from headstart.study.run.tuning import num_trials
     from headstart.study.study import Study
@@ -196,7 +197,8 @@ def show_plan(path: Path, out: Path | None, device: str | None = None) -> None:
             bar.warn(line)
     # Long lines are folded inside the tree; the console's own soft wrap would crop them.
     trials = num_trials(file.settings.tuning.trials, study.lab.federation)
-    console.print(plan_tree(file.settings, slate, branches, trials), soft_wrap=False)
+    beside = {jobs: seconds_of(branches, jobs)} if jobs > 1 else None
+    console.print(plan_tree(file.settings, slate, branches, trials, beside), soft_wrap=False)
     for line in promise_lines(foretold_privacy(slate.arms, study.lab.federation, trials, file.settings.seeds)):
         console.print(line, soft_wrap=False)
     for line in decidable_lines(study.in_folder(out)[0].file.settings, slate, study.lab.federation, console.width):

@@ -101,11 +101,16 @@ def init(
 
 
 @app.command()
-def plan(file: _StudyFileArgument, out: _OutOption = None, device: _DeviceOption = None) -> None:
+def plan(
+    file: _StudyFileArgument,
+    out: _OutOption = None,
+    device: _DeviceOption = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Say too what so many processes would take.")] = 1,
+) -> None:
     """Show what a study would do and could decide: the tree of work, what is cached, time and bytes. Runs nothing."""
     from headstart.cli.jobs import show_plan
 
-    show_plan(file, out, device)
+    show_plan(file, out, device, jobs)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -24,11 +24,19 @@ if TYPE_CHECKING:
     from headstart.study.written.slate import Slate
 
 
-def plan_tree(settings: StudySettings, slate: Slate, branches: list[Branch], trials: int) -> Tree:
-    """Return the prefix tree of a study, what is finished, and what the rest takes."""
+def plan_tree(
+    settings: StudySettings,
+    slate: Slate,
+    branches: list[Branch],
+    trials: int,
+    beside: Mapping[int, float] | None = None,
+) -> Tree:
+    """Return the prefix tree of a study, what is finished, and what the rest takes; ``beside`` by processes, too."""
     seconds, sent = sum(b.seconds for b in branches), sum(c.total_bytes for c in slate.costs.values())
     seeds = len(settings.seeds)
     left = "nothing" if all(branch.done for branch in branches) else _about(seconds)
+    if left != "nothing":
+        left += "".join(f", on {count} processes {_about(took)}" for count, took in (beside or {}).items())
     most = " at most, for it stops when it is decided" if settings.races and left != "nothing" else ""
     tree = Tree(
         f"[bold]{shown(settings.name)}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "

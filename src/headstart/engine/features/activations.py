@@ -98,6 +98,12 @@ class Activations:
             self._memory[key] = self._shaped(model, self._load_or_compute(key, model))
         return self._memory[key]
 
+    def has(self, model: Model) -> bool:
+        """Say whether these activations are in memory or on disk, so that asking for them computes none."""
+        key = self.key(model)
+        on_disk = self._folder is not None and (self._folder / f"{key}.npy").exists()
+        return model.cut == 0 or key in self._memory or on_disk
+
     def few(self, model: Model, count: int) -> Tensor:
         """Return the activations of the first ``count`` examples, or of all if they are fewer, computing no others."""
         if model.cut == 0 or self.key(model) in self._memory:

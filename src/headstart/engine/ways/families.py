@@ -57,7 +57,7 @@ _CARD: Mapping[Family, _Rule] = {
     "adapters": _Rule((Placement("stack"), Placement("loop"))),
     "convolutional": _Rule((Placement("grouped", group=0), Placement("stack"), Placement("loop"))),
     # Single networks: their steps may be captured as graphs, which is the loop's own matter.
-    "large convolutional": _Rule((Placement("loop", channels_last=True), Placement("loop"))),
+    "large convolutional": _Rule((Placement("loop"),)),
     "small": _Rule((Placement("stack"), Placement("loop"))),
     "large": _Rule((Placement("loop"),)),
 }
