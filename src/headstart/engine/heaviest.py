@@ -45,6 +45,13 @@ class Heaviest:
         self.total += float(weights.sum())
         self.count += len(positions)
 
+    def join(self, other: Heaviest) -> None:
+        """Hear of the clients that another has heard of, after those that are known."""
+        if other.weight > self.weight:
+            self.weight, self.position, self._update = other.weight, other.position, other._update
+        self.total += other.total
+        self.count += other.count
+
     def mean(self, summed: Tree) -> Tree:
         """Return the mean of all updates from their weighted sum; a client that is too heavy counts half of it."""
         if not self.is_too_heavy:
