@@ -75,7 +75,7 @@ class Course:
         self.entries = sorted(self.entries, key=lambda one: (one.is_deep, one.cost[1]))
         self._lines = sum(self.runner.lines(one.arm, self.seeds) for one in self.entries)
         self.runner.progress.plan(self._lines)
-        self._spread = spread_of(self.runner, self._is_late)
+        self._spread = spread_of(self.runner, self._is_late, has_deadline=self.deadline is not None)
 
     @property
     def still_in(self) -> list[Entry]:

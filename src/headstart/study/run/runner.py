@@ -130,9 +130,9 @@ class Runner:
         """Say whether an arm has more configurations than one."""
         return len(self.trials[arm.name]) > 1
 
-    def is_chosen(self, arm: Arm, seed: int) -> bool:
+    def is_scored(self, arm: Arm, seed: int) -> bool:
         """Say whether all trials are scored that choose an arm's settings for a seed."""
-        return not self.has_trials(arm) or all((arm.name, one) in self.scored for one in self.group(arm, seed))
+        return all((arm.name, one) in self.scored for one in self.group(arm, seed))
 
     def choose(self, arm: Arm, seeds: Sequence[int]) -> None:
         """Choose an arm's settings for some seeds; it has to stop where that cannot be done for one of them."""

@@ -25,6 +25,7 @@ class Board:
 
     Attributes:
         is_late: says whether nothing more may begin.
+        is_sorted: whether larger ones begin first; else they begin in the order in which they came.
         ended: pieces that ended, the next to be looked at first; whoever looks at one takes it off.
 
     >>> from headstart.study.written.arms import Arm
@@ -40,6 +41,7 @@ class Board:
     """
 
     is_late: Callable[[], bool] = never
+    is_sorted: bool = True
     ended: deque[tuple[Piece, Answer]] = field(default_factory=deque)
     _waiting: list[Piece] = field(default_factory=list)
     _under_way: dict[str, Piece] = field(default_factory=dict)
@@ -53,7 +55,8 @@ class Board:
             is_made = piece.kind in ("start", "federate") and self.to_be_made.issuperset(piece.makes)
             if not is_made and piece.key not in self.pending:
                 self._waiting.append(piece)
-        self._waiting.sort(key=lambda piece: -piece.size)
+        if self.is_sorted:
+            self._waiting.sort(key=lambda piece: -piece.size)
 
     @property
     def pending(self) -> set[str]:

@@ -95,7 +95,7 @@ class Local:
     def go_on(self, board: Board) -> None:
         """Give free processes what may begin, and wait until one ends a piece, or dies."""
         while self._has_room() and (piece := board.next()):
-            self._give(board, piece)
+            self._give(piece)
         busy = {worker.pipe: worker for worker in self._workers if worker.piece}
         for pipe in wait([*busy]) if busy else ():
             self._collect(board, busy[pipe])  # type: ignore[index]
@@ -103,13 +103,16 @@ class Local:
     def _has_room(self) -> bool:
         return len([worker for worker in self._workers if worker.piece]) < self.count
 
-    def _give(self, board: Board, piece: Piece) -> None:
+    def _give(self, piece: Piece) -> None:
         worker = next((worker for worker in self._workers if not worker.piece), None) or self._began()
-        worker.piece = piece
         try:
             worker.pipe.send_bytes(json.dumps(piece.as_json()).encode())
         except OSError:
-            self._died(board, worker)
+            # It died while it had nothing to do.
+            self._remove(worker)
+            self._give(piece)
+        else:
+            worker.piece = piece
 
     def _began(self) -> _Worker:
         """Begin a process where there is a seat."""
@@ -133,11 +136,14 @@ class Local:
 
     def _died(self, board: Board, worker: _Worker) -> None:
         """Have a dead process' piece done again, by another."""
+        self._remove(worker)
+        assert worker.piece is not None
+        board.again(worker.piece)
+
+    def _remove(self, worker: _Worker) -> None:
         worker.pipe.close()
         worker.process.join()
         self._workers.remove(worker)
-        assert worker.piece is not None
-        board.again(worker.piece)
 
 
 def check_jobs(jobs: int, cluster: str | None = None, *, is_here: bool = True) -> None:

@@ -98,7 +98,12 @@ class Spread:
 
     def _is_ready(self, step: _Step) -> bool:
         """Say whether a run's settings are chosen; trials need none."""
-        return not step.is_run or self.runner.is_chosen(self._wanted[step], step.seed)
+        arm = self._wanted[step]
+        if not step.is_run or not self.runner.has_trials(arm):
+            return True
+        with suppress(HeadstartError):
+            return self.runner.is_scored(arm, step.seed) and bool(self.runner.chosen(arm, step.seed))
+        return False
 
     def _deep_pieces(self, step: _Step) -> list[Piece]:
         arm, pipeline = self._wanted[step], self.runner.pipeline(step.seed)
@@ -152,6 +157,9 @@ class Spread:
         return self.runner.tell if step.is_run else self.runner.score
 
 
-def spread_of(runner: Runner, is_late: Callable[[], bool] = never) -> Spread | None:
-    """Return what has a runner's hands work, as long as it is not late; None where it has none."""
-    return Spread(runner, runner.hands, Board(is_late)) if runner.hands else None
+def spread_of(runner: Runner, is_late: Callable[[], bool] = never, *, has_deadline: bool = False) -> Spread | None:
+    """Return what has a runner's hands work, as long as it is not late; None where it has none.
+
+    Where time may run out, arms come in their order, so that those which come first are finished by then.
+    """
+    return Spread(runner, runner.hands, Board(is_late, is_sorted=not has_deadline)) if runner.hands else None
