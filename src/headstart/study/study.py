@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
@@ -14,19 +14,8 @@ from torch import nn
 
 from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
-    def _hands(
-        self, out: Path, jobs: int, cluster: str | None, progress: Progress
-    ) -> AbstractContextManager[Hands | None]:
-        """Return the processes that do pieces of the study; None where it is done here."""
-        if cluster is None:
-            return self._local_hands(out, jobs)
-        from headstart.study.spread.cluster.hands import on_cluster
-
-        return on_cluster(self, RunFolder(out, progress.warn).store, cluster, progress)
-
-    @contextmanager
-    def _local_hands(self, out: Path, jobs: int) -> Iterator[Hands | None]:
-        """Yield the processes on this machine."""
+from headstart.core.files import remove_leftovers
+from headstart.core.machine import suitable_threads, threads, why_no_fork
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
 from headstart.diagnosis import Diagnosis
@@ -312,20 +301,19 @@ class Study:
         study.file, said = as_made(self.file, RunFolder(Path(out)).decision())
         return study, said
 
-<<<<<<< HEAD
     def _hands(
         self, out: Path, jobs: int, cluster: str | None, progress: Progress
     ) -> AbstractContextManager[Hands | None]:
         """Return the processes that do pieces of the study; None where it is done here."""
-        if cluster is not None:
-            from headstart.study.spread.cluster.hands import on_cluster
+        if cluster is None:
+            return self._local_hands(out, jobs)
+        from headstart.study.spread.cluster.hands import on_cluster
 
-            return on_cluster(self, RunFolder(out, progress.warn).store, cluster, progress)
-=======
+        return on_cluster(self, RunFolder(out, progress.warn).store, cluster, progress)
+
     @contextmanager
-    def _hands(self, out: Path, jobs: int) -> Iterator[Hands | None]:
-        """Yield the processes that do pieces of the study; None where it is done here."""
->>>>>>> jobs
+    def _local_hands(self, out: Path, jobs: int) -> Iterator[Hands | None]:
+        """Yield processes on this machine that do pieces of the study; None where one does all."""
         if jobs == 1:
             yield None
             return
