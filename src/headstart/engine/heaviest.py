@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -30,6 +32,23 @@ class Heaviest:
     total: float = field(default=0.0, init=False)
     count: int = field(default=0, init=False)
     _update: Tree = field(default_factory=dict, init=False)
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any], update: Tree) -> Heaviest:
+        """Return what another has said of itself, with the update of its heaviest client."""
+        found = cls()
+        found.position, found.weight, found._update = said["position"], float(said["weight"]), update
+        found.total, found.count = float(said["total"]), int(said["count"])
+        return found
+
+    @property
+    def update(self) -> Tree:
+        """What the heaviest client sent; empty where it does not matter."""
+        return self._update
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values, all but the update."""
+        return {name: getattr(self, name) for name in ("position", "weight", "total", "count")}
 
     @property
     def is_too_heavy(self) -> bool:
