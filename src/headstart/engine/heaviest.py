@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -31,6 +33,23 @@ class Heaviest:
     count: int = field(default=0, init=False)
     _update: Tree = field(default_factory=dict, init=False)
 
+    @classmethod
+    def of(cls, said: Mapping[str, Any], update: Tree) -> Heaviest:
+        """Return what another has said of itself, with the update of its heaviest client."""
+        found = cls()
+        found.position, found.weight, found._update = said["position"], float(said["weight"]), update
+        found.total, found.count = float(said["total"]), int(said["count"])
+        return found
+
+    @property
+    def update(self) -> Tree:
+        """What the heaviest client sent; empty where it does not matter."""
+        return self._update
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values, all but the update."""
+        return {name: getattr(self, name) for name in ("position", "weight", "total", "count")}
+
     @property
     def is_too_heavy(self) -> bool:
         """Whether it weighs more than all others together; never more than one client of a round does."""
@@ -44,6 +63,13 @@ class Heaviest:
             self._update = trees.clone(trees.unstack(updates, at))
         self.total += float(weights.sum())
         self.count += len(positions)
+
+    def join(self, other: Heaviest) -> None:
+        """Hear of the clients that another has heard of, after those that are known."""
+        if other.weight > self.weight:
+            self.weight, self.position, self._update = other.weight, other.position, other._update
+        self.total += other.total
+        self.count += other.count
 
     def mean(self, summed: Tree) -> Tree:
         """Return the mean of all updates from their weighted sum; a client that is too heavy counts half of it."""

@@ -24,6 +24,23 @@ Finish = Callable[[Sequence[int], tuple[Tree, ...]], list[Any]]
 """What is made of results where they were computed: from positions and stacked result trees to one value each."""
 
 
+@dataclass(frozen=True)
+class Adding:
+    """How a round's updates are added up.
+
+    Attributes:
+        clip_norm: longest update; longer ones are shortened to it. None clips none.
+        is_equal: whether all clients count the same, whatever they hold.
+        is_mean: whether updates are averaged by numbers of examples.
+        needs_all: whether the server needs every update, as the robust aggregates do.
+    """
+
+    clip_norm: float | None = None
+    is_equal: bool = False
+    is_mean: bool = True
+    needs_all: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """A stage's work, the same in every round.
@@ -38,6 +55,7 @@ class Job:
         cohort_size: clients per round.
         dtype: of the weights.
         is_summed: whether results are added up as they are, so that equal blocks of clients give equal sums.
+        adding: how results are added up in every round; None where they are not.
     """
 
     work: Work
@@ -49,6 +67,7 @@ class Job:
     cohort_size: int = 1
     dtype: torch.dtype = torch.float32
     is_summed: bool = False
+    adding: Adding | None = None
 
     @property
     def num_bytes(self) -> int:
@@ -63,7 +82,7 @@ class Chunk:
     Attributes:
         positions: which clients.
         results: result trees, stacked over these clients; empty if the job has a ``finish``.
-        finished: what ``finish`` made of each client's results.
+        finished: what ``finish`` made of each client's results; or the one sum of all, where they were added up.
     """
 
     positions: Sequence[int]

@@ -10,7 +10,7 @@ from headstart.core.trees import Params, Tree
 from headstart.data.federation import Client
 from headstart.data.roster import Roster
 from headstart.engine.clients import Clients
-from headstart.engine.cohort import Cohort, check_failures, sample_cohort
+from headstart.engine.cohort import Cohort, adding_of, check_failures, sample_cohort
 from headstart.engine.features.activations import Activations
 from headstart.engine.order import Order, keyed_order
 from headstart.engine.privates import ByClient, PrivateStore
@@ -77,7 +77,7 @@ def run_rounds(
     now = begin or Federated(shared, ByClient(privates, everyone.members), newcomer, state=state)
     tell = on_round or (lambda _: None)
     tell(now)
-    with engine.crew(_job(method, model, params, everyone, privates)) as crew:
+    with engine.crew(job_of(method, model, params, everyone, privates, fewest)) as crew:
         for number in range(now.rounds, method.schedule.rounds):
             chosen = (sample or sample_cohort)(len(everyone.members), method.schedule, seed, number)
             cohort = Cohort(method, everyone, privates, now, seed, fewest)
@@ -120,7 +120,20 @@ def members(clients: Sequence[Client]) -> Sequence[Client]:
     return sorted((client for client in clients if len(client.train)), key=lambda client: client.id)
 
 
-def _job(method: Federate, model: Model, params: Params, clients: Clients, privates: PrivateStore) -> Job:
+def job_of(
+    method: Federate, model: Model, params: Params, clients: Clients, privates: PrivateStore, fewest: int = 0
+) -> Job:
+    """Return what a federated stage's clients do in every round; arguments as of :func:`run_rounds`.
+
+    Args:
+        method: what the clients and the server do.
+        model: cut as the method says.
+        params: the trainable parameters to start from.
+        clients: by position.
+        privates: their private trees.
+        fewest: answers whose noise makes up a round's.
+    """
+
     def work(model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         return method.client_update(model, shared, private, data)
 
@@ -135,6 +148,7 @@ def _job(method: Federate, model: Model, params: Params, clients: Clients, priva
         cohort_size=size,
         dtype=dtype,
         is_summed=method.reduce == "sum",
+        adding=adding_of(method, fewest),
     )
 
 

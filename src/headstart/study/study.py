@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +15,7 @@ from torch import nn
 
 from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
+from headstart.core.files import remove_leftovers
 from headstart.core.machine import suitable_threads, threads, why_no_fork
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
@@ -316,17 +317,26 @@ class Study:
         self, out: Path, jobs: int, cluster: str | None, progress: Progress
     ) -> AbstractContextManager[Hands | None]:
         """Return the processes that do pieces of the study; None where it is done here."""
-        if cluster is not None:
-            from headstart.study.spread.cluster.hands import on_cluster
+        if cluster is None:
+            return self._local_hands(out, jobs)
+        from headstart.study.spread.cluster.hands import on_cluster
 
-            return on_cluster(self, RunFolder(out, progress.warn).store, cluster, progress)
+        return on_cluster(self, RunFolder(out, progress.warn).store, cluster, progress)
+
+    @contextmanager
+    def _local_hands(self, out: Path, jobs: int) -> Iterator[Hands | None]:
+        """Yield processes on this machine that do pieces of the study; None where one does all."""
         if jobs == 1:
-            return nullcontext()
+            yield None
+            return
         folder = RunFolder(out)
         source = Source(self.file.text, self.file.folder, out, self.lab.cache)
         is_written = not self.file.settings.data.source.startswith("python:")
         pipelines = cache(lambda seed: self.pipeline(folder.store, seed, Silent()))
-        return local_hands(jobs, pipelines, source if is_written else None, self._num_threads)
+        with local_hands(jobs, pipelines, source if is_written else None, self._num_threads) as hands:
+            yield hands
+        # A process that died may have left half a file.
+        remove_leftovers(out)
 
     def _prepare(self, slate: Slate, out: Path, progress: Progress, hands: Hands | None = None) -> Runner:
         """Bring the folder to what the study says now, and look at the data before any arm runs."""

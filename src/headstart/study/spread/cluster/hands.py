@@ -20,12 +20,14 @@ from headstart.study.run.nodes import NodeStore
 from headstart.study.run.work import TRIAL_VIEWS
 from headstart.study.spread.answer import read_answer
 from headstart.study.spread.board import Board
+from headstart.study.spread.cluster.cohorts import Cohorts, is_large
 from headstart.study.spread.cluster.crew import Crew, Errand, Member
 from headstart.study.spread.cluster.link import Link
 from headstart.study.spread.cluster.over_ray import joined
 from headstart.study.spread.cluster.parcels import Parcel, keep, keep_ways, packed_federation, packed_node, ways_in
 from headstart.study.spread.cluster.passes import Passes
 from headstart.study.spread.cluster.worker import names_of, opening, versions
+from headstart.study.spread.doing import do_piece
 from headstart.study.spread.piece import Piece
 from headstart.study.study import Study
 
@@ -88,8 +90,17 @@ class Cluster:
     def go_on(self, board: Board) -> None:
         """Let free workers begin what is next, and wait until a piece ends."""
         self._crew.hire()
-        self._crew.give(lambda: self._errand(board, piece) if (piece := board.next()) else None)
+        self._crew.give(lambda: self._next(board))
         self._crew.wait()
+
+    def _next(self, board: Board) -> Errand | None:
+        """Return what the next worker does; a stage of large cohorts is done at once, by all of them."""
+        while piece := board.next():
+            if not is_large(piece, self.study.lab):
+                return self._errand(board, piece)
+            pipeline, values = self.study.pipeline(self.store, piece.seed, self.progress), self._values(piece)
+            board.end(piece, do_piece(piece, Cohorts(self._crew, piece, values).engine_of(pipeline)))
+        return None
 
     @property
     def _cores(self) -> int:
@@ -107,8 +118,7 @@ class Cluster:
         ]
 
     def _errand(self, board: Board, piece: Piece) -> Errand:
-        said, keys = json.dumps(piece.as_json()), self._keys(piece)
-        known = self._passes.of_piece(piece, self.study.pipeline(self.store, piece.seed, Silent()))
+        said, needed = json.dumps(piece.as_json()), self._values(piece)
 
         def take(member: Member, answer: tuple[str, str, list[Parcel]]) -> None:
             words, ways, parcels = answer
@@ -120,9 +130,15 @@ class Cluster:
 
         def values(member: Member) -> tuple[Any, ...]:
             ways = json.dumps(ways_in(self.store.folder))
-            return (said, ways, list(known), *known.values(), *self._parcels(keys, member))
+            return (said, ways, *needed(member))
 
         return Errand("do", values, take, lambda: board.again(piece))
+
+    def _values(self, piece: Piece) -> Callable[[Member], tuple[Any, ...]]:
+        """Return what gives a worker the activations and nodes that a piece builds on: their names, and references."""
+        keys = self._keys(piece)
+        known = self._passes.of_piece(piece, self.study.pipeline(self.store, piece.seed, Silent()))
+        return lambda member: (list(known), *known.values(), *self._parcels(keys, member))
 
     def _parcels(self, keys: Iterable[str], member: Member) -> Iterator[Any]:
         """Yield references of the nodes that a piece builds on, as far as they are there and the worker lacks them."""

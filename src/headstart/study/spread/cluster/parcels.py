@@ -16,11 +16,14 @@ from headstart.core.damage import Damaged
 from headstart.core.files import read_json, write_json
 from headstart.core.ragged import Ragged
 from headstart.core.task import Task
-from headstart.core.trees import Tree
+from headstart.core.trees import Tree, part
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.settings import PixelSettings
 from headstart.data.targets import Targets
+from headstart.engine.heaviest import Heaviest
+from headstart.engine.protocol import Adding
+from headstart.engine.sums import Sum
 from headstart.engine.ways.kept import NAME
 from headstart.study.run.nodes import Node, NodeStore
 
@@ -56,14 +59,47 @@ class Parcel(NamedTuple):
 def packed_node(key: str, node: Node) -> Parcel:
     """Pack a node; its facts do not name the file that its tree lies in here."""
     facts = {name: value for name, value in node.facts.items() if name != "weights"}
-    tree = None if node.tree is None else {name: value.detach().contiguous() for name, value in node.tree.items()}
-    return Parcel(key, json.dumps(facts, allow_nan=False), None if tree is None else save(tree))
+    return Parcel(key, json.dumps(facts, allow_nan=False), None if node.tree is None else packed_tree(node.tree))
 
 
 def keep(parcel: Parcel, store: NodeStore) -> None:
     """Unpack a node into a store that does not have it."""
     if not store.has(parcel.key):
-        store.put(parcel.key, json.loads(parcel.facts), None if parcel.tree is None else _tree(parcel.tree))
+        store.put(parcel.key, json.loads(parcel.facts), None if parcel.tree is None else unpacked_tree(parcel.tree))
+
+
+def packed_sum(summed: Sum) -> tuple[str, bytes]:
+    """Pack a block's sum."""
+    privates = {f"{at}/{name}": value for at, (_, own) in enumerate(summed.privates) for name, value in own.items()}
+    parts = {"total": summed.total, "heaviest": summed.heaviest.update, "privates": privates}
+    tree = {f"{part}/{name}": value for part, own in parts.items() for name, value in own.items()}
+    said = {
+        "heaviest": summed.heaviest.as_json(),
+        "upload": summed.upload,
+        "excluded": summed.excluded,
+        "positions": [positions.tolist() for positions, _ in summed.privates],
+    }
+    return json.dumps(said), packed_tree(tree)
+
+
+def unpacked_sum(adding: Adding, words: str, content: bytes) -> Sum:
+    """Return a block's sum.
+
+    Args:
+        adding: how its updates were added up.
+        words: of a parcel.
+        content: of the same.
+    """
+    said, tree = json.loads(words), unpacked_tree(content)
+    privates = part(tree, "privates/")
+    return Sum(
+        adding,
+        total=part(tree, "total/"),
+        heaviest=Heaviest.of(said["heaviest"], part(tree, "heaviest/")),
+        upload=said["upload"],
+        excluded=[(position, reason) for position, reason in said["excluded"]],
+        privates=[(np.array(own, int), part(privates, f"{at}/")) for at, own in enumerate(said["positions"])],
+    )
 
 
 def ways_in(folder: Path) -> dict[str, Any]:
@@ -82,7 +118,14 @@ def keep_ways(ways: Mapping[str, Any], folder: Path) -> None:
         write_json(folder / NAME, {**ways, **known})
 
 
-def _tree(content: bytes) -> Tree:
+def packed_tree(tree: Tree) -> bytes:
+    """Pack tensors."""
+    # A copy of their own: safetensors refuses tensors that share memory.
+    return save({name: value.detach().cpu().contiguous().clone() for name, value in tree.items()})
+
+
+def unpacked_tree(content: bytes) -> Tree:
+    """Return tensors."""
     # Copied: products of numbers that lie elsewhere in a cache line may round differently.
     return {name: value.clone() for name, value in load(content).items()}
 

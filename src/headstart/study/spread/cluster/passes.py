@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load, save
 
 from headstart.core.arrays import Array
 from headstart.core.errors import HeadstartError
@@ -25,6 +24,7 @@ from headstart.models.model import Model, cut_at
 from headstart.study.lab import Lab
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.spread.cluster.crew import Crew, Errand
+from headstart.study.spread.cluster.parcels import packed_tree, unpacked_tree
 from headstart.study.spread.piece import Piece
 
 BLOCK = 256
@@ -92,7 +92,7 @@ class Passes:
     def _blocks(self, activations: Activations, model: Model, *, is_central: bool) -> list[Array]:
         """Have workers compute all rows."""
         rows, found = len(activations.examples), dict[int, Array]()
-        frozen = self.crew.link.put(save({name: value.contiguous() for name, value in model.frozen.items()}))
+        frozen = self.crew.link.put(packed_tree(model.frozen))
         said = {
             "from_scratch": model.network is self.lab.skeleton(from_scratch=True),
             "cut": model.cut,
@@ -124,9 +124,7 @@ def features(lab: Lab, said: str, frozen: bytes) -> Array:
     told = json.loads(said)
     every = lab.central_activations if told["central"] else lab.activations
     assert every is not None
-    # Copied: products of numbers that lie elsewhere in a cache line may round differently.
-    tree = {name: value.clone() for name, value in load(frozen).items()}
-    model = Model(lab.skeleton(from_scratch=told["from_scratch"]), told["cut"], tree)
+    model = Model(lab.skeleton(from_scratch=told["from_scratch"]), told["cut"], unpacked_tree(frozen))
     return _array(every.part(slice(*told["rows"]), Recipe(**told["recipe"])), model)
 
 

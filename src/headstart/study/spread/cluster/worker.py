@@ -22,6 +22,7 @@ from headstart.core.progress import Silent
 from headstart.core.version import __version__
 from headstart.study.open import open_lab
 from headstart.study.run.nodes import NodeStore
+from headstart.study.spread.cluster.cohorts import Stage
 from headstart.study.spread.cluster.cores import Room
 from headstart.study.spread.cluster.parcels import (
     Arrays,
@@ -75,6 +76,7 @@ class Worker:
         shutil.rmtree(room.folder, ignore_errors=True)
         self._room, self._store = room, NodeStore(room.folder)
         self._study: Study | None = None
+        self._stage: Stage | None = None
 
     def meet(self) -> dict[str, Any]:
         """Say who this is: versions, host, cores."""
@@ -97,6 +99,34 @@ class Worker:
         """Compute some rows of a frozen pass."""
         return features(self._opened.lab, said, frozen)
 
+    def add_up(
+        self, piece: str, block: str, privates: bytes, shared: bytes, names: Sequence[str], *values: Any
+    ) -> tuple[str, bytes]:
+        """Train a block of a large cohort; return its sum, packed.
+
+        Args:
+            piece: the federated stage, in JSON.
+            block: the round's key and the positions of its clients, in JSON.
+            privates: their private trees.
+            shared: what the server sends.
+            names: of activations that the stage needs.
+            values: these activations, and then nodes that it builds on.
+        """
+        self._hold(names, values)
+        one = read_piece(json.loads(piece))
+        if self._stage is None or self._stage.key != one.key:
+            if self._stage:
+                self._stage.close()
+            self._stage = Stage(one.key, one, self._opened.pipeline(self._store, one.seed, Silent()))
+        return self._stage.add_up(json.loads(block), privates, shared)
+
+    def _hold(self, names: Sequence[str], values: Sequence[Any]) -> None:
+        """Have activations and nodes at hand."""
+        known = dict(zip(names, values, strict=False))
+        self._opened.lab.activations.elsewhere = lambda key, _: known.get(key)
+        for parcel in values[len(names) :]:
+            keep(Parcel(*parcel), self._store)
+
     def do(self, piece: str, ways: str, names: Sequence[str], *values: Any) -> tuple[str, str, list[Parcel]]:
         """Do a piece; return what is said of it and the ways that were gone, in JSON, and the nodes that it left.
 
@@ -106,10 +136,7 @@ class Worker:
             names: of activations that it needs.
             values: these activations, and then nodes that it builds on.
         """
-        known = dict(zip(names, values, strict=False))
-        self._opened.lab.activations.elsewhere = lambda key, _: known.get(key)
-        for parcel in values[len(names) :]:
-            keep(Parcel(*parcel), self._store)
+        self._hold(names, values)
         keep_ways(json.loads(ways), self._store.folder)
         before, one = self._keys(), read_piece(json.loads(piece))
         answer = do_piece(one, self._opened.pipeline(self._store, one.seed, Silent()))
