@@ -50,20 +50,20 @@ until = "all"
 
 [arms.fedavg]
 start    = "random"
-federate = { method = "fedavg", rounds = 20 }
+federate = { method = "fedavg", rounds = 50 }
 
 [arms.fedavg-finetune]
 start    = "random"
-federate = { method = "fedavg", rounds = 20 }
-adapt    = { method = "full_finetune", epochs = 10 }
+federate = { method = "fedavg", rounds = 50 }
+adapt    = { method = "full_finetune", epochs = 25 }
 
 [arms.fedprox]
 start    = "random"
-federate = { method = "fedprox", rounds = 20 }
+federate = { method = "fedprox", rounds = 50 }
 
 [arms.local]
 start = "random"
-adapt = { method = "full_finetune", epochs = 10 }
+adapt = { method = "full_finetune", epochs = 25 }
 """
 
 
