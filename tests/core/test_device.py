@@ -3,7 +3,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from headstart.core.device import CPU, check_precision, find_device, fits, lowered, name_of, placed, rounding
+from headstart.core.device import (
+    CPU,
+    check_precision,
+    check_processor,
+    find_device,
+    fits,
+    lowered,
+    name_of,
+    placed,
+    rounding,
+)
 from headstart.core.errors import SettingError
 
 CARD = torch.device("cuda", 0)
@@ -111,3 +121,10 @@ def test_what_is_there_already_is_not_copied(card: torch.device) -> None:
     there = placed(tree, card)
     assert there["w"].device.type == card.type
     assert placed(there, there["w"].device)["w"] is there["w"]
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cuda", "float32"), ("auto", "bf16")])
+def test_sites_have_processors_alone(device: str, precision: str) -> None:
+    check_processor("auto", "float32")
+    with pytest.raises(SettingError, match=f"received device = '{device}' and precision = '{precision}'"):
+        check_processor(device, precision)  # type: ignore[arg-type]

@@ -94,6 +94,8 @@ class Study:
         clients: of whom the answer speaks: of ``"these"``, or of clients ``"like these"``.
         devices: tables of quantities with units, such as ``{"clinic": {"uplink": "none"}}``.
         until: ``"decided"`` drops what is beaten and stops early; ``"all"`` runs every arm with every seed.
+        device: where networks are trained and asked: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; ``"auto"`` takes a card if
+            there is one.
 
     Raises:
         SettingError: a setting breaks a rule; one line per setting, with its path in a study file.
@@ -135,6 +137,7 @@ class Study:
         clients: str | None = None,
         devices: Mapping[str, Mapping[str, str]] | None = None,
         until: Until = "decided",
+        device: str = "auto",
     ) -> None:
         decision = {"baseline": baseline, "metric": metric, "min_effect": min_effect}
         decision |= {"confidence": confidence, "clients": clients}
@@ -149,6 +152,7 @@ class Study:
             "decision": {setting: value for setting, value in decision.items() if value is not None},
             "devices": devices or {},
             "study": {"until": until},
+            "engine": {"device": device},
             "arms": tables_of(arms),
         }
         file = parse_study(table, Path(), f'name = "{name}"\n', federation, own, runs_code=True)
