@@ -273,6 +273,19 @@ def test_a_folder_that_cannot_be_made_is_one_line(run: Run, study: Path) -> None
     assert "file/out" in done.error
 
 
+def test_memory_that_runs_out_beside_any_arm_is_one_line(
+    run: Run, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 80 GiB")
+
+    monkeypatch.setattr(Study, "plan", short)
+    done = run("plan", study)
+    assert done.code == 1
+    assert done.error.startswith("error: the engine failed: memory ran out (MemoryError: Unable to allocate 80 GiB)")
+    assert "Traceback" not in done.err
+
+
 def test_another_decision_is_one_line(run: Run, study: Path) -> None:
     run("study", study, "--out", "here")
     write_study(study.parent, decision="min_effect = 0.3")

@@ -239,7 +239,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except Exception as error:
-        _reraise_unless_usage(error)
+        _reraise_unless_known(error, errors)
     # The command-line library returns an exit code, that of an interrupt too.
     if code == _INTERRUPTED:
         errors.print("interrupted; finished work is kept: run the same command to go on")
@@ -247,10 +247,15 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(code)
 
 
-def _reraise_unless_usage(error: Exception) -> NoReturn:
-    """Let the command-line library print its own usage errors, exit code 2."""
-    shown: Any = getattr(error, "show", None)
-    if shown is None:
+def _reraise_unless_known(error: Exception, errors: Terminal) -> NoReturn:
+    """Let the command-line library print its own usage errors, exit code 2; say what failed beside any arm, code 1."""
+    usage: Any = getattr(error, "show", None)
+    if usage is None:
+        from headstart.core.faults import fault_of
+
+        if fault := fault_of(error):
+            errors.print(f"[bold red]error:[/] the engine failed: {shown(str(fault))}")
+            sys.exit(1)
         raise error
-    shown()
+    usage()
     sys.exit(getattr(error, "exit_code", 2))
