@@ -78,7 +78,7 @@ class OneClient:
         weights = torch.from_numpy(example_weights(labels, passes.balance)).to(inputs.device)
         order = self.order([self.id], [labels], passes, self.key)[0]
         places = torch.from_numpy(order[order != PADDING]).to(inputs.device)
-        steps = places.split((order != PADDING).sum(1).tolist())
+        steps = torch.split(places, (order != PADDING).sum(1).tolist())
         own = torch.from_numpy(self.indices).to(inputs.device)
         rows = [own[step] for step in steps]
         taken = (by_step(values, rows) for values in (inputs, self.activations.labels))

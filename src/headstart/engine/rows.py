@@ -122,7 +122,7 @@ def by_step(values: Inputs, steps: Sequence[Tensor]) -> Iterator[Tensor]:
         count = max(1, TAKEN_BYTES // (row_bytes * max(1, steps[0].numel())))
         some, steps = steps[:count], steps[count:]
         found = values.index_select(0, torch.cat([rows.reshape(-1) for rows in some]))
-        for rows, part in zip(some, found.split([rows.numel() for rows in some]), strict=True):
+        for rows, part in zip(some, torch.split(found, [rows.numel() for rows in some]), strict=True):
             yield part.view(*rows.shape, *values.shape[1:])
 
 

@@ -158,7 +158,8 @@ class _Tracer(fx.Tracer):
             return self.hidden
         if node.op == "get_attr":
             return self.tensors[str(node.target)]
-        arguments, named = (fx.node.map_arg(given, self._known) for given in (node.args, node.kwargs))
+        arguments: Any = fx.node.map_arg(node.args, self._known)
+        named: Any = fx.node.map_arg(node.kwargs, self._known)
         if node.op == "call_method":
             return getattr(arguments[0], str(node.target))(*arguments[1:], **named)
         return node.target(*arguments, **named)  # type: ignore[operator]
@@ -175,7 +176,8 @@ class _Sized(fx.Proxy):
     def shape(self) -> tuple[Any, ...]:
         """Sizes; the first one is written down, the others are numbers."""
         shape: tuple[int, ...] = tuple(self._value.shape)
-        return (fx.Proxy.__getattr__(self, "shape")[0], *shape[1:]) if shape else ()
+        written: Any = fx.Proxy.__getattr__(self, "shape")
+        return (written[0], *shape[1:]) if shape else ()
 
     @property
     def ndim(self) -> int:

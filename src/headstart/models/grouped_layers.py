@@ -208,7 +208,7 @@ def joining(call: LayerCall) -> Layer:
         raise UnknownLayer("joins something else than channels of maps")
 
     def layer(clients: int, parts: Sequence[Tensor], *_: Any, **__: Any) -> Tensor:
-        return torch.cat([part.unflatten(1, (clients, -1)) for part in parts], 2).flatten(1, 2)
+        return torch.cat([torch.unflatten(part, 1, (clients, -1)) for part in parts], 2).flatten(1, 2)
 
     return layer
 
@@ -238,7 +238,7 @@ def as_features(maps: Tensor, clients: int) -> Tensor:
     >>> as_features(torch.zeros(4, 6, 2, 2), clients=3).shape
     torch.Size([3, 4, 8])
     """
-    return maps.unflatten(1, (clients, -1)).transpose(0, 1).flatten(2)
+    return torch.unflatten(maps, 1, (clients, -1)).transpose(0, 1).flatten(2)
 
 
 def as_maps(stack: Tensor) -> Tensor:

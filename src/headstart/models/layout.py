@@ -29,4 +29,4 @@ def channels_last_stack(tensor: Tensor) -> Tensor:
     >>> channels_last_stack(torch.zeros(2, 3, 4, 5, 5)).stride()
     (300, 100, 1, 20, 4)
     """
-    return channels_last(tensor.flatten(0, 1)).unflatten(0, tensor.shape[:2]) if tensor.dim() == 5 else tensor
+    return torch.unflatten(channels_last(tensor.flatten(0, 1)), 0, tensor.shape[:2]) if tensor.dim() == 5 else tensor

@@ -142,7 +142,7 @@ class Model:
             return base.logits(params, inputs)
         if self.side_by_side is None:
             return vmap(self._logits)(params, inputs)
-        hidden = self._prepared(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
+        hidden = torch.unflatten(self._prepared(inputs.flatten(0, 1)), 0, inputs.shape[:2])
         weights = self._merged(params)
         # In this order the gradient lies in memory as the weights do.
         scores = torch.bmm(weights["head.weight"], self.side_by_side(weights, hidden).mT)
