@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
@@ -15,12 +15,10 @@ from torch import nn
 
 from headstart.core.cache import cache_folder, calibrations
 from headstart.core.errors import SettingError
-from headstart.core.files import remove_leftovers
 from headstart.core.machine import suitable_threads, threads, why_no_fork
 from headstart.core.progress import Progress, Silent
 from headstart.data.federation import Federation
 from headstart.diagnosis import Diagnosis
-from headstart.evidence.contrast import FEWEST_SEEDS
 from headstart.evidence.race import Until
 from headstart.evidence.verdict import Verdict
 from headstart.models.own import given
@@ -33,7 +31,6 @@ from headstart.study.lab import Lab
 from headstart.study.lock import only_one
 from headstart.study.open import open_lab
 from headstart.study.plan import Costs, first_slate, gated, without_references
-from headstart.study.run.beside import make_starts
 from headstart.study.run.changes import Fits
 from headstart.study.run.computed_on import changed_devices
 from headstart.study.run.folder import RunFolder
@@ -43,11 +40,9 @@ from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import num_trials, trial_arms
 from headstart.study.run.work import Work
-from headstart.study.spread.features import share_features
+from headstart.study.spread.begin import local_hands, make_first_starts
 from headstart.study.spread.hands import Hands
-from headstart.study.spread.local import check_jobs, in_words, local_hands
-from headstart.study.spread.source import Source
-from headstart.study.spread.spread import spread_of
+from headstart.study.spread.local import check_jobs
 from headstart.study.written.arms import Arm, tables_of
 from headstart.study.written.decided import decided
 from headstart.study.written.load import StudyFile, load_study, parse_study
@@ -278,8 +273,6 @@ class Study:
             study, said = self.in_folder(out)
             for line in said:
                 progress.warn(line)
-            if jobs > 1:
-                progress.warn(in_words(jobs))
             with study._hands(out, jobs, cluster, progress) as hands:
                 runner = study._prepare(slate, out, progress, hands)
                 judging = Judging(study.file, slate, self.slate.arms, self.costs, runner, page)
@@ -322,25 +315,10 @@ class Study:
     ) -> AbstractContextManager[Hands | None]:
         """Return the processes that do pieces of the study; None where it is done here."""
         if cluster is None:
-            return self._local_hands(out, jobs)
+            return local_hands(self, out, jobs, progress.warn)
         from headstart.study.spread.cluster.hands import on_cluster
 
         return on_cluster(self, RunFolder(out, progress.warn).store, cluster, progress)
-
-    @contextmanager
-    def _local_hands(self, out: Path, jobs: int) -> Iterator[Hands | None]:
-        """Yield processes on this machine that do pieces of the study; None where one does all."""
-        if jobs == 1:
-            yield None
-            return
-        folder = RunFolder(out)
-        source = Source(self.file.text, self.file.folder, out, self.lab.cache)
-        is_written = not self.file.settings.data.source.startswith("python:")
-        pipelines = cache(lambda seed: self.pipeline(folder.store, seed, Silent()))
-        with local_hands(jobs, pipelines, source if is_written else None, self._num_threads) as hands:
-            yield hands
-        # A process that died may have left half a file.
-        remove_leftovers(out)
 
     def _prepare(self, slate: Slate, out: Path, progress: Progress, hands: Hands | None = None) -> Runner:
         """Bring the folder to what the study says now, and look at the data before any arm runs."""
@@ -369,22 +347,12 @@ class Study:
             hands=hands,
         )
         if is_here:
-            self._make_starts(slate, runner)
+            make_first_starts(runner, slate.arms)
         if not (out / "diagnosis.json").exists():
             progress.tell("diagnosis")
             first = self.pipeline(folder.store, settings.seeds[0], progress)
             folder.write("diagnosis.json", self.work.diagnose(first, slate.arms, settings.decision))
         return runner
-
-    def _make_starts(self, slate: Slate, runner: Runner) -> None:
-        """Make starts of all seeds that are sure to run, side by side, after what all seeds have in common."""
-        settings = self.file.settings
-        seeds = settings.seeds[:FEWEST_SEEDS] if settings.races else settings.seeds
-        if spread := spread_of(runner):
-            share_features(slate.arms, runner.pipeline(seeds[0]))
-            spread.make_starts(slate.arms, seeds)
-        else:
-            make_starts((arm.start, runner.pipeline(seed)) for arm in slate.arms for seed in seeds)
 
     def _fits(self, slate: Slate, folder: RunFolder) -> Fits:
         """Return what tells records of this study from others."""

@@ -17,7 +17,7 @@ from headstart.core.trees import Tree
 from headstart.study.run.here import Here
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.trunk import Trunk
-from headstart.study.spread import local
+from headstart.study.spread import begin
 from headstart.study.written.arms import Stage
 from study.made import table
 from tiny_study import ARMS, FEDAVG, keys, numbers, open_tiny
@@ -35,7 +35,7 @@ SLATE = {
 @pytest.fixture(autouse=True)
 def few_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have clones, which begin at once, on every machine."""
-    monkeypatch.setattr(local, "num_cores", lambda: 2)
+    monkeypatch.setattr(begin, "num_cores", lambda: 2)
 
 
 def run(folder: Path, jobs: int, until: str, *, only: Sequence[str] | None = None, trials: int = 2) -> Path:
@@ -143,3 +143,10 @@ def test_clients_at_their_sites_are_refused_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="jobs: must be 1 where clients work at their sites"):
         study.run(tmp_path / "out", jobs=2)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_study_made_in_python_needs_clones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(begin, "can_fork", lambda: False)
+    study = Study(table(), [Arm("fedavg", "random", "fedavg")], backbone="linear", seeds=(0, 1, 2), trials=1)
+    with pytest.raises(SettingError, match="a study made in Python where this process cannot be cloned, received 2"):
+        study.run(tmp_path / "out", jobs=2)

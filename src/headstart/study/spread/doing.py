@@ -38,8 +38,8 @@ def _start(piece: Piece, pipeline: Pipeline) -> object:
     return pipeline.start(piece.arms[0].start)
 
 
-def _heads(piece: Piece, pipeline: Pipeline) -> object:
-    return compute_ahead([(arm, pipeline, piece.views) for arm in piece.arms])
+def _heads(piece: Piece, pipeline: Pipeline) -> None:
+    compute_ahead([(arm, pipeline, piece.views) for arm in piece.arms])
 
 
 def _trials(piece: Piece, pipeline: Pipeline) -> object:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from headstart.core.errors import SettingError
-from headstart.core.machine import can_fork, num_cores
+from headstart.core.machine import num_cores
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.spread.answer import read_answer
 from headstart.study.spread.board import Board
@@ -187,28 +187,6 @@ def in_words(jobs: int) -> str:
     return f"{jobs} processes, {each}{' or more' if cores % jobs else ''} {'core' if each == 1 else 'cores'} each"
 
 
-def local_hands(count: int, pipelines: Callable[[int], Pipeline], source: Source | None, threads: int) -> Local:
-    """Return processes on this machine: clones where each has one core, others where they can be had.
-
-    Args:
-        count: of processes.
-        pipelines: of each seed, for clones.
-        source: of the study, for other processes; None where it was made in Python.
-        threads: that suit the network.
-
-    Raises:
-        SettingError: a study made in Python cannot be cloned here.
-    """
-    if can_fork() and (source is None or num_cores() < 2 * count):
-        return forked(pipelines, count)
-    if source is None:
-        raise SettingError(
-            f"jobs: must be 1 for a study made in Python where this process cannot be cloned, received {count}; "
-            "leave it out, or write a study file"
-        )
-    return spawned(source, count, threads)
-
-
 def forked(pipelines: Callable[[int], Pipeline], count: int) -> Local:
     """Return clones of this process, which have all that it has opened; one core and one thread each.
 
@@ -247,7 +225,8 @@ def spawned(source: Source, count: int, threads: int) -> Local:
         threads: that suit the network, of PyTorch; never more than a process has cores.
     """
 
-    def begin(seat: Seat, pipe: Connection, _: Sequence[Connection]) -> BaseProcess:
+    def begin(seat: Seat, pipe: Connection, others: Sequence[Connection]) -> BaseProcess:
+        del others  # a new process inherits none
         process = multiprocessing.get_context("spawn").Process(target=_open, args=(seat, pipe, source))
         process.start()
         return process

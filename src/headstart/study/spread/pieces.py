@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.work import TRIAL_VIEWS
-from headstart.study.spread.piece import Piece
+from headstart.study.spread.piece import Kind, Piece
 from headstart.study.written.arms import Arm
 
 _FIRST = 2.0**62
@@ -73,11 +73,11 @@ def start_pieces(arms: Sequence[Arm], pipeline: Pipeline) -> list[Piece]:
 def _before(arm: Arm, pipeline: Pipeline, size: float) -> list[Piece]:
     """Return an arm's start and federated stages, a piece each, as far as the store lacks them."""
     keys = (pipeline.start_key(arm.start), *_federated(arm, pipeline))
-    found, needs = list[Piece](), ()
+    found, needs = list[Piece](), tuple[str, ...]()
     for count, key in enumerate(keys):
         if not pipeline.store.has(key):
             part = Arm(arm.name, arm.start, arm.federate[:count])
-            kind = "federate" if count else "start"
+            kind: Kind = "federate" if count else "start"
             found.append(Piece(kind, pipeline.seed, (part,), makes=(key,), needs=needs, size=size))
             needs = (*needs, key)
     return found
