@@ -7,6 +7,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from headstart.models import ModelSpec, build
+from pretend_card import pretend_card
 from tiny_networks import CASES, CHECKPOINTS, Built, Case, look_trained, raw_inputs
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -62,3 +63,13 @@ def cases() -> Path:
     if "HEADSTART_CASES" not in os.environ:
         pytest.skip("HEADSTART_CASES names no folder of cases")
     return Path(os.environ["HEADSTART_CASES"])
+
+
+@pytest.fixture
+def card() -> Iterator[torch.device]:
+    """A graphics card: one that is there, or one that pretends."""
+    if torch.cuda.is_available():
+        yield torch.device("cuda", 0)
+        return
+    with pretend_card() as device:
+        yield device

@@ -227,3 +227,23 @@ def test_private_numbers_that_are_not_finite_leave_a_client_out() -> None:
     assert shared.federated is not None
     assert [e.client for e in shared.federated.excluded] == ["c3"]
     assert "c3" not in shared.federated.privates
+
+
+def test_clients_with_weights_of_their_own_predict_in_halves_where_memory_is_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, shared = federated_privately(PrivateBlock(schedule=Schedule(rounds=1)))
+    clients = world.federation.clients
+    expected = predict_received(shared, clients, world.activations, val(world))
+    whole, tried = trees.stack, list[int]()
+
+    def short(parts: list[Tree]) -> Tree:
+        tried.append(len(parts))
+        if len(parts) > 2:
+            raise MemoryError
+        return whole(parts)
+
+    monkeypatch.setattr(trees, "stack", short)
+    assert_equal_predictions(predict_received(shared, clients, world.activations, val(world)), expected, "val")
+    assert tried[0] == len(clients) > 2
+    assert max(tried[-2:]) <= 2

@@ -9,7 +9,7 @@ from headstart.core import trees
 from headstart.core.trees import Params
 from headstart.engine.clients import Clients
 from headstart.engine.predict import Predictor, predict, predict_stack
-from headstart.models.model import Trainable
+from headstart.models.model import Model, Trainable
 from headstart.testing import World, open_world
 
 
@@ -62,3 +62,29 @@ def test_predictions_from_memories_can_be_made_in_parts(weight: float) -> None:
     rows = [client.test for client in world.federation.clients]
     parts = replace(whole, most_numbers=1).predict(everyone, rows)
     np.testing.assert_allclose(np.concatenate(parts), np.concatenate(whole.predict(everyone, rows)), atol=1e-12)
+
+
+def short_of_memory(patch: pytest.MonkeyPatch, room: int) -> list[int]:
+    """Let a forward pass find memory for so many examples; say how many it was tried with."""
+    logits, tried = Model.logits, list[int]()
+
+    def looking(self: Model, params: Params, inputs: torch.Tensor) -> torch.Tensor:
+        tried.append(len(inputs))
+        if len(inputs) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return logits(self, params, inputs)
+
+    patch.setattr(Model, "logits", looking)
+    return tried
+
+
+@pytest.mark.parametrize("room", [1, 2, 7])
+def test_a_batch_that_finds_no_memory_is_predicted_in_halves(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = open_world("all")
+    rows = np.arange(40)
+    expected = predict(world.model, world.params, world.activations, rows)
+    tried = short_of_memory(monkeypatch, room)
+    found = predict(world.model, world.params, world.activations, rows, batch_size=20)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    fits = next(at for at, size in enumerate(tried) if size <= room)
+    assert max(tried[fits:]) <= room, "the size that fits is remembered"

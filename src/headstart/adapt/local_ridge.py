@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from pydantic import PositiveFloat
 
 from headstart.adapt.protocol import Adapt
@@ -57,7 +56,7 @@ class LocalRidge(Adapt):
         if self.penalty is None:
             candidates = relative_penalties(design.square().sum((-1, -2)), design.shape[-1])
         else:
-            candidates = torch.tensor([self.penalty], dtype=design.dtype)
+            candidates = design.new_tensor([self.penalty])
         head = ridge_correction(design, targets, candidates)
         own = {**params, **head_of(head, params)}
         return trees.where(present(batch).sum((-1, -2)) > 0, own, params)

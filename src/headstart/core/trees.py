@@ -87,12 +87,12 @@ def where(mask: Tensor, new: Tree, old: Tree) -> Tree:
 
 
 def weighted_sum(stacked: Tree, weights: Tensor) -> Tree:
-    """Sum a stack over its client axis, client ``i`` weighted by ``weights[i]``.
+    """Sum a stack over its client axis, client ``i`` weighted by ``weights[i]``, wherever these are.
 
     >>> weighted_sum({"w": torch.tensor([[1.0], [3.0]])}, torch.tensor([1.0, 2.0]))
     {'w': tensor([7.])}
     """
-    return map_tree(lambda value: torch.tensordot(weights.to(value.dtype), value, dims=1), stacked)
+    return map_tree(lambda value: torch.tensordot(weights.to(value), value, dims=1), stacked)
 
 
 def take(stacked: Tree, clients: Tensor) -> Tree:

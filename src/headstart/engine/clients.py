@@ -17,7 +17,7 @@ from headstart.data.federation import Client
 from headstart.engine.features.activations import Activations
 from headstart.engine.grams import Grams
 from headstart.engine.order import PADDING, Order, class_weights, keyed_order
-from headstart.engine.rows import RowTable, take
+from headstart.engine.rows import RowTable, by_step
 from headstart.models.batch import Batch
 from headstart.models.model import Model
 from headstart.training.client_data import Balance, DualPasses, Passes, TakeWalk
@@ -76,10 +76,14 @@ class OneClient:
         """Yield minibatches; see :class:`headstart.training.client_data.ClientData`."""
         inputs, labels = self.activations.at(model), self.activations.examples.labels[self.indices]
         weights = torch.from_numpy(example_weights(labels, passes.balance)).to(inputs.device)
-        for positions in self.order([self.id], [labels], passes, self.key)[0]:
-            kept = positions[positions != PADDING]
-            rows = torch.from_numpy(self.indices[kept]).to(inputs.device)
-            yield Batch(inputs[rows], self.activations.labels[rows], weights[kept], full=True)
+        order = self.order([self.id], [labels], passes, self.key)[0]
+        places = torch.from_numpy(order[order != PADDING]).to(inputs.device)
+        steps = places.split((order != PADDING).sum(1).tolist())
+        own = torch.from_numpy(self.indices).to(inputs.device)
+        rows = [own[step] for step in steps]
+        taken = (by_step(values, rows) for values in (inputs, self.activations.labels))
+        for step, batch, truth in zip(steps, *taken, strict=True):
+            yield Batch(batch, truth, weights[step], full=True)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one batch."""
@@ -110,10 +114,10 @@ class ManyClients:
         order, inputs = self._order(passes), self.clients.activations.at(model)
         places, weights, full = self._place(order, passes.balance, inputs.device)
         rows = self._rows.gather(1, places.flatten(1)).view_as(places)
-        for step in range(order.shape[1]):
-            index = rows[:, step]
-            labels = self.clients.activations.labels[index]
-            yield Batch(take(inputs, index), labels, weights[:, step], full[step])
+        steps = rows.unbind(1)
+        taken = (by_step(values, steps) for values in (inputs, self.clients.activations.labels))
+        for batch, labels, weight, every in zip(*taken, weights.unbind(1), full, strict=True):
+            yield Batch(batch, labels, weight, every)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one padded batch."""

@@ -15,7 +15,8 @@ from headstart.core.arrays import Array
 from headstart.core.faults import Portions
 from headstart.core.trees import Params, Tree
 from headstart.engine.features.activations import Activations
-from headstart.engine.features.padding import split
+from headstart.engine.features.host_rows import HostRows
+from headstart.engine.features.padding import Inputs, RaggedTensor, split
 from headstart.engine.rows import take
 from headstart.models.model import Model, head_logits
 
@@ -68,14 +69,14 @@ def predict_stack(model: Model, stack: Tree, activations: Activations, indices: 
     return _predict_heads(model, stack, features, indices)
 
 
-def features_of(activations: Activations, model: Model) -> Tensor:
+def features_of(activations: Activations, model: Model) -> Tensor | HostRows:
     """Return the features that a head reads, ``(examples, features)``."""
     features = activations.at(model)
-    assert isinstance(features, Tensor), "a head reads one row of numbers per example"
+    assert not isinstance(features, RaggedTensor), "a head reads one row of numbers per example"
     return features
 
 
-def _predict_heads(model: Model, stack: Tree, features: Tensor, indices: Sequence[Array]) -> list[Array]:
+def _predict_heads(model: Model, stack: Tree, features: Tensor | HostRows, indices: Sequence[Array]) -> list[Array]:
     """Gather all clients' rows at once, and give each head its part: padding would cost more than the loop."""
     weights, biases = stack["head.weight"], stack["head.bias"]
     sizes = [len(rows) for rows in indices]
@@ -127,7 +128,7 @@ class Predictor:
 
 @torch.no_grad()
 def _predict_remembering(
-    method: Remembers, model: Model, stack: Tree, memory: Tree, inputs: Tensor, indices: Sequence[Array], width: int
+    method: Remembers, model: Model, stack: Tree, memory: Tree, inputs: Inputs, indices: Sequence[Array], width: int
 ) -> list[Array]:
     """Predict on padded examples, ``width`` columns at a time."""
     sizes = np.array([len(rows) for rows in indices])

@@ -14,6 +14,7 @@ import torch
 
 from headstart.core import trees
 from headstart.core.arrays import Array
+from headstart.core.device import placed
 from headstart.core.disk import allocate, writing
 from headstart.core.trees import Tree
 from headstart.data.federation import Client
@@ -60,10 +61,10 @@ class PrivateStore:
         """Return several clients' trees as a stack."""
         if not self.newcomer:
             return {}
-        known = torch.from_numpy(self._known[positions].copy())
+        device = next(iter(self.newcomer.values())).device
+        known = torch.from_numpy(self._known[positions].copy()).to(device)
         rows = {name: torch.from_numpy(np.asarray(rows.array[positions])) for name, rows in self._rows.items()}
-        rows = {name: value.to(self.newcomer[name].device) for name, value in rows.items()}
-        return trees.where(known, rows, trees.broadcast(self.newcomer, len(positions)))
+        return trees.where(known, placed(rows, device), trees.broadcast(self.newcomer, len(positions)))
 
     def put(self, positions: Array, stack: Tree) -> None:
         """Keep several clients' trees.

@@ -58,8 +58,9 @@ class Federated:
     halved: tuple[str, ...] = ()
 
     def private(self, client: Client) -> Tree:
-        """Return a client's private tree."""
-        return self.privates.get(client.id, self.newcomer)
+        """Return a client's private tree, where a newcomer's is."""
+        found = self.privates.get(client.id, self.newcomer)
+        return {name: value.to(self.newcomer[name].device) for name, value in found.items()}
 
 
 @dataclass(frozen=True)

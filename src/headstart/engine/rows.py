@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,9 @@ from headstart.models.model import Model
 
 MANY = 100_000
 """Clients above which nothing is kept for all of them, only for a cohort."""
+
+TAKEN_BYTES = 2**24
+"""Bytes of inputs that are taken at once for the steps that follow; each needs them soon, and in a cache at best."""
 
 SMALL_TABLE = 2**22
 """Entries up to which the rows of all clients are tabled once."""
@@ -102,6 +105,25 @@ def gather(values: Inputs, rows: Tensor) -> Tensor:
     ):
         return values[int(flat[0]) : int(flat[0]) + len(flat)].view(*rows.shape, *values.shape[1:])
     return take(values, rows)
+
+
+def by_step(values: Inputs, steps: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Yield the rows of one step after another, many steps' taken at once; each is a view.
+
+    >>> [part.tolist() for part in by_step(torch.arange(5), [torch.tensor([3, 1]), torch.tensor([4])])]
+    [[3, 1], [4]]
+    """
+    if not isinstance(values, Tensor):
+        # Texts are padded to the longest of a step alone.
+        yield from (take(values, rows) for rows in steps)
+        return
+    row_bytes = max(1, values[:1].numel() * values.element_size())
+    while steps:
+        count = max(1, TAKEN_BYTES // (row_bytes * max(1, steps[0].numel())))
+        some, steps = steps[:count], steps[count:]
+        found = values.index_select(0, torch.cat([rows.reshape(-1) for rows in some]))
+        for rows, part in zip(some, found.split([rows.numel() for rows in some]), strict=True):
+            yield part.view(*rows.shape, *values.shape[1:])
 
 
 def take(values: Inputs, rows: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from headstart.core.cache import cache_folder
 from headstart.core.damage import Damaged
+from headstart.core.device import CPU
 from headstart.core.errors import DataError, SettingError, nearest
 from headstart.core.files import read_json
 from headstart.core.owner import owner_of
@@ -119,7 +120,7 @@ def open_run(
     spec, store = parse_arm(arm, line["settings"]), NodeStore(run, _refuse)
     check(spec)
     _check_whole(store, line)
-    study = file if isinstance(file, Study) else Study.open(file, cache=cache_folder())
+    study = file if isinstance(file, Study) else Study.open(file, cache=cache_folder(), device=CPU)
     pipeline = study.pipeline(store, line["seed"], Silent())
     _check_same(pipeline, spec, line)
     return OpenedRun(folder=run, study=study, arm=spec, line=line, pipeline=pipeline)

@@ -53,7 +53,7 @@ class OneShotHead(Federate, Protocol):
 
 def pack_symmetric(matrix: Tensor) -> Tensor:
     """Return the upper triangle as a vector: half the bytes. Shape ``(…, d (d + 1) / 2)``."""
-    rows, columns = torch.triu_indices(matrix.shape[-1], matrix.shape[-1])
+    rows, columns = torch.triu_indices(matrix.shape[-1], matrix.shape[-1], device=matrix.device)
     return matrix[..., rows, columns]
 
 
@@ -64,7 +64,7 @@ def unpack_symmetric(vector: Tensor, size: int) -> Tensor:
     tensor([[1., 2.],
             [2., 3.]])
     """
-    rows, columns = torch.triu_indices(size, size)
+    rows, columns = torch.triu_indices(size, size, device=vector.device)
     matrix = vector.new_zeros(size, size)
     matrix[rows, columns] = vector
     matrix[columns, rows] = vector

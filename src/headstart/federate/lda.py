@@ -63,13 +63,15 @@ class LinearDiscriminant(OneShotHead):
         means = class_means(sums, counts)
         second_moment = unpack_symmetric(update["second_moment"], sums.shape[-1])
         within = (second_moment - sums.mT @ means) / counts.sum()
-        # Of the drivers that bear a singular covariance, the default one differs from call to call in the last bits.
-        weight = torch.linalg.lstsq(shrink(within, self.shrinkage), means.mT, driver="gelsd").solution.mT
+        # Of the drivers that bear a singular covariance, the default one differs from call to call in the last bits;
+        # a card has none that does.
+        covariance, right = shrink(within, self.shrinkage).cpu(), means.mT.cpu()
+        weight = torch.linalg.lstsq(covariance, right, driver="gelsd").solution.mT.to(means.device)
         return as_head(*discriminant(weight, means, counts), shared), state
 
 
 def shrink(covariance: Tensor, share: float) -> Tensor:
     """Return ``(1 - share) S + share (trace S / d) I``."""
     size = len(covariance)
-    identity = torch.eye(size, dtype=covariance.dtype)
+    identity = torch.eye(size).to(covariance)
     return (1 - share) * covariance + share * (covariance.trace() / size) * identity

@@ -61,7 +61,7 @@ class Ridge(OneShotHead):
         moment = update["moment"]
         gram = unpack_symmetric(update["gram"], len(moment))
         penalty = self.penalty or generalized_cross_validation(gram, moment, square=update.get("square"))
-        solution = torch.linalg.solve(gram + penalty * torch.eye(len(moment), dtype=gram.dtype), moment)
+        solution = torch.linalg.solve(gram + penalty * torch.eye(len(moment)).to(gram), moment)
         if self.normalize:
             solution = solution / solution[:-1].norm(dim=0).clamp_min(1e-12)
         return head_of(solution, shared), state

@@ -20,11 +20,9 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call
 
 from headstart.core import trees
+from headstart.core.device import Precision, lowered
 from headstart.core.trees import Params
 from headstart.models.network import Network
-
-_NEAR = 1e-5
-"""How far scores may be off those of the modules by rounding, in shares of the largest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,25 +31,38 @@ class Functional:
 
     Attributes:
         graph: of the calls; inputs are the activations, then the weights.
-        names: of the weights, in the order of the graph's inputs.
-        own: weights and buffers that a tree may lack, as the network has them.
-        values: what each call made of two examples.
+        weights: the inputs that are weights, in order.
+        own: these weights and buffers by name, as the network has them.
+        values: what each call made of two examples, and the weights.
+        precision: in which it multiplies.
     """
 
     graph: fx.Graph
-    names: tuple[str, ...]
+    weights: tuple[fx.Node, ...]
     own: Params
     values: dict[fx.Node, Any]
+    precision: Precision
     _run: Callable[..., Tensor]
 
     def __call__(self, weights: Params, hidden: Tensor) -> Tensor:
-        """Return scores ``(batch, outputs)`` from prepared activations at the cut."""
-        return self._run(as_weights(hidden, weights), *self.arguments(weights))
+        """Return features ``(batch, features)`` from prepared activations at the cut."""
+        return self.run(self._run, weights, hidden, *self.arguments(weights))
+
+    @property
+    def near(self) -> float:
+        """How far two ways to the same features may be apart, in shares of the largest."""
+        return 1e-5 if self.precision == "float32" else 1e-2
+
+    def run(self, function: Callable[..., Tensor], weights: Params, hidden: Tensor, *arguments: Any) -> Tensor:
+        """Call a function in this precision; features have the type of the head that reads them."""
+        like = weights.get("head.weight", hidden)
+        with lowered(hidden.device, self.precision):
+            found = function(hidden.to(like.dtype) if hidden.is_floating_point() else hidden, *arguments)
+        return found.to(like.dtype)
 
     def arguments(self, weights: Params) -> list[Tensor]:
-        """Return the weights in order."""
-        own = self.own
-        return [weights[name] if name in weights else own[name] for name in self.names]
+        """Return the weights in order; what the tree lacks is the network's own."""
+        return [weights.get(name, value) for name, value in self.own.items()]
 
 
 @torch.no_grad()
@@ -64,47 +75,43 @@ def functional_of(network: Network, inputs: Tensor, start: int) -> Functional | 
         start: the first block that trains.
     """
     try:
-        found = _written(_Above(network, start), _prepared(network, inputs[:1], start))
+        found = _written(_Above(network, start), _prepared(network, inputs[:1], start), network.precision)
         same = _does_the_same(found, network, inputs[:1], start)
     except Exception:  # a user's forward may do anything that cannot be written down
         return None
     return found if same else None
 
 
-def as_weights(hidden: Tensor, weights: Params) -> Tensor:
-    """Give floats the type of the weights that read them."""
-    return hidden.to(weights["head.weight"].dtype) if hidden.is_floating_point() else hidden
-
-
 class _Above(nn.Module):
-    """What lies above a cut, under the network's names."""
+    """The blocks above a cut, under the network's names."""
 
     def __init__(self, network: Network, start: int) -> None:
         super().__init__()
-        self.blocks, self.head, self.start = network.blocks, network.head, start
+        self.blocks, self.start = network.blocks, start
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Return scores."""
+        """Return features."""
         for block in self.blocks[self.start :]:
             hidden = block(hidden)
-        scores: Tensor = self.head(hidden)
-        return scores
+        return hidden
 
 
-def _written(above: _Above, hidden: Tensor) -> Functional:
+def _written(above: _Above, hidden: Tensor, precision: Precision) -> Functional:
     named = (*above.named_parameters(), *above.named_buffers())
     # Two examples, since a single one could be taken for a size that broadcasts.
     two = hidden.expand(2, *hidden.shape[1:])
     tracer = _Tracer(two, {name: value.detach().to(hidden.device) for name, value in named})
     graph = tracer.trace(above)
     graph.eliminate_dead_code()
-    names = _weights_as_inputs(graph)
+    inputs = _weights_as_inputs(graph)
+    tracer.values |= {node: tracer.tensors[name] for name, node in inputs.items()}
     run = fx.GraphModule(nn.Module(), graph).forward
-    return Functional(graph, names, trees.select(tracer.tensors, names), tracer.values, run)
+    own = trees.select(tracer.tensors, inputs)
+    return Functional(graph, tuple(inputs.values()), own, tracer.values, precision, run)
 
 
-def _weights_as_inputs(graph: fx.Graph) -> tuple[str, ...]:
-    """Make each weight an input of the graph; return their names."""
+def _weights_as_inputs(graph: fx.Graph) -> dict[str, fx.Node]:
+    """Make each weight an input of the graph; return these by name, in order."""
     first: dict[str, fx.Node] = {}
     reads = [node for node in graph.nodes if node.op == "get_attr"]
     last = next(node for node in graph.nodes if node.op == "placeholder")
@@ -115,13 +122,14 @@ def _weights_as_inputs(graph: fx.Graph) -> tuple[str, ...]:
                 last = first[name] = graph.placeholder(f"weight_{len(first)}")
         node.replace_all_uses_with(first[name])
         graph.erase_node(node)
-    return tuple(first)
+    return first
 
 
 def _does_the_same(found: Functional, network: Network, inputs: Tensor, start: int) -> bool:
-    expected = functional_call(network, found.own, (inputs, start), tie_weights=False)
-    scores = found(found.own, _prepared(network, inputs, start))
-    return bool((scores - expected).abs().max() <= _NEAR * (1 + expected.abs().max()))
+    weights = {name: value.detach().to(inputs.device) for name, value in network.named_parameters()} | found.own
+    expected = functional_call(network, weights, (inputs, start, network.depth), tie_weights=False)
+    features = found(weights, _prepared(network, inputs, start))
+    return bool((features - expected).abs().max() <= found.near * (1 + expected.abs().max()))
 
 
 def _prepared(network: Network, inputs: Tensor, start: int) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
+from torch.nn import functional
 
 from headstart.core import trees
 from headstart.core.content import hash_array, hash_json
@@ -16,7 +17,9 @@ from headstart.core.errors import ModelError
 from headstart.core.trees import Params
 from headstart.models.batch import Batch
 from headstart.models.fast_layers import taps_outermost, with_fast_layers
-from headstart.models.layout import channels_last
+from headstart.models.functional import Functional, functional_of
+from headstart.models.grouped import GroupedNetwork, grouped
+from headstart.models.layout import channels_last, channels_last_stack
 from headstart.models.lora import Lora, adapted_layers, merged, new_adapters
 from headstart.models.losses import CROSS_ENTROPY, Loss
 from headstart.models.network import Network
@@ -41,6 +44,8 @@ class Model:
         taps_outermost: weights of convolutions that are laid out tap by tap while they train.
         adapters: the first adapters, where these and the head train; else empty.
         scale: of the adapters.
+        alone: what lies above the cut as a function for one client; None calls its modules.
+        side_by_side: the same for a stack of clients as one network; None lets PyTorch stack each operation.
     """
 
     network: Network
@@ -50,6 +55,8 @@ class Model:
     taps_outermost: frozenset[str] = frozenset()
     adapters: Params = field(default_factory=dict)
     scale: float = 1.0
+    alone: Functional | None = None
+    side_by_side: GroupedNetwork | None = None
 
     @property
     def is_head_only(self) -> bool:
@@ -59,7 +66,19 @@ class Model:
     def tuned(self, inputs: Tensor, *, channels_last: bool) -> Model:
         """Return the same model with faster layers; ``inputs`` are a few activations at the cut."""
         network, taps = with_fast_layers(self.network, inputs, self.cut)
-        return replace(self, network=network, channels_last=channels_last, taps_outermost=taps)
+        alone = functional_of(network, inputs, self.cut)
+        return replace(self, network=network, channels_last=channels_last, taps_outermost=taps, alone=alone)
+
+    def grouped(self, inputs: Tensor) -> Model:
+        """Return the same model whose stacks of clients train as one network; ``inputs`` are as for :meth:`tuned`.
+
+        Raises:
+            UnknownLayer: they cannot, and why.
+        """
+        if self.is_head_only:
+            return self
+        alone = functional_of(self.network, inputs, self.cut)
+        return replace(self, channels_last=True, alone=alone, side_by_side=grouped(alone))
 
     @cached_property
     def frozen_key(self) -> str:
@@ -102,7 +121,8 @@ class Model:
 
     def arranged(self, params: Params) -> Params:
         """Lay out weights as they train fastest."""
-        arranged = {name: channels_last(value) for name, value in params.items()} if self.channels_last else {**params}
+        lay = channels_last_stack if params["head.bias"].dim() > 1 else channels_last
+        arranged = {name: lay(value) for name, value in params.items()} if self.channels_last else {**params}
         return arranged | {name: taps_outermost(params[name]) for name in self.taps_outermost & params.keys()}
 
     def logits(self, params: Params, inputs: Tensor) -> Tensor:
@@ -110,13 +130,32 @@ class Model:
         if self.is_head_only:
             return head_logits(params, inputs)
         if params["head.bias"].dim() > 1:
-            return vmap(self._logits)(params, inputs)
+            return self._stacked_logits(params, inputs)
         return self._logits(params, channels_last(inputs) if self.channels_last else inputs)
 
+    def _stacked_logits(self, params: Params, inputs: Tensor) -> Tensor:
+        if self.side_by_side is None:
+            return vmap(self._logits)(params, inputs)
+        hidden = self._prepared(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
+        weights = self._merged(params)
+        # In this order the gradient lies in memory as the weights do.
+        scores = torch.bmm(weights["head.weight"], self.side_by_side(weights, hidden).mT)
+        return scores.mT + weights["head.bias"].unsqueeze(1)
+
     def _logits(self, params: Params, inputs: Tensor) -> Tensor:
-        weights = merged({**self.above, **params}, self.scale)
+        weights = self._merged(params)
+        if self.alone is not None:
+            features = self.alone(weights, self._prepared(inputs))
+            return functional.linear(features, weights["head.weight"], weights["head.bias"])
         result: Tensor = functional_call(self.network, weights, (inputs, self.cut), tie_weights=False)
         return result
+
+    def _merged(self, params: Params) -> Params:
+        weights = {**self.above, **params}
+        return merged(weights, self.scale) if self.adapters else weights
+
+    def _prepared(self, inputs: Tensor) -> Tensor:
+        return self.network.prepare(inputs) if self.cut == 0 else inputs
 
     def gradient(self, params: Params, batch: Batch) -> Params:
         """Return the gradient of the batch's weighted mean loss with respect to ``params``."""
@@ -128,13 +167,15 @@ class Model:
         return gradients
 
     def _gradient(self, params: Params, batch: Batch) -> Params:
-        if batch.is_stack:
+        if batch.is_stack and self.side_by_side is None:
             stacked: Params = vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights)
             return stacked
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
-        loss = self.loss(self.logits(leaves, batch.inputs), batch)
+        scores = self.logits(leaves, batch.inputs)
+        # The loss is not asked for, and its slope is known.
+        slope = self.network.loss.slope(scores.detach(), batch.labels, batch.weights)
         # A weight that this input never reaches has gradient zero.
-        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
+        gradients = torch.autograd.grad(scores, list(leaves.values()), slope, allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, gradients, strict=True))
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from torch import Tensor, nn
 
+from headstart.core.device import Precision, lowered
 from headstart.models.losses import CROSS_ENTROPY, Loss
 
 
@@ -26,6 +27,7 @@ class Network(nn.Module):
         loss: what the head is trained for.
         names: where the network was made of a user's own module, or of a checkpoint: from a name here
             (``blocks.2.0.weight``, ``head.weight``) to the name in that module's ``state_dict``, buffers too.
+        precision: in which the blocks multiply; the head always does in its weights' own type.
 
     Attributes:
         weight_names: of the parameters; buffers are not among them.
@@ -41,6 +43,7 @@ class Network(nn.Module):
         name: str,
         loss: Loss = CROSS_ENTROPY,
         names: Mapping[str, str] = MappingProxyType({}),
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
@@ -51,6 +54,7 @@ class Network(nn.Module):
         self.name = name
         self.loss = loss
         self.names = dict(names)
+        self.precision: Precision = precision
         self.weight_names = frozenset(name for name, _ in self.named_parameters())
         self.eval()
 
@@ -62,9 +66,13 @@ class Network(nn.Module):
     def forward(self, inputs: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Run ``blocks[start:stop]``, and the head too when ``stop`` is None."""
         hidden = self.prepare(inputs) if start == 0 else inputs
-        hidden = _as_weights(hidden, self.blocks[start:stop])
-        for block in self.blocks[start:stop]:
-            hidden = block(hidden)
+        blocks = self.blocks[start:stop]
+        hidden = _as_weights(hidden, blocks)
+        with lowered(hidden.device, self.precision):
+            for block in blocks:
+                hidden = block(hidden)
+        if self.precision != "float32":
+            hidden = _as_weights(hidden, blocks)
         return self.head(_as_weights(hidden, self.head)) if stop is None else hidden
 
 

@@ -106,10 +106,12 @@ def new_head(
             name=network.name,
             loss=loss,
             names=network.names,
+            precision=network.precision,
         )
         torch.nn.init.normal_(fresh.head.weight, std=HEAD_STD)
         torch.nn.init.zeros_(fresh.head.bias)
-    head = {name: value for name, value in _weights(fresh).items() if name.startswith("head.")}
+    # Drawn on the processor, whatever the device of the others.
+    head = {name: value.to(params[name].device) for name, value in _weights(fresh).items() if name.startswith("head.")}
     return fresh, {**params, **head}
 
 

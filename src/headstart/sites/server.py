@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.content import hash_json
+from headstart.core.device import check_processor
 from headstart.core.errors import ClientError, DataError, SettingError
 from headstart.core.progress import Tell
 from headstart.core.ragged import Ragged
@@ -119,13 +120,14 @@ def open_server(
         cache: folder of what studies can share; None shares nothing.
 
     Raises:
-        SettingError: the study needs what some site may not give, such as sums of its columns, names a function, or
-            has no classes.
+        SettingError: the study needs what some site may not give, such as sums of its columns, names a function or a
+            card, or has no classes.
         DataError: sites disagree on what an input is.
         ClientError: no site answered, or too many could not come along.
     """
     check_task(file.data)
     check_elsewhere(file.settings.decision.metric)
+    check_processor(file.settings.engine.device, file.settings.engine.precision)
     asks = asks or Protection()
     ring = _Ring(file, ask, tell, tuple(sorted(file.settings.seeds)))
     here = ring.present(addresses)

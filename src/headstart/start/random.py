@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
+
 from headstart.start.protocol import Build, Central, Start, silent
 from headstart.training import Network, Params, Task, Tell, torch_generator
 
@@ -40,4 +42,6 @@ def _default_head(weights: Params, seed: int) -> Params:
     """Return a head of uniform weights, keyed by seed."""
     bound, generator = weights["head.weight"].shape[1] ** -0.5, torch_generator(seed, "head")
     names = ("head.weight", "head.bias")
-    return {name: weights[name].clone().uniform_(-bound, bound, generator=generator) for name in names}
+    # Drawn on the processor: a card has other random numbers.
+    drawn = {name: torch.empty(weights[name].shape, dtype=weights[name].dtype) for name in names}
+    return {name: drawn[name].uniform_(-bound, bound, generator=generator).to(weights[name]) for name in names}

@@ -92,7 +92,8 @@ def frozen_features(lab: Lab, pipeline: Pipeline, start: Stage | None) -> Array:
         return inputs.reshape(len(inputs), -1)
     shared = pipeline.start(start).shared
     model, _ = shared.model.recut(shared.params, "head")
-    features: Array = features_of(lab.activations, model).numpy()
+    with lab.rounding():
+        features: Array = features_of(lab.activations, model).cpu().numpy()
     return features
 
 

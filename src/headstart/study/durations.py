@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from headstart.core.content import hash_json
+from headstart.core.device import placed
 from headstart.core.machine import num_cores
 from headstart.core.trees import Params
 from headstart.costs.arm import Population
@@ -72,7 +73,7 @@ class Durations:
 
     @cached_property
     def _clock(self) -> Clock:
-        return Clock(self.population.raw, self.population.num_examples)
+        return Clock(self.population.raw.to(self.lab.device), self.population.num_examples)
 
     def start(self, arm: Arm) -> Took:
         """Return what pre-training takes if it never stops early."""
@@ -80,7 +81,7 @@ class Durations:
         if central is None or not hasattr(method, "epochs"):
             return Took(0.1, 0.1)
         model, params = self._cut(getattr(method, "trainable", "head"), from_scratch=method.from_scratch)
-        flops = flops_per_example(model, params, self.lab.activations.typical())
+        flops = flops_per_example(model, params, self._clock.raw)
         seconds = float(len(central) * method.epochs * flops.training / self._rate)
         return Took(seconds, seconds)
 
@@ -172,7 +173,8 @@ class Durations:
     def _cut(self, trainable: Trainable, *, from_scratch: bool) -> tuple[Model, Params]:
         """Return a model with first weights, built once of each kind."""
         if from_scratch not in self._built:
-            self._built[from_scratch] = self.lab.build(0, from_scratch=from_scratch)
+            network, weights = self.lab.build(0, from_scratch=from_scratch)
+            self._built[from_scratch] = network, placed(weights, self.lab.device)
         return cut_at(*self._built[from_scratch], trainable)
 
     @cached_property
@@ -188,7 +190,8 @@ class Durations:
         """Floating-point operations per second of a training step of the whole network."""
         model, params = self._cut("all", from_scratch=True)
         inputs = model.activations(self.lab.activations.raw(slice(0, 32)))
-        batch = Batch(inputs, torch.zeros(len(inputs), dtype=torch.int64), torch.ones(len(inputs)))
+        labels = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
+        batch = Batch(inputs, labels, torch.ones(len(inputs), device=inputs.device))
         flops = count_flops(lambda: model.gradient(params, batch))
         return max(flops, 1) / _second_time(lambda: model.gradient(params, batch))
 

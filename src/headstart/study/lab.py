@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from headstart.core.arrays import Array
+from headstart.core.device import CPU, Precision, rounding
 from headstart.core.progress import Progress, Silent
 from headstart.core.seeds import derive, numpy_generator
 from headstart.core.span import Span
@@ -52,6 +54,8 @@ class Lab:
         cache: folder for what studies can share, activations and starts; None shares nothing.
         progress: told how far long passes over the data are.
         own: the user's own module, where the backbone is one.
+        device: where weights and examples are while networks are trained and asked.
+        precision: in which networks multiply.
         global_test_examples: how many examples of all clients' test data personal models are tried on.
         begun: first weights that arms began with.
     """
@@ -64,6 +68,8 @@ class Lab:
     progress: Progress | None = None
     global_test_examples: int = 1000
     own: Own | None = None
+    device: torch.device = CPU
+    precision: Precision = "float32"
     begun: Starts = field(default_factory=Starts, init=False)
     _skeletons: dict[bool, Network] = field(default_factory=dict, init=False)
     _redrawn: dict[int, Federation] = field(default_factory=dict, init=False)
@@ -81,13 +87,20 @@ class Lab:
     @cached_property
     def activations(self) -> Activations:
         """Activations of the clients' examples."""
-        return Activations(self.federation.examples, self._folder, progress=self.progress)
+        return self._activations_of(self.federation.examples)
 
     @cached_property
     def central_activations(self) -> Activations | None:
         """Activations of the central pool."""
         central = self.federation.central
-        return Activations(central, self._folder, progress=self.progress) if central else None
+        return self._activations_of(central) if central else None
+
+    def _activations_of(self, examples: Examples) -> Activations:
+        return Activations(examples, self._folder, progress=self.progress, device=self.device)
+
+    def rounding(self) -> AbstractContextManager[None]:
+        """Let the device multiply as the study's precision says."""
+        return rounding(self.device, self.precision)
 
     def at(self, seed: int) -> Federation:
         """Return the federation with this seed's train and validation parts; tests are the same for all seeds."""
@@ -96,7 +109,7 @@ class Lab:
         return self._redrawn[seed]
 
     def build(self, seed: int, *, from_scratch: bool, task: Task | None = None) -> tuple[Network, Params]:
-        """Build the network with this seed's random weights, in the study's number type.
+        """Build the network with this seed's random weights, in the study's number type, on the processor.
 
         Args:
             seed: keys the random weights.
@@ -124,6 +137,7 @@ class Lab:
             loss=loss_of(task),
             own=self.own,
         )
+        network.precision = self.precision
         return network, cast(params, self.dtype)
 
     def skeleton(self, *, from_scratch: bool) -> Network:

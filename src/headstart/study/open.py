@@ -9,6 +9,8 @@ import torch
 
 from headstart.core.cache import calibrations
 from headstart.core.damage import Damaged
+from headstart.core.device import CPU, check_precision, find_device
+from headstart.core.errors import SettingError
 from headstart.core.files import read_json
 from headstart.core.progress import Progress, Silent
 from headstart.data import open_federation
@@ -34,6 +36,7 @@ def open_lab(
     cache: Path | None = None,
     calibrated: Path | None = None,
     progress: Progress | None = None,
+    device: torch.device | None = None,
 ) -> Lab:
     """Open a study's data, network and engine.
 
@@ -43,11 +46,14 @@ def open_lab(
         cache: folder of what studies can share; None shares nothing.
         calibrated: folder of this machine's calibrations; None takes the cache's, or keeps none.
         progress: told how far long passes over the data are.
+        device: where networks are asked, whatever the file says; None takes what the file says.
 
     Raises:
+        SettingError: the device that the file names is not there, or lacks the precision.
         DataError: the data cannot be read, break a rule, or hold no numbers.
     """
     settings, calibrated = file.settings, calibrated or (calibrations(cache) if cache else None)
+    device = device or _device(settings.engine)
     for line in _forgotten(calibrated):
         (progress or Silent()).warn(line)
     opened = federation or open_federation(file.data, file.folder)
@@ -61,8 +67,26 @@ def open_lab(
         progress=progress,
         global_test_examples=settings.evaluation.global_test_examples,
         own=file.own,
+        device=device,
+        precision=settings.engine.precision,
     )
     return with_remarks(lab)
+
+
+def _device(settings: EngineSettings) -> torch.device:
+    """Return the device that the settings ask for, if it has what they want of it."""
+    device = find_device(settings.device)
+    check_precision(device, settings.precision)
+    if settings.precision != "float32" and settings.dtype != "float32":
+        raise SettingError(
+            f"engine.precision: is how float32 is multiplied, received '{settings.precision}' with dtype = "
+            f"'{settings.dtype}'; leave one of them out"
+        )
+    if settings.way == "workers" and settings.name == "fleet" and device != CPU:
+        raise SettingError(
+            f"engine.way: processes cannot share the device '{settings.device}', received 'workers'; leave it out"
+        )
+    return device
 
 
 def _engine(settings: EngineSettings, calibrated: Path | None) -> Engine:

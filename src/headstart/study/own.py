@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from headstart.core.device import placed
 from headstart.engine.ways.calibration import why_no_stack
 from headstart.engine.ways.families import MOST_STACKED_WEIGHTS
 from headstart.models.batch import Batch
@@ -31,10 +32,11 @@ def with_remarks(lab: Lab) -> Lab:
 def _on_stacks(lab: Lab) -> Iterator[str]:
     """Say why clients cannot train at once, where the network is small enough for that."""
     network, weights = lab.build(0, from_scratch=False)
-    model, params = cut_at(network, weights, "all")
+    model, params = cut_at(network, placed(weights, lab.device), "all")
     if model.is_head_only or model.num_trainable > MOST_STACKED_WEIGHTS:
         return
     inputs = lab.activations.few(model, 2)
-    labels = network.loss.any_truth(len(inputs), network.num_classes)
-    if reason := why_no_stack(model, params, Batch(inputs, labels, torch.ones(len(inputs)), full=True)):
+    labels = network.loss.any_truth(len(inputs), network.num_classes).to(inputs.device)
+    weights_of_rows = torch.ones(len(inputs), device=inputs.device)
+    if reason := why_no_stack(model, params, Batch(inputs, labels, weights_of_rows, full=True)):
         yield f"its layers train one client after another, never as a stack: {reason}"

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from headstart.core.cache import cache_folder, calibrations
@@ -169,14 +170,24 @@ class Study:
         work: Work | None = None,
         cache: Path | None = None,
         progress: Progress | None = None,
+        device: torch.device | None = None,
     ) -> Study:
         """Open a checked study file, its own data or those of a lab, whose clients may be elsewhere.
 
+        Args:
+            file: the study.
+            lab: data, network and engine; None opens the file's own.
+            work: what clients do; None does it here.
+            cache: folder of what studies can share; None shares nothing.
+            progress: told how far long passes over the data are.
+            device: where networks are asked, whatever the file says; None takes what it says.
+
         Raises:
+            SettingError: the file names a device that is not there.
             DataError: the data cannot be read or break a rule.
         """
         study = cls.__new__(cls)
-        study._fill(file, lab or open_lab(file, cache=cache, progress=progress), work)
+        study._fill(file, lab or open_lab(file, cache=cache, progress=progress, device=device), work)
         return study
 
     def _fill(self, file: StudyFile, lab: Lab, work: Work | None = None) -> None:

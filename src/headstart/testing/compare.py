@@ -19,6 +19,7 @@ from headstart.core.trees import Tree
 from headstart.engine.clients import ManyClients
 from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
 from headstart.engine.ways.fleet import Fleet
+from headstart.engine.ways.grouped import Grouped
 from headstart.models.model import Model
 from headstart.testing.world import World
 from headstart.training.local import LocalTraining
@@ -40,9 +41,28 @@ FORKED = ("as given", "a cohort of four with dropout")
 """Variants that are tried in processes too, which take some time to start."""
 
 
-def fleets(world: World, *, forks: bool) -> Iterator[Fleet]:
-    """Yield a fleet for each way to do a job: all clients as one stack, two at a time, in processes."""
+@dataclass(frozen=True)
+class Groups:
+    """An engine of clients in groups.
+
+    Attributes:
+        size: clients of a group, at most.
+        processes: number of processes.
+    """
+
+    size: int
+    processes: int = 1
+
+    def crew(self, job: Job) -> AbstractContextManager[Crew]:
+        """Return who does the job."""
+        return Grouped(job, self.size, self.processes)
+
+
+def fleets(world: World, *, forks: bool) -> Iterator[Engine]:
+    """Yield an engine for each way to do a job: all clients as one stack, a few at a time, in groups, in processes."""
     yield Fleet(way="stack")
+    if not world.model.is_head_only:
+        yield Groups(4, 2 if forks and can_fork() else 1)
     if forks:
         yield Fleet(way="stack", chunk_bytes=2 * 16 * world.model.network.num_features * 16)
     if forks and can_fork():
@@ -161,7 +181,7 @@ class Breaking:
                 raise OSError(self.reason)
             first, *rest = job.work(model, shared, private, data)
             bad = torch.tensor([name == self.diverges for name in data.ids])
-            bad = bad if isinstance(data, ManyClients) else bad[0]
+            bad = (bad if isinstance(data, ManyClients) else bad[0]).to(next(iter(first.values())).device)
             return trees.where(bad, trees.scale(first, float("nan")), first), *rest
 
         return self.engine.crew(dataclasses.replace(job, work=broken))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from headstart.core.arrays import Array
+from headstart.core.device import CPU, placed
 from headstart.core.task import Task, TaskKind
 from headstart.core.trees import Params
 from headstart.data.examples import Examples
@@ -61,6 +62,7 @@ def open_world(
     engine: Engine | None = None,
     seed: int = 0,
     task: TaskKind = "classification",
+    device: torch.device = CPU,
 ) -> World:
     """Build a model from scratch for the small federation.
 
@@ -72,11 +74,13 @@ def open_world(
         engine: where client work runs; None means the serial one.
         seed: of the examples and the weights.
         task: what is to be learnt of them.
+        device: where weights and examples are.
     """
     backbone = backbone or ("mlp" if isinstance(trainable, Lora) else "small-cnn")
-    lab = Lab(with_targets(small_federation(seed), task), ModelSpec(backbone=backbone), engine or Serial(), dtype)
+    federation, spec = with_targets(small_federation(seed), task), ModelSpec(backbone=backbone)
+    lab = Lab(federation, spec, engine or Serial(), dtype, device=device)
     network, weights = lab.build(seed, from_scratch=True)
-    model, params = cut_at(network, weights, trainable)
+    model, params = cut_at(network, placed(weights, device), trainable)
     return World(lab.federation, model, params, lab.activations, lab.engine)
 
 

@@ -48,6 +48,6 @@ def head_of(matrix: Tensor, like: Tree) -> Tree:
 
 
 def as_head(weight: Tensor, bias: Tensor, like: Tree) -> Tree:
-    """Return a head's tree in the type of the head it replaces."""
-    dtype = like["head.weight"].dtype
-    return {"head.weight": weight.to(dtype), "head.bias": bias.to(dtype)}
+    """Return a head's tree in the type, and on the device, of the head it replaces."""
+    before = like["head.weight"]
+    return {"head.weight": weight.to(before), "head.bias": bias.to(before)}

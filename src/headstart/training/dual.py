@@ -249,7 +249,7 @@ def _like(logits: Tensor) -> Tensor:
 
 def _softmax(logits: Tensor) -> Tensor:
     """Return the softmax over the first axis: PyTorch's differs with a number's place in the array."""
-    if logits.is_cuda:
+    if not logits.is_cpu:
         return functional.softmax(logits, dim=0)
     scores = logits.numpy()
     raised = np.exp(scores - scores.max(axis=0))

@@ -47,7 +47,7 @@ def guess_masked_words(
     """
     rows = numpy_generator(seed, "domain").permutation(len(texts.tokens))
     held_back, rest = np.split(rows, [max(1, round(HELD_BACK * len(rows)))])
-    hide = masker(texts.spec, probability, derive(seed, "masks"))
+    hide = _masker(texts, probability, derive(seed, "masks"), next(iter(body.values())).device)
     check = [hide(texts.tokens[some]) for some in np.array_split(held_back, -(-len(held_back) // 64))]
     optimizer = local.build()
     state, best, best_loss = optimizer.init(body), body, _mean_loss(network, body, check)
@@ -59,6 +59,12 @@ def guess_masked_words(
         tell(f"epoch {epoch + 1} of {epochs}, loss on masked words {loss:.3f}")
         best, best_loss = (body, loss) if loss < best_loss else (best, best_loss)
     return best
+
+
+def _masker(texts: Texts, probability: float, seed: int, device: torch.device) -> _Hide:
+    """Return what hides words: drawn on the processor, read where the weights are."""
+    hide = masker(texts.spec, probability, seed)
+    return lambda tokens: hide(tokens).to(device)
 
 
 def _batches(tokens: Ragged, order: Array, size: int, hide: _Hide) -> Iterator[MaskedBatch]:

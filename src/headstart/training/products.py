@@ -24,7 +24,7 @@ def products(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     >>> products(torch.ones(2, 1, 3), torch.ones(2, 3, 1)).flatten()
     tensor([3., 3.])
     """
-    if left.is_cuda or left.shape[1] * left.shape[2] * right.shape[2] > SMALL:
+    if not left.is_cpu or left.shape[1] * left.shape[2] * right.shape[2] > SMALL:
         found = torch.bmm(left, right)
         return found if out is None else out.copy_(found)
     if out is None:

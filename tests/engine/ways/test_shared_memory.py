@@ -25,7 +25,14 @@ def test_each_slot_has_its_own_tree(slots: Slots) -> None:
     slots.write(0, tree(1.5))
     slots.write(1, tree(2.5))
     torch.testing.assert_close((slots.read(0), slots.read(1)), (tree(1.5), tree(2.5)), rtol=0, atol=0)
-    assert slots.stacked(1)["w"].shape == (1, 2, 3)
+
+
+def test_rows_of_a_slot_are_written_by_themselves() -> None:
+    slots = Slots({"w": torch.zeros(2, 3)}, count=2)
+    slots.write_part(1, 1, {"w": torch.ones(1, 3)})
+    assert slots.read(1)["w"].mean(1).tolist() == [0, 1]
+    with pytest.raises(ValueError, match="other names or shapes"):
+        slots.write_part(1, 1, {"w": torch.ones(1, 4)})
 
 
 @pytest.mark.parametrize("bad", [{"w": torch.zeros(2, 3)}, {**LIKE, "w": torch.zeros(3, 2)}], ids=["names", "shapes"])

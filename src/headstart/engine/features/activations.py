@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import zlib
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,17 +20,20 @@ from headstart.core.arrays import Array
 from headstart.core.checked import read_array
 from headstart.core.content import hash_json
 from headstart.core.damage import Damaged
+from headstart.core.device import CPU, placed, rounding
 from headstart.core.files import CACHE_BYTES, evict
 from headstart.core.machine import threads
 from headstart.core.progress import Progress, Silent
 from headstart.core.ragged import Ragged
 from headstart.data.examples import Examples
 from headstart.engine.features.distinct import Distinct, distinct_rows, every_row
-from headstart.engine.features.extraction import CPU, LARGEST_BATCH, Pass, Recipe, all_cores, build, choose
+from headstart.engine.features.extraction import LARGEST_BATCH, Pass, Recipe, all_cores, build, choose
+from headstart.engine.features.host_rows import on_device
 from headstart.engine.features.padding import Inputs, RaggedTensor
 from headstart.engine.features.partial import SECONDS, PartialArray
 from headstart.engine.features.text_pass import TextPass
 from headstart.models.model import Model
+from headstart.models.network import Network
 
 MOST_IN_MEMORY = 4
 """Cuts whose activations are kept: one study looks at few at a time; older ones would only fill the memory."""
@@ -77,7 +82,7 @@ class Activations:
         if key not in self._memory:
             while len(self._memory) >= MOST_IN_MEMORY:
                 self._memory.pop(next(iter(self._memory)))
-            self._memory[key] = self._shaped(model, self._load_or_compute(key, model)).to(self._device)
+            self._memory[key] = self._shaped(model, self._load_or_compute(key, model))
         return self._memory[key]
 
     def has(self, model: Model) -> bool:
@@ -105,22 +110,27 @@ class Activations:
 
     def key(self, model: Model) -> str:
         """Return the name of these activations: same name, same numbers up to rounding."""
-        precision = "bfloat16" if self._device.type == "cuda" else "as weights"
+        precision = "as weights" if model.network.precision == "float32" else model.network.precision
         return hash_json([model.frozen_key, self.examples.inputs_key, "folded", precision])
 
     def compute(self, model: Model, rows: Tensor) -> Tensor:
         """Run the frozen part on some rows."""
         inputs = self._inputs[rows.cpu()]
         if model.cut == 0 or not len(inputs) or isinstance(self._inputs, RaggedTensor):
-            return model.activations(inputs).to(self._device)
-        with threads(all_cores()):
-            recipe = choose(model, inputs, self._device)
-            target = _written(Pass(build(model, recipe, inputs[:1]), inputs, every_row(len(inputs)), self._device))
+            return _on(model, self._device).activations(inputs.to(self._device))
+        with self._computing(model):
+            here = _on(model, CPU)
+            part = _built(here, choose(_exact(here), inputs, self._device), inputs[:1])
+            target = _written(Pass(part, inputs, every_row(len(inputs)), self._device))
         return torch.from_numpy(target).to(self._device)
 
     @cached_property
     def _raw(self) -> Inputs:
-        return self._inputs.to(self._device)
+        return self._placed(self._inputs)
+
+    def _placed(self, values: Tensor | RaggedTensor) -> Inputs:
+        """Return what was computed or read where it is wanted."""
+        return on_device(values, self._device) if isinstance(values, Tensor) else values.to(self._device)
 
     @cached_property
     def _distinct(self) -> Distinct:
@@ -129,11 +139,13 @@ class Activations:
         return every_row(len(self._inputs)) if is_table else distinct_rows(self.examples.inputs)
 
     def _recipe(self, model: Model) -> Recipe:
-        return Recipe() if isinstance(self._inputs, RaggedTensor) else choose(model, self._inputs, self._device)
+        if isinstance(self._inputs, RaggedTensor):
+            return Recipe()
+        return choose(_exact(_on(model, CPU)), self._inputs, self._device)
 
     def _pass(self, model: Model, recipe: Recipe) -> Pass | TextPass:
         """Return a pass of all rows, the same contents once."""
-        part = build(model, recipe, self._inputs[:1])
+        part = _built(_on(model, CPU), recipe, self._inputs[:1])
         if isinstance(self._inputs, RaggedTensor):
             return TextPass(part, self._inputs, self._distinct, self._device, self._tell, self._most_rows)
         return Pass(part, self._inputs, self._distinct, self._device, self._tell, self._most_rows)
@@ -141,22 +153,28 @@ class Activations:
     def _shaped(self, model: Model, found: Tensor) -> Inputs:
         """Return activations by rows: a text's states begin where its tokens do."""
         if model.is_head_only or isinstance(self._inputs, Tensor):
-            return found
-        return RaggedTensor(found, self._inputs.starts)
+            return self._placed(found)
+        return self._placed(RaggedTensor(found, self._inputs.starts))
+
+    @contextmanager
+    def _computing(self, model: Model) -> Iterator[None]:
+        """Use every core, and the device as the network's precision says."""
+        with threads(all_cores()), rounding(self._device, model.network.precision):
+            yield
 
     def _tell(self, rows: int) -> None:
         self._progress.count("features", rows, len(self._inputs))
 
     def _load_or_compute(self, key: str, model: Model) -> Tensor:
         if not len(self._inputs):
-            return model.activations(self._inputs[:0])
+            return _on(model, CPU).activations(self._inputs[:0])
         if self._folder is None:
-            with threads(all_cores()):
+            with self._computing(model):
                 return torch.from_numpy(_written(self._pass(model, self._recipe(model))))
         path = self._folder / f"{key}.npy"
         if (found := self._stored(path)) is not None:
             return found
-        with PartialArray(path, self._sync_seconds) as file, threads(all_cores()):
+        with PartialArray(path, self._sync_seconds) as file, self._computing(model):
             # Another process may have finished it while this one waited.
             if (found := self._stored(path)) is None:
                 found = torch.from_numpy(self._fill(file, model))
@@ -217,6 +235,25 @@ class _Checked:
         if (array.shape, array.dtype) != (self._one.shape, _dtype(self._one)):
             return False
         return bool(self.up_to(array, note["done"]) == note["rows"])
+
+
+def _on(model: Model, device: torch.device) -> Model:
+    """Return the model with its frozen part on a device."""
+    return replace(model, frozen=placed(model.frozen, device))
+
+
+def _exact(model: Model) -> Model:
+    """Return the model with exact products: what rounds is no judge of another order of operations."""
+    network = copy.copy(model.network)
+    network.precision = "float32"
+    return replace(model, network=network)
+
+
+def _built(model: Model, recipe: Recipe, inputs: Tensor) -> Network:
+    """Build the frozen part, in the network's precision; what it is made of is compared exactly."""
+    part = build(_exact(model), recipe, inputs)
+    part.precision = model.network.precision
+    return part
 
 
 def _as_tensor(inputs: Array | Ragged) -> Inputs:

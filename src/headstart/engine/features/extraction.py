@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from headstart.core.arrays import Array
+from headstart.core.device import CPU
 from headstart.core.faults import Portions, engine_faults
 from headstart.core.machine import num_cores
 from headstart.engine.features.distinct import Distinct
@@ -50,8 +51,6 @@ picture in batches of 32, and 5.5 in batches of 256.
 
 CARD_BATCH_BYTES = 2**30
 """The same on a graphics card, which has an allocator of its own and wants more work at once."""
-
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from headstart.core.arrays import Array
 from headstart.core.ragged import Ragged
+from headstart.engine.features.host_rows import HostRows
 
 PADDING = -1
 """Stands in the place of a token where there is none."""
@@ -71,7 +72,7 @@ class RaggedTensor:
         return self.values.device
 
 
-Inputs = Tensor | RaggedTensor
+Inputs = Tensor | HostRows | RaggedTensor
 """What activations are kept as; both are indexed by rows, and give a batch."""
 
 
@@ -82,7 +83,7 @@ def split(inputs: Inputs, rows: Array, most: int) -> Iterator[Array]:
     >>> [some.tolist() for some in split(texts, np.array([0, 1, 2]), 2)]
     [[0, 2], [1]]
     """
-    if isinstance(inputs, Tensor):
+    if not isinstance(inputs, RaggedTensor):
         yield from np.split(np.arange(len(rows)), range(most, len(rows), most)) if len(rows) else ()
         return
     lengths = inputs.lengths[rows]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from headstart.core.arrays import Array
+from headstart.core.device import CPU
 from headstart.core.faults import Portions, engine_faults
 from headstart.core.ragged import places
 from headstart.engine.features.distinct import Distinct
@@ -43,7 +44,7 @@ class TextPass:
     part: Network
     inputs: RaggedTensor
     distinct: Distinct
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     told: Callable[[int], None] | None = None
     most_rows: int = LARGEST_BATCH
     shape: tuple[int, ...] = field(init=False)

@@ -22,8 +22,9 @@ class Slots:
 
     >>> slots = Slots({"w": torch.zeros(2)}, count=3)
     >>> slots.write(1, {"w": torch.ones(2)})
-    >>> slots.read(1), slots.stacked(1)["w"].shape
-    ({'w': tensor([1., 1.])}, torch.Size([1, 2]))
+    >>> slots.write_part(2, 1, {"w": torch.ones(1)})
+    >>> slots.read(1), slots.read(2)
+    ({'w': tensor([1., 1.])}, {'w': tensor([0., 1.])})
     """
 
     def __init__(self, like: Tree, count: int) -> None:
@@ -45,9 +46,18 @@ class Slots:
         """Return the tree in a slot, without a copy."""
         return {name: value[slot] for name, value in self._tensors.items()}
 
-    def stacked(self, slot: int) -> Tree:
-        """Return the tree in a slot as a stack of one client, without a copy."""
-        return {name: value[slot : slot + 1] for name, value in self._tensors.items()}
+    def write_part(self, slot: int, first: int, tree: Tree) -> None:
+        """Put a tree's rows into a slot, from the row ``first`` on.
+
+        Raises:
+            ValueError: the tree has other names, its rows have other shapes, or there are too many.
+        """
+        room = {name: value[slot, first:] for name, value in self._tensors.items()}
+        shapes = {name: tuple(value.shape[1:]) for name, value in room.items()}
+        if shapes != {name: tuple(value.shape[1:]) for name, value in tree.items()}:
+            raise ValueError("its result has other names or shapes than the others'")
+        for name, value in tree.items():
+            room[name][: len(value)].copy_(value)
 
 
 def _shared(like: Tensor, count: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from headstart.core import trees
+from headstart.core.device import lowered
 from headstart.core.errors import require
 from headstart.core.ragged import Ragged
 from headstart.core.trees import Params
@@ -55,6 +56,10 @@ class MaskedBatch:
         """A batch always has texts."""
         return torch.tensor(True)
 
+    def to(self, device: torch.device) -> MaskedBatch:
+        """Return the same on a device."""
+        return replace(self, tokens=self.tokens.to(device), labels=self.labels.to(device))
+
 
 def masker(spec: ModelSpec, probability: float, seed: int) -> Callable[[Ragged], MaskedBatch]:
     """Return what hides tokens of a few texts at a time: Transformers' collator, its draws keyed by ``seed``."""
@@ -85,11 +90,12 @@ class _Guess(nn.Module):
         *blocks, last = self.network.blocks
         states = self.network.prepare(batch.tokens)
         last_layer: Any = last
-        for block in (*blocks, last_layer[0]):
-            states = block(states)
+        with lowered(states.device, self.network.precision):
+            for block in (*blocks, last_layer[0]):
+                states = block(states)
         hidden = batch.labels != NOT_HIDDEN
         table: Any = self.network.get_submodule(self.table)
-        scores = states[..., :-1][hidden] @ table.weight.mT
+        scores = states[..., :-1][hidden].to(table.weight.dtype) @ table.weight.mT
         return functional.cross_entropy(scores, batch.labels[hidden], reduction="sum") / hidden.sum().clamp_min(1)
 
 

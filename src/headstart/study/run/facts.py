@@ -12,6 +12,7 @@ import torch
 
 from headstart.adapt.protocol import Adapt
 from headstart.core.arrays import Array
+from headstart.core.device import CPU, placed
 from headstart.core.plain import finite
 from headstart.core.trees import Params, Tree, part
 from headstart.data.examples import Examples
@@ -246,17 +247,17 @@ def pack(federated: Federated) -> tuple[dict[str, Any], Tree]:
     return facts, tree
 
 
-def unpack(node: Node) -> Federated:
-    """Undo :func:`pack`."""
+def unpack(node: Node, device: torch.device = CPU) -> Federated:
+    """Undo :func:`pack`, on a device; trees of single clients follow when they are asked for."""
     tree, facts = node.tree or {}, node.facts
 
     return Federated(
-        part(tree, "shared/"),
+        placed(part(tree, "shared/"), device),
         {client: part(tree, f"private/{position}/") for position, client in enumerate(facts["members"])},
-        part(tree, "newcomer/"),
+        placed(part(tree, "newcomer/"), device),
         Traffic(**facts["traffic"]),
         tuple(Exclusion(**exclusion) for exclusion in facts["excluded"]),
         facts["rounds"],
-        part(tree, "state/"),
+        placed(part(tree, "state/"), device),
         tuple(facts.get("halved", ())),
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from headstart.core.content import hash_tree
 from headstart.core.damage import Damaged
+from headstart.core.device import CPU, placed
 from headstart.core.disk import DiskError
 from headstart.core.errors import ModelError
 from headstart.core.files import check_readable, evict, link_or_copy, read_json, write_json
@@ -92,8 +93,11 @@ class NodeStore:
         return self.has(key) and facts is not None and facts["weights"] is not None
 
     def put(self, key: str, facts: Mapping[str, Any], tree: Tree | None = None) -> Node:
-        """Keep a finished node: weights first, so that a node without its weights is never seen."""
-        name = None
+        """Keep a finished node: weights first, so that a node without its weights is never seen.
+
+        What a node holds is on the processor, wherever it was computed.
+        """
+        name, tree = None, None if tree is None else placed(tree, CPU)
         if tree is not None:
             name = (LASTING if facts.get("kind") == "adapt" else "") + hash_tree(tree)
             if not self._keeps(name):

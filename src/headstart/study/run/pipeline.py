@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from headstart.core.content import hash_json
+from headstart.core.device import placed
 from headstart.core.errors import StartError
 from headstart.core.machine import suitable_threads, threads
 from headstart.core.progress import Silent, Tell
@@ -97,9 +98,8 @@ class Pipeline:
 
     def federate_key(self, before: str, stage: Stage) -> str:
         """Name the result of a federated stage by content."""
-        return hash_json(
-            ["federate", before, self.federation.key, stage.as_json(), self.max_bad_clients, self.eval_every]
-        )
+        how = [self.max_bad_clients, self.eval_every, *self._rounded]
+        return hash_json(["federate", before, self.federation.key, stage.as_json(), *how])
 
     def start_key(self, stage: Stage) -> str:
         """Name the result of a start by content."""
@@ -111,8 +111,14 @@ class Pipeline:
                 *("start", __version__, lab.spec.as_json(), str(lab.dtype), self.start_seed(stage)),
                 *(list(lab.federation.examples.shape), lab.federation.task.words),
                 *(central.key if central else None, stage.as_json()),
+                *self._rounded,
             ]
         )
+
+    @property
+    def _rounded(self) -> list[str]:
+        """What the precision adds to a node's name: nothing where it is exact."""
+        return [] if self.lab.precision == "float32" else [self.lab.precision]
 
     def start_seed(self, stage: Stage) -> int:
         """Return the seed of a start: its own, if it has one, is shared by all seeds of the study."""
@@ -148,12 +154,13 @@ class Pipeline:
             found = self._run_start(key, stage, studies)
         if reason := found.facts.get("failed"):
             raise StartError(reason)
-        return self.lab.begun.keep(key, found.tree or {})
+        return self.lab.begun.keep(key, placed(found.tree or {}, self.lab.device))
 
     def _run_start(self, key: str, stage: Stage, studies: NodeStore | None) -> Node:
         begin = time.monotonic()
         try:
-            weights = first_weights(self.lab, stage, self.start_seed(stage), self.tell)
+            with self.lab.rounding():
+                weights = first_weights(self.lab, stage, self.start_seed(stage), self.tell)
         except StartError as error:
             # Other arms that need it are told the same without trying again.
             return self.store.put(key, {"kind": "start", "failed": str(error), "seconds": time.monotonic() - begin})
@@ -174,7 +181,7 @@ class Pipeline:
         if found is None:
             self.tell(f"federate {stage.method}")
             found = self._run_federate(key, before, stage)
-        federated = unpack(found)
+        federated = unpack(found, self.lab.device)
         return Trunk(
             key,
             before.network,
@@ -195,7 +202,7 @@ class Pipeline:
 
     def _run_federate(self, key: str, before: Trunk, stage: Stage) -> Node:
         begin = time.monotonic()
-        with _threads(before.shared.model, stage.build().trainable):
+        with _threads(before.shared.model, stage.build().trainable), self.lab.rounding():
             facts, tree = self.work.federate(self, before, stage)
         return self.store.put(key, {"kind": "federate", **facts, "seconds": time.monotonic() - begin}, tree)
 
@@ -205,7 +212,9 @@ class Pipeline:
         clients = [client.id for client in self.federation.clients]
         more = ["losses"] if self.losses and "test" in views else []
         views = [*views, str(self.lab.global_test_examples), *more, *scoring_key(self.scoring)]
-        return hash_json(["adapt", trunk_key, self.federation.key, clients, stage.as_json(), self.metric, views])
+        return hash_json(
+            ["adapt", trunk_key, self.federation.key, clients, stage.as_json(), self.metric, views, *self._rounded]
+        )
 
     def leaf(self, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None = None) -> Node:
         """Let every client adapt; evaluate on the named views.
@@ -238,7 +247,8 @@ class Pipeline:
         self, key: str, trunk: Trunk, stage: Stage, views: Sequence[str], watch: Watch | None = None
     ) -> Node:
         begin = time.monotonic()
-        facts, kept = self.work.adapt(self, trunk, stage, views, watch)
+        with self.lab.rounding():
+            facts, kept = self.work.adapt(self, trunk, stage, views, watch)
         return self.store.put(key, {"kind": "adapt", **facts, "seconds": time.monotonic() - begin}, kept)
 
 

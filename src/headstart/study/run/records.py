@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.core.checked import write_table
 from headstart.core.damage import Damaged
+from headstart.core.device import name_of
 from headstart.core.files import append_json_line, read_json_lines, write_json_lines
 from headstart.core.sealed import Needs
 from headstart.core.version import __version__
@@ -22,6 +23,7 @@ from headstart.evidence.learnt import Conduct, Finding, findings
 from headstart.evidence.measured import Facts
 from headstart.evidence.metrics import measure_of, run_metrics
 from headstart.evidence.scores import COLUMNS
+from headstart.study.lab import Lab
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.promises import promised
@@ -86,7 +88,7 @@ def record(
         "learnt": None if found is None else [finding._asdict() for finding in found],
         "excluded": excluded,
         "timing": {"seconds": seconds},
-        "versions": versions(),
+        "versions": versions() | {"device": _said(pipeline.lab)},
     }
 
 
@@ -185,6 +187,12 @@ def versions() -> dict[str, str]:
     import torch
 
     return {"headstart": __version__, "torch": torch.__version__, "numpy": np.__version__}
+
+
+def _said(lab: Lab) -> str:
+    """Name the device, and the precision where it is not exact."""
+    rounded = "" if lab.precision == "float32" else f", {lab.precision}"
+    return f"{name_of(lab.device)}{rounded}"
 
 
 def client_rows(arm: str, seed: int, federation: Federation, metrics: Mapping[str, Any]) -> dict[str, list[Any]]:

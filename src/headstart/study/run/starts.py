@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from headstart.core.device import placed
 from headstart.core.progress import Tell
 from headstart.core.trees import Params, num_bytes
 
@@ -22,7 +23,7 @@ def first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
     """Run a start.
 
     Args:
-        lab: data and network.
+        lab: data and network; its device is where the weights are made.
         stage: the start.
         seed: of everything random.
         tell: told how far it is.
@@ -32,7 +33,8 @@ def first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
     """
 
     def build(task: Task, *, from_scratch: bool) -> tuple[Network, Params]:
-        return lab.build(seed, from_scratch=from_scratch, task=task)
+        network, weights = lab.build(seed, from_scratch=from_scratch, task=task)
+        return network, placed(weights, lab.device)
 
     def told(text: str) -> None:
         tell(f"start {stage.method}, {text}")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from headstart.core.content import hash_json
+from headstart.core.device import Precision
 from headstart.core.settings import Says
 from headstart.data.settings import DataSettings
 from headstart.evidence.contrast import FEWEST_SEEDS
@@ -39,6 +40,11 @@ _Own = Annotated[
     Says("must be a metric that comes along, or a function of yours as package.module:function"),
 ]
 _Share = Annotated[float, Field(ge=0, le=1)]
+Device = Annotated[
+    str,
+    Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)$"),
+    Says("must be auto, cpu, cuda, or cuda: with a card's number, such as cuda:1"),
+]
 NEW: Mapping[str, Mapping[str, Any]] = {
     "decision": {"clients": None, "positive": None, "specificity": 0.95},
     "evaluation": {"losses": False},
@@ -176,6 +182,9 @@ class EngineSettings:
             by one), ``workers`` (in processes), or ``auto`` (what suits the network, chosen once for a run folder).
             Heads are stacked but by ``workers``.
         workers: processes at most; None takes the number of cores.
+        device: where networks are trained and asked: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``, which takes a card of
+            CUDA's where there is one. A run folder may go on on another.
+        precision: how a network's layers multiply: ``float32``, or on a card's units ``tf32`` or ``bf16``.
         dtype: of weights and features.
         threads: of PyTorch; None takes one for networks of less than a million weights, PyTorch's choice for others.
         max_bad_clients: share of a cohort that may fail before the run stops.
@@ -184,6 +193,8 @@ class EngineSettings:
     name: Literal["fleet", "serial"] = "fleet"
     way: Literal["auto", "stack", "grouped", "loop", "workers"] = "auto"
     workers: PositiveInt | None = None
+    device: Device = "auto"
+    precision: Precision = "float32"
     dtype: Literal["float32", "float64"] = "float32"
     threads: PositiveInt | None = None
     max_bad_clients: _Share = 0.5
@@ -270,7 +281,13 @@ def study_hash(settings: StudySettings) -> str:
     """
     values = _without_new(settings.as_json())
     shared = {key: values[key] for key in ("data", "model", "tuning", "evaluation")}
-    return hash_json({**shared, "dtype": settings.engine.dtype})
+    engine = {"dtype": settings.engine.dtype, "precision": settings.engine.precision}
+    return hash_json({**shared, **without_exact(engine)})
+
+
+def without_exact(engine: Mapping[str, str]) -> dict[str, str]:
+    """Leave out a precision that is exact: what is computed so has the names that it always had."""
+    return {name: value for name, value in engine.items() if name != "precision" or value != "float32"}
 
 
 def decision_hash(settings: StudySettings | Mapping[str, Any]) -> str:
