@@ -60,6 +60,7 @@ def test_a_way_that_was_asked_for_is_the_only_one() -> None:
     assert ways(job, "workers") == ["workers, channels last", "workers"]
     assert ways(job, "stack") == ["stack"]
     assert ways(job_for(model_of("mlp")), "grouped") == ["grouped 5"]
+    assert ways(job_for(model_of("mlp"), cohort_size=1), "grouped") == ["workers"]
 
 
 def test_heads_are_stacks_but_by_workers() -> None:

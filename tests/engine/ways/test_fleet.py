@@ -5,14 +5,18 @@ from typing import Any
 import pytest
 
 from engine.ways.jobs import FORKS, WORKERS, job_of, results_of
+from headstart.core.errors import SettingError
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Chunk, Failure
+from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
+from headstart.federate import FedAvg, Schedule
 from headstart.models.model import Model
-from headstart.testing import World
-from headstart.testing.compare import Breaking
+from headstart.testing import World, open_world
+from headstart.testing.compare import Breaking, assert_same
 from headstart.training.client_data import ClientData
+from headstart.training.local import LocalTraining
 
 
 def per_chunk(world: World, clients: int) -> Fleet:
@@ -60,3 +64,29 @@ def test_what_ends_the_program_is_not_a_clients_failure(world: World, engine: An
 
     with pytest.raises(KeyboardInterrupt):
         results_of(engine, world, job_of(world, interrupted))
+
+
+@FORKS
+def test_numbers_do_not_depend_on_processes_whatever_the_way() -> None:
+    """One core, two, or none to spare: the same bits."""
+    world = open_world("all")
+    method = FedAvg(trainable="all", local=LocalTraining(batch_size=4), schedule=Schedule(rounds=2))
+    clients = world.federation.seen_clients
+
+    def run(**settings: Any) -> Tree:
+        engine = Fleet(**settings)
+        return run_rounds(method, world.model, world.params, clients, world.activations, engine=engine, seed=0).shared
+
+    for way in (None, "grouped", "workers"):
+        alone, two, three = (run(way=way, workers=count) for count in (1, 2, 3))
+        assert_same(f"{way}: one process and two", alone, two)
+        assert_same(f"{way}: one process and three", alone, three)
+
+
+def test_a_way_that_a_network_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart.engine.ways.calibration.why_not_grouped", lambda *_: "a layer is unknown")
+    world = open_world("all")
+    with pytest.raises(SettingError, match=r"engine\.way: .* received 'grouped', .*: a layer is unknown; set \"auto\""):
+        results_of(Fleet(way="grouped"), world, job_of(world))
+    # What nobody asked for is not missed.
+    assert Fleet().placement(job_of(world)).way == "workers"

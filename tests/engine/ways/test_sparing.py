@@ -11,8 +11,8 @@ from engine.ways.jobs import FORKS, count, job_of
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.engine.ways import sparing
-from headstart.engine.ways.sparing import Sparing, longest_first
-from headstart.engine.ways.workers import Workers
+from headstart.engine.ways.sparing import Sparing
+from headstart.engine.ways.workers import Workers, longest_first
 from headstart.testing import World
 
 
@@ -55,7 +55,9 @@ def test_the_order_is_the_same_wherever_clients_are_done(
     sizes = [int(one.results[0]["examples"]) for one in found if isinstance(one, Chunk)]
     everyone = np.arange(len(job.clients.members))
     assert sizes == sorted(job.clients.rows.sizes(everyone).tolist(), reverse=True)
-    assert [one.positions[0] for one in found if isinstance(one, Chunk)] == longest_first(job, everyone).tolist()
+    assert [one.positions[0] for one in found if isinstance(one, Chunk)] == np.concatenate(
+        longest_first(job, everyone, 1)
+    ).tolist()
 
 
 def test_without_processes_all_is_done_here(world: World) -> None:

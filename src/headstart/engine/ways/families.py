@@ -92,7 +92,9 @@ def rule_for(job: Job, way: Way | None) -> _Rule:
         return _Rule((Placement("workers"),))
     if way is None or family == "heads":
         return _with_loops(rule, job, family)
-    return replace(rule, placements=_by(way, rule.placements))
+    # One client is no group: it is done as one of a group would be, alone.
+    alone = way == "grouped" and job.cohort_size < 2
+    return replace(rule, placements=_by("workers" if alone else way, rule.placements))
 
 
 def _with_loops(rule: _Rule, job: Job, family: Family) -> _Rule:

@@ -18,7 +18,7 @@ from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.engine.ways.serial import OneByOne
-from headstart.engine.ways.workers import Workers
+from headstart.engine.ways.workers import Workers, longest_first
 
 WORTH_FORKING = 0.05
 """Seconds of work per round below which processes are not worth their start."""
@@ -43,7 +43,8 @@ class Sparing:
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
         """Do the work, longest client first."""
-        queue, here = longest_first(self.job, positions), list[Chunk | Failure]()
+        here = list[Chunk | Failure]()
+        queue = np.array([int(one[0]) for one in longest_first(self.job, positions, 1)], dtype=np.int64)
         while self.workers and not self.pays and len(queue) > 1 and len(here) < 2:
             begin = time.perf_counter()
             here.append(self._one(shared, int(queue[-1]), key))
@@ -60,9 +61,3 @@ class Sparing:
     def _one(self, shared: Tree, position: int, key: tuple[Key, ...]) -> Chunk | Failure:
         with threads(1):
             return OneByOne(self.job).one(shared, position, key)
-
-
-def longest_first(job: Job, positions: Array) -> Array:
-    """Return positions in the order in which workers begin clients: those with most examples first."""
-    found: Array = positions[np.lexsort((positions, -job.clients.rows.sizes(positions)))]
-    return found
