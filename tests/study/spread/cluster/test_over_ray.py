@@ -142,5 +142,5 @@ def _descendants(pid: int) -> list[int]:
 
 
 def test_jobs_and_a_cluster_exclude_each_other() -> None:
-    with pytest.raises(SettingError, match="jobs: must be 1 on a cluster, .*, received 2; leave it out"):
+    with pytest.raises(SettingError, match=r"jobs: must be 1 on a cluster, .*, received 2; leave it out"):
         check_jobs(2, "head:6379")
