@@ -18,6 +18,7 @@ import pytest
 
 from headstart.core.errors import MissingExtra, SettingError
 from headstart.study.spread.cluster.address import check_cluster, endpoint
+from headstart.study.spread.local import check_jobs
 from tiny_study import numbers, write_study
 
 MORE = {"seeds": (0, 1, 2), "more": "[tuning]\ntrials = 2"}
@@ -138,3 +139,8 @@ def _descendants(pid: int) -> list[int]:
     for one in found:
         found += [child for child, parent in parents.items() if parent == one]
     return found[1:]
+
+
+def test_jobs_and_a_cluster_exclude_each_other() -> None:
+    with pytest.raises(SettingError, match=r"jobs: must be 1 on a cluster, .*, received 2; leave it out"):
+        check_jobs(2, "head:6379")

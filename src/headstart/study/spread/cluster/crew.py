@@ -63,7 +63,7 @@ class Crew:
         link: to the cluster.
         steps: what every worker does when it comes, before anything else.
         cores: of a worker.
-        cards: of a worker; less than 1 where several share one.
+        on_card: whether workers compute on graphics cards: each has one, and there are as many as cards.
         warn: told, in a line, of a machine that loses workers.
         patience: seconds that the first worker may take to come.
     """
@@ -71,7 +71,7 @@ class Crew:
     link: Link
     steps: Sequence[Errand]
     cores: int = 1
-    cards: float = 0.0
+    on_card: bool = False
     warn: Callable[[str], object] = lambda _: None
     patience: float = _PATIENCE
     _free: list[Member] = field(default_factory=list, init=False)
@@ -111,8 +111,8 @@ class Crew:
         hired = Counter(member.machine.id for member in self._members())
         for machine in self.link.machines():
             if self._losses[machine.id] < _MOST_LOST:
-                for _ in range(machine.cores // self.cores - hired[machine.id]):
-                    self._step(Member(self.link.hire(machine, self.cores, self.cards), machine), 0)
+                for _ in range(self._places(machine) - hired[machine.id]):
+                    self._step(Member(self.link.hire(machine, self.cores, float(self.on_card)), machine), 0)
 
     def give(self, following: Callable[[], Errand | None]) -> None:
         """Give free workers what comes next, as long as something does."""
@@ -150,6 +150,10 @@ class Crew:
         for member in self._members():
             self.link.dismiss(member.handle)
         self._free, self._coming, self._busy = [], {}, {}
+
+    def _places(self, machine: Machine) -> int:
+        places = machine.cores // self.cores
+        return min(places, int(machine.cards)) if self.on_card else places
 
     def _members(self) -> list[Member]:
         return [*self._free, *(member for member, _ in (*self._coming.values(), *self._busy.values()))]

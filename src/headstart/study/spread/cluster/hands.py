@@ -69,7 +69,7 @@ class Cluster:
         self.progress.tell("joining the cluster")
         with self._stack:
             self._link = self._stack.enter_context(self.joined())
-            self._crew = Crew(self._link, self._steps(), self._cores, warn=self.progress.warn)
+            self._crew = Crew(self._link, self._steps(), self._cores, self._on_card, self.progress.warn)
             self.progress.tell("workers open the study")
             self._crew.gather()
             self._passes = Passes(self.study.lab, self._crew, self.progress)
@@ -106,6 +106,10 @@ class Cluster:
     def _cores(self) -> int:
         """Cores of a worker: one, where the study does not ask for more threads."""
         return self.study.file.settings.engine.threads or 1
+
+    @property
+    def _on_card(self) -> bool:
+        return self.study.lab.activations.labels.device.type != "cpu"
 
     def _steps(self) -> list[Errand]:
         """Return what a worker does when it comes."""
