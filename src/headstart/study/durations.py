@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from headstart.core.content import hash_json
-from headstart.core.device import placed
 from headstart.core.machine import num_cores
 from headstart.core.trees import Params
 from headstart.costs.arm import Population
