@@ -62,7 +62,8 @@ def _local(study: Study, out: Path, jobs: int) -> Local:
             "leave it out, or write a study file"
         )
     threads = settings.engine.threads or suitable_threads(study.lab.num_weights)
-    return spawned(Source(study.file.text, study.file.folder, out, study.lab.cache), jobs, threads)
+    source = Source(study.file.text, study.file.folder, out, study.lab.cache, settings.engine.device)
+    return spawned(source, jobs, threads)
 
 
 def make_first_starts(runner: Runner, arms: Sequence[Arm]) -> None:
