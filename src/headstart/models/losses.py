@@ -192,7 +192,7 @@ class CoxPartialLikelihood(Loss):
 def _shares(weights: Tensor, like: Tensor) -> Tensor:
     """Return each example's share in its client's loss, ``(…, batch, 1)``."""
     total = weights.sum(-1, keepdim=True)
-    return (weights / torch.where(total > 0, total, 1)).unsqueeze(-1).to(like.dtype)
+    return (weights.to(like.dtype) / torch.where(total > 0, total, 1)).unsqueeze(-1)
 
 
 def _at_risk(truth: Tensor, weights: Tensor) -> Tensor:
