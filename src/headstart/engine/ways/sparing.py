@@ -51,9 +51,8 @@ class Sparing:
             begin = time.perf_counter()
             here.append(self._one(shared, int(queue[-1]), key))
             queue = queue[:-1]
-            self.pays = (time.perf_counter() - begin) * len(queue) > (
-                self.worth if len(here) > 1 else max(self.worth, _SURELY)
-            )
+            seconds = (time.perf_counter() - begin) * len(queue)
+            self.pays = seconds > (self.worth if len(here) > 1 else max(self.worth, _SURELY))
         yield from self._rest(shared, queue, key)
         yield from reversed(here)
 
