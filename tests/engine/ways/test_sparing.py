@@ -10,7 +10,6 @@ import torch
 from engine.ways.jobs import FORKS, count, job_of
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Chunk, Failure, Job
-from headstart.engine.ways import sparing
 from headstart.engine.ways.sparing import Sparing
 from headstart.engine.ways.workers import Workers, longest_first
 from headstart.testing import World
@@ -20,11 +19,10 @@ def who(*arguments: Any) -> tuple[Tree, Tree]:
     return {"process": torch.tensor(os.getpid())}, {}
 
 
-def done(job: Job, *, worth: float, rounds: int = 1, monkeypatch: pytest.MonkeyPatch) -> list[list[Chunk | Failure]]:
-    monkeypatch.setattr(sparing, "WORTH_FORKING", worth)
+def done(job: Job, *, worth: float, rounds: int = 1) -> list[list[Chunk | Failure]]:
     everyone = np.arange(len(job.clients.members))
     with Workers(job, 2, 8) as workers:
-        crew = Sparing(job, workers)
+        crew = Sparing(job, workers, worth=worth)
         return [list(crew.map({"x": torch.zeros(1)}, everyone, (0, "round", turn))) for turn in range(rounds)]
 
 
@@ -33,25 +31,23 @@ def processes(results: list[Chunk | Failure]) -> list[int]:
 
 
 @FORKS
-def test_little_work_is_done_here(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds = done(job_of(world, who), worth=1e9, rounds=2, monkeypatch=monkeypatch)
+def test_little_work_is_done_here(world: World) -> None:
+    rounds = done(job_of(world, who), worth=1e9, rounds=2)
     assert {process for results in rounds for process in processes(results)} == {os.getpid()}
 
 
 @FORKS
-def test_much_work_is_done_in_processes_once_that_is_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = done(job_of(world, who), worth=0.0, rounds=2, monkeypatch=monkeypatch)
+def test_much_work_is_done_in_processes_once_that_is_known(world: World) -> None:
+    first, second = done(job_of(world, who), worth=0.0, rounds=2)
     assert os.getpid() in processes(first)
     assert os.getpid() not in processes(second)
 
 
 @FORKS
 @pytest.mark.parametrize("worth", [0.0, 1e9])
-def test_the_order_is_the_same_wherever_clients_are_done(
-    world: World, worth: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_order_is_the_same_wherever_clients_are_done(world: World, worth: float) -> None:
     job = job_of(world, count)
-    (found,) = done(job, worth=worth, monkeypatch=monkeypatch)
+    (found,) = done(job, worth=worth)
     sizes = [int(one.results[0]["examples"]) for one in found if isinstance(one, Chunk)]
     everyone = np.arange(len(job.clients.members))
     assert sizes == sorted(job.clients.rows.sizes(everyone).tolist(), reverse=True)

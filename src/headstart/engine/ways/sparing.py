@@ -20,7 +20,7 @@ from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.engine.ways.serial import OneByOne
 from headstart.engine.ways.workers import Workers, longest_first
 
-WORTH_FORKING = 0.05
+_WORTH = 0.05
 """Seconds of work per round below which processes are not worth their start."""
 
 _SURELY = 1.0
@@ -35,11 +35,13 @@ class Sparing:
         job: what is to be done.
         workers: who does it where that pays; None does all of it here.
         pays: whether it does, found out here if not known before.
+        worth: seconds of work per round from which it does.
     """
 
     job: Job
     workers: Workers | None = None
     pays: bool = False
+    worth: float = _WORTH
 
     def map(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Iterator[Chunk | Failure]:
         """Do the work, longest client first."""
@@ -49,7 +51,8 @@ class Sparing:
             begin = time.perf_counter()
             here.append(self._one(shared, int(queue[-1]), key))
             queue = queue[:-1]
-            self.pays = (time.perf_counter() - begin) * len(queue) > (WORTH_FORKING if len(here) > 1 else _SURELY)
+            seconds = (time.perf_counter() - begin) * len(queue)
+            self.pays = seconds > (self.worth if len(here) > 1 else max(self.worth, _SURELY))
         yield from self._rest(shared, queue, key)
         yield from reversed(here)
 
