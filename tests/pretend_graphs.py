@@ -71,11 +71,12 @@ class _Record(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func._schema.name in REFUSED or (func._schema.name == "aten::index" and _has_mask(args)):
-            raise RuntimeError(f"operation not permitted when stream is capturing: {func._schema.name}")
+        name = func.name().partition(".")[0]
+        if name in REFUSED or (name == "aten::index" and _has_mask(args)):
+            raise RuntimeError(f"operation not permitted when stream is capturing: {name}")
         self._keep(args, kwargs)
         made = func(*args, **kwargs)
-        fresh = [] if _is_view(func) else _tensors(made)
+        fresh = [] if func.is_view else _tensors(made)
         self._operations.append((func, *tree_map(_plain, (tuple(args), kwargs)), [_plain(each) for each in fresh]))
         self._own |= {_storage(each) for each in _tensors(made)} - self._before.keys()
         return made
@@ -99,11 +100,6 @@ class _Record(TorchDispatchMode):
             for into, value in zip(fresh, _tensors(func(*args, **kwargs)) if fresh else [], strict=True):
                 if into.data_ptr() != value.data_ptr():
                     into.copy_(value)
-
-
-def _is_view(func: Any) -> bool:
-    """Say whether an operation's result lies in the memory of what it read, and is no change of it."""
-    return any(each.alias_info is not None and not each.alias_info.is_write for each in func._schema.returns)
 
 
 def _has_mask(args: Sequence[Any]) -> bool:

@@ -58,7 +58,6 @@ def test_a_stack_predicts_as_its_members_alone(trainable: Trainable, count: int)
 def test_clients_with_few_examples_and_adapters_predict_in_batches_of_all(
     lora: Lora, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headstart.engine.predict.ADAPTER_BYTES", room)
     world = open_world(lora, dtype=torch.float64)
     members = others(world.params, 3)
     rows = [np.arange(4), np.empty(0, dtype=np.int64), np.array([9, 9, 1])]
@@ -71,7 +70,7 @@ def test_clients_with_few_examples_and_adapters_predict_in_batches_of_all(
         return logits(model, params, inputs)
 
     monkeypatch.setattr(Model, "logits", counting)
-    found = predict_stack(world.model, trees.stack(members), world.activations, rows)
+    found = predict_stack(world.model, trees.stack(members), world.activations, rows, adapter_bytes=room)
     assert asked == ([7] if room > 1 else [1] * 7)
     for one, other in zip(found, right, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-10)

@@ -57,7 +57,14 @@ def predict(
 
 
 @torch.no_grad()
-def predict_stack(model: Model, stack: Tree, activations: Activations, indices: Sequence[Array]) -> list[Array]:
+def predict_stack(
+    model: Model,
+    stack: Tree,
+    activations: Activations,
+    indices: Sequence[Array],
+    *,
+    adapter_bytes: int = ADAPTER_BYTES,
+) -> list[Array]:
     """Return each client's predictions on its own list of examples.
 
     Args:
@@ -65,9 +72,11 @@ def predict_stack(model: Model, stack: Tree, activations: Activations, indices: 
         stack: parameters of several clients.
         activations: of the federation's examples.
         indices: one array per client of the stack; lengths may differ.
+        adapter_bytes: that adapters of one batch's clients may take.
     """
     if _in_rows(model, stack, activations, indices):
-        return _predict_rows(model, stack, activations, indices)
+        most = max(1, min(BATCH, adapter_bytes * len(indices) // trees.num_bytes(stack)))
+        return _predict_rows(model, stack, activations, indices, most)
     if not model.is_head_only or len(indices) == 1:
         return [predict(model, trees.unstack(stack, i), activations, rows) for i, rows in enumerate(indices)]
     features = features_of(activations, model)
@@ -84,12 +93,14 @@ def _in_rows(model: Model, stack: Tree, activations: Activations, indices: Seque
     return model.is_one_batch(stack, activations.few(model, 4).unsqueeze(1))
 
 
-def _predict_rows(model: Model, stack: Tree, activations: Activations, indices: Sequence[Array]) -> list[Array]:
+def _predict_rows(
+    model: Model, stack: Tree, activations: Activations, indices: Sequence[Array], most: int
+) -> list[Array]:
     """Put examples of all clients into one batch, and beside each its client's adapters."""
     rows, sizes = np.concatenate(indices), [len(own) for own in indices]
     owners, inputs = np.repeat(np.arange(len(sizes)), sizes), activations.at(model)
     found = np.zeros((len(rows), model.network.num_classes))
-    most, portions = max(1, min(BATCH, ADAPTER_BYTES * len(sizes) // trees.num_bytes(stack))), Portions()
+    portions = Portions()
 
     def work(some: Array) -> Array:
         at, of = (torch.from_numpy(each[some]).to(inputs.device) for each in (rows, owners))

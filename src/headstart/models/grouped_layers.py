@@ -286,9 +286,9 @@ _POOLINGS = (
 RULES: dict[Any, Rule] = {
     **dict.fromkeys(_ELEMENTWISE, same),
     **dict.fromkeys(_POOLINGS, pooling),
-    **dict.fromkeys((functional.pad, torch._C._nn.pad), padding),
+    functional.pad: padding,
     **dict.fromkeys((torch.conv1d, torch.conv2d, torch.conv3d), convolution),
-    **dict.fromkeys((functional.linear, torch._C._nn.linear), linear),
+    functional.linear: linear,
     **dict.fromkeys((torch.flatten, torch.reshape, "flatten", "view", "reshape"), flattening),
     **dict.fromkeys((torch.mean, "mean"), mean),
     **dict.fromkeys((torch.cat, torch.concat), joining),
