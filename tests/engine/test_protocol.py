@@ -16,9 +16,8 @@ def world() -> World:
 def test_results_are_handed_on_or_finished(world: World) -> None:
     job, stack = job_of(world, count), ({"w": torch.ones(2, 3)},)
     assert chunk_of(job, [4, 1], stack).results == stack
-    finished = chunk_of(
-        job_of(world, count, finish=lambda positions, results: [len(results), *positions]), [4, 1], stack
-    )
+    finishing = replace(job, finish=lambda positions, results: [len(results), *positions])
+    finished = chunk_of(finishing, [4, 1], stack)
     assert (finished.results, finished.finished) == ((), [1, 4, 1])
 
 
