@@ -1,5 +1,7 @@
 """What results of a job look like, and what a client's failure says."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from headstart.models.fast_layers import with_fast_layers
 from headstart.models.functional import functional_of
 from headstart.models.network import Network
+from headstart.testing import open_world
 from tiny_networks import Built
 
 
@@ -90,3 +91,10 @@ def test_float64_stays_float64() -> None:
     found: Any = functional_of(network, inputs, 0)
     weights = {name: value.double() for name, value in network.state_dict().items()}
     assert found(weights, inputs).dtype == torch.float64
+
+
+def test_a_part_above_a_cut_is_written_down_in_float64() -> None:
+    world = open_world(1, dtype=torch.float64)
+    inputs = world.activations.few(world.model, 2)
+    assert inputs.dtype == torch.float64
+    assert functional_of(world.model.network, inputs, world.model.cut) is not None

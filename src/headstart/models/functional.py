@@ -133,7 +133,9 @@ def _does_the_same(found: Functional, network: Network, inputs: Tensor, start: i
 
 
 def _prepared(network: Network, inputs: Tensor, start: int) -> Tensor:
-    return network.prepare(inputs) if start == 0 else inputs
+    """Return what block ``start`` reads, in the type of the network's own weights."""
+    hidden = network.prepare(inputs) if start == 0 else inputs
+    return hidden.to(network.head.weight.dtype) if hidden.is_floating_point() else hidden
 
 
 class _Tracer(fx.Tracer):
