@@ -25,6 +25,14 @@ class Doing(nn.Module):
         return self.function(self.layer(hidden))
 
 
+class Standardised(nn.Conv2d):
+    """A convolution whose weights are standardised first, as in timm."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return functional.conv2d(hidden, weight, self.bias)
+
+
 def normed() -> nn.Module:
     norm = nn.BatchNorm2d(4)
     norm.running_mean, norm.running_var = torch.randn(4), torch.rand(4) + 0.5
@@ -93,6 +101,7 @@ UNKNOWN: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "rows joined": (lambda: Around(lambda hidden: torch.cat([hidden, hidden], 2)), "else than channels of maps"),
     "one channel times all": (lambda: Around(lambda hidden: hidden * hidden[:, :1]), "is not known"),
     "a weight of its own": (lambda: nn.PReLU(4), "is not known"),
+    "what is made of weights": (lambda: Standardised(4, 4, 3), "'mean' reads no examples, but weights alone"),
     "softmax of channels": (lambda: nn.Softmax(1), "is not known"),
 }
 

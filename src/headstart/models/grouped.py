@@ -102,7 +102,7 @@ class _Rewriting:
         if rule is None:
             raise UnknownLayer(f"'{_name_of(node.target)}' is not known to work client by client")
         try:
-            return rule(self._call(node))
+            return rule(_of_examples(self._call(node)))
         except UnknownLayer as error:
             raise UnknownLayer(f"'{_name_of(node.target)}' {error}") from None
 
@@ -114,6 +114,12 @@ class _Rewriting:
 
     def _value(self, node: fx.Node) -> Any:
         return self.alone.values[node]
+
+
+def _of_examples(call: LayerCall) -> LayerCall:
+    if not call.read:
+        raise UnknownLayer("reads no examples, but weights alone")
+    return call
 
 
 def _function_of(node: fx.Node) -> Callable[..., Any]:
