@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -135,6 +137,20 @@ def test_new_processes_open_the_study_themselves(
     with spawned(source, 2, 1) as hands:
         finish(hands, board)
     assert len(list((tmp_path / "nodes").iterdir())) == 9
+
+
+@pytest.mark.slow
+def test_new_processes_do_not_run_the_program_again(
+    study: Study, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = ModuleType("__main__")
+    program.__file__ = str(tmp_path / "program.py")
+    (tmp_path / "program.py").write_text("raise SystemExit('the study, with no guard')\n")
+    monkeypatch.setitem(sys.modules, "__main__", program)
+    with spawned(Source(study.file.text, study.file.folder, tmp_path, None), 1, 1) as hands:
+        hands.go_on(board)
+    assert len(board.ended) == 1
+    assert sys.modules["__main__"] is program
 
 
 @pytest.mark.parametrize("jobs", [0, -1, True, "2", 1.5])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from headstart import Arm, Study
+from headstart.core.disk import DiskError, writing
 from headstart.core.errors import ClientError, SettingError
 from headstart.core.files import read_json
 from headstart.core.machine import can_fork
@@ -122,6 +125,21 @@ def test_a_metric_of_the_users_own_that_fails_ends_the_study(tmp_path: Path, mon
     )
     with pytest.raises(SettingError, match="no such class"):
         study.run(tmp_path / "out", jobs=2)
+
+
+def test_a_full_disk_is_met_by_who_runs_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    federate = Here.federate
+
+    def full(work: Here, pipeline: Pipeline, before: Trunk, stage: Stage) -> tuple[dict[str, Any], Tree]:
+        if stage.method == "fedprox":
+            with writing(tmp_path / f"node-{os.getpid() == here}"):
+                raise OSError(errno.ENOSPC, "full")
+        return federate(work, pipeline, before, stage)
+
+    here = os.getpid()
+    monkeypatch.setattr(Here, "federate", full)
+    with pytest.raises(DiskError, match=r"node-True' cannot be written \(the disk is full"):
+        run(tmp_path / "2", 2, "all", trials=1)
 
 
 def test_time_that_is_up_ends_it_with_what_is_finished(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Protocol, Self
 
 from headstart.core.errors import SettingError
@@ -228,10 +230,22 @@ def spawned(source: Source, count: int, threads: int) -> Local:
     def begin(seat: Seat, pipe: Connection, others: Sequence[Connection]) -> BaseProcess:
         del others  # a new process inherits none
         process = multiprocessing.get_context("spawn").Process(target=_open, args=(seat, pipe, source))
-        process.start()
+        with _without_main():
+            process.start()
         return process
 
     return Local(begin, [Seat(at, cores, min(threads, len(cores))) for at, cores in enumerate(shares(count))])
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Have a new process not run this one's program again, which would run the study in it if nothing guards it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _open(seat: Seat, pipe: Connection, source: Source) -> None:

@@ -15,8 +15,9 @@ import torch
 
 from headstart.core.quiet import be_silent
 from headstart.study.run.pipeline import Pipeline
+from headstart.study.spread.answer import Answer
 from headstart.study.spread.doing import do_piece
-from headstart.study.spread.piece import read_piece
+from headstart.study.spread.piece import Piece, read_piece
 
 _DIES_WITH_PARENT = 1
 """Linux: PR_SET_PDEATHSIG, see prctl(2)."""
@@ -69,7 +70,14 @@ def serve(pipe: Connection, pipelines: Callable[[int], Pipeline]) -> None:
     while True:
         try:
             piece = read_piece(json.loads(pipe.recv_bytes()))
-            answer = do_piece(piece, pipelines(piece.seed))
-            pipe.send_bytes(json.dumps(answer.as_json()).encode())
+            pipe.send_bytes(json.dumps(_answer(piece, pipelines).as_json()).encode())
         except (EOFError, OSError):
             return
+
+
+def _answer(piece: Piece, pipelines: Callable[[int], Pipeline]) -> Answer:
+    """Do a piece; what else stops it, such as a full disk, is met by whoever needs its nodes next."""
+    try:
+        return do_piece(piece, pipelines(piece.seed))
+    except Exception:  # to die of it would be taken for too little memory
+        return Answer()

@@ -78,3 +78,14 @@ def test_a_machine_that_loses_all_its_workers_is_told_once_and_left(tmp_path: Pa
         "cluster: a worker on 'a' was lost; what it was at is done again",
         "cluster: 'a' has lost 10 workers and gets no more; is there enough memory?",
     ]
+
+
+def test_where_all_workers_are_lost_at_once_the_next_one_is_waited_for(tmp_path: Path) -> None:
+    errands, lost = [Errand("open", lambda _: (), lambda *_: None, lambda: lost.append(True))], list[bool]()
+    crew = Crew(Fake(tmp_path, there=[Machine("a", "a", 1)], dies=lambda _, what: what == "open"), [MEET])
+    crew.gather()
+    crew.give(lambda: errands.pop() if errands else None)
+    crew.wait()
+    assert lost
+    crew.wait()
+    assert crew.count == 1

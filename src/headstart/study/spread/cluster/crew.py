@@ -124,13 +124,13 @@ class Crew:
             self._busy[self._ask(member, errand)] = (member, errand)
 
     def wait(self) -> None:
-        """Wait until an errand ends, or its worker is lost; returns at once where none is under way.
+        """Wait until an errand ends, or its worker is lost; where none is under way, until a worker is free.
 
         Raises:
             EngineError: no worker is left.
         """
         busy = set(self._busy)
-        while self._busy and not busy - set(self._busy):
+        while (self._busy or (self._coming and not self._free)) and not busy - set(self._busy):
             self._collect()
         self._check_some()
 
