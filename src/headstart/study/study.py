@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
@@ -40,7 +39,7 @@ from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.runner import Runner
 from headstart.study.run.tuning import num_trials, trial_arms
 from headstart.study.run.work import Work
-from headstart.study.spread.begin import local_hands, make_first_starts
+from headstart.study.spread.begin import hands_for, make_first_starts
 from headstart.study.spread.hands import Hands
 from headstart.study.spread.local import check_jobs
 from headstart.study.written.arms import Arm, tables_of
@@ -273,7 +272,7 @@ class Study:
             study, said = self.in_folder(out)
             for line in said:
                 progress.warn(line)
-            with study._hands(out, jobs, cluster, progress) as hands:
+            with hands_for(study, out, jobs, cluster, progress) as hands:
                 runner = study._prepare(slate, out, progress, hands)
                 judging = Judging(study.file, slate, self.slate.arms, self.costs, runner, page)
                 verdict = judging.race() if arms is None and seeds is None else judging.some(*chosen)
@@ -309,16 +308,6 @@ class Study:
         study = copy(self)
         study.file, said = as_made(self.file, RunFolder(Path(out)).decision())
         return study, said
-
-    def _hands(
-        self, out: Path, jobs: int, cluster: str | None, progress: Progress
-    ) -> AbstractContextManager[Hands | None]:
-        """Return the processes that do pieces of the study; None where it is done here."""
-        if cluster is None:
-            return local_hands(self, out, jobs, progress.warn)
-        from headstart.study.spread.cluster.hands import on_cluster
-
-        return on_cluster(self, RunFolder(out, progress.warn).store, cluster, progress)
 
     def _prepare(self, slate: Slate, out: Path, progress: Progress, hands: Hands | None = None) -> Runner:
         """Bring the folder to what the study says now, and look at the data before any arm runs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from headstart.core.errors import SettingError
 from headstart.core.files import remove_leftovers
 from headstart.core.machine import can_fork, num_cores, suitable_threads
-from headstart.core.progress import Silent, Tell
+from headstart.core.progress import Progress, Silent, Tell
 from headstart.evidence.contrast import FEWEST_SEEDS
 from headstart.study.run.beside import make_starts
 from headstart.study.run.folder import RunFolder
@@ -27,8 +27,19 @@ if TYPE_CHECKING:
     from headstart.study.study import Study
 
 
+def hands_for(
+    study: Study, out: Path, jobs: int, cluster: str | None, progress: Progress
+) -> AbstractContextManager[Hands | None]:
+    """Return the processes that do pieces of a study, here or on a cluster; None where it is done by this one."""
+    if cluster is None:
+        return _local_hands(study, out, jobs, progress.warn)
+    from headstart.study.spread.cluster.hands import on_cluster
+
+    return on_cluster(study, RunFolder(out, progress.warn).store, cluster, progress)
+
+
 @contextmanager
-def local_hands(study: Study, out: Path, jobs: int, say: Tell) -> Iterator[Hands | None]:
+def _local_hands(study: Study, out: Path, jobs: int, say: Tell) -> Iterator[Hands | None]:
     """Yield processes that do pieces of a study on this machine; None where one does all.
 
     Args:

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from headstart.core.errors import MissingExtra, SettingError
+from headstart.core.errors import EngineError, MissingExtra, SettingError
 from headstart.study.spread.cluster.address import check_cluster, endpoint
+from headstart.study.spread.cluster.over_ray import joined
 from headstart.study.spread.local import check_jobs
 from tiny_study import numbers, write_study
 
@@ -144,3 +145,19 @@ def _descendants(pid: int) -> list[int]:
 def test_jobs_and_a_cluster_exclude_each_other() -> None:
     with pytest.raises(SettingError, match=r"jobs: must be 1 on a cluster, .*, received 2; leave it out"):
         check_jobs(2, "head:6379")
+
+
+@needs_ray
+def test_a_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import ray
+
+    def fails(**_: object) -> None:
+        raise RuntimeError("the node timed out\nmore of it")
+
+    monkeypatch.setattr(ray, "init", fails)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    said = r"could not be started on this machine \(the node timed out\)"
+    with pytest.raises(EngineError, match=said), joined("auto"):
+        pass
+    assert list(tmp_path.iterdir()) == []

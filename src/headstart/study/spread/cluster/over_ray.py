@@ -159,7 +159,14 @@ def _local(ray: ModuleType) -> RayLink:
     """Start a cluster on this machine's cores."""
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-    _init(ray, num_cpus=num_cores(), include_dashboard=False, _temp_dir=str(folder))
+    try:
+        _init(ray, num_cpus=num_cores(), include_dashboard=False, _temp_dir=str(folder))
+    except Exception as error:  # Ray raises many kinds
+        shutil.rmtree(folder, ignore_errors=True)
+        raise EngineError(
+            f"cluster: Ray could not be started on this machine ({_first_line(error)}); try again when it has less to "
+            "do, or leave --cluster out and give --jobs"
+        ) from error
     return RayLink(ray, lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
