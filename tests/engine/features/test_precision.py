@@ -42,7 +42,10 @@ def test_a_head_is_exact_whatever_the_precision() -> None:
     assert whole.model.logits(whole.params, whole.activations.raw(slice(0, 2))).dtype == torch.float32
 
 
-@pytest.mark.parametrize("engine", [Serial(), *fleets(_world("all", "float32"), forks=True), Fleet()], ids=str)
+ENGINES = (Serial(), *fleets(_world("all", "float32"), forks=True), Fleet())
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=range(len(ENGINES)))
 def test_every_way_trains_in_it(engine: Fleet | Serial) -> None:
     method = quick(FedAvg())
     exact, rounded = (run(method, _world("all", precision), engine).shared for precision in ("float32", "bf16"))
