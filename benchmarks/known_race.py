@@ -71,6 +71,7 @@ class Drawn:
     ran: set[tuple[str, int]] = field(default_factory=set)
     scored: dict[tuple[str, int], None] = field(default_factory=dict)
     progress: Silent = field(default_factory=Silent)
+    hands: None = None
 
     @property
     def settings(self) -> Any:
