@@ -262,7 +262,7 @@ def faults(found: dict[str, float]) -> list[str]:
     """Return a line for each figure beyond its limit.
 
     >>> faults({"public names": 10_000, "files": 3})
-    ['public names: at most 1440, found 10000']
+    ['public names: at most 1600, found 10000']
     """
     bad = []
     for name, (least, most) in LIMITS.items():

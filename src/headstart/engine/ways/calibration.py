@@ -102,7 +102,7 @@ def _own(module: nn.Module) -> int:
 def _rounded(size: int) -> int:
     """Return a size in half powers of two, rounded.
 
-    >>> _rounded(100) == _rounded(115), _rounded(100) == _rounded(200)
+    >>> _rounded(100) == _rounded(105), _rounded(100) == _rounded(200)
     (True, False)
     """
     return round(2 * math.log2(size)) if size else -1

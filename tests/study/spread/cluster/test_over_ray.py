@@ -157,7 +157,7 @@ def test_a_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(ray, "init", fails)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    said = r"could not be started on this machine \(the node timed out\)"
+    said = r"could not be started on this machine \(RuntimeError: the node timed out\)"
     with pytest.raises(EngineError, match=said), joined("auto"):
         pass
     assert list(tmp_path.iterdir()) == []
