@@ -72,6 +72,7 @@ class Drawn:
     scored: dict[tuple[str, int], None] = field(default_factory=dict)
     progress: Silent = field(default_factory=Silent)
     hands: None = None
+    told: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def settings(self) -> Any:
