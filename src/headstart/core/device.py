@@ -166,7 +166,5 @@ def free_bytes(device: torch.device) -> int | None:
 
 def fits(num_bytes: int, device: torch.device) -> bool:
     """Say whether data of this size may stay on a device: on a card, in half of what is free."""
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return num_bytes <= _FREE_SHARE * free
+    free = free_bytes(device)
+    return free is None or num_bytes <= _FREE_SHARE * free

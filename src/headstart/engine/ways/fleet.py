@@ -25,7 +25,7 @@ from headstart.engine.ways.placement import Placement, Way, cheapest
 from headstart.engine.ways.serial import OneByOne
 from headstart.engine.ways.sparing import Sparing
 from headstart.engine.ways.stacks import Stacked
-from headstart.engine.ways.workers import SLOT_BYTES, Workers
+from headstart.engine.ways.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,8 @@ def _grouped(_: Fleet, job: Job, placement: Placement) -> AbstractContextManager
 def _workers(fleet: Fleet, job: Job, placement: Placement) -> Iterator[Crew]:
     """Yield who does clients each by one thread, in processes where that pays."""
     job, count = _fast(job, placement), placement.workers
-    # As many results may wait as there are processes twice, or more where they are small.
-    slots = max(2 * count, min(job.cohort_size, SLOT_BYTES // max(1, job.num_bytes)))
     with ExitStack() as stack:
-        workers = stack.enter_context(Workers(job, count, slots)) if count > 1 else None
+        workers = stack.enter_context(Workers(job, count, job.cohort_size)) if count > 1 else None
         yield Sparing(job, workers, pays=fleet.way is not None or "large" in family_of(job.model))
 
 

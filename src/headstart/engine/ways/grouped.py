@@ -19,7 +19,7 @@ from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.engine.protocol import Chunk, Failure, Job
 from headstart.engine.ways.stacks import Stacked
-from headstart.engine.ways.workers import SLOT_BYTES, Workers, longest_first
+from headstart.engine.ways.workers import Workers, longest_first
 from headstart.models.grouped_layers import UnknownLayer
 from headstart.models.model import Model
 
@@ -49,7 +49,8 @@ class Grouped:
 
     def __enter__(self) -> Grouped:
         if self.processes > 1:
-            self._workers = Workers(self.job, self.processes, self._slots, self.group_size, self._group)
+            groups = -(-self.job.cohort_size // self.group_size)
+            self._workers = Workers(self.job, self.processes, groups, self.group_size, self._group)
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -71,12 +72,6 @@ class Grouped:
     def _group(self) -> Stacked:
         """Does a group; one that fails is done again client by client."""
         return Stacked(self.job, chunk_bytes=sys.maxsize, block_bytes=sys.maxsize)
-
-    @property
-    def _slots(self) -> int:
-        """Return how many groups' results may wait."""
-        groups = -(-self.job.cohort_size // self.group_size)
-        return max(2 * self.processes, min(groups, SLOT_BYTES // max(1, self.group_size * self.job.num_bytes)))
 
 
 def why_not_grouped(model: Model, inputs: Tensor) -> str:

@@ -68,7 +68,7 @@ class Workers:
     Attributes:
         job: what is to be done.
         count: number of processes.
-        slots: results that may wait for their turn.
+        slots: tasks whose results may wait for their turn, at most; fewer where these are large.
         group_size: clients of one task, at most.
         crew: who does a task in its process; None does client by client.
         processes: those that live; none before the first round.
