@@ -50,7 +50,9 @@ class Thawed:
 
 @dataclass(frozen=True, kw_only=True)
 class Renames(Head):
-    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+    def server_update(
+        self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
+    ) -> tuple[Tree, Tree]:
         return trees.map_tree(lambda value: value.double(), trees.add(shared, update)), state
 
 
@@ -83,7 +85,9 @@ class WrongSign(Head):
 
 @dataclass(frozen=True, kw_only=True)
 class ServerRunsAway(Head):
-    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+    def server_update(
+        self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
+    ) -> tuple[Tree, Tree]:
         return trees.subtract(shared, update), state
 
 

@@ -44,6 +44,13 @@ def test_blocks_that_are_joined_are_what_came_in_at_once(world: World, adding: A
     assert [own.tolist() for own, _ in joined.privates] == [[0, 1], [2, 3, 4]]
 
 
+def test_what_each_client_sent_is_stacked_by_position(world: World) -> None:
+    late, early = np.array([4, 2]), np.array([3, 0])
+    summed = _summed(world, Adding(needs_all=True), _sent(late), _sent(early))
+    sent = torch.cat([_sent(late).results[0]["w"], _sent(early).results[0]["w"]])
+    assert torch.equal(summed.stack["w"], sent[[3, 1, 2, 0]])
+
+
 def test_a_client_whose_numbers_are_not_finite_is_left_out_alone(world: World) -> None:
     sent = _sent(np.arange(3))
     sent.results[0]["w"][1] = torch.nan

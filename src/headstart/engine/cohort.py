@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from headstart.core import trees
 from headstart.core.arrays import Array
@@ -85,7 +84,8 @@ class Cohort:
         """
         shared, state = self.now.shared, self.now.state
         if self._sum.heaviest.total or self.method.schedule.noise_multiplier:
-            shared, state = self.method.server_update(model, shared, state, self._combined())
+            share = self._sum.heaviest.count / len(self.clients.members)
+            shared, state = self.method.server_update(model, shared, state, self._combined(), share)
         traffic = Traffic(
             self.now.traffic.download + trees.num_bytes(self.now.shared) * size,
             self.now.traffic.upload + self._sum.upload,
@@ -112,12 +112,13 @@ class Cohort:
         schedule = self.method.schedule
         if self.method.reduce == "sum":
             return self._sum.total
+        if self.method.reduce == "each":
+            return self._sum.stack
         if schedule.noise_multiplier:
             return self._noisy(schedule)
         if schedule.aggregate == "mean":
             return self._sum.heaviest.mean(self._sum.total)
-        stack = {name: torch.cat([updates[name] for updates in self._sum.updates]) for name in self._sum.total}
-        return AGGREGATES[schedule.aggregate](stack, schedule.bad_share)
+        return AGGREGATES[schedule.aggregate](self._sum.stack, schedule.bad_share)
 
     def _noisy(self, schedule: Schedule) -> Tree:
         """Return the mean over a cohort of the expected size: who failed or dropped out adds nothing to its sum.
@@ -148,9 +149,9 @@ def adding_of(method: Federate, fewest: int = 0) -> Adding:
     return Adding(
         # What has noise already was clipped before, and is longer.
         clip_norm=None if fewest and schedule.noise_multiplier else schedule.clip_norm,
-        is_equal=method.reduce == "sum" or schedule.clip_norm is not None,
+        is_equal=method.reduce != "mean" or schedule.clip_norm is not None,
         is_mean=method.reduce == "mean" and schedule.aggregate == "mean" and schedule.clip_norm is None,
-        needs_all=schedule.aggregate != "mean",
+        needs_all=method.reduce == "each" or schedule.aggregate != "mean",
     )
 
 

@@ -32,7 +32,7 @@ class Adding:
         clip_norm: longest update; longer ones are shortened to it. None clips none.
         is_equal: whether all clients count the same, whatever they hold.
         is_mean: whether updates are averaged by numbers of examples.
-        needs_all: whether the server needs every update, as the robust aggregates do.
+        needs_all: whether the server needs every update, as the robust aggregates do, and methods that look at each.
     """
 
     clip_norm: float | None = None

@@ -90,11 +90,11 @@ def run_rounds(
 
 
 def _check_clip(method: Federate) -> None:
-    """Refuse to clip sums, whose length says how many examples a client has."""
+    """Refuse to clip what is no mean: the length of a sum says how many examples a client has."""
     norm = method.schedule.clip_norm
-    if method.reduce == "sum" and norm is not None:
+    if method.reduce != "mean" and norm is not None:
         raise SettingError(
-            f"federate.clip_norm: is for methods that average updates, received {norm:g} with one that adds up sums; "
+            f"federate.clip_norm: is for methods that average updates, received {norm:g} with one that does not; "
             "leave it out"
         )
 

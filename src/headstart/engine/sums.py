@@ -36,7 +36,7 @@ class Sum:
     Attributes:
         adding: how updates are added up.
         total: the weighted sum of their updates; empty where there are none.
-        updates: the updates themselves, where the server needs them all.
+        updates: positions and their updates, stacked, where the server needs them all.
         heaviest: who weighs most, and what all weigh.
         upload: bytes that they sent.
         excluded: positions of the clients that are left out, each with the reason.
@@ -46,12 +46,18 @@ class Sum:
 
     adding: Adding
     total: Tree = field(default_factory=dict)
-    updates: list[Tree] = field(default_factory=list)
+    updates: list[tuple[Array, Tree]] = field(default_factory=list)
     heaviest: Heaviest = field(default_factory=Heaviest)
     upload: int = 0
     excluded: list[tuple[int, str]] = field(default_factory=list)
     privates: list[tuple[Array, Tree]] = field(default_factory=list)
     put: Put | None = None
+
+    @property
+    def stack(self) -> Tree:
+        """All updates, by position."""
+        order = np.argsort(np.concatenate([positions for positions, _ in self.updates]))
+        return {name: torch.cat([one[name] for _, one in self.updates])[order] for name in self.total}
 
     def take(self, result: Chunk | Failure, rows: RowTable) -> None:
         """Add what came in.
@@ -109,7 +115,7 @@ class Sum:
 
     def _add(self, summed: Tree, updates: Tree, weights: Tensor, positions: Array) -> None:
         if self.adding.needs_all:
-            self.updates.append(trees.clone(updates))
+            self.updates.append((positions, trees.clone(updates)))
         self.total = trees.add(self.total, summed) if self.total else summed
         self.heaviest.note(updates if self.adding.is_mean else {}, weights, positions)
         self.upload += trees.num_bytes(updates)

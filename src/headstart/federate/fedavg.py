@@ -53,7 +53,9 @@ class FedAvg(Federate):
         local, private = self.sharing.split(trained)
         return trees.subtract(local, shared), private
 
-    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+    def server_update(
+        self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
+    ) -> tuple[Tree, Tree]:
         """Let the server's optimiser take the mean update."""
         return self.server.update(shared, state, update)
 

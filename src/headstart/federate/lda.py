@@ -57,7 +57,9 @@ class LinearDiscriminant(OneShotHead):
         second = unpack_symmetric(update["second_moment"], update["sums"].shape[-1])
         return FeatureSums(update["sums"].mT, update["counts"], second, has_ones=False)
 
-    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+    def server_update(
+        self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
+    ) -> tuple[Tree, Tree]:
         """Return weights ``S^-1 mu_c`` and biases ``-mu_c' S^-1 mu_c / 2 + log prior_c``."""
         counts, sums = update["counts"], update["sums"]
         means = class_means(sums, counts)

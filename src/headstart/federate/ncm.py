@@ -30,7 +30,9 @@ class NearestClassMean(OneShotHead):
         """No second moments are sent."""
         return FeatureSums(update["sums"].mT, update["counts"], None, has_ones=False)
 
-    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+    def server_update(
+        self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
+    ) -> tuple[Tree, Tree]:
         """Normalise the class means; a class that nobody has keeps zero weights."""
         means = class_means(update["sums"], update["counts"])
         weight = means / means.norm(dim=-1, keepdim=True).clamp_min(1e-12)

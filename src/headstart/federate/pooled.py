@@ -46,7 +46,9 @@ class Pooled(Federate):
         """Train on everything."""
         return trees.subtract(self.local.fit(model, shared, data, self.epochs), shared), private
 
-    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+    def server_update(
+        self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
+    ) -> tuple[Tree, Tree]:
         """Take the result."""
         return trees.add(shared, update), state
 

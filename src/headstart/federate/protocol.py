@@ -12,9 +12,9 @@ from pydantic import Field, FiniteFloat, PositiveInt
 from headstart.core.errors import SettingError
 from headstart.training import ClientData, Model, Params, TaskKind, Trainable, Tree
 
-Reduction = Literal["mean", "sum"]
+Reduction = Literal["mean", "sum", "each"]
 """How client updates become one: mean weighted by numbers of examples (of three clients or more none weighs more than
-the others together), or plain sum."""
+the others together), or plain sum; ``each``: they don't, the server sees each of them."""
 
 
 Aggregate = Literal["mean", "trimmed_mean", "median", "krum"]
@@ -135,8 +135,18 @@ class Federate(Protocol):
         """Return what the client sends (for averaging methods ``local - shared``) and its new private state."""
         ...
 
-    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
-        """Return the new shared and server state from the combined update of a cohort."""
+    def server_update(
+        self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
+    ) -> tuple[Tree, Tree]:
+        """Return the new shared and server state from the combined update of a cohort.
+
+        Args:
+            model: cut as the method says.
+            shared: what was sent to the cohort.
+            state: what the server kept.
+            update: the mean or the sum of what clients sent, or all of it, stacked in the order of their names.
+            share: of all clients, those whose updates these are, in (0, 1].
+        """
         ...
 
     def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:

@@ -56,7 +56,9 @@ class Ridge(OneShotHead):
         """The last row of ``Z'Y`` counts the classes."""
         return ridge_feature_sums(update["gram"], update["moment"])
 
-    def server_update(self, model: Model, shared: Tree, state: Tree, update: Tree) -> tuple[Tree, Tree]:
+    def server_update(
+        self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
+    ) -> tuple[Tree, Tree]:
         """Solve for the head."""
         moment = update["moment"]
         gram = unpack_symmetric(update["gram"], len(moment))

@@ -78,6 +78,11 @@ def check_method(method: Federate, name: str) -> None:
     Raises:
         SettingError: the method's server looks at single updates, or too few clients a round hide each other.
     """
+    if method.reduce == "each":
+        raise SettingError(
+            f"--secure: '{name}' makes its model of what each single client sends, which the server must see; take a "
+            "method that averages or adds up, or run it without --secure"
+        )
     if method.reduce == "mean" and method.schedule.aggregate != "mean":
         raise SettingError(
             f"--secure: '{name}' combines updates by their {method.schedule.aggregate}, for which the server must see "
