@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -31,16 +29,6 @@ def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as Markdown viewers make them."""
     titles = _HEADING.findall(_FENCE.sub("", page.read_text()))
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
-
-
-def load_tables() -> ModuleType:
-    """Import the hook that fills the reference tables."""
-    spec = importlib.util.spec_from_file_location("documentation_tables", DOCS / "tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def every_block(language: str) -> dict[str, str]:

@@ -137,12 +137,28 @@ def demo(
 
 
 @app.command()
-def methods() -> None:
-    """List every method of every stage: what it does, and what can be set."""
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Show this one whole.", show_default=False)] = None,
+) -> None:
+    """List every method of every stage, or show one: what it does, its paper, and what can be set."""
     from headstart.cli.jobs import console
-    from headstart.cli.methods import show_methods
+    from headstart.cli.methods import show_method, show_methods
 
-    show_methods(console)
+    if name:
+        show_method(console, name)
+    else:
+        show_methods(console)
+
+
+@app.command()
+def keys(
+    table: Annotated[str | None, typer.Argument(help="Such as data, or data.split.", show_default=False)] = None,
+) -> None:
+    """Show what may be written in a study file: every key with its type, default and meaning."""
+    from headstart.cli.jobs import console
+    from headstart.cli.methods import show_keys
+
+    show_keys(console, table)
 
 
 @app.command()

@@ -1,13 +1,20 @@
-"""The listing of all methods: what each does, and what can be set."""
+"""The listing of all methods, one method whole, and the keys of a study file's tables."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
+from headstart.cli.reference.keys import TABLES, Key, keys_of, settings_of
+from headstart.cli.reference.methods import paper, summary
+from headstart.core.errors import SettingError, nearest
+from headstart.core.registry import Entry
 from headstart.federate import Schedule
 from headstart.study.written.arms import METHODS, Kind
 from headstart.training import LocalTraining
@@ -29,6 +36,59 @@ def show_methods(console: Console) -> None:
         console.print(_table(kind, words), soft_wrap=False)
     for name, part in SHARED.items():
         console.print(f"{name}…: {', '.join(_names(part))}", style="dim", soft_wrap=False)
+
+
+def show_method(console: Console, name: str) -> None:
+    """Print one method whole: what it does, its paper, how it differs from that, and its settings.
+
+    Raises:
+        SettingError: there is no such method.
+    """
+    found = [(kind, table[name]) for kind, table in METHODS.items() if name in table]
+    if not found:
+        known = [one for table in METHODS.values() for one in table]
+        raise SettingError(f"headstart methods: unknown method, received {name!r}; {nearest(name, known)}")
+    for kind, entry in found:
+        _show(console, kind, name, entry)
+
+
+def show_keys(console: Console, table: str | None) -> None:
+    """Print the keys of one table of a study file; without a name, those of the file and the names of its tables.
+
+    Raises:
+        SettingError: there is no such table.
+    """
+    name = (table or "file").strip("[]")
+    if name not in TABLES:
+        raise SettingError(f"headstart keys: unknown table, received {table!r}; {nearest(name, TABLES)}")
+    console.print(_keys(keys_of(TABLES[name]), "a study file" if name == "file" else f"[{name}]"))
+    if table is None:
+        others = ", ".join(one for one in TABLES if one != "file")
+        console.print(f"headstart keys TABLE shows one of: {others}", style="dim", soft_wrap=False)
+        console.print("[arms], [training]: headstart methods; [devices]: docs/costs.md", style="dim", markup=False)
+
+
+def _show(console: Console, kind: Kind, name: str, entry: Entry) -> None:
+    citation, differs = paper(entry)
+    console.print(f"{name} ({kind}: {STAGES[kind]})", style="bold", markup=False, highlight=False)
+    for text in (summary(entry), citation, f"Differs from the paper: {differs}"):
+        console.print(Padding(Text(_plain(text)), (0, 0, 1, 2)), soft_wrap=False)
+    if entry.settings():
+        console.print(_keys(settings_of(entry, tuned=kind != "start"), f"settings of {name}"))
+
+
+def _keys(keys: Iterable[Key], title: str) -> Table:
+    table = Table(title=title.replace("[", "\\["), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("key", no_wrap=True)
+    table.add_column("default", max_width=18)
+    table.add_column("type and meaning", ratio=1)
+    for name, kind, default, meaning in keys:
+        table.add_row(name, *(_plain(text).replace("[", "\\[") for text in (default, f"{kind}: {meaning}")))
+    return table
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")
 
 
 def _table(kind: Kind, words: str) -> Table:
