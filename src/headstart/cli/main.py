@@ -164,7 +164,7 @@ def keys(
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
-    format: Annotated[str, typer.Option(help="html, md, json, png or svg.")] = "html",  # noqa: A002
+    format: Annotated[str, typer.Option(help="html, card, md, json, png or svg.")] = "html",  # noqa: A002
 ) -> None:
     """Write the report of a run folder again, or in another format."""
     from headstart.cli.jobs import write_formats
