@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.cli.answer import answer_block, decidable_lines
+from headstart.cli.answer import answer_block, decidable_lines, labelled
 from headstart.cli.arms import legend, promise_lines, race_lines, ruled_out_lines, verdict_table, warning_lines
 from headstart.cli.interrupts import second_ends_at_once
 from headstart.cli.pages import Pages
@@ -243,6 +243,15 @@ def write_formats(run_folder: Path, name: str) -> None:
         paths = write_report(run_folder, formats=(name,))
     for path in paths:
         console.print(shown(str(path)))
+
+
+def show_comparison(before: Path, after: Path) -> None:
+    """Print what differs between two run folders."""
+    from headstart.report import load_run
+    from headstart.report.compare import compare_lines, compare_runs
+
+    for line in labelled(compare_lines(compare_runs(load_run(before), load_run(after))), console.width):
+        console.print(line, highlight=False)
 
 
 def check_run(run_folder: Path, family: str, margin: float | None) -> bool:

@@ -173,6 +173,17 @@ def report(
 
 
 @app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
+    after: Annotated[Path, typer.Argument(help="Another, later one.", show_default=False)],
+) -> None:
+    """Say what changed between two runs, whether the answer did, and what that may come from."""
+    from headstart.cli.jobs import show_comparison
+
+    show_comparison(before, after)
+
+
+@app.command()
 def check(
     run: Annotated[Path, typer.Argument(help="Run folder of a finished study.", show_default=False)],
     answer: Annotated[str, typer.Option(help="fine-tune, federate or both.", show_default=False)],
