@@ -455,7 +455,7 @@ def test_a_folder_that_is_no_run(run: Run, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")  # TensorBoard's own imports warn.
 def test_tensorboard_is_written_beside_the_run(run: Run, study: Path) -> None:
     pytest.importorskip("tensorboard")
-    assert run("study", study, "--tensorboard", "board").code == 0
+    assert run("study", study, "--track", "tensorboard=board").code == 0
     assert {path.name for path in Path("board").iterdir()} == {f"{arm}-{seed}" for arm in ARMS for seed in (0, 1)}
 
 

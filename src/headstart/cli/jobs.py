@@ -39,7 +39,7 @@ def run_file(
     *,
     arms: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
-    tensorboard: Path | None = None,
+    track: Sequence[str] = (),
     opens: bool = False,
     everything: bool = False,
     device: str | None = None,
@@ -53,7 +53,7 @@ def run_file(
     file = _loaded(path, device)
     file = _in_full(file) if everything else file
     out = out or _default_out(file)
-    run(file, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens, jobs=jobs, cluster=cluster)
+    run(file, out, arms=arms, seeds=seeds, track=track, opens=opens, jobs=jobs, cluster=cluster)
 
 
 def run_demo(
@@ -88,7 +88,7 @@ def run(
     *,
     arms: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
-    tensorboard: Path | None = None,
+    track: Sequence[str] = (),
     opens: bool = False,
     jobs: int = 1,
     cluster: str | None = None,
@@ -101,7 +101,7 @@ def run(
     def opened(bar: Bar) -> Iterator[Study]:
         yield Study.open(file, cache=cache_folder(), progress=bar)
 
-    how = partial(run_opened, file, opened, out, tensorboard=tensorboard, opens=opens)
+    how = partial(run_opened, file, opened, out, track=track, opens=opens)
     how(arms=arms, seeds=seeds, jobs=jobs, cluster=cluster)
 
 
@@ -112,7 +112,7 @@ def run_opened(
     *,
     arms: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
-    tensorboard: Path | None = None,
+    track: Sequence[str] = (),
     opens: bool = False,
     jobs: int = 1,
     cluster: str | None = None,
@@ -125,22 +125,20 @@ def run_opened(
         out: run folder.
         arms: run only these; None runs all.
         seeds: run only these; None runs all.
-        tensorboard: folder of a log of every run; None keeps none.
+        track: trackers that are told of every run, such as ``tensorboard=FOLDER``.
         opens: whether the page is opened in the user's browser as soon as there is one.
         jobs: processes that work beside each other.
         cluster: whose workers do the study's pieces: auto, or an address; None for none.
     """
-    from headstart.report.tensorboard import check_installed, log_records
+    from headstart.report.trackers import chosen
 
-    begin = time.monotonic()
-    if tensorboard:
-        check_installed()
+    begin, trackers = time.monotonic(), chosen(track)
     with second_ends_at_once(), _so_far_if_interrupted(out), Bar(console) as bar, opened(bar) as study:
         _print_data(study)
         page = Pages(bar.warn, opens=opens)
         outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=page, jobs=jobs, cluster=cluster)
-    if tensorboard:
-        log_records(out / "records.jsonl", tensorboard)
+    for tracker in trackers:
+        tracker.log(file.settings.name, out / "records.jsonl")
     _print_verdict(outcome, file.settings.name)
     console.print(f"report  {shown(str(out / 'report.html'))}")
     console.print(f"records {shown(str(out))}   ({time.monotonic() - begin:.0f} s)")

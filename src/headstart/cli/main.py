@@ -43,7 +43,10 @@ _ClusterOption = Annotated[
     str | None,
     typer.Option("--cluster", help="Work on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.", show_default=False),
 ]
-_BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
+_TrackOption = Annotated[
+    list[str] | None,
+    typer.Option("--track", help="Also tell tensorboard=FOLDER, mlflow=ADDRESS or wandb=FOLDER (offline) every run."),
+]
 
 
 def _show_version(wanted: bool) -> None:
@@ -68,7 +71,7 @@ def study(
     out: _OutOption = None,
     arm: _ArmOption = None,
     seed: _SeedOption = None,
-    tensorboard: _BoardOption = None,
+    track: _TrackOption = None,
     opens: _OpenOption = False,
     everything: _AllOption = False,
     device: _DeviceOption = None,
@@ -78,7 +81,7 @@ def study(
     """Run a study until it is decided; finished work is kept and never done twice."""
     from headstart.cli.jobs import run_file
 
-    run = partial(run_file, file, out, arms=arm, seeds=seed, tensorboard=tensorboard)
+    run = partial(run_file, file, out, arms=arm, seeds=seed, track=track or ())
     run(opens=opens, everything=everything, device=device, jobs=jobs, cluster=cluster)
 
 
