@@ -62,7 +62,9 @@ def write_first_study(
         DataError: there is nothing that a study could be made of.
     """
     _check_out(out, force=force)
-    console, folder = Terminal(soft_wrap=True), out.absolute().parent
+    from headstart.cli.jobs import console
+
+    folder = out.absolute().parent
     found = look(data, Path())
     _show_found(console, found)
     parts = parts_of(found, label, "" if client == _NONE else client)

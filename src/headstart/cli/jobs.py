@@ -21,7 +21,7 @@ from headstart.cli.terminal import Terminal, shown
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import read_json
 from headstart.evidence.verdict import prediction_held
-from headstart.report.answer import has_answer
+from headstart.report.answer import has_answer, headline
 from headstart.study.written.load import StudyFile, load_study, on_device
 
 if TYPE_CHECKING:
@@ -139,9 +139,18 @@ def run_opened(
         outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=page, jobs=jobs, cluster=cluster)
     for tracker in trackers:
         tracker.log(file.settings.name, out / "records.jsonl")
+    if console.quiet:
+        _print_line(outcome, out)
     _print_verdict(outcome, file.settings.name)
     console.print(f"report  {shown(str(out / 'report.html'))}")
     console.print(f"records {shown(str(out))}   ({time.monotonic() - begin:.0f} s)")
+
+
+def _print_line(outcome: Outcome, out: Path) -> None:
+    """Print the answer in a line, with the arm to use and where the report is."""
+    found = outcome.verdict.as_json()
+    arm = f"; arm to use: {found['recommended']}" if found["recommended"] else ""
+    Terminal(soft_wrap=True).print(shown(f"{headline(found)}{arm} ({out / 'report.html'})"), highlight=False)
 
 
 def _print_verdict(outcome: Outcome, name: str) -> None:

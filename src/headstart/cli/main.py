@@ -6,6 +6,7 @@ written); 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,6 @@ app = typer.Typer(
     name="headstart",
     help="Should clients fine-tune a pre-trained model instead of running federated averaging?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -56,10 +56,30 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _set_plain(wanted: bool) -> None:
+    """Print without colours from here on, as everything that heeds NO_COLOR does."""
+    if wanted:
+        os.environ["NO_COLOR"] = "1"
+
+
+def _set_quiet(wanted: bool) -> None:
+    """Print nothing but errors and a study's answer from here on."""
+    if wanted:
+        from headstart.cli.jobs import console
+
+        console.quiet = True
+
+
 @app.callback()
 def options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", callback=_show_version, is_eager=True)
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Print without colours, as NO_COLOR=1 does.", callback=_set_plain)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print errors and a study's answer alone, in a line.", callback=_set_quiet)
     ] = False,
 ) -> None:
     """Should clients fine-tune a pre-trained model instead of running federated averaging?"""
@@ -256,35 +276,39 @@ app.add_typer(federate.app, name="federate")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; turn our errors into one line and an exit code."""
-    errors = Terminal(stderr=True, soft_wrap=True)
     try:
         code = app(arguments, prog_name="headstart", standalone_mode=False)
     except HeadstartError as error:
         for line in str(error).splitlines():
-            errors.print(f"[bold red]error:[/] {shown(line)}")
+            _print_error(f"[bold red]error:[/] {shown(line)}")
         sys.exit(1 if isinstance(error, (ClientError, EngineError)) else 2)
     except OSError as error:
-        errors.print(f"[bold red]error:[/] {shown(str(error))}")
+        _print_error(f"[bold red]error:[/] {shown(str(error))}")
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except Exception as error:
-        _reraise_unless_known(error, errors)
+        _reraise_unless_known(error)
     # The command-line library returns an exit code, that of an interrupt too.
     if code == _INTERRUPTED:
-        errors.print("interrupted; finished work is kept: run the same command to go on")
+        _print_error("interrupted; finished work is kept: run the same command to go on")
     if code:
         sys.exit(code)
 
 
-def _reraise_unless_known(error: Exception, errors: Terminal) -> NoReturn:
+def _print_error(line: str) -> None:
+    """Print a line of markup; the terminal is made now, since an option may have said how it prints."""
+    Terminal(stderr=True, soft_wrap=True).print(line)
+
+
+def _reraise_unless_known(error: Exception) -> NoReturn:
     """Let the command-line library print its own usage errors, exit code 2; say what failed beside any arm, code 1."""
     usage: Any = getattr(error, "show", None)
     if usage is None:
         from headstart.core.faults import fault_of
 
         if fault := fault_of(error):
-            errors.print(f"[bold red]error:[/] the engine failed: {shown(str(fault))}")
+            _print_error(f"[bold red]error:[/] the engine failed: {shown(str(fault))}")
             sys.exit(1)
         raise error
     usage()
