@@ -9,6 +9,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from headstart.core import trees
+from headstart.core.errors import SettingError
 from headstart.core.registry import Scale
 from headstart.core.trees import Params, Tree
 from headstart.models.batch import Batch
@@ -54,8 +56,18 @@ class LocalTraining:
             batch_size=self.batch_size, epochs=epochs, steps=self.local_steps, balance=self.balance, stream=stream
         )
 
-    def fit(self, model: Model, params: Params, data: ClientData, epochs: int, *, stream: str = "") -> Params:
-        """Train ``params`` for ``epochs`` passes over ``data``."""
+    def fit(
+        self,
+        model: Model,
+        params: Params,
+        data: ClientData,
+        epochs: int,
+        *,
+        stream: str = "",
+        start: Tree | None = None,
+    ) -> Params:
+        """Train ``params`` for ``epochs`` passes over ``data``; ``start`` is what ``slope`` sees in their place."""
+        start = params if start is None else start
         passes = self.passes(epochs, stream)
         # Only SGD is linear in its gradients, which the dual form needs.
         if self.optimizer == "sgd" and self.is_plain and (dual := data.dual_passes(model, params, passes)):
@@ -65,8 +77,8 @@ class LocalTraining:
         state = optimizer.init(arranged)
         if model.replay:
             step = partial(self._step, model, optimizer)
-            return model.replay((self, model), step, params, arranged, state, batches)[0]
-        return descend(partial(self.slope, model, params), arranged, state, batches, optimizer)[0]
+            return model.replay((self, model), step, start, arranged, state, batches)[0]
+        return descend(partial(self.slope, model, start), arranged, state, batches, optimizer)[0]
 
     def go_on(
         self, model: Model, params: Params, state: Tree, batches: Iterable[Batch], lr_factor: float
@@ -87,6 +99,25 @@ class LocalTraining:
     def slope(self, model: Model, start: Params, params: Params, batch: Batch) -> Params:
         """Return the gradient at ``params`` of a client that began at ``start``, for one client or a stack."""
         return model.gradient(params, batch)
+
+    def mean_gradient(self, model: Model, update: Tree, data: ClientData, epochs: int) -> Tree:
+        """Return the mean of the slopes whose steps led to ``update``, of SGD; with momentum, as these weigh in it."""
+        steps = self.passes(epochs).num_steps(data.everything(model).weights.double().sum(-1)).clamp(min=1)
+        m = self.momentum
+        weight = (steps - m * (1 - m**steps) / (1 - m)) / (1 - m)
+        return trees.divide(update, -self.client_lr * weight)
+
+    def check_gradients_add_up(self) -> None:
+        """Refuse an optimiser whose way is no sum of gradients.
+
+        Raises:
+            SettingError: it is not SGD.
+        """
+        if self.optimizer != "sgd":
+            raise SettingError(
+                f"optimizer: must be 'sgd' for a method that reads mean gradients from a client's way, received "
+                f"'{self.optimizer}'; set optimizer = 'sgd' in this stage"
+            )
 
 
 def _alone(walk: DualWalk) -> Params:
