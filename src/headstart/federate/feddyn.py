@@ -55,7 +55,7 @@ class FedDyn(Federate):
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Train with the pull; keep the gradient in which training ended, which the pull balances."""
         anchor = trees.add(shared, private)
-        local = self.local.fit(model, shared, data, self.local_epochs, start=anchor)
+        local = self.local.fit(model, shared, data, self.local_epochs, anchor=anchor)
         return trees.subtract(local, shared), trees.subtract(anchor, local)
 
     def server_update(

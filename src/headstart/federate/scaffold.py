@@ -83,7 +83,7 @@ class Scaffold(Federate):
         """Train with corrected steps; send both changes, keep the new control."""
         params, control = _parted(shared)
         correction = trees.subtract(control, private)
-        local = self.local.fit(model, params, data, self.local_epochs, start=correction)
+        local = self.local.fit(model, params, data, self.local_epochs, anchor=correction)
         update = trees.subtract(local, params)
         gradient = self.local.mean_gradient(model, update, data, self.local_epochs)
         change = trees.subtract(gradient, control)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal
@@ -64,21 +64,42 @@ class LocalTraining:
         epochs: int,
         *,
         stream: str = "",
-        start: Tree | None = None,
+        only: Container[str] | None = None,
+        anchor: Params | None = None,
     ) -> Params:
-        """Train ``params`` for ``epochs`` passes over ``data``; ``start`` is what ``slope`` sees in their place."""
-        start = params if start is None else start
+        """Train ``params`` for ``epochs`` passes over ``data``.
+
+        Args:
+            model: what they are parameters of.
+            params: where the client begins.
+            data: the client's.
+            epochs: passes.
+            stream: names the random order of examples.
+            only: names of what trains; nothing moves the others, no decay either. None trains all.
+            anchor: what the slope is told that the client began at; None tells the truth.
+        """
         passes = self.passes(epochs, stream)
+        moving = trees.select(params, [name for name in params if only is None or name in only])
+        model = model.holding(params.keys() - moving.keys())
         # Only SGD is linear in its gradients, which the dual form needs.
-        if self.optimizer == "sgd" and self.is_plain and (dual := data.dual_passes(model, params, passes)):
+        if (
+            self.optimizer == "sgd"
+            and self.is_plain
+            and not model.still
+            and (dual := data.dual_passes(model, params, passes))
+        ):
             walk = DualWalk(params, data.everything(model), dual, self.client_lr, self.momentum, self.weight_decay)
             return (dual.take or _alone)(walk)
         arranged, optimizer, batches = model.arranged(params), self.build(), data.batches(model, passes)
-        state = optimizer.init(arranged)
+        start = {**arranged, **trees.select(anchor or params, moving)}
+        moving = trees.select(arranged, moving)
+        state = optimizer.init(moving)
         if model.replay:
             step = partial(self._step, model, optimizer)
-            return model.replay((self, model), step, start, arranged, state, batches)[0]
-        return descend(partial(self.slope, model, start), arranged, state, batches, optimizer)[0]
+            trained = model.replay((self, model), step, start, moving, state, batches)[0]
+        else:
+            trained = descend(partial(self._slope, model, start), moving, state, batches, optimizer)[0]
+        return {**params, **trained}
 
     def go_on(
         self, model: Model, params: Params, state: Tree, batches: Iterable[Batch], lr_factor: float
@@ -94,7 +115,11 @@ class LocalTraining:
     def _step(
         self, model: Model, optimizer: Optimizer, start: Params, params: Params, state: Tree, batch: Batch
     ) -> None:
-        take_step(partial(self.slope, model, start), optimizer, params, state, batch)
+        take_step(partial(self._slope, model, start), optimizer, params, state, batch)
+
+    def _slope(self, model: Model, start: Params, moving: Params, batch: Batch) -> Params:
+        """Return the gradient of what moves; the rest is where the client began."""
+        return trees.select(self.slope(model, start, {**start, **moving}, batch), moving)
 
     def slope(self, model: Model, start: Params, params: Params, batch: Batch) -> Params:
         """Return the gradient at ``params`` of a client that began at ``start``, for one client or a stack."""

@@ -22,8 +22,8 @@ from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.grouped import why_not_grouped
 from headstart.engine.ways.serial import Serial
 from headstart.federate import FedAvg, FedDyn, Federate, Scaffold, Schedule
+from headstart.federate.fedper import OwnHead
 from headstart.federate.fedprox import Proximal
-from headstart.federate.sharing import OwnHead
 from headstart.models import ModelSpec, build
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
