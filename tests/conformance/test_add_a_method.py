@@ -20,7 +20,7 @@ from headstart.core.files import read_json_lines
 from headstart.core.registry import Entry
 from headstart.engine.rounds import run_rounds
 from headstart.federate import FedAvg
-from headstart.federate.sharing import OwnHead
+from headstart.federate.fedper import OwnHead
 from headstart.study.study import Study
 from headstart.testing import FEDERATE_CHECKS, check_federate, open_world
 from headstart.testing.federate import FederateCheck

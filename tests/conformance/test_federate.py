@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from headstart.core.errors import SettingError
+from headstart.core.registry import Entry
 from headstart.engine.protocol import Engine
 from headstart.federate import METHODS
 from headstart.models.model import Trainable
@@ -9,8 +11,20 @@ from headstart.testing.federate import FederateCheck
 
 from .cases import cases
 
+
+def _is_possible(entry: Entry, cut: Trainable) -> bool:
+    """Say whether a method shares anything at a cut."""
+    world = open_world(cut)
+    try:
+        return bool(entry.build({"trainable": cut}).init(world.model, world.params).shared)
+    except SettingError:
+        return False
+
+
 CUTS: dict[str, tuple[Trainable, ...]] = {
-    name: ("head", "all") if "trainable" in entry.settings() else (entry.build({}).trainable,)
+    name: tuple(cut for cut in ("head", "all") if _is_possible(entry, cut))
+    if "trainable" in entry.settings()
+    else (entry.build({}).trainable,)
     for name, entry in METHODS.items()
 }
 

@@ -44,14 +44,13 @@ class FedAvg(Federate):
 
     def init(self, model: Model, params: Params) -> Begin:
         """Share the starting parameters; every client begins with the same private ones."""
-        shared, private = self.sharing.split(params)
+        shared, private = self.sharing.split(model, params)
         return Begin(shared, private, self.server.init(shared))
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Train locally; send ``local - shared``, keep what is private."""
         trained = self.local.fit(model, {**shared, **private}, data, self.local_epochs)
-        local, private = self.sharing.split(trained)
-        return trees.subtract(local, shared), private
+        return trees.subtract(trees.select(trained, shared), shared), trees.select(trained, private)
 
     def server_update(
         self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -47,6 +48,7 @@ class Model:
         adapters: the first adapters, where these and the head train; else empty.
         scale: of the adapters.
         replay: takes steps faster where the device can; None takes them one operation after another.
+        still: of what is trainable, what stays as it is: no slope of it is computed.
         alone: what lies above the cut as a function for one client; None calls its modules.
         side_by_side: the same for a stack of clients as one network; None lets PyTorch stack each operation.
     """
@@ -59,6 +61,7 @@ class Model:
     adapters: Params = field(default_factory=dict)
     scale: float = 1.0
     replay: Replay | None = None
+    still: frozenset[str] = frozenset()
     alone: Functional | None = None
     side_by_side: GroupedNetwork | None = None
 
@@ -83,6 +86,18 @@ class Model:
             return self
         alone = functional_of(self.network, inputs, self.cut)
         return replace(self, channels_last=True, alone=alone, side_by_side=grouped(alone))
+
+    def holding(self, still: Iterable[str]) -> Model:
+        """Return the same model whose weights of these names stay as they are; the same one for the same names."""
+        names = frozenset(still)
+        if names == self.still:
+            return self
+        return self._held.setdefault(names, replace(self, still=names))
+
+    @cached_property
+    def _held(self) -> dict[frozenset[str], Model]:
+        """Models made of this one: recorded steps are known by the model that takes them."""
+        return {}
 
     @cached_property
     def frozen_key(self) -> str:
@@ -164,7 +179,7 @@ class Model:
         return self.network.prepare(inputs) if self.cut == 0 else inputs
 
     def gradient(self, params: Params, batch: Batch) -> Params:
-        """Return the gradient of the batch's weighted mean loss with respect to ``params``."""
+        """Return the gradient of the batch's weighted mean loss with respect to ``params``, 0 for what is ``still``."""
         if self.is_head_only:
             return head_gradient(params, batch, self.network.loss)
         gradients = self._gradient(params, batch)
@@ -176,14 +191,18 @@ class Model:
         if batch.is_stack and (base := self._one_batch(params, batch.inputs)):
             return base.gradient(params, batch)
         if batch.is_stack and self.side_by_side is None:
-            stacked: Params = vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights)
-            return stacked
-        leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
-        scores = self.logits(leaves, batch.inputs)
+            moving = {name: value for name, value in params.items() if name not in self.still}
+            stacked: Params = vmap(grad(self._loss))(moving, params, batch.inputs, batch.labels, batch.weights)
+            return self._with_still(params, stacked)
+        leaves = {name: value.detach().requires_grad_() for name, value in params.items() if name not in self.still}
+        scores = self.logits({**params, **leaves}, batch.inputs)
         found, slope = self._known_slope(scores, batch)
         # A weight that this input never reaches has gradient zero.
         gradients = torch.autograd.grad(found, list(leaves.values()), slope, allow_unused=True, materialize_grads=True)
-        return dict(zip(leaves, gradients, strict=True))
+        return self._with_still(params, dict(zip(leaves, gradients, strict=True)))
+
+    def _with_still(self, params: Params, slopes: Params) -> Params:
+        return {name: slopes[name] if name in slopes else torch.zeros_like(value) for name, value in params.items()}
 
     def _known_slope(self, scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return what is differentiated and its slope: where it has to be fast, scores, of which the loss is known."""
@@ -209,8 +228,8 @@ class Model:
         """Return the weighted mean loss of one client's batch."""
         return self.network.loss.mean(logits, batch.labels, batch.weights)
 
-    def _loss(self, params: Params, inputs: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        return self.network.loss.mean(self._logits(params, inputs), labels, weights)
+    def _loss(self, moving: Params, params: Params, inputs: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        return self.network.loss.mean(self._logits({**params, **moving}, inputs), labels, weights)
 
 
 def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Model, Params]:

@@ -70,7 +70,7 @@ class Costs:
         method = arm.federate[-1].build()
         network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch)
         _, private, _ = method.init(*cut_at(network, weights, method.trainable))
-        return bool(private)
+        return method.personal and bool(private)
 
     def read(self, path: Path) -> None:
         """Take over what an earlier run of the study measured; nothing where that is damaged."""

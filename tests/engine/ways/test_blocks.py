@@ -22,7 +22,7 @@ from headstart.engine.ways.blocks import Blocks, blocks_of, sum_block
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
 from headstart.federate import METHODS, FedAvg, Schedule
-from headstart.federate.sharing import OwnHead
+from headstart.federate.fedper import OwnHead
 from headstart.testing import World, open_world
 from headstart.testing.compare import assert_same
 from headstart.training.local import LocalTraining
