@@ -5,8 +5,10 @@ from __future__ import annotations
 from headstart.core.registry import Entry
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.fedavgm import Momentum
+from headstart.federate.fedcof import CovarianceFromMeans
 from headstart.federate.fedit import BothMatrices
 from headstart.federate.fedopt import Adagrad, Adam, Yogi
+from headstart.federate.fedpft import ParametricTransfer
 from headstart.federate.fedprox import Proximal
 from headstart.federate.fedsa_lora import OwnB
 from headstart.federate.ffa_lora import FrozenA
@@ -36,16 +38,22 @@ METHODS: dict[str, Entry] = {
     "ridge": Entry(Ridge, says="clients solve one shared ridge regression in a single round"),
     "ncm": Entry(NearestClassMean, says="clients share class means once"),
     "lda": Entry(LinearDiscriminant, says="clients share class means and one covariance once"),
+    "fedcof": Entry(CovarianceFromMeans, says="clients share class means once, whose spread says the covariance"),
+    "fedpft": Entry(
+        ParametricTransfer, says="clients share a Gaussian for each class once, and the server trains a head on draws"
+    ),
     "pooled": Entry(Pooled, says="all data is pooled in one place"),
 }
 
 __all__ = [
     "METHODS",
     "Begin",
+    "CovarianceFromMeans",
     "FedAvg",
     "Federate",
     "LinearDiscriminant",
     "NearestClassMean",
+    "ParametricTransfer",
     "Pooled",
     "Ridge",
     "Schedule",
