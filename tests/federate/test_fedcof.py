@@ -41,7 +41,7 @@ def by_hand(features: np.ndarray, labels: np.ndarray, owners: np.ndarray, gamma:
         total += ((labels == c).sum() - 1) * covariance
     gram = total + gamma * np.trace(total) / COLUMNS * np.eye(COLUMNS) + len(labels) * np.outer(overall, overall)
     weight = np.linalg.solve(gram, np.stack([features[labels == c].sum(0) for c in range(CLASSES)], axis=1)).T
-    return weight / np.linalg.norm(weight, axis=1, keepdims=True)
+    return np.asarray(weight / np.linalg.norm(weight, axis=1, keepdims=True))
 
 
 def solved(method: CovarianceFromMeans, update: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -94,7 +94,8 @@ def test_the_head_is_the_one_that_plain_pytorch_trains() -> None:
     optimizer = torch.optim.SGD([weight, bias], lr=0.1, momentum=0.9)
     for batch in gaussians(update).batches(model, Passes(batch_size=8, epochs=2)):
         optimizer.zero_grad()
-        functional.cross_entropy(batch.inputs @ weight.T + bias, batch.labels).backward()
+        loss: Any = functional.cross_entropy(batch.inputs @ weight.T + bias, batch.labels)
+        loss.backward()
         optimizer.step()
     torch.testing.assert_close(found["head.weight"], weight.detach(), rtol=0, atol=1e-5)
     torch.testing.assert_close(found["head.bias"], bias.detach(), rtol=0, atol=1e-5)

@@ -13,9 +13,10 @@ from headstart.federate.fedprox import Proximal
 from headstart.federate.fedsa_lora import OwnB
 from headstart.federate.ffa_lora import FrozenA
 from headstart.federate.lda import LinearDiscriminant
+from headstart.federate.merge_once import MergeOnce
 from headstart.federate.ncm import NearestClassMean
 from headstart.federate.pooled import Pooled
-from headstart.federate.protocol import Begin, Federate, Schedule
+from headstart.federate.protocol import Begin, Federate, Schedule, keeps_own
 from headstart.federate.ridge import Ridge
 from headstart.training import Lora
 
@@ -35,6 +36,11 @@ METHODS: dict[str, Entry] = {
         {"trainable": Lora, "sharing": OwnB},
         says=_TOGETHER + "on narrow adapters, one half of them each client's own",
     ),
+    "merge_once": Entry(
+        MergeOnce,
+        defaults={"rounds": 1, "local_epochs": 5},
+        says="clients fine-tune alone and are averaged once, each keeping its own model beside the mean",
+    ),
     "ridge": Entry(Ridge, says="clients solve one shared ridge regression in a single round"),
     "ncm": Entry(NearestClassMean, says="clients share class means once"),
     "lda": Entry(LinearDiscriminant, says="clients share class means and one covariance once"),
@@ -52,9 +58,11 @@ __all__ = [
     "FedAvg",
     "Federate",
     "LinearDiscriminant",
+    "MergeOnce",
     "NearestClassMean",
     "ParametricTransfer",
     "Pooled",
     "Ridge",
     "Schedule",
+    "keeps_own",
 ]

@@ -46,7 +46,7 @@ class Gaussians(ClientData):
 
     def _passes(self, passes: Passes, generator: torch.Generator) -> Iterator[Batch]:
         for _ in range(passes.epochs) if passes.steps is None else count():
-            for chosen in self._order(passes, generator).split(passes.batch_size):
+            for chosen in torch.split(self._order(passes, generator), passes.batch_size):
                 yield self._draw(chosen, passes, generator)
 
     @property
