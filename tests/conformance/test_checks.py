@@ -135,6 +135,7 @@ class Probe:
     change: Callable[[Params, Params, ClientData], Params]
     accept: bool = True
     changes_nothing: ClassVar[bool] = False
+    takes_own: ClassVar[bool] = False
     trainable: ClassVar[str] = "head"
 
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:

@@ -60,6 +60,7 @@ class Harmful:
 
     accept: bool = True
     changes_nothing: ClassVar[bool] = False
+    takes_own: ClassVar[bool] = False
     trainable: Any = field(default="head")
 
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:

@@ -10,6 +10,7 @@ from headstart.adapt.local_ridge import LocalRidge
 from headstart.adapt.lora import Adapters
 from headstart.adapt.lora_mix import LoraMix
 from headstart.adapt.lp_ft import LpFt
+from headstart.adapt.own_or_shared import OwnOrShared
 from headstart.adapt.personal_ridge import PersonalRidge
 from headstart.adapt.protocol import Adapt, Remembers, remembers
 from headstart.adapt.unfreeze import Unfreeze
@@ -35,6 +36,9 @@ METHODS: dict[str, Entry] = {
     ),
     "local_ridge": Entry(LocalRidge, says="each client solves its own last layer from its own examples alone"),
     "local_lda": Entry(LocalDiscriminant, says="each client's last layer follows from its own class means"),
+    "own_or_shared": Entry(
+        OwnOrShared, says="each client takes the model it trained alone where that is better for it"
+    ),
     "knn": Entry(Knn, says="each client asks its own nearest examples beside the shared model"),
 }
 
@@ -51,6 +55,7 @@ __all__ = [
     "LocalRidge",
     "LoraMix",
     "LpFt",
+    "OwnOrShared",
     "PersonalRidge",
     "Remembers",
     "Unfreeze",

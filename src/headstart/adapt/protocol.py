@@ -18,10 +18,13 @@ class Adapt(Protocol):
         trainable: where the model is cut.
         accept: keep the adapted parameters only if they are better on the client's validation data.
         changes_nothing: whether clients use what they received as it is.
+        takes_own: whether it begins with the model of its own that a federated method left each client beside the
+            shared one, where it was cut, rather than with what the client received.
         not_for: tasks for which it makes no sense, each with the reason.
     """
 
     changes_nothing: ClassVar[bool] = False
+    takes_own: ClassVar[bool] = False
     not_for: ClassVar[Mapping[TaskKind, str]] = {}
 
     @property

@@ -25,6 +25,7 @@ from headstart.engine.protocol import Engine, Failure, Job
 from headstart.engine.received import Exclusion, Received
 from headstart.engine.rounds import batch_size_of
 from headstart.evidence.metrics import Scoring, better, client_metrics, deciding
+from headstart.federate.protocol import keeps_own
 from headstart.models.model import Model
 from headstart.training.client_data import ClientData
 
@@ -98,7 +99,7 @@ def adapt_and_predict(
     """
     if method.changes_nothing:
         return predict_received(before, clients, activations, views)
-    model, received = _recut(before, method, clients)
+    model, received, first = _beside(before, clients) if method.takes_own else _recut(before, method, clients)
     everyone = Clients(clients, activations)
     desk = _Desk(method, model, received, everyone, views, better, keep)
 
@@ -110,7 +111,7 @@ def adapt_and_predict(
         work,
         model,
         everyone,
-        received,
+        first,
         finish=desk.finish,
         batch_size=batch_size_of(method),
         cohort_size=len(clients),
@@ -258,11 +259,28 @@ class _Start:
         return trees.stack([self.one(int(position)) for position in positions])
 
 
-def _recut(before: Received, method: Adapt, clients: Sequence[Client]) -> tuple[Model, _Start]:
-    """Cut the received weights where the adaptation wants it; clients may differ above that cut only."""
+def _beside(before: Received, clients: Sequence[Client]) -> tuple[Model, _Start, _Start]:
+    """Leave the cut; return what clients received, and the models of their own: if there are none, the same."""
+    federated, method = before.federated, before.method
+    received = _Start(None if before.is_personal else before.common, before.of, clients)
+    if method is None or federated is None or not keeps_own(method):
+        return before.model, received, received
+
+    def own(client: Client) -> Params:
+        return method.own_params(before.model, federated.shared, federated.private(client))
+
+    return before.model, received, _Start(None, own, clients)
+
+
+def _recut(before: Received, method: Adapt, clients: Sequence[Client]) -> tuple[Model, _Start, _Start]:
+    """Cut the received weights where the adaptation wants it; clients may differ above that cut only.
+
+    They begin with what they received.
+    """
     model, params = before.model.recut(before.common, method.trainable)
     if not before.is_personal:
-        return model, _Start(params, lambda _: params, clients)
+        common = _Start(params, lambda _: params, clients)
+        return model, common, common
 
     def received(client: Client) -> Params:
         weights = before.model.weights(before.of(client))
@@ -275,7 +293,8 @@ def _recut(before: Received, method: Adapt, clients: Sequence[Client]) -> tuple[
         # Fresh adapters are the same for all.
         return {name: weights.get(name, value) for name, value in params.items()}
 
-    return model, _Start(None, received, clients)
+    own = _Start(None, received, clients)
+    return model, own, own
 
 
 def _equal(left: Tensor, right: Tensor) -> bool:

@@ -7,18 +7,21 @@ from headstart.federate.ditto import Ditto
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.fedavgm import Momentum
 from headstart.federate.fedbabu import FedBabu
+from headstart.federate.fedcof import CovarianceFromMeans
 from headstart.federate.feddyn import Dynamic, FedDyn
 from headstart.federate.fedit import BothMatrices
 from headstart.federate.fedopt import Adagrad, Adam, Yogi
 from headstart.federate.fedper import OwnHead
+from headstart.federate.fedpft import ParametricTransfer
 from headstart.federate.fedprox import Proximal
 from headstart.federate.fedrep import FedRep
 from headstart.federate.fedsa_lora import OwnB
 from headstart.federate.ffa_lora import FrozenA
 from headstart.federate.lda import LinearDiscriminant
+from headstart.federate.merge_once import MergeOnce
 from headstart.federate.ncm import NearestClassMean
 from headstart.federate.pooled import Pooled
-from headstart.federate.protocol import Begin, Federate, Schedule
+from headstart.federate.protocol import Begin, Federate, Schedule, keeps_own
 from headstart.federate.ridge import Ridge
 from headstart.federate.scaffold import Corrected, Scaffold
 from headstart.training import Lora
@@ -49,22 +52,35 @@ METHODS: dict[str, Entry] = {
     "fedrep": Entry(FedRep, says="clients fit heads of their own to a body, then together the body to these"),
     "fedbabu": Entry(FedBabu, says="clients train a body together under a head that stays as it began"),
     "ditto": Entry(Ditto, says=_TOGETHER + "and each a model of its own that is pulled towards the shared one"),
+    "merge_once": Entry(
+        MergeOnce,
+        defaults={"rounds": 1, "local_epochs": 5},
+        says="clients fine-tune alone and are averaged once, each keeping its own model beside the mean",
+    ),
     "ridge": Entry(Ridge, says="clients solve one shared ridge regression in a single round"),
     "ncm": Entry(NearestClassMean, says="clients share class means once"),
     "lda": Entry(LinearDiscriminant, says="clients share class means and one covariance once"),
+    "fedcof": Entry(CovarianceFromMeans, says="clients share class means once, whose spread says the covariance"),
+    "fedpft": Entry(
+        ParametricTransfer, says="clients share a Gaussian for each class once, and the server trains a head on draws"
+    ),
     "pooled": Entry(Pooled, says="all data is pooled in one place"),
 }
 
 __all__ = [
     "METHODS",
     "Begin",
+    "CovarianceFromMeans",
     "FedAvg",
     "FedDyn",
     "Federate",
     "LinearDiscriminant",
+    "MergeOnce",
     "NearestClassMean",
+    "ParametricTransfer",
     "Pooled",
     "Ridge",
     "Scaffold",
     "Schedule",
+    "keeps_own",
 ]

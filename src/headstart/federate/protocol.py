@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
+from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol, TypeGuard
 
 from pydantic import Field, FiniteFloat, PositiveInt
 
@@ -154,3 +154,16 @@ class Federate(Protocol):
     def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
         """Return the trainable parameters that this client is evaluated with."""
         ...
+
+
+class KeepsOwn(Federate, Protocol):
+    """A federated method whose clients keep a model of their own beside the shared one."""
+
+    def own_params(self, model: Model, shared: Tree, private: Tree) -> Params:
+        """Return the trainable parameters of the client's own model; the shared ones, if it has none yet."""
+        ...
+
+
+def keeps_own(method: Federate) -> TypeGuard[KeepsOwn]:
+    """Say whether clients keep a model of their own."""
+    return hasattr(method, "own_params")

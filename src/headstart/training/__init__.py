@@ -24,6 +24,7 @@ from headstart.training.client_data import ClientData, Passes
 from headstart.training.descent import descend
 from headstart.training.design import as_head, class_sums, head_of, one_hot, present, regressand, with_intercept
 from headstart.training.discriminant import class_means, discriminant
+from headstart.training.gaussians import Gaussians
 from headstart.training.local import LocalTraining
 from headstart.training.masked_words import guess_masked_words
 from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
@@ -33,6 +34,7 @@ __all__ = [
     "NO_LEAST_SQUARES",
     "Batch",
     "ClientData",
+    "Gaussians",
     "LocalTraining",
     "Lora",
     "Model",

@@ -116,6 +116,7 @@ class Arm:
         object.__setattr__(self, "start", _parse_stage("start", f"{path}.start", start))
         object.__setattr__(self, "federate", _parse_stages(f"{path}.federate", federate))
         object.__setattr__(self, "adapt", _parse_stage("adapt", f"{path}.adapt", adapt))
+        _check_own(path, self.federate, self.adapt)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values; equal arms under two names say the same."""
@@ -226,6 +227,17 @@ def _parse_stage(kind: Kind, path: str, value: Written) -> Stage:
     stage = Stage(kind, table["method"], {key: item for key, item in table.items() if key != "method"})
     stage.check(path)
     return stage
+
+
+def _check_own(path: str, federated: Sequence[Stage], adapt: Stage) -> None:
+    """Refuse an adaptation that takes a model that no federated stage leaves its client."""
+    if getattr(adapt.entry.factory, "takes_own", False) and not (federated and federate.keeps_own(federated[-1].build())):
+        able = ", ".join(name for name, entry in METHODS["federate"].items() if federate.keeps_own(entry.build({})))
+        last = f"'{federated[-1].method}'" if federated else "nothing federated"
+        raise SettingError(
+            f"{path}.adapt: '{adapt.method}' needs a last federated stage after which each client has a model of its "
+            f"own beside the shared one, received {last}; take {able}, or another adaptation"
+        )
 
 
 def _problems(entry: Entry, path: str, name: str, value: object) -> list[str]:

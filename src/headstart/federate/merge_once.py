@@ -1,0 +1,48 @@
+"""Fine-tune alone, average once, and keep the own model beside the mean.
+
+Wang, Tian, He, Shen, Sun, Liu, Liu, Liu, Li: Revisiting Federated Fine-Tuning: A Single Communication Round is Enough
+for Foundation Models. 2024. https://arxiv.org/abs/2412.04650. The mean of what fine-tuning changed is task arithmetic
+(Tao, Mason, Kulkarni, Boix: Task Arithmetic Through The Lens Of One-Shot Federated Learning. TMLR 2025.
+https://arxiv.org/abs/2411.18607, which shows that it is FedAvg of one round).
+
+Differs from the paper: each client keeps the model that it trained, which ``own_or_shared`` then compares with the
+mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from headstart.federate.fedavg import FedAvg
+from headstart.federate.protocol import Begin, KeepsOwn
+from headstart.training import ClientData, Model, Params, Tree, trees
+
+_KEPT = "kept"
+"""1 where a client has trained a model of its own; names of parameters have dots."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeOnce(FedAvg, KeepsOwn):
+    """Clients train from the shared parameters and keep what they trained; the server averages."""
+
+    personal: ClassVar[bool] = False
+
+    def init(self, model: Model, params: Params) -> Begin:
+        """Share the starting parameters; at first nobody has a model of its own."""
+        return Begin(params, {**params, _KEPT: torch.zeros_like(params["head.bias"][0])}, self.server.init(params))
+
+    def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
+        """Train locally; send ``local - shared``, keep ``local``."""
+        own = self.local.fit(model, shared, data, self.local_epochs)
+        return trees.subtract(own, shared), {**own, _KEPT: torch.ones_like(private[_KEPT])}
+
+    def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
+        """Every client is evaluated with the mean."""
+        return shared
+
+    def own_params(self, model: Model, shared: Tree, private: Tree) -> Params:
+        """Return what the client trained; the mean, if it has not taken part."""
+        return trees.where(private[_KEPT] > 0, trees.select(private, list(shared)), shared)
