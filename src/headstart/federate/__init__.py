@@ -10,6 +10,7 @@ from headstart.federate.fedopt import Adagrad, Adam, Yogi
 from headstart.federate.fedprox import Proximal
 from headstart.federate.fedsa_lora import OwnB
 from headstart.federate.ffa_lora import FrozenA
+from headstart.federate.ifca import Ifca
 from headstart.federate.lda import LinearDiscriminant
 from headstart.federate.ncm import NearestClassMean
 from headstart.federate.pooled import Pooled
@@ -33,6 +34,7 @@ METHODS: dict[str, Entry] = {
         {"trainable": Lora, "sharing": OwnB},
         says=_TOGETHER + "on narrow adapters, one half of them each client's own",
     ),
+    "ifca": Entry(Ifca, says="clients train together with {words}, each in the group whose model fits it best"),
     "ridge": Entry(Ridge, says="clients solve one shared ridge regression in a single round"),
     "ncm": Entry(NearestClassMean, says="clients share class means once"),
     "lda": Entry(LinearDiscriminant, says="clients share class means and one covariance once"),
@@ -44,6 +46,7 @@ __all__ = [
     "Begin",
     "FedAvg",
     "Federate",
+    "Ifca",
     "LinearDiscriminant",
     "NearestClassMean",
     "Pooled",

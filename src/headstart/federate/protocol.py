@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
+from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol, TypeGuard
 
 from pydantic import Field, FiniteFloat, PositiveInt
 
@@ -152,3 +152,24 @@ class Federate(Protocol):
     def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
         """Return the trainable parameters that this client is evaluated with."""
         ...
+
+
+class Settles(Federate, Protocol):
+    """A federated method whose clients choose by their own training data what they make of the last shared tree."""
+
+    def settle(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> Tree:
+        """Return a client's private tree after the last round; a client that never took part has its newcomer's.
+
+        Works on one client and, for heads, on a stack.
+        """
+        ...
+
+
+def settles(method: Federate) -> TypeGuard[Settles]:
+    """Say whether clients of a method choose once more after its last round.
+
+    >>> from headstart.federate import FedAvg, Ifca
+    >>> settles(FedAvg()), settles(Ifca())
+    (False, True)
+    """
+    return hasattr(method, "settle")

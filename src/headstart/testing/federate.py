@@ -79,27 +79,28 @@ def check_arguments_unchanged(method: Federate, world: World) -> None:
     kept = [trees.clone(tree) for tree in (shared, private, state)]
     data = _data(world, LARGEST)
     update, new_private = method.client_update(world.model, shared, private, data)
-    sent = trees.clone(update)
-    served = method.server_update(world.model, shared, state, update)
+    combined = _combined(method, world, shared, private)
+    sent = trees.clone(combined)
+    served = method.server_update(world.model, shared, state, combined)
     method.personal_params(world.model, shared, new_private)
     for name, before, after in zip(
         ("params", "shared", "private", "state", "update"),
         (params, *kept, sent),
-        (world.params, shared, private, state, update),
+        (world.params, shared, private, state, combined),
         strict=True,
     ):
         assert_same(f"{label(method)} changed its argument '{name}'", before, after)
     again = method.client_update(world.model, shared, private, data)[0]
     assert_same(f"{label(method)}.client_update, called twice", update, again)
-    for first, second in zip(served, method.server_update(world.model, shared, state, update), strict=True):
+    for first, second in zip(served, method.server_update(world.model, shared, state, combined), strict=True):
         assert_same(f"{label(method)}.server_update, called twice", first, second)
 
 
 def _check_trees_keep_their_names(method: Federate, world: World) -> None:
     """Shared, private and server state keep names, shapes and types from round to round."""
     shared, private, state = method.init(world.model, world.params)
-    update, new_private = method.client_update(world.model, shared, private, _data(world, LARGEST))
-    new_shared, new_state = method.server_update(world.model, shared, state, update)
+    _, new_private = method.client_update(world.model, shared, private, _data(world, LARGEST))
+    new_shared, new_state = method.server_update(world.model, shared, state, _combined(method, world, shared, private))
     for what, before, after in (
         ("shared", shared, new_shared),
         ("private", private, new_private),
@@ -134,7 +135,9 @@ def check_engines_agree(method: Federate, world: World) -> None:
         serial = run(variant, world, Serial())
         for fleet in fleets(world, forks=name in FORKED):
             what = f"{label(method)}, {name}: serial and {fleet}"
-            _assert_equal_runs(what, serial, run(variant, world, fleet), world.tolerance)
+            # Adam divides by the gradient: where that is rounding alone, so is the step.
+            tolerance = world.tolerance * (10 if name.startswith("adam") else 1)
+            _assert_equal_runs(what, serial, run(variant, world, fleet), tolerance)
 
 
 def check_client_order(method: Federate, world: World) -> None:
@@ -208,6 +211,13 @@ FEDERATE_CHECKS: tuple[FederateCheck, ...] = (
 def _data(world: World, position: int) -> OneClient:
     client = world.federation.clients[position]
     return OneClient(world.activations, client.id, client.train, keyed_order, (0, "check"))
+
+
+def _combined(method: Federate, world: World, shared: Tree, private: Tree) -> Tree:
+    """Return what a server gets: one client's update, or those of two where it sees each."""
+    some = (LARGEST, 0) if method.reduce == "each" else (LARGEST,)
+    each = [method.client_update(world.model, shared, private, _data(world, position))[0] for position in some]
+    return trees.stack(each) if method.reduce == "each" else each[0]
 
 
 def _shape(tree: Tree) -> Tree:
