@@ -17,6 +17,7 @@ from headstart.federate.fedprox import Proximal
 from headstart.federate.fedrep import FedRep
 from headstart.federate.fedsa_lora import OwnB
 from headstart.federate.ffa_lora import FrozenA
+from headstart.federate.ifca import Ifca
 from headstart.federate.lda import LinearDiscriminant
 from headstart.federate.merge_once import MergeOnce
 from headstart.federate.ncm import NearestClassMean
@@ -57,6 +58,7 @@ METHODS: dict[str, Entry] = {
         defaults={"rounds": 1, "local_epochs": 5},
         says="clients fine-tune alone and are averaged once, each keeping its own model beside the mean",
     ),
+    "ifca": Entry(Ifca, says="clients train together with {words}, each in the group whose model fits it best"),
     "ridge": Entry(Ridge, says="clients solve one shared ridge regression in a single round"),
     "ncm": Entry(NearestClassMean, says="clients share class means once"),
     "lda": Entry(LinearDiscriminant, says="clients share class means and one covariance once"),
@@ -74,6 +76,7 @@ __all__ = [
     "FedAvg",
     "FedDyn",
     "Federate",
+    "Ifca",
     "LinearDiscriminant",
     "MergeOnce",
     "NearestClassMean",

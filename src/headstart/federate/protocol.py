@@ -167,3 +167,24 @@ class KeepsOwn(Federate, Protocol):
 def keeps_own(method: Federate) -> TypeGuard[KeepsOwn]:
     """Say whether clients keep a model of their own."""
     return hasattr(method, "own_params")
+
+
+class Settles(Federate, Protocol):
+    """A federated method whose clients choose by their own training data what they make of the last shared tree."""
+
+    def settle(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> Tree:
+        """Return a client's private tree after the last round; a client that never took part has its newcomer's.
+
+        Works on one client and, for heads, on a stack.
+        """
+        ...
+
+
+def settles(method: Federate) -> TypeGuard[Settles]:
+    """Say whether clients of a method choose once more after its last round.
+
+    >>> from headstart.federate import FedAvg, Ifca
+    >>> settles(FedAvg()), settles(Ifca())
+    (False, True)
+    """
+    return hasattr(method, "settle")

@@ -14,6 +14,7 @@ from headstart.engine.received import Federated, Received
 from headstart.engine.ways.serial import Serial
 from headstart.evidence.outcomes import RIGHT_OR_WRONG
 from headstart.evidence.tally import ClientTally
+from headstart.federate.protocol import settles
 from headstart.models.model import cut_at
 from headstart.sites.counting import keep_predictions
 from headstart.sites.gate import Gate, class_counts_told
@@ -109,4 +110,6 @@ def _received(site: Site, own: Opened, said: Adapt, tree: Tree) -> Received:
     model, params = cut_at(own.network, own.weights, method.trainable)
     first = method.init(model, params).private
     private = site.shelf.private(said.stage.key, said.rounds, first)
+    if settles(method) and len(own.client.train):
+        private = method.settle(model, tree, private, own.train(said.setup.seed, "settle"))
     return Received(model, params, method, Federated(tree, {site.name: private} if private else {}, first))

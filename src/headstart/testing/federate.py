@@ -151,7 +151,9 @@ def check_engines_agree(method: Federate, world: World) -> None:
         serial = run(variant, world, Serial())
         for fleet in fleets(world, forks=name in FORKED):
             what = f"{label(method)}, {name}: serial and {fleet}"
-            _assert_equal_runs(what, serial, run(variant, world, fleet), world.tolerance)
+            # Adam divides by the gradient: where that is rounding alone, so is the step.
+            tolerance = world.tolerance * (10 if name.startswith("adam") else 1)
+            _assert_equal_runs(what, serial, run(variant, world, fleet), tolerance)
 
 
 def check_client_order(method: Federate, world: World) -> None:

@@ -26,6 +26,7 @@ from headstart.training.design import as_head, class_sums, head_of, one_hot, pre
 from headstart.training.discriminant import class_means, discriminant
 from headstart.training.gaussians import Gaussians
 from headstart.training.local import LocalTraining
+from headstart.training.losses import training_losses
 from headstart.training.masked_words import guess_masked_words
 from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
 
@@ -72,6 +73,7 @@ __all__ = [
     "relative_penalties",
     "ridge_correction",
     "torch_generator",
+    "training_losses",
     "trees",
     "with_intercept",
 ]

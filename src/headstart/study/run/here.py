@@ -12,6 +12,7 @@ from headstart.data.federation import Federation, pooled_client
 from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
 from headstart.engine.received import Federated, Received
 from headstart.engine.rounds import run_rounds
+from headstart.engine.settled import settled
 from headstart.evidence.gathered import Gathered
 from headstart.evidence.measured import measure
 from headstart.models.model import cut_at
@@ -58,6 +59,16 @@ class Here:
             seed=pipeline.seed,
             max_bad_clients=pipeline.max_bad_clients,
             on_round=on_round,
+        )
+        federated = settled(
+            method,
+            model,
+            params,
+            federated,
+            federation.clients,
+            activations,
+            engine=pipeline.lab.engine,
+            seed=pipeline.seed,
         )
         # No round follows that would need what the server keeps to itself.
         facts, tree = pack(replace(federated, state={}))
