@@ -14,6 +14,7 @@ from headstart.core.arrays import Array
 from headstart.core.seeds import Key
 from headstart.core.trees import Params
 from headstart.data.federation import Client
+from headstart.engine.beside import Beside
 from headstart.engine.features.activations import Activations
 from headstart.engine.grams import Grams
 from headstart.engine.order import PADDING, Order, class_weights, keyed_order
@@ -32,18 +33,20 @@ class Clients:
         activations: of all the federation's examples.
         order: in which order clients meet their examples.
         take: takes walks in dual form, perhaps together with those of other stages; None takes each alone.
+        rounds: of the stage.
     """
 
     members: Sequence[Client]
     activations: Activations
     order: Order = keyed_order
     take: TakeWalk | None = None
+    rounds: int = 1
     _grams: dict[str, Grams] = field(default_factory=dict)
 
     def one(self, position: int, key: tuple[Key, ...]) -> OneClient:
         """Return one client's training data; ``key`` is the seed and the round."""
         client = self.members[position]
-        return OneClient(self.activations, client.id, client.train, self.order, key)
+        return OneClient(self.activations, client.id, client.train, self.order, key, self.rounds)
 
     def some(self, positions: Array, key: tuple[Key, ...]) -> ManyClients:
         """Return several clients' training data as a stack."""
@@ -71,6 +74,7 @@ class OneClient:
     indices: Array
     order: Order
     key: tuple[Key, ...]
+    rounds: int = 1
 
     def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield minibatches; see :class:`headstart.training.client_data.ClientData`."""
@@ -82,8 +86,12 @@ class OneClient:
         own = torch.from_numpy(self.indices).to(inputs.device)
         rows = [own[step] for step in steps]
         taken = (by_step(values, rows) for values in (inputs, self.activations.labels))
-        for step, batch, truth in zip(steps, *taken, strict=True):
-            yield Batch(batch, truth, weights[step], full=True)
+        counts = np.array([len(steps)])
+        beside = Beside([self.id], counts, model, passes, self.key, self.rounds, inputs.device)
+        for number, (step, batch, truth) in enumerate(zip(steps, *taken, strict=True)):
+            draws, lr_factor = beside.draws(number, len(step)), beside.lr_factor(number)
+            draws, lr_factor = (None if one is None else one[0] for one in (draws, lr_factor))
+            yield Batch(batch, truth, weights[step], full=True, draws=draws, lr_factor=lr_factor)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one batch."""
@@ -116,8 +124,11 @@ class ManyClients:
         rows = self._rows.gather(1, places.flatten(1)).view_as(places)
         steps = rows.unbind(1)
         taken = (by_step(values, steps) for values in (inputs, self.clients.activations.labels))
-        for batch, labels, weight, every in zip(*taken, weights.unbind(1), full, strict=True):
-            yield Batch(batch, labels, weight, every)
+        counts = (order[..., 0] != PADDING).sum(1)
+        beside = Beside(self.ids, counts, model, passes, self.key, self.clients.rounds, inputs.device)
+        for number, (batch, labels, weight, every) in enumerate(zip(*taken, weights.unbind(1), full, strict=True)):
+            draws, lr_factor = beside.draws(number, weight.shape[1]), beside.lr_factor(number)
+            yield Batch(batch, labels, weight, every, draws=draws, lr_factor=lr_factor)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one padded batch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
@@ -37,7 +38,7 @@ def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key
     Every epoch is a permutation, or as many draws with replacement in which each class present is equally likely.
     Clients of one size are shuffled together; who else is shuffled changes nothing.
     """
-    seeds = mix(np.array([_hash_id(name) for name in ids], dtype=np.uint64) ^ np.uint64(derive(*key, passes.stream)))
+    seeds = _seeds(ids, *key, passes.stream)
     sizes = np.array([len(each) for each in labels])
     steps = [passes.num_steps(int(size)) for size in sizes]
     order = np.full((len(ids), max(steps, default=0), passes.batch_size), PADDING, dtype=np.int64)
@@ -46,6 +47,20 @@ def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key
         drawn = _draw(seeds[members], [labels[int(i)] for i in members], passes)
         order[members, : drawn.shape[1]] = drawn
     return order
+
+
+def keyed_draws(ids: Sequence[str], shape: tuple[int, ...], *key: Key) -> Array:
+    """Draw numbers in [0, 1] by a hash of the key, a client's id and the place: ``(clients, *shape)``.
+
+    A shape with fewer rows has the first rows of one with more. Float32.
+    """
+    counters = np.arange(math.prod(shape), dtype=np.uint64)
+    draws: Array = uniform(mix(_seeds(ids, *key)[:, None] + counters * GOLDEN)).astype(np.float32)
+    return draws.reshape(len(ids), *shape)
+
+
+def _seeds(ids: Sequence[str], *key: Key) -> Array:
+    return mix(np.array([_hash_id(name) for name in ids], dtype=np.uint64) ^ np.uint64(derive(*key)))
 
 
 def _draw(seeds: Array, labels: Sequence[Array], passes: Passes) -> Array:

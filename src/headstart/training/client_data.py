@@ -32,6 +32,9 @@ class Passes:
         steps: number of minibatches, over as many passes as that takes; None counts epochs.
         balance: care for imbalanced classes.
         stream: names the random order, so that two phases of one method differ.
+        draws: numbers that are drawn by chance for each example of a step.
+        feature_draws: whether as many more are drawn as an example has features.
+        lr_factor: from a stage's steps that are done, and all of them, to what the step size is multiplied by.
     """
 
     batch_size: int
@@ -39,6 +42,9 @@ class Passes:
     steps: int | None = None
     balance: Balance = "none"
     stream: str = ""
+    draws: int = 0
+    feature_draws: bool = False
+    lr_factor: Callable[[int, int], float] | None = None
 
     def num_steps(self, sizes: Size) -> Size:
         """Count the minibatches of a client with so many examples, or of several; without any it takes none.
