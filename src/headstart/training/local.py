@@ -223,7 +223,7 @@ class LocalTraining:
         if self._is_paced:
             raise SettingError(
                 "lr_schedule: must be 'constant', without warmup, for a method that reads mean gradients from a "
-                f"client's way, received '{self.lr_schedule}' and warmup = {self.warmup:g}; leave both out in this stage"
+                f"client's way, received '{self.lr_schedule}' and warmup = {self.warmup:g}; leave both out"
             )
         if self.optimizer != "sgd":
             raise SettingError(

@@ -231,7 +231,9 @@ def _parse_stage(kind: Kind, path: str, value: Written) -> Stage:
 
 def _check_own(path: str, federated: Sequence[Stage], adapt: Stage) -> None:
     """Refuse an adaptation that takes a model that no federated stage leaves its client."""
-    if getattr(adapt.entry.factory, "takes_own", False) and not (federated and federate.keeps_own(federated[-1].build())):
+    if getattr(adapt.entry.factory, "takes_own", False) and not (
+        federated and federate.keeps_own(federated[-1].build())
+    ):
         able = ", ".join(name for name, entry in METHODS["federate"].items() if federate.keeps_own(entry.build({})))
         last = f"'{federated[-1].method}'" if federated else "nothing federated"
         raise SettingError(
