@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headstart.core.registry import Entry
+from headstart.federate.collab import Collab
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.fedavgm import Momentum
 from headstart.federate.fedit import BothMatrices
@@ -35,6 +36,9 @@ METHODS: dict[str, Entry] = {
         says=_TOGETHER + "on narrow adapters, one half of them each client's own",
     ),
     "ifca": Entry(Ifca, says="clients train together with {words}, each in the group whose model fits it best"),
+    "collab": Entry(
+        Collab, says="clients are grouped by what their heads lose on each other's data, each with its group"
+    ),
     "ridge": Entry(Ridge, says="clients solve one shared ridge regression in a single round"),
     "ncm": Entry(NearestClassMean, says="clients share class means once"),
     "lda": Entry(LinearDiscriminant, says="clients share class means and one covariance once"),
@@ -44,6 +48,7 @@ METHODS: dict[str, Entry] = {
 __all__ = [
     "METHODS",
     "Begin",
+    "Collab",
     "FedAvg",
     "Federate",
     "Ifca",

@@ -21,19 +21,27 @@ from headstart.models.network import Network
 from headstart.models.registry import new_head
 from headstart.models.replay import Replay
 from headstart.training.client_data import ClientData, Passes
+from headstart.training.collaboration import ClientSums, best_groups
 from headstart.training.descent import descend
 from headstart.training.design import as_head, class_sums, head_of, one_hot, present, regressand, with_intercept
 from headstart.training.discriminant import class_means, discriminant
 from headstart.training.local import LocalTraining
 from headstart.training.losses import training_losses
 from headstart.training.masked_words import guess_masked_words
-from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
+from headstart.training.ridge import (
+    generalized_cross_validation,
+    own_ridge,
+    relative_penalties,
+    ridge_correction,
+    ridge_of_sums,
+)
 
 __all__ = [
     "CLASSES_ONLY",
     "NO_LEAST_SQUARES",
     "Batch",
     "ClientData",
+    "ClientSums",
     "LocalTraining",
     "Lora",
     "Model",
@@ -53,6 +61,7 @@ __all__ = [
     "Tree",
     "UpTo",
     "as_head",
+    "best_groups",
     "class_means",
     "class_sums",
     "cut_at",
@@ -66,10 +75,12 @@ __all__ = [
     "new_head",
     "numpy_generator",
     "one_hot",
+    "own_ridge",
     "present",
     "regressand",
     "relative_penalties",
     "ridge_correction",
+    "ridge_of_sums",
     "torch_generator",
     "training_losses",
     "trees",
