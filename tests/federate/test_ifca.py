@@ -79,7 +79,7 @@ def minds(groups: int = 2, clients: int = 12, per_client: int = 40) -> Federatio
     inputs = 2 * np.eye(4, 6)[labels] + generator.normal(size=(len(labels), 6))
     owner = np.arange(len(labels)) % clients
     orders = np.stack([np.roll(np.arange(4), group) for group in range(groups)])
-    return from_arrays(inputs, orders[owner % groups, labels], clients=owner, held_out_clients=0.2)
+    return from_arrays(inputs, orders[owner % groups, labels], clients=owner.tolist(), held_out_clients=0.2)
 
 
 def accuracy(name: str, federation: Federation, **settings: Any) -> float:

@@ -7,13 +7,14 @@ from torch.nn import functional
 
 from headstart.core import trees
 from headstart.engine.clients import Clients
+from headstart.models.model import Trainable
 from headstart.testing import open_world
 from headstart.training.losses import training_losses
 
 
 @pytest.mark.parametrize("cut", ["head", "all"])
 @pytest.mark.parametrize("batch_size", [4, 100])
-def test_losses_are_means_over_all_examples_of_each_client(cut: str, batch_size: int) -> None:
+def test_losses_are_means_over_all_examples_of_each_client(cut: Trainable, batch_size: int) -> None:
     world = open_world(cut, dtype=torch.float64)
     members = [client for client in world.federation.seen_clients if len(client.train)]
     clients, positions = Clients(members, world.activations), np.arange(len(members))

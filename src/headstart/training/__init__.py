@@ -23,6 +23,7 @@ from headstart.models.registry import new_head
 from headstart.models.replay import Replay
 from headstart.training.augment import Augment, augmented, num_draws
 from headstart.training.client_data import ClientData, Passes
+from headstart.training.collaboration import ClientSums, best_groups
 from headstart.training.descent import descend
 from headstart.training.design import as_head, class_sums, head_of, one_hot, present, regressand, with_intercept
 from headstart.training.discriminant import class_means, discriminant
@@ -30,7 +31,13 @@ from headstart.training.gaussians import Gaussians
 from headstart.training.local import LocalTraining
 from headstart.training.losses import training_losses
 from headstart.training.masked_words import guess_masked_words
-from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
+from headstart.training.ridge import (
+    generalized_cross_validation,
+    own_ridge,
+    relative_penalties,
+    ridge_correction,
+    ridge_of_sums,
+)
 
 __all__ = [
     "CLASSES_ONLY",
@@ -39,6 +46,7 @@ __all__ = [
     "Batch",
     "ClientData",
     "Gaussians",
+    "ClientSums",
     "LocalTraining",
     "Lora",
     "Model",
@@ -59,6 +67,7 @@ __all__ = [
     "UpTo",
     "as_head",
     "augmented",
+    "best_groups",
     "class_means",
     "class_sums",
     "cut_at",
@@ -74,10 +83,12 @@ __all__ = [
     "norm_weights",
     "numpy_generator",
     "one_hot",
+    "own_ridge",
     "present",
     "regressand",
     "relative_penalties",
     "ridge_correction",
+    "ridge_of_sums",
     "torch_generator",
     "training_losses",
     "trees",

@@ -7,6 +7,8 @@ Learning, equation 7.64.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -41,14 +43,45 @@ def generalized_cross_validation(
         decomposed: the eigenvalues and vectors of ``A``, where they are known.
         square: sum of all squares of ``Y``; None where it is one-hot, of which it is N.
     """
-    values, vectors = decomposed or torch.linalg.eigh(gram)
+    candidates, errors, _ = _gcv(gram, moment, decomposed or torch.linalg.eigh(gram), square)
+    return float(_least(errors, candidates))
+
+
+class Fitted(NamedTuple):
+    """A ridge head from sums.
+
+    Attributes:
+        head: ``W``, ``(features + 1, outputs)``.
+        error: generalised cross-validation error, squared and summed over outputs, by example.
+        leverage: mean share of an example in its own prediction, ``tr S / N``, in [0, 1).
+    """
+
+    head: Tensor
+    error: float
+    leverage: float
+
+
+def ridge_of_sums(gram: Tensor, moment: Tensor, square: Tensor | None = None) -> Fitted:
+    """Return the head of least generalised cross-validation error; arguments as there."""
+    values, vectors = torch.linalg.eigh(gram)
+    candidates, errors, used = _gcv(gram, moment, (values, vectors), square)
+    at = int(torch.argmax((candidates == _least(errors, candidates)).int()))
+    head = (vectors / (values.clamp_min(0) + candidates[at])) @ (vectors.mT @ moment)
+    return Fitted(head, float(errors[at] / gram[-1, -1].clamp_min(1)), float(used[at]))
+
+
+def _gcv(
+    gram: Tensor, moment: Tensor, decomposed: tuple[Tensor, Tensor], square: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return candidates, their errors times the examples, and the share of the examples that each uses up."""
+    values, vectors = decomposed
     values, turned = values.clamp_min(0), (vectors.mT @ moment).square().sum(-1)
     candidates, count = relative_penalties(gram.trace(), len(gram)), gram[-1, -1].clamp_min(1)
     shrunk = 1 / (values + candidates.unsqueeze(-1))
     left = (count if square is None else square) - (turned * shrunk * (2 - values * shrunk)).sum(-1)
     used = (values * shrunk).sum(-1) / count
     errors = left.clamp_min(0) / (1 - used).clamp_min(1e-9) ** 2
-    return float(_least(errors.where(used <= _MOST_FREEDOM, torch.inf), candidates))
+    return candidates, errors.where(used <= _MOST_FREEDOM, torch.inf), used
 
 
 def ridge_correction(design: Tensor, residual: Tensor, candidates: Tensor) -> Tensor:
@@ -62,20 +95,42 @@ def ridge_correction(design: Tensor, residual: Tensor, candidates: Tensor) -> Te
     """
     left, singular, right = torch.linalg.svd(design, full_matrices=False)
     projected = left.mT @ residual
-    chosen = candidates[0] if len(candidates) == 1 else _leave_one_out(left, singular, projected, residual, candidates)
-    shrunk = singular / (singular**2 + chosen.unsqueeze(-1))
-    correction: Tensor = right.mT @ (shrunk.unsqueeze(-1) * projected)
-    return correction
+    chosen = candidates[0]
+    if len(candidates) > 1:
+        chosen = _least(_leave_one_out(left, singular, projected, residual, candidates), candidates)
+    return _solution(singular, right, projected, chosen)
+
+
+def own_ridge(design: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a client's own head, of least leave-one-out error, and the sum of these squares over its examples.
+
+    Args:
+        design: ``Z``, ``(…, examples, features + 1)``, padding all 0.
+        targets: ``Y``, ``(…, examples, outputs)``, padding all 0.
+
+    Returns:
+        Shapes ``(…, features + 1, outputs)`` and ``(…)``.
+    """
+    left, singular, right = torch.linalg.svd(design, full_matrices=False)
+    projected, candidates = left.mT @ targets, relative_penalties(singular.square().sum(-1), design.shape[-1])
+    errors = _leave_one_out(left, singular, projected, targets, candidates)
+    return _solution(singular, right, projected, _least(errors, candidates)), errors.amin(0)
+
+
+def _solution(singular: Tensor, right: Tensor, projected: Tensor, penalty: Tensor) -> Tensor:
+    shrunk = singular / (singular**2 + penalty.unsqueeze(-1))
+    found: Tensor = right.mT @ (shrunk.unsqueeze(-1) * projected)
+    return found
 
 
 def _leave_one_out(left: Tensor, singular: Tensor, projected: Tensor, residual: Tensor, candidates: Tensor) -> Tensor:
-    """Return each client's candidate of least squared leave-one-out error; shape ``(…)``."""
+    """Return each client's squared leave-one-out error for each candidate; shape ``(candidates, …)``."""
     values = singular**2
     errors = [
         left_out(left, values / (values + penalty.unsqueeze(-1)), projected, residual).square().sum((-1, -2))
         for penalty in candidates
     ]
-    return _least(torch.stack(errors), candidates)
+    return torch.stack(errors)
 
 
 def left_out(left: Tensor, smooth: Tensor, projected: Tensor, unseen: Tensor, overlap: Tensor | float = 0.0) -> Tensor:
