@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from headstart.core.registry import Entry
 from headstart.federate.apfl import Apfl, Mixing
-from headstart.federate.ditto import Ditto
 from headstart.federate.collab import Collab
+from headstart.federate.ditto import Ditto
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.fedavgm import Momentum
 from headstart.federate.fedbabu import FedBabu
@@ -73,6 +73,7 @@ METHODS: dict[str, Entry] = {
     ),
     "pfedme": Entry(
         PFedMe, {"local": Moreau}, says="clients keep models of their own near a shared one that follows them"
+    ),
     "collab": Entry(
         Collab, says="clients are grouped by what their heads lose on each other's data, each with its group"
     ),
@@ -89,8 +90,8 @@ METHODS: dict[str, Entry] = {
 __all__ = [
     "METHODS",
     "Begin",
-    "CovarianceFromMeans",
     "Collab",
+    "CovarianceFromMeans",
     "FedAvg",
     "FedDyn",
     "Federate",
