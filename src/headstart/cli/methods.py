@@ -95,8 +95,9 @@ def _keys(keys: Iterable[Key], title: str) -> Table:
     table.add_column("key", no_wrap=True)
     table.add_column("default", max_width=18)
     table.add_column("type and meaning", ratio=1)
-    for name, kind, default, meaning in keys:
-        table.add_row(name, *(_plain(text).replace("[", "\\[") for text in (default, f"{kind}: {meaning}")))
+    for key in keys:
+        cells = (_plain(text).replace("[", "\\[") for text in (key.default, f"{key.type}: {key.meaning}"))
+        table.add_row(key.name, *cells)
     return table
 
 

@@ -33,7 +33,7 @@ class ArmReply:
     family: str | None
     status: str
     mean: float | None
-    interval: tuple[float, float] | None
+    interval: Sequence[float] | None
     worst_decile: float | None
 
 
