@@ -14,6 +14,8 @@ from rich.table import Table
 
 from headstart.cli.answer import labelled
 from headstart.cli.progress import Bar
+from headstart.cli.replies import InitReply
+from headstart.cli.saying import say
 from headstart.cli.terminal import Terminal, shown
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import write_text
@@ -77,6 +79,7 @@ def write_first_study(
         bar.tell("opening the data as a study would")
         done = checked(draft, folder, bar)
     write_text(out, written(done.draft))
+    say(InitReply(str(out), not done.question, done.question, done.mended))
     _show_written(console, done, out)
     return not done.question
 

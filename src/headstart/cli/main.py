@@ -62,12 +62,13 @@ def _set_plain(wanted: bool) -> None:
         os.environ["NO_COLOR"] = "1"
 
 
-def _set_quiet(wanted: bool) -> None:
-    """Print nothing but errors and a study's answer from here on."""
+def _set_quiet(wanted: bool) -> bool:
+    """Print nothing for people but errors and a study's answer from here on."""
     if wanted:
         from headstart.cli.jobs import console
 
         console.quiet = True
+    return wanted
 
 
 @app.callback()
@@ -80,6 +81,9 @@ def options(
     ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print errors and a study's answer alone, in a line.", callback=_set_quiet)
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what a program can read; see headstart schema.", callback=_set_quiet)
     ] = False,
 ) -> None:
     """Should clients fine-tune a pre-trained model instead of running federated averaging?"""
@@ -182,6 +186,16 @@ def keys(
     from headstart.cli.methods import show_keys
 
     show_keys(console, table)
+
+
+@app.command()
+def schema(command: Annotated[str, typer.Argument(help="Such as study.", show_default=False)]) -> None:
+    """Print the JSON schema of what `headstart --json COMMAND` prints."""
+    import json
+
+    from headstart.cli.replies import schema_of
+
+    typer.echo(json.dumps(schema_of(command), indent=2))
 
 
 @app.command()
