@@ -15,7 +15,7 @@ from headstart.core.trees import Params, Tree
 from headstart.models.batch import Batch
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.lora import Lora
-from headstart.models.losses import loss_of
+from headstart.models.losses import Entropy, loss_of
 from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.network import Network
 from headstart.models.registry import new_head
@@ -27,6 +27,7 @@ from headstart.training.design import as_head, class_sums, head_of, one_hot, pre
 from headstart.training.discriminant import class_means, discriminant
 from headstart.training.local import LocalTraining
 from headstart.training.masked_words import guess_masked_words
+from headstart.training.norms import batch_norms, norm_weights, with_own_statistics
 from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Augment",
     "Batch",
     "ClientData",
+    "Entropy",
     "LocalTraining",
     "Lora",
     "Model",
@@ -55,6 +57,7 @@ __all__ = [
     "UpTo",
     "as_head",
     "augmented",
+    "batch_norms",
     "class_means",
     "class_sums",
     "cut_at",
@@ -66,6 +69,7 @@ __all__ = [
     "head_of",
     "loss_of",
     "new_head",
+    "norm_weights",
     "num_draws",
     "numpy_generator",
     "one_hot",
@@ -76,4 +80,5 @@ __all__ = [
     "torch_generator",
     "trees",
     "with_intercept",
+    "with_own_statistics",
 ]
