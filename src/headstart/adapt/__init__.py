@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.adapt.adabn import AdaBN
 from headstart.adapt.gradient import Everything, Finetune, Head, LastBlocks
 from headstart.adapt.keep import Keep
 from headstart.adapt.knn import Knn
@@ -13,6 +14,7 @@ from headstart.adapt.lp_ft import LpFt
 from headstart.adapt.own_or_shared import OwnOrShared
 from headstart.adapt.personal_ridge import PersonalRidge
 from headstart.adapt.protocol import Adapt, Remembers, remembers
+from headstart.adapt.tent import Tent
 from headstart.adapt.unfreeze import Unfreeze
 from headstart.core.registry import Entry
 
@@ -40,10 +42,13 @@ METHODS: dict[str, Entry] = {
         OwnOrShared, says="each client takes the model it trained alone where that is better for it"
     ),
     "knn": Entry(Knn, says="each client asks its own nearest examples beside the shared model"),
+    "adabn": Entry(AdaBN, says="each client normalises by the statistics of its own inputs, without labels"),
+    "tent": Entry(Tent, says="each client makes predictions on its own inputs surer, without labels"),
 }
 
 __all__ = [
     "METHODS",
+    "AdaBN",
     "Adapt",
     "Everything",
     "Finetune",
@@ -58,6 +63,7 @@ __all__ = [
     "OwnOrShared",
     "PersonalRidge",
     "Remembers",
+    "Tent",
     "Unfreeze",
     "remembers",
 ]

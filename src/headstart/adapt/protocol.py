@@ -21,11 +21,13 @@ class Adapt(Protocol):
         takes_own: whether it begins with the model of its own that a federated method left each client beside the
             shared one, where it was cut, rather than with what the client received.
         not_for: tasks for which it makes no sense, each with the reason.
+        needs_norms: whether it is for networks with normalisation layers alone.
     """
 
     changes_nothing: ClassVar[bool] = False
     takes_own: ClassVar[bool] = False
     not_for: ClassVar[Mapping[TaskKind, str]] = {}
+    needs_norms: ClassVar[bool] = False
 
     @property
     def trainable(self) -> Trainable:

@@ -15,7 +15,7 @@ from headstart.core.trees import Params, Tree
 from headstart.models.batch import Batch
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.lora import Lora
-from headstart.models.losses import loss_of
+from headstart.models.losses import Entropy, loss_of
 from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.network import Network
 from headstart.models.normalization import norm_weights
@@ -31,6 +31,7 @@ from headstart.training.gaussians import Gaussians
 from headstart.training.local import LocalTraining
 from headstart.training.losses import training_losses
 from headstart.training.masked_words import guess_masked_words
+from headstart.training.norms import batch_norms, norm_weights, with_own_statistics
 from headstart.training.ridge import (
     generalized_cross_validation,
     own_ridge,
@@ -47,6 +48,7 @@ __all__ = [
     "ClientData",
     "ClientSums",
     "Gaussians",
+    "Entropy",
     "LocalTraining",
     "Lora",
     "Model",
@@ -68,6 +70,7 @@ __all__ = [
     "as_head",
     "augmented",
     "best_groups",
+    "batch_norms",
     "class_means",
     "class_sums",
     "cut_at",
@@ -93,4 +96,5 @@ __all__ = [
     "training_losses",
     "trees",
     "with_intercept",
+    "with_own_statistics",
 ]
