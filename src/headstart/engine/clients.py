@@ -16,11 +16,13 @@ from headstart.core.trees import Params
 from headstart.data.federation import Client
 from headstart.engine.features.activations import Activations
 from headstart.engine.grams import Grams
+from headstart.engine.noisy import KeyedChance, MakeChance, alone, noisy_steps
 from headstart.engine.order import PADDING, Order, class_weights, keyed_order
 from headstart.engine.rows import RowTable, by_step
 from headstart.models.batch import Batch
 from headstart.models.model import Model
 from headstart.training.client_data import Balance, DualPasses, Passes, TakeWalk
+from headstart.training.example_noise import ExampleNoise
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +34,20 @@ class Clients:
         activations: of all the federation's examples.
         order: in which order clients meet their examples.
         take: takes walks in dual form, perhaps together with those of other stages; None takes each alone.
+        chance: draws what hides single examples.
     """
 
     members: Sequence[Client]
     activations: Activations
     order: Order = keyed_order
     take: TakeWalk | None = None
+    chance: MakeChance = KeyedChance
     _grams: dict[str, Grams] = field(default_factory=dict)
 
     def one(self, position: int, key: tuple[Key, ...]) -> OneClient:
         """Return one client's training data; ``key`` is the seed and the round."""
         client = self.members[position]
-        return OneClient(self.activations, client.id, client.train, self.order, key)
+        return OneClient(self.activations, client.id, client.train, self.order, key, self.chance)
 
     def some(self, positions: Array, key: tuple[Key, ...]) -> ManyClients:
         """Return several clients' training data as a stack."""
@@ -71,9 +75,13 @@ class OneClient:
     indices: Array
     order: Order
     key: tuple[Key, ...]
+    chance: MakeChance = KeyedChance
 
     def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield minibatches; see :class:`headstart.training.client_data.ClientData`."""
+        if passes.noise:
+            yield from self._noisy_batches(model, passes, passes.noise)
+            return
         inputs, labels = self.activations.at(model), self.activations.examples.labels[self.indices]
         weights = torch.from_numpy(example_weights(labels, passes.balance)).to(inputs.device)
         order = self.order([self.id], [labels], passes, self.key)[0]
@@ -84,6 +92,18 @@ class OneClient:
         taken = (by_step(values, rows) for values in (inputs, self.activations.labels))
         for step, batch, truth in zip(steps, *taken, strict=True):
             yield Batch(batch, truth, weights[step], full=True)
+
+    def _noisy_batches(self, model: Model, passes: Passes, noise: ExampleNoise) -> Iterator[Batch]:
+        """Yield minibatches that hide their examples; one without any has a row of weight 0."""
+        inputs = self.activations.at(model)
+        chance = self.chance((*self.key, passes.stream, self.id))
+        drawn = noisy_steps([chance], [len(self.indices)], passes, noise, inputs.device)
+        there = [own[own != PADDING] for own in drawn.positions[0]]
+        rows = [torch.from_numpy(self.indices[own if len(own) else [0]]).to(inputs.device) for own in there]
+        taken = (by_step(values, rows) for values in (inputs, self.activations.labels))
+        for step, own, batch, truth in zip(drawn.steps, there, *taken, strict=True):
+            weights = torch.full((len(batch),), float(len(own) > 0), device=inputs.device)
+            yield Batch(batch, truth, weights, full=True, noisy=alone(step))
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one batch."""
@@ -111,6 +131,9 @@ class ManyClients:
 
     def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield stacked minibatches; see :class:`headstart.training.client_data.ClientData`."""
+        if passes.noise:
+            yield from self._noisy_batches(model, passes, passes.noise)
+            return
         order, inputs = self._order(passes), self.clients.activations.at(model)
         places, weights, full = self._place(order, passes.balance, inputs.device)
         rows = self._rows.gather(1, places.flatten(1)).view_as(places)
@@ -118,6 +141,17 @@ class ManyClients:
         taken = (by_step(values, steps) for values in (inputs, self.clients.activations.labels))
         for batch, labels, weight, every in zip(*taken, weights.unbind(1), full, strict=True):
             yield Batch(batch, labels, weight, every)
+
+    def _noisy_batches(self, model: Model, passes: Passes, noise: ExampleNoise) -> Iterator[Batch]:
+        """Yield stacked minibatches that hide their examples."""
+        sizes, inputs = self.clients.rows.sizes(self.positions).tolist(), self.clients.activations.at(model)
+        chances = [self.clients.chance((*self.key, passes.stream, name)) for name in self.ids]
+        drawn = noisy_steps(chances, sizes, passes, noise, inputs.device)
+        places, weights, _ = self._place(drawn.positions, "none", inputs.device)
+        rows = self._rows.gather(1, places.flatten(1)).view_as(places).unbind(1)
+        taken = (by_step(values, rows) for values in (inputs, self.clients.activations.labels))
+        for step, batch, labels, weight in zip(drawn.steps, *taken, weights.unbind(1), strict=True):
+            yield Batch(batch, labels, weight, bool(step.goes.all()), step)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one padded batch."""

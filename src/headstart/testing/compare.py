@@ -33,6 +33,7 @@ LOCAL_VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "class-weighted loss": {**SMALL, "balance": "loss"},
     "class-balanced sampling": {**SMALL, "balance": "sampling"},
     "three local steps": {**SMALL, "local_steps": 3},
+    "single examples hidden": {**SMALL, "example_clip": 0.5, "example_noise": 1.0},
 }
 """Ways to train on a client under which a method must behave."""
 

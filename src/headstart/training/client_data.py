@@ -11,6 +11,7 @@ from torch import Tensor
 from headstart.core.trees import Params
 from headstart.models.batch import Batch
 from headstart.models.model import Model
+from headstart.training.example_noise import ExampleNoise, num_steps
 
 if TYPE_CHECKING:
     from headstart.training.dual import DualWalk
@@ -29,6 +30,8 @@ class Passes:
         steps: number of minibatches, over as many passes as that takes; None counts epochs.
         balance: care for imbalanced classes.
         stream: names the random order, so that two phases of one method differ.
+        noise: how steps hide single examples; each is then in a step on its own, with the same probability. None has
+            steps of whole passes that hide nothing.
     """
 
     batch_size: int
@@ -36,6 +39,15 @@ class Passes:
     steps: int | None = None
     balance: Balance = "none"
     stream: str = ""
+    noise: ExampleNoise | None = None
+
+    def num_steps(self, size: int) -> int:
+        """Return the steps of a client with so many examples.
+
+        >>> Passes(batch_size=32, epochs=2).num_steps(100), Passes(batch_size=32, steps=5).num_steps(100)
+        (8, 5)
+        """
+        return num_steps(size, self.batch_size, self.epochs) if self.steps is None or not size else self.steps
 
 
 TakeWalk = Callable[["DualWalk"], Params]
