@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 import headstart
-from headstart.costs.privacy import NoisyRounds, delta_for, epsilon_of
 from headstart.data import DataSettings, PartitionSettings, SplitSettings, open_federation
 from headstart.data.federation import Federation
+from headstart.training.accountant import Releases, delta_for, epsilon_of
 
 ROWS, ROUNDS, SHARE, CLIP = 60, 100, 10, 0.3
 """Examples of a client, rounds, clients per one that takes part in a round, and the norm of its update."""
@@ -78,7 +78,7 @@ def _named(noise: float | None) -> str:
 def _epsilon(noise: float | None, clients: Sequence[int]) -> str:
     if not noise:
         return "∞"
-    found = {epsilon_of([NoisyRounds(ROUNDS, 1 / SHARE, noise)], delta_for(many)) for many in clients}
+    found = {epsilon_of([Releases(ROUNDS, 1 / SHARE, noise)], delta_for(many)) for many in clients}
     return ", ".join(f"{epsilon:.2f}" for epsilon in sorted(found))
 
 

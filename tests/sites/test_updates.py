@@ -11,7 +11,6 @@ import torch
 from headstart.core.errors import ClientError, SettingError
 from headstart.core.progress import Silent
 from headstart.core.trees import Tree
-from headstart.costs.privacy import NoisyRounds, epsilon_of
 from headstart.report import load_run, to_markdown
 from headstart.sites.ledger import Ledger, epsilon
 from headstart.sites.settings import Budget, Protection
@@ -21,6 +20,7 @@ from headstart.study.run.promises import promised
 from headstart.study.written.arms import Arm
 from headstart.study.written.load import StudyFile
 from headstart.testing.compare import assert_same
+from headstart.training.accountant import Releases, epsilon_of
 from sites.attacked import NAMES, Requests, answered, changed, made, ready, requests, site_of
 from sites.in_process import InProcess, at_sites, lost, opened, run_arm, spoils
 
@@ -191,8 +191,8 @@ def test_both_epsilons_are_said(file: StudyFile, folder: Path, tmp_path: Path) -
     server = opened(file, InProcess(sites(folder, "said")), tmp_path / "out")
     found = promised(private(file), server.lab.federation, 1, lost=0.5)
     assert found is not None
-    assert found["epsilon"] == pytest.approx(epsilon_of([NoisyRounds(2, 1.0, 1.0)], 1e-5))
-    assert found["to_server"] == pytest.approx(epsilon_of([NoisyRounds(2, 1.0, 2**-0.5)], 1e-5))
+    assert found["epsilon"] == pytest.approx(epsilon_of([Releases(2, 1.0, 1.0)], 1e-5))
+    assert found["to_server"] == pytest.approx(epsilon_of([Releases(2, 1.0, 2**-0.5)], 1e-5))
     hidden = promised(private(file), server.lab.federation, 1, lost=0.5, masked=True)
     assert hidden == {**found, "to_server": None}
     assert hidden["own_noise"]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from headstart.costs.privacy import NoisyRounds, epsilon_of
 from headstart.report import load_run, to_json, to_markdown
 from headstart.report.page import to_html
 from headstart.study.run.promises import foretold_privacy
 from headstart.study.study import Study
 from headstart.study.written.load import load_study
+from headstart.training.accountant import Releases, epsilon_of
 from tiny_study import FEDAVG, open_tiny, read_records, run_tiny
 
 PRIVATE = (
@@ -20,8 +20,8 @@ PRIVATE = (
 )
 DROWNED = PRIVATE.replace("noise_multiplier = 2.0", "noise_multiplier = 1e4")
 ARMS = {"fedavg": FEDAVG, "private": PRIVATE, "drowned": DROWNED}
-ONCE = epsilon_of([NoisyRounds(3, 1.0, 2.0)], 1e-5)
-TRIALS = epsilon_of([NoisyRounds(12, 1.0, 2.0)], 1e-5)
+ONCE = epsilon_of([Releases(3, 1.0, 2.0)], 1e-5)
+TRIALS = epsilon_of([Releases(12, 1.0, 2.0)], 1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ class Tent(Adapt):
         Raises:
             SettingError: the network has no normalisation layer.
         """
-        names, unsure = norm_weights(model), model.trained_for(Entropy())
+        names, unsure = norm_weights(model.network) & model.trainable.keys(), model.trained_for(Entropy())
         if not names:
             raise SettingError(
                 "adapt: 'tent' needs a network with normalisation layers, received one without; take another backbone "

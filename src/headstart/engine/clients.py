@@ -17,11 +17,13 @@ from headstart.data.federation import Client
 from headstart.engine.beside import Beside
 from headstart.engine.features.activations import Activations
 from headstart.engine.grams import Grams
+from headstart.engine.noisy import KeyedChance, MakeChance, alone, noisy_steps
 from headstart.engine.order import PADDING, Order, class_weights, keyed_order
 from headstart.engine.rows import RowTable, by_step
 from headstart.models.batch import Batch
 from headstart.models.model import Model
 from headstart.training.client_data import Balance, DualPasses, Passes, TakeWalk
+from headstart.training.example_noise import ExampleNoise
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,7 @@ class Clients:
         order: in which order clients meet their examples.
         take: takes walks in dual form, perhaps together with those of other stages; None takes each alone.
         rounds: of the stage.
+        chance: draws what hides single examples.
     """
 
     members: Sequence[Client]
@@ -41,12 +44,15 @@ class Clients:
     order: Order = keyed_order
     take: TakeWalk | None = None
     rounds: int = 1
+    chance: MakeChance = KeyedChance
     _grams: dict[str, Grams] = field(default_factory=dict)
 
     def one(self, position: int, key: tuple[Key, ...]) -> OneClient:
         """Return one client's training data; ``key`` is the seed and the round."""
         client = self.members[position]
-        return OneClient(self.activations, client.id, client.train, self.order, key, self.rounds)
+        return OneClient(
+            self.activations, client.id, client.train, self.order, key, rounds=self.rounds, chance=self.chance
+        )
 
     def some(self, positions: Array, key: tuple[Key, ...]) -> ManyClients:
         """Return several clients' training data as a stack."""
@@ -75,9 +81,13 @@ class OneClient:
     order: Order
     key: tuple[Key, ...]
     rounds: int = 1
+    chance: MakeChance = KeyedChance
 
     def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield minibatches; see :class:`headstart.training.client_data.ClientData`."""
+        if passes.noise:
+            yield from self._noisy_batches(model, passes, passes.noise)
+            return
         inputs, labels = self.activations.at(model), self.activations.examples.labels[self.indices]
         weights = torch.from_numpy(example_weights(labels, passes.balance)).to(inputs.device)
         order = self.order([self.id], [labels], passes, self.key)[0]
@@ -92,6 +102,18 @@ class OneClient:
             draws, lr_factor = beside.draws(number, len(step)), beside.lr_factor(number)
             draws, lr_factor = (None if one is None else one[0] for one in (draws, lr_factor))
             yield Batch(batch, truth, weights[step], full=True, draws=draws, lr_factor=lr_factor)
+
+    def _noisy_batches(self, model: Model, passes: Passes, noise: ExampleNoise) -> Iterator[Batch]:
+        """Yield minibatches that hide their examples; one without any has a row of weight 0."""
+        inputs = self.activations.at(model)
+        chance = self.chance((*self.key, passes.stream, self.id))
+        drawn = noisy_steps([chance], [len(self.indices)], passes, noise, inputs.device)
+        there = [own[own != PADDING] for own in drawn.positions[0]]
+        rows = [torch.from_numpy(self.indices[own if len(own) else [0]]).to(inputs.device) for own in there]
+        taken = (by_step(values, rows) for values in (inputs, self.activations.labels))
+        for step, own, batch, truth in zip(drawn.steps, there, *taken, strict=True):
+            weights = torch.full((len(batch),), float(len(own) > 0), device=inputs.device)
+            yield Batch(batch, truth, weights, full=True, noisy=alone(step))
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one batch."""
@@ -119,6 +141,9 @@ class ManyClients:
 
     def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield stacked minibatches; see :class:`headstart.training.client_data.ClientData`."""
+        if passes.noise:
+            yield from self._noisy_batches(model, passes, passes.noise)
+            return
         order, inputs = self._order(passes), self.clients.activations.at(model)
         places, weights, full = self._place(order, passes.balance, inputs.device)
         rows = self._rows.gather(1, places.flatten(1)).view_as(places)
@@ -129,6 +154,17 @@ class ManyClients:
         for number, (batch, labels, weight, every) in enumerate(zip(*taken, weights.unbind(1), full, strict=True)):
             draws, lr_factor = beside.draws(number, weight.shape[1]), beside.lr_factor(number)
             yield Batch(batch, labels, weight, every, draws=draws, lr_factor=lr_factor)
+
+    def _noisy_batches(self, model: Model, passes: Passes, noise: ExampleNoise) -> Iterator[Batch]:
+        """Yield stacked minibatches that hide their examples."""
+        sizes, inputs = self.clients.rows.sizes(self.positions).tolist(), self.clients.activations.at(model)
+        chances = [self.clients.chance((*self.key, passes.stream, name)) for name in self.ids]
+        drawn = noisy_steps(chances, sizes, passes, noise, inputs.device)
+        places, weights, _ = self._place(drawn.positions, "none", inputs.device)
+        rows = self._rows.gather(1, places.flatten(1)).view_as(places).unbind(1)
+        taken = (by_step(values, rows) for values in (inputs, self.clients.activations.labels))
+        for step, batch, labels, weight in zip(drawn.steps, *taken, weights.unbind(1), strict=True):
+            yield Batch(batch, labels, weight, bool(step.goes.all()), noisy=step)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one padded batch."""

@@ -36,13 +36,32 @@ def privacy_words(found: Mapping[str, Any]) -> str:
     >>> privacy_words({"epsilon": 7.046, "delta": 1e-05, "clients": 100, "runs": 1, "all_runs": 7.046})
     'epsilon 7.05 (delta 1e-05) for each of 100 clients with all that it holds: a reasonable promise'
     """
+    if found.get("of") == "examples":
+        return _of_examples(found)
     if found["epsilon"] is None:
         return "nothing is promised to a client: a federated stage has no noise"
     once = f"epsilon {_number(found['epsilon'])} (delta {found['delta']:.0e}) for each of {found['clients']} clients"
     seen = found.get("to_server")
     server = f"; {_number(seen)} towards the server, which sees each update" if seen else ""
     often = f"; {_number(found['all_runs'])} for the {found['runs']} runs together by which its settings were chosen"
-    return f"{once} with all that it holds{often if found['runs'] > 1 else ''}{server}: {_meaning(found['all_runs'])}"
+    also = f". Also {_of_examples(found['examples_too'])}" if found.get("examples_too") else ""
+    words = f"{once} with all that it holds{often if found['runs'] > 1 else ''}{server}: {_meaning(found['all_runs'])}"
+    return f"{words}{also}"
+
+
+def _of_examples(found: Mapping[str, Any]) -> str:
+    """Return what an arm promises single examples.
+
+    >>> said = {"epsilon": 2.0, "delta": 1e-05, "clients": 12, "examples": 80, "runs": 4, "all_runs": 4.3}
+    >>> print(_of_examples(said))
+    epsilon 2 (delta 1e-05) for each single example of 12 clients; 4.3 for the 4 runs together by which its ...
+    """
+    if found["epsilon"] is None:
+        return "nothing is promised to an example: a stage reads examples without noise"
+    once = f"epsilon {_number(found['epsilon'])} (delta {found['delta']:.0e}) for each single example of"
+    often = f"; {_number(found['all_runs'])} for the {found['runs']} runs together by which its settings were chosen"
+    words = f"{once} {found['clients']} clients{often if found['runs'] > 1 else ''}"
+    return f"{words}: {_meaning(found['all_runs'])}"
 
 
 def privacy_lines(arms: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

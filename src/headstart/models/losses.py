@@ -23,12 +23,14 @@ class Loss(Protocol):
     Attributes:
         is_softmax: whether heads may train in dual form, whose steps are those of softmax regression.
         fewest_outputs: of a head that can learn anything.
+        by_example: whether every example has a loss of its own, of which theirs is the mean.
         has_intercept: whether a shift of all scores changes anything; if not, an intercept has no slope, and what
             rounding leaves of it must not be taken for one.
     """
 
     is_softmax: ClassVar[bool] = False
     fewest_outputs: ClassVar[int] = 1
+    by_example: ClassVar[bool] = True
     has_intercept: ClassVar[bool] = True
 
     def mean(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
@@ -186,6 +188,7 @@ class CoxPartialLikelihood(Loss):
     by the number of examples, not of events, so that a batch of few events moves the head little.
     """
 
+    by_example: ClassVar[bool] = False
     has_intercept: ClassVar[bool] = False
 
     def mean(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from headstart.core import trees
 from headstart.core.content import hash_array, hash_json
-from headstart.core.errors import ModelError
+from headstart.core.errors import ModelError, SettingError
 from headstart.core.trees import Params
-from headstart.models.batch import Batch
+from headstart.models.batch import Batch, NoisyStep
 from headstart.models.fast_layers import taps_outermost, with_fast_layers
 from headstart.models.functional import Functional, functional_of
 from headstart.models.grouped import GroupedNetwork, grouped
@@ -25,6 +25,7 @@ from headstart.models.layout import channels_last, channels_last_stack
 from headstart.models.lora import Lora, adapted_layers, merged, new_adapters
 from headstart.models.losses import CROSS_ENTROPY, Loss
 from headstart.models.network import Network
+from headstart.models.noisy import noisy_gradient, noisy_head_gradient
 from headstart.models.replay import Replay
 from headstart.models.shared_base import SharedBase, shared_base
 
@@ -52,6 +53,7 @@ class Model:
         still: of what is trainable, what stays as it is: no slope of it is computed.
         alone: what lies above the cut as a function for one client; None calls its modules.
         side_by_side: the same for a stack of clients as one network; None lets PyTorch stack each operation.
+        untuned: the same without faster layers, which know batches only; None where it has none itself.
     """
 
     network: Network
@@ -65,6 +67,7 @@ class Model:
     still: frozenset[str] = frozenset()
     alone: Functional | None = None
     side_by_side: GroupedNetwork | None = None
+    untuned: Model | None = None
 
     @property
     def is_head_only(self) -> bool:
@@ -75,7 +78,9 @@ class Model:
         """Return the same model with faster layers; ``inputs`` are a few activations at the cut."""
         network, taps = with_fast_layers(self.network, inputs, self.cut)
         alone = functional_of(network, inputs, self.cut)
-        return replace(self, network=network, channels_last=channels_last, taps_outermost=taps, alone=alone)
+        return replace(
+            self, network=network, channels_last=channels_last, taps_outermost=taps, alone=alone, untuned=self
+        )
 
     def grouped(self, inputs: Tensor) -> Model:
         """Return the same model whose stacks of clients train as one network; ``inputs`` are as for :meth:`tuned`.
@@ -86,7 +91,7 @@ class Model:
         if self.is_head_only:
             return self
         alone = functional_of(self.network, inputs, self.cut)
-        return replace(self, channels_last=True, alone=alone, side_by_side=grouped(alone))
+        return replace(self, channels_last=True, alone=alone, side_by_side=grouped(alone), untuned=self)
 
     def holding(self, still: Iterable[str]) -> Model:
         """Return the same model whose weights of these names stay as they are; the same one for the same names."""
@@ -208,13 +213,38 @@ class Model:
         return self.network.prepare(inputs) if self.cut == 0 else inputs
 
     def gradient(self, params: Params, batch: Batch) -> Params:
-        """Return the gradient of the batch's weighted mean loss with respect to ``params``, 0 for what is ``still``."""
+        """Return the gradient of the batch's weighted mean loss with respect to ``params``, 0 for what is ``still``.
+
+        Where the batch says so, it hides single examples.
+
+        Raises:
+            SettingError: noise is asked for where an example has no loss of its own.
+        """
+        if batch.noisy is not None:
+            return self._noisy_gradient(params, batch, batch.noisy)
         if self.is_head_only:
             return head_gradient(params, batch, self.network.loss)
         gradients = self._gradient(params, batch)
         if not self.network.loss.has_intercept:
             gradients["head.bias"] = torch.zeros_like(gradients["head.bias"])
         return gradients
+
+    def _noisy_gradient(self, params: Params, batch: Batch, step: NoisyStep) -> Params:
+        loss = self.network.loss
+        if not loss.by_example:
+            raise SettingError(
+                "example_clip: needs a task in which every example has a loss of its own, received one of pairs; "
+                "leave it out"
+            )
+        if self.is_head_only:
+            return noisy_head_gradient(params, batch, step, loss.slope, head_logits)
+        logits = (self.untuned or self)._logits
+        still = trees.select(params, [name for name in params if name in self.still])
+        moving = {name: value for name, value in params.items() if name not in still}
+        found = noisy_gradient(
+            moving, still, batch, step, lambda tree, inputs, *truth: loss.mean(logits(tree, inputs), *truth)
+        )
+        return self._with_still(params, found)
 
     def _gradient(self, params: Params, batch: Batch) -> Params:
         if batch.is_stack and batch.keep is None and (base := self._one_batch(params, batch.inputs)):

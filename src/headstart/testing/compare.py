@@ -37,6 +37,7 @@ LOCAL_VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "cosine after a warm-up": {**SMALL, "lr_schedule": "cosine", "warmup": 0.4, "momentum": 0.9},
     "smoothed labels": {**SMALL, "label_smoothing": 0.2},
     "dropout": {**SMALL, "dropout": 0.3},
+    "single examples hidden": {**SMALL, "example_clip": 0.5, "example_noise": 1.0},
 }
 PIXEL_VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "shifted and mirrored": {**SMALL, "augment": "flip-crop"},

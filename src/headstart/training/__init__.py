@@ -31,7 +31,7 @@ from headstart.training.gaussians import Gaussians
 from headstart.training.local import LocalTraining
 from headstart.training.losses import training_losses
 from headstart.training.masked_words import guess_masked_words
-from headstart.training.norms import batch_norms, norm_weights, with_own_statistics
+from headstart.training.norms import batch_norms, with_own_statistics
 from headstart.training.ridge import (
     generalized_cross_validation,
     own_ridge,
@@ -47,8 +47,8 @@ __all__ = [
     "Batch",
     "ClientData",
     "ClientSums",
-    "Gaussians",
     "Entropy",
+    "Gaussians",
     "LocalTraining",
     "Lora",
     "Model",
@@ -69,8 +69,8 @@ __all__ = [
     "UpTo",
     "as_head",
     "augmented",
-    "best_groups",
     "batch_norms",
+    "best_groups",
     "class_means",
     "class_sums",
     "cut_at",

@@ -11,6 +11,7 @@ from torch import Tensor
 from headstart.core.trees import Params
 from headstart.models.batch import Batch
 from headstart.models.model import Model
+from headstart.training.example_noise import ExampleNoise
 
 if TYPE_CHECKING:
     from headstart.training.dual import DualWalk
@@ -35,6 +36,8 @@ class Passes:
         draws: numbers that are drawn by chance for each example of a step.
         feature_draws: whether as many more are drawn as an example has features.
         lr_factor: from a stage's steps that are done, and all of them, to what the step size is multiplied by.
+        noise: how steps hide single examples; each is then in a step on its own, with the same probability. None has
+            steps of whole passes that hide nothing.
     """
 
     batch_size: int
@@ -45,6 +48,7 @@ class Passes:
     draws: int = 0
     feature_draws: bool = False
     lr_factor: Callable[[int, int], float] | None = None
+    noise: ExampleNoise | None = None
 
     def num_steps(self, sizes: Size) -> Size:
         """Count the minibatches of a client with so many examples, or of several; without any it takes none.

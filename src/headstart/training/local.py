@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from headstart.core import trees
 from headstart.core.errors import SettingError
@@ -21,7 +21,11 @@ from headstart.training.augment import Augment, augmented, num_draws
 from headstart.training.client_data import Balance, ClientData, Passes
 from headstart.training.descent import descend, take_step
 from headstart.training.dual import DualWalk, descend_dual
+from headstart.training.example_noise import ExampleNoise
 from headstart.training.optimizers import Optimizer, build_optimizer, scalable
+
+Epsilon = Annotated[FiniteFloat, Field(ge=0.01)]
+"""Of a promise; below a hundredth noise would drown everything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,16 @@ class LocalTraining:
             Dropout. JMLR 2014. https://jmlr.org/papers/v15/srivastava14a.html
         augment: how pictures change by chance at each step, where training begins at the pixels: ``flip``,
             ``flip-crop``, ``crop-color``, ``trivial`` (see :mod:`headstart.training.augment`).
+        example_clip: L2 norm, over all that trains, to which the gradient of a single example is shortened; each is
+            then in a step on its own, with the same probability. None hides no example.
+        example_noise: standard deviation of the noise on the sum of a step's gradients, in ``example_clip``.
+        epsilon: that is promised for each single example: the noise of every client follows from it.
+        delta: of that promise; None takes one over a client's examples to the power of 1.1, at most 1e-5.
+        private_epochs: passes over a client's examples, in all rounds and stages, for which ``epsilon`` is enough;
+            a study fills it in.
+
+    Raises:
+        SettingError: noise without a clip, or beside what it does not cover.
     """
 
     client_lr: Annotated[PositiveFloat, Scale(10)] = 0.05
@@ -58,9 +72,31 @@ class LocalTraining:
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augment: Augment = "none"
+    example_clip: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    example_noise: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    epsilon: Epsilon | None = None
+    delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    private_epochs: PositiveInt | None = None
 
     is_plain: ClassVar[bool] = True
     """Whether the slope is that of the loss alone, so that a head may train in dual form."""
+
+    def __post_init__(self) -> None:
+        """Refuse noise that would promise nothing."""
+        refuse_odd_noise(self)
+
+    @property
+    def noise(self) -> ExampleNoise | None:
+        """How steps hide single examples; None where they don't."""
+        if self.example_clip is None:
+            return None
+        return ExampleNoise(
+            clip=self.example_clip,
+            multiplier=self.example_noise,
+            epsilon=self.epsilon,
+            delta=self.delta,
+            epochs=self.private_epochs,
+        )
 
     def build(self, lr_factor: float = 1.0) -> Optimizer:
         """Return the optimiser, its step size times ``lr_factor``."""
@@ -90,6 +126,7 @@ class LocalTraining:
             stream=stream,
             draws=num_draws(self.augment),
             feature_draws=self.dropout > 0,
+            noise=self.noise,
         )
 
     def lr_factor(self, done: int, whole: int) -> float:
@@ -167,9 +204,8 @@ class LocalTraining:
     @property
     def _may_be_dual(self) -> bool:
         """Whether a head's steps are plain ones of softmax regression on features as they are."""
-        return (
-            self.optimizer == "sgd" and self.is_plain and not (self._is_paced or self.label_smoothing or self.dropout)
-        )
+        is_plain = self.is_plain and self.example_clip is None
+        return self.optimizer == "sgd" and is_plain and not (self._is_paced or self.label_smoothing or self.dropout)
 
     def _changed(self, model: Model) -> Model:
         """Return the model as it trains: on smoothed labels.
@@ -182,6 +218,9 @@ class LocalTraining:
                 f"augment: needs training from the pixels, received {self.augment!r} where features of frozen blocks "
                 f'are read; set trainable = "all" (adapt: full_finetune), or leave augment out'
             )
+        if self.example_clip is not None:
+            # Steps under noise are not the same again but for their numbers.
+            model = replace(model, replay=None)
         if not self.label_smoothing:
             return model
         if not model.network.loss.is_softmax:
@@ -252,3 +291,42 @@ _PICTURES = 4
 
 def _alone(walk: DualWalk) -> Params:
     return descend_dual([walk])[0]
+
+
+def refuse_odd_noise(local: LocalTraining) -> None:
+    """Refuse noise on single examples without a clip, twice, or beside what it does not cover.
+
+    Raises:
+        SettingError: as said.
+    """
+    given = {"example_noise": local.example_noise, "epsilon": local.epsilon}
+    for name, value in given.items():
+        if value and local.example_clip is None:
+            raise SettingError(
+                f"{name}: needs example_clip, to which the gradient of an example is shortened, received {value:g} "
+                f"without; add example_clip, or leave {name} out"
+            )
+    if local.epsilon is not None and local.example_noise:
+        raise SettingError(
+            f"example_noise: follows from epsilon, received {local.example_noise:g} beside an epsilon of "
+            f"{local.epsilon:g}; leave one of them out"
+        )
+    if local.epsilon is not None and local.local_steps is not None:
+        raise SettingError(
+            f"local_steps: must be left out where epsilon is set, which is for whole passes, received "
+            f"{local.local_steps}; give example_noise instead of epsilon"
+        )
+    others = {"lr_schedule": local.lr_schedule, "augment": local.augment}
+    changed = {name: value for name, value in others.items() if value not in ("constant", "none")}
+    changed |= {name: f"{value:g}" for name in ("warmup", "dropout") if (value := getattr(local, name))}
+    if local.example_clip is not None and changed:
+        name, value = next(iter(changed.items()))
+        raise SettingError(
+            f"{name}: must be left out where example_clip is set, whose steps are all alike, received {value}; leave "
+            "one of them out"
+        )
+    if local.example_clip is not None and local.balance != "none":
+        raise SettingError(
+            f"balance: must be 'none' where example_clip is set, received '{local.balance}': how many examples a class "
+            "has would show in every step; leave one of them out"
+        )

@@ -31,11 +31,6 @@ def batch_norms(model: Model) -> tuple[str, ...]:
     return tuple(name for name, module in _norms(model) if isinstance(module, BatchNorm) and module.track_running_stats)
 
 
-def norm_weights(model: Model) -> tuple[str, ...]:
-    """Return names of the scales and shifts of all normalisation layers above the cut."""
-    return tuple(f"{name}.{part}" for name, _ in _norms(model) for part in ("weight", "bias"))
-
-
 def _norms(model: Model) -> Iterator[tuple[str, nn.Module]]:
     weights = model.trainable
     for name, module in model.network.named_modules():

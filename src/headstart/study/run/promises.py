@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from headstart.costs.example_privacy import example_privacy_of
 from headstart.costs.privacy import privacy_of
 from headstart.data.federation import Federation
 from headstart.engine.rounds import members
 from headstart.study.run.tuning import num_runs
 from headstart.study.written.arms import Arm
 
-Promise = dict[str, float | None]
-"""What :class:`headstart.costs.privacy.Privacy` says, as plain values."""
+Promise = dict[str, Any]
+"""What :class:`headstart.costs.privacy.Privacy` says, or :class:`headstart.costs.example_privacy.ExamplePrivacy`, as
+plain values; of an arm with both, the second stands in the first as ``examples_too``."""
 
 
 def promised(
     arm: Arm, federation: Federation, runs: int, lost: float | None = None, *, masked: bool = False
 ) -> Promise | None:
-    """Say what an arm promises each of its clients; None where no federated stage has noise.
+    """Say what an arm promises each of its clients, or each of their examples; None where it has no noise.
 
     Args:
         arm: as run, or to be run.
@@ -28,7 +31,11 @@ def promised(
     """
     stages, clients = [stage.build() for stage in arm.federate], len(members(federation.seen_clients))
     found = privacy_of(stages, clients, runs, lost, masked=masked)
-    return found.as_json() if found else None
+    sizes = [len(client.train) for client in federation.clients]
+    each = example_privacy_of(stages, arm.adapt.build(), sizes, runs, own_noise=lost is not None)
+    if found and each:
+        return {**found.as_json(), "examples_too": each.as_json()}
+    return (found or each).as_json() if found or each else None
 
 
 def foretold_privacy(

@@ -12,8 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.core.content import hash_json
+from headstart.core.errors import SettingError
 from headstart.core.registry import Search, UpTo
 from headstart.core.seeds import derive
+from headstart.costs.example_privacy import covered_epochs
 from headstart.data.federation import Federation
 from headstart.study.written.arms import Arm, Stage
 
@@ -78,10 +80,33 @@ def trial_arms(arm: Arm, trials: int, seed: int) -> list[Arm]:
     The start is not tuned: it is the same for all arms, and pre-training stops early on its own validation data.
     """
     if trials == 1 or not is_tunable(arm):
-        return [arm]
+        return [covered(arm)]
     federate = [trial_stages(stage, trials, seed) for stage in arm.federate]
     adapt = trial_stages(arm.adapt, trials, seed)
-    return [Arm(arm.name, arm.start, [stages[t] for stages in federate], adapt[t]) for t in range(trials)]
+    return [covered(Arm(arm.name, arm.start, [stages[t] for stages in federate], adapt[t])) for t in range(trials)]
+
+
+def covered(arm: Arm) -> Arm:
+    """Say in every stage that promises an epsilon for how many passes of all stages together it is to be enough.
+
+    Raises:
+        SettingError: stages promise different ones, or their steps are not of one kind.
+
+    >>> private = {"method": "linear_probe", "epochs": 3, "example_clip": 1.0, "epsilon": 2.0}
+    >>> covered(Arm("a", start="random", adapt=private)).adapt.settings["private_epochs"]
+    3
+    """
+    try:
+        epochs = covered_epochs([stage.build() for stage in arm.federate], arm.adapt.build())
+    except SettingError as error:
+        raise SettingError(f"arms.{arm.name}: {error}") from None
+
+    def fill(stage: Stage) -> Stage:
+        if epochs is None or stage.kind == "start" or stage.settings.get("epsilon") is None:
+            return stage
+        return replace(stage, settings={"private_epochs": epochs, **stage.settings})
+
+    return arm.map(fill)
 
 
 def is_tunable(arm: Arm) -> bool:
