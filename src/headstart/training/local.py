@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar, Literal
@@ -316,14 +316,17 @@ def refuse_odd_noise(local: LocalTraining) -> None:
             f"local_steps: must be left out where epsilon is set, which is for whole passes, received "
             f"{local.local_steps}; give example_noise instead of epsilon"
         )
-    others = {"lr_schedule": local.lr_schedule, "augment": local.augment}
-    changed = {name: value for name, value in others.items() if value not in ("constant", "none")}
-    changed |= {name: f"{value:g}" for name in ("warmup", "dropout") if (value := getattr(local, name))}
+    options: Mapping[str, object] = {
+        "lr_schedule": local.lr_schedule,
+        "augment": local.augment,
+        "warmup": local.warmup,
+        "dropout": local.dropout,
+    }
+    changed = [name for name, value in options.items() if value not in ("constant", "none", 0)]
     if local.example_clip is not None and changed:
-        name, value = next(iter(changed.items()))
         raise SettingError(
-            f"{name}: must be left out where example_clip is set, whose steps are all alike, received {value}; leave "
-            "one of them out"
+            f"{changed[0]}: must be left out where example_clip is set, whose steps are all alike, received "
+            f"{options[changed[0]]}; leave one of them out"
         )
     if local.example_clip is not None and local.balance != "none":
         raise SettingError(
