@@ -16,7 +16,7 @@ from headstart.core.trees import Params
 from headstart.data.federation import Client
 from headstart.engine.features.activations import Activations
 from headstart.engine.grams import Grams
-from headstart.engine.order import PADDING, Order, class_weights, keyed_order
+from headstart.engine.order import PADDING, Order, class_weights, keyed_draws, keyed_order
 from headstart.engine.rows import RowTable, by_step
 from headstart.models.batch import Batch
 from headstart.models.model import Model
@@ -82,8 +82,10 @@ class OneClient:
         own = torch.from_numpy(self.indices).to(inputs.device)
         rows = [own[step] for step in steps]
         taken = (by_step(values, rows) for values in (inputs, self.activations.labels))
-        for step, batch, truth in zip(steps, *taken, strict=True):
-            yield Batch(batch, truth, weights[step], full=True)
+        draws = drawn([self.id], order[None], passes, self.key, inputs.device)
+        for step, batch, truth, own_draws in zip(steps, *taken, draws, strict=True):
+            few = None if own_draws is None else own_draws[0, : len(step)]
+            yield Batch(batch, truth, weights[step], full=True, draws=few)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one batch."""
@@ -116,8 +118,9 @@ class ManyClients:
         rows = self._rows.gather(1, places.flatten(1)).view_as(places)
         steps = rows.unbind(1)
         taken = (by_step(values, steps) for values in (inputs, self.clients.activations.labels))
-        for batch, labels, weight, every in zip(*taken, weights.unbind(1), full, strict=True):
-            yield Batch(batch, labels, weight, every)
+        draws = drawn(self.ids, order, passes, self.key, inputs.device)
+        for batch, labels, weight, every, own_draws in zip(*taken, weights.unbind(1), full, draws, strict=True):
+            yield Batch(batch, labels, weight, every, own_draws)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one padded batch."""
@@ -171,6 +174,24 @@ class ManyClients:
             for i, labels in enumerate(self._labels):
                 weights[i, : len(labels)] = example_weights(labels, balance)
         return torch.from_numpy(weights).to(self._rows.device)
+
+
+def drawn(
+    ids: Sequence[str], order: Array, passes: Passes, key: tuple[Key, ...], device: torch.device
+) -> Iterator[Tensor | None]:
+    """Yield each step's draws, ``(clients, batch, draws)``; None where its passes ask for none.
+
+    Args:
+        ids: of the clients.
+        order: of their examples, ``(clients, steps, batch)``; a batch's own come first.
+        passes: how many numbers each takes.
+        key: of the order.
+        device: where the numbers are wanted.
+    """
+    if not passes.draws:
+        yield from (None for _ in range(order.shape[1]))
+        return
+    yield from torch.from_numpy(keyed_draws(ids, order.shape[1:], passes, key)).to(device).unbind(1)
 
 
 def example_weights(labels: Array, balance: Balance) -> Array:

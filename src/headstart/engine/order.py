@@ -48,6 +48,26 @@ def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key
     return order
 
 
+def keyed_draws(ids: Sequence[str], shape: tuple[int, int], passes: Passes, key: tuple[Key, ...]) -> Array:
+    """Draw uniform numbers for each client, step and place in a batch, ``(clients, steps, batch, draws)`` float32.
+
+    They are keyed as the order is; how many steps others take changes nothing.
+
+    >>> passes = Passes(batch_size=2, draws=3)
+    >>> alone, long = (keyed_draws(["a"], (steps, 2), passes, (0, "round", 1)) for steps in (1, 5))
+    >>> alone.shape, bool((alone == long[:, :1]).all())
+    ((1, 1, 2, 3), True)
+    """
+    seeds = mix(np.array([_hash_id(name) for name in ids], dtype=np.uint64) ^ _stream_of("draws", passes, key))
+    counters = np.arange(shape[0] * shape[1] * passes.draws, dtype=np.uint64)
+    found: Array = uniform(mix(seeds[:, None] + counters * GOLDEN)).astype(np.float32)
+    return found.reshape(len(ids), *shape, passes.draws)
+
+
+def _stream_of(what: str, passes: Passes, key: tuple[Key, ...]) -> np.uint64:
+    return np.uint64(derive(*key, passes.stream, what))
+
+
 def _num_steps(size: int, passes: Passes) -> int:
     """Count the minibatches of a client with ``size`` examples."""
     per_epoch = -(-size // passes.batch_size)

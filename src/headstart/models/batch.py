@@ -16,12 +16,14 @@ class Batch:
         labels: the truth: class indices, ``([clients,] batch)`` int64, or another task's, ``([clients,] batch, …)``.
         weights: importance of each example, ``([clients,] batch)``; 0 marks padding.
         full: whether every client is known to have an example here.
+        draws: uniform numbers of each example in [0, 1], ``([clients,] batch, …)``, where its passes ask for some.
     """
 
     inputs: Tensor
     labels: Tensor
     weights: Tensor
     full: bool = False
+    draws: Tensor | None = None
 
     @property
     def active(self) -> Tensor:

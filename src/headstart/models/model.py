@@ -137,15 +137,35 @@ class Model:
             return self._stacked_logits(params, inputs)
         return self._logits(params, channels_last(inputs) if self.channels_last else inputs)
 
+    def features(self, params: Params, inputs: Tensor) -> Tensor:
+        """Return what the head reads, ``(…, batch, features)``, from activations at the cut; adapters are left out."""
+        if self.is_head_only:
+            return inputs
+        if params["head.bias"].dim() == 1:
+            return self._features(params, channels_last(inputs) if self.channels_last else inputs)
+        if self.side_by_side is None:
+            return vmap(self._features)(params, inputs)
+        return self._side_by_side(self.side_by_side, self._merged(params), inputs)
+
+    def _side_by_side(self, network: GroupedNetwork, weights: Params, inputs: Tensor) -> Tensor:
+        return network(weights, torch.unflatten(self._prepared(inputs.flatten(0, 1)), 0, inputs.shape[:2]))
+
+    def _features(self, params: Params, inputs: Tensor) -> Tensor:
+        weights = self._merged(params)
+        if self.alone is not None:
+            return self.alone(weights, self._prepared(inputs))
+        arguments = (inputs, self.cut, self.network.depth)
+        result: Tensor = functional_call(self.network, weights, arguments, tie_weights=False)
+        return result
+
     def _stacked_logits(self, params: Params, inputs: Tensor) -> Tensor:
         if base := self._one_batch(params, inputs):
             return base.logits(params, inputs)
         if self.side_by_side is None:
             return vmap(self._logits)(params, inputs)
-        hidden = torch.unflatten(self._prepared(inputs.flatten(0, 1)), 0, inputs.shape[:2])
         weights = self._merged(params)
         # In this order the gradient lies in memory as the weights do.
-        scores = torch.bmm(weights["head.weight"], self.side_by_side(weights, hidden).mT)
+        scores = torch.bmm(weights["head.weight"], self._side_by_side(self.side_by_side, weights, inputs).mT)
         return scores.mT + weights["head.bias"].unsqueeze(1)
 
     def _logits(self, params: Params, inputs: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from headstart.core.registry import Scale, UpTo
 from headstart.core.seeds import derive, numpy_generator, torch_generator
 from headstart.core.task import CLASSES_ONLY, NO_LEAST_SQUARES, Task, TaskKind
 from headstart.core.trees import Params, Tree
+from headstart.data.examples import InputKind
 from headstart.models.batch import Batch
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.lora import Lora
@@ -21,18 +22,23 @@ from headstart.models.network import Network
 from headstart.models.registry import new_head
 from headstart.models.replay import Replay
 from headstart.training.client_data import ClientData, Passes
-from headstart.training.descent import descend
+from headstart.training.descent import descend, gradient_of
 from headstart.training.design import as_head, class_sums, head_of, one_hot, present, regressand, with_intercept
 from headstart.training.discriminant import class_means, discriminant
 from headstart.training.local import LocalTraining
 from headstart.training.masked_words import guess_masked_words
 from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
+from headstart.training.siamese import is_siamese, new_siamese, siamese_loss
+from headstart.training.views import DRAWS as VIEW_DRAWS
+from headstart.training.views import view_of
 
 __all__ = [
     "CLASSES_ONLY",
     "NO_LEAST_SQUARES",
+    "VIEW_DRAWS",
     "Batch",
     "ClientData",
+    "InputKind",
     "LocalTraining",
     "Lora",
     "Model",
@@ -59,17 +65,22 @@ __all__ = [
     "descend",
     "discriminant",
     "generalized_cross_validation",
+    "gradient_of",
     "guess_masked_words",
     "head_of",
+    "is_siamese",
     "loss_of",
     "new_head",
+    "new_siamese",
     "numpy_generator",
     "one_hot",
     "present",
     "regressand",
     "relative_penalties",
     "ridge_correction",
+    "siamese_loss",
     "torch_generator",
     "trees",
+    "view_of",
     "with_intercept",
 ]

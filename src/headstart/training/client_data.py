@@ -29,6 +29,7 @@ class Passes:
         steps: number of minibatches, over as many passes as that takes; None counts epochs.
         balance: care for imbalanced classes.
         stream: names the random order, so that two phases of one method differ.
+        draws: uniform numbers that each example comes with, anew each time, for whoever changes it at random.
     """
 
     batch_size: int
@@ -36,6 +37,7 @@ class Passes:
     steps: int | None = None
     balance: Balance = "none"
     stream: str = ""
+    draws: int = 0
 
 
 TakeWalk = Callable[["DualWalk"], Params]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from headstart.core import trees
@@ -53,3 +54,17 @@ def take_step(gradient: Callable[[Tree, B], Tree], optimizer: Optimizer, params:
     optimizer.step(slope, state, params)
     trees.restore(~batch.active, params, before[0])
     trees.restore(~batch.active, state, before[1])
+
+
+def gradient_of(loss: Callable[[Tree], Tensor], params: Tree) -> Tree:
+    """Return the gradient of a loss at ``params``, of one client or, where it gives one for each, of a stack.
+
+    >>> gradient_of(lambda tree: (tree["w"] ** 2).sum(-1), {"w": torch.tensor([[1.0], [2.0]])})
+    {'w': tensor([[2.],
+            [4.]])}
+    """
+    leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+    # Clients of a stack share no parameters: the gradient of their sum is each one's own.
+    total = loss(leaves).sum()
+    gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, gradients, strict=True))
