@@ -29,13 +29,10 @@ from headstart.training.local import LocalTraining
 from headstart.training.masked_words import guess_masked_words
 from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
 from headstart.training.siamese import is_siamese, new_siamese, siamese_loss
-from headstart.training.views import DRAWS as VIEW_DRAWS
-from headstart.training.views import view_of
 
 __all__ = [
     "CLASSES_ONLY",
     "NO_LEAST_SQUARES",
-    "VIEW_DRAWS",
     "Batch",
     "ClientData",
     "InputKind",
@@ -81,6 +78,5 @@ __all__ = [
     "siamese_loss",
     "torch_generator",
     "trees",
-    "view_of",
     "with_intercept",
 ]

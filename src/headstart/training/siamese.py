@@ -14,7 +14,7 @@ from headstart.core.trees import Params, Tree, part
 
 PROJECTOR, PREDICTOR = "projector.", "predictor."
 
-_EPSILON = 1e-5
+_EPSILON = 1e-3
 """Added to variances, as BatchNorm does."""
 
 _BOTTLENECK = 4
