@@ -5,7 +5,8 @@ equations 1 to 4). Averaged as by Zhuang, Wen, Zhang: Divergence-aware Federated
 https://arxiv.org/abs/2204.04385 (whose FedSimSiam is that).
 
 Differs from the paper: projector and predictor are narrower, of two layers each as for CIFAR-10 there, and normalise by
-a client's own batches; views have neither blur nor hue; the step size does not decay.
+a client's own batches, to whose variances more is added for those of few pictures (1e-3, not 1e-5); views have neither
+blur nor hue; the step size does not decay.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
 from headstart.federate.protocol import Begin, Federate, Schedule
 from headstart.federate.server import Average, ServerOptimizer
 from headstart.training import (
-    VIEW_DRAWS,
+    Augment,
     Batch,
     ClientData,
     InputKind,
@@ -30,12 +31,13 @@ from headstart.training import (
     SettingError,
     Tensor,
     Tree,
+    augmented,
     gradient_of,
     is_siamese,
     new_siamese,
+    num_draws,
     siamese_loss,
     trees,
-    view_of,
 )
 
 _HEAD = ("head.weight", "head.bias")
@@ -45,18 +47,22 @@ _HEAD = ("head.weight", "head.bias")
 class Siamese(LocalTraining):
     """Every step compares two random views of each picture.
 
+    Batch normalisation leaves slopes that are zero but for rounding, which Adam would take for a direction.
+
     Attributes:
-        least_area: share of a picture that a view shows at least.
-        jitter: by how much of themselves a view's brightness, contrast and saturation may change.
+        optimizer: ``sgd``, as in the paper.
+        balance: ``none``: no label is looked at.
+        augment: how a view differs from its picture.
     """
 
-    least_area: Annotated[float, Field(gt=0, le=1)] = 0.2
-    jitter: Annotated[float, Field(ge=0, le=1)] = 0.4
+    optimizer: Literal["sgd"] = "sgd"
+    balance: Literal["none"] = "none"
+    augment: Augment = "crop-color"
     is_plain: ClassVar[bool] = False
 
     def passes(self, epochs: int, stream: str = "") -> Passes:
         """Return shuffled passes whose examples come with what two views draw."""
-        return replace(LocalTraining.passes(self, epochs, stream), draws=2 * VIEW_DRAWS)
+        return replace(LocalTraining.passes(self, epochs, stream), draws=2 * num_draws(self.augment))
 
     def slope(self, model: Model, start: Params, params: Params, batch: Batch) -> Params:
         """Return the gradient of the loss between views."""
@@ -65,20 +71,20 @@ class Siamese(LocalTraining):
     def loss(self, model: Model, params: Params, batch: Batch) -> Tensor:
         """Return minus the mean cosine of predicted and projected views, of one client or each of a stack."""
         body = {name: value for name, value in params.items() if not is_siamese(name)}
-        assert batch.draws is not None, "passes of self-supervision draw"
-        first, second = (
-            model.features(body, view_of(batch.inputs, draws, self.least_area, self.jitter))
-            for draws in batch.draws.split(VIEW_DRAWS, -1)
-        )
+        first, second = (model.features(body, view) for view in self._views(batch))
         return siamese_loss(params, (first, second), batch.weights)
+
+    def _views(self, batch: Batch) -> list[Tensor]:
+        draws = batch.weights.new_zeros((*batch.weights.shape, 0)) if batch.draws is None else batch.draws
+        return [augmented(batch.inputs, own, self.augment) for own in draws.tensor_split(2, -1)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimSiam(Federate):
     """Clients train the body to know a picture again by another view of it; labels are for later stages.
 
-    Projector and predictor travel with the body and are dropped afterwards; the head stays as it was. Labels are looked
-    at only where ``balance`` asks for them.
+    No label is looked at. Projector and predictor travel with the body and are dropped afterwards; the head stays as it
+    was.
 
     Attributes:
         schedule: rounds and cohorts.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from headstart.core import trees
-from headstart.core.trees import Params, Tree
+from headstart.core.trees import Tree
 from headstart.data.federation import Client, pooled_client
 from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order

@@ -21,6 +21,7 @@ from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.network import Network
 from headstart.models.registry import new_head
 from headstart.models.replay import Replay
+from headstart.training.augment import Augment, augmented, num_draws
 from headstart.training.client_data import ClientData, Passes
 from headstart.training.descent import descend, gradient_of
 from headstart.training.design import as_head, class_sums, head_of, one_hot, present, regressand, with_intercept
@@ -33,6 +34,7 @@ from headstart.training.siamese import is_siamese, new_siamese, siamese_loss
 __all__ = [
     "CLASSES_ONLY",
     "NO_LEAST_SQUARES",
+    "Augment",
     "Batch",
     "ClientData",
     "InputKind",
@@ -55,6 +57,7 @@ __all__ = [
     "Tree",
     "UpTo",
     "as_head",
+    "augmented",
     "class_means",
     "class_sums",
     "cut_at",
@@ -69,6 +72,7 @@ __all__ = [
     "loss_of",
     "new_head",
     "new_siamese",
+    "num_draws",
     "numpy_generator",
     "one_hot",
     "present",
