@@ -10,7 +10,7 @@ from headstart.core.errors import SettingError, StartError
 from headstart.core.progress import Tell
 from headstart.core.registry import Scale, UpTo
 from headstart.core.seeds import derive, numpy_generator, torch_generator
-from headstart.core.task import CLASSES_ONLY, NO_LEAST_SQUARES, Task, TaskKind
+from headstart.core.task import CLASSES_ONLY, NO_LEAST_SQUARES, Task, TaskKind, classification
 from headstart.core.trees import Params, Tree
 from headstart.data.examples import InputKind
 from headstart.models.batch import Batch
@@ -26,7 +26,9 @@ from headstart.training.client_data import ClientData, Passes
 from headstart.training.descent import descend, gradient_of
 from headstart.training.design import as_head, class_sums, head_of, one_hot, present, regressand, with_intercept
 from headstart.training.discriminant import class_means, discriminant
+from headstart.training.fractals import draw_pictures, draw_system
 from headstart.training.local import LocalTraining
+from headstart.training.made_data import MadePictures
 from headstart.training.masked_words import guess_masked_words
 from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
 from headstart.training.siamese import is_siamese, new_siamese, siamese_loss
@@ -40,6 +42,7 @@ __all__ = [
     "InputKind",
     "LocalTraining",
     "Lora",
+    "MadePictures",
     "Model",
     "Network",
     "Params",
@@ -60,10 +63,13 @@ __all__ = [
     "augmented",
     "class_means",
     "class_sums",
+    "classification",
     "cut_at",
     "derive",
     "descend",
     "discriminant",
+    "draw_pictures",
+    "draw_system",
     "generalized_cross_validation",
     "gradient_of",
     "guess_masked_words",
