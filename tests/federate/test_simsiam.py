@@ -91,18 +91,15 @@ def test_a_client_trains_as_plain_layers_do(world: World) -> None:
     assert not left.unexpected_keys
     assert all("running" in name or "num_batches" in name for name in left.missing_keys)
     optimizer = torch.optim.SGD(plain.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
-    losses = []
     for batch in data_of(world).batches(world.model, METHOD.local.passes(METHOD.local_epochs)):
         optimizer.zero_grad()
         loss = plain(*views_of(batch))
         loss.backward()
         optimizer.step()
-        losses.append(float(loss.detach()))
     expected = {name: value.detach() for name, value in plain.named_parameters()}
     found = trees.add(shared, update)
     assert_same("after three epochs", {name: found[name] for name in expected}, expected, 1e-5)
     assert max(float(value.abs().max()) for value in update.values()) > 0.01, "nothing was learnt that could differ"
-    assert losses[-1] < losses[0]
 
 
 def test_views_of_a_picture_differ_and_change_from_epoch_to_epoch(world: World) -> None:
@@ -180,7 +177,8 @@ def test_a_network_without_blocks_at_the_pixels_is_refused() -> None:
         ({"balance": "loss"}, "balance"),
         ({"optimizer": "adam"}, "optimizer"),
         ({"projection": 0}, "projection"),
-        ({"augment": "blur"}, "augment"),
+        ({"augment": "none"}, "augment"),
+        ({"dropout": 0.5}, "dropout"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -26,7 +26,7 @@ class LpFt(Adapt):
         head_epochs: passes of the first phase.
         epochs: passes of the second phase.
         finetune_lr_factor: step size of the second phase relative to the first.
-        local: how steps are taken; ``client_lr`` is the first phase's.
+        local: how steps are taken; ``client_lr`` is the first phase's, ``augment`` the second's.
         accept: keep the result only if it is better on the client's validation data.
     """
 
@@ -41,6 +41,7 @@ class LpFt(Adapt):
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:
         """Train the head, then everything."""
         probe, head = model.recut(params, "head")
-        params = {**params, **self.local.fit(probe, head, data, self.head_epochs, stream="probe")}
+        on_features = replace(self.local, augment="none")
+        params = {**params, **on_features.fit(probe, head, data, self.head_epochs, stream="probe")}
         gentle = replace(self.local, client_lr=self.local.client_lr * self.finetune_lr_factor)
         return gentle.fit(model, params, data, self.epochs, stream="finetune")

@@ -66,7 +66,7 @@ class DummyClient:
         due = passes.epochs * self.num_examples if passes.steps is None else passes.steps * size
         step_flops = served = 0
         while served < due and served < SERVED_STEPS * size:
-            batch, before = self._batch(model, size, passes.draws), self.flops_so_far()
+            batch, before = self._batch(model, size, _num_draws(model, passes)), self.flops_so_far()
             yield batch
             step_flops, served = self.flops_so_far() - before, served + size
         # Negative where the last step that was served is larger than a client's last step really is.
@@ -95,6 +95,10 @@ class DummyClient:
             self.frozen_flops[key] = self.flops_so_far() - before
             self.skipped_flops -= self.frozen_flops[key]
         return self._activations[key]
+
+
+def _num_draws(model: Model, passes: Passes) -> int:
+    return passes.draws + (model.network.num_features if passes.feature_draws else 0)
 
 
 def dry_run(

@@ -14,9 +14,10 @@ from headstart.core.arrays import Array
 from headstart.core.seeds import Key
 from headstart.core.trees import Params
 from headstart.data.federation import Client
+from headstart.engine.beside import Beside
 from headstart.engine.features.activations import Activations
 from headstart.engine.grams import Grams
-from headstart.engine.order import PADDING, Order, class_weights, keyed_draws, keyed_order
+from headstart.engine.order import PADDING, Order, class_weights, keyed_order
 from headstart.engine.rows import RowTable, by_step
 from headstart.models.batch import Batch
 from headstart.models.model import Model
@@ -32,18 +33,20 @@ class Clients:
         activations: of all the federation's examples.
         order: in which order clients meet their examples.
         take: takes walks in dual form, perhaps together with those of other stages; None takes each alone.
+        rounds: of the stage.
     """
 
     members: Sequence[Client]
     activations: Activations
     order: Order = keyed_order
     take: TakeWalk | None = None
+    rounds: int = 1
     _grams: dict[str, Grams] = field(default_factory=dict)
 
     def one(self, position: int, key: tuple[Key, ...]) -> OneClient:
         """Return one client's training data; ``key`` is the seed and the round."""
         client = self.members[position]
-        return OneClient(self.activations, client.id, client.train, self.order, key)
+        return OneClient(self.activations, client.id, client.train, self.order, key, self.rounds)
 
     def some(self, positions: Array, key: tuple[Key, ...]) -> ManyClients:
         """Return several clients' training data as a stack."""
@@ -71,6 +74,7 @@ class OneClient:
     indices: Array
     order: Order
     key: tuple[Key, ...]
+    rounds: int = 1
 
     def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
         """Yield minibatches; see :class:`headstart.training.client_data.ClientData`."""
@@ -82,10 +86,12 @@ class OneClient:
         own = torch.from_numpy(self.indices).to(inputs.device)
         rows = [own[step] for step in steps]
         taken = (by_step(values, rows) for values in (inputs, self.activations.labels))
-        draws = drawn([self.id], order[None], passes, self.key, inputs.device)
-        for step, batch, truth, own_draws in zip(steps, *taken, draws, strict=True):
-            few = None if own_draws is None else own_draws[0, : len(step)]
-            yield Batch(batch, truth, weights[step], full=True, draws=few)
+        counts = np.array([len(steps)])
+        beside = Beside([self.id], counts, model, passes, self.key, self.rounds, inputs.device)
+        for number, (step, batch, truth) in enumerate(zip(steps, *taken, strict=True)):
+            draws, lr_factor = beside.draws(number, len(step)), beside.lr_factor(number)
+            draws, lr_factor = (None if one is None else one[0] for one in (draws, lr_factor))
+            yield Batch(batch, truth, weights[step], full=True, draws=draws, lr_factor=lr_factor)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one batch."""
@@ -118,9 +124,11 @@ class ManyClients:
         rows = self._rows.gather(1, places.flatten(1)).view_as(places)
         steps = rows.unbind(1)
         taken = (by_step(values, steps) for values in (inputs, self.clients.activations.labels))
-        draws = drawn(self.ids, order, passes, self.key, inputs.device)
-        for batch, labels, weight, every, own_draws in zip(*taken, weights.unbind(1), full, draws, strict=True):
-            yield Batch(batch, labels, weight, every, own_draws)
+        counts = (order[..., 0] != PADDING).sum(1)
+        beside = Beside(self.ids, counts, model, passes, self.key, self.clients.rounds, inputs.device)
+        for number, (batch, labels, weight, every) in enumerate(zip(*taken, weights.unbind(1), full, strict=True)):
+            draws, lr_factor = beside.draws(number, weight.shape[1]), beside.lr_factor(number)
+            yield Batch(batch, labels, weight, every, draws=draws, lr_factor=lr_factor)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one padded batch."""
@@ -174,24 +182,6 @@ class ManyClients:
             for i, labels in enumerate(self._labels):
                 weights[i, : len(labels)] = example_weights(labels, balance)
         return torch.from_numpy(weights).to(self._rows.device)
-
-
-def drawn(
-    ids: Sequence[str], order: Array, passes: Passes, key: tuple[Key, ...], device: torch.device
-) -> Iterator[Tensor | None]:
-    """Yield each step's draws, ``(clients, batch, draws)``; None where its passes ask for none.
-
-    Args:
-        ids: of the clients.
-        order: of their examples, ``(clients, steps, batch)``; a batch's own come first.
-        passes: how many numbers each takes.
-        key: of the order.
-        device: where the numbers are wanted.
-    """
-    if not passes.draws:
-        yield from (None for _ in range(order.shape[1]))
-        return
-    yield from torch.from_numpy(keyed_draws(ids, order.shape[1:], passes, key)).to(device).unbind(1)
 
 
 def example_weights(labels: Array, balance: Balance) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
@@ -37,7 +38,7 @@ def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key
     Every epoch is a permutation, or as many draws with replacement in which each class present is equally likely.
     Clients of one size are shuffled together; who else is shuffled changes nothing.
     """
-    seeds = mix(np.array([_hash_id(name) for name in ids], dtype=np.uint64) ^ np.uint64(derive(*key, passes.stream)))
+    seeds = _seeds(ids, *key, passes.stream)
     sizes = np.array([len(each) for each in labels])
     steps = [_num_steps(int(size), passes) for size in sizes]
     order = np.full((len(ids), max(steps, default=0), passes.batch_size), PADDING, dtype=np.int64)
@@ -48,24 +49,18 @@ def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key
     return order
 
 
-def keyed_draws(ids: Sequence[str], shape: tuple[int, int], passes: Passes, key: tuple[Key, ...]) -> Array:
-    """Draw uniform numbers for each client, step and place in a batch, ``(clients, steps, batch, draws)`` float32.
+def keyed_draws(ids: Sequence[str], shape: tuple[int, ...], *key: Key) -> Array:
+    """Draw numbers in [0, 1] by a hash of the key, a client's id and the place: ``(clients, *shape)``.
 
-    They are keyed as the order is; how many steps others take changes nothing.
-
-    >>> passes = Passes(batch_size=2, draws=3)
-    >>> alone, long = (keyed_draws(["a"], (steps, 2), passes, (0, "round", 1)) for steps in (1, 5))
-    >>> alone.shape, bool((alone == long[:, :1]).all())
-    ((1, 1, 2, 3), True)
+    A shape with fewer rows has the first rows of one with more. Float32.
     """
-    seeds = mix(np.array([_hash_id(name) for name in ids], dtype=np.uint64) ^ _stream_of("draws", passes, key))
-    counters = np.arange(shape[0] * shape[1] * passes.draws, dtype=np.uint64)
-    found: Array = uniform(mix(seeds[:, None] + counters * GOLDEN)).astype(np.float32)
-    return found.reshape(len(ids), *shape, passes.draws)
+    counters = np.arange(math.prod(shape), dtype=np.uint64)
+    draws: Array = uniform(mix(_seeds(ids, *key)[:, None] + counters * GOLDEN)).astype(np.float32)
+    return draws.reshape(len(ids), *shape)
 
 
-def _stream_of(what: str, passes: Passes, key: tuple[Key, ...]) -> np.uint64:
-    return np.uint64(derive(*key, passes.stream, what))
+def _seeds(ids: Sequence[str], *key: Key) -> Array:
+    return mix(np.array([_hash_id(name) for name in ids], dtype=np.uint64) ^ np.uint64(derive(*key)))
 
 
 def _num_steps(size: int, passes: Passes) -> int:

@@ -72,7 +72,7 @@ def run_rounds(
             "federate.trainable: must leave the clients something to share, received a cut above which the method "
             "keeps everything private; train more blocks, or federate nothing"
         )
-    everyone = Clients(members(clients), activations, order)
+    everyone = Clients(members(clients), activations, order, rounds=method.schedule.rounds)
     privates = PrivateStore(newcomer, len(everyone.members))
     now = begin or Federated(shared, ByClient(privates, everyone.members), newcomer, state=state)
     tell = on_round or (lambda _: None)

@@ -15,7 +15,7 @@ from headstart.federate.ncm import NearestClassMean
 from headstart.federate.pooled import Pooled
 from headstart.federate.protocol import Begin, Federate, Schedule
 from headstart.federate.ridge import Ridge
-from headstart.federate.simsiam import SimSiam
+from headstart.federate.simsiam import Siamese, SimSiam
 from headstart.training import Lora
 
 _TOGETHER = "clients train together with {words}, "
@@ -37,7 +37,9 @@ METHODS: dict[str, Entry] = {
     "ridge": Entry(Ridge, says="clients solve one shared ridge regression in a single round"),
     "ncm": Entry(NearestClassMean, says="clients share class means once"),
     "lda": Entry(LinearDiscriminant, says="clients share class means and one covariance once"),
-    "simsiam": Entry(SimSiam, says="clients train a body together on their pictures without labels"),
+    "simsiam": Entry(
+        SimSiam, {"local": Siamese}, says="clients train a body together on their pictures without labels"
+    ),
     "pooled": Entry(Pooled, says="all data is pooled in one place"),
 }
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import PositiveInt
+import torch
+from pydantic import Field, PositiveInt
 
 from headstart.federate.protocol import Begin, Federate, Schedule
 from headstart.federate.server import Average, ServerOptimizer
 from headstart.training import (
-    Augment,
     Batch,
     ClientData,
     InputKind,
@@ -52,17 +52,27 @@ class Siamese(LocalTraining):
     Attributes:
         optimizer: ``sgd``, as in the paper.
         balance: ``none``: no label is looked at.
+        label_smoothing: 0, likewise.
+        dropout: 0: no head reads the features.
         augment: how a view differs from its picture.
     """
 
     optimizer: Literal["sgd"] = "sgd"
     balance: Literal["none"] = "none"
-    augment: Augment = "crop-color"
+    label_smoothing: Annotated[float, Field(ge=0, le=0)] = 0.0
+    dropout: Annotated[float, Field(ge=0, le=0)] = 0.0
+    augment: Literal["flip", "flip-crop", "crop-color", "trivial"] = "crop-color"
     is_plain: ClassVar[bool] = False
 
     def passes(self, epochs: int, stream: str = "") -> Passes:
         """Return shuffled passes whose examples come with what two views draw."""
         return replace(LocalTraining.passes(self, epochs, stream), draws=2 * num_draws(self.augment))
+
+    def drawn(self, model: Model, batch: Batch) -> Batch:
+        """Return a batch of pairs of views, ``([clients,] batch, 2, channels, height, width)``."""
+        assert batch.draws is not None, "passes ask for draws"
+        views = [augmented(batch.inputs, own, self.augment) for own in batch.draws.tensor_split(2, -1)]
+        return replace(batch, inputs=torch.stack(views, -4), draws=None)
 
     def slope(self, model: Model, start: Params, params: Params, batch: Batch) -> Params:
         """Return the gradient of the loss between views."""
@@ -71,12 +81,8 @@ class Siamese(LocalTraining):
     def loss(self, model: Model, params: Params, batch: Batch) -> Tensor:
         """Return minus the mean cosine of predicted and projected views, of one client or each of a stack."""
         body = {name: value for name, value in params.items() if not is_siamese(name)}
-        first, second = (model.features(body, view) for view in self._views(batch))
+        first, second = (model.features(body, view) for view in batch.inputs.unbind(-4))
         return siamese_loss(params, (first, second), batch.weights)
-
-    def _views(self, batch: Batch) -> list[Tensor]:
-        draws = batch.weights.new_zeros((*batch.weights.shape, 0)) if batch.draws is None else batch.draws
-        return [augmented(batch.inputs, own, self.augment) for own in draws.tensor_split(2, -1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,5 +138,5 @@ class SimSiam(Federate):
 
     def objective(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> Tensor:
         """Return the mean loss over the batches of a pass."""
-        losses = [self.local.loss(model, shared, batch) for batch in data.batches(model, self.local.passes(1))]
-        return sum(losses) / len(losses)
+        batches = [self.local.drawn(model, batch) for batch in data.batches(model, self.local.passes(1))]
+        return torch.stack([self.local.loss(model, shared, batch) for batch in batches]).mean(0)

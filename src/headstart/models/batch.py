@@ -16,7 +16,9 @@ class Batch:
         labels: the truth: class indices, ``([clients,] batch)`` int64, or another task's, ``([clients,] batch, …)``.
         weights: importance of each example, ``([clients,] batch)``; 0 marks padding.
         full: whether every client is known to have an example here.
-        draws: uniform numbers of each example in [0, 1], ``([clients,] batch, …)``, where its passes ask for some.
+        draws: numbers drawn by chance for each example, ``([clients,] batch, draws)`` in [0, 1]; None without any.
+        keep: what each example's features are multiplied by before the head, ``([clients,] batch, features)``.
+        lr_factor: what the step size is multiplied by, ``()`` or ``(clients,)``; None for 1.
     """
 
     inputs: Tensor
@@ -24,6 +26,8 @@ class Batch:
     weights: Tensor
     full: bool = False
     draws: Tensor | None = None
+    keep: Tensor | None = None
+    lr_factor: Tensor | None = None
 
     @property
     def active(self) -> Tensor:

@@ -54,20 +54,29 @@ class Loss(Protocol):
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """Softmax regression on one class per example."""
+    """Softmax regression on one class per example.
 
+    Attributes:
+        label_smoothing: share of each label that all classes have alike. Szegedy, Vanhoucke, Ioffe, Shlens, Wojna:
+            Rethinking the Inception Architecture for Computer Vision. CVPR 2016. https://arxiv.org/abs/1512.00567
+            (section 7).
+    """
+
+    label_smoothing: float = 0.0
     is_softmax: ClassVar[bool] = True
     fewest_outputs: ClassVar[int] = 2
 
     def mean(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """Return the mean cross-entropy."""
-        losses = functional.cross_entropy(scores, truth, reduction="none")
+        losses = functional.cross_entropy(scores, truth, reduction="none", label_smoothing=self.label_smoothing)
         return (losses * weights).sum() / weights.sum()
 
     def slope(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-        """Return ``softmax - onehot``, weighted."""
-        residual = functional.softmax(scores, dim=-1)
-        residual.scatter_add_(-1, truth.unsqueeze(-1), -torch.ones_like(residual[..., :1]))
+        """Return ``softmax - onehot``, weighted; of smoothed labels what they are instead of ``onehot``."""
+        residual, smoothing = functional.softmax(scores, dim=-1), self.label_smoothing
+        residual.scatter_add_(-1, truth.unsqueeze(-1), torch.full_like(residual[..., :1], smoothing - 1))
+        if smoothing:
+            residual -= smoothing / scores.shape[-1]
         residual *= _shares(weights, residual)
         return residual
 

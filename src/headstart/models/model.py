@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -90,6 +91,18 @@ class Model:
         below = {name: value for name, value in self.frozen.items() if _block_of(name) < self.cut}
         return hash_json([self.network.name, self.cut, hash_json({name: _digest(below[name]) for name in below})])
 
+    def trained_for(self, loss: Loss) -> Model:
+        """Return the same model with another loss, one object for each."""
+        if loss not in self._by_loss:
+            network = copy.copy(self.network)
+            network.loss = loss
+            self._by_loss[loss] = replace(self, network=network)
+        return self._by_loss[loss]
+
+    @cached_property
+    def _by_loss(self) -> dict[Loss, Model]:
+        return {self.network.loss: self}
+
     def weights(self, params: Params) -> Params:
         """Return all weights of the network: the frozen ones and ``params``, adapters merged."""
         return merged({**self.frozen, **params}, self.scale)
@@ -129,52 +142,62 @@ class Model:
         arranged = {name: lay(value) for name, value in params.items()} if self.channels_last else {**params}
         return arranged | {name: taps_outermost(params[name]) for name in self.taps_outermost & params.keys()}
 
-    def logits(self, params: Params, inputs: Tensor) -> Tensor:
-        """Return scores ``(…, batch, outputs)`` from activations at the cut."""
+    def logits(self, params: Params, inputs: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return scores ``(…, batch, outputs)`` from activations at the cut.
+
+        Args:
+            params: the trainable tree.
+            inputs: activations at the cut.
+            keep: what features are multiplied by before the head, ``(…, batch, features)``; None for 1.
+        """
         if self.is_head_only:
-            return head_logits(params, inputs)
+            return head_logits(params, inputs if keep is None else inputs * keep)
         if params["head.bias"].dim() > 1:
-            return self._stacked_logits(params, inputs)
-        return self._logits(params, channels_last(inputs) if self.channels_last else inputs)
+            return self._stacked_logits(params, inputs, keep)
+        return self._logits(params, channels_last(inputs) if self.channels_last else inputs, keep)
 
     def features(self, params: Params, inputs: Tensor) -> Tensor:
-        """Return what the head reads, ``(…, batch, features)``, from activations at the cut; adapters are left out."""
+        """Return what the head reads, ``(…, batch, features)``, from activations at the cut."""
         if self.is_head_only:
             return inputs
         if params["head.bias"].dim() == 1:
-            return self._features(params, channels_last(inputs) if self.channels_last else inputs)
+            return self._own_features(params, channels_last(inputs) if self.channels_last else inputs)
         if self.side_by_side is None:
-            return vmap(self._features)(params, inputs)
-        return self._side_by_side(self.side_by_side, self._merged(params), inputs)
+            return vmap(self._own_features)(params, inputs)
+        hidden = torch.unflatten(self._prepared(inputs.flatten(0, 1)), 0, inputs.shape[:2])
+        return self.side_by_side(self._merged(params), hidden)
 
-    def _side_by_side(self, network: GroupedNetwork, weights: Params, inputs: Tensor) -> Tensor:
-        return network(weights, torch.unflatten(self._prepared(inputs.flatten(0, 1)), 0, inputs.shape[:2]))
+    def _own_features(self, params: Params, inputs: Tensor) -> Tensor:
+        return self._features(self._merged(params), inputs)
 
-    def _features(self, params: Params, inputs: Tensor) -> Tensor:
-        weights = self._merged(params)
-        if self.alone is not None:
-            return self.alone(weights, self._prepared(inputs))
-        arguments = (inputs, self.cut, self.network.depth)
-        result: Tensor = functional_call(self.network, weights, arguments, tie_weights=False)
-        return result
-
-    def _stacked_logits(self, params: Params, inputs: Tensor) -> Tensor:
-        if base := self._one_batch(params, inputs):
+    def _stacked_logits(self, params: Params, inputs: Tensor, keep: Tensor | None) -> Tensor:
+        if keep is None and (base := self._one_batch(params, inputs)):
             return base.logits(params, inputs)
         if self.side_by_side is None:
-            return vmap(self._logits)(params, inputs)
+            return vmap(self._logits)(params, inputs, *_given(keep))
+        hidden = torch.unflatten(self._prepared(inputs.flatten(0, 1)), 0, inputs.shape[:2])
         weights = self._merged(params)
+        features = self.side_by_side(weights, hidden)
         # In this order the gradient lies in memory as the weights do.
-        scores = torch.bmm(weights["head.weight"], self._side_by_side(self.side_by_side, weights, inputs).mT)
+        scores = torch.bmm(weights["head.weight"], (features if keep is None else features * keep).mT)
         return scores.mT + weights["head.bias"].unsqueeze(1)
 
-    def _logits(self, params: Params, inputs: Tensor) -> Tensor:
+    def _logits(self, params: Params, inputs: Tensor, keep: Tensor | None = None) -> Tensor:
         weights = self._merged(params)
+        if self.alone is None and keep is None:
+            result: Tensor = functional_call(self.network, weights, (inputs, self.cut), tie_weights=False)
+            return result
+        features = self._features(weights, inputs)
+        features = features if keep is None else features * keep
+        return functional.linear(features, weights["head.weight"], weights["head.bias"])
+
+    def _features(self, weights: Params, inputs: Tensor) -> Tensor:
         if self.alone is not None:
-            features = self.alone(weights, self._prepared(inputs))
-            return functional.linear(features, weights["head.weight"], weights["head.bias"])
-        result: Tensor = functional_call(self.network, weights, (inputs, self.cut), tie_weights=False)
-        return result
+            return self.alone(weights, self._prepared(inputs))
+        result: Tensor = functional_call(
+            self.network, weights, (inputs, self.cut, self.network.depth), tie_weights=False
+        )
+        return result.to(weights["head.weight"].dtype)
 
     def _merged(self, params: Params) -> Params:
         weights = {**self.above, **params}
@@ -193,13 +216,14 @@ class Model:
         return gradients
 
     def _gradient(self, params: Params, batch: Batch) -> Params:
-        if batch.is_stack and (base := self._one_batch(params, batch.inputs)):
+        if batch.is_stack and batch.keep is None and (base := self._one_batch(params, batch.inputs)):
             return base.gradient(params, batch)
         if batch.is_stack and self.side_by_side is None:
-            stacked: Params = vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights)
+            keep = _given(batch.keep)
+            stacked: Params = vmap(grad(self._loss))(params, batch.inputs, batch.labels, batch.weights, *keep)
             return stacked
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
-        scores = self.logits(leaves, batch.inputs)
+        scores = self.logits(leaves, batch.inputs, batch.keep)
         found, slope = self._known_slope(scores, batch)
         # A weight that this input never reaches has gradient zero.
         gradients = torch.autograd.grad(found, list(leaves.values()), slope, allow_unused=True, materialize_grads=True)
@@ -229,8 +253,15 @@ class Model:
         """Return the weighted mean loss of one client's batch."""
         return self.network.loss.mean(logits, batch.labels, batch.weights)
 
-    def _loss(self, params: Params, inputs: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        return self.network.loss.mean(self._logits(params, inputs), labels, weights)
+    def _loss(
+        self, params: Params, inputs: Tensor, labels: Tensor, weights: Tensor, keep: Tensor | None = None
+    ) -> Tensor:
+        return self.network.loss.mean(self._logits(params, inputs, keep), labels, weights)
+
+
+def _given(value: Tensor | None) -> tuple[Tensor, ...]:
+    """Return what a stack is mapped over besides, which None cannot be."""
+    return () if value is None else (value,)
 
 
 def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Model, Params]:
@@ -282,6 +313,8 @@ def head_gradient(params: Params, batch: Batch, loss: Loss = CROSS_ENTROPY) -> P
     No graph is built, and a stack of clients is two batched matrix products.
     """
     features = batch.inputs.to(params["head.weight"].dtype)
+    if batch.keep is not None:
+        features = features * batch.keep
     residual = loss.slope(head_logits(params, features), batch.labels, batch.weights)
     bias = residual.sum(-2) if loss.has_intercept else torch.zeros_like(residual[..., 0, :])
     return {"head.weight": residual.mT @ features, "head.bias": bias}

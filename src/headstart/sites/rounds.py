@@ -36,7 +36,7 @@ def update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     own, method = site.open(said.setup), said.stage.method.build("federate")
     model, params = cut_at(own.network, own.weights, method.trainable)
     private = site.shelf.private(said.stage.key, said.round, method.init(model, params).private)
-    data = own.train(said.setup.seed, "round", said.round)
+    data = replace(own.train(said.setup.seed, "round", said.round), rounds=method.schedule.rounds)
     received = Received(model, params, method, Federated(tree, {site.name: private} if private else {}, private))
     update_of = partial(method.client_update, model, tree, private)
     if method.reduce == "sum":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from headstart.start.protocol import Central
@@ -34,14 +33,13 @@ class Course(NamedTuple):
 def train_until_stale(
     model: Model, params: Params, central: Central, local: LocalTraining, epochs: int, patience: int, tell: Tell
 ) -> Course:
-    """Train with half a cosine of step sizes, until the validation loss has not fallen for some epochs."""
+    """Train until the validation loss has not fallen for some epochs; the step size follows the epochs."""
     state = local.build().init(params)
     best, best_loss, stale = params, mean_loss(model, params, central.val), 0
     losses = [best_loss]
     for epoch in range(epochs):
         batches = central.train.batches(model, local.passes(1, stream=f"pretrain-{epoch}"))
-        half_cosine = (1 + math.cos(math.pi * epoch / epochs)) / 2
-        params, state = local.go_on(model, params, state, batches, half_cosine)
+        params, state = local.go_on(model, params, state, batches, local.lr_factor(epoch, epochs))
         loss = mean_loss(model, params, central.val)
         losses.append(loss)
         tell(f"epoch {epoch + 1} of {epochs}, validation loss {loss:.3f}")

@@ -50,7 +50,7 @@ class Pretrain(Start):
     epochs: PositiveInt = 20
     patience: PositiveInt = 5
     trainable: Trainable = "all"
-    local: LocalTraining = LocalTraining(client_lr=0.01, momentum=0.9)
+    local: LocalTraining = LocalTraining(client_lr=0.01, momentum=0.9, lr_schedule="cosine")
     seed: NonNegativeInt | None = None
 
     needs: ClassVar[tuple[Need, ...]] = ("labels",)

@@ -30,7 +30,7 @@ class Pretrained(Start):
 
     epochs: PositiveInt = 200
     patience: PositiveInt = 20
-    local: LocalTraining = LocalTraining(client_lr=0.005, momentum=0.9)
+    local: LocalTraining = LocalTraining(client_lr=0.005, momentum=0.9, lr_schedule="cosine")
 
     from_scratch: ClassVar[bool] = False
     needs: ClassVar[tuple[Need, ...]] = ("checkpoint",)

@@ -35,8 +35,15 @@ LOCAL_VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "class-weighted loss": {**SMALL, "balance": "loss"},
     "class-balanced sampling": {**SMALL, "balance": "sampling"},
     "three local steps": {**SMALL, "local_steps": 3},
+    "cosine after a warm-up": {**SMALL, "lr_schedule": "cosine", "warmup": 0.4, "momentum": 0.9},
+    "smoothed labels": {**SMALL, "label_smoothing": 0.2},
+    "dropout": {**SMALL, "dropout": 0.3},
 }
-"""Ways to train on a client under which a method must behave."""
+PIXEL_VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "shifted and mirrored": {**SMALL, "augment": "flip-crop"},
+    "one change of nine": {**SMALL, "augment": "trivial"},
+}
+"""Ways to train on a client under which a method must behave; with the last ones where it begins at the pixels."""
 
 
 FORKED = ("as given", "a cohort of four with dropout")
@@ -102,7 +109,8 @@ def variants(method: Any) -> Iterator[tuple[str, Any]]:
     method = quick(method)
     yield "as given", method
     if isinstance(getattr(method, "local", None), LocalTraining):
-        for name, change in LOCAL_VARIANTS.items():
+        is_at_pixels = getattr(method, "trainable", None) == "all"
+        for name, change in {**LOCAL_VARIANTS, **(PIXEL_VARIANTS if is_at_pixels else {})}.items():
             if not _allows(method.local, change):
                 continue
             yield name, dataclasses.replace(method, local=dataclasses.replace(method.local, **change))

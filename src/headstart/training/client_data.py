@@ -29,7 +29,9 @@ class Passes:
         steps: number of minibatches, over as many passes as that takes; None counts epochs.
         balance: care for imbalanced classes.
         stream: names the random order, so that two phases of one method differ.
-        draws: uniform numbers that each example comes with, anew each time, for whoever changes it at random.
+        draws: numbers that are drawn by chance for each example of a step.
+        feature_draws: whether as many more are drawn as an example has features.
+        lr_factor: from a stage's steps that are done, and all of them, to what the step size is multiplied by.
     """
 
     batch_size: int
@@ -38,6 +40,8 @@ class Passes:
     balance: Balance = "none"
     stream: str = ""
     draws: int = 0
+    feature_draws: bool = False
+    lr_factor: Callable[[int, int], float] | None = None
 
 
 TakeWalk = Callable[["DualWalk"], Params]

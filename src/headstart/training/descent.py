@@ -26,6 +26,11 @@ class _Minibatch(Protocol):
         """Which clients have an example in it."""
         ...
 
+    @property
+    def lr_factor(self) -> Tensor | None:
+        """What the step size is multiplied by, ``()`` or ``(clients,)``; None for 1."""
+        ...
+
 
 B = TypeVar("B", bound=_Minibatch)
 
@@ -47,13 +52,22 @@ def descend(
 def take_step(gradient: Callable[[Tree, B], Tree], optimizer: Optimizer, params: Tree, state: Tree, batch: B) -> None:
     """Take one step in place, as :func:`descend` does."""
     slope = gradient(params, batch)
-    if batch.full:
+    if batch.full and batch.lr_factor is None:
         optimizer.step(slope, state, params)
         return
     before = trees.clone(params), trees.clone(state)
     optimizer.step(slope, state, params)
+    if batch.lr_factor is not None:
+        _shorten(params, before[0], batch.lr_factor)
     trees.restore(~batch.active, params, before[0])
     trees.restore(~batch.active, state, before[1])
+
+
+def _shorten(params: Tree, before: Tree, factor: Tensor) -> None:
+    """Go only so far, in place; every optimiser's step is in proportion to its step size."""
+    for name, value in params.items():
+        own = factor.to(value.dtype).reshape(factor.shape + (1,) * (value.dim() - factor.dim()))
+        value.copy_(torch.lerp(before[name], value, own))
 
 
 def gradient_of(loss: Callable[[Tree], Tensor], params: Tree) -> Tree:

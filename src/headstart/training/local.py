@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from headstart.core.errors import SettingError
 from headstart.core.registry import Scale
 from headstart.core.trees import Params, Tree
 from headstart.models.batch import Batch
+from headstart.models.losses import CrossEntropy
 from headstart.models.model import Model
+from headstart.training.augment import Augment, augmented, num_draws
 from headstart.training.client_data import Balance, ClientData, Passes
 from headstart.training.descent import descend, take_step
 from headstart.training.dual import DualWalk, descend_dual
@@ -31,6 +35,14 @@ class LocalTraining:
         weight_decay: L2 (decoupled for ``adamw``).
         balance: ``none``, ``loss`` (class-weighted) or ``sampling`` (class-balanced).
         local_steps: take so many steps each time, whatever the number of epochs says; None counts epochs.
+        lr_schedule: ``constant``, or ``cosine``: half a cosine from ``client_lr`` to 0 over all steps of the stage,
+            those of all its rounds; in a start that trains, over its epochs.
+        warmup: share of the stage over which the step size rises from 0, in proportion.
+        label_smoothing: share of each label that all classes have alike.
+        dropout: share of the features that each example goes without at each step, before the head. Srivastava et al.:
+            Dropout. JMLR 2014. https://jmlr.org/papers/v15/srivastava14a.html
+        augment: how pictures change by chance at each step, where training begins at the pixels: ``flip``,
+            ``flip-crop``, ``crop-color``, ``trivial`` (see :mod:`headstart.training.augment`).
     """
 
     client_lr: Annotated[PositiveFloat, Scale(10)] = 0.05
@@ -40,6 +52,11 @@ class LocalTraining:
     weight_decay: Annotated[NonNegativeFloat, Scale(10)] = 0.0
     balance: Balance = "none"
     local_steps: PositiveInt | None = None
+    lr_schedule: Literal["constant", "cosine"] = "constant"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    augment: Augment = "none"
 
     is_plain: ClassVar[bool] = True
     """Whether the slope is that of the loss alone, so that a head may train in dual form."""
@@ -51,17 +68,38 @@ class LocalTraining:
     def passes(self, epochs: int, stream: str = "") -> Passes:
         """Return ``epochs`` shuffled passes, or ``local_steps``; ``stream`` names their random order."""
         return Passes(
-            batch_size=self.batch_size, epochs=epochs, steps=self.local_steps, balance=self.balance, stream=stream
+            batch_size=self.batch_size,
+            epochs=epochs,
+            steps=self.local_steps,
+            balance=self.balance,
+            stream=stream,
+            draws=num_draws(self.augment),
+            feature_draws=self.dropout > 0,
         )
+
+    def lr_factor(self, done: int, whole: int) -> float:
+        """Return what the step size is multiplied by once ``done`` of a stage's ``whole`` steps are taken.
+
+        Loshchilov, Hutter: SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017.
+        https://arxiv.org/abs/1608.03983 (equation 5, one period). The rise: Goyal et al.: Accurate, Large Minibatch
+        SGD. 2017. https://arxiv.org/abs/1706.02677 (section 2.2).
+
+        >>> [round(LocalTraining(lr_schedule="cosine", warmup=0.5).lr_factor(done, 4), 2) for done in range(4)]
+        [0.5, 0.85, 0.5, 0.15]
+        """
+        rise = min(1.0, (done + 1) / (self.warmup * whole)) if self.warmup else 1.0
+        return rise * (1 + math.cos(math.pi * done / whole)) / 2 if self.lr_schedule == "cosine" else rise
 
     def fit(self, model: Model, params: Params, data: ClientData, epochs: int, *, stream: str = "") -> Params:
         """Train ``params`` for ``epochs`` passes over ``data``."""
         passes = self.passes(epochs, stream)
         # Only SGD is linear in its gradients, which the dual form needs.
-        if self.optimizer == "sgd" and self.is_plain and (dual := data.dual_passes(model, params, passes)):
+        if self._may_be_dual and (dual := data.dual_passes(model, params, passes)):
             walk = DualWalk(params, data.everything(model), dual, self.client_lr, self.momentum, self.weight_decay)
             return (dual.take or _alone)(walk)
-        arranged, optimizer, batches = model.arranged(params), self.build(), data.batches(model, passes)
+        model, passes = self._changed(model), replace(passes, lr_factor=self.lr_factor if self._is_paced else None)
+        batches = map(partial(self.drawn, model), data.batches(model, passes))
+        arranged, optimizer = model.arranged(params), self.build()
         state = optimizer.init(arranged)
         if model.replay:
             step = partial(self._step, model, optimizer)
@@ -72,12 +110,62 @@ class LocalTraining:
         self, model: Model, params: Params, state: Tree, batches: Iterable[Batch], lr_factor: float
     ) -> tuple[Params, Tree]:
         """Return parameters and optimiser state after a step for each batch, its size times ``lr_factor``."""
+        model = self._changed(model)
+        batches = map(partial(self.drawn, model), batches)
         if not model.replay:
             return descend(partial(self.slope, model, params), params, state, batches, self.build(lr_factor))
         step = partial(self._step, model, scalable(self.build()))
         state = {**state, "factor": params["head.bias"].new_tensor(lr_factor)}
         params, state = model.replay((self, model, "factor"), step, params, params, state, batches)
         return params, {name: value for name, value in state.items() if name != "factor"}
+
+    @property
+    def _is_paced(self) -> bool:
+        return self.lr_schedule != "constant" or self.warmup > 0
+
+    @property
+    def _may_be_dual(self) -> bool:
+        """Whether a head's steps are plain ones of softmax regression on features as they are."""
+        return (
+            self.optimizer == "sgd" and self.is_plain and not (self._is_paced or self.label_smoothing or self.dropout)
+        )
+
+    def _changed(self, model: Model) -> Model:
+        """Return the model as it trains: on smoothed labels.
+
+        Raises:
+            SettingError: an option has no meaning for this model.
+        """
+        if self.augment != "none" and model.cut:
+            raise SettingError(
+                f"augment: needs training from the pixels, received {self.augment!r} where features of frozen blocks "
+                f'are read; set trainable = "all" (adapt: full_finetune), or leave augment out'
+            )
+        if not self.label_smoothing:
+            return model
+        if not model.network.loss.is_softmax:
+            raise SettingError(
+                f"label_smoothing: is for one class per example, received {self.label_smoothing:g} for another task; "
+                "leave it out"
+            )
+        return model.trained_for(CrossEntropy(self.label_smoothing))
+
+    def drawn(self, model: Model, batch: Batch) -> Batch:
+        """Return a batch as chance has it: pictures changed, features dropped.
+
+        Raises:
+            SettingError: inputs are to be augmented that are no pictures.
+        """
+        own = num_draws(self.augment)
+        if own and batch.inputs.dim() != _PICTURES + batch.is_stack:
+            raise SettingError(
+                f"augment: is for pictures, received {self.augment!r} with inputs of another kind; leave it out"
+            )
+        if batch.draws is None:
+            return batch
+        inputs = augmented(batch.inputs, batch.draws[..., :own], self.augment)
+        keep = (batch.draws[..., own:] >= self.dropout) / (1 - self.dropout) if self.dropout else None
+        return replace(batch, inputs=inputs, keep=keep, draws=None)
 
     def _step(
         self, model: Model, optimizer: Optimizer, start: Params, params: Params, state: Tree, batch: Batch
@@ -87,6 +175,10 @@ class LocalTraining:
     def slope(self, model: Model, start: Params, params: Params, batch: Batch) -> Params:
         """Return the gradient at ``params`` of a client that began at ``start``, for one client or a stack."""
         return model.gradient(params, batch)
+
+
+_PICTURES = 4
+"""Axes of a client's batch of pictures."""
 
 
 def _alone(walk: DualWalk) -> Params:

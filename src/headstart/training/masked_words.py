@@ -49,11 +49,11 @@ def guess_masked_words(
     held_back, rest = np.split(rows, [max(1, round(HELD_BACK * len(rows)))])
     hide = _masker(texts, probability, derive(seed, "masks"), next(iter(body.values())).device)
     check = [hide(texts.tokens[some]) for some in np.array_split(held_back, -(-len(held_back) // 64))]
-    optimizer = local.build()
-    state, best, best_loss = optimizer.init(body), body, _mean_loss(network, body, check)
+    state, best, best_loss = local.build().init(body), body, _mean_loss(network, body, check)
     for epoch in range(epochs):
         order = numpy_generator(seed, epoch, "domain order").permutation(rest)
         batches = _batches(texts.tokens, order, local.batch_size, hide)
+        optimizer = local.build(local.lr_factor(epoch, epochs))
         body, state = descend(lambda p, b: masked_gradient(network, p, b), body, state, batches, optimizer)
         loss = _mean_loss(network, body, check)
         tell(f"epoch {epoch + 1} of {epochs}, loss on masked words {loss:.3f}")

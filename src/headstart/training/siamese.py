@@ -39,11 +39,12 @@ def new_siamese(params: Params, width: int) -> Tree:
         f"{PREDICTOR}0.weight": (narrow, width),
         f"{PREDICTOR}3.weight": (width, narrow),
     }
-    drawn = {name: _uniform(shape, key, name).to(head) for name, shape in shapes.items()}
+    drawn = {name: _uniform(shape, shape[1], key, name).to(head) for name, shape in shapes.items()}
+    # Not zero: an example that no hidden unit answers to would be predicted as nothing, which has no direction.
+    drawn[f"{PREDICTOR}3.bias"] = _uniform((width,), narrow, key, "bias").to(head)
     scales = {f"{PROJECTOR}1": width, f"{PREDICTOR}1": narrow}
     drawn |= {f"{name}.weight": head.new_ones(size) for name, size in scales.items()}
-    drawn |= {f"{name}.bias": head.new_zeros(size) for name, size in scales.items()}
-    return drawn | {f"{PREDICTOR}3.bias": head.new_zeros(width)}
+    return drawn | {f"{name}.bias": head.new_zeros(size) for name, size in scales.items()}
 
 
 def is_siamese(name: str) -> bool:
@@ -100,6 +101,6 @@ def _shares(weights: Tensor) -> Tensor:
     return weights / torch.where(total > 0, total, 1)
 
 
-def _uniform(shape: tuple[int, int], key: str, name: str) -> Tensor:
-    bound = 1 / math.sqrt(shape[1])
+def _uniform(shape: tuple[int, ...], inputs: int, key: str, name: str) -> Tensor:
+    bound = 1 / math.sqrt(inputs)
     return torch.empty(shape).uniform_(-bound, bound, generator=torch_generator("siamese", key, name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,11 +45,13 @@ class MaskedBatch:
     Attributes:
         tokens: ``(batch, tokens)``, -1 where padded.
         labels: the hidden tokens, -100 for all others; same shape.
+        lr_factor: steps are of one size.
     """
 
     tokens: Tensor
     labels: Tensor
     full: bool = True
+    lr_factor: ClassVar[None] = None
 
     @property
     def active(self) -> Tensor:

@@ -134,6 +134,7 @@ class Stage:
         trunk, method = pipeline.trunk(replace(arm, federate=tuple(before))), last.build()
         model, params = cut_at(trunk.network, trunk.weights, method.trainable)
         _, newcomer, _ = method.init(model, params)
-        clients = Clients(members(pipeline.federation.seen_clients), pipeline.lab.activations)
+        everyone, rounds = members(pipeline.federation.seen_clients), method.schedule.rounds
+        clients = Clients(everyone, pipeline.lab.activations, rounds=rounds)
         privates = PrivateStore(newcomer, len(clients.members))
         return job_of(method, model, params, clients, privates), privates
