@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headstart.evidence.learnt import Conduct, findings
+from headstart.evidence.learnt import Conduct, conduct_warnings, findings
 from headstart.evidence.measured import Facts, Part
 
 ENTROPY = 0.693
@@ -158,3 +158,12 @@ def test_noise_is_the_likeliest_cause_where_there_is_any() -> None:
     (first, *_), (other, *_) = findings(failed, replace(CONDUCT, noisy=True)), findings(failed, CONDUCT)
     assert "likeliest cause: noise that drowns what clients send (lower noise_multiplier, or raise" in first.words
     assert "noise" not in other.words
+
+
+def test_an_arm_whose_stages_look_at_no_labels_has_not_failed_and_says_so() -> None:
+    """Self-supervision leaves the head as it was: its predictions say nothing of whether it learnt."""
+    conduct = replace(CONDUCT, trains=False, by_steps=False, labelled=False)
+    kinds = [one.kind for one in conduct_warnings(conduct) if one]
+    assert kinds == ["no labels"]
+    assert not any(one.failed for one in conduct_warnings(conduct) if one)
+    assert not any(one for one in conduct_warnings(CONDUCT) if one and one.kind == "no labels")

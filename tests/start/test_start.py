@@ -45,6 +45,10 @@ class Build:
     lab: Lab
     asked: list[tuple[bool, int]] = field(default_factory=list)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.lab.federation.examples.shape
+
     def __call__(self, task: Task, *, from_scratch: bool) -> tuple[Network, Params]:
         self.asked.append((from_scratch, task.num_outputs))
         return self.lab.build(0 if from_scratch else 99, from_scratch=True, task=task)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.core.errors import SettingError
 from headstart.costs.devices import DeviceProfile
 from headstart.study.plan import Costs, device_facts, gated, references
 from headstart.study.study import Study
@@ -54,3 +55,19 @@ def test_an_arm_that_works_longer_costs_more(tmp_path: Path) -> None:
     short, long = (study.costs.of(arm) for arm in study.slate.arms)
     assert long.upload_bytes == 2 * short.upload_bytes
     assert long.client_flops == pytest.approx(2 * short.client_flops)
+
+
+@pytest.mark.parametrize(
+    ("stages", "complaint"),
+    [
+        ('start = "fractal"', r"arms.drawn.start: 'fractal' needs pictures, received a table"),
+        (
+            'start = "random"\nfederate = ["simsiam", "ridge"]',
+            r"arms.drawn.federate: 'simsiam' needs pictures, received a table; leave the arm out, or take another",
+        ),
+    ],
+    ids=["fractal", "simsiam"],
+)
+def test_stages_that_read_pictures_refuse_a_table(stages: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=complaint):
+        open_tiny(tmp_path, arms={**ARMS, "drawn": stages})

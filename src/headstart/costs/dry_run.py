@@ -66,7 +66,7 @@ class DummyClient:
         due = passes.epochs * self.num_examples if passes.steps is None else passes.steps * size
         step_flops = served = 0
         while served < due and served < SERVED_STEPS * size:
-            batch, before = self._batch(model, size), self.flops_so_far()
+            batch, before = self._batch(model, size, _num_draws(model, passes)), self.flops_so_far()
             yield batch
             step_flops, served = self.flops_so_far() - before, served + size
         # Negative where the last step that was served is larger than a client's last step really is.
@@ -79,11 +79,12 @@ class DummyClient:
         """Return all examples."""
         return self._batch(model, self.num_examples)
 
-    def _batch(self, model: Model, size: int) -> Batch:
+    def _batch(self, model: Model, size: int, draws: int = 0) -> Batch:
         example = self._activation(model)
         labels = model.network.loss.any_truth(size, model.network.num_classes).to(example.device)
         weights = torch.ones(size, device=example.device)
-        return Batch(example.repeat(size, *(1,) * (example.dim() - 1)), labels, weights, full=True)
+        numbers = torch.full((size, draws), 0.5, device=example.device) if draws else None
+        return Batch(example.repeat(size, *(1,) * (example.dim() - 1)), labels, weights, full=True, draws=numbers)
 
     def _activation(self, model: Model) -> Tensor:
         """Return one example's activations at the cut, ``(1, …)``; a client computes them once."""
@@ -94,6 +95,10 @@ class DummyClient:
             self.frozen_flops[key] = self.flops_so_far() - before
             self.skipped_flops -= self.frozen_flops[key]
         return self._activations[key]
+
+
+def _num_draws(model: Model, passes: Passes) -> int:
+    return passes.draws + (model.network.num_features if passes.feature_draws else 0)
 
 
 def dry_run(

@@ -57,6 +57,7 @@ class Conduct:
         trials: configurations that were tried.
         halved: clients that held more examples than the others of a round together, and counted half of its mean.
         noisy: whether a federated stage adds noise to what clients send.
+        labelled: whether any stage looks at labels, where there is one.
     """
 
     trains: bool
@@ -70,6 +71,7 @@ class Conduct:
     trials: int = 1
     halved: Sequence[str] = ()
     noisy: bool = False
+    labelled: bool = True
 
 
 def findings(facts: Facts, conduct: Conduct) -> tuple[Finding, ...]:
@@ -180,6 +182,8 @@ def _warnings(facts: Facts, train: Part, conduct: Conduct, failure: Finding | No
 
 def conduct_warnings(conduct: Conduct) -> Iterator[Finding | None]:
     """Yield what is to be noticed of how an arm trained, whatever it was trained for."""
+    if not conduct.labelled:
+        yield Finding("no labels", "no stage looked at labels, its head is the start's: let one follow that does")
     yield _left_out(conduct)
     yield _halved(conduct)
     if conduct.kept == 0:

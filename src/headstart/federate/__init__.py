@@ -30,6 +30,7 @@ from headstart.federate.pooled import Pooled
 from headstart.federate.protocol import Begin, Federate, Schedule, keeps_own
 from headstart.federate.ridge import Ridge
 from headstart.federate.scaffold import Corrected, Scaffold
+from headstart.federate.simsiam import Siamese, SimSiam
 from headstart.training import Lora
 
 _TOGETHER = "clients train together with {words}, "
@@ -83,6 +84,8 @@ METHODS: dict[str, Entry] = {
     "fedcof": Entry(CovarianceFromMeans, says="clients share class means once, whose spread says the covariance"),
     "fedpft": Entry(
         ParametricTransfer, says="clients share a Gaussian for each class once, and the server trains a head on draws"
+    "simsiam": Entry(
+        SimSiam, {"local": Siamese}, says="clients train a body together on their pictures without labels"
     ),
     "pooled": Entry(Pooled, says="all data is pooled in one place"),
 }
@@ -105,4 +108,5 @@ __all__ = [
     "Scaffold",
     "Schedule",
     "keeps_own",
+    "SimSiam",
 ]

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol, TypeGuard
 from pydantic import Field, FiniteFloat, PositiveInt
 
 from headstart.core.errors import SettingError
-from headstart.training import ClientData, Model, Params, TaskKind, Trainable, Tree
+from headstart.training import ClientData, InputKind, Model, Params, TaskKind, Trainable, Tree
 
 Reduction = Literal["mean", "sum", "each"]
 """How client updates become one: mean weighted by numbers of examples (of three clients or more none weighs more than
@@ -112,12 +112,16 @@ class Federate(Protocol):
         pooled: True for a reference that sees all clients' training data as one client's.
         personal: False where clients' private trees serve the shared model alone, and all are evaluated with that.
         not_for: tasks for which it makes no sense, each with the reason.
+        reads: what examples must be; None for anything.
+        fits_head: whether it learns what examples are; if not, it prepares a body for a stage that does.
     """
 
     reduce: ClassVar[Reduction] = "mean"
     pooled: ClassVar[bool] = False
     personal: ClassVar[bool] = True
     not_for: ClassVar[Mapping[TaskKind, str]] = {}
+    reads: ClassVar[InputKind | None] = None
+    fits_head: ClassVar[bool] = True
 
     @property
     def schedule(self) -> Schedule:

@@ -176,6 +176,20 @@ class Model:
             return self._stacked_logits(params, inputs, keep)
         return self._logits(params, channels_last(inputs) if self.channels_last else inputs, keep)
 
+    def features(self, params: Params, inputs: Tensor) -> Tensor:
+        """Return what the head reads, ``(…, batch, features)``, from activations at the cut."""
+        if self.is_head_only:
+            return inputs
+        if params["head.bias"].dim() == 1:
+            return self._own_features(params, channels_last(inputs) if self.channels_last else inputs)
+        if self.side_by_side is None:
+            return vmap(self._own_features)(params, inputs)
+        hidden = torch.unflatten(self._prepared(inputs.flatten(0, 1)), 0, inputs.shape[:2])
+        return self.side_by_side(self._merged(params), hidden)
+
+    def _own_features(self, params: Params, inputs: Tensor) -> Tensor:
+        return self._features(self._merged(params), inputs)
+
     def _stacked_logits(self, params: Params, inputs: Tensor, keep: Tensor | None) -> Tensor:
         if keep is None and (base := self._one_batch(params, inputs)):
             return base.logits(params, inputs)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from headstart.training import ClientData, Network, Params, Replay, Task, Tell, Texts
+from headstart.training import ClientData, InputKind, Network, Params, Replay, Task, Tell, Texts
 
 
 class Build(Protocol):
-    """Makes the study's network."""
+    """Makes the study's network.
+
+    Attributes:
+        shape: of one stored input that it reads.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one stored input."""
+        ...
 
     def __call__(self, task: Task, *, from_scratch: bool) -> tuple[Network, Params]:
         """Return a skeleton and first weights: random, or a checkpoint's with a new head."""
@@ -56,10 +65,12 @@ class Start(Protocol):
     Attributes:
         is_trained: whether the weights know anything; if not, they follow from the seed and need not be sent.
         needs: what a study must have for it.
+        reads: what examples must be; None for anything.
     """
 
     is_trained: ClassVar[bool] = True
     needs: ClassVar[tuple[Need, ...]] = ()
+    reads: ClassVar[InputKind | None] = None
 
     @property
     def from_scratch(self) -> bool:

@@ -71,7 +71,7 @@ class _Timed:
         in_an_epoch = ceil(self.dummy.num_examples / passes.batch_size)
         due = passes.steps or passes.epochs * in_an_epoch
         self.steps += due
-        name = f"{model.cut} {model.num_trainable} {model.network.num_features} {passes.batch_size}"
+        name = f"{model.cut} {model.num_trainable} {model.network.num_features} {passes.batch_size} {passes.draws}"
         last = self.known.get(name, 0.0)
         for batch in self.dummy.batches(model, passes) if self.serves and not last else ():
             begin = time.thread_time()

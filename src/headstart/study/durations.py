@@ -77,11 +77,12 @@ class Durations:
     def start(self, arm: Arm) -> Took:
         """Return what pre-training takes if it never stops early."""
         method, central = arm.start.build(), self.lab.federation.central
-        if central is None or not hasattr(method, "epochs"):
+        examples = getattr(method, "num_examples", len(central) if central else 0)
+        if not examples or not hasattr(method, "epochs"):
             return Took(0.1, 0.1)
         model, params = self._cut(getattr(method, "trainable", "head"), from_scratch=method.from_scratch)
         flops = flops_per_example(model, params, self._clock.raw)
-        seconds = float(len(central) * method.epochs * flops.training / self._rate)
+        seconds = float(examples * method.epochs * flops.training / self._rate)
         return Took(seconds, seconds)
 
     def federate(self, arm: Arm, position: int) -> Took:

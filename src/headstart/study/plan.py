@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.core.content import hash_json
 from headstart.core.damage import Damaged
+from headstart.core.errors import SettingError
 from headstart.core.files import read_json, write_json
 from headstart.core.task import Task
 from headstart.core.version import __version__
@@ -19,6 +20,7 @@ from headstart.costs.arm import ArmCosts, Population, arm_costs
 from headstart.costs.devices import DeviceProfile
 from headstart.costs.gate import rule_out
 from headstart.costs.on_device import on_device
+from headstart.data.examples import InputKind
 from headstart.data.federation import Federation
 from headstart.evidence.sides import Family
 from headstart.models.model import cut_at
@@ -92,6 +94,7 @@ class Costs:
 def first_slate(file: StudyFile, federation: Federation) -> Slate:
     """Return the study's own arms, or the standard slate with the study's defaults."""
     if file.arms:
+        check_inputs(file.arms, federation.examples.kind)
         return within_task(Slate(file.arms, {}), federation.task)
     slate, settings = slate_for(file.model, federation), file.settings
     arms = (with_defaults(arm, settings.training, settings.model.trainable) for arm in slate.arms)
@@ -103,6 +106,25 @@ def within_task(slate: Slate, task: Task) -> Slate:
     reasons = {arm.name: reason for arm in slate.arms if (reason := _why_not(arm, task))}
     arms = tuple(arm for arm in slate.arms if arm.name not in reasons)
     return replace(slate, arms=arms, ruled_out={**slate.ruled_out, **reasons})
+
+
+def check_inputs(arms: Iterable[Arm], kind: InputKind) -> None:
+    """Check that every stage reads what the examples are.
+
+    Raises:
+        SettingError: one reads pictures alone, and they are none.
+    """
+    for arm in arms:
+        for stage in (arm.start, *arm.federate):
+            reads = getattr(stage.build(), "reads", None)
+            if reads and reads != kind:
+                raise SettingError(
+                    f"arms.{arm.name}.{stage.kind}: '{stage.method}' needs {_INPUTS[reads]}, received {_INPUTS[kind]}; "
+                    "leave the arm out, or take another method"
+                )
+
+
+_INPUTS: dict[InputKind, str] = {"image": "pictures", "table": "a table", "text": "texts"}
 
 
 def _why_not(arm: Arm, task: Task) -> str | None:

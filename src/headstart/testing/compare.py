@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from headstart.core import trees
 from headstart.core.arrays import Array
 from headstart.core.errors import SettingError
 from headstart.core.machine import can_fork
+from headstart.core.registry import validate
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.engine.clients import ManyClients
@@ -111,6 +112,8 @@ def variants(method: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(getattr(method, "local", None), LocalTraining):
         is_at_pixels = getattr(method, "trainable", None) == "all"
         for name, change in {**LOCAL_VARIANTS, **(PIXEL_VARIANTS if is_at_pixels else {})}.items():
+            if not _allows(method.local, change):
+                continue
             # A method may refuse an optimiser, or a schedule.
             with suppress(SettingError):
                 yield name, dataclasses.replace(method, local=dataclasses.replace(method.local, **change))
@@ -120,6 +123,17 @@ def variants(method: Any) -> Iterator[tuple[str, Any]]:
         if method.reduce == "mean":
             private = dataclasses.replace(schedule, clip_norm=0.05, noise_multiplier=0.5)
             yield "clipped, with noise", dataclasses.replace(method, schedule=private)
+
+
+def _allows(local: LocalTraining, change: Mapping[str, Any]) -> bool:
+    """Say whether settings are within their rules: self-supervision balances no labels."""
+    rules = get_type_hints(type(local), include_extras=True)
+    try:
+        for name, value in change.items():
+            validate(name, value, rules[name])
+    except SettingError:
+        return False
+    return True
 
 
 def assert_same(what: str, left: Mapping[str, Tensor], right: Mapping[str, Tensor], tolerance: float = 0.0) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from headstart.core import trees
-from headstart.core.trees import Params, Tree
+from headstart.core.trees import Tree
 from headstart.data.federation import Client, pooled_client
 from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
@@ -195,15 +195,18 @@ def _check_bytes(method: Federate, world: World) -> None:
 
 
 def _check_update_sign(method: Federate, world: World) -> None:
-    """An averaged update is local - shared: adding it lowers the client's loss; the server steps along it."""
+    """An averaged update is local - shared: adding it lowers the client's loss; the server steps along it.
+
+    A method that trains for something else than labels says what it lowers in ``objective``.
+    """
     if method.reduce != "mean":
         return
     method = quick(method)
     shared, private, state = method.init(world.model, world.params)
     data = _data(world, LARGEST)
     update, new_private = method.client_update(world.model, shared, private, data)
-    before = _loss(world, method.personal_params(world.model, shared, private))
-    after = _loss(world, method.personal_params(world.model, trees.add(shared, update), new_private))
+    before = _objective(method, world, shared, private)
+    after = _objective(method, world, trees.add(shared, update), new_private)
     assert after < before, f"{label(method)}: shared + update has loss {after:.4f} on its client, shared {before:.4f}"
     served, _ = method.server_update(world.model, shared, state, update)
     along = sum(float((u * (new - old)).sum()) for u, new, old in _triples(update, served, shared))
@@ -243,8 +246,12 @@ def _shape(tree: Tree) -> Tree:
     return trees.zeros_like(tree)
 
 
-def _loss(world: World, params: Params) -> float:
-    batch = _data(world, LARGEST).everything(world.model)
+def _objective(method: Federate, world: World, shared: Tree, private: Tree) -> float:
+    """Return what the client's steps lower: the labelled loss, unless the method says otherwise."""
+    data, says = _data(world, LARGEST), getattr(method, "objective", None)
+    if says:
+        return float(says(world.model, shared, private, data).detach())
+    params, batch = method.personal_params(world.model, shared, private), data.everything(world.model)
     return float(world.model.loss(world.model.logits(params, batch.inputs), batch).detach())
 
 

@@ -10,8 +10,9 @@ from headstart.core.errors import SettingError, StartError
 from headstart.core.progress import Tell
 from headstart.core.registry import Scale, UpTo
 from headstart.core.seeds import derive, numpy_generator, torch_generator
-from headstart.core.task import CLASSES_ONLY, NO_LEAST_SQUARES, Task, TaskKind
+from headstart.core.task import CLASSES_ONLY, NO_LEAST_SQUARES, Task, TaskKind, classification
 from headstart.core.trees import Params, Tree
+from headstart.data.examples import InputKind
 from headstart.models.batch import Batch
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.lora import Lora
@@ -39,6 +40,11 @@ from headstart.training.ridge import (
     ridge_correction,
     ridge_of_sums,
 )
+from headstart.training.descent import descend, gradient_of
+from headstart.training.fractals import draw_pictures, draw_system
+from headstart.training.made_data import MadePictures
+from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
+from headstart.training.siamese import is_siamese, new_siamese, siamese_loss
 
 __all__ = [
     "CLASSES_ONLY",
@@ -49,8 +55,10 @@ __all__ = [
     "ClientSums",
     "Entropy",
     "Gaussians",
+    "InputKind",
     "LocalTraining",
     "Lora",
+    "MadePictures",
     "Model",
     "Network",
     "Params",
@@ -73,16 +81,22 @@ __all__ = [
     "best_groups",
     "class_means",
     "class_sums",
+    "classification",
     "cut_at",
     "derive",
     "descend",
     "discriminant",
+    "draw_pictures",
+    "draw_system",
     "generalized_cross_validation",
+    "gradient_of",
     "guess_masked_words",
     "head_of",
+    "is_siamese",
     "loss_of",
     "new_head",
     "norm_weights",
+    "new_siamese",
     "num_draws",
     "numpy_generator",
     "one_hot",
@@ -92,6 +106,7 @@ __all__ = [
     "relative_penalties",
     "ridge_correction",
     "ridge_of_sums",
+    "siamese_loss",
     "torch_generator",
     "training_losses",
     "trees",

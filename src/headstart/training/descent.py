@@ -68,3 +68,17 @@ def _shorten(params: Tree, before: Tree, factor: Tensor) -> None:
     for name, value in params.items():
         own = factor.to(value.dtype).reshape(factor.shape + (1,) * (value.dim() - factor.dim()))
         value.copy_(torch.lerp(before[name], value, own))
+
+
+def gradient_of(loss: Callable[[Tree], Tensor], params: Tree) -> Tree:
+    """Return the gradient of a loss at ``params``, of one client or, where it gives one for each, of a stack.
+
+    >>> gradient_of(lambda tree: (tree["w"] ** 2).sum(-1), {"w": torch.tensor([[1.0], [2.0]])})
+    {'w': tensor([[2.],
+            [4.]])}
+    """
+    leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+    # Clients of a stack share no parameters: the gradient of their sum is each one's own.
+    total = loss(leaves).sum()
+    gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, gradients, strict=True))

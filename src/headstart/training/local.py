@@ -172,7 +172,7 @@ class LocalTraining:
             walk = DualWalk(params, data.everything(model), dual, self.client_lr, self.momentum, self.weight_decay)
             return (dual.take or _alone)(walk)
         model, passes = self._changed(model), replace(passes, lr_factor=self.lr_factor if self._is_paced else None)
-        batches = map(partial(self._drawn, model), data.batches(model, passes))
+        batches = map(partial(self.drawn, model), data.batches(model, passes))
         arranged, optimizer = model.arranged(params), self.build()
         start = {**arranged, **trees.select(anchor or params, moving)}
         moving = trees.select(arranged, moving)
@@ -189,7 +189,7 @@ class LocalTraining:
     ) -> tuple[Params, Tree]:
         """Return parameters and optimiser state after a step for each batch, its size times ``lr_factor``."""
         model = self._changed(model)
-        batches = map(partial(self._drawn, model), batches)
+        batches = map(partial(self.drawn, model), batches)
         if not model.replay:
             return descend(partial(self.slope, model, params), params, state, batches, self.build(lr_factor))
         step = partial(self._step, model, scalable(self.build()))
@@ -230,7 +230,7 @@ class LocalTraining:
             )
         return model.trained_for(CrossEntropy(self.label_smoothing))
 
-    def _drawn(self, model: Model, batch: Batch) -> Batch:
+    def drawn(self, model: Model, batch: Batch) -> Batch:
         """Return a batch as chance has it: pictures changed, features dropped.
 
         Raises:

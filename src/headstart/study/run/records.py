@@ -94,8 +94,11 @@ def record(
 def _traits(arm: Arm, kept: int | None) -> dict[str, bool]:
     """Say how an arm trains, by what its methods say of themselves."""
     federate, adapt = [stage.build() for stage in arm.federate], arm.adapt.build()
-    stages = federate if adapt.changes_nothing or (federate and kept == 0) else [*federate, adapt]
+    after = federate if adapt.changes_nothing or (federate and kept == 0) else [*federate, adapt]
+    # What looks at no labels has nothing to show in predictions.
+    stages = [method for method in after if getattr(method, "fits_head", True)]
     return {
+        "labelled": bool(stages) or not after,
         "trains": bool(stages),
         "is_trained": arm.start.build().is_trained,
         "noisy": any(method.schedule.noise_multiplier for method in federate),

@@ -32,9 +32,6 @@ def first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
         StartError: the weights cannot be trained.
     """
 
-    def build(task: Task, *, from_scratch: bool) -> tuple[Network, Params]:
-        return lab.begin(seed, from_scratch=from_scratch, task=task)
-
     def told(text: str) -> None:
         tell(f"start {stage.method}, {text}")
 
@@ -42,8 +39,23 @@ def first_weights(lab: Lab, stage: Stage, seed: int, tell: Tell) -> Params:
     with graphs_on(lab.device, (lab.progress or Silent()).warn) as graphs:
         pool = lab.pool(seed)
         central = replace(pool, replay=graphs) if pool else None
-        _, weights = stage.build()(build, lab.federation.task, central, seed, told)
+        _, weights = stage.build()(_Build(lab, seed), lab.federation.task, central, seed, told)
     return weights
+
+
+@dataclass(frozen=True, eq=False)
+class _Build:
+    """Builds a study's network with a seed's random weights."""
+
+    lab: Lab
+    seed: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.lab.federation.examples.shape
+
+    def __call__(self, task: Task, *, from_scratch: bool) -> tuple[Network, Params]:
+        return self.lab.begin(self.seed, from_scratch=from_scratch, task=task)
 
 
 @dataclass(frozen=True, eq=False)
