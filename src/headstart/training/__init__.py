@@ -25,12 +25,14 @@ from headstart.models.replay import Replay
 from headstart.training.augment import Augment, augmented, num_draws
 from headstart.training.client_data import ClientData, Passes
 from headstart.training.collaboration import ClientSums, best_groups
-from headstart.training.descent import descend
+from headstart.training.descent import descend, gradient_of
 from headstart.training.design import as_head, class_sums, head_of, one_hot, present, regressand, with_intercept
 from headstart.training.discriminant import class_means, discriminant
+from headstart.training.fractals import draw_pictures, draw_system
 from headstart.training.gaussians import Gaussians
 from headstart.training.local import LocalTraining
 from headstart.training.losses import training_losses
+from headstart.training.made_data import MadePictures
 from headstart.training.masked_words import guess_masked_words
 from headstart.training.norms import batch_norms, with_own_statistics
 from headstart.training.ridge import (
@@ -40,10 +42,6 @@ from headstart.training.ridge import (
     ridge_correction,
     ridge_of_sums,
 )
-from headstart.training.descent import descend, gradient_of
-from headstart.training.fractals import draw_pictures, draw_system
-from headstart.training.made_data import MadePictures
-from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
 from headstart.training.siamese import is_siamese, new_siamese, siamese_loss
 
 __all__ = [
@@ -95,8 +93,8 @@ __all__ = [
     "is_siamese",
     "loss_of",
     "new_head",
-    "norm_weights",
     "new_siamese",
+    "norm_weights",
     "num_draws",
     "numpy_generator",
     "one_hot",
