@@ -84,6 +84,7 @@ METHODS: dict[str, Entry] = {
     "fedcof": Entry(CovarianceFromMeans, says="clients share class means once, whose spread says the covariance"),
     "fedpft": Entry(
         ParametricTransfer, says="clients share a Gaussian for each class once, and the server trains a head on draws"
+    ),
     "simsiam": Entry(
         SimSiam, {"local": Siamese}, says="clients train a body together on their pictures without labels"
     ),
@@ -107,6 +108,6 @@ __all__ = [
     "Ridge",
     "Scaffold",
     "Schedule",
-    "keeps_own",
     "SimSiam",
+    "keeps_own",
 ]
