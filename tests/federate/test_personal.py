@@ -120,6 +120,10 @@ def test_a_head_of_its_own(name: str, change: dict[str, Any], world: World) -> N
     method = METHODS[name].build(SETTINGS | change)
     body = {key: value for key, value in world.params.items() if key.startswith(BODY)}
     first = {key: value for key, value in world.params.items() if key.startswith(HEAD)}
+    if name == "fedbabu":
+        # As large as PyTorch's: uniform between -1 and 1 over the root of 128 features.
+        bound = 128**-0.5
+        first["head.weight"] = first["head.weight"] * (bound / 3**0.5 / (first["head.weight"] ** 2).mean().sqrt())
     heads: dict[str, Params] = {}
     for number, cohort in turns(world, method.schedule):
         trained = [
@@ -144,6 +148,12 @@ def test_fedbabu_neither_trains_nor_sends_the_head(world: World) -> None:
         assert_same("the head", tree, found.newcomer)
     body = sum(8 * value.numel() for name, value in world.params.items() if name.startswith(BODY))
     assert found.traffic.upload == 3 * len(found.privates) * body
+
+
+def test_a_head_that_is_large_enough_stays_as_it_is(world: World) -> None:
+    params = {**world.params, "head.weight": torch.full_like(world.params["head.weight"], 0.2)}
+    head = {name: value for name, value in params.items() if name.startswith(HEAD)}
+    assert_same("the head", METHODS["fedbabu"].build({}).init(world.model, params).private, head)
 
 
 def ditto(world: World, method: Any) -> tuple[Params, dict[str, Params]]:
