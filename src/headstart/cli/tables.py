@@ -14,6 +14,7 @@ from headstart.core.units import duration
 from headstart.costs.units import show_bytes
 from headstart.data.account_words import in_words
 from headstart.evidence.answer_words import DOING
+from headstart.report.company import company_lines
 from headstart.report.foretold import gain_lines, until_line
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def diagnosis_lines(found: Diagnosis) -> Iterator[str]:
     until = until_line(facts["curves"] or {})
     for line in (*gain_lines(facts["prediction"]), *([until] if until else []), *facts["prediction"]["reasons"]):
         yield f"  {shown(line)}"
+    for line in company_lines(facts["company"] or {}):
+        yield shown(line)
 
 
 def _value(value: object) -> str:

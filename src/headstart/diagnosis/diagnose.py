@@ -13,6 +13,7 @@ from headstart.core.errors import DataError
 from headstart.core.machine import threads
 from headstart.core.plain import plain
 from headstart.diagnosis import skew
+from headstart.diagnosis.company import Company
 from headstart.diagnosis.curves import Curves
 from headstart.diagnosis.heads import HEADS, LeftOut, Part, Shared
 from headstart.diagnosis.predict import Fit, Prediction, predict
@@ -59,6 +60,7 @@ class Diagnosis:
         ceiling: leave-one-out accuracies of three ridge heads.
         prediction: the family that should be best, and what sharing should gain.
         curves: until how many examples per client sharing pays; None where clients have too few to say.
+        company: with whom each client should learn; None of fewer than two clients, or of very many.
     """
 
     label_skew: dict[str, float]
@@ -69,6 +71,7 @@ class Diagnosis:
     ceiling: _Ceiling
     prediction: Prediction
     curves: Curves | None = None
+    company: Company | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say; None where nothing could be measured."""
@@ -126,6 +129,8 @@ def diagnose(
     with threads(1):
         compact, shared, left_out = _leave_out(train, val, num_classes)
         curves = Curves.measure(compact, shared, num_classes, seed=seed)
+        able = [at for at, (_, own) in enumerate(compact) if len(own)]
+        company = Company.of([compact[at] for at in able], [names[at] for at in able], shared, left_out, num_classes)
     backbone = {
         "knn_accuracy": knn_accuracy(features, labels, seed=seed),
         "ridge_accuracy": float(np.concatenate([found.right[HEADS.index("shared")] for found in left_out]).mean()),
@@ -153,6 +158,7 @@ def diagnose(
         ceiling=_ceiling(left_out),
         prediction=replace(prediction, reasons=said),
         curves=curves,
+        company=company,
     )
 
 

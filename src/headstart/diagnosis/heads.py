@@ -157,8 +157,7 @@ class _Client:
 
     def shared(self) -> tuple[Tensor, Tensor]:
         """Return what the shared head leaves of the rows, and the head."""
-        leverage = ((self.rows @ self.pool.inverse) * self.rows).sum(-1, keepdim=True).clamp_max(1 - 1e-9)
-        return (self.targets - self.rows @ self.pool.weights) / (1 - leverage), self.pool.weights
+        return _left_by(self.rows, self.targets, self.pool), self.pool.weights
 
     def local(self) -> tuple[Tensor, Tensor]:
         """Return what the client's own head leaves of the rows, and the head."""
@@ -189,6 +188,29 @@ class _Client:
     def _head(self, moment: Tensor, penalty: Tensor) -> Tensor:
         """Return ``(Z'Z + penalty I)^-1 Z'R``."""
         return self.right.mT @ (self._project(moment) / (self.values + penalty).unsqueeze(-1))
+
+
+def left_by_shared(train: Part, shared: Shared, num_classes: int) -> tuple[Array, Array]:
+    """Say of a client's examples whether a shared head solved without each predicts it right, and its squared error.
+
+    Args:
+        train: features ``(n, d)`` and labels ``(n,)``; part of what ``shared`` was solved on.
+        shared: the head.
+        num_classes: number of classes.
+
+    Returns:
+        As :class:`LeftOut` has them, ``(n,)`` each.
+    """
+    some = _some(len(train[1]))
+    targets = _one_hot(train[1][some], num_classes)
+    left = _left_by(shared.design(train[0][some]), targets, shared)
+    return _right((targets - left)[None], train[1][some])[0], left.square().sum(-1).numpy()
+
+
+def _left_by(rows: Tensor, targets: Tensor, shared: Shared) -> Tensor:
+    """Return what a shared head leaves of rows that it was solved without, one by one."""
+    leverage = ((rows @ shared.inverse) * rows).sum(-1, keepdim=True).clamp_max(1 - 1e-9)
+    return (targets - rows @ shared.weights) / (1 - leverage)
 
 
 def squared_alone(design: Tensor, targets: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from headstart.report import answer, findings, units, views
 from headstart.report.card import card_parts
 from headstart.report.chosen import why_this_arm
 from headstart.report.classes import class_rows, undefined
+from headstart.report.company import advice_rows, company_lines
 from headstart.report.depth import depths
 from headstart.report.devices import device_tables
 from headstart.report.figures import NARROW, WIDE, figures
@@ -126,6 +127,8 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "confidence": views.confidence(run),
         "facts": findings.facts(run.diagnosis),
         "prediction": findings.prediction(run),
+        "company": company_lines(run.diagnosis.get("company") or {}),
+        "advice": advice_rows(run.diagnosis.get("company") or {}),
         "warnings": findings.warnings(run),
         "privacy": findings.privacy(run),
         "privacy_note": privacy_note(run.verdict.get("privacy") or {}),

@@ -169,13 +169,18 @@ class Groups:
     heads: Mapping[int, Fitted]
     each: Array
 
+    @property
+    def count(self) -> int:
+        """Number of groups, those of one among them."""
+        return int(self.of.max()) + 1
+
     def members(self, number: int) -> list[int]:
         """Return the positions of a group's clients."""
         found: list[int] = np.flatnonzero(self.of == number).tolist()
         return found
 
 
-def best_groups(sums: ClientSums, heads: Tensor) -> Groups:
+def best_groups(sums: ClientSums, heads: Tensor, errors: Array | None = None) -> Groups:
     """Return the groups in which examples are predicted best by heads that have not learned from them.
 
     Candidates are what :func:`group` makes with a row of constants, and the best of them once clients have moved to the
@@ -185,13 +190,15 @@ def best_groups(sums: ClientSums, heads: Tensor) -> Groups:
     Args:
         sums: of every client.
         heads: clients' own, ``(clients, features + 1, outputs)``.
+        errors: of these heads on all clients' examples, where they are known.
     """
+    between = distances(sums.errors(heads) if errors is None else errors, sums.own)
     fits = _Fits(sums)
-    tried = [fits.of(of) for of in partitions(distances(sums.errors(heads), sums.own), sums.sizes)]
+    tried = [fits.of(of) for of in partitions(between, sums.sizes)]
     best = min(tried, key=fits.total)
     while fits.total(moved := fits.of(_moved(sums, best, heads))) < fits.total(best) * (1 - 1e-9):
         tried.append(best := moved)
-    return min((one for one in tried if _as_good(sums, one, best)), key=lambda one: int(one.of.max()))
+    return min((one for one in tried if _as_good(sums, one, best)), key=lambda one: one.count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +238,7 @@ def _unseen(errors: Array, fitted: Fitted) -> Array:
 
 def _moved(sums: ClientSums, groups: Groups, heads: Tensor) -> Array:
     """Return groups once each client has gone to the one whose head errs least on its examples."""
-    fitted = [groups.heads.get(number) for number in range(int(groups.of.max()) + 1)]
+    fitted = [groups.heads.get(number) for number in range(groups.count)]
     first = [groups.members(number)[0] for number in range(len(fitted))]
     errors = sums.errors(torch.stack([one.head if one else heads[at] for one, at in zip(fitted, first, strict=True)]))
     errors[groups.of, np.arange(len(groups.of))] = groups.each
