@@ -27,7 +27,12 @@ from headstart.training.discriminant import class_means, discriminant
 from headstart.training.gaussians import Gaussians
 from headstart.training.local import LocalTraining
 from headstart.training.masked_words import guess_masked_words
-from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
+from headstart.training.ridge import (
+    generalized_cross_validation,
+    relative_penalties,
+    ridge_correction,
+    softmax_scale,
+)
 
 __all__ = [
     "CLASSES_ONLY",
@@ -71,6 +76,7 @@ __all__ = [
     "regressand",
     "relative_penalties",
     "ridge_correction",
+    "softmax_scale",
     "torch_generator",
     "trees",
     "with_intercept",
