@@ -14,6 +14,7 @@ from headstart.export.code import OWN, Code
 from headstart.export.leaving import Leaving
 from headstart.models.own import own_state
 from headstart.models.preprocessing import PrepareVectors
+from headstart.models.random_features import is_mapped
 
 _PLAIN: tuple[type[nn.Module], ...] = (
     *(nn.Linear, nn.Conv2d, nn.Flatten, nn.Dropout),
@@ -45,6 +46,11 @@ def portable(leaving: Leaving) -> Portable:
     Raises:
         ModelError: the network is none that PyTorch, or Transformers, could build anew.
     """
+    if is_mapped(leaving.network):
+        raise ModelError(
+            "format: a network with random_features is none that PyTorch or Transformers could build anew; give "
+            "--format onnx"
+        )
     config = config_of(leaving)
     if config is not None:
         code = text_code if leaving.examples.kind == "text" else image_code

@@ -7,7 +7,8 @@ from typing import ClassVar, Protocol
 
 import torch
 
-from headstart.federate.protocol import Begin, Federate, Reduction, Schedule
+from headstart.federate.protocol import Begin as Begin
+from headstart.federate.protocol import Federate, Reduction, Schedule
 from headstart.training import Model, Params, Tensor, Trainable, Tree
 
 

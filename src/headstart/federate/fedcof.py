@@ -39,9 +39,11 @@ class CovarianceFromMeans(OneShotHead):
 
     Attributes:
         gamma: added to each class's covariance, times the identity, in mean variances of a feature.
+        temperature: by which scores are divided, where stages that train with gradients follow.
     """
 
     gamma: Annotated[PositiveFloat, Scale(10)] = 1.0
+    temperature: PositiveFloat = 1.0
 
     reduce: ClassVar[Literal["each"]] = "each"
     not_for: ClassVar[Mapping[TaskKind, str]] = CLASSES_ONLY
@@ -64,7 +66,7 @@ class CovarianceFromMeans(OneShotHead):
         variance = within.trace() / len(within)
         gram = within + self.gamma * variance * identity + counts.sum() * torch.outer(mean, mean)
         weight = torch.linalg.solve(gram, sums.mT).mT
-        weight = weight / weight.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        weight = weight / weight.norm(dim=-1, keepdim=True).clamp_min(1e-12) / self.temperature
         return as_head(weight, weight.new_zeros(len(weight)), shared), state
 
 

@@ -4,7 +4,7 @@ Guan, Zhou, Gu: Capture Global Feature Statistics for One-Shot Federated Learnin
 https://arxiv.org/abs/2503.06962.
 
 Differs from the paper: the covariance is the one within classes, as in scikit-learn's LinearDiscriminantAnalysis, with
-shrinkage towards a multiple of the identity; the paper's is the total covariance.
+shrinkage towards a multiple of the identity; the paper's is the total covariance. Scores may have a temperature.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from headstart.federate.closed_form import FeatureSums, OneShotHead, pack_symmetric, unpack_symmetric
 from headstart.training import (
@@ -39,9 +39,12 @@ class LinearDiscriminant(OneShotHead):
 
     Attributes:
         shrinkage: share of the covariance replaced by its mean variance times the identity, in [0, 1].
+        temperature: by which scores are divided: above 1 where stages that train with gradients follow, for scores of
+            few examples are too sure of themselves, and softmax has no slope there.
     """
 
     shrinkage: Annotated[float, Field(ge=0, le=1), Scale(10, most=1)] = 0.05
+    temperature: PositiveFloat = 1.0
 
     not_for: ClassVar[Mapping[TaskKind, str]] = CLASSES_ONLY
 
@@ -69,7 +72,8 @@ class LinearDiscriminant(OneShotHead):
         # a card has none that does.
         covariance, right = shrink(within, self.shrinkage).cpu(), means.mT.cpu()
         weight = torch.linalg.lstsq(covariance, right, driver="gelsd").solution.mT.to(means.device)
-        return as_head(*discriminant(weight, means, counts), shared), state
+        weight, bias = discriminant(weight, means, counts)
+        return as_head(weight / self.temperature, bias / self.temperature, shared), state
 
 
 def shrink(covariance: Tensor, share: float) -> Tensor:

@@ -3,7 +3,8 @@
 Legate, Bernier, Caccia, Oyallon, Belilovsky: Guiding The Last Layer in Federated Learning with Pre-Trained Models.
 NeurIPS 2023. https://arxiv.org/abs/2306.03937 (Algorithm 1).
 
-Differs from the paper: nothing; the fine-tuning that follows there is a federated stage of its own here.
+Differs from the paper: nothing; the fine-tuning that follows there is a federated stage of its own here, for which a
+temperature may bring the scores to another scale.
 """
 
 from __future__ import annotations
@@ -12,13 +13,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pydantic import PositiveFloat
+
 from headstart.federate.closed_form import FeatureSums, OneShotHead
 from headstart.training import CLASSES_ONLY, ClientData, Model, TaskKind, Tree, as_head, class_means, class_sums
 
 
 @dataclass(frozen=True, kw_only=True)
 class NearestClassMean(OneShotHead):
-    """Clients send class sums and counts; each class's weights are its mean feature, of unit norm."""
+    """Clients send class sums and counts; each class's weights are its mean feature, of unit norm.
+
+    Attributes:
+        temperature: by which scores are divided, where stages that train with gradients follow.
+    """
+
+    temperature: PositiveFloat = 1.0
 
     not_for: ClassVar[Mapping[TaskKind, str]] = CLASSES_ONLY
 
@@ -35,5 +44,5 @@ class NearestClassMean(OneShotHead):
     ) -> tuple[Tree, Tree]:
         """Normalise the class means; a class that nobody has keeps zero weights."""
         means = class_means(update["sums"], update["counts"])
-        weight = means / means.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        weight = means / means.norm(dim=-1, keepdim=True).clamp_min(1e-12) / self.temperature
         return as_head(weight, weight.new_zeros(len(weight)), shared), state

@@ -5,7 +5,8 @@ https://arxiv.org/abs/2406.01116.
 
 Differs from the paper: sums travel in float64, so that the result equals pooled ridge regression for any partition; a
 symmetric matrix travels as its upper triangle; the server chooses the penalty by generalised cross-validation, from the
-same sums; dividing each class's weights by their norm is an option.
+same sums; dividing each class's weights by their norm is an option; so is, for the fine-tuning that may follow, a
+temperature that follows from the sums too, where the paper's is 0.1.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ from typing import ClassVar
 import torch
 from pydantic import PositiveFloat
 
-from headstart.federate.closed_form import FeatureSums, OneShotHead, pack_symmetric, unpack_symmetric
+from headstart.federate.closed_form import Begin, FeatureSums, OneShotHead, pack_symmetric, unpack_symmetric
 from headstart.training import (
     NO_LEAST_SQUARES,
     Batch,
     ClientData,
     Model,
+    Params,
+    SettingError,
     TaskKind,
     Tensor,
     Tree,
     generalized_cross_validation,
     head_of,
     regressand,
+    softmax_scale,
     with_intercept,
 )
 
@@ -41,12 +45,21 @@ class Ridge(OneShotHead):
         penalty: weight of the squared norm, times nothing: as scikit-learn's ``Ridge(alpha)`` on ``Z``; None to choose
             it by generalised cross-validation.
         normalize: divide each class's weights and bias by the norm of its weights.
+        softmax: multiply all scores by one factor, with which their softmax tells probabilities: where stages that
+            train with gradients follow. Of classes alone.
     """
 
     penalty: PositiveFloat | None = None
     normalize: bool = False
+    softmax: bool = False
 
     not_for: ClassVar[Mapping[TaskKind, str]] = NO_LEAST_SQUARES
+
+    def init(self, model: Model, params: Params) -> Begin:
+        """Share the head that will be replaced."""
+        if self.softmax and not model.network.loss.is_softmax:
+            raise SettingError("federate.softmax: is for tasks of classes, received another; leave it out")
+        return Begin(params, {}, {})
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Send the two sums."""
@@ -66,6 +79,8 @@ class Ridge(OneShotHead):
         solution = torch.linalg.solve(gram + penalty * torch.eye(len(moment)).to(gram), moment)
         if self.normalize:
             solution = solution / solution[:-1].norm(dim=0).clamp_min(1e-12)
+        if self.softmax:
+            solution = solution * softmax_scale(gram, moment, solution, penalty)
         return head_of(solution, shared), state
 
 

@@ -26,6 +26,7 @@ from headstart.models.lora import Lora, adapted_layers, merged, new_adapters
 from headstart.models.losses import CROSS_ENTROPY, Loss
 from headstart.models.network import Network
 from headstart.models.noisy import noisy_gradient, noisy_head_gradient
+from headstart.models.random_features import is_mapped
 from headstart.models.replay import Replay
 from headstart.models.shared_base import SharedBase, shared_base
 
@@ -389,12 +390,14 @@ def _cut_index(network: Network, trainable: Trainable) -> int:
         # Blocks without weights of their own at the bottom have nothing to train.
         weighted = (index for index, block in enumerate(network.blocks) if len(list(block.parameters())))
         return next(weighted, network.depth)
-    if not 1 <= trainable <= network.depth:
+    # A map on top has nothing to train.
+    blocks = network.depth - is_mapped(network)
+    if not 1 <= trainable <= blocks:
         raise ModelError(
-            f"trainable: '{network.name}' has {network.depth} blocks, received {trainable}; "
-            f"give 1 to {network.depth}, 'head' or 'all'"
+            f"trainable: '{network.name}' has {blocks} blocks, received {trainable}; give 1 to {blocks}, 'head' or "
+            "'all'"
         )
-    return network.depth - trainable
+    return blocks - trainable
 
 
 def _digest(value: Tensor) -> str:

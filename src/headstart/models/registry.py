@@ -21,6 +21,7 @@ from headstart.models.networks.resnet18 import build_resnet18
 from headstart.models.networks.small_cnn import build_small_cnn
 from headstart.models.own import Own, build_own
 from headstart.models.preprocessing import Shape
+from headstart.models.random_features import with_random_features
 from headstart.models.spec import OF_TEXTS, PACKAGED, ModelSpec, is_checkpoint, is_own
 
 NETWORKS: dict[str, Callable[[ModelSpec, Shape, int], Network]] = {
@@ -77,6 +78,7 @@ def build(
             if is_own(spec)
             else _network(spec, shape, num_classes, from_scratch)
         )
+        network = with_random_features(network, spec)
     return new_head(network, _weights(network), num_classes, seed, loss)
 
 

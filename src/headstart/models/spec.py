@@ -36,6 +36,8 @@ class ModelSpec:
         hidden: widths of the hidden layers of ``mlp``, from the input up; other networks don't read it.
         pooling: how a text checkpoint makes one feature vector of its tokens; other networks don't read it.
         max_tokens: tokens of a text that are read; None reads as many as the checkpoint can.
+        random_features: number of random features that the head reads in place of the network's own; None for none.
+        random_bandwidth: of the kernel that they approximate, on features of length 1.
         head: of an own network, like all that follows: the name of its last linear layer; None looks for it.
         cuts: names of the modules with which a new block begins; empty looks for them.
         weights: a file of weights, for starts that are not random.
@@ -52,6 +54,8 @@ class ModelSpec:
     hidden: tuple[int, ...] = (64,)
     pooling: Pooling = "mean"
     max_tokens: int | None = None
+    random_features: int | None = None
+    random_bandwidth: float = 1.0
     head: str | None = None
     cuts: tuple[str, ...] = ()
     weights: str | None = None
@@ -63,12 +67,12 @@ class ModelSpec:
     trained: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values, those of own networks only where they are set.
+        """Return plain values, those of random features and of own networks only where they are set.
 
         >>> sorted(ModelSpec().as_json())
         ['backbone', 'hidden', 'max_tokens', 'pooling']
         """
-        left_out = {field.name for field in _OF_OWN if getattr(self, field.name) == field.default}
+        left_out = {field.name for field in fields(self)[4:] if getattr(self, field.name) == field.default}
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out}
 
     @property
@@ -77,7 +81,7 @@ class ModelSpec:
         return tuple(field.name for field in _OF_OWN if getattr(self, field.name) != field.default)
 
 
-_OF_OWN = fields(ModelSpec)[4:]
+_OF_OWN = fields(ModelSpec)[6:]
 _CODE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d][\w.-]*")
 
 

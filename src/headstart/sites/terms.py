@@ -142,7 +142,8 @@ def check_model(terms: Terms, model: ModelSpec, site: str) -> None:
     """
     check_no_code(model, site)
     # A name that is no path: what comes with this site's own Headstart.
-    is_built_in = model.backbone in {*NETWORKS, *PACKAGED} and max(model.hidden, default=0) <= _WIDEST
+    widest = max(*model.hidden, model.random_features or 0, 0)
+    is_built_in = model.backbone in {*NETWORKS, *PACKAGED} and widest <= _WIDEST
     if model != terms.model if terms.model else not is_built_in:
         raise Refused(
             f"model: '{site}' runs the network that its operator accepted, and no other; ask for that, or let its "

@@ -43,6 +43,11 @@ from headstart.training.ridge import (
     ridge_of_sums,
 )
 from headstart.training.siamese import is_siamese, new_siamese, siamese_loss
+    generalized_cross_validation,
+    relative_penalties,
+    ridge_correction,
+    softmax_scale,
+)
 
 __all__ = [
     "CLASSES_ONLY",
@@ -105,6 +110,7 @@ __all__ = [
     "ridge_correction",
     "ridge_of_sums",
     "siamese_loss",
+    "softmax_scale",
     "torch_generator",
     "training_losses",
     "trees",

@@ -84,6 +84,34 @@ def _gcv(
     return candidates, errors.where(used <= _MOST_FREEDOM, torch.inf), used
 
 
+def softmax_scale(gram: Tensor, moment: Tensor, solution: Tensor, penalty: float) -> float:
+    """Return the factor that makes a ridge head's scores log-probabilities of classes, from the same sums.
+
+    Were classes Gaussian with one covariance ``S``, two classes' scores would have to lie as far apart on average as
+    they vary within: ``(w_c - w_j)'(mu_c - mu_j) = (w_c - w_j)' S (w_c - w_j)``, as those of linear discriminant
+    analysis do. The factor has it so over all pairs, for scores left out: ``(s - h y) / (1 - h)``, with ``h`` the mean
+    leverage, as in generalised cross-validation. It is at least a thousandth, so that classes keep their order.
+
+    Args:
+        gram: ``Z'Z``, ``Z = [features, 1]``: its last entry is the number of examples.
+        moment: ``Z'Y`` of one-hot labels, ``(features + 1, classes)``.
+        solution: the head, of the same shape.
+        penalty: with which it was solved.
+    """
+    values = torch.linalg.eigvalsh(gram).clamp_min(0)
+    count, here = gram[-1, -1].clamp_min(1), moment[-1] > 0
+    used, head, sums = (values / (values + penalty)).sum() / count, solution[:, here], moment[:, here]
+    means, classes = sums / sums[-1], head.shape[1]
+    within = (gram - sums @ means.mT) / count
+
+    def pairs(left: Tensor, right: Tensor) -> Tensor:
+        return classes * (left * right).sum() - (left.sum(1) * right.sum(1)).sum()
+
+    apart = pairs(head, means) - used * classes * (classes - 1)
+    varies = pairs(head, within @ head).clamp_min(1e-300)
+    return float(((1 - used) * apart / varies).clamp_min(1e-3))
+
+
 def ridge_correction(design: Tensor, residual: Tensor, candidates: Tensor) -> Tensor:
     """Return what to add to a head that leaves a residual; shape ``(…, features + 1, classes)``.
 

@@ -12,6 +12,7 @@ from headstart.models.network import Network
 from headstart.models.own.content import tensors
 from headstart.models.own.head import Head
 from headstart.models.own.inputs import INSIDE
+from headstart.models.random_features import is_mapped
 
 _UNUSED = "unused"
 """Where a block keeps weights that forward never reads, which the user's module has all the same."""
@@ -32,6 +33,11 @@ def own_state(network: Network, weights: Mapping[str, Tensor]) -> dict[str, Tens
     """
     if not network.names:
         raise ModelError(f"weights: '{network.name}' is not made of a module of the user's own; they load as they are")
+    if is_mapped(network):
+        raise ModelError(
+            f"weights: the head of '{network.name}' reads random features, which the user's own module does not have; "
+            "train without model.random_features"
+        )
     bias = weights.get("head.bias")
     if "head.bias" not in network.names and bias is not None and bool(bias.any()):
         raise ModelError(

@@ -229,13 +229,12 @@ def _parse_stage(kind: Kind, path: str, value: Written) -> Stage:
     return stage
 
 
-def _check_own(path: str, federated: Sequence[Stage], adapt: Stage) -> None:
+def _check_own(path: str, stages: Sequence[Stage], adapt: Stage) -> None:
     """Refuse an adaptation that takes a model that no federated stage leaves its client."""
-    if getattr(adapt.entry.factory, "takes_own", False) and not (
-        federated and federate.keeps_own(federated[-1].build())
-    ):
+    takes_own = getattr(adapt.entry.factory, "takes_own", False)
+    if takes_own and not (stages and federate.keeps_own(stages[-1].build())):
         able = ", ".join(name for name, entry in METHODS["federate"].items() if federate.keeps_own(entry.build({})))
-        last = f"'{federated[-1].method}'" if federated else "nothing federated"
+        last = f"'{stages[-1].method}'" if stages else "nothing federated"
         raise SettingError(
             f"{path}.adapt: '{adapt.method}' needs a last federated stage after which each client has a model of its "
             f"own beside the shared one, received {last}; take {able}, or another adaptation"

@@ -49,6 +49,8 @@ NEW: Mapping[str, Mapping[str, Any]] = {
     "decision": {"clients": None, "positive": None, "specificity": 0.95},
     "evaluation": {"losses": False},
     "model": {
+        "random_features": None,
+        "random_bandwidth": 1.0,
         "head": None,
         "cuts": (),
         "weights": None,
@@ -83,6 +85,9 @@ class ModelSettings:
             number of last blocks.
         pooling: how a text checkpoint makes one feature vector of its tokens: ``mean`` or ``cls``, the first.
         max_tokens: tokens of a text that are read; None reads as many as the checkpoint can.
+        random_features: number of random features of the network's own that the head reads in their place; None for
+            none.
+        random_bandwidth: of the Gaussian kernel that they approximate, in lengths of a feature vector.
         head: name of the last linear layer, such as ``fc``; this and what follows are for networks of your own. None
             looks for it.
         cuts: names of the modules with which a new block begins, such as ``["layer1", "layer2"]``; empty looks for
@@ -100,6 +105,8 @@ class ModelSettings:
     trainable: Literal["head", "all"] | PositiveInt = "head"
     pooling: Pooling = ModelSpec.pooling
     max_tokens: Annotated[int, Field(ge=3)] | None = ModelSpec.max_tokens
+    random_features: PositiveInt | None = ModelSpec.random_features
+    random_bandwidth: PositiveFloat = ModelSpec.random_bandwidth
     head: str | None = ModelSpec.head
     cuts: tuple[str, ...] = ModelSpec.cuts
     weights: str | None = ModelSpec.weights
