@@ -21,8 +21,9 @@ from headstart.evidence.find_answer import find_answer
 from headstart.evidence.metrics import Measure, measure, measure_in, nan_mean
 from headstart.evidence.noticed import Noticed
 from headstart.evidence.outcomes import Outcomes
+from headstart.evidence.pairs import pairs_json
 from headstart.evidence.race import Race
-from headstart.evidence.scores import Scores
+from headstart.evidence.scores import Scores, worst_deciles
 from headstart.evidence.sides import Traits
 from headstart.evidence.summed import Sums, evidence_of
 
@@ -70,6 +71,7 @@ class Verdict:
         family_best: per family, share of bootstrap draws in which its arm has the best mean; from ten clients on.
         undefined: clients with test examples at which the metric is not defined, with the reason.
         race: where the race stands; None where some arms or seeds were chosen by hand.
+        contest: what it was found from; None of one that was made otherwise.
     """
 
     answer: Answer
@@ -105,6 +107,7 @@ class Verdict:
     privacy: dict[str, dict[str, Any]] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
     race: Race | None = None
+    contest: Contest | None = field(default=None, repr=False, compare=False)
 
     @property
     def measure(self) -> Measure:
@@ -113,7 +116,7 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say, without NaN; the answer's stand beside the others."""
-        parts = ("answer", "arms", "each_client", "race")
+        parts = ("answer", "arms", "each_client", "race", "contest")
         others = {name: value for name, value in vars(self).items() if name not in parts}
         arms = {name: asdict(score) for name, score in self.arms.items()}
         race = self.race and self.race.as_json()
@@ -128,6 +131,7 @@ class Verdict:
                 "arms": arms,
                 "each_client": each,
                 "race": race,
+                "pairs": self.contest and pairs_json(self.contest, self.answer),
             }
         )
         return found
@@ -217,6 +221,7 @@ def decide(
         traits=traits,
         failed=noticed.failed,
         validation=validation.means() if validation else {},
+        validation_worst=worst_deciles(validation.decisive(), of) if validation else {},
         out=race.out if race else {},
         seed=seed,
     )
@@ -259,6 +264,7 @@ def decide(
         family_best=_family_best(contest, answer),
         privacy={arm: dict(found) for arm, found in noticed.privacy.items()},
         race=race,
+        contest=contest,
     )
 
 
