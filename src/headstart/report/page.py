@@ -78,6 +78,7 @@ def _context(run: Run) -> dict[str, Any]:
         "minus": units.MINUS,
         "rows": rows,
         "clients": clients,
+        "listed": views.listed(clients, lower_is_better=metric.sign < 0),
         "classes": class_rows(run),
         "undefined": undefined(run),
         "chosen": chosen,
