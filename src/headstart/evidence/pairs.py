@@ -17,7 +17,7 @@ from headstart.core.arrays import Array
 from headstart.evidence.answer import Answer
 from headstart.evidence.contest import Contest
 from headstart.evidence.contrast import contrast
-from headstart.evidence.sides import Units
+from headstart.evidence.sides import FAMILIES, Family, Units
 from headstart.evidence.worst_tenth import levels_of, spreads
 
 _DIGITS = 12
@@ -112,8 +112,14 @@ def pairs_json(contest: Contest, answer: Answer) -> dict[str, Any]:
         "validation": turned(contest.validation),
         "validation_worst": turned(contest.validation_worst),
         "picked_by": sorted({standing.picked_by for standing in answer.families.values()}),
-        "only_by_rules": all(one.ruled_out for one in answer.absent.values()),
+        "by_rules": {family: _only_rules_exclude(contest, family) for family in FAMILIES},
     }
+
+
+def _only_rules_exclude(contest: Contest, family: Family) -> bool:
+    """Say whether nothing but rules keeps arms of a family from being judged: no failure, no run that is missing."""
+    out = [arm for arm, own in contest.traits.items() if own.family == family and arm not in contest.candidates]
+    return all(arm in contest.ruled_out and arm not in contest.failed for arm in out)
 
 
 def _rounded(values: Array, digits: int = _DIGITS) -> list[float]:

@@ -13,6 +13,7 @@ from headstart.evidence.answer import Answer, Rule
 from headstart.evidence.answer_json import answer_json
 from headstart.evidence.arm_table import ArmScore, Pair, arm_table, effect_over, pair, shares_hurt
 from headstart.evidence.cautions import cautions
+from headstart.evidence.confusion import confusions
 from headstart.evidence.contest import Contest
 from headstart.evidence.contrast import Scope
 from headstart.evidence.decision import check_settings
@@ -71,6 +72,8 @@ class Verdict:
         family_best: per family, share of bootstrap draws in which its arm has the best mean; from ten clients on.
         undefined: clients with test examples at which the metric is not defined, with the reason.
         race: where the race stands; None where some arms or seeds were chosen by hand.
+        confusions: what the families' arms took for what at clients, see
+            :func:`headstart.evidence.confusion.confusions`.
         contest: what it was found from; None of one that was made otherwise.
     """
 
@@ -107,6 +110,7 @@ class Verdict:
     privacy: dict[str, dict[str, Any]] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
     race: Race | None = None
+    confusions: dict[str, Any] = field(default_factory=dict)
     contest: Contest | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -264,6 +268,7 @@ def decide(
         family_best=_family_best(contest, answer),
         privacy={arm: dict(found) for arm, found in noticed.privacy.items()},
         race=race,
+        confusions=confusions(outcomes, _representatives(answer)),
         contest=contest,
     )
 
@@ -314,6 +319,12 @@ def _each_client(answer: Answer, outcomes: Outcomes | Sums | None, confidence: f
     arms: dict[str, str] = {name: standing.representative for name, standing in answer.families.items()}
     own = arms.pop(answer.leader)
     return gains_of_clients(outcomes, own, arms, confidence)
+
+
+def _representatives(answer: Answer) -> list[str]:
+    """Name the families' arms, that of the answer or of the family ahead first."""
+    first = sorted(answer.families, key=lambda name: name != answer.leader)
+    return [answer.families[name].representative for name in first]
 
 
 def _family_best(contest: Contest, answer: Answer) -> dict[str, float]:
