@@ -56,7 +56,7 @@ def _scores(names: dict[str, str], clients: int, seeds: int, seed: int = 0) -> S
 def _federation(scores: Scores) -> dict[str, object]:
     draw = np.random.default_rng(3).integers(1, 40, (len(scores.clients), CLASSES)).tolist()
     clients = [
-        {"id": name, "seen": seen, "train": sum(counts), "val": 20, "test": 20, "labels": counts}
+        {"id": name, "seen": seen, "train": sum(counts), "val": 20, "test": 20, "labels": {"train": counts}}
         for name, seen, counts in zip(scores.clients, scores.seen.tolist(), draw, strict=True)
     ]
     return {"clients": clients, "classes": [f"class {at}" for at in range(CLASSES)]}

@@ -57,7 +57,8 @@ def all_pairs(contest: Contest, *, cells: int = _CELLS) -> Pairs:
         contest: of the arms.
         cells: numbers that all comparisons may look at together.
     """
-    ran = [arm for arm in contest.scores.arms if arm not in contest.failed and contest.status(arm) != "not run"]
+    values = contest.scores.of
+    ran = [arm for arm in contest.scores.arms if arm not in contest.failed and np.isfinite(values(arm)).any()]
     arms = _affordable(contest, ran, cells)
     found = [contrast(contest.evidence.compare(*pair), contest.rule.scope, floor=contest.evidence.is_share)
              for pair in itertools.combinations(arms, 2)]  # fmt: skip
