@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headstart.core.plain import finite, plain
+from headstart.core.plain import plain
 from headstart.evidence.answer_words import DO, DOING
 from headstart.evidence.contrast import Contrast
 from headstart.evidence.sides import FAMILIES
@@ -45,9 +45,9 @@ def asked(run: Run, rows: tuple[ArmRow, ...]) -> dict[str, Any] | None:
         "candidate": [arm in pairs["candidates"] for arm in arms],
         "beaten": [arm in pairs["beaten"] for arm in arms],
         "family": [(table.get(arm) or {}).get("family") for arm in arms],
-        "mean": [finite(row and row.mean) for row in own],
-        "traffic": [_megabytes(row and row.bytes) for row in own],
-        "upload": [_megabytes(row and row.upload) for row in own],
+        "mean": [row and row.mean for row in own],
+        "traffic": [_megabytes(row.bytes if row else None) for row in own],
+        "upload": [_megabytes(row.upload if row else None) for row in own],
         "families": FAMILIES,
         "known": {family: any(row.get("family") == family for row in table.values()) or family in _absent(verdict)
                   for family in FAMILIES},

@@ -108,7 +108,8 @@ def _more(run: Run, facts: Mapping[str, Json], listed: Iterable[str]) -> dict[st
     for one in run.verdict.get("each_client") or ():
         numbers = [_points(one.get(name)) for name in ("gain", "low", "high")]
         gains.setdefault(str(one["client"]), []).append([one["family"], *numbers, bool(one.get("sure"))])
-    room, found = _MOST_NUMBERS, {}
+    room = _MOST_NUMBERS
+    found: dict[str, Json] = {}
     for name in dict.fromkeys((*cells, *listed)):
         labels: Json = (facts.get(name) or {}).get("labels") or {}
         own: dict[str, Any] = {"labels": labels, "cells": cells.get(name) or [], "gains": gains.get(name) or []}

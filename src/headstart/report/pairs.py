@@ -41,7 +41,7 @@ def pair_lines(run: Run, rows: tuple[ArmRow, ...]) -> tuple[tuple[str, tuple[Cel
     order = [row.name for row in rows if row.name in arms]
     if len(order) < 2:
         return ()
-    half = [both and both[1] for both in halves(pairs, float(run.verdict["confidence"]))]
+    half = [both[1] if both else None for both in halves(pairs, float(run.verdict["confidence"]))]
     found = dict(_cells(run, arms, list(zip(pairs["gap"], half, strict=True))))
     return tuple((arm, tuple(found.get((arm, other), Cell(None)) for other in order)) for arm in order)
 

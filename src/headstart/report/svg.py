@@ -117,8 +117,7 @@ def _hoisted(group: str, marks: str) -> str:
         marks = _TAG.sub(lambda tag: tag[0].replace(' opacity="', ' fill-opacity="'), marks)
         tags = _TAG.findall(marks)
     common = [one for one in dict.fromkeys(_INHERITED.findall(tags[0])) if all(one in tag for tag in tags)]
-    for one in common:
-        marks = _TAG.sub(lambda tag, one=one: tag[0].replace(one, ""), marks)
+    marks = _TAG.sub(lambda tag: _INHERITED.sub(lambda own: "" if own[0] in common else own[0], tag[0]), marks)
     return f"{group}{''.join(common)}>{marks}</g>"
 
 

@@ -56,11 +56,11 @@ function startPanel(study) {
       undecided: `no family is surely within ${points(asked.least)} of the best`,
       "no claim": "nothing can be claimed",
     }[found.grounds];
-    const use = found.family === null ? "Ahead" : "Use", most = found.sides[found.family ?? found.leader].upper;
+    const use = found.family === null ? "Ahead" : "Use", most = found.sides[found.leader].upper;
     const behind = Number.isFinite(most) && most > 0 ? `, at most ${points(most)} behind the best family` : "";
     const gone = study.arms.filter((_, arm) => study.candidate[arm] && isLate(found, asked, arm));
     const late = gone.length ? ` Too long in sending: ${gone.join(", ")}.` : "";
-    return `${use}: ${name(found.arm)} (${found.family ?? found.leader}${behind}): ${held}.${late}`;
+    return `${use}: ${name(found.arm)} (${found.leader}${behind}): ${held}.${late}`;
   }
 
   const isLate = (found, asked, arm) => asked.longest !== null && found.hours[arm] > asked.longest;

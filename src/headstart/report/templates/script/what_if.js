@@ -82,8 +82,9 @@ function decide(study, asked) {
       found.grounds = others.every((name) => found.sides[name].excluded.length) ? "better" : "good enough";
     }
   }
-  const leader = found.family ?? found.leader, best = sides[leader];
-  const cheaper = members[leader].filter((arm) => !study.beaten[arm] && study.order[arm] < study.order[best])
+  found.leader = found.family ?? found.leader;
+  const best = sides[found.leader];
+  const cheaper = members[found.leader].filter((arm) => !study.beaten[arm] && study.order[arm] < study.order[best])
     .sort((a, b) => study.order[a] - study.order[b]);
   const enough = (arm) => names.every((name) => contrast(sides[name], arm, families).high <= asked.least + ROUNDING);
   found.arm = cheaper.find(enough) ?? best;
