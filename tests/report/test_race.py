@@ -118,7 +118,8 @@ def test_a_page_on_the_way_is_marked_and_reads_itself_again(going: Path) -> None
     assert "<title>So far: " in text
     assert "Left to run before the next look: 2 arms" in text[text.index("<h1>") : text.index("<nav")]
     assert "<b>Ahead so far: ridge-personal</b>" in text
-    assert "<script" not in text
+    assert f"<noscript>{REFRESH}</noscript>" in text
+    assert 'data-reloads="5"' in text
     assert "<h2>How the race goes</h2>" in text
 
 

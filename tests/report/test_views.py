@@ -8,7 +8,7 @@ import pytest
 
 from headstart.report import load_run, views
 from headstart.report.run import Run
-from headstart.report.summary import arm_rows
+from headstart.report.summary import ClientRow, arm_rows
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +87,16 @@ def test_a_reference_that_is_beaten_is_said_to_be(slate: Run, mean: float, said:
     rows = tuple(replace(row, mean=mean) if row.role == "reference" else row for row in arm_rows(slate))
     assert views.beaten(slate, rows) == said
     assert views.beaten(slate, tuple(row for row in rows if row.role != "reference")) == ""
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_of_many_clients_the_extremes_are_listed(lower: bool) -> None:
+    def row(at: int) -> ClientRow:
+        return ClientRow(f"c{at}", True, at / 600, 0.5, None, (at % 7) / 100, None)
+
+    many = tuple(map(row, range(600)))
+    found = views.listed(many, lower_is_better=lower)
+    names = {one.name for one in found}
+    assert {*(f"c{at}" for at in range(50)), *(f"c{at}" for at in range(550, 600))} <= names
+    assert 120 < len(found) <= 150
+    assert views.listed(many[:500], lower_is_better=lower) == many[:500]

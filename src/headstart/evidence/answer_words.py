@@ -14,7 +14,7 @@ from headstart.evidence.sides import FAMILIES, Family
 
 State = Literal["better", "good enough", "open"]
 
-_DO: Mapping[Family, str] = {
+DO: Mapping[Family, str] = {
     "fine-tune": "Fine-tune, do not upload",
     "federate": "Federate",
     "both": "Do both: federate, then fine-tune at each client",
@@ -31,7 +31,7 @@ def headline(answer: Answer) -> str:
     if answer.leader is None:
         return "No answer: no arm may be recommended"
     if answer.family:
-        return _DO[answer.family]
+        return DO[answer.family]
     if answer.grounds == "no claim":
         return "No claim yet"
     left = _open_families(answer)
@@ -55,9 +55,9 @@ def sentence(answer: Answer, metric: Measure | str) -> str:
     beside = " ".join(f"Not judged: {words}." for words in _absent(answer))
     if answer.family and answer.grounds == "only":
         only = "the only family that its devices and data allow" if answer.absent else "the only family of this study"
-        return f"{_DO[answer.family]}: {only}. {beside}".rstrip()
+        return f"{DO[answer.family]}: {only}. {beside}".rstrip()
     if answer.family:
-        said = f"{_DO[answer.family]}: {', and '.join(_against_rivals(answer, metric))}, {_for_whom(answer)}."
+        said = f"{DO[answer.family]}: {', and '.join(_against_rivals(answer, metric))}, {_for_whom(answer)}."
         return f"{said} {beside}".rstrip()
     behind = "".join(f"; {words}" for words in _behind(answer, metric))
     left = _listing([DOING[family] for family in _open_families(answer)])

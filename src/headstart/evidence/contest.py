@@ -48,6 +48,7 @@ class Contest:
         traits: what every arm is.
         failed: arms whose training failed, with the reason; they are shown and compared with nothing.
         validation: each arm's mean on validation data, in the metric; missing without.
+        validation_worst: likewise, the boundary of the worst tenth of the clients.
         out: arms that did not go on in a race, with the reason.
         seed: of the bootstrap.
     """
@@ -62,6 +63,7 @@ class Contest:
     traits: Mapping[str, Traits]
     failed: Mapping[str, str] = field(default_factory=dict)
     validation: Mapping[str, float] = field(default_factory=dict)
+    validation_worst: Mapping[str, float] = field(default_factory=dict)
     out: Mapping[str, Out] = field(default_factory=dict)
     seed: int = 0
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
-from headstart.evidence.metrics import low_quantile, nan_mean, nan_means
+from headstart.evidence.metrics import Measure, low_quantile, measure, nan_mean, nan_means
 
 COLUMNS = ("arm", "seed", "client", "seen", "split", "metric", "value")
 """Columns of ``clients.parquet``, one row per score, in order."""
@@ -161,6 +161,12 @@ def summarize(values: Array, *, lower_is_better: bool = False) -> Summary:
         worst_decile=nan_mean(np.array(worst[0])),
         worst_client=nan_mean(np.array(worst[1])),
     )
+
+
+def worst_deciles(scores: Scores, metric: Measure | str) -> dict[str, float]:
+    """Return each arm's boundary of the worst tenth of the clients, mean over seeds."""
+    lower = measure(metric).lower_is_better
+    return {arm: summarize(scores.of(arm), lower_is_better=lower).worst_decile for arm in scores.arms}
 
 
 def share_hurt(values: Array, reference: Array, *, lower_is_better: bool = False) -> float:

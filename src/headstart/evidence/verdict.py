@@ -13,6 +13,7 @@ from headstart.evidence.answer import Answer, Rule
 from headstart.evidence.answer_json import answer_json
 from headstart.evidence.arm_table import ArmScore, Pair, arm_table, effect_over, pair, shares_hurt
 from headstart.evidence.cautions import cautions
+from headstart.evidence.confusion import confusions
 from headstart.evidence.contest import Contest
 from headstart.evidence.contrast import Scope
 from headstart.evidence.decision import check_settings
@@ -21,8 +22,9 @@ from headstart.evidence.find_answer import find_answer
 from headstart.evidence.metrics import Measure, measure, measure_in, nan_mean
 from headstart.evidence.noticed import Noticed
 from headstart.evidence.outcomes import Outcomes
+from headstart.evidence.pairs import pairs_json
 from headstart.evidence.race import Race
-from headstart.evidence.scores import Scores
+from headstart.evidence.scores import Scores, worst_deciles
 from headstart.evidence.sides import Traits
 from headstart.evidence.summed import Sums, evidence_of
 
@@ -70,6 +72,9 @@ class Verdict:
         family_best: per family, share of bootstrap draws in which its arm has the best mean; from ten clients on.
         undefined: clients with test examples at which the metric is not defined, with the reason.
         race: where the race stands; None where some arms or seeds were chosen by hand.
+        confusions: what the families' arms took for what at clients, see
+            :func:`headstart.evidence.confusion.confusions`.
+        contest: what it was found from; None of one that was made otherwise.
     """
 
     answer: Answer
@@ -105,6 +110,8 @@ class Verdict:
     privacy: dict[str, dict[str, Any]] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
     race: Race | None = None
+    confusions: dict[str, Any] = field(default_factory=dict)
+    contest: Contest | None = field(default=None, repr=False, compare=False)
 
     @property
     def measure(self) -> Measure:
@@ -113,7 +120,7 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say, without NaN; the answer's stand beside the others."""
-        parts = ("answer", "arms", "each_client", "race")
+        parts = ("answer", "arms", "each_client", "race", "contest")
         others = {name: value for name, value in vars(self).items() if name not in parts}
         arms = {name: asdict(score) for name, score in self.arms.items()}
         race = self.race and self.race.as_json()
@@ -128,6 +135,7 @@ class Verdict:
                 "arms": arms,
                 "each_client": each,
                 "race": race,
+                "pairs": self.contest and pairs_json(self.contest, self.answer),
             }
         )
         return found
@@ -217,6 +225,7 @@ def decide(
         traits=traits,
         failed=noticed.failed,
         validation=validation.means() if validation else {},
+        validation_worst=worst_deciles(validation.decisive(), of) if validation else {},
         out=race.out if race else {},
         seed=seed,
     )
@@ -259,6 +268,8 @@ def decide(
         family_best=_family_best(contest, answer),
         privacy={arm: dict(found) for arm, found in noticed.privacy.items()},
         race=race,
+        confusions=confusions(outcomes, _representatives(answer)),
+        contest=contest,
     )
 
 
@@ -308,6 +319,12 @@ def _each_client(answer: Answer, outcomes: Outcomes | Sums | None, confidence: f
     arms: dict[str, str] = {name: standing.representative for name, standing in answer.families.items()}
     own = arms.pop(answer.leader)
     return gains_of_clients(outcomes, own, arms, confidence)
+
+
+def _representatives(answer: Answer) -> list[str]:
+    """Name the families' arms, that of the answer or of the family ahead first."""
+    first = sorted(answer.families, key=lambda name: name != answer.leader)
+    return [answer.families[name].representative for name in first]
 
 
 def _family_best(contest: Contest, answer: Answer) -> dict[str, float]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
+from numpy.typing import NDArray
 
 from headstart.report.palette import CONFIG, PAPER
 
@@ -51,6 +53,21 @@ def finish(chart: Any, width: int, height: int, title: str, description: str) ->
     """Give a chart its size, its look, and the words a screen reader says."""
     sized = chart.properties(width=width, height=height, usermeta={"title": title, "description": description})
     return sized.configure(**CONFIG)
+
+
+_MOST_TICKS = 1500  # of one figure; more are no finer on any screen
+
+
+def ticks_of(values: NDArray[np.float64], lines: int) -> list[float]:
+    """Values as ticks on one of so many lines: all of them, or evenly spaced quantiles of many, ends included.
+
+    >>> len(ticks_of(np.arange(20_000.0), lines=15)), ticks_of(np.array([2.0, np.nan, 1.0]), lines=15)
+    (100, [1.0, 2.0])
+    """
+    known = np.sort(values[np.isfinite(values)])
+    most = max(21, _MOST_TICKS // max(1, lines))
+    few = known if len(known) <= most else np.quantile(known, np.linspace(0, 1, most))
+    return [float(value) for value in few]
 
 
 def label_width(names: Iterable[str], width: int) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.evidence.scores import Scores
-from headstart.report.charts import at, colour, constant, finish, inline, label_width, role_marks
+from headstart.report.charts import at, colour, constant, finish, inline, label_width, role_marks, ticks_of
 from headstart.report.figure_arms import FEW_TICKS, name_axis
 from headstart.report.palette import FAINT, GRID, HURT, INK, MUTED, PAPER, look
 from headstart.report.run import Run
@@ -36,7 +36,7 @@ def differences_figure(run: Run, width: int) -> Any:
     if not order:
         return None
     left, right = label_width(order, width), 74
-    dots = [row for arm in order for row in _difference_dots(arm, paired[arm], metric)]
+    dots = [row for arm in order for row in _difference_dots(arm, paired[arm], metric, len(order))]
     means = [_difference_mean(arm, paired[arm], metric) for arm in order]
     scale = alt.Scale(nice=False, padding=8)
     x = alt.X("value:Q", title=_difference_title(run, metric), scale=scale, axis=FEW_TICKS)
@@ -117,10 +117,7 @@ def _distribution(run: Run, scores: Scores, width: int) -> Any:
     base = alt.Chart(rows).encode(y=name_axis(order, left))
     x = alt.X("q50:Q", title=metric.title, scale=alt.Scale(zero=False, nice=False, padding=8), axis=FEW_TICKS)
     ticks = inline(
-        {"name": arm, "q50": float(value) * metric.factor}
-        for arm in order
-        for value in means[arm]
-        if np.isfinite(value)
+        {"name": arm, "q50": value} for arm in order for value in ticks_of(means[arm] * metric.factor, len(order))
     )
     layers = alt.layer(
         alt.Chart(ticks)
@@ -138,12 +135,9 @@ def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:
     return {f"q{q}": float(np.nanquantile(values, q / 100)) for q in (10, 25, 50, 75, 90)}
 
 
-def _difference_dots(arm: str, values: NDArray[np.float64], metric: Metric) -> list[dict[str, Any]]:
-    return [
-        {"name": arm, "value": float(v) * metric.factor, "colour": HURT if v < 0 else MUTED}
-        for v in values
-        if np.isfinite(v)
-    ]
+def _difference_dots(arm: str, values: NDArray[np.float64], metric: Metric, arms: int) -> list[dict[str, Any]]:
+    dots = ticks_of(values * metric.factor, arms)
+    return [{"name": arm, "value": value, "colour": HURT if value < 0 else MUTED} for value in dots]
 
 
 def _difference_mean(arm: str, values: NDArray[np.float64], metric: Metric) -> dict[str, Any]:

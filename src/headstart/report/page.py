@@ -1,4 +1,4 @@
-"""The report page: one HTML file that needs no network, no script and no other file."""
+"""The report page: one HTML file that needs no network and no other file, and reads as well without its script."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from headstart.core.plain import finite
 from headstart.core.visible import visible
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.privacy_words import privacy_note
-from headstart.report import answer, findings, units, views
+from headstart.report import answer, asked, findings, script, units, views
 from headstart.report.card import card_parts
 from headstart.report.chosen import why_this_arm
 from headstart.report.classes import class_rows, undefined
+from headstart.report.client_data import client_data
 from headstart.report.company import advice_rows, company_lines
 from headstart.report.depth import depths
 from headstart.report.devices import device_tables
 from headstart.report.figures import NARROW, WIDE, figures
 from headstart.report.first import first_words
 from headstart.report.gains import gains_of
+from headstart.report.pairs import pair_lines
 from headstart.report.power import choices, design_of
 from headstart.report.race import course
 from headstart.report.run import Run
@@ -66,6 +68,7 @@ def _environment() -> Any:
         "slug": slug,
         "number": units.number,
         "finite": finite,
+        "harmless": script.harmless,
     }
     environment.tests["match_start"] = str.startswith
     return environment
@@ -86,6 +89,7 @@ def _context(run: Run) -> dict[str, Any]:
         "minus": units.MINUS,
         "rows": rows,
         "clients": clients,
+        "listed": views.listed(clients, lower_is_better=metric.sign < 0),
         "classes": class_rows(run),
         "undefined": undefined(run),
         "chosen": chosen,
@@ -102,6 +106,20 @@ def _context(run: Run) -> dict[str, Any]:
         "by_chance": any(row.hurt_local_by_chance is not None or row.hurt_keep_by_chance is not None for row in rows),
         **_on_the_way(run),
         **_sections(run, rows),
+        **_scripted(run, rows, views.listed(clients, lower_is_better=metric.sign < 0)),
+    }
+
+
+def _scripted(run: Run, rows: Any, listed: Any) -> dict[str, Any]:
+    """What only a script can show, and the script."""
+    asked_of = asked.asked(run, rows)
+    return {
+        "asked": asked_of,
+        "asked_not": asked.why_not(run) if run.verdict else "",
+        "pair_lines": pair_lines(run, rows),
+        "client_data": client_data(run, listed),
+        "script": script.script(),
+        "policy": script.policy(),
     }
 
 
@@ -180,6 +198,7 @@ def _shown(rows: Any) -> Mapping[str, bool]:
         "rounds",
         "memory",
         "flops",
+        "seconds",
     )
     return {name: any(getattr(row, name) is not None for row in rows) for name in names}
 

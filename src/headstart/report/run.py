@@ -7,24 +7,22 @@ missing, as in an unfinished study.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from headstart.core.checked import check_table
 from headstart.core.damage import Damaged
 from headstart.core.errors import DataError
 from headstart.core.files import check_readable, read_json, read_json_lines
 from headstart.core.owner import owner_of
 from headstart.core.sealed import AnyNeeds
 from headstart.evidence.metrics import Measure, measure_in
-from headstart.evidence.scores import COLUMNS, Scores, from_rows
+from headstart.evidence.scores import Scores, from_rows
+from headstart.report.client_table import ClientTable, read_clients
 
 Json = Mapping[str, Any]
 
@@ -114,7 +112,9 @@ class Run:
 
     def scores(self, metric: str | None = None, split: str = "test") -> Scores:
         """One metric per arm, seed and client; the deciding metric on each client's own test by default."""
-        return _scores(self, metric or self.metric, split)
+        if not isinstance(self.clients, ClientTable):
+            return from_rows((), self.metric, split, arms=(), clients=())
+        return self.clients.scores(metric or self.metric, split, self.arms)
 
 
 def load_run(folder: str | Path) -> Run:
@@ -135,7 +135,7 @@ def load_run(folder: str | Path) -> Run:
     race = verdict.get("race") or {}
     # A race that has only begun stands there alone.
     verdict = verdict if {*verdict} - {"race"} else {}
-    clients = _read_clients(folder / "clients.parquet")
+    clients = read_clients(folder / "clients.parquet")
     return Run(
         folder=folder,
         study=_parse_toml(folder / "study.toml", study_text),
@@ -230,34 +230,3 @@ def _parse_toml(path: Path, text: str) -> Json:
 def _read_json(path: Path) -> dict[str, Any]:
     owner = "" if path.name == "federation.json" else owner_of(path.parent)
     return read_json(path, _NEEDS.get(path.name, {}), owner) or {}
-
-
-def _read_clients(path: Path) -> dict[str, NDArray[Any]]:
-    check_table(path)
-    if not path.exists():
-        return {name: np.array([]) for name in COLUMNS}
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise Damaged(path, "it is not a Parquet file") from error
-    absent = [name for name in COLUMNS if name not in table.column_names]
-    if absent:
-        raise DataError(f"'{path}' lacks the column '{absent[0]}'; it must have {', '.join(COLUMNS)}")
-    return {name: np.asarray(table.column(name).to_pylist()) for name in COLUMNS}
-
-
-def _scores(run: Run, metric: str, split: str) -> Scores:
-    table = run.clients
-    wanted = (table["metric"] == metric) & (table["split"] == split) if len(table["arm"]) else np.zeros(0, bool)
-    rows = [{name: table[name][at] for name in COLUMNS} for at in np.flatnonzero(wanted)]
-    measured = {row["arm"] for row in rows}
-    clients = sorted({str(row["client"]) for row in rows}, key=_natural)
-    return from_rows(rows, metric, split, arms=[arm for arm in run.arms if arm in measured], clients=clients)
-
-
-def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that puts 'site-2' before 'site-10'."""
-    return tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", name))

@@ -86,8 +86,12 @@ def arm_rows(run: Run) -> tuple[ArmRow, ...]:
 def client_rows(run: Run) -> tuple[ClientRow, ...]:
     """Every client, the one that gains least from the recommendation first."""
     scores = run.scores()
-    means = client_means(scores)
-    rows = [_client_row(run, scores, means, at) for at in range(len(scores.clients))]
+    means, sign = client_means(scores), Metric(run.measure).sign
+    arm, *others = (recommended(run), None if run.baseline in run.failed else run.baseline, local_arm(run))
+    values = [_per_client(means, name, len(scores.clients)) for name in (arm, *others)]
+    gains = [_gains(scores, arm, other, sign) for other in others]
+    columns = zip(scores.clients, scores.seen.tolist(), *values, *gains, strict=True)
+    rows = [ClientRow(*row) for row in columns]
     return tuple(sorted(rows, key=lambda row: (row.change is None, row.change or 0.0)))
 
 
@@ -205,20 +209,17 @@ def _stage_words(stage: Any) -> str:
     return _method(stage) + (f", {rounds} rounds" if isinstance(rounds, int) and rounds > 1 else "")
 
 
-def _client_row(run: Run, scores: Scores, means: Mapping[str, NDArray[np.float64]], at: int) -> ClientRow:
-    named = (recommended(run), None if run.baseline in run.failed else run.baseline, local_arm(run))
-    chosen, base, local = (finite(float(means[arm][at])) if arm in means else None for arm in map(str, named))
-    sign = Metric(run.measure).sign
-    gains = (_gain(scores, named[0], other, at, sign) for other in named[1:])
-    return ClientRow(scores.clients[at], bool(scores.seen[at]), chosen, base, local, *gains)
+def _per_client(means: Mapping[str, NDArray[np.float64]], arm: str | None, clients: int) -> list[float | None]:
+    """An arm's mean over seeds at every client; None where there is none."""
+    return list(map(finite, means[str(arm)].tolist())) if arm in means else [None] * clients
 
 
-def _gain(scores: Scores, arm: str | None, other: str | None, client: int, sign: int) -> float | None:
-    """By how much an arm is better for a client than another, over the seeds that both have."""
+def _gains(scores: Scores, arm: str | None, other: str | None, sign: int) -> list[float | None]:
+    """By how much an arm is better for each client than another, over the seeds that both have."""
     if arm not in scores.arms or other not in scores.arms:
-        return None
-    paired = scores.of(str(arm))[:, client] - scores.of(str(other))[:, client]
-    return finite(sign * float(nan_means(paired, 0)))
+        return [None] * len(scores.clients)
+    paired = nan_means(sign * (scores.of(str(arm)) - scores.of(str(other))), 0)
+    return list(map(finite, paired.tolist()))
 
 
 def _mean(values: Iterable[Any]) -> float | None:

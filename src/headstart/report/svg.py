@@ -69,10 +69,15 @@ def inline_svg(chart: Any, name: str, clip: str = "") -> str:
         clip: Unique on the page; prefixes the ids of clip paths, which every chart counts from zero.
     """
     text = re.sub(r"<svg [^>]*viewBox=\"([^\"]*)\"[^>]*>", _opening(chart, name), _svg(chart), count=1)
+    text = _NAMED.sub(r' data-t="\1"', text)
     text = re.sub(r' (pointer-events="none"|aria-[a-z]+="[^"]*"|role="graphics-[a-z]+")', "", text)
     for colour, variable in VARIABLES.items():
         text = text.replace(f'"{colour}"', f'"var({variable})"')
-    return _rounded(re.sub(r"\bclip(\d+)\b", rf"clip{clip}-\1", text))
+    return _lighter(_rounded(re.sub(r"\bclip(\d+)\b", rf"clip{clip}-\1", text)))
+
+
+_NAMED = re.compile(r' aria-label="([^"]*)" role="graphics-symbol"')
+"""What a mark says of itself; the page's script shows it."""
 
 
 def _opening(chart: Any, name: str) -> str:
@@ -87,6 +92,33 @@ def _opening(chart: Any, name: str) -> str:
 def _rounded(text: str) -> str:
     """Two decimals are finer than any screen."""
     return re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", text)
+
+
+_IDLE = re.compile(
+    r' opacity="1"| font-family="[^"]*"|<path class="(?:back|fore)ground" d="[^"]*"(?: display="none")?/>'
+)
+"""What changes nothing on a page: it has its own font."""
+_GROUP = re.compile(
+    r"(<g class=\"mark-(?:rect|symbol|rule|text)[^>]*)>((?:<(?:path|line|text)[^<>]*(?:/>|>[^<>]*</text>))+)</g>"
+)
+_TAG = re.compile(r"<(?:path|line|text)[^<>]*>")
+_INHERITED = re.compile(r' (?:fill|stroke|stroke-width|fill-opacity|font-size|font-weight|text-anchor)="[^"]*"')
+
+
+def _lighter(text: str) -> str:
+    """Say once, at the group, what all of its marks say."""
+    return _GROUP.sub(lambda found: _hoisted(found[1], found[2]), _IDLE.sub("", text))
+
+
+def _hoisted(group: str, marks: str) -> str:
+    tags = _TAG.findall(marks)
+    if not any(' stroke="' in tag for tag in tags):
+        # Without a stroke it is the same, and inherited.
+        marks = _TAG.sub(lambda tag: tag[0].replace(' opacity="', ' fill-opacity="'), marks)
+        tags = _TAG.findall(marks)
+    common = [one for one in dict.fromkeys(_INHERITED.findall(tags[0])) if all(one in tag for tag in tags)]
+    marks = _TAG.sub(lambda tag: _INHERITED.sub(lambda own: "" if own[0] in common else own[0], tag[0]), marks)
+    return f"{group}{''.join(common)}>{marks}</g>"
 
 
 def _save(chart: Any, path: Path) -> Path:

@@ -41,13 +41,9 @@ from headstart.training.ridge import (
     relative_penalties,
     ridge_correction,
     ridge_of_sums,
-)
-from headstart.training.siamese import is_siamese, new_siamese, siamese_loss
-    generalized_cross_validation,
-    relative_penalties,
-    ridge_correction,
     softmax_scale,
 )
+from headstart.training.siamese import is_siamese, new_siamese, siamese_loss
 
 __all__ = [
     "CLASSES_ONLY",

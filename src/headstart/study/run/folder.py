@@ -9,6 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from headstart.core.arrays import Array
 from headstart.core.checked import check_table
 from headstart.core.damage import Damaged
 from headstart.core.files import read_json, remove_leftovers, write_json, write_text
@@ -44,6 +47,9 @@ _OLD: tuple[Mapping[str, Any], ...] = (FORMER, {})
 
 _SHOWN = 3
 """How many damaged files a line names."""
+
+_MOST_LABELS = 500_000
+"""Counts of classes at clients beyond which none is kept."""
 
 
 class RunFolder:
@@ -92,6 +98,7 @@ class RunFolder:
         lost = self._mend(damaged)
         remove_leftovers(self.path)
         now = _federation_facts(federation)
+        now["clients"] = _with_labels(now["clients"], federation) if is_here else now["clients"]
         if self._is_other(now["key"], hashes["study"], fits):
             for name in ("diagnosis.json", "verdict.json", "devices.json"):
                 (self.path / name).unlink(missing_ok=True)
@@ -237,6 +244,20 @@ def _federation_facts(federation: Federation) -> dict[str, Any]:
         "account": account and {**account.as_json(), "says": in_words(account)},
         "key": federation.key,
     }
+
+
+def _with_labels(clients: list[dict[str, Any]], federation: Federation) -> list[dict[str, Any]]:
+    """Say how many examples of each class every client has to train on and to test with, where there are classes."""
+    classes, labels = len(federation.examples.classes), federation.examples.labels
+    if federation.task.kind != "classification" or not 0 < classes * len(clients) <= _MOST_LABELS:
+        return clients
+
+    def counts(rows: Array) -> list[int]:
+        own = np.asarray(labels[rows])
+        return [int(count) for count in np.bincount(own[own >= 0], minlength=classes)]
+
+    each = zip(clients, federation.clients, strict=True)
+    return [{**said, "labels": {"train": counts(c.train), "test": counts(c.test)}} for said, c in each]
 
 
 def _in_a_line(found: Sequence[Damaged]) -> Iterator[str]:

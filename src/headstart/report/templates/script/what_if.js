@@ -1,0 +1,104 @@
+// The answer under another rule: the arithmetic of headstart.evidence.find_answer, and nothing of the page.
+// Scores are turned so that greater is better; pairs come in the order of (0,1), (0,2), … (1,2), …
+
+function decide(study, asked) {
+  const ROUNDING = 1e-12, count = study.arms.length, weight = asked.weight;
+  const indices = study.arms.map((_, at) => at);
+  const mix = (mean, worst) => weight === 0 ? mean : (1 - weight) * mean + weight * worst;
+  const known = (value) => value !== null && Number.isFinite(value);
+  const hours = (arm) => asked.rate > 0 && known(study.upload[arm]) ? study.upload[arm] * 8 / asked.rate / 3600 : 0;
+  const toll = (arm) => asked.price === 0 ? 0 : asked.price * (study.traffic[arm] ?? 0);
+
+  const pair = (a, b) => a < b ? a * count - a * (a + 1) / 2 + b - a - 1 : pair(b, a);
+  // How much wider an interval is that also looks at the worst tenth: by the draws, relative to that of the mean.
+  const widened = (at) => {
+    if (weight === 0) return 1;
+    const [mm, md, dd] = study.spread?.[at] ?? [null, null, null];
+    if (!(mm > 0)) return mm === 0 && dd === 0 ? 1 : NaN;
+    return Math.sqrt(((1 - weight) ** 2 * mm + 2 * weight * (1 - weight) * md + weight ** 2 * dd) / mm);
+  };
+  // By how much a is better than b: the gap and both ends; NaN without a claim.
+  const contrast = (a, b, families) => {
+    const at = pair(a, b), turn = a < b ? 1 : -1, halves = study.half[at];
+    const half = (halves === null ? NaN : halves[families === 3 ? 1 : 0]) * widened(at);
+    const gap = mix(turn * study.gap[at], study.worst[a] - study.worst[b]), fee = toll(b) - toll(a);
+    const clamp = (end) => study.bounded && Number.isFinite(half) ? Math.max(-1, Math.min(1, end)) : end;
+    return { gap: gap + fee, low: clamp(gap - half) + fee, high: clamp(gap + half) + fee };
+  };
+
+  const able = indices.filter((arm) => study.candidate[arm] && !(known(asked.longest) && hours(arm) > asked.longest));
+  const first = (arms, key) => arms.reduce((best, arm) => {
+    if (best === null) return arm;
+    const [one, other] = [key(arm), key(best)];
+    return one > other || (one === other && study.order[arm] < study.order[best]) ? arm : best;
+  }, null);
+  const foreseen = (arm) => mix(study.validation[arm], study.validation_worst[arm]) - toll(arm);
+  const stands = (arms) => {
+    const going = arms.filter((arm) => !study.beaten[arm]), left = going.length ? going : arms;
+    const validated = left.filter((arm) => known(study.validation[arm]));
+    return validated.length ? first(validated, foreseen) : first(left, () => 0);
+  };
+
+  const members = {}, sides = {};
+  for (const family of study.families) {
+    members[family] = able.filter((arm) => study.family[arm] === family);
+    if (members[family].length) sides[family] = stands(members[family]);
+  }
+  const names = study.families.filter((family) => family in sides), families = names.length;
+  const found = { family: null, grounds: "no claim", leader: null, arm: null, sides: {}, hours: indices.map(hours) };
+  if (!families) return found;
+
+  const rivals = (family) => names.filter((name) => name !== family)
+    .map((name) => ({ name, ...contrast(sides[name], sides[family], families) }));
+  const most = (values) => values.some(Number.isNaN) ? NaN : Math.max(...values);
+  for (const family of names) {
+    const others = rivals(family);
+    found.sides[family] = {
+      arm: sides[family],
+      upper: others.length ? most(others.map((one) => one.high)) : 0,
+      behind: others.length ? Math.max(...others.map((one) => one.gap)) : 0,
+      excluded: others.filter((one) => one.low > 0).map((one) => one.name),
+    };
+  }
+  const uppers = names.map((name) => found.sides[name].upper), claims = !uppers.some(Number.isNaN);
+  const least = (key) => names.reduce((best, name) => {
+    const [one, other] = [key(name), key(best)];
+    return one < other || (one === other && study.order[sides[name]] < study.order[sides[best]]) ? name : best;
+  });
+  found.leader = least((name) => claims ? found.sides[name].upper : found.sides[name].behind);
+  if (families === 1) {
+    const lost = study.families.filter((family) => study.known[family] && !(family in sides));
+    if (lost.some((family) => !study.by_rules[family])) {
+      found.arm = sides[found.leader];
+      return found;
+    }
+    [found.family, found.grounds] = [found.leader, "only"];
+  } else if (claims) {
+    const good = names.filter((name) => found.sides[name].upper <= asked.least + ROUNDING);
+    found.grounds = "undecided";
+    if (good.length) {
+      found.family = good.reduce((best, name) => study.order[sides[name]] < study.order[sides[best]] ? name : best);
+      const others = names.filter((name) => name !== found.family);
+      found.grounds = others.every((name) => found.sides[name].excluded.length) ? "better" : "good enough";
+    }
+  }
+  found.leader = found.family ?? found.leader;
+  const best = sides[found.leader];
+  const cheaper = members[found.leader].filter((arm) => !study.beaten[arm] && study.order[arm] < study.order[best])
+    .sort((a, b) => study.order[a] - study.order[b]);
+  const enough = (arm) => names.every((name) => contrast(sides[name], arm, families).high <= asked.least + ROUNDING);
+  found.arm = cheaper.find(enough) ?? best;
+  return found;
+}
+
+// The answer in a few words, as the verdict says it.
+function headline(study, found) {
+  if (found.leader === null) return "No answer: no arm may be recommended";
+  if (found.family !== null) return study.words.do[found.family];
+  if (found.grounds === "no claim") return "No claim yet";
+  const open = Object.keys(found.sides).filter((family) => !found.sides[family].excluded.length);
+  if (!open.includes("fine-tune")) return "Share; whether to adapt afterwards is open";
+  const doing = open.map((family) => study.words.doing[family]);
+  const listed = doing.length > 1 ? `${doing.slice(0, -1).join(", ")} and ${doing.at(-1)}` : doing[0];
+  return `Undecided between ${listed}`;
+}
