@@ -12,6 +12,8 @@ from headstart.core import trees
 from headstart.core.trees import Params, Tree
 from headstart.engine.ways.fleet import Fleet
 from headstart.federate import Begin, FedAvg
+from headstart.federate.fedper import OwnHead
+from headstart.federate.sharing import Sharing
 from headstart.models.model import Model
 from headstart.testing import check_adapt, check_federate, open_world, small_federation
 from headstart.testing.compare import assert_same
@@ -100,6 +102,13 @@ class LosesPrivateState(Head):
         return FedAvg.client_update(self, model, shared, {}, data)[0], {}
 
 
+@dataclass(frozen=True, kw_only=True)
+class SaysShared(Head):
+    sharing: Sharing = OwnHead()
+    trainable: Any = "all"
+    personal: ClassVar[bool] = False
+
+
 @pytest.mark.parametrize(
     ("method", "complaint"),
     [
@@ -112,6 +121,7 @@ class LosesPrivateState(Head):
         (GlobalRandomness(), "called twice"),
         (WrongSign(), "has loss"),
         (ServerRunsAway(), "against the mean update"),
+        (SaysShared(), "a newcomer, where personal is False"),
         (LosesPrivateState(), "the private tree of two rounds"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",

@@ -7,7 +7,7 @@ import torch
 
 from headstart.core.trees import Params, Tree
 from headstart.engine.received import Federated, Received, Traffic
-from headstart.federate import FedAvg
+from headstart.federate import FedAvg, FedDyn
 from headstart.models.model import Model
 from headstart.testing import World, open_world
 
@@ -39,6 +39,13 @@ def test_a_client_that_never_took_part_has_a_newcomers(world: World) -> None:
     assert received.is_personal
     assert [received.of(client)["b"].item() for client in world.federation.clients[:2]] == [1, 0]
     assert received.common == {"w": ONE, "b": NEW}
+
+
+def test_private_trees_that_serve_the_shared_model_make_no_models_of_clients_own(world: World) -> None:
+    left = Federated(world.params, {"c0": world.params}, newcomer=world.params)
+    received = Received(world.model, world.params, FedDyn(), left)
+    assert not received.is_personal
+    assert received.of(world.federation.clients[0]) is received.common is world.params
 
 
 def test_traffic_goes_both_ways() -> None:

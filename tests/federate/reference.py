@@ -73,6 +73,12 @@ def train_client(
     return dict(zip(params, (p.detach() for p in cnn.parameters()), strict=True))
 
 
+def shares(sizes: Sequence[int]) -> list[float]:
+    """How much clients of these numbers of examples weigh in a mean: of three or more none outweighs the others."""
+    capped = [min(size, sum(sizes) - size) if len(sizes) > 2 else size for size in sizes]
+    return [size / sum(capped) for size in capped]
+
+
 def torch_optimizer(cnn: nn.Module, local: LocalTraining) -> torch.optim.Optimizer:
     settings = {"lr": local.client_lr, "weight_decay": local.weight_decay}
     match local.optimizer:

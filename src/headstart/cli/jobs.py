@@ -185,6 +185,7 @@ def show_plan(path: Path, out: Path | None, device: str | None = None, jobs: int
     from headstart.study.run.promises import foretold_privacy
     from headstart.study.run.tuning import num_trials
     from headstart.study.study import Study
+    from headstart.study.twins import twin_lines
 
     file = _loaded(path, device)
     out = out or _default_out(file)
@@ -199,6 +200,8 @@ def show_plan(path: Path, out: Path | None, device: str | None = None, jobs: int
     trials = num_trials(file.settings.tuning.trials, study.lab.federation)
     beside = {jobs: seconds_of(branches, jobs)} if jobs > 1 else None
     console.print(plan_tree(file.settings, slate, branches, trials, beside), soft_wrap=False)
+    for line in twin_lines(slate.arms, study.costs.practice):
+        console.print(f"[yellow]{shown(line)}[/]", soft_wrap=False, highlight=False)
     for line in promise_lines(foretold_privacy(slate.arms, study.lab.federation, trials, file.settings.seeds)):
         console.print(line, soft_wrap=False)
     for line in decidable_lines(study.in_folder(out)[0].file.settings, slate, study.lab.federation, console.width):

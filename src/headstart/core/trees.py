@@ -40,6 +40,16 @@ def scale(tree: Tree, factor: float) -> Tree:
     return map_tree(lambda value: value * factor, tree)
 
 
+def divide(tree: Tree, by: Tensor) -> Tree:
+    """Return a tree divided by one number, ``()``, or each client of a stack by its own, ``(clients,)``.
+
+    >>> divide({"w": torch.ones(2, 2)}, torch.tensor([1.0, 2.0]))
+    {'w': tensor([[1.0000, 1.0000],
+            [0.5000, 0.5000]])}
+    """
+    return map_tree(lambda value: value / by.to(value).reshape(by.shape + (1,) * (value.dim() - by.dim())), tree)
+
+
 def zeros_like(tree: Tree) -> Tree:
     """Return a tree of zeros of the same names, shapes and types."""
     return map_tree(torch.zeros_like, tree)

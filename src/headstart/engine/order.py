@@ -39,7 +39,7 @@ def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key
     """
     seeds = mix(np.array([_hash_id(name) for name in ids], dtype=np.uint64) ^ np.uint64(derive(*key, passes.stream)))
     sizes = np.array([len(each) for each in labels])
-    steps = [_num_steps(int(size), passes) for size in sizes]
+    steps = [passes.num_steps(int(size)) for size in sizes]
     order = np.full((len(ids), max(steps, default=0), passes.batch_size), PADDING, dtype=np.int64)
     for size in np.unique(sizes[sizes > 0]):
         members = np.flatnonzero(sizes == size)
@@ -48,17 +48,11 @@ def keyed_order(ids: Sequence[str], labels: Sequence[Array], passes: Passes, key
     return order
 
 
-def _num_steps(size: int, passes: Passes) -> int:
-    """Count the minibatches of a client with ``size`` examples."""
-    per_epoch = -(-size // passes.batch_size)
-    return passes.epochs * per_epoch if passes.steps is None or not size else passes.steps
-
-
 def _draw(seeds: Array, labels: Sequence[Array], passes: Passes) -> Array:
     """Order clients of one size: ``(clients, steps, batch)``."""
     size = len(labels[0])
     per_epoch = -(-size // passes.batch_size)
-    epochs = -(-_num_steps(size, passes) // per_epoch)
+    epochs = -(-passes.num_steps(size) // per_epoch)
     counters = np.arange(epochs * size, dtype=np.uint64).reshape(1, epochs, size)
     draws = mix(seeds[:, None, None] + counters * GOLDEN)
     order = np.full((len(seeds), epochs, per_epoch * passes.batch_size), PADDING, dtype=np.int64)

@@ -95,4 +95,6 @@ class Received:
     @property
     def is_personal(self) -> bool:
         """Whether clients received different parameters."""
-        return self.federated is not None and bool(self.federated.newcomer)
+        if self.method is None or self.federated is None:
+            return False
+        return self.method.personal and bool(self.federated.newcomer)

@@ -9,6 +9,7 @@ from headstart.federate.fedavg import FedAvg
 from headstart.federate.fedavgm import Momentum
 from headstart.federate.fedbabu import FedBabu
 from headstart.federate.fedbn import OwnNorms
+from headstart.federate.feddyn import Dynamic, FedDyn
 from headstart.federate.fedit import BothMatrices
 from headstart.federate.fedopt import Adagrad, Adam, Yogi
 from headstart.federate.fedper import OwnHead
@@ -23,6 +24,7 @@ from headstart.federate.pfedme import Moreau, PFedMe
 from headstart.federate.pooled import Pooled
 from headstart.federate.protocol import Begin, Federate, Schedule
 from headstart.federate.ridge import Ridge
+from headstart.federate.scaffold import Corrected, Scaffold
 from headstart.training import Lora
 
 _TOGETHER = "clients train together with {words}, "
@@ -34,6 +36,12 @@ METHODS: dict[str, Entry] = {
     "fedadam": Entry(FedAvg, {"server": Adam}, says=_TOGETHER + "the server stepping with Adam"),
     "fedyogi": Entry(FedAvg, {"server": Yogi}, says=_TOGETHER + "the server stepping with Yogi"),
     "fedprox": Entry(FedAvg, {"local": Proximal}, says=_TOGETHER + "each pulled towards the shared model"),
+    "scaffold": Entry(
+        Scaffold, {"local": Corrected}, says=_TOGETHER + "every step corrected for what its client's data are alone in"
+    ),
+    "feddyn": Entry(
+        FedDyn, {"local": Dynamic}, says=_TOGETHER + "each pulled to where its optimum and the shared one agree"
+    ),
     "fedit": Entry(FedAvg, {"trainable": BothMatrices}, says=_TOGETHER + "on narrow adapters"),
     "ffa_lora": Entry(FedAvg, {"trainable": FrozenA}, says=_TOGETHER + "on one half of narrow adapters"),
     "fedsa_lora": Entry(
@@ -65,10 +73,12 @@ __all__ = [
     "METHODS",
     "Begin",
     "FedAvg",
+    "FedDyn",
     "Federate",
     "LinearDiscriminant",
     "NearestClassMean",
     "Pooled",
     "Ridge",
+    "Scaffold",
     "Schedule",
 ]

@@ -110,11 +110,13 @@ class Federate(Protocol):
         trainable: where the model is cut.
         reduce: how updates are combined.
         pooled: True for a reference that sees all clients' training data as one client's.
+        personal: False where all are evaluated with the same model, whatever clients keep to themselves.
         not_for: tasks for which it makes no sense, each with the reason.
     """
 
     reduce: ClassVar[Reduction] = "mean"
     pooled: ClassVar[bool] = False
+    personal: ClassVar[bool] = True
     not_for: ClassVar[Mapping[TaskKind, str]] = {}
 
     @property

@@ -23,6 +23,7 @@ from headstart.data.federation import Federation
 from headstart.evidence.sides import Family
 from headstart.models.model import cut_at
 from headstart.study.lab import Lab
+from headstart.study.twins import Practice
 from headstart.study.written.arms import Arm, with_defaults
 from headstart.study.written.load import StudyFile
 from headstart.study.written.slate import Slate, slate_for
@@ -45,6 +46,11 @@ class Costs:
         """The clients, as far as costs depend on them."""
         sizes = [len(client.train) for client in self.lab.federation.seen_clients]
         return Population(self.lab.activations.typical(), len(sizes), max(1, round(float(np.mean(sizes)))))
+
+    @property
+    def practice(self) -> Practice:
+        """The clients, as far as effort depends on them."""
+        return Practice(self.population.num_clients, self.population.num_examples)
 
     def of(self, arm: Arm) -> ArmCosts:
         """Return the costs of one arm, measured once."""
@@ -70,7 +76,7 @@ class Costs:
         method = arm.federate[-1].build()
         network, weights = self.lab.build(0, from_scratch=arm.start.build().from_scratch)
         _, private, _ = method.init(*cut_at(network, weights, method.trainable))
-        return bool(private)
+        return method.personal and bool(private)
 
     def read(self, path: Path) -> None:
         """Take over what an earlier run of the study measured; nothing where that is damaged."""

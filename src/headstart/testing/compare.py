@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from headstart.core import trees
 from headstart.core.arrays import Array
+from headstart.core.errors import SettingError
 from headstart.core.machine import can_fork
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
@@ -101,7 +102,9 @@ def variants(method: Any) -> Iterator[tuple[str, Any]]:
     yield "as given", method
     if isinstance(getattr(method, "local", None), LocalTraining):
         for name, change in LOCAL_VARIANTS.items():
-            yield name, dataclasses.replace(method, local=dataclasses.replace(method.local, **change))
+            # A method may refuse an optimiser.
+            with suppress(SettingError):
+                yield name, dataclasses.replace(method, local=dataclasses.replace(method.local, **change))
     if "schedule" in own_fields(method):
         schedule = dataclasses.replace(method.schedule, cohort_size=4, client_dropout=0.4)
         yield "a cohort of four with dropout", dataclasses.replace(method, schedule=schedule)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 
 from headstart.core import trees
@@ -13,7 +14,7 @@ from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
 from headstart.engine.protocol import Engine
 from headstart.engine.received import Federated
-from headstart.engine.rounds import run_rounds
+from headstart.engine.rounds import Sample, members, run_rounds
 from headstart.engine.ways.serial import Serial
 from headstart.federate.protocol import Federate
 from headstart.testing.compare import (
@@ -61,13 +62,18 @@ def check_federate(
 
 
 def run(
-    method: Federate, world: World, engine: Engine | None = None, clients: Sequence[Client] | None = None
+    method: Federate,
+    world: World,
+    engine: Engine | None = None,
+    clients: Sequence[Client] | None = None,
+    sample: Sample | None = None,
 ) -> Federated:
     """Run a method's rounds in a world."""
     if clients is None:
         clients = pooled_client(world.federation) if method.pooled else world.federation.seen_clients
+    engine = engine or world.engine
     return run_rounds(
-        method, world.model, world.params, clients, world.activations, engine=engine or world.engine, seed=0
+        method, world.model, world.params, clients, world.activations, engine=engine, seed=0, sample=sample
     )
 
 
@@ -119,6 +125,19 @@ def _check_personal_params(method: Federate, world: World) -> None:
         assert all(value.isfinite().all() for value in found.values()), f"{what}: are not finite"
 
 
+def _check_is_shared(method: Federate, world: World) -> None:
+    """Where private trees are said to serve the shared model alone, all are evaluated with the same."""
+    if method.personal:
+        return
+    found = run(quick(method), world)
+    first = method.personal_params(world.model, found.shared, found.newcomer)
+    for client, private in found.privates.items():
+        own = method.personal_params(world.model, found.shared, private)
+        assert_same(
+            f"{label(method)}.personal_params of '{client}' and a newcomer, where personal is False", own, first
+        )
+
+
 def _check_private_stays(method: Federate, world: World) -> None:
     """Private state is kept for those who took part, and for no one else."""
     federated = run(quick(method), world)
@@ -152,7 +171,7 @@ def check_deterministic(method: Federate, world: World) -> None:
 
 
 def check_bad_clients(method: Federate, world: World) -> None:
-    """Clients that raise or send NaN are named and left out; the result is as if they had not been there."""
+    """Clients that raise or send NaN are named and left out; the result is as if they had not been asked."""
     if method.pooled:
         return
     method = quick(method)
@@ -160,8 +179,9 @@ def check_bad_clients(method: Federate, world: World) -> None:
     named = {(e.client, e.round) for e in broken.excluded}
     expected = {(client, number) for client in ("c1", "c3") for number in range(method.schedule.rounds)}
     assert named == expected, f"{label(method)}: left out {sorted(named)}, expected {sorted(expected)}"
-    others = [client for client in world.federation.seen_clients if client.id not in ("c1", "c3")]
-    without = run(method, world, clients=others)
+    everyone = members(world.federation.seen_clients)
+    others = np.array([at for at, client in enumerate(everyone) if client.id not in ("c1", "c3")])
+    without = run(method, world, sample=lambda *_: others)
     what = f"{label(method)}: a cohort with bad clients, and one without them"
     assert_same(what, broken.shared, without.shared, world.tolerance)
 
@@ -194,6 +214,7 @@ FEDERATE_CHECKS: tuple[FederateCheck, ...] = (
     check_arguments_unchanged,
     _check_trees_keep_their_names,
     _check_personal_params,
+    _check_is_shared,
     _check_private_stays,
     check_engines_agree,
     check_client_order,

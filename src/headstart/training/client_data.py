@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -14,6 +14,9 @@ from headstart.models.model import Model
 
 if TYPE_CHECKING:
     from headstart.training.dual import DualWalk
+
+Size = TypeVar("Size", int, Tensor)
+"""Numbers of examples, of one client or of several."""
 
 Balance = Literal["none", "loss", "sampling"]
 """Care for imbalanced classes: none, a class-weighted loss, or class-balanced sampling."""
@@ -36,6 +39,16 @@ class Passes:
     steps: int | None = None
     balance: Balance = "none"
     stream: str = ""
+
+    def num_steps(self, sizes: Size) -> Size:
+        """Count the minibatches of a client with so many examples, or of several; without any it takes none.
+
+        >>> import torch
+        >>> Passes(batch_size=4, epochs=2).num_steps(9), Passes(batch_size=4, steps=7).num_steps(torch.tensor([9, 0]))
+        (6, tensor([7, 0]))
+        """
+        per_epoch = -(-sizes // self.batch_size)
+        return self.epochs * per_epoch if self.steps is None else self.steps * (sizes > 0)
 
 
 TakeWalk = Callable[["DualWalk"], Params]

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from headstart.core import trees
+from headstart.core.errors import SettingError
 from headstart.core.registry import Scale
 from headstart.core.trees import Params, Tree
 from headstart.models.batch import Batch
@@ -123,6 +124,25 @@ class LocalTraining:
     def slope(self, model: Model, start: Params, params: Params, batch: Batch) -> Params:
         """Return the gradient at ``params`` of a client that began at ``start``, for one client or a stack."""
         return model.gradient(params, batch)
+
+    def mean_gradient(self, model: Model, update: Tree, data: ClientData, epochs: int) -> Tree:
+        """Return the mean of the slopes whose steps led to ``update``, of SGD; with momentum, as these weigh in it."""
+        steps = self.passes(epochs).num_steps(data.everything(model).weights.double().sum(-1)).clamp(min=1)
+        m = self.momentum
+        weight = (steps - m * (1 - m**steps) / (1 - m)) / (1 - m)
+        return trees.divide(update, -self.client_lr * weight)
+
+    def check_gradients_add_up(self) -> None:
+        """Refuse an optimiser whose way is no sum of gradients.
+
+        Raises:
+            SettingError: it is not SGD.
+        """
+        if self.optimizer != "sgd":
+            raise SettingError(
+                f"optimizer: must be 'sgd' for a method that reads mean gradients from a client's way, received "
+                f"'{self.optimizer}'; set optimizer = 'sgd' in this stage"
+            )
 
 
 def _alone(walk: DualWalk) -> Params:

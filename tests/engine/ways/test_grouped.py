@@ -21,7 +21,7 @@ from headstart.engine.protocol import Chunk, Engine, Failure, Job
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.grouped import why_not_grouped
 from headstart.engine.ways.serial import Serial
-from headstart.federate import FedAvg, Schedule
+from headstart.federate import FedAvg, FedDyn, Federate, Scaffold, Schedule
 from headstart.federate.fedper import OwnHead
 from headstart.federate.fedprox import Proximal
 from headstart.models import ModelSpec, build
@@ -102,7 +102,11 @@ def federation_of(shape: tuple[int, ...], sizes: tuple[int, ...]) -> Federation:
 
 def a_round(method: FedAvg, world: World, engine: Engine) -> tuple[Tree, list[Tree]]:
     """The shared weights after one round, and every client's private ones."""
-    method = replace(method, schedule=Schedule(rounds=1))
+    return rounds(replace(method, schedule=Schedule(rounds=1)), world, engine)
+
+
+def rounds(method: Federate, world: World, engine: Engine) -> tuple[Tree, list[Tree]]:
+    """The same after all of a method's."""
     found = run_rounds(
         method, world.model, world.params, world.federation.clients, world.activations, engine=engine, seed=0
     )
@@ -128,6 +132,17 @@ def test_a_round_comes_to_the_same_as_one_by_one(name: str, way: str, dtype: tor
     assert_same("shared", found[0], expected[0], tolerance)
     for left, right in zip(found[1], expected[1], strict=True):
         assert_same("private", left, right, tolerance)
+
+
+@pytest.mark.parametrize(
+    "method", [Scaffold(schedule=Schedule(rounds=2)), FedDyn(schedule=Schedule(rounds=2))], ids=str
+)
+def test_rounds_that_go_on_from_what_clients_keep_come_to_the_same(method: Federate) -> None:
+    world = opened("small-cnn", torch.float64)
+    one_by_one, grouped = (rounds(method, world, engine) for engine in (Serial(), Groups(3)))
+    assert_same("shared", grouped[0], one_by_one[0], 1e-10)
+    for left, right in zip(grouped[1], one_by_one[1], strict=True):
+        assert_same("private", left, right, 1e-10)
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression", "survival"])
