@@ -12,7 +12,8 @@ from headstart.core import trees
 from headstart.core.trees import Params, Tree
 from headstart.engine.ways.fleet import Fleet
 from headstart.federate import Begin, FedAvg
-from headstart.federate.sharing import OwnHead, Sharing
+from headstart.federate.fedper import OwnHead
+from headstart.federate.sharing import Sharing
 from headstart.models.model import Model
 from headstart.testing import check_adapt, check_federate, open_world, small_federation
 from headstart.testing.compare import assert_same
@@ -120,7 +121,7 @@ class SaysShared(Head):
         (GlobalRandomness(), "called twice"),
         (WrongSign(), "has loss"),
         (ServerRunsAway(), "against the mean update"),
-        (SaysShared(), "two private trees, where personal is False"),
+        (SaysShared(), "a newcomer, where personal is False"),
         (LosesPrivateState(), "the private tree of two rounds"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",

@@ -160,3 +160,28 @@ def test_private_trees_stay_at_their_sites(then: str, folder: Path, tmp_path: Pa
     found = run_arm(opened(file, ask, tmp_path / "out"), arm_of(file, "private"))
     assert losses(found) == pytest.approx(simulated(file, "private", tmp_path / "simulation"), abs=1e-4)
     assert list((tmp_path / "sites" / "north").glob("private-*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        'method = "fedrep", head_epochs = 2',
+        'method = "fedbabu"',
+        'method = "ditto", cohort_size = 3',
+        'method = "mr_mtl"',
+        'method = "apfl", learns_weight = true, cohort_size = 3',
+        'method = "pfedme"',
+    ],
+)
+def test_personal_methods_are_as_in_a_simulation(settings: str, folder: Path, tmp_path: Path) -> None:
+    """Also for a site that was not in the last cohorts."""
+    text = (folder / "study.toml").read_text()
+    text = text[: text.index("[arms.fedavg]")].replace('baseline = "local"', 'baseline = "own"')
+    (tmp_path / "study.toml").write_text(
+        f'{text}[arms.own]\nstart = "random"\nfederate = {{ {settings}, rounds = 3 }}\n'
+    )
+    file = load_study(tmp_path / "study.toml")
+    found = run_arm(
+        opened(file, InProcess(sites_of(folder, tmp_path / "sites")), tmp_path / "out"), arm_of(file, "own")
+    )
+    assert losses(found) == pytest.approx(simulated(file, "own", tmp_path / "simulation"), abs=1e-4)

@@ -11,6 +11,7 @@ moves under next to nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.fedper import OwnHead
@@ -28,6 +29,8 @@ class FedBabu(FedAvg):
     """
 
     sharing: Sharing = OwnHead()
+
+    personal: ClassVar[bool] = False
 
     def init(self, model: Model, params: Params) -> Begin:
         """Share the body; every client has the first head, in a size that a body feels."""

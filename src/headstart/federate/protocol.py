@@ -110,7 +110,7 @@ class Federate(Protocol):
         trainable: where the model is cut.
         reduce: how updates are combined.
         pooled: True for a reference that sees all clients' training data as one client's.
-        personal: False where clients' private trees serve the shared model alone, and all are evaluated with that.
+        personal: False where all are evaluated with the same model, whatever clients keep to themselves.
         not_for: tasks for which it makes no sense, each with the reason.
         reads: what examples must be; None for anything.
         fits_head: whether it learns what examples are; if not, it prepares a body for a stage that does.

@@ -50,7 +50,7 @@ def _check_stages(arm: Arm, network: Network) -> None:
         model, params = cut_at(network, weights, method.trainable)
         shared, private, _ = method.init(model, params)
         check_shares(shared)
-        own = private.keys() & network.weight_names
+        own = private.keys() & network.weight_names if method.personal else set()
     adapt = arm.adapt.build()
     if own and not adapt.changes_nothing and own - cut_at(network, weights, adapt.trainable)[1].keys():
         raise SettingError(says_too_shallow(adapt.trainable))

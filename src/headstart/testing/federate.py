@@ -127,13 +127,16 @@ def _check_personal_params(method: Federate, world: World) -> None:
 
 
 def _check_is_shared(method: Federate, world: World) -> None:
-    """Where private trees are said to serve the shared model alone, no client's says with what it is evaluated."""
+    """Where private trees are said to serve the shared model alone, all are evaluated with the same."""
     if method.personal:
         return
-    shared, private, _ = method.init(world.model, world.params)
-    other = trees.map_tree(lambda value: value + 1, private)
-    first, second = (method.personal_params(world.model, shared, tree) for tree in (private, other))
-    assert_same(f"{label(method)}.personal_params of two private trees, where personal is False", first, second)
+    found = run(quick(method), world)
+    first = method.personal_params(world.model, found.shared, found.newcomer)
+    for client, private in found.privates.items():
+        own = method.personal_params(world.model, found.shared, private)
+        assert_same(
+            f"{label(method)}.personal_params of '{client}' and a newcomer, where personal is False", own, first
+        )
 
 
 def _check_private_stays(method: Federate, world: World) -> None:
