@@ -8,6 +8,7 @@ from headstart.federate import METHODS
 from headstart.models.model import Trainable
 from headstart.testing import FEDERATE_CHECKS, open_world
 from headstart.testing.federate import FederateCheck
+from normed import normed_world
 
 from .cases import cases
 
@@ -36,3 +37,8 @@ def test_federate(check: FederateCheck, name: str, cut: Trainable, engine: Engin
     method = entry.build({"trainable": cut} if "trainable" in entry.settings() else {})
     assert method.trainable == cut
     check(method, open_world(cut, dtype=dtype, engine=engine))
+
+
+@pytest.mark.parametrize("check", FEDERATE_CHECKS, ids=lambda check: check.__name__.lstrip("_").removeprefix("check_"))
+def test_norms_of_their_own(check: FederateCheck) -> None:
+    check(METHODS["fedbn"].build({}), normed_world())

@@ -25,7 +25,7 @@ from headstart.engine.protocol import Engine, Failure, Job
 from headstart.engine.received import Exclusion, Received
 from headstart.engine.rounds import batch_size_of
 from headstart.evidence.metrics import Scoring, better, client_metrics, deciding
-from headstart.models.model import Model
+from headstart.models.model import Model, Trainable
 from headstart.training.client_data import ClientData
 
 View = str
@@ -267,15 +267,20 @@ def _recut(before: Received, method: Adapt, clients: Sequence[Client]) -> tuple[
     def received(client: Client) -> Params:
         weights = before.model.weights(before.of(client))
         if not all(_equal(weights[name], value) for name, value in model.frozen.items()):
-            raise SettingError(
-                f"adapt.trainable: must reach down to every weight that differs between clients, received "
-                f"'{method.trainable}' after a federated method that leaves clients their own weights below that "
-                f"cut; take an adaptation that trains more blocks"
-            )
+            raise SettingError(says_too_shallow(method.trainable))
         # Fresh adapters are the same for all.
         return {name: weights.get(name, value) for name, value in params.items()}
 
     return model, _Start(None, received, clients)
+
+
+def says_too_shallow(trainable: Trainable) -> str:
+    """Say that an adaptation trains too little of a network for clients that have weights of their own."""
+    return (
+        f"adapt.trainable: must reach down to every weight that differs between clients, received '{trainable}' after "
+        "a federated method that leaves clients their own weights below that cut; take an adaptation that trains more "
+        "blocks, such as 'full_finetune'"
+    )
 
 
 def _equal(left: Tensor, right: Tensor) -> bool:

@@ -67,11 +67,7 @@ def run_rounds(
     """
     _check_clip(method)
     shared, newcomer, state = method.init(model, params)
-    if not shared:
-        raise SettingError(
-            "federate.trainable: must leave the clients something to share, received a cut above which the method "
-            "keeps everything private; train more blocks, or federate nothing"
-        )
+    check_shares(shared)
     everyone = Clients(members(clients), activations, order)
     privates = PrivateStore(newcomer, len(everyone.members))
     now = begin or Federated(shared, ByClient(privates, everyone.members), newcomer, state=state)
@@ -87,6 +83,19 @@ def run_rounds(
             tell(now)
     _check_updates(now)
     return now
+
+
+def check_shares(shared: Tree) -> None:
+    """Refuse a method that shares nothing at its cut.
+
+    Raises:
+        SettingError: it does.
+    """
+    if not shared:
+        raise SettingError(
+            "federate.trainable: must leave the clients something to share, received a cut above which the method "
+            "keeps everything private; train more blocks, or federate nothing"
+        )
 
 
 def _check_clip(method: Federate) -> None:

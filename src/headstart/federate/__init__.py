@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from headstart.core.registry import Entry
+from headstart.federate.apfl import Apfl, Mixing
 from headstart.federate.ditto import Ditto
 from headstart.federate.fedavg import FedAvg
 from headstart.federate.fedavgm import Momentum
 from headstart.federate.fedbabu import FedBabu
+from headstart.federate.fedbn import OwnNorms
 from headstart.federate.feddyn import Dynamic, FedDyn
 from headstart.federate.fedit import BothMatrices
 from headstart.federate.fedopt import Adagrad, Adam, Yogi
@@ -16,7 +18,9 @@ from headstart.federate.fedrep import FedRep
 from headstart.federate.fedsa_lora import OwnB
 from headstart.federate.ffa_lora import FrozenA
 from headstart.federate.lda import LinearDiscriminant
+from headstart.federate.mr_mtl import MeanRegularized
 from headstart.federate.ncm import NearestClassMean
+from headstart.federate.pfedme import Moreau, PFedMe
 from headstart.federate.pooled import Pooled
 from headstart.federate.protocol import Begin, Federate, Schedule
 from headstart.federate.ridge import Ridge
@@ -48,7 +52,17 @@ METHODS: dict[str, Entry] = {
     "fedper": Entry(FedAvg, {"sharing": OwnHead}, says="clients train a body together under heads of their own"),
     "fedrep": Entry(FedRep, says="clients fit heads of their own to a body, then together the body to these"),
     "fedbabu": Entry(FedBabu, says="clients train a body together under a head that stays as it began"),
+    "fedbn": Entry(FedAvg, {"sharing": OwnNorms}, says=_TOGETHER + "each with scales and shifts of its own"),
     "ditto": Entry(Ditto, says=_TOGETHER + "and each a model of its own that is pulled towards the shared one"),
+    "mr_mtl": Entry(MeanRegularized, says="clients train models of their own, each pulled towards the mean of all"),
+    "apfl": Entry(
+        Apfl,
+        {"local": Mixing},
+        says=_TOGETHER + "and each a model of its own, of which it uses a mixture with the shared one",
+    ),
+    "pfedme": Entry(
+        PFedMe, {"local": Moreau}, says="clients keep models of their own near a shared one that follows them"
+    ),
     "ridge": Entry(Ridge, says="clients solve one shared ridge regression in a single round"),
     "ncm": Entry(NearestClassMean, says="clients share class means once"),
     "lda": Entry(LinearDiscriminant, says="clients share class means and one covariance once"),

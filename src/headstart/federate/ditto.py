@@ -14,14 +14,12 @@ from typing import Annotated
 
 from pydantic import NonNegativeFloat, PositiveInt
 
-from headstart.federate.fedavg import FedAvg
-from headstart.federate.own_model import keep_model, model_of, no_model, pulled
-from headstart.federate.protocol import Begin
-from headstart.training import ClientData, Model, Params, Scale, Tree
+from headstart.federate.own_model import OwnModel, keep_model, model_of, pulled
+from headstart.training import ClientData, Model, Scale, Tree
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ditto(FedAvg):
+class Ditto(OwnModel):
     """Beside FedAvg's model every client trains one of its own, pulled towards the shared one.
 
     Attributes:
@@ -32,17 +30,9 @@ class Ditto(FedAvg):
     proximal_mu: Annotated[NonNegativeFloat, Scale(10)] = 0.1
     own_epochs: Annotated[PositiveInt, Scale(3)] = 1
 
-    def init(self, model: Model, params: Params) -> Begin:
-        """Share the starting parameters; no client has a model of its own yet."""
-        return Begin(params, no_model(params), self.server.init(params))
-
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Train the shared model as FedAvg does, and the client's own with the pull."""
-        update, _ = FedAvg.client_update(self, model, shared, {}, data)
+        update, _ = OwnModel.client_update(self, model, shared, {}, data)
         local = pulled(self.local, self.proximal_mu)
         own = local.fit(model, model_of(private, shared), data, self.own_epochs, stream="own", anchor=shared)
         return update, keep_model(own)
-
-    def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
-        """Every client is evaluated with its own model; who never took part, with the shared one."""
-        return model_of(private, shared)

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
+from headstart.federate.fedavg import FedAvg
 from headstart.federate.fedprox import Proximal
-from headstart.training import LocalTraining, Params, Tree, trees
+from headstart.federate.protocol import Begin
+from headstart.training import LocalTraining, Model, Params, Tree, trees
 
 _HAS_ONE = "has_own_model"
 """1 once a client has a model of its own, ``()``, or ``(clients,)`` in a stack."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnModel(FedAvg):
+    """The part that methods have in common whose clients keep a model each."""
+
+    def init(self, model: Model, params: Params) -> Begin:
+        """Share the starting parameters; no client has a model of its own yet."""
+        return Begin(params, no_model(params), self.server.init(params))
+
+    def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
+        """Every client is evaluated with its own model; who never took part, with the shared one."""
+        return model_of(private, shared)
 
 
 def no_model(params: Params) -> Tree:

@@ -16,6 +16,8 @@ MOST_GROUPS = 32
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 """Layers that normalise by the statistics of a batch, or by those that they keep."""
 
+_NORMS = (BatchNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+
 
 def use_group_norm(module: nn.Module) -> None:
     """Replace every BatchNorm below ``module``, in place; scale and shift stay as they are."""
@@ -42,3 +44,13 @@ def num_groups(channels: int) -> int:
     [32, 32, 16, 4, 1]
     """
     return math.gcd(MOST_GROUPS, channels, channels // 2)
+
+
+def norm_weights(network: nn.Module) -> frozenset[str]:
+    """Return the names of scales and shifts of PyTorch's layers that normalise, and of layers made of these.
+
+    >>> sorted(norm_weights(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))))
+    ['1.bias', '1.weight']
+    """
+    norms = [(name, module) for name, module in network.named_modules() if isinstance(module, _NORMS)]
+    return frozenset(f"{name}.{own}" for name, module in norms for own, _ in module.named_parameters(recurse=False))

@@ -6,6 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from headstart.core.errors import ClientError, SettingError, nearest
 from headstart.data.federation import Federation
+from headstart.engine.adaptation import says_too_shallow
+from headstart.engine.rounds import check_shares
+from headstart.models.model import cut_at
+from headstart.models.network import Network
+from headstart.study.lab import Lab
 from headstart.study.written.arms import Arm
 from headstart.study.written.schema import StudySettings
 from headstart.study.written.slate import Slate
@@ -22,6 +27,33 @@ def check_plan(slate: Slate, settings: StudySettings, federation: Federation) ->
         raise SettingError(f"arms: every arm is ruled out ({reasons}); change [devices], or add another arm")
     _check_test(settings.data.split.test, federation)
     _check_tuning(settings.tuning.trials, federation)
+
+
+def check_stages(arms: Sequence[Arm], lab: Lab) -> None:
+    """Refuse arms whose stages do not fit the network or each other, before anything is trained.
+
+    Raises:
+        SettingError: a federated stage shares nothing at its cut, or does not fit it; or clients have weights of their
+            own where the adaptation that follows does not train.
+    """
+    for arm in arms:
+        try:
+            _check_stages(arm, lab.skeleton(from_scratch=arm.start.build().from_scratch))
+        except SettingError as error:
+            raise SettingError(f"arms.{arm.name}.{error}") from None
+
+
+def _check_stages(arm: Arm, network: Network) -> None:
+    weights, own = network.state_dict(), set[str]()
+    for stage in arm.federate:
+        method = stage.build()
+        model, params = cut_at(network, weights, method.trainable)
+        shared, private, _ = method.init(model, params)
+        check_shares(shared)
+        own = private.keys() & network.weight_names
+    adapt = arm.adapt.build()
+    if own and not adapt.changes_nothing and own - cut_at(network, weights, adapt.trainable)[1].keys():
+        raise SettingError(says_too_shallow(adapt.trainable))
 
 
 def select(

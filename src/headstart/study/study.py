@@ -22,7 +22,7 @@ from headstart.evidence.race import Until
 from headstart.evidence.verdict import Verdict
 from headstart.models.own import given
 from headstart.models.spec import ModelSpec
-from headstart.study.checks import check_plan, select
+from headstart.study.checks import check_plan, check_stages, select
 from headstart.study.diagnosis import diagnose_lab
 from headstart.study.estimate import Branch, estimate
 from headstart.study.judging import Judging
@@ -207,7 +207,11 @@ class Study:
 
         Args:
             out: run folder; costs that it knows are not measured again.
+
+        Raises:
+            SettingError: a stage cannot be at its cut, or an adaptation above weights that are each client's own.
         """
+        check_stages(self.slate.arms, self.lab)
         self.costs.read(Path(out) / "costs.json")
         return gated(self.slate, self.costs, self.file.devices)
 

@@ -246,6 +246,7 @@ def _assert_equal_runs(what: str, left: Federated, right: Federated, tolerance: 
     assert_same(what, left.shared, right.shared, tolerance)
     assert left.privates.keys() == right.privates.keys(), f"{what}: other clients have private state"
     for client, private in left.privates.items():
-        assert_same(f"{what}, private tree of '{client}'", private, right.privates[client], tolerance)
+        # No mean of clients evens out what rounding does to one.
+        assert_same(f"{what}, private tree of '{client}'", private, right.privates[client], 10 * tolerance)
     assert left.traffic == right.traffic, f"{what}: other bytes, {left.traffic} and {right.traffic}"
     assert left.excluded == right.excluded, f"{what}: other clients left out"

@@ -18,6 +18,7 @@ from headstart.models.lora import Lora
 from headstart.models.losses import loss_of
 from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.network import Network
+from headstart.models.normalization import norm_weights
 from headstart.models.registry import new_head
 from headstart.models.replay import Replay
 from headstart.training.client_data import ClientData, Passes
@@ -63,6 +64,7 @@ __all__ = [
     "head_of",
     "loss_of",
     "new_head",
+    "norm_weights",
     "numpy_generator",
     "one_hot",
     "present",
