@@ -91,6 +91,17 @@ def test_dropped_arms_are_dim_in_place_and_their_reasons_stand_below() -> None:
     assert list(race_lines({})) == []
 
 
+def test_many_arms_that_were_dropped_are_one_line() -> None:
+    said = OVER.as_json()
+    dropped = {f"arm-{i}": {"kind": "dropped", "seeds": 1, "why": f"{i} points behind"} for i in range(9)}
+    lines = list(race_lines({"race": {**said, "out": {**said["out"], **dropped}}}))
+    names = ", ".join(["zero-shot", "fedavg", *dropped])
+    assert lines == [
+        f"[dim]{names}: dropped; the report says why[/]",
+        "[dim]finetune-head: represented: finetune-lp-ft stands for its family[/]",
+    ]
+
+
 def test_arms_ruled_out_for_one_reason_are_one_line() -> None:
     reasons = {"a": "no [uplink]", "b": "stopped: round 1", "c": "no [uplink]"}
     assert list(ruled_out_lines(reasons)) == ["[dim]a, c: ruled out: no \\[uplink][/]", "[dim]b: stopped: round 1[/]"]

@@ -33,6 +33,8 @@ _MEANINGS = {
     "upload": "per client, all rounds",
     "total": "bytes of all clients, both ways",
 }
+_REASONS = 8
+"""Reasons of one kind for which a race went on without arms, at most, that the terminal tells one by one."""
 _GAP, _MARGIN = 2, 2
 """Characters between two columns, and at both ends together."""
 
@@ -130,14 +132,16 @@ def ruled_out_lines(ruled_out: Mapping[str, str]) -> Iterator[str]:
 
 
 def race_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line per reason for which a race went on without arms, with their names.
+    """Yield a line per reason for which a race went on without arms, with their names; of many reasons, one for all.
 
     Args:
         found: what ``verdict.json`` says.
     """
     race = course(found)
     # A reference is no answer anyway.
-    out = {one.arm: one.reason for one in race.out if one.kind != "reference"} if race else {}
+    gone = [one for one in race.out if one.kind != "reference"] if race else []
+    many = {how for how in {one.how for one in gone} if len({one.why for one in gone if one.how == how}) > _REASONS}
+    out = {one.arm: f"{one.how}; the report says why" if one.how in many else one.reason for one in gone}
     for reason, names in by_value(out).items():
         yield f"[dim]{shown(', '.join(names))}: {shown(reason)}[/]"
 

@@ -34,17 +34,9 @@ _CONTROL = "control/"
 
 @dataclass(frozen=True, kw_only=True)
 class Corrected(LocalTraining):
-    """Every step has a correction, the same for all steps of a round.
-
-    Raises:
-        SettingError: an optimiser whose steps do not add up to gradients.
-    """
+    """Every step has a correction, the same for all steps of a round."""
 
     is_plain: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        """Refuse what no mean gradient can be read from."""
-        self.check_gradients_add_up()
 
     def slope(self, model: Model, start: Tree, params: Params, batch: Batch) -> Params:
         """Add the correction, which stands where others see where the client began."""
@@ -64,6 +56,9 @@ class Scaffold(Federate):
         local: how a client takes its steps.
         trainable: where the model is cut.
         server: what the server does with the mean update of the parameters.
+
+    Raises:
+        SettingError: an optimiser whose steps do not add up to gradients.
     """
 
     schedule: Schedule = Schedule()
@@ -73,6 +68,10 @@ class Scaffold(Federate):
     server: ServerOptimizer = Average()
 
     personal: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no mean gradient can be read from."""
+        self.local.check_gradients_add_up()
 
     def init(self, model: Model, params: Params) -> Begin:
         """Share the starting parameters; all controls are zero."""
