@@ -19,7 +19,7 @@ from headstart.sites.transport import Answer, Failed
 from headstart.training.design import class_sums, one_hot, present, with_intercept
 from sites.answered import SAID
 
-METHOD_NAMES = ("ridge", "lda", "ncm")
+METHOD_NAMES = ("ridge", "lda", "ncm", "fedcof")
 
 
 def _batch(seed: int, rows: int, width: int, classes: int, spread: float = 1.0) -> Batch:

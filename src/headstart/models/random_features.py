@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from headstart.core.seeds import torch_generator
 from headstart.models.network import Network
+from headstart.models.preprocessing import Shape
 from headstart.models.spec import ModelSpec, is_bare
 
 
@@ -53,12 +54,12 @@ class RandomFeatures(nn.Module):
         return length * math.sqrt(2 / len(phases)) * torch.cos(features / length @ frequencies + phases)
 
 
-def with_random_features(network: Network, spec: ModelSpec) -> Network:
-    """Return the network with a map on top, if the specification says so; its head is another."""
+def with_random_features(network: Network, spec: ModelSpec, shape: Shape) -> Network:
+    """Return a network for inputs of a shape with a map on top, if the specification says so; its head is another."""
     if spec.random_features is None:
         return network
     width, bandwidth = spec.random_features, spec.random_bandwidth
-    block = RandomFeatures(network.num_features, width, bandwidth, is_table=is_bare(spec))
+    block = RandomFeatures(network.num_features, width, bandwidth, is_table=is_bare(spec) and len(shape) == 1)
     return Network(
         [*network.blocks, block],
         num_features=width,

@@ -78,7 +78,7 @@ def build(
             if is_own(spec)
             else _network(spec, shape, num_classes, from_scratch)
         )
-        network = with_random_features(network, spec)
+        network = with_random_features(network, spec, shape)
     return new_head(network, _weights(network), num_classes, seed, loss)
 
 

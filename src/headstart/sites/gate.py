@@ -238,11 +238,15 @@ class Gate:
         if self.site.masked and not cover.masks:
             raise Refused(f"'{self.site.name}' sends masked sums only; run it with --secure")
         if not (level or cover.masks):
-            labels = own.lab.federation.examples.labels
-            if reason := self.why_not_plain(labels, own.client, splits, tells_rows=terms.tells_rows):
-                raise Refused(f"{reason}, whose sums leave under masks or noise only; run it with --secure or --noise")
+            self.check_plain(own, terms, splits, "run it with --secure or --noise")
         found = self._noisy(f"{name}/{level!r}/{bound!r}", level, bound, make) if level else make(None)
         return self.party.masked(found, cover.masks) if cover.masks else found, level
+
+    def check_plain(self, own: Opened, terms: Terms, splits: Sequence[Split], way_out: str) -> None:
+        """Refuse sums that would leave as they are and tell few examples; ``way_out`` ends the message."""
+        labels = own.lab.federation.examples.labels
+        if reason := self.why_not_plain(labels, own.client, splits, tells_rows=terms.tells_rows):
+            raise Refused(f"{reason}, whose sums leave under masks or noise only; {way_out}")
 
     def _noisy(self, name: str, level: float, bound: float, make: Callable[[float | None], Tree]) -> Tree:
         """Return what was kept of the same sums, or new noise on them: asked twice, noise does not average away."""

@@ -49,6 +49,8 @@ def update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     check_words(own.network, params, site.name)
     val = _val(gate, said, own, received)
     sent, kept = update_of(data)
+    if method.reduce == "each":
+        _look_at_each(gate, said, own, terms, method, tree, sent)
     sent = leaving(gate, said, method.schedule, tree, sent)
     sent = gate.update(sent, tree, own.client, said.masks, is_clipped=method.schedule.clip_norm is not None)
     site.shelf.put_private(said.stage.key, said.round, private, kept)
@@ -87,6 +89,17 @@ def _summed(
 
     found, level = gate.sums(name, own, terms, cover, ["train"], make)
     return Done(level), found
+
+
+def _look_at_each(
+    gate: Gate, said: Update, own: Opened, terms: Terms, method: Federate, tree: Tree, sent: Tree
+) -> None:
+    """Look at sums that the server sees site by site as at those that it adds up: nothing covers them."""
+    says: Callable[[Tree], FeatureSums] | None = getattr(method, "feature_sums", None)
+    if says:
+        gate.check_plain(own, terms, ["train"], "take a method that adds them up, and run it with --secure or --noise")
+        own_sums(sent, {"train": says(sent)}, gate.site, own)
+        gate.release("update", write(said), tree)
 
 
 def own_sums(sums: Tree, parts: Mapping[Split, FeatureSums], site: Site, own: Opened) -> Tree:
