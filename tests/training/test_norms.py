@@ -96,7 +96,7 @@ def test_statistics_are_mixed_with_those_received() -> None:
 
 def test_the_first_layers_statistics_do_not_depend_on_batches() -> None:
     model, params, data = open_client()
-    one, many = (AdaBN(source_weight=0, batch_size=size)(model, params, data) for size in (40, 7))
+    one, many = (AdaBN(source_weight=0, at_once=size)(model, params, data) for size in (40, 7))
     for part in ("weight", "bias"):
         torch.testing.assert_close(many[f"blocks.0.1.{part}"], one[f"blocks.0.1.{part}"])
 
@@ -111,7 +111,7 @@ def test_much_weight_of_the_source_changes_nothing() -> None:
 def test_tent_is_adam_on_the_entropy() -> None:
     """By hand, from the statistics that AdaBN writes: PyTorch's Adam and autograd, two passes of batches."""
     model, params, data = open_client()
-    begun = AdaBN(source_weight=5, batch_size=256)(model, params, data)
+    begun = AdaBN(source_weight=5)(model, params, data)
     own = {name: begun[name].clone().requires_grad_() for name in begun if params[name] is not begun[name]}
     optimizer = torch.optim.Adam(list(own.values()), 0.01)
     for start in (0, 16, 32) * 2:
@@ -133,7 +133,7 @@ def test_tent_makes_predictions_surer() -> None:
         logs = torch.log_softmax(model.logits(params, data.inputs), -1)
         return float(-(logs.exp() * logs).sum(-1).mean())
 
-    begun = AdaBN(batch_size=256)(model, params, data)
+    begun = AdaBN()(model, params, data)
     assert entropy(Tent(epochs=5, affine_lr=0.01)(model, params, data)) < entropy(begun) - 0.05
 
 

@@ -6,7 +6,7 @@ Improving Robustness against Common Corruptions by Covariate Shift Adaptation. N
 (equation 3).
 
 Differs from the paper: statistics that a layer comes with count for ``source_weight`` examples (0 in AdaBN); beyond
-``batch_size`` examples, layers read what those below make of a batch with the batch's statistics; statistics are
+``at_once`` examples, layers read what those below make of a batch with the batch's statistics; statistics are
 written into scales and shifts, which computes the same.
 """
 
@@ -37,12 +37,12 @@ class AdaBN(Adapt):
 
     Attributes:
         source_weight: examples for which the statistics received count.
-        batch_size: examples that are looked at together.
+        at_once: examples that are looked at together.
         accept: keep the result only if it is better on the client's validation data.
     """
 
     source_weight: Annotated[NonNegativeFloat, Scale(4)] = 16.0
-    batch_size: PositiveInt = 256
+    at_once: PositiveInt = 256
     accept: bool = True
 
     trainable: ClassVar[Trainable] = "all"
@@ -59,5 +59,5 @@ class AdaBN(Adapt):
                 "adapt: 'adabn' needs a network with BatchNorm, received one without (networks from random weights "
                 "have GroupNorm); take a checkpoint that has, such as a MobileNet or a ResNet, or another adaptation"
             )
-        batches = data.batches(model, Passes(batch_size=self.batch_size, stream="statistics"))
+        batches = data.batches(model, Passes(batch_size=self.at_once, stream="statistics"))
         return with_own_statistics(model, params, batches, self.source_weight)

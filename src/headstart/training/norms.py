@@ -60,7 +60,9 @@ def with_own_statistics(model: Model, params: Params, batches: Iterable[Batch], 
 
 
 def _of_one(model: Model, params: Params, inputs: Sequence[Tensor], source_weight: float) -> Params:
-    with _watched(model, source_weight) as watched, torch.no_grad():
+    count = sum(len(some) for some in inputs)
+    share = count / (count + source_weight) if count else 0.0
+    with _watched(model, share) as watched, torch.no_grad():
         weights = model.weights(params)
         for some in inputs:
             if len(some):
@@ -70,9 +72,9 @@ def _of_one(model: Model, params: Params, inputs: Sequence[Tensor], source_weigh
 
 
 @contextmanager
-def _watched(model: Model, source_weight: float) -> Iterator[list[_Watched]]:
+def _watched(model: Model, share: float) -> Iterator[list[_Watched]]:
     """Have every BatchNorm normalise a batch by its own statistics, and write them down."""
-    watched = [_Watched(name, model.network.get_submodule(name), source_weight) for name in batch_norms(model)]
+    watched = [_Watched(name, model.network.get_submodule(name), share) for name in batch_norms(model)]
     hooks = [one.norm.register_forward_hook(one.renormalised) for one in watched]
     try:
         yield watched
@@ -83,11 +85,19 @@ def _watched(model: Model, source_weight: float) -> Iterator[list[_Watched]]:
 
 @dataclass
 class _Watched:
-    """A BatchNorm, and sums over what it has read: means and mean squares, by number of examples."""
+    """A BatchNorm, and sums over what it has read: means and mean squares, by number of examples.
+
+    Attributes:
+        name: of the layer.
+        norm: the layer.
+        share: of what it has read in its statistics.
+        count: examples that it has read.
+        sums: of means, and of mean squares.
+    """
 
     name: str
     norm: Any
-    source_weight: float
+    share: float
     count: int = 0
     sums: list[Tensor] = field(default_factory=list)
 
@@ -97,7 +107,7 @@ class _Watched:
         axes = [axis for axis in range(read.dim()) if axis != 1]
         mean, variance = read.mean(axes), read.var(axes, correction=0)
         self._add(len(read), mean.double(), variance.double())
-        mean, variance = self._mixed(len(read), mean, variance, norm.running_mean, norm.running_var)
+        mean, variance = self._mixed(mean, variance, norm.running_mean, norm.running_var)
         return functional.batch_norm(read, mean, variance, norm.weight, norm.bias, training=False, eps=norm.eps)
 
     def folded(self, weights: Params) -> Params:
@@ -108,7 +118,7 @@ class _Watched:
         scale, shift, mean, variance = (
             weights[f"{self.name}.{part}"].double() for part in ("weight", "bias", "running_mean", "running_var")
         )
-        own_mean, own_variance = self._mixed(self.count, first, (second - first**2).clamp_min(0), mean, variance)
+        own_mean, own_variance = self._mixed(first, (second - first**2).clamp_min(0), mean, variance)
         own_scale = scale / (own_variance + self.norm.eps).sqrt()
         new = {"weight": own_scale * (variance + self.norm.eps).sqrt(), "bias": shift + own_scale * (mean - own_mean)}
         return {f"{self.name}.{part}": value.to(weights[f"{self.name}.{part}"].dtype) for part, value in new.items()}
@@ -118,8 +128,5 @@ class _Watched:
         self.sums = [old + new for old, new in zip(self.sums, found, strict=True)] if self.sums else found
         self.count += count
 
-    def _mixed(
-        self, count: int, mean: Tensor, variance: Tensor, old_mean: Tensor, old_variance: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        share = count / (count + self.source_weight)
-        return torch.lerp(old_mean, mean, share), torch.lerp(old_variance, variance, share)
+    def _mixed(self, mean: Tensor, variance: Tensor, old_mean: Tensor, old_variance: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.lerp(old_mean, mean, self.share), torch.lerp(old_variance, variance, self.share)
