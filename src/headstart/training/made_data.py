@@ -36,7 +36,7 @@ class MadePictures:
         """Yield shuffled minibatches; ``passes.steps`` and ``balance`` are left aside: classes are of one size."""
         for epoch in range(passes.epochs):
             order = torch.randperm(len(self.labels), generator=torch_generator(*self.key, passes.stream, epoch))
-            for rows in order.split(passes.batch_size):
+            for rows in torch.split(order, passes.batch_size):
                 yield self._batch(model, rows)
 
     def everything(self, model: Model) -> Batch:
