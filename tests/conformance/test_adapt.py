@@ -15,4 +15,5 @@ CUTS: dict[str, tuple[Trainable, ...]] = {name: (entry.build({}).trainable,) for
 @pytest.mark.parametrize(("name", "cut", "engine", "dtype"), cases(CUTS))
 @pytest.mark.parametrize("check", ADAPT_CHECKS, ids=lambda check: check.__name__.lstrip("_").removeprefix("check_"))
 def test_adapt(check: AdaptCheck, name: str, cut: Trainable, engine: Engine, dtype: torch.dtype) -> None:
-    check(METHODS[name].build({}), open_world(cut, dtype=dtype, engine=engine))
+    method = METHODS[name].build({})
+    check(method, open_world(cut, dtype=dtype, engine=engine, norms=method.needs_norms))

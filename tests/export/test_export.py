@@ -42,6 +42,9 @@ adapt = { method = "linear_probe", epochs = 4, client_lr = 0.05, momentum = 0.9 
 start    = { method = "pretrain", epochs = 2, client_lr = 0.05 }
 federate = "ridge"
 adapt    = "personal_ridge"
+[arms.smooth]
+start = { method = "pretrain", epochs = 2, client_lr = 0.05 }
+adapt = { method = "linear_probe", epochs = 1, label_smoothing = 0.1 }
 [arms.deep]
 start = { method = "pretrain", epochs = 2, client_lr = 0.05 }
 adapt = { method = "full_finetune", epochs = 1 }
@@ -133,6 +136,11 @@ def test_an_arm_of_a_study_of_texts_is_refused_in_one_line(tmp_path: Path) -> No
     (tmp_path / "study.toml").write_text("\n".join(lines))
     with pytest.raises(SettingError, match=r"data\.text: a device reads pictures or numbers.*'text'"):
         open_finished(tmp_path, "probe")
+
+
+def test_options_that_no_device_has_are_refused(run: Path) -> None:
+    with pytest.raises(SettingError, match=r"arm: a device trains without label_smoothing, received 'smooth'.* = 0\.1"):
+        open_finished(run, "smooth")
 
 
 def test_a_folder_in_use_is_left_alone(run: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from headstart.engine.ways.serial import Serial
 from headstart.models.model import cut_at
 from headstart.models.network import Network
 from headstart.models.spec import ModelSpec
-from headstart.start import Central, Pretrain, Pretrained, Random
+from headstart.start import METHODS, Central, Pretrain, Pretrained, Random
 from headstart.start.course import mean_loss, train_until_stale
 from headstart.start.protocol import silent
 from headstart.study.lab import Lab
@@ -96,6 +96,25 @@ def test_pretrained_leaves_a_pool_of_other_classes_alone() -> None:
 def pool_loss(network: Network, weights: Params, pool: Central) -> float:
     model, params = cut_at(network, weights, "all")
     return mean_loss(model, params, pool.val)
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "rule"),
+    [
+        ("pretrained", {"augment": "flip"}, "augment: acts on pixels"),
+        ("domain_pretrain", {"augment": "flip"}, "augment: is for training with labels"),
+        ("domain_pretrain", {"label_smoothing": 0.1}, "label_smoothing: is for training with labels"),
+        ("domain_pretrain", {"dropout": 0.1}, "dropout: is for training with labels"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(method: str, option: dict[str, object], rule: str) -> None:
+    with pytest.raises(SettingError, match=rule):
+        METHODS[method].build(option)
+
+
+def test_a_cosine_is_what_starts_do_by_default() -> None:
+    assert METHODS["pretrain"].settings()["lr_schedule"].default == "cosine"
+    assert METHODS["pretrained"].settings()["lr_schedule"].default == "cosine"
 
 
 def test_pretrain_needs_a_pool() -> None:

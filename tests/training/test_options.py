@@ -15,7 +15,7 @@ from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
 from headstart.federate import FedAvg, Schedule
 from headstart.models.batch import Batch
-from headstart.models.losses import CrossEntropy
+from headstart.models.losses import CrossEntropy, Entropy
 from headstart.models.model import Model, Trainable
 from headstart.testing import open_world
 from headstart.training.augment import augmented
@@ -78,6 +78,15 @@ def test_smoothed_loss_and_its_slope() -> None:
     mean = (each * weights).sum() / weights.sum()
     torch.testing.assert_close(loss.mean(scores, truth, weights), mean)
     torch.testing.assert_close(loss.slope(scores.detach(), truth, weights), torch.autograd.grad(mean, scores)[0])
+
+
+def test_entropy_and_its_slope() -> None:
+    scores, weights = torch.randn(4, 3, generator=torch_generator(1), dtype=torch.float64), torch.tensor([1.0, 2, 0, 1])
+    scores.requires_grad_()
+    each, truth = torch.distributions.Categorical(logits=scores).entropy(), torch.zeros(4, dtype=torch.int64)  # type: ignore[no-untyped-call]
+    mean = (each * weights).sum() / weights.sum()
+    torch.testing.assert_close(Entropy().mean(scores, truth, weights), mean)
+    torch.testing.assert_close(Entropy().slope(scores.detach(), truth, weights), torch.autograd.grad(mean, scores)[0])
 
 
 def test_a_model_of_another_loss_is_made_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.adapt.adabn import AdaBN
 from headstart.adapt.gradient import Everything, Finetune, Head, LastBlocks
 from headstart.adapt.keep import Keep
 from headstart.adapt.knn import Knn
@@ -12,6 +13,7 @@ from headstart.adapt.lora_mix import LoraMix
 from headstart.adapt.lp_ft import LpFt
 from headstart.adapt.personal_ridge import PersonalRidge
 from headstart.adapt.protocol import Adapt, Remembers, remembers
+from headstart.adapt.tent import Tent
 from headstart.adapt.unfreeze import Unfreeze
 from headstart.core.registry import Entry
 
@@ -36,10 +38,13 @@ METHODS: dict[str, Entry] = {
     "local_ridge": Entry(LocalRidge, says="each client solves its own last layer from its own examples alone"),
     "local_lda": Entry(LocalDiscriminant, says="each client's last layer follows from its own class means"),
     "knn": Entry(Knn, says="each client asks its own nearest examples beside the shared model"),
+    "adabn": Entry(AdaBN, says="each client normalises by the statistics of its own inputs, without labels"),
+    "tent": Entry(Tent, says="each client makes predictions on its own inputs surer, without labels"),
 }
 
 __all__ = [
     "METHODS",
+    "AdaBN",
     "Adapt",
     "Everything",
     "Finetune",
@@ -53,6 +58,7 @@ __all__ = [
     "LpFt",
     "PersonalRidge",
     "Remembers",
+    "Tent",
     "Unfreeze",
     "remembers",
 ]

@@ -19,10 +19,12 @@ class Adapt(Protocol):
         accept: keep the adapted parameters only if they are better on the client's validation data.
         changes_nothing: whether clients use what they received as it is.
         not_for: tasks for which it makes no sense, each with the reason.
+        needs_norms: whether it is for networks with normalisation layers alone.
     """
 
     changes_nothing: ClassVar[bool] = False
     not_for: ClassVar[Mapping[TaskKind, str]] = {}
+    needs_norms: ClassVar[bool] = False
 
     @property
     def trainable(self) -> Trainable:

@@ -50,7 +50,8 @@ class Finished:
     def adapt(self) -> dict[str, Any]:
         """The adaptation's settings, flat, defaults filled in."""
         stage = self.arm.adapt
-        values = {name: stage.settings.get(name, one.default) for name, one in stage.entry.settings().items()}
+        settings = [(name, one) for name, one in stage.entry.settings().items() if name not in _NOT_ON_DEVICE]
+        values = {name: stage.settings.get(name, one.default) for name, one in settings}
         return {"method": stage.method, **values}
 
     def raw(self, rows: Array) -> Tensor:
@@ -130,3 +131,14 @@ def _check_adapt(arm: Arm) -> None:
             f"arm: a device fine-tunes the head alone ({valid}), received '{arm.name}' with "
             f"'{arm.adapt.method}'; export an arm with one of these"
         )
+    known = arm.adapt.entry.settings()
+    for name in _NOT_ON_DEVICE & known.keys():
+        if (value := arm.adapt.settings.get(name, known[name].default)) != known[name].default:
+            raise SettingError(
+                f"arm: a device trains without {name}, received '{arm.name}' with {name} = {value!r}; export an arm "
+                f"without it"
+            )
+
+
+_NOT_ON_DEVICE = {"lr_schedule", "warmup", "label_smoothing", "dropout", "augment"}
+"""Options of training that headstart-edge has not."""

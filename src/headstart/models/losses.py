@@ -94,6 +94,22 @@ class CrossEntropy(Loss):
 
 
 @dataclass(frozen=True)
+class Entropy(CrossEntropy):
+    """How unsure predictions are, ``-sum p log p``; what is true does not matter."""
+
+    def mean(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:  # noqa: ARG002 — none is needed
+        """Return the mean entropy."""
+        logs = torch.log_softmax(scores, -1)
+        return -((logs.exp() * logs).sum(-1) * weights).sum() / weights.sum()
+
+    def slope(self, scores: Tensor, truth: Tensor, weights: Tensor) -> Tensor:  # noqa: ARG002 — none is needed
+        """Return ``-p (log p + entropy)``, weighted."""
+        logs = torch.log_softmax(scores, -1)
+        slope = -logs.exp() * (logs - (logs.exp() * logs).sum(-1, keepdim=True))
+        return slope * _shares(weights, slope)
+
+
+@dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
     """Logistic regression on each of several labels; the mean over labels."""
 

@@ -38,6 +38,15 @@ class DomainPretrain(Start):
     from_scratch: ClassVar[bool] = False
     needs: ClassVar[tuple[Need, ...]] = ("text checkpoint", "texts")
 
+    def __post_init__(self) -> None:
+        """Check that every option does something.
+
+        Raises:
+            SettingError: one is for labels or pictures.
+        """
+        options = ["label_smoothing", "dropout", "augment"]
+        self.local.refuse(options, "is for training with labels, and this start guesses masked words")
+
     def __call__(
         self, build: Build, task: Task, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:

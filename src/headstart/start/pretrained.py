@@ -35,6 +35,14 @@ class Pretrained(Start):
     from_scratch: ClassVar[bool] = False
     needs: ClassVar[tuple[Need, ...]] = ("checkpoint",)
 
+    def __post_init__(self) -> None:
+        """Check that every option does something.
+
+        Raises:
+            SettingError: pictures are to change of which only features are read.
+        """
+        self.local.refuse(["augment"], "acts on pixels, and this start fits a head on frozen features")
+
     def __call__(
         self, build: Build, task: Task, central: Central | None, seed: int, tell: Tell = silent
     ) -> tuple[Network, Params]:

@@ -59,7 +59,8 @@ def check_adapt(
     >>> check_adapt(PersonalRidge())
     """
     for check in ADAPT_CHECKS:
-        check(method, open_world(method.trainable, dtype=dtype, backbone=backbone, engine=engine))
+        world = open_world(method.trainable, dtype=dtype, backbone=backbone, engine=engine, norms=method.needs_norms)
+        check(method, world)
 
 
 def adapted(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from headstart.core.arrays import Array
 from headstart.core.device import CPU
@@ -19,6 +20,7 @@ from headstart.engine.protocol import Engine
 from headstart.engine.ways.serial import Serial
 from headstart.models.lora import Lora
 from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.network import Network
 from headstart.models.spec import ModelSpec
 from headstart.study.lab import Lab
 
@@ -63,6 +65,7 @@ def open_world(
     seed: int = 0,
     task: TaskKind = "classification",
     device: torch.device = CPU,
+    norms: bool = False,
 ) -> World:
     """Build a model from scratch for the small federation.
 
@@ -75,13 +78,38 @@ def open_world(
         seed: of the examples and the weights.
         task: what is to be learnt of them.
         device: where weights and examples are.
+        norms: whether the CNN's first block ends in a BatchNorm, whose statistics are not those of the examples.
     """
     backbone = backbone or ("mlp" if isinstance(trainable, Lora) else "small-cnn")
     federation, spec = with_targets(small_federation(seed), task), ModelSpec(backbone=backbone)
     lab = Lab(federation, spec, engine or Serial(), dtype, device=device)
     network, weights = lab.begin(seed, from_scratch=True)
+    network, weights = _with_norm(network, weights) if norms else (network, weights)
     model, params = cut_at(network, weights, trainable)
     return World(lab.federation, model, params, lab.activations, lab.engine)
+
+
+def _with_norm(network: Network, weights: Params) -> tuple[Network, Params]:
+    first, *others = network.blocks
+    norm, like = nn.BatchNorm2d(network.get_parameter("blocks.0.0.weight").shape[0]), weights["head.bias"]
+    layers = [*first.children(), norm]
+    blocks = [nn.Sequential(*layers), *others]
+    values = {
+        **norm.state_dict(),
+        "running_mean": torch.full_like(norm.bias, 0.2),
+        "running_var": torch.full_like(norm.bias, 0.5),
+    }
+    at = f"blocks.0.{len(layers) - 1}"
+    named = {f"{at}.{name}": value.to(like) for name, value in values.items()}
+    other = Network(
+        blocks,
+        num_features=network.num_features,
+        num_classes=network.num_classes,
+        prepare=network.prepare,
+        name=f"{network.name} with BatchNorm",
+        loss=network.loss,
+    )
+    return other, {**weights, **named}
 
 
 def small_federation(seed: int = 0, num_classes: int = 3) -> Federation:

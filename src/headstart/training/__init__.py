@@ -16,7 +16,7 @@ from headstart.data.examples import InputKind
 from headstart.models.batch import Batch
 from headstart.models.checkpoints.masked import Texts
 from headstart.models.lora import Lora
-from headstart.models.losses import loss_of
+from headstart.models.losses import Entropy, loss_of
 from headstart.models.model import Model, Trainable, cut_at
 from headstart.models.network import Network
 from headstart.models.registry import new_head
@@ -30,6 +30,7 @@ from headstart.training.fractals import draw_pictures, draw_system
 from headstart.training.local import LocalTraining
 from headstart.training.made_data import MadePictures
 from headstart.training.masked_words import guess_masked_words
+from headstart.training.norms import batch_norms, norm_weights, with_own_statistics
 from headstart.training.ridge import generalized_cross_validation, relative_penalties, ridge_correction
 from headstart.training.siamese import is_siamese, new_siamese, siamese_loss
 
@@ -39,6 +40,7 @@ __all__ = [
     "Augment",
     "Batch",
     "ClientData",
+    "Entropy",
     "InputKind",
     "LocalTraining",
     "Lora",
@@ -61,6 +63,7 @@ __all__ = [
     "UpTo",
     "as_head",
     "augmented",
+    "batch_norms",
     "class_means",
     "class_sums",
     "classification",
@@ -78,6 +81,7 @@ __all__ = [
     "loss_of",
     "new_head",
     "new_siamese",
+    "norm_weights",
     "num_draws",
     "numpy_generator",
     "one_hot",
@@ -89,4 +93,5 @@ __all__ = [
     "torch_generator",
     "trees",
     "with_intercept",
+    "with_own_statistics",
 ]

@@ -65,6 +65,20 @@ class LocalTraining:
         """Return the optimiser, its step size times ``lr_factor``."""
         return build_optimizer(self.optimizer, self.client_lr * lr_factor, self.momentum, self.weight_decay)
 
+    def refuse(self, names: Iterable[str], why: str) -> None:
+        """Refuse options that do nothing where they stand.
+
+        Raises:
+            SettingError: one of them is not at its default.
+
+        >>> LocalTraining(dropout=0.1).refuse(["augment", "dropout"], "is not for this start")
+        Traceback (most recent call last):
+        headstart.core.errors.SettingError: dropout: is not for this start, received 0.1; leave it out
+        """
+        for name in names:
+            if (value := getattr(self, name)) != getattr(LocalTraining, name):
+                raise SettingError(f"{name}: {why}, received {value!r}; leave it out")
+
     def passes(self, epochs: int, stream: str = "") -> Passes:
         """Return ``epochs`` shuffled passes, or ``local_steps``; ``stream`` names their random order."""
         return Passes(
