@@ -27,3 +27,13 @@ def test_everything_is_in_order_and_no_dual_form_is_offered() -> None:
     assert everything.labels.tolist() == list(range(5))
     assert everything.full
     assert MADE.dual_passes(WORLD.model, WORLD.params, Passes(batch_size=3)) is None
+
+
+def test_steps_go_on_over_passes_and_draws_come_where_they_are_asked_for() -> None:
+    passes = Passes(batch_size=3, steps=5, draws=2, feature_draws=True)
+    batches = list(MADE.batches(WORLD.model, passes))
+    assert [len(batch.labels) for batch in batches] == [3, 2, 3, 2, 3]
+    width = 2 + WORLD.model.network.num_features
+    drawn = [batch.draws for batch in batches if batch.draws is not None]
+    assert [tuple(draws.shape) for draws in drawn] == [(len(batch.labels), width) for batch in batches]
+    assert not torch.equal(drawn[0], drawn[2])

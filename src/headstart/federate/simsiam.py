@@ -110,6 +110,18 @@ class SimSiam(Federate):
     reads: ClassVar[InputKind | None] = "image"
     fits_head: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        """Refuse to hide single examples: normalised by their batch, none has a gradient of its own to be clipped.
+
+        Raises:
+            SettingError: steps are to clip each.
+        """
+        if getattr(self.local, "example_clip", None) is not None:
+            raise SettingError(
+                "federate.example_clip: needs examples that do not touch each other, and 'simsiam' normalises each by "
+                "its batch; leave it out, or hide whole clients with clip_norm and noise_multiplier"
+            )
+
     def init(self, model: Model, params: Params) -> Begin:
         """Share the starting parameters, a projector and a predictor."""
         if model.is_head_only or model.cut:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,11 +34,18 @@ class MadePictures:
     key: tuple[Key, ...]
 
     def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
-        """Yield shuffled minibatches; ``passes.steps`` and ``balance`` are left aside: classes are of one size."""
-        for epoch in range(passes.epochs):
-            order = torch.randperm(len(self.labels), generator=torch_generator(*self.key, passes.stream, epoch))
-            for rows in order.split(passes.batch_size):
-                yield self._batch(model, rows)
+        """Yield shuffled minibatches; ``balance`` changes nothing, since classes are of one size."""
+        epochs = range(passes.epochs) if passes.steps is None else itertools.count()
+        return itertools.islice(self._endless(model, passes, epochs), passes.steps)
+
+    def _endless(self, model: Model, passes: Passes, epochs: Iterable[int]) -> Iterator[Batch]:
+        count = passes.draws + (model.network.num_features if passes.feature_draws else 0)
+        for epoch in epochs:
+            generator = torch_generator(*self.key, passes.stream, epoch)
+            order = torch.randperm(len(self.labels), generator=generator)
+            for rows in torch.split(order, passes.batch_size):
+                draws = torch.rand((len(rows), count), generator=generator).to(self.labels.device) if count else None
+                yield replace(self._batch(model, rows), draws=draws)
 
     def everything(self, model: Model) -> Batch:
         """Return all examples as one batch."""
