@@ -34,6 +34,7 @@ STUDY_TABLES: Mapping[str, type] = {
     "EngineSettings": schema.EngineSettings,
     "RunningSettings": schema.RunningSettings,
     "BudgetSettings": schema.BudgetSettings,
+    "PrivacySettings": schema.PrivacySettings,
 }
 """Every fixed table of a study file, by the name of its class."""
 

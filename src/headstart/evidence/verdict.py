@@ -12,6 +12,7 @@ from headstart.evidence import answer_words, wording
 from headstart.evidence.answer import Answer, Rule
 from headstart.evidence.answer_json import answer_json
 from headstart.evidence.arm_table import ArmScore, Pair, arm_table, effect_over, pair, shares_hurt
+from headstart.evidence.by_epsilon import Level, levels_of
 from headstart.evidence.cautions import cautions
 from headstart.evidence.contest import Contest
 from headstart.evidence.contrast import Scope
@@ -70,6 +71,7 @@ class Verdict:
         family_best: per family, share of bootstrap draws in which its arm has the best mean; from ten clients on.
         undefined: clients with test examples at which the metric is not defined, with the reason.
         race: where the race stands; None where some arms or seeds were chosen by hand.
+        by_epsilon: who wins among the arms that promise single examples the same, the smallest epsilon first.
     """
 
     answer: Answer
@@ -105,6 +107,7 @@ class Verdict:
     privacy: dict[str, dict[str, Any]] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
     race: Race | None = None
+    by_epsilon: tuple[Level, ...] = ()
 
     @property
     def measure(self) -> Measure:
@@ -113,7 +116,7 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say, without NaN; the answer's stand beside the others."""
-        parts = ("answer", "arms", "each_client", "race")
+        parts = ("answer", "arms", "each_client", "race", "by_epsilon")
         others = {name: value for name, value in vars(self).items() if name not in parts}
         arms = {name: asdict(score) for name, score in self.arms.items()}
         race = self.race and self.race.as_json()
@@ -128,6 +131,7 @@ class Verdict:
                 "arms": arms,
                 "each_client": each,
                 "race": race,
+                "by_epsilon": [level.as_json() for level in self.by_epsilon],
             }
         )
         return found
@@ -151,6 +155,7 @@ def decide(
     predicted: str | None = None,
     noticed: Noticed | None = None,
     race: Race | None = None,
+    epsilons: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> Verdict:
     """Decide between the families of arms, and name the arm to use.
@@ -180,6 +185,7 @@ def decide(
         predicted: what the diagnosis predicted, to stand in the verdict.
         noticed: which arms failed, and what else is to be said of them; None for nothing.
         race: where the race stands, if the arms are in one.
+        epsilons: what arms promise each single example; arms without noise are missing.
         seed: of the bootstrap.
 
     Raises:
@@ -259,6 +265,7 @@ def decide(
         family_best=_family_best(contest, answer),
         privacy={arm: dict(found) for arm, found in noticed.privacy.items()},
         race=race,
+        by_epsilon=levels_of(contest, epsilons or {}),
     )
 
 
