@@ -1,10 +1,11 @@
 """Noise of the system: Gaussian, of the size asked for, and never the same twice."""
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest
 
-from headstart.sites.randomness import system_noise
+from headstart.sites.randomness import SystemChance, system_noise
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -27,3 +28,12 @@ def test_a_seed_of_its_own_generator_would_be_found() -> None:
     """Why it is not PyTorch's: seeds that differ beyond 32 bits give the same numbers."""
     draws = [torch.randn(3, generator=torch.Generator().manual_seed(seed)) for seed in (5, 5 + 2**32)]
     assert torch.equal(*draws)
+
+
+def test_who_is_in_a_step_follows_from_no_key() -> None:
+    one, other = SystemChance((0, "round", 1)), SystemChance((0, "round", 1))
+    draws = one.uniforms(20_000)
+    assert kstest(draws, "uniform").pvalue > 1e-3
+    assert abs(float(np.corrcoef(draws, other.uniforms(20_000))[0, 1])) < 0.05
+    assert kstest(one.normals(20_000, torch.float64).numpy(), "norm").pvalue > 1e-3
+    assert not torch.equal(one.normals(5, torch.float32), other.normals(5, torch.float32))

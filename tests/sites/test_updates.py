@@ -206,3 +206,23 @@ def test_a_study_over_sites_says_both_in_its_reports(file: StudyFile, folder: Pa
     assert "towards the server, which sees each update" in text
     assert "Sites draw their noise themselves" in text
     assert "In a simulation" not in text
+
+
+def hiding(asked: Requests, number: int = 0) -> tuple[str, Tree]:
+    """Return the request for an update that hides single examples."""
+    text, tree = asked["update"]
+    settings = {**json.loads(text)["stage"]["method"]["settings"], "example_clip": 0.5, "example_noise": 1.0}
+    return changed(text, {"stage.method.settings": settings, "round": number}), tree
+
+
+def test_noise_on_single_examples_is_the_sites_own_and_the_same_for_the_same_request(
+    file: StudyFile, folder: Path, asked: Requests
+) -> None:
+    """Nobody who knows the seed can draw it, and asking twice does not average it away."""
+    first, second = (site(folder, file, asked, state, policy="updates") for state in ("hides-1", "hides-2"))
+    text, tree = hiding(asked)
+    updates = [answered(one, "update", text, tree)[1] for one in (first, first, second)]
+    assert_same("asked twice", updates[0], updates[1])
+    assert not torch.equal(updates[0]["head.weight"], updates[2]["head.weight"])
+    other = {name: value + 0.1 for name, value in tree.items()}
+    assert not torch.equal(answered(first, "update", text, other)[1]["head.bias"], updates[0]["head.bias"])

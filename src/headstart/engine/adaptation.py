@@ -20,6 +20,7 @@ from headstart.core.trees import Params, Tree
 from headstart.data.federation import Client
 from headstart.engine.clients import Clients
 from headstart.engine.features.activations import Activations
+from headstart.engine.noisy import KeyedChance, MakeChance
 from headstart.engine.predict import Predictor, predict, predict_stack
 from headstart.engine.protocol import Engine, Failure, Job
 from headstart.engine.received import Exclusion, Received
@@ -82,6 +83,7 @@ def adapt_and_predict(
     better: Better,
     keep: Callable[[int, Params], None] | None = None,
     watch: Watch | None = None,
+    chance: MakeChance = KeyedChance,
 ) -> Evaluation:
     """Let every client adapt and predict.
 
@@ -96,11 +98,12 @@ def adapt_and_predict(
         better: decides between received and adapted parameters.
         keep: given the position and all weights of each client that takes its adapted ones, where it computed them.
         watch: shown every client's predictions, in the clients' order; what it raises ends the stage.
+        chance: draws what hides single examples.
     """
     if method.changes_nothing:
         return predict_received(before, clients, activations, views)
     model, received, first = _beside(before, clients) if method.takes_own else _recut(before, method, clients)
-    everyone = Clients(clients, activations)
+    everyone = Clients(clients, activations, chance=chance)
     desk = _Desk(method, model, received, everyone, views, better, keep)
 
     def work(model: Model, params: Tree, private: Tree, data: ClientData) -> tuple[Tree]:

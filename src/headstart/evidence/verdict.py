@@ -12,6 +12,7 @@ from headstart.evidence import answer_words, wording
 from headstart.evidence.answer import Answer, Rule
 from headstart.evidence.answer_json import answer_json
 from headstart.evidence.arm_table import ArmScore, Pair, arm_table, effect_over, pair, shares_hurt
+from headstart.evidence.by_epsilon import Level, levels_of
 from headstart.evidence.cautions import cautions
 from headstart.evidence.confusion import confusions
 from headstart.evidence.contest import Contest
@@ -75,6 +76,7 @@ class Verdict:
         confusions: what the families' arms took for what at clients, see
             :func:`headstart.evidence.confusion.confusions`.
         contest: what it was found from; None of one that was made otherwise.
+        by_epsilon: who wins among the arms that promise single examples the same, the smallest epsilon first.
     """
 
     answer: Answer
@@ -112,6 +114,7 @@ class Verdict:
     race: Race | None = None
     confusions: dict[str, Any] = field(default_factory=dict)
     contest: Contest | None = field(default=None, repr=False, compare=False)
+    by_epsilon: tuple[Level, ...] = ()
 
     @property
     def measure(self) -> Measure:
@@ -120,7 +123,7 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say, without NaN; the answer's stand beside the others."""
-        parts = ("answer", "arms", "each_client", "race", "contest")
+        parts = ("answer", "arms", "each_client", "race", "contest", "by_epsilon")
         others = {name: value for name, value in vars(self).items() if name not in parts}
         arms = {name: asdict(score) for name, score in self.arms.items()}
         race = self.race and self.race.as_json()
@@ -136,6 +139,7 @@ class Verdict:
                 "each_client": each,
                 "race": race,
                 "pairs": self.contest and pairs_json(self.contest, self.answer),
+                "by_epsilon": [level.as_json() for level in self.by_epsilon],
             }
         )
         return found
@@ -159,6 +163,7 @@ def decide(
     predicted: str | None = None,
     noticed: Noticed | None = None,
     race: Race | None = None,
+    epsilons: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> Verdict:
     """Decide between the families of arms, and name the arm to use.
@@ -188,6 +193,7 @@ def decide(
         predicted: what the diagnosis predicted, to stand in the verdict.
         noticed: which arms failed, and what else is to be said of them; None for nothing.
         race: where the race stands, if the arms are in one.
+        epsilons: what arms promise each single example; arms without noise are missing.
         seed: of the bootstrap.
 
     Raises:
@@ -270,6 +276,7 @@ def decide(
         race=race,
         confusions=confusions(outcomes, _representatives(answer)),
         contest=contest,
+        by_epsilon=levels_of(contest, epsilons or {}),
     )
 
 

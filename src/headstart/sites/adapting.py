@@ -19,6 +19,7 @@ from headstart.models.model import cut_at
 from headstart.sites.counting import keep_predictions
 from headstart.sites.gate import Gate, class_counts_told
 from headstart.sites.messages import Adapt
+from headstart.sites.randomness import SystemChance
 from headstart.sites.said import Evaluated
 from headstart.sites.site import Opened, Site
 from headstart.study.run.facts import evaluation_facts, learnt, started, training_sample
@@ -47,6 +48,7 @@ def adapt(gate: Gate, said: Adapt, tree: Tree) -> tuple[Evaluated, Tree]:
         seed=said.setup.seed,
         better=is_better(said.scoring, federation.task),
         keep=(lambda _, weights: site.shelf.put_own(weights)) if is_last else None,
+        chance=SystemChance,
     )
     if is_last:
         _keep(site, said, own, received, evaluation)

@@ -267,6 +267,10 @@ class Gate:
         """
         return self._once(name, noise if self.site.noise else 0.0, make)
 
+    def same_noise(self, name: str, make: Callable[[], Tree]) -> Tree:
+        """Return work under noise on single examples, the same whenever it is asked for; it is charged to nobody."""
+        return self._once(name, 0.0, make)
+
     def _once(self, name: str, level: float, make: Callable[[], Tree]) -> Tree:
         """Return what was kept of an answer under noise, or make it, charge its level if there is any, and keep it."""
         key = hash_json(name)

@@ -7,7 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
+from headstart.core import trees
+from headstart.core.content import hash_tree
 from headstart.core.trees import Tree
+from headstart.costs.example_privacy import hides_examples
 from headstart.data.federation import Split
 from headstart.engine.adaptation import predict_received
 from headstart.engine.received import Federated, Received
@@ -48,13 +51,29 @@ def update(gate: Gate, said: Update, tree: Tree) -> tuple[Done, Tree]:
     gate.check_averaging(own.client, noise, said.masks)
     check_words(own.network, params, site.name)
     val = _val(gate, said, own, received)
-    sent, kept = update_of(data)
+    sent, kept = _worked(gate, said, tree, method, lambda: update_of(data))
     if method.reduce == "each":
         _look_at_each(gate, said, own, terms, method, tree, sent)
     sent = leaving(gate, said, method.schedule, tree, sent)
     sent = gate.update(sent, tree, own.client, said.masks, is_clipped=method.schedule.clip_norm is not None)
     site.shelf.put_private(said.stage.key, said.round, private, kept)
     return Done(noise, val), sent
+
+
+def _worked(
+    gate: Gate, said: Update, shared: Tree, method: Federate, work: Callable[[], tuple[Tree, Tree]]
+) -> tuple[Tree, Tree]:
+    """Return what is sent and what is kept; work that hides examples is done once, or noise would average out."""
+    if not hides_examples(method):
+        return work()
+
+    def make() -> Tree:
+        parts = zip(("sent", "kept"), work(), strict=True)
+        return {f"{part}/{name}": value for part, tree in parts for name, value in tree.items()}
+
+    name = "/".join(["hidden", write(said.setup), write(said.stage), str(said.round), hash_tree(shared)])
+    found = gate.same_noise(name, make)
+    return trees.part(found, "sent/"), trees.part(found, "kept/")
 
 
 def _val(gate: Gate, said: Update, own: Opened, received: Received) -> dict[Literal["log_loss", "accuracy"], float]:

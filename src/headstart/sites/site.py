@@ -23,6 +23,7 @@ from headstart.engine.ways.serial import Serial
 from headstart.models.network import Network
 from headstart.sites.agreement import scaled_as_agreed
 from headstart.sites.messages import Hello, Setup
+from headstart.sites.randomness import SystemChance
 from headstart.sites.refusals import Refused
 from headstart.sites.resident import Last
 from headstart.sites.secure.peers import Peers
@@ -225,8 +226,8 @@ class Opened:
     weights: Params
 
     def train(self, *key: Key) -> OneClient:
-        """Return the training examples, in an order that ``key`` fixes."""
-        return OneClient(self.lab.activations, self.client.id, self.client.train, keyed_order, key)
+        """Return the training examples, in an order that ``key`` fixes; what hides single ones nobody knows."""
+        return OneClient(self.lab.activations, self.client.id, self.client.train, keyed_order, key, SystemChance)
 
     @property
     def val(self) -> OneClient:

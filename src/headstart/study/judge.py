@@ -30,6 +30,7 @@ from headstart.study.run.predictions import write_predictions
 from headstart.study.run.records import client_rows, to_array, write_clients
 from headstart.study.run.work import Work
 from headstart.study.written.arms import Arm
+from headstart.study.written.private import epsilon_of_arm
 from headstart.study.written.schema import DecisionSettings
 from headstart.study.written.slate import Slate
 
@@ -215,6 +216,7 @@ def judge(
         predicted=predicted,
         noticed=replace(noticed, failed={**noticed.failed, **stopped}),
         race=race,
+        epsilons={arm.name: epsilon for arm in slate.arms if (epsilon := epsilon_of_arm(arm)) is not None},
     )
 
 

@@ -23,11 +23,13 @@ from headstart.costs.on_device import on_device
 from headstart.data.examples import InputKind
 from headstart.data.federation import Federation
 from headstart.evidence.sides import Family
+from headstart.models.losses import loss_of
 from headstart.models.model import cut_at
 from headstart.study.lab import Lab
 from headstart.study.twins import Practice
 from headstart.study.written.arms import Arm, with_defaults
 from headstart.study.written.load import StudyFile
+from headstart.study.written.private import with_private
 from headstart.study.written.slate import Slate, slate_for
 
 
@@ -93,12 +95,13 @@ class Costs:
 
 def first_slate(file: StudyFile, federation: Federation) -> Slate:
     """Return the study's own arms, or the standard slate with the study's defaults."""
+    settings = file.settings
     if file.arms:
         check_inputs(file.arms, federation.examples.kind)
-        return within_task(Slate(file.arms, {}), federation.task)
-    slate, settings = slate_for(file.model, federation), file.settings
+        return within_task(Slate(with_private(file.arms, settings.privacy), {}), federation.task)
+    slate = slate_for(file.model, federation)
     arms = (with_defaults(arm, settings.training, settings.model.trainable) for arm in slate.arms)
-    return within_task(replace(slate, arms=tuple(arms)), federation.task)
+    return within_task(replace(slate, arms=with_private(arms, settings.privacy)), federation.task)
 
 
 def within_task(slate: Slate, task: Task) -> Slate:
@@ -131,6 +134,8 @@ def _why_not(arm: Arm, task: Task) -> str | None:
     for stage in (*arm.federate, arm.adapt):
         if reason := stage.build().not_for.get(task.kind):
             return f"'{stage.method}' {reason}"
+        if stage.settings.get("example_clip") and not loss_of(task).by_example:
+            return f"'{stage.method}' cannot hide single examples, which have no loss of their own in this task"
     return None
 
 

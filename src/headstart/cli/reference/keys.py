@@ -26,6 +26,7 @@ TABLES: Mapping[str, type] = {
     "engine": schema.EngineSettings,
     "study": schema.RunningSettings,
     "budget": schema.BudgetSettings,
+    "privacy": schema.PrivacySettings,
 }
 """Every table of a study file whose keys are fixed; ``file`` are the tables themselves."""
 

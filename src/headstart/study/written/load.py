@@ -122,6 +122,7 @@ def parse_study(
     """
     settings = read(StudySettings, table)
     _check_seeds(settings)
+    _check_epsilons(settings)
     settings = dataclasses.replace(settings, seeds=_seeds(settings))
     check_training(settings.training)
     arms = tuple(_arm(name, arm, settings) for name, arm in settings.arms.items())
@@ -221,6 +222,13 @@ def _check_seeds(settings: StudySettings) -> None:
     twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
     if twice:
         raise SettingError(f"seeds: must be distinct, received {seeds}; leave out the second {twice[0]}")
+
+
+def _check_epsilons(settings: StudySettings) -> None:
+    given = list(settings.privacy.epsilon)
+    twice = sorted({epsilon for epsilon in given if given.count(epsilon) > 1})
+    if twice:
+        raise SettingError(f"privacy.epsilon: must be distinct, received {given}; leave out the second {twice[0]:g}")
 
 
 def _seeds(settings: StudySettings) -> tuple[int, ...]:

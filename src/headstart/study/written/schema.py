@@ -15,6 +15,7 @@ from headstart.data.settings import DataSettings
 from headstart.evidence.contrast import FEWEST_SEEDS
 from headstart.evidence.race import Until
 from headstart.models.spec import BatchNorms, ModelSpec, Pooling
+from headstart.training.local import Epsilon
 
 Metric = Literal[
     "accuracy",
@@ -237,6 +238,22 @@ class BudgetSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrivacySettings:
+    """``[privacy]``: every arm that takes steps, once more for each epsilon, with single examples hidden.
+
+    Attributes:
+        epsilon: what each single example of each client is promised; arms are named ``NAME-eps2`` and so on. Empty adds
+            no arms.
+        example_clip: L2 norm to which the gradient of a single example is shortened.
+        delta: of the promises; None takes one over a client's examples to the power of 1.1, at most 1e-5.
+    """
+
+    epsilon: tuple[Epsilon, ...] = ()
+    example_clip: Annotated[float, Field(gt=0)] = 1.0
+    delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudySettings:
     """A whole study file, as written.
 
@@ -254,6 +271,7 @@ class StudySettings:
         engine: how the work is done.
         study: what is run.
         budget: what it may cost.
+        privacy: at which epsilons arms are run once more.
     """
 
     name: _Name
@@ -269,11 +287,15 @@ class StudySettings:
     engine: EngineSettings = EngineSettings()
     study: RunningSettings = RunningSettings()
     budget: BudgetSettings = BudgetSettings()
+    privacy: PrivacySettings = PrivacySettings()
 
     @property
     def races(self) -> bool:
-        """Whether it may stop early: with fewer than three seeds nothing can be decided, and all of it runs."""
-        return self.study.until == "decided" and len(self.seeds) >= FEWEST_SEEDS
+        """Whether it may stop early: with fewer than three seeds nothing can be decided, and all of it runs.
+
+        So it does where arms are run at several epsilons: most of them are there to be beaten.
+        """
+        return self.study.until == "decided" and len(self.seeds) >= FEWEST_SEEDS and not self.privacy.epsilon
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, defaults filled in."""
