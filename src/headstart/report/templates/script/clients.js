@@ -1,7 +1,7 @@
 // One client at a time: a dialog that a name in a table or a figure opens, and a search among all that are there.
 
 function startClients(data) {
-  const places = new Map(data.names.map((name, at) => [name, at]));
+  const places = new Map(data.names.map((name, at) => [name.trim(), at]));
   const dialog = make("dialog", { id: "client", "aria-labelledby": "client-name" });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   document.body.append(dialog);
