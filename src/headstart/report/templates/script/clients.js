@@ -66,7 +66,8 @@ function scoreTable(data, at, digits) {
     return [arm, ...cells, ...(calibrated ? [written(data.calibration[place][at], 1) + "%"] : [])];
   });
   const unit = data.metric.unit ? `, ${data.metric.unit}` : "";
-  const heads = ["Arm", "Family", data.metric.label, `Against ${data.arms[0]}${unit}`, ...(calibrated ? ["Calibration error"] : [])];
+  const label = data.metric.label[0].toUpperCase() + data.metric.label.slice(1);
+  const heads = ["Arm", "Family", label, `Against ${data.arms[0]}${unit}`, ...(calibrated ? ["Calibration error"] : [])];
   return [make("h3", {}, "What it reaches"), tableOf(heads, lines, "Scores of this client")];
 }
 
