@@ -102,3 +102,18 @@ def test_curves_without_validation_data_are_left_out(bare_folder: Path) -> None:
     record = json.loads((bare_folder / "records.jsonl").read_text()) | {"curve": points}
     (bare_folder / "records.jsonl").write_text(json.dumps(record) + "\n")
     assert "curves" not in figures(load_run(bare_folder))
+
+
+def test_a_name_that_is_cut_at_an_emoji_is_drawn(tmp_path: Path) -> None:
+    name = 30 * "\N{GRINNING FACE}" + "{}"
+    run = load_run(write_run(tmp_path, Recipe(arms=("local", "fedavg"), seeds=1, clients=4, unseen=0, names=name)))
+    assert "<svg" in inline_svg(figures(run, 350)["clients"], "clients")
+
+
+def test_marks_say_what_they_stand_for(slate_folder: Path) -> None:
+    drawn = {name: inline_svg(chart, name) for name, chart in figures(load_run(slate_folder)).items()}
+    assert all('data-t="' in text for text in drawn.values())
+    assert 'data-t="ridge-personal: ' in drawn["arms"]
+    assert 'data-t="site-3, ridge: ' in drawn["clients"]
+    assert 'data-t="site-3, ridge: +' in drawn["differences"] + drawn["differences"].replace("\N{MINUS SIGN}", "+")
+    assert "aria-label" not in "".join(drawn.values())

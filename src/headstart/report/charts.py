@@ -39,6 +39,11 @@ def at(pixel: float) -> Any:
     return alt.XValue(pixel)  # type: ignore[no-untyped-call]
 
 
+def says() -> Any:
+    """What the row's mark stands for, in its field ``title``: said on hover and focus."""
+    return alt.Description("title:N")
+
+
 def role_marks(chart: Any, **channels: Any) -> Any:
     """Points whose rows hold their look (``palette.look``), ringed so that neighbours stay apart."""
     return chart.mark_point(filled=True, opacity=1, stroke=PAPER, strokeWidth=1.2).encode(

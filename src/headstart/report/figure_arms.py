@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from headstart.report.charts import at, colour, constant, finish, inline, label_width, role_marks
+from headstart.report.charts import at, colour, constant, finish, inline, label_width, role_marks, says
 from headstart.report.palette import INK, MUTED, look
 from headstart.report.run import Run
 from headstart.report.summary import ArmRow, arm_rows
@@ -28,7 +28,7 @@ def arms_figure(run: Run, width: int) -> Any:
     base = alt.Chart(inline(_row(row, metric) for row in rows)).encode(y=name_axis(names, left))
     x = alt.X("mean:Q", title=metric.title, scale=_domain(rows, metric), axis=FEW_TICKS)
     written = base.mark_text(align="right", fontWeight="bold").encode(x=at(inner + NUMBER), text="written:N")
-    layers = alt.layer(*_ranges(base), role_marks(base, x=x), written)
+    layers = alt.layer(*_ranges(base), role_marks(base, x=x, description=says()), written)
     description = "; ".join(f"{row.name} {metric.value(row.mean)}" for row in rows)
     return finish(layers, inner, ROW * len(rows), f"Arms by {metric.label}", description)
 
@@ -56,7 +56,14 @@ def _row(row: ArmRow, metric: Metric) -> dict[str, Any]:
         "worst": _scaled(row.worst_decile, metric),
         **look(row.role),
         "written": metric.value(row.mean).rstrip("%"),
+        "title": _title(row, metric),
     }
+
+
+def _title(row: ArmRow, metric: Metric) -> str:
+    span = f" ({metric.span(row.low, row.high)})" if row.low is not None else ""
+    worst = f", worst decile {metric.value(row.worst_decile)}" if row.worst_decile is not None else ""
+    return f"{row.name}: {metric.value(row.mean)}{span}{worst}"
 
 
 def _scaled(x: float | None, metric: Metric) -> float | None:

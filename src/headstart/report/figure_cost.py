@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from headstart.report.charts import constant, finish, inline, place_labels, role_marks
+from headstart.report.charts import constant, finish, inline, place_labels, role_marks, says
 from headstart.report.palette import FAINT, INK, MUTED, look
 from headstart.report.run import Run
 from headstart.report.summary import ArmRow, arm_rows
@@ -32,6 +32,7 @@ def cost_figure(run: Run, width: int) -> Any:
     pixels = [(_to(x, x_domain, 0, inner), _to(y, y_domain, height, 0)) for x, y in zip(xs, ys, strict=True)]
     labels = place_labels(pixels, [row.name for row in rows], inner, height, _steps(rows, pixels))
     points = [_point(*item) for item in zip(rows, xs, ys, pixels, labels, strict=True)]
+    points = [{**point, "title": _title(row, metric)} for point, row in zip(points, rows, strict=True)]
     x = alt.X("x:Q", axis=_bytes_axis(zero, top), scale=alt.Scale(domain=x_domain, nice=False, zero=False))
     y = alt.Y(
         "y:Q",
@@ -40,8 +41,12 @@ def cost_figure(run: Run, width: int) -> Any:
         axis=alt.Axis(tickCount=6),
     )
     layers = alt.layer(_front(points, x, y), _leaders(points), _marks(points, x, y), *_names(points))
-    described = "; ".join(f"{row.name}: {size(row.bytes)}, {metric.value(row.mean)}" for row in rows)
+    described = "; ".join(_title(row, metric) for row in rows)
     return finish(layers, int(inner), height, f"{metric.heading} against bytes per client", described)
+
+
+def _title(row: ArmRow, metric: Metric) -> str:
+    return f"{row.name}: {size(row.bytes)}, {metric.value(row.mean)}"
 
 
 def _bytes_range(rows: list[ArmRow]) -> tuple[float, float]:
@@ -132,7 +137,7 @@ def _leaders(points: list[dict[str, Any]]) -> Any:
 
 def _marks(points: list[dict[str, Any]], x: Any, y: Any) -> Any:
     """The named arms are drawn last, on top."""
-    return role_marks(alt.Chart(inline(reversed(points))), x=x, y=y)
+    return role_marks(alt.Chart(inline(reversed(points))), x=x, y=y, description=says())
 
 
 def _names(points: list[dict[str, Any]]) -> list[Any]:

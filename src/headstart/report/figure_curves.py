@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from headstart.core.plain import finite
-from headstart.report.charts import at, colour, finish, inline, label_width, spread
+from headstart.report.charts import at, colour, finish, inline, label_width, says, spread
 from headstart.report.palette import OTHERS, ROLE_COLOUR
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows
@@ -41,7 +41,7 @@ def curves_figure(run: Run, width: int) -> Any:
     last = max(curve.points[-1][0] for curve in lines)
     x, y = _axes(last, domain, metric)
     ends = [height * (domain[1] - curve.points[-1][1]) / (domain[1] - domain[0]) for curve in lines]
-    layers = _lines(lines, looks, x, y)
+    layers = _lines(lines, looks, names, x, y)
     layers += [_leaders(lines, looks, last, x, y), *_names(names, looks, inner, spread(ends, 15, 0, height))]
     described = "; ".join(
         f"{name}: {metric.value(c.points[-1][1] / metric.factor)} after {c.points[-1][0]} rounds"
@@ -120,16 +120,16 @@ def _domain(lines: list[Curve], metric: Metric) -> list[float]:
     return [max(low - 0.04 * room, least), min(high + 0.04 * room, most)]
 
 
-def _lines(lines: list[Curve], looks: list[dict[str, Any]], x: Any, y: Any) -> list[Any]:
+def _lines(lines: list[Curve], looks: list[dict[str, Any]], names: list[str], x: Any, y: Any) -> list[Any]:
     rows = [
-        {"line": at, "round": r, "value": mean, "low": low, "high": high, **look}
+        {"line": at, "round": r, "value": mean, "low": low, "high": high, **look, "title": names[at]}
         for at, (curve, look) in enumerate(zip(lines, looks, strict=True))
         for r, mean, low, high in curve.points
     ]
     base = alt.Chart(inline(rows)).encode(x=x, detail="line:N", color=colour())
     return [
         base.mark_area(opacity=0.1).encode(y="low:Q", y2="high:Q"),
-        base.mark_line().encode(y=y, **_stroke()),
+        base.mark_line().encode(y=y, description=says(), **_stroke()),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from headstart.report.charts import constant, finish, inline, label_width
+from headstart.report.charts import constant, finish, inline, label_width, says
 from headstart.report.figure_arms import FEW_TICKS, name_axis
 from headstart.report.gains import Gain, gains_of
 from headstart.report.palette import BASELINE, HURT, INK, LOCAL, MUTED, PAPER, RECOMMENDED
@@ -30,7 +30,7 @@ def gains_figure(run: Run, width: int) -> Any:
         alt.Chart(inline([{"value": 0}])).mark_rule(strokeWidth=1).encode(x=x, color=constant(MUTED)),
         _intervals(base),
         base.mark_point(filled=True, opacity=1, size=75, strokeWidth=1.6).encode(
-            x=x, fill=alt.Fill("fill:N", scale=None, legend=None), stroke=_stroke()
+            x=x, fill=alt.Fill("fill:N", scale=None, legend=None), stroke=_stroke(), description=says()
         ),
     )
     described = "; ".join(f"{row['name']} {row['written']}" for row in rows)
@@ -51,4 +51,6 @@ def _row(one: Gain) -> dict[str, Any]:
     low, high = (None if end is None else 100 * end for end in (one.low, one.high))
     numbers = {"value": 100 * one.gain, "low": low, "high": high}
     looks = {"colour": colour, "fill": colour if one.sure else PAPER, "written": one.written}
-    return {"name": f"{one.client} {one.instead}", **numbers, **looks}
+    name, sure = f"{one.client} {one.instead}", ", surely" if one.sure else ""
+    title = f"{name}: {one.written}{f' ({one.interval})' if one.interval else ''}{sure}"
+    return {"name": name, "title": title, **numbers, **looks}

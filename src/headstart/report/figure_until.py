@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from headstart.report.charts import colour, constant, finish, inline
+from headstart.report.charts import colour, constant, finish, inline, says
 from headstart.report.foretold import foreseeable, until_line
 from headstart.report.palette import BASELINE, INK, LOCAL, MUTED
 from headstart.report.run import Json, Run
@@ -60,12 +60,16 @@ def _lines(found: Json, x: Any, y: Any) -> list[Any]:
 
 def _points(found: Json, ends: list[float], x: Any, y: Any) -> Any:
     rows = [
-        {"n": n, "error": error, "colour": shade}
+        {"n": n, "error": error, "colour": shade, "title": f"{key} head, {n:,} examples: squared error {error:.3f}"}
         for key, shade in (("own", LOCAL), ("shared", BASELINE))
         for n, error in found[key]
         if ends[0] <= n <= ends[1]
     ]
-    return alt.Chart(inline(rows)).mark_point(filled=True, opacity=1, size=55).encode(x=x, y=y, color=colour())
+    return (
+        alt.Chart(inline(rows))
+        .mark_point(filled=True, opacity=1, size=55)
+        .encode(x=x, y=y, color=colour(), description=says())
+    )
 
 
 def _names(found: Json, x: Any, y: Any) -> Any:

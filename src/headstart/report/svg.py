@@ -17,6 +17,9 @@ from headstart.report.run import Run
 _LONGEST = 1000
 """Signs of a name in a figure; the time to draw a line is the square of them, or worse."""
 
+_TWO_UNITS = re.compile("[\U00010000-\U0010ffff]")
+"""Signs such as emoji, which the drawing ends at where it cuts a label in the middle of one."""
+
 FORMATS = ("png", "svg")
 
 
@@ -56,7 +59,7 @@ def _visible(value: Any) -> Any:
         return [_visible(item) for item in value]
     if not isinstance(value, str):
         return value
-    text = visible(value)
+    text = _TWO_UNITS.sub("\N{WHITE SQUARE}", visible(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} signs)"
 
 
@@ -76,7 +79,7 @@ def inline_svg(chart: Any, name: str, clip: str = "") -> str:
     return _lighter(_rounded(re.sub(r"\bclip(\d+)\b", rf"clip{clip}-\1", text)))
 
 
-_NAMED = re.compile(r' aria-label="([^"]*)" role="graphics-symbol"')
+_NAMED = re.compile(r' aria-label="([^"]+)" role="graphics-symbol"')
 """What a mark says of itself; the page's script shows it."""
 
 

@@ -1,7 +1,7 @@
 // One client at a time: a dialog that a name in a table or a figure opens, and a search among all that are there.
 
 function startClients(data) {
-  const places = new Map(data.names.map((name, at) => [name, at]));
+  const places = new Map(data.names.map((name, at) => [name.trim(), at]));
   const dialog = make("dialog", { id: "client", "aria-labelledby": "client-name" });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   document.body.append(dialog);
@@ -66,7 +66,8 @@ function scoreTable(data, at, digits) {
     return [arm, ...cells, ...(calibrated ? [written(data.calibration[place][at], 1) + "%"] : [])];
   });
   const unit = data.metric.unit ? `, ${data.metric.unit}` : "";
-  const heads = ["Arm", "Family", data.metric.label, `Against ${data.arms[0]}${unit}`, ...(calibrated ? ["Calibration error"] : [])];
+  const label = data.metric.label[0].toUpperCase() + data.metric.label.slice(1);
+  const heads = ["Arm", "Family", label, `Against ${data.arms[0]}${unit}`, ...(calibrated ? ["Calibration error"] : [])];
   return [make("h3", {}, "What it reaches"), tableOf(heads, lines, "Scores of this client")];
 }
 
