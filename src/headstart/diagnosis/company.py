@@ -193,4 +193,4 @@ def _beats(one: Array, other: Array, clients: int) -> bool:
         return False
     ahead = other - one
     width = float(special.stdtrit(len(one) - 1, 1 - _LEVEL / 2 / clients))
-    return float(ahead.mean()) > width * float(ahead.std(ddof=1)) / np.sqrt(len(one))
+    return bool(ahead.mean() > width * ahead.std(ddof=1) / np.sqrt(len(one)))

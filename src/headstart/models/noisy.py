@@ -87,7 +87,8 @@ def _factors(norms: Tensor, clip: float) -> Tensor:
 def _norms(found: Params, leading: int) -> Tensor:
     """Return the norm of every example's gradient, over all its tensors; ``([clients,] examples)``."""
     each = [torch.linalg.vector_norm(value.flatten(leading), dim=-1) for value in found.values()]
-    return torch.linalg.vector_norm(torch.stack(each), dim=0)
+    norms: Tensor = torch.linalg.vector_norm(torch.stack(each), dim=0)
+    return norms
 
 
 def _weighted(value: Tensor, factors: Tensor) -> Tensor:

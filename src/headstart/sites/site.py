@@ -227,7 +227,8 @@ class Opened:
 
     def train(self, *key: Key) -> OneClient:
         """Return the training examples, in an order that ``key`` fixes; what hides single ones nobody knows."""
-        return OneClient(self.lab.activations, self.client.id, self.client.train, keyed_order, key, SystemChance)
+        activations, own = self.lab.activations, self.client
+        return OneClient(activations, own.id, own.train, keyed_order, key, chance=SystemChance)
 
     @property
     def val(self) -> OneClient:
