@@ -19,7 +19,7 @@ from headstart.adapt.unfreeze import Unfreeze
 from headstart.core.registry import Entry
 
 METHODS: dict[str, Entry] = {
-    "keep": Entry(Keep, on_device=True, says="each client uses the shared model as it is"),
+    "keep": Entry(Keep, on_device=True, says="each client uses its model as it is"),
     "linear_probe": Entry(
         Finetune, {"depth": Head}, {"epochs": 10}, on_device=True, says="each client trains its own last layer"
     ),
