@@ -97,8 +97,8 @@ def diagnosis_lines(found: Diagnosis) -> Iterator[str]:
     until = until_line(facts["curves"] or {})
     for line in (*gain_lines(facts["prediction"]), *([until] if until else []), *facts["prediction"]["reasons"]):
         yield f"  {shown(line)}"
-    for line in company_lines(facts["company"] or {}):
-        yield shown(line)
+    for label, line in zip(("[bold]with whom[/]: ", "  "), company_lines(facts["company"] or {}), strict=False):
+        yield f"{label}{shown(line)}"
 
 
 def _value(value: object) -> str:

@@ -9,6 +9,7 @@ head is a little ahead of what it does on new ones.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -193,4 +194,4 @@ def _beats(one: Array, other: Array, clients: int) -> bool:
         return False
     ahead = other - one
     width = float(special.stdtrit(len(one) - 1, 1 - _LEVEL / 2 / clients))
-    return bool(ahead.mean() > width * ahead.std(ddof=1) / np.sqrt(len(one)))
+    return float(ahead.mean()) > width * float(ahead.std(ddof=1)) / math.sqrt(len(one))

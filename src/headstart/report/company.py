@@ -41,11 +41,11 @@ def company_lines(company: Json) -> list[str]:
 
     >>> one = {"advice": "all", "accuracy": {"alone": 0.7, "these": 0.8, "all": 0.8}}
     >>> company_lines({"groups": [["a", "b"]], "clients": [one, one]})
-    ['with whom: no groups among 2 clients, whose heads fit each other', 'accuracy of heads without the example: alone \
+    ['no groups among 2 clients, whose heads fit each other', 'accuracy of heads without the example: alone \
 70.0%, with all 80.0%; advice beyond noise: with all 2 of 2 clients']
     >>> these, open_ = {**one, "advice": "these"}, {**one, "advice": None}
     >>> company_lines({"groups": [["a", "c"], ["b"]], "clients": [these, open_, open_]})
-    ["with whom: 2 groups whose heads fit each other's data, of 2 and 1 clients (a, c; b)", 'accuracy of heads without \
+    ["2 groups whose heads fit each other's data, of 2 and 1 clients (a, c; b)", 'accuracy of heads without \
 the example: alone 70.0%, with its group 80.0%, with all 80.0%; advice beyond noise: with its group 1, open 2 of 3 \
 clients']
     """
@@ -61,7 +61,7 @@ clients']
         for name in shown
     ]
     return [
-        f"with whom: {_groups(company)}",
+        _groups(company),
         f"accuracy of heads without the example: {', '.join(means)}; advice beyond noise: {', '.join(said)} of "
         f"{len(clients)} clients",
     ]

@@ -183,9 +183,9 @@ class Groups:
 def best_groups(sums: ClientSums, heads: Tensor, errors: Array | None = None) -> Groups:
     """Return the groups in which examples are predicted best by heads that have not learned from them.
 
-    Candidates are what :func:`group` makes with a row of constants, and the best of them once clients have moved to the
-    group whose head errs least on their examples, as long as that helps. Of those that are as good up to twice the
-    standard error by clients, the one of fewest groups is taken.
+    Candidates are what :func:`group` makes with a row of constants, as long as smaller ones help, and the best of them
+    once clients have moved to the group whose head errs least on their examples, as long as that helps. Of those that
+    are as good up to the standard error by clients, the one of fewest groups is taken.
 
     Args:
         sums: of every client.
@@ -194,7 +194,7 @@ def best_groups(sums: ClientSums, heads: Tensor, errors: Array | None = None) ->
     """
     between = distances(sums.errors(heads) if errors is None else errors, sums.own)
     fits = _Fits(sums)
-    tried = [fits.of(of) for of in partitions(between, sums.sizes)]
+    tried = fits.first(partitions(between, sums.sizes))
     best = min(tried, key=fits.total)
     while fits.total(moved := fits.of(_moved(sums, best, heads))) < fits.total(best) * (1 - 1e-9):
         tried.append(best := moved)
@@ -216,6 +216,16 @@ class _Fits:
             if len(part) > 1:
                 heads[number], each[list(part)] = self._fitted(part)
         return Groups(of, heads, each)
+
+    def first(self, candidates: Sequence[Array]) -> list[Groups]:
+        """Return candidates, coarse ones first, until two after another are worse than the best; and the last."""
+        tried, best = [], np.inf
+        for of in candidates[:-1]:
+            tried.append(self.of(of))
+            if min(self.total(one) for one in tried[-2:]) > best:
+                break
+            best = min(best, self.total(tried[-1]))
+        return [*tried, self.of(candidates[-1])]
 
     def total(self, groups: Groups) -> float:
         """Return the sum of errors over all examples."""
@@ -246,11 +256,11 @@ def _moved(sums: ClientSums, groups: Groups, heads: Tensor) -> Array:
 
 
 def _as_good(sums: ClientSums, one: Groups, best: Groups) -> bool:
-    """Say whether groups err no more than the best, up to twice the standard error of the difference by clients."""
+    """Say whether groups err no more than the best, up to the standard error of the difference by clients."""
     weights = sums.sizes / sums.sizes.sum()
     lost = one.each - best.each
     mean = float(lost @ weights)
-    return mean <= 2 * float(np.sqrt(((lost - mean) ** 2) @ weights**2))
+    return mean <= float(np.sqrt(((lost - mean) ** 2) @ weights**2))
 
 
 def partitions(between: Array, sizes: Array) -> list[Array]:
