@@ -153,7 +153,7 @@ def _noise(chances: Sequence[Chance], deviations: Sequence[float], stack: Params
         deviation * chance.normals(sum(sizes), dtype) if deviation else torch.zeros(sum(sizes), dtype=dtype)
         for chance, deviation in zip(chances, deviations, strict=True)
     ]
-    parts = torch.stack(rows).split(sizes, dim=1)
+    parts = torch.split(torch.stack(rows), sizes, dim=1)
     return {
         name: part.reshape(value.shape).to(value.device)
         for (name, value), part in zip(stack.items(), parts, strict=True)

@@ -72,20 +72,23 @@ def released(total: Params, step: NoisyStep) -> Params:
 
 def _factors(norms: Tensor, clip: float) -> Tensor:
     """Return what shortens to the clip, 1 where nothing is longer."""
-    return clip / norms.clamp_min(clip)
+    factors: Tensor = clip / norms.clamp_min(clip)
+    return factors
 
 
 def _norms(found: Params, leading: int) -> Tensor:
     """Return the norm of every example's gradient, over all its tensors; ``([clients,] examples)``."""
     each = [torch.linalg.vector_norm(value.flatten(leading), dim=-1) for value in found.values()]
-    return torch.linalg.vector_norm(torch.stack(each), dim=0)
+    norms: Tensor = torch.linalg.vector_norm(torch.stack(each), dim=0)
+    return norms
 
 
 def _weighted(value: Tensor, factors: Tensor) -> Tensor:
     """Add up examples ``([clients,] examples, …)``, each times its factor."""
     examples = value.flatten(factors.dim())
     summed = (factors.unsqueeze(-2) @ examples).squeeze(-2)
-    return summed.reshape(value.shape[: factors.dim() - 1] + value.shape[factors.dim() :])
+    found: Tensor = summed.reshape(value.shape[: factors.dim() - 1] + value.shape[factors.dim() :])
+    return found
 
 
 def _parts(params: Params, batch: Batch) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

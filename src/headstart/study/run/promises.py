@@ -35,7 +35,8 @@ def promised(
     each = example_privacy_of(stages, arm.adapt.build(), sizes, runs, own_noise=lost is not None)
     if found and each:
         return {**found.as_json(), "examples_too": each.as_json()}
-    return (found or each).as_json() if found or each else None
+    either = found or each
+    return either.as_json() if either else None
 
 
 def foretold_privacy(
