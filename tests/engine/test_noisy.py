@@ -8,7 +8,8 @@ import torch
 
 from headstart.core import trees
 from headstart.engine.clients import Clients
-from headstart.engine.noisy import PADDING, KeyedChance, noisy_steps, sampled
+from headstart.engine.noisy import KeyedChance, noisy_steps, sampled
+from headstart.engine.order import PADDING
 from headstart.federate import METHODS
 from headstart.models.batch import Batch
 from headstart.testing import open_world

@@ -2,7 +2,15 @@
 
 import pytest
 
-from headstart.evidence.privacy_words import OVER_SITES, SIMULATED, privacy_lines, privacy_note, privacy_words, weakest
+from headstart.evidence.privacy_words import (
+    OF_EXAMPLES,
+    OVER_SITES,
+    SIMULATED,
+    privacy_lines,
+    privacy_note,
+    privacy_words,
+    weakest,
+)
 
 ONE = {"epsilon": 0.5, "delta": 1e-05, "clients": 1000, "runs": 1, "all_runs": 0.5}
 
@@ -44,3 +52,37 @@ def test_over_sites_the_servers_epsilon_is_said_too() -> None:
     assert words.endswith("with all that it holds; 1.9 towards the server, which sees each update: a strong promise")
     notes = [privacy_note(arms) for arms in ({}, {"a": ONE}, {"a": {**ONE, "own_noise": True}})]
     assert notes == ["", SIMULATED, OVER_SITES]
+
+
+EACH = {
+    "epsilon": 2.0,
+    "delta": 1e-05,
+    "clients": 12,
+    "examples": 80,
+    "runs": 1,
+    "all_runs": 2.0,
+    "own_noise": False,
+    "of": "examples",
+}
+
+
+def test_what_is_promised_of_single_examples_is_said_so() -> None:
+    assert privacy_words(EACH) == "epsilon 2 (delta 1e-05) for each single example of 12 clients: a reasonable promise"
+    often = privacy_words({**EACH, "runs": 4, "all_runs": 20.0})
+    assert "; 20 for the 4 runs together" in often
+    assert often.endswith("next to no promise (more examples, fewer passes or more noise make it one)")
+    bare = privacy_words({**EACH, "epsilon": None, "all_runs": None})
+    assert bare == "nothing is promised to an example: a stage reads examples without noise"
+
+
+def test_an_arm_may_promise_both() -> None:
+    words = privacy_words({**ONE, "examples_too": EACH})
+    assert words.endswith(
+        "a strong promise. Also epsilon 2 (delta 1e-05) for each single example of 12 clients: a reasonable promise"
+    )
+
+
+def test_what_is_not_in_it_is_said_where_examples_are_promised_anything() -> None:
+    assert privacy_note({"a": EACH}) == f"{SIMULATED} {OF_EXAMPLES}"
+    assert privacy_note({"a": {**EACH, "own_noise": True}}) == f"{OVER_SITES} {OF_EXAMPLES}"
+    assert privacy_note({"a": ONE}) == SIMULATED

@@ -26,10 +26,10 @@ def by_hand(model: Model, params: Params, inputs: Tensor, labels: Tensor, clip: 
     for x, y in zip(inputs, labels, strict=True):
         leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
         loss = torch.nn.functional.cross_entropy(model.logits(leaves, x[None]), y[None])
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.sqrt(sum((leaf.grad.square().sum() for leaf in leaves.values()), torch.tensor(0.0)))
-        for name, leaf in leaves.items():
-            total[name] += leaf.grad / max(1.0, float(norm) / clip)
+        slopes = torch.autograd.grad(loss, list(leaves.values()))
+        norm = torch.cat([slope.flatten() for slope in slopes]).norm()
+        for name, slope in zip(leaves, slopes, strict=True):
+            total[name] += slope / max(1.0, float(norm) / clip)
     return {name: value / expected for name, value in total.items()}
 
 

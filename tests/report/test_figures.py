@@ -1,11 +1,12 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headstart.core.errors import SettingError
-from headstart.report import figures, load_run, save_figures
+from headstart.report import figures, load_run, save_figures, to_markdown
 from headstart.report.figure_curves import curves
 from headstart.report.palette import VARIABLES
 from headstart.report.svg import inline_svg
@@ -56,6 +57,35 @@ def test_where_a_client_needs_no_others_is_drawn(width: int, change: dict[str, A
     # A place is marked where a number is named.
     assert ("strokeDash" in json.dumps(described)) == (change == {"high": 2500})
     assert "<svg" in inline_svg(chart, "until")
+
+
+LEVELS = [
+    {
+        "epsilon": epsilon,
+        "family": family,
+        "leader": family,
+        "grounds": "better",
+        "families": {
+            "fine-tune": {"arm": "local", "mean": 0.6, "low": 0.55, "high": 0.65},
+            "federate": {"arm": "fedavg", "mean": 0.7, "low": None, "high": None},
+        },
+    }
+    for epsilon, family in ((0.5, "federate"), (8.0, "federate"), (None, "fine-tune"))
+]
+
+
+@pytest.mark.parametrize("width", [880, 350])
+def test_who_wins_at_which_epsilon_is_drawn_and_said(width: int, slate_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(slate_folder, tmp_path / "run")
+    verdict = json.loads((folder / "verdict.json").read_text())
+    (folder / "verdict.json").write_text(json.dumps({**verdict, "by_epsilon": LEVELS}))
+    run = load_run(folder)
+    chart = figures(run, width)["privacy"]
+    words = "at epsilon 0.5 to 8 federating; without noise fine-tuning alone."
+    assert chart.to_dict()["usermeta"]["description"].endswith(words)
+    assert "no noise" in inline_svg(chart, "privacy")
+    assert words in to_markdown(run)
+    assert "| 0.5 | fine-tuning alone | local | 60.0%" in to_markdown(run)
 
 
 def test_many_clients_are_shown_as_a_distribution(tmp_path: Path) -> None:

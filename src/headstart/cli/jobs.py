@@ -22,6 +22,7 @@ from headstart.cli.tables import data_block, diagnosis_lines, plan_tree
 from headstart.cli.terminal import Terminal, shown
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import read_json
+from headstart.evidence.by_epsilon import turning_words
 from headstart.evidence.verdict import prediction_held
 from headstart.report.answer import has_answer, headline
 from headstart.study.written.load import StudyFile, load_study, on_device
@@ -170,6 +171,8 @@ def _print_verdict(outcome: Outcome, name: str) -> None:
         console.print(line, soft_wrap=False)
     for line in promise_lines(verdict.privacy):
         console.print(line, soft_wrap=False)
+    if turns := turning_words(found["by_epsilon"]):
+        console.print(f"\n{turns}", highlight=False)
     console.print()
     for line in answer_block(found, width):
         console.print(line, highlight=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from headstart.evidence.answer import Grounds
+from headstart.evidence.answer import Absent, Grounds
 from headstart.evidence.answer_words import DOING
 from headstart.evidence.contest import Contest
 from headstart.evidence.find_answer import find_answer
@@ -62,16 +62,23 @@ def levels_of(contest: Contest, epsilons: Mapping[str, float]) -> tuple[Level, .
         epsilons: of the arms that hide single examples.
     """
     arms: dict[float | None, list[str]] = {}
-    for arm in contest.entrants:
-        arms.setdefault(epsilons.get(arm), []).append(arm)
-    if not any(arm in epsilons for arm in contest.entrants) or len(arms) < 2:
+    for arm in contest.scores.arms:
+        if arm in contest.entrants or arm in contest.failed:
+            arms.setdefault(epsilons.get(arm), []).append(arm)
+    if not any(epsilon is not None for epsilon in arms) or len(arms) < 2:
         return ()
     order = sorted(arms, key=lambda epsilon: float("inf") if epsilon is None else epsilon)
     return tuple(_level(contest, epsilon, arms[epsilon]) for epsilon in order)
 
 
 def _level(contest: Contest, epsilon: float | None, arms: Sequence[str]) -> Level:
-    found = find_answer({arm: contest.entrants[arm] for arm in arms}, contest.evidence, contest.rule)
+    entrants = {arm: contest.entrants[arm] for arm in arms if arm in contest.entrants}
+    there = {one.traits.family for one in entrants.values()}
+    failed = {
+        contest.traits[arm].family: Absent(f"{arm}: {contest.failed[arm]}") for arm in arms if arm in contest.failed
+    }
+    absent = {family: why for family, why in failed.items() if family and family not in there}
+    found = find_answer(entrants, contest.evidence, contest.rule, absent)
     families = {
         name: Standing(
             one.representative,
@@ -86,8 +93,8 @@ def _level(contest: Contest, epsilon: float | None, arms: Sequence[str]) -> Leve
 def turning_words(levels: Sequence[Mapping[str, Any]]) -> str:
     """Say where the answer turns, from plain values; nothing of none.
 
-    >>> alone = {"family": "fine-tune", "leader": "fine-tune", "families": {}}
-    >>> open_ = {"family": None, "leader": "both", "families": {}}
+    >>> alone = {"family": "fine-tune", "leader": "fine-tune", "grounds": "better"}
+    >>> open_ = {"family": None, "leader": "both", "grounds": "undecided"}
     >>> print(turning_words([{"epsilon": 0.5, **alone}, {"epsilon": 1.0, **alone}, {"epsilon": None, **open_}]))
     By what single examples are promised: at epsilon 0.5 to 1 fine-tuning alone; without noise undecided, with doing
     both ahead.
@@ -102,7 +109,7 @@ def _winner(level: Mapping[str, Any]) -> str:
     family, leader = level["family"], level["leader"]
     if family:
         return DOING[family]
-    return f"undecided, with {DOING[leader]} ahead" if leader else "no claim"
+    return f"undecided, with {DOING[leader]} ahead" if leader and level["grounds"] == "undecided" else "no claim"
 
 
 def _span(levels: Sequence[Mapping[str, Any]]) -> str:

@@ -56,7 +56,7 @@ class Conduct:
         span: ratio of the widest spread of the inputs' columns, or of 1, to the narrowest.
         trials: configurations that were tried.
         halved: clients that held more examples than the others of a round together, and counted half of its mean.
-        noisy: whether a federated stage adds noise to what clients send.
+        noisy: whether a stage adds noise to what clients send, or to their steps.
         labelled: whether any stage looks at labels, where there is one.
     """
 
@@ -160,7 +160,7 @@ def _causes(kind: str, conduct: Conduct) -> Iterator[str]:
     if is_wide(conduct.span):
         yield unscaled(conduct.span)
     if conduct.noisy:
-        yield "noise that drowns what clients send (lower noise_multiplier, or raise cohort_size)"
+        yield "noise that drowns what clients send (lower noise_multiplier, or raise cohort_size or epsilon)"
     yield _STEPS[kind]
     if conduct.trials > 1:
         yield f"a tuning range without a good one ({conduct.trials} trials lie around what was written)"

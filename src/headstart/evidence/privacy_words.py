@@ -17,6 +17,10 @@ OVER_SITES = (
     "Sites draw their noise themselves, from their system's randomness: the epsilon is towards whoever sees the shared "
     "models. Scores that sites tell have no noise, and are not in it; runs with other seeds add up."
 )
+OF_EXAMPLES = (
+    "What is promised of single examples is promised towards the server, too. How many examples a client has counts as "
+    "known; columns are scaled, and validation data choose, without noise: that is not in it."
+)
 """Said once, where an epsilon is."""
 
 
@@ -24,7 +28,8 @@ def privacy_note(arms: Mapping[str, Mapping[str, Any]]) -> str:
     """Return what is to be known of all these promises; nothing where there are none."""
     if not arms:
         return ""
-    return OVER_SITES if any(found.get("own_noise") for found in arms.values()) else SIMULATED
+    words = OVER_SITES if any(found.get("own_noise") for found in arms.values()) else SIMULATED
+    return f"{words} {OF_EXAMPLES}" if any("examples" in found for found in arms.values()) else words
 
 
 def privacy_words(found: Mapping[str, Any]) -> str:
@@ -61,7 +66,7 @@ def _of_examples(found: Mapping[str, Any]) -> str:
     once = f"epsilon {_number(found['epsilon'])} (delta {found['delta']:.0e}) for each single example of"
     often = f"; {_number(found['all_runs'])} for the {found['runs']} runs together by which its settings were chosen"
     words = f"{once} {found['clients']} clients{often if found['runs'] > 1 else ''}"
-    return f"{words}: {_meaning(found['all_runs'])}"
+    return f"{words}: {_meaning(found['all_runs'], 'more examples, fewer passes')}"
 
 
 def privacy_lines(arms: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -78,13 +83,13 @@ def weakest(seeds: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return max(seeds, key=lambda found: float("inf") if found["all_runs"] is None else found["all_runs"])
 
 
-def _meaning(epsilon: float) -> str:
-    """Return what is customary to say of an epsilon."""
+def _meaning(epsilon: float, helps: str = "more clients, fewer rounds") -> str:
+    """Return what is customary to say of an epsilon, and what besides noise would help."""
     if epsilon <= _STRONG:
         return "a strong promise"
     if epsilon <= _SOME:
         return "a reasonable promise"
-    return "next to no promise (more clients, fewer rounds or more noise make it one)"
+    return f"next to no promise ({helps} or more noise make it one)"
 
 
 def _number(epsilon: float) -> str:

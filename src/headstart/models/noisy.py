@@ -81,7 +81,8 @@ def released(total: Params, step: NoisyStep) -> Params:
 
 def _factors(norms: Tensor, clip: float) -> Tensor:
     """Return what shortens to the clip, 1 where nothing is longer."""
-    return clip / norms.clamp_min(clip)
+    factors: Tensor = clip / norms.clamp_min(clip)
+    return factors
 
 
 def _norms(found: Params, leading: int) -> Tensor:
@@ -95,7 +96,8 @@ def _weighted(value: Tensor, factors: Tensor) -> Tensor:
     """Add up examples ``([clients,] examples, …)``, each times its factor."""
     examples = value.flatten(factors.dim())
     summed = (factors.unsqueeze(-2) @ examples).squeeze(-2)
-    return summed.reshape(value.shape[: factors.dim() - 1] + value.shape[factors.dim() :])
+    found: Tensor = summed.reshape(value.shape[: factors.dim() - 1] + value.shape[factors.dim() :])
+    return found
 
 
 def _parts(params: Params, batch: Batch) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -1,4 +1,4 @@
-"""The figures of a run, as Altair charts: arms, gains, clients, differences, cost, curves, until, company.
+"""The figures of a run, as Altair charts: arms, gains, clients, differences, cost, curves, until, company, privacy.
 
 Every figure exists at two widths, one for a page and one for a phone; one without data is left out.
 """
@@ -22,7 +22,7 @@ def figures(run: Run, width: int = WIDE) -> dict[str, Any]:
 
     Returns:
         Altair charts by name, those that can be drawn of ``arms``, ``gains``, ``clients``, ``differences``,
-        ``cost``, ``curves``, ``until`` and ``company``.
+        ``cost``, ``curves``, ``until``, ``company`` and ``privacy``.
     """
     from headstart.report.figure_arms import arms_figure
     from headstart.report.figure_clients import clients_figure, differences_figure
@@ -30,6 +30,7 @@ def figures(run: Run, width: int = WIDE) -> dict[str, Any]:
     from headstart.report.figure_cost import cost_figure
     from headstart.report.figure_curves import curves_figure
     from headstart.report.figure_gains import gains_figure
+    from headstart.report.figure_privacy import privacy_figure
     from headstart.report.figure_until import until_figure
 
     drawn: dict[str, Callable[[Run, int], Any]] = {
@@ -41,6 +42,7 @@ def figures(run: Run, width: int = WIDE) -> dict[str, Any]:
         "curves": curves_figure,
         "until": until_figure,
         "company": company_figure,
+        "privacy": privacy_figure,
     }
     charts = {name: draw(run, width) for name, draw in drawn.items()}
     return {name: chart for name, chart in charts.items() if chart is not None}

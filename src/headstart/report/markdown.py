@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from headstart.evidence.answer_words import DOING
+from headstart.evidence.by_epsilon import level_rows, turning_words
 from headstart.evidence.privacy_words import privacy_note
 from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
@@ -163,6 +164,7 @@ def _reasons(run: Run) -> list[str]:
     sections = {
         "Did every arm learn?": [_item(f"{arm}: {words}") for arm, words in findings.warnings(run)],
         "What clients are promised": _promises(run),
+        "Who wins at which epsilon": _by_epsilon(run),
         "Ruled out": [_item(f"{arms}: {reason}") for arms, reason in findings.ruled_out(run)],
         "What would change the answer": [_item(reason) for reason in run.verdict.get("would_change") or ()],
         "What can be decided with these data": [_power(run)] if _power(run) else [],
@@ -180,6 +182,16 @@ def _promises(run: Run) -> list[str]:
     note = privacy_note(run.verdict.get("privacy") or {})
     said = [_item(f"{arm}: {words}.") for arm, words in findings.privacy(run)]
     return [*said, _item(note)] if said else []
+
+
+def _by_epsilon(run: Run) -> list[str]:
+    levels, metric = run.verdict.get("by_epsilon") or [], Metric(run.measure)
+    rows = [
+        (epsilon, family, one["arm"], metric.value(one["mean"]), metric.span(one["low"], one["high"]))
+        for epsilon, family, one in level_rows(levels)
+    ]
+    titles = ("Epsilon", "Doing", "Arm", metric.heading, f"{views.confidence(run)} interval")
+    return [f"{_said(turning_words(levels))}\n", _table(titles, rows)] if rows else []
 
 
 def _foretold(found: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from headstart.core.plain import finite
 from headstart.core.visible import visible
+from headstart.evidence.by_epsilon import turning_words
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.privacy_words import privacy_note
 from headstart.report import answer, asked, findings, script, units, views
@@ -150,6 +151,7 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "warnings": findings.warnings(run),
         "privacy": findings.privacy(run),
         "privacy_note": privacy_note(run.verdict.get("privacy") or {}),
+        "turns": turning_words(run.verdict.get("by_epsilon") or ()),
         "ruled_out": findings.ruled_out(run),
         "excluded": findings.excluded(run),
         "account": findings.account(run),

@@ -16,6 +16,7 @@ from headstart.core.files import append_json_line, read_json_lines, write_json_l
 from headstart.core.sealed import Needs
 from headstart.core.version import __version__
 from headstart.costs.arm import ArmCosts
+from headstart.costs.example_privacy import hides_examples
 from headstart.data.federation import Federation
 from headstart.evidence.fits import Fits, fit_findings
 from headstart.evidence.learnt import Conduct, Finding, findings
@@ -101,7 +102,7 @@ def _traits(arm: Arm, kept: int | None) -> dict[str, bool]:
         "labelled": bool(stages) or not after,
         "trains": bool(stages),
         "is_trained": arm.start.build().is_trained,
-        "noisy": any(method.schedule.noise_multiplier for method in federate),
+        "noisy": any(method.schedule.noise_multiplier for method in federate) or hides_examples(*federate, adapt),
         "by_steps": bool(stages) and isinstance(getattr(stages[-1], "local", None), LocalTraining),
         "may_refuse": not federate and adapt.accept,
     }
