@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import html
 import json
@@ -110,3 +111,30 @@ def test_tables_sort_and_filter_and_a_client_opens(hostile: str, tmp_path: Path)
     assert {"What it reaches", "What another family would change"} <= set(found["tables"])
     assert (found["heads"], found["shown"], found["escaped"]) == (0, True, True)
     assert ": " in found["tip"]
+
+
+SAVES = """
+const saved = {}, make = URL.createObjectURL;
+URL.createObjectURL = (blob) => {
+  blob.arrayBuffer().then((content) => { saved[blob.type] = [...new Uint8Array(content)]; });
+  return make(blob);
+};
+HTMLAnchorElement.prototype.click = () => {};
+document.querySelectorAll("figure .tools button").forEach((button) => button.click());
+document.querySelector('[aria-label="CSV: Client by client"], [aria-label="CSV: Arms in numbers"]').click();
+setTimeout(() => { document.getElementById("found").textContent = JSON.stringify(saved); }, 3000);
+"""
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_tables_and_figures_go_out(hostile: str, tmp_path: Path) -> None:
+    found = {kind: bytes(content) for kind, content in json.loads(ran(hostile, SAVES, tmp_path)).items()}
+    assert found["image/png"].startswith(b"\x89PNG")
+    drawn = found["image/svg+xml"].decode()
+    assert drawn.startswith("<svg")
+    assert "var(" not in drawn
+    rows = list(csv.reader(found["text/csv"].decode("utf-8-sig").splitlines()))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert len(rows) > 3
+    assert not any(cell.startswith(("=", "@")) for row in rows for cell in row)

@@ -62,20 +62,21 @@ class ClientTable(Mapping[str, NDArray[Any]]):
         filters = [("metric", "=", metric), ("split", "=", split)]
         table = _read(self.path, ["arm", "seed", "client", "seen", "value"], filters)
         (arm, arm_names), (client, client_names) = (_coded(table, name) for name in ("arm", "client"))
-        seeds, seed = np.unique(table.column("seed").to_numpy(), return_inverse=True)
+        (seed, seeds) = _coded(table, "seed")
         value, seen = (table.column(name).to_numpy() for name in ("value", "seen"))
+        in_order = sorted(seeds)
         there = [name for name in arms if name in arm_names]
         ordered = sorted(client_names, key=_natural)
-        place = (_moved(arm, arm_names, there), seed, _moved(client, client_names, ordered))
+        place = (_moved(arm, arm_names, there), _moved(seed, seeds, in_order), _moved(client, client_names, ordered))
         kept = place[0] >= 0
         at = tuple(one[kept] for one in place)
         values = np.full((len(there), len(seeds), len(ordered)), np.nan)
-        if len(np.unique(np.ravel_multi_index(at, values.shape))) < len(at[0]) or _disagree(at[2], seen[kept]):
+        if _repeats(np.ravel_multi_index(at, values.shape)) or _disagree(at[2], seen[kept]):
             _refuse(table, metric, split)
         values[at] = value[kept].astype(np.float64)
         flags = np.ones(len(ordered), dtype=bool)
         flags[at[2]] = seen[kept]
-        return Scores(tuple(there), tuple(map(int, seeds)), tuple(ordered), flags, values)
+        return Scores(tuple(there), tuple(map(int, in_order)), tuple(ordered), flags, values)
 
 
 def read_clients(path: Path) -> ClientTable:
@@ -120,26 +121,31 @@ def _array(table: pa.Table, name: str) -> NDArray[Any]:
     return np.array(names)[codes] if names else np.array([])
 
 
-def _coded(table: pa.Table, name: str) -> tuple[NDArray[np.int64], list[str]]:
-    """Return a column of words as places among those that it holds."""
-    import pyarrow as pa
-
+def _coded(table: pa.Table, name: str) -> tuple[NDArray[np.int64], list[Any]]:
+    """Return a column as places among the values that it holds."""
     whole = table.column(name).combine_chunks()
     found = whole if hasattr(whole, "indices") else whole.dictionary_encode()
-    used, codes = np.unique(found.indices.to_numpy(zero_copy_only=False), return_inverse=True)
-    return codes.astype(np.int64), found.dictionary.take(pa.array(used)).to_pylist()
+    codes, words = found.indices.to_numpy(zero_copy_only=False), found.dictionary.to_pylist()
+    used = np.bincount(codes, minlength=len(words)) > 0
+    return (np.cumsum(used) - 1)[codes], [word for word, is_used in zip(words, used.tolist(), strict=True) if is_used]
 
 
-def _moved(codes: NDArray[np.int64], names: Sequence[str], order: Sequence[str]) -> NDArray[np.int64]:
+def _moved(codes: NDArray[np.int64], names: Sequence[Any], order: Sequence[Any]) -> NDArray[np.int64]:
     """Turn places among some names into those in an order; -1 for a name that is not in it."""
     place = {name: at for at, name in enumerate(order)}
     moved = np.array([place.get(name, -1) for name in names], dtype=np.int64)
     return moved[codes] if len(codes) else codes
 
 
+def _repeats(places: NDArray[np.int64]) -> bool:
+    return bool(np.bincount(places).max(initial=0) > 1)
+
+
 def _disagree(client: NDArray[np.int64], seen: NDArray[np.bool_]) -> bool:
     """Whether a client is seen in one row and held out in another."""
-    return bool(len(np.unique(2 * client + seen)) > len(np.unique(client)))
+    most = int(client.max(initial=-1)) + 1
+    there, out = (np.bincount(client[flags], minlength=most) > 0 for flags in (seen, ~seen))
+    return bool(np.any(there & out))
 
 
 def _refuse(table: pa.Table, metric: str, split: str) -> None:

@@ -134,3 +134,13 @@ def test_another_decision_of_a_study_in_python_is_refused_by_its_hash(
     folder.keep_text('name = "study"\n')
     with pytest.raises(DataError, match=r"\[decision\].*its hash was 'd', is 'e'"):
         RunFolder(folder.path).prepare(federation, always, SETTINGS, {**HASHES, "decision": "e"})
+
+
+def test_the_classes_of_every_client_are_kept_where_its_data_are(folder: RunFolder, federation: Federation) -> None:
+    clients = (read_json(folder.path / "federation.json") or {})["clients"]
+    for said, client in zip(clients, federation.clients, strict=True):
+        for part, rows in (("train", client.train), ("test", client.test)):
+            own = federation.examples.labels[rows].tolist()
+            assert said["labels"][part] == [own.count(at) for at in range(federation.num_classes)]
+    RunFolder(folder.path).prepare(federation, always, SETTINGS, HASHES, is_here=False)
+    assert not any("labels" in said for said in (read_json(folder.path / "federation.json") or {})["clients"])

@@ -99,7 +99,7 @@ function confusionTables(data, more) {
     const classes = data.counted ?? size, used = [...new Set([...counts.keys()].flatMap((cell) => [Math.floor(cell / classes), cell % classes]))].sort((a, b) => a - b);
     const lines = used.map((row) => [className(data, row), ...used.map((column) => counts.get(row * classes + column) ?? "")]);
     const label = `${data.confused[place]}: the true class, and what it was taken for, over all seeds`;
-    const details = make("details", { open: place === 0 }, make("summary", {}, label), tableOf(["", ...used.map((at) => className(data, at))], lines, label));
+    const details = make("details", { open: place === 0 }, make("summary", {}, label), tableOf(["True class", ...used.map((at) => className(data, at))], lines, label));
     return place ? [details] : [make("h3", {}, "What was taken for what"), details];
   });
 }
