@@ -29,3 +29,12 @@ def test_names_beside_two_near_points_do_not_overlap() -> None:
     (ax, ay, a), (bx, by, b) = place_labels([(100, 100), (103, 104)], ["fedavg", "ridge"], 600, 300)
     assert (a, b) != ("left", "left") or abs(ay - by) >= 14
     assert (ax, ay) != (bx, by)
+
+
+def test_names_that_need_not_be_there_are_left_out_where_no_place_is_free() -> None:
+    points = [(100.0, 100.0 + i % 2) for i in range(40)]
+    names = ["fedavg-finetune"] * len(points)
+    placed = place_labels(points, names, 300, 200, needed=1)
+    assert placed[0] is not None
+    assert None in placed
+    assert None not in place_labels(points, names, 300, 200)

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,18 @@ def test_arms_that_share_their_rounds_share_a_line(bare_folder: Path) -> None:
     (line,) = curves(load_run(bare_folder))
     assert set(line.arms) == {"fedavg", "fedavg-finetune"}
     assert line.points[-1][:2] == (2, pytest.approx(52))
+
+
+def test_of_many_curves_the_best_are_told_apart_and_the_others_are_grey(bare_folder: Path) -> None:
+    record = json.loads((bare_folder / "records.jsonl").read_text())
+    lines = []
+    for arm in range(14):
+        points = [{"stage": "fedavg", "round": at, "val_accuracy": 0.5 + at * arm / 100, "bytes": 0} for at in range(3)]
+        lines.append({**record, "arm": f"arm-{arm}", "curve": points})
+    (bare_folder / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    drawn = json.dumps(figures(load_run(bare_folder))["curves"].to_dict())
+    assert "8 others, grey" in drawn
+    assert len(set(re.findall(r'"name": "(arm-\d+)"', drawn))) == 6
 
 
 def test_curves_without_validation_data_are_left_out(bare_folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from headstart.study.study import Study
+from headstart.study.twins import Practice, without_twin
 from headstart.study.written.load import load_study, parse_study
 
 PRESETS = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
@@ -26,6 +27,12 @@ def test_preset_loads_under_its_own_name(preset: Path) -> None:
     study = load_study(preset)
     assert study.settings.name == preset.stem
     assert len(study.settings.seeds) >= 5
+
+
+@needs_data
+def test_every_arm_of_the_personal_preset_has_a_twin_that_stays_alone() -> None:
+    study = load_study(next(path for path in PRESETS if path.stem == "personal"))
+    assert without_twin(study.arms, Practice(clients=9, examples=40)) == {}
 
 
 @needs_data

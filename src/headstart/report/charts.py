@@ -116,15 +116,22 @@ def place_labels(
     width: float,
     height: float,
     obstacles: Sequence[tuple[float, ...]] = (),
-) -> list[tuple[float, float, str]]:
-    """Choose a free place beside each point for its name: (x, y, align) in px; the first choose first."""
+    needed: int | None = None,
+) -> list[tuple[float, float, str] | None]:
+    """Choose a free place beside each point for its name: (x, y, align) in px; the first choose first.
+
+    Names after the first ``needed`` are left out, None, where no place is free; None needs all.
+    """
     taken: list[tuple[float, ...]] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     taken += obstacles
-    labels = []
+    labels: list[tuple[float, float, str] | None] = []
     for (x, y), name in zip(points, names, strict=True):
         options = [(_box(option, name), option) for option in _candidates(x, y)]
-        free = [(_cost(box, taken, width, height), at) for at, (box, _) in enumerate(options)]
-        box, option = options[min(free)[1]]
+        cost, best = min((_cost(box, taken, width, height), at) for at, (box, _) in enumerate(options))
+        if cost and needed is not None and len(labels) >= needed:
+            labels.append(None)
+            continue
+        box, option = options[best]
         taken.append(box)
         labels.append(option)
     return labels

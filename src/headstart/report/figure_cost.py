@@ -14,7 +14,9 @@ from headstart.report.run import Run
 from headstart.report.summary import ArmRow, arm_rows
 from headstart.report.units import Metric, size
 
+FEW = 12  # arms that are all named; of more, those that find no place for their names are points alone
 GAP = 0.8  # decades between "nothing sent" and the smallest arm that sends
+_NAMED = ("recommended", "baseline")
 
 
 def cost_figure(run: Run, width: int) -> Any:
@@ -23,14 +25,15 @@ def cost_figure(run: Run, width: int) -> Any:
     rows = [row for row in arm_rows(run) if row.mean is not None and row.bytes is not None and row.role != "reference"]
     if len(rows) < 2:
         return None
-    rows = sorted(rows, key=lambda row: row.role not in ("recommended", "baseline"))
+    rows = sorted(rows, key=lambda row: (row.role not in _NAMED, not row.pareto))
     inner, height = width - 58, 340 if width > 500 else 380
     zero, top = _bytes_range(rows)
     xs = [_position(row, zero) for row in rows]
     ys = [_value(row, metric) for row in rows]
     x_domain, y_domain = [zero - 0.25, top + 0.15], _padded(ys)
     pixels = [(_to(x, x_domain, 0, inner), _to(y, y_domain, height, 0)) for x, y in zip(xs, ys, strict=True)]
-    labels = place_labels(pixels, [row.name for row in rows], inner, height, _steps(rows, pixels))
+    needed = sum(row.role in _NAMED or row.pareto for row in rows) if len(rows) > FEW else None
+    labels = place_labels(pixels, [row.name for row in rows], inner, height, _steps(rows, pixels), needed)
     points = [_point(*item) for item in zip(rows, xs, ys, pixels, labels, strict=True)]
     points = [{**point, "title": _title(row, metric)} for point, row in zip(points, rows, strict=True)]
     x = alt.X("x:Q", axis=_bytes_axis(zero, top), scale=alt.Scale(domain=x_domain, nice=False, zero=False))
@@ -82,9 +85,9 @@ def _to(value: float, domain: list[float], start: float, stop: float) -> float:
 
 
 def _point(
-    row: ArmRow, x: float, y: float, pixel: tuple[float, float], label: tuple[float, float, str]
+    row: ArmRow, x: float, y: float, pixel: tuple[float, float], label: tuple[float, float, str] | None
 ) -> dict[str, Any]:
-    named = row.role in ("recommended", "baseline")
+    named, (label_x, label_y, align) = row.role in _NAMED, label or (*pixel, "")
     return {
         "name": row.name,
         "x": x,
@@ -96,9 +99,9 @@ def _point(
         "weight": "bold" if named else "normal",
         "at_x": pixel[0],
         "at_y": pixel[1],
-        "label_x": label[0],
-        "label_y": label[1],
-        "align": label[2],
+        "label_x": label_x,
+        "label_y": label_y,
+        "align": align,
     }
 
 
@@ -124,7 +127,7 @@ def _front(points: list[dict[str, Any]], x: Any, y: Any) -> Any:
 
 def _leaders(points: list[dict[str, Any]]) -> Any:
     """A hair from a point to a name that found no place close by."""
-    far = [p for p in points if p["align"] != "center" and abs(p["label_y"] - p["at_y"]) > 8]
+    far = [p for p in points if p["align"] not in ("center", "") and abs(p["label_y"] - p["at_y"]) > 8]
     return (
         alt.Chart(inline(far))
         .mark_rule(strokeWidth=0.8)
@@ -142,7 +145,7 @@ def _marks(points: list[dict[str, Any]], x: Any, y: Any) -> Any:
 
 def _names(points: list[dict[str, Any]]) -> list[Any]:
     """One layer per alignment and weight, the two things a text mark cannot read from data."""
-    kinds = sorted({(point["align"], point["weight"]) for point in points})
+    kinds = sorted({(point["align"], point["weight"]) for point in points if point["align"]})
     return [_layer([p for p in points if (p["align"], p["weight"]) == kind], *kind) for kind in kinds]
 
 

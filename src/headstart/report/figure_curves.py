@@ -8,12 +8,13 @@ from typing import Any
 import altair as alt
 
 from headstart.core.plain import finite
-from headstart.report.charts import at, colour, finish, inline, label_width, says, spread
-from headstart.report.palette import OTHERS, ROLE_COLOUR
+from headstart.report.charts import at, colour, constant, finish, inline, label_width, says, spread
+from headstart.report.palette import FAINT, OTHERS, ROLE_COLOUR
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows
 from headstart.report.units import Metric
 
+FEW = 10  # lines that all have a colour and a name; of more, the others are grey
 DASHES = ([1, 0], [1, 0], [5, 3], [2, 2], [7, 3, 2, 3], [5, 3])
 
 
@@ -29,25 +30,36 @@ class Curve:
 
 def curves_figure(run: Run, width: int) -> Any:
     """One line per arm and federated stage, mean over seeds with their range; equal curves share a line."""
-    lines, metric = curves(run), curve_metric(run)
+    metric = curve_metric(run)
+    lines, others = _told_apart(curves(run))
     if not lines:
         return None
     height = 320
-    names = [_label(curve, lines) for curve in lines]
+    names = [_label(curve, lines) for curve in lines] + ([f"{len(others)} others, grey"] if others else [])
     right = label_width(names, width)
     inner = width - right - 52
     looks = _looks(lines)
-    domain = _domain(lines, metric)
-    last = max(curve.points[-1][0] for curve in lines)
+    domain = _domain([*lines, *others], metric)
+    last = max(curve.points[-1][0] for curve in (*lines, *others))
     x, y = _axes(last, domain, metric)
     ends = [height * (domain[1] - curve.points[-1][1]) / (domain[1] - domain[0]) for curve in lines]
-    layers = _lines(lines, looks, names, x, y)
-    layers += [_leaders(lines, looks, last, x, y), *_names(names, looks, inner, spread(ends, 15, 0, height))]
+    ends += [float(height)] if others else []
+    layers = [*([_grey(others, x, y)] if others else []), *_lines(lines, looks, names[: len(lines)], x, y)]
+    named = [*looks, *([_GREY] if others else [])]
+    layers += [_leaders(lines, looks, last, x, y), *_names(names, named, inner, spread(ends, 15, 0, height))]
     described = "; ".join(
         f"{name}: {metric.value(c.points[-1][1] / metric.factor)} after {c.points[-1][0]} rounds"
-        for name, c in zip(names, lines, strict=True)
+        for name, c in zip(names, lines, strict=False)
     )
     return finish(alt.layer(*layers), int(inner), height, f"Validation {metric.label} over rounds", described)
+
+
+def _told_apart(lines: list[Curve]) -> tuple[list[Curve], list[Curve]]:
+    """Return the lines to be told apart, those of a role and the best, and the others: there are only so many looks."""
+    if len(lines) <= FEW:
+        return lines, []
+    free = [curve for curve in lines if not curve.role][: len(OTHERS)]
+    return [c for c in lines if c.role or c in free], [c for c in lines if not c.role and c not in free]
 
 
 def curve_metric(run: Run) -> Metric:
@@ -131,6 +143,16 @@ def _lines(lines: list[Curve], looks: list[dict[str, Any]], names: list[str], x:
         base.mark_area(opacity=0.1).encode(y="low:Q", y2="high:Q"),
         base.mark_line().encode(y=y, description=says(), **_stroke()),
     ]
+
+
+_GREY = {"colour": FAINT, "dash": [1, 0], "wide": 1.0}
+
+
+def _grey(lines: list[Curve], x: Any, y: Any) -> Any:
+    """Means alone, thin and behind the others."""
+    rows = [{"line": at, "round": r, "value": mean} for at, curve in enumerate(lines) for r, mean, _, _ in curve.points]
+    chart = alt.Chart(inline(rows)).mark_line(strokeWidth=1, opacity=0.7)
+    return chart.encode(x=x, y=y, detail="line:N", color=constant(FAINT))
 
 
 def _stroke() -> dict[str, Any]:
