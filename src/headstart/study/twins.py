@@ -62,7 +62,7 @@ class Practice:
         """Return what a client puts into an arm, on average."""
         passes = [(stage, self._passes(stage)) for stage in (*arm.federate, arm.adapt)]
         depths = {_depth(stage) for stage, some in passes if some}
-        depth = next((depth for depth in _DEEPEST if depth in depths), "solved")
+        depth: Depth = next((depth for depth in _DEEPEST if depth in depths), "solved")
         return Effort(hash_json(arm.start.as_json()), depth, sum(some for _, some in passes))
 
     def _passes(self, stage: Stage) -> float:
