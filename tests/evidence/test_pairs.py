@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headstart.evidence.contrast import contrast
+from headstart.evidence.contrast import Scope, contrast
+from headstart.evidence.moments import moments
 from headstart.evidence.pairs import all_pairs, pairs_json
+from headstart.evidence.summed import Sums, evidence_of
 from headstart.evidence.verdict import Verdict
 from headstart.evidence.worst_tenth import levels_of, spreads
-from report.answered import CASES, verdict_of
+from report.answered import CASES, outcomes_of, verdict_of
 
 
 def verdict_named(name: str, **changes: object) -> Verdict:
@@ -93,3 +95,29 @@ def test_without_rows_these_clients_cannot_be_redrawn() -> None:
     assert contest is not None
     assert spreads(contest, contest.candidates) is None
     assert spreads(contest, ()) is None
+
+
+@pytest.mark.parametrize("scope", ["these", "like these"])
+def test_sums_of_clients_give_the_pairs_that_rows_give(scope: Scope) -> None:
+    """Where rows stay with clients, all but the redraws of their examples is the same."""
+    case = replace(CASES["undecided"], more={"clients": scope})
+    names = [f"clinic-{at}" for at in range(case.clients)]
+    rows = verdict_of(case, names)[0].contest
+    assert rows is not None
+    said = outcomes_of(case, names, 0)
+    group = [moments(said, at) for at in range(case.clients)]
+    sums = replace(rows, evidence=evidence_of(Sums(tuple(names), (group,)), rows.scores, rows.metric))
+    found, expected = all_pairs(sums), all_pairs(rows)
+    for name in ("gap", "se", "df", "worst"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-9, abs=1e-12)
+    assert (found.spread is None) == (scope == "these")
+
+
+def test_arms_of_other_seeds_are_compared_over_those_they_share() -> None:
+    """A pair without any seed in common claims nothing, and JSON can say so."""
+    contest = verdict_named("undecided").contest
+    assert contest is not None
+    gone = replace(contest, evidence=evidence_of(Sums(contest.scores.clients, ()), contest.scores, contest.metric))
+    found = all_pairs(gone)
+    assert np.isnan(found.gap).all()
+    assert np.isnan(found.se).all()
