@@ -133,7 +133,7 @@ class _Estimate:
     def _key(self, run: _Run, position: int) -> str:
         arm, pipeline = run.arm, run.pipeline
         if position <= len(arm.federate):
-            return pipeline.trunk_key(replace(arm, federate=arm.federate[:position]))
+            return pipeline.trunk_key(Arm(arm.name, arm.start, arm.federate[:position]))
         return pipeline.leaf_key(pipeline.trunk_key(arm), arm.adapt, run.views)
 
     def _has(self, run: _Run, key: str) -> bool:

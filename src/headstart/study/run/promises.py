@@ -9,7 +9,7 @@ from headstart.costs.example_privacy import example_privacy_of
 from headstart.costs.privacy import privacy_of
 from headstart.data.federation import Federation
 from headstart.engine.rounds import members
-from headstart.study.run.tuning import num_runs
+from headstart.study.run.tuning import covered, num_runs
 from headstart.study.written.arms import Arm
 
 Promise = dict[str, Any]
@@ -50,6 +50,6 @@ def foretold_privacy(
         trials: configurations that each arm is given.
         seeds: of the study.
     """
-    most = [(arm, max(num_runs(arm, trials, seed, seeds) for seed in seeds)) for arm in arms]
+    most = [(covered(arm), max(num_runs(arm, trials, seed, seeds) for seed in seeds)) for arm in arms]
     found = {arm.name: promised(arm, federation, runs) for arm, runs in most}
     return {name: promise for name, promise in found.items() if promise}

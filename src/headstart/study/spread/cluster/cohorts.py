@@ -32,6 +32,7 @@ from headstart.study.run.pipeline import Pipeline
 from headstart.study.spread.cluster.crew import Crew, Errand, Member
 from headstart.study.spread.cluster.parcels import packed_sum, packed_tree, unpacked_sum, unpacked_tree
 from headstart.study.spread.piece import Piece
+from headstart.study.written.arms import Arm
 
 
 def is_large(piece: Piece, lab: Lab) -> bool:
@@ -131,7 +132,7 @@ class Stage:
         """Build the stage as the round loop does."""
         arm, pipeline = self.piece.arms[0], self.pipeline
         *before, last = arm.federate
-        trunk, method = pipeline.trunk(replace(arm, federate=tuple(before))), last.build()
+        trunk, method = pipeline.trunk(Arm(arm.name, arm.start, before)), last.build()
         model, params = cut_at(trunk.network, trunk.weights, method.trainable)
         _, newcomer, _ = method.init(model, params)
         everyone, rounds = members(pipeline.federation.seen_clients), method.schedule.rounds
