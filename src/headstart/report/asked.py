@@ -16,8 +16,8 @@ OLD = (
     "This verdict keeps no pairs of arms. Run the study again into this folder: nothing is trained again, only judged."
 )
 CROSSED = (
-    "Arms of this study were picked by cross-fitting, for there are no validation data: only the smallest difference can "
-    "be another here, and then a family's own arm is named."
+    "Arms of this study were picked by cross-fitting, for there are no validation data: only the smallest difference "
+    "can be another here, and then a family's own arm is named."
 )
 
 
