@@ -57,6 +57,7 @@ def test_arms_that_are_behind_are_left_out_where_all_would_take_too_long() -> No
     assert len(few.arms) == 4
     assert {"ridge", "ridge-personal"} <= set(few.arms)
     assert "local" in few.left_out
+    assert "local" in all_pairs(verdict.contest, always=("local",), cells=rows * 8).arms
 
 
 def test_nothing_is_claimed_of_two_seeds() -> None:

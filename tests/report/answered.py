@@ -71,7 +71,8 @@ def verdict_of(case: Case, names: list[str], seed: int = 0) -> tuple[Verdict, Sc
     outcomes = outcomes_of(case, names, seed)
     scores = _scores(outcomes)
     arms = outcomes.arms
-    settings: dict[str, Any] = {"ruled_out": {}, "baseline": "fedavg" if "fedavg" in arms else arms[0], **case.more}
+    baseline, before = "fedavg" if "fedavg" in arms else arms[0], _scores(outcomes_of(case, names, seed + 1))
+    settings: dict[str, Any] = {"ruled_out": {}, "baseline": baseline, "validation": before, **case.more}
     verdict = decide(
         scores,
         metric="accuracy",
@@ -79,7 +80,6 @@ def verdict_of(case: Case, names: list[str], seed: int = 0) -> tuple[Verdict, Sc
         confidence=0.95,
         costs={arm: {"total_bytes": SLATE[arm][5] + SLATE[arm][6], "client_flops": SLATE[arm][7]} for arm in arms},
         traits={arm: traits(arm) for arm in arms},
-        validation=_scores(outcomes_of(case, names, seed + 1)),
         outcomes=outcomes if case.kept else None,
         predicted="ridge" if "ridge" in arms else None,
         **settings,

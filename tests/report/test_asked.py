@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import math
@@ -17,10 +18,11 @@ from headstart.evidence import Verdict
 from headstart.evidence.answer_words import headline
 from headstart.report import load_run
 from headstart.report.asked import CROSSED, OLD, asked, halves, why_not
+from headstart.report.page import to_html
 from headstart.report.script import part
 from headstart.report.summary import arm_rows
 
-from .answered import ALONE, BOTH, CASES, SHARED, Case, verdict_of
+from .answered import ALONE, BOTH, CASES, SHARED, Case, verdict_of, write_answered
 from .browser import needs_chromium, ran
 from .run_folders import SLATE
 
@@ -156,12 +158,23 @@ def test_an_older_verdict_says_that_it_must_be_judged_again(slate_folder: Path) 
     assert why_not(run) == OLD
 
 
-def test_arms_picked_by_cross_fitting_cannot_be_asked_otherwise(answered: dict[str, Path]) -> None:
-    run = load_run(answered["better"])
-    verdict = {**run.verdict, "pairs": {**run.verdict["pairs"], "picked_by": ["cross-fitting"]}}
-    crossed = replace(run, verdict=verdict)
-    assert asked(crossed, arm_rows(crossed)) is None
-    assert why_not(crossed) == CROSSED
+CROSSED_CASE = Case({**ALONE, **SHARED, **BOTH}, clients=5, examples=150, min_effect=0.01, more={"validation": None})
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_where_arms_were_picked_by_cross_fitting_only_the_difference_can_be_another(tmp_path: Path) -> None:
+    folder = write_answered(tmp_path / "run", CROSSED_CASE)
+    study, names = study_of(folder), [f"clinic-{at + 1}" for at in range(5)]
+    found = in_browser([(study, rule(least=least)) for least in (0.01, *LEASTS)], tmp_path)
+    for at, (least, one) in enumerate(zip((0.01, *LEASTS), found, strict=True)):
+        verdict = verdict_of(replace(CROSSED_CASE, min_effect=least), names)[0]
+        answer = verdict.answer
+        assert (one["family"], one["grounds"], one["leader"]) == (answer.family, answer.grounds, answer.leader)
+        assert one["headline"] == headline(answer)
+        own = answer.families[one["leader"]].representative if at else verdict.recommended
+        assert study["arms"][one["arm"]] == own or least == 0.01
+    assert CROSSED in html.unescape(to_html(load_run(folder)))
 
 
 def test_what_is_sent_is_in_megabytes(answered: dict[str, Path]) -> None:

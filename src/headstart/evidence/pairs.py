@@ -50,16 +50,17 @@ class Pairs:
     left_out: tuple[str, ...] = ()
 
 
-def all_pairs(contest: Contest, *, cells: int = _CELLS) -> Pairs:
+def all_pairs(contest: Contest, *, always: Sequence[str] = (), cells: int = _CELLS) -> Pairs:
     """Compare all arms that ran and did not fail.
 
     Args:
         contest: of the arms.
+        always: arms that are never left out.
         cells: numbers that all comparisons may look at together.
     """
     values = contest.scores.of
     ran = [arm for arm in contest.scores.arms if arm not in contest.failed and np.isfinite(values(arm)).any()]
-    arms = _affordable(contest, ran, cells)
+    arms = _affordable(contest, ran, always, cells)
     found = [contrast(contest.evidence.compare(*pair), contest.rule.scope, floor=contest.evidence.is_share)
              for pair in itertools.combinations(arms, 2)]  # fmt: skip
     first, second = np.triu_indices(len(arms), 1)
@@ -76,12 +77,13 @@ def all_pairs(contest: Contest, *, cells: int = _CELLS) -> Pairs:
     )
 
 
-def _affordable(contest: Contest, arms: Sequence[str], cells: int) -> tuple[str, ...]:
+def _affordable(contest: Contest, arms: Sequence[str], always: Sequence[str], cells: int) -> tuple[str, ...]:
     """Keep the arms that are best on validation data, as many as can be compared."""
     units = contest.evidence
     each = units.values[arms[0]].size if arms and isinstance(units, Units) else contest.scores.values[:1].size
     most = max(2, int(np.sqrt(2 * cells / max(1, each))))
-    best = sorted(arms, key=lambda arm: -np.nan_to_num(contest.sign * contest.validation.get(arm, np.nan), nan=-np.inf))
+    turned = {arm: contest.sign * contest.validation.get(arm, np.nan) for arm in arms}
+    best = sorted(arms, key=lambda arm: (arm not in always, -np.nan_to_num(turned[arm], nan=-np.inf)))
     return tuple(arm for arm in arms if arm in best[:most])
 
 
@@ -92,7 +94,8 @@ def pairs_json(contest: Contest, answer: Answer) -> dict[str, Any]:
         contest: of the arms.
         answer: that was found from it.
     """
-    found, entrants = all_pairs(contest), contest.entrants
+    always = [standing.representative for standing in answer.families.values()]
+    found, entrants = all_pairs(contest, always=always), contest.entrants
     order = sorted(found.arms, key=contest.cost)
 
     def turned(values: Mapping[str, float]) -> list[float]:

@@ -16,16 +16,14 @@ OLD = (
     "This verdict keeps no pairs of arms. Run the study again into this folder: nothing is trained again, only judged."
 )
 CROSSED = (
-    "Arms of this study were picked by cross-fitting, for there are no validation data: no other rule can be asked."
+    "Arms of this study were picked by cross-fitting, for there are no validation data: only the smallest difference "
+    "can be another here, and then a family's own arm is named."
 )
 
 
 def why_not(run: Run) -> str:
     """Say why the page cannot be asked; empty where it can."""
-    pairs = run.verdict.get("pairs")
-    if not pairs or "by_rules" not in pairs:
-        return OLD
-    return CROSSED if "cross-fitting" in pairs["picked_by"] else ""
+    return "" if run.verdict.get("pairs") else OLD
 
 
 def asked(run: Run, rows: tuple[ArmRow, ...]) -> dict[str, Any] | None:
@@ -55,11 +53,29 @@ def asked(run: Run, rows: tuple[ArmRow, ...]) -> dict[str, Any] | None:
         "words": {"do": DO, "doing": DOING},
         "metric": {"label": metric.label, "unit": metric.unit, "factor": metric.factor, "sign": metric.sign,
                    "share": metric.is_share},
-        "rule": {"least": float(verdict["min_effect"]), "scope": verdict.get("scope")},
+        "rule": {"least": float(verdict["min_effect"]), "leader": verdict.get("leader"),
+                 "arm": _place(arms, verdict.get("recommended"))},
+        "fixed": _fixed(verdict, arms) if "cross-fitting" in pairs["picked_by"] else None,
         "confidence": float(verdict["confidence"]),
     }  # fmt: skip
     said: dict[str, Any] = plain(value)
     return said
+
+
+def _fixed(verdict: Json, arms: list[str]) -> dict[str, Any]:
+    """How families stand, where their arms were picked by cross-fitting and no pair of arms says it."""
+    return {
+        family: {
+            "arm": _place(arms, one["representative"]),
+            "upper": one["regret_upper"],
+            "excluded": one["excluded_by"],
+        }
+        for family, one in verdict["families"].items()
+    }
+
+
+def _place(arms: list[str], arm: str | None) -> int | None:
+    return arms.index(arm) if arm in arms else None
 
 
 def halves(pairs: Json, confidence: float) -> list[list[float] | None]:

@@ -117,6 +117,7 @@ def _scripted(run: Run, rows: Any, listed: Any) -> dict[str, Any]:
     return {
         "asked": asked_of,
         "asked_not": asked.why_not(run) if run.verdict else "",
+        "crossed": asked.CROSSED,
         "pair_lines": pair_lines(run, rows),
         "client_data": client_data(run, listed),
         "script": script.script(),

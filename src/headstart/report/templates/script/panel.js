@@ -23,8 +23,9 @@ function startPanel(study) {
     slide.value = from(Number(fields[name].value));
     slide.addEventListener("input", () => { fields[name].value = to(Number(slide.value)); answer(); });
     fields[name].addEventListener("input", () => { slide.value = from(Number(fields[name].value)); });
-    if (name === "weight" && !study.spread) slide.disabled = fields.weight.disabled = true;
+    if (study.fixed ? name !== "least" : name === "weight" && !study.spread) slide.disabled = fields[name].disabled = true;
   }
+  if (study.fixed) fields.longest.disabled = true;
   const number = (name) => Math.max(0, Number(fields[name].value) || 0);
 
   // At its first position the rule is the verdict's, to the last digit.

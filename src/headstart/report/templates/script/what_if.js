@@ -1,4 +1,5 @@
 // The answer under another rule: the arithmetic of headstart.evidence.find_answer, and nothing of the page.
+// Where arms were picked by cross-fitting, families' standings are fixed and only the smallest difference may be another.
 // Scores are turned so that greater is better; pairs come in the order of (0,1), (0,2), … (1,2), …
 
 function decide(study, asked) {
@@ -42,7 +43,7 @@ function decide(study, asked) {
   const members = {}, sides = {};
   for (const family of study.families) {
     members[family] = able.filter((arm) => study.family[arm] === family);
-    if (members[family].length) sides[family] = stands(members[family]);
+    if (study.fixed ? study.fixed[family] : members[family].length) sides[family] = study.fixed?.[family].arm ?? stands(members[family]);
   }
   const names = study.families.filter((family) => family in sides), families = names.length;
   const found = { family: null, grounds: "no claim", leader: null, arm: null, sides: {}, hours: indices.map(hours) };
@@ -52,6 +53,11 @@ function decide(study, asked) {
     .map((name) => ({ name, ...contrast(sides[name], sides[family], families) }));
   const most = (values) => values.some(Number.isNaN) ? NaN : Math.max(...values);
   for (const family of names) {
+    if (study.fixed) {
+      const { arm, upper, excluded } = study.fixed[family];
+      found.sides[family] = { arm, upper: upper ?? NaN, behind: family === study.rule.leader ? 0 : 1, excluded };
+      continue;
+    }
     const others = rivals(family);
     found.sides[family] = {
       arm: sides[family],
@@ -84,6 +90,11 @@ function decide(study, asked) {
   }
   found.leader = found.family ?? found.leader;
   const best = sides[found.leader];
+  if (study.fixed) {
+    const unchanged = asked.least === study.rule.least;
+    found.arm = unchanged ? study.rule.arm : best;
+    return found;
+  }
   const cheaper = members[found.leader].filter((arm) => !study.beaten[arm] && study.order[arm] < study.order[best])
     .sort((a, b) => study.order[a] - study.order[b]);
   const enough = (arm) => names.every((name) => contrast(sides[name], arm, families).high <= asked.least + ROUNDING);
