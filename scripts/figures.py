@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 LIMITS = {
-    "public names": (0, 1600),
+    "public names": (0, 1800),
     "code lines per public name": (15, math.inf),
     "code lines of a method file, most": (0, 80),
     "imports of a method file, most": (0, 8),
@@ -262,7 +262,7 @@ def faults(found: dict[str, float]) -> list[str]:
     """Return a line for each figure beyond its limit.
 
     >>> faults({"public names": 10_000, "files": 3})
-    ['public names: at most 1600, found 10000']
+    ['public names: at most 1800, found 10000']
     """
     bad = []
     for name, (least, most) in LIMITS.items():

@@ -17,7 +17,8 @@ from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
 from headstart.models.batch import Batch
-from headstart.models.model import Model, cut_at, head_gradient
+from headstart.models.heads import head_gradient
+from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.training.optimizers import sgd
 from sources import Seeded

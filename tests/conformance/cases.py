@@ -5,8 +5,8 @@ import torch
 
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
+from headstart.models.cut import Trainable
 from headstart.models.lora import Lora
-from headstart.models.model import Trainable
 
 ENGINES = {"serial": Serial(), "fleet": Fleet(way="stack")}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}

@@ -3,7 +3,7 @@ import torch
 
 from headstart.adapt import METHODS
 from headstart.engine.protocol import Engine
-from headstart.models.model import Trainable
+from headstart.models.cut import Trainable
 from headstart.testing import ADAPT_CHECKS, open_world
 from headstart.testing.adapt import AdaptCheck
 

@@ -18,8 +18,8 @@ from headstart.engine.ways import stacks
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import OneByOne, Serial
 from headstart.evidence.metrics import Scoring
+from headstart.models.cut import Trainable
 from headstart.models.lora import Lora
-from headstart.models.model import Trainable
 from headstart.testing import open_world
 from headstart.testing.compare import assert_same, variants
 from headstart.testing.federate import run

@@ -5,7 +5,7 @@ from headstart.core.errors import SettingError
 from headstart.core.registry import Entry
 from headstart.engine.protocol import Engine
 from headstart.federate import METHODS
-from headstart.models.model import Trainable
+from headstart.models.cut import Trainable
 from headstart.testing import FEDERATE_CHECKS, open_world
 from headstart.testing.federate import FederateCheck
 from normed import normed_world

@@ -10,8 +10,9 @@ from headstart.core.trees import Params
 from headstart.engine.clients import Clients
 from headstart.engine.predict import Predictor, predict, predict_stack
 from headstart.federate.ffa_lora import FrozenA
+from headstart.models.cut import Trainable
 from headstart.models.lora import Lora
-from headstart.models.model import Model, Trainable
+from headstart.models.model import Model
 from headstart.testing import World, open_world
 
 

@@ -17,7 +17,7 @@ from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.evidence.metrics import Scoring
 from headstart.federate import METHODS, MergeOnce, Schedule
-from headstart.models.model import Trainable
+from headstart.models.cut import Trainable
 from headstart.study.written.arms import Arm
 from headstart.testing import World, open_world
 from headstart.training.local import LocalTraining

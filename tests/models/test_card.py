@@ -7,8 +7,9 @@ import torch
 
 from headstart.core.device import CPU, placed
 from headstart.models.batch import Batch
+from headstart.models.cut import Trainable
 from headstart.models.lora import Lora
-from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.testing.compare import assert_same
 from tiny_networks import Built

@@ -12,8 +12,10 @@ from headstart.core import trees
 from headstart.core.errors import ModelError
 from headstart.models import ModelSpec, build
 from headstart.models.batch import Batch
+from headstart.models.cut import Trainable
+from headstart.models.heads import head_gradient
 from headstart.models.losses import CROSS_ENTROPY
-from headstart.models.model import Model, Trainable, cut_at, head_gradient
+from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from tiny_networks import Built
 

@@ -9,7 +9,7 @@ import torch
 from headstart.core import trees
 from headstart.core.trees import Params
 from headstart.models.batch import Batch
-from headstart.models.model import head_gradient
+from headstart.models.heads import head_gradient
 from headstart.training.client_data import DualPasses
 from headstart.training.descent import descend
 from headstart.training.dual import DualWalk, descend_dual

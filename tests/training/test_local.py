@@ -8,7 +8,8 @@ import torch
 from headstart.core.trees import Params
 from headstart.models import ModelSpec, build
 from headstart.models.batch import Batch
-from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.cut import Trainable
+from headstart.models.model import Model, cut_at
 from headstart.training.client_data import Passes
 from headstart.training.local import LocalTraining
 from tiny_networks import Built, raw_inputs

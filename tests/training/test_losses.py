@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from headstart.core import trees
 from headstart.engine.clients import Clients
-from headstart.models.model import Trainable
+from headstart.models.cut import Trainable
 from headstart.testing import open_world
 from headstart.training.losses import training_losses
 

@@ -15,8 +15,9 @@ from headstart.engine.clients import OneClient
 from headstart.engine.order import keyed_order
 from headstart.federate import FedAvg, Schedule
 from headstart.models.batch import Batch
+from headstart.models.cut import Trainable
 from headstart.models.losses import CrossEntropy, Entropy
-from headstart.models.model import Model, Trainable
+from headstart.models.model import Model
 from headstart.testing import open_world
 from headstart.training.augment import augmented
 from headstart.training.client_data import Passes

@@ -27,7 +27,8 @@ from headstart.engine.received import Exclusion, Received
 from headstart.engine.rounds import batch_size_of
 from headstart.evidence.metrics import Scoring, better, client_metrics, deciding
 from headstart.federate.protocol import keeps_own
-from headstart.models.model import Model, Trainable
+from headstart.models.cut import Trainable
+from headstart.models.model import Model
 from headstart.training.client_data import ClientData
 
 View = str

@@ -18,7 +18,8 @@ from headstart.engine.features.activations import Activations
 from headstart.engine.features.host_rows import HostRows
 from headstart.engine.features.padding import Inputs, RaggedTensor, split
 from headstart.engine.rows import take
-from headstart.models.model import Model, head_logits
+from headstart.models.heads import head_logits
+from headstart.models.model import Model
 
 BATCH = 512
 """Examples per forward pass."""

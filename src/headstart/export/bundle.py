@@ -20,7 +20,7 @@ from headstart.data.settings import PixelSettings
 from headstart.evidence.metrics import pooled_metrics
 from headstart.export.finished import Finished, open_finished
 from headstart.export.folder import check_new, new_folder
-from headstart.models.model import head_logits
+from headstart.models.heads import head_logits
 from headstart.models.weights import save
 
 if TYPE_CHECKING:

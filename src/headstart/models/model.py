@@ -6,7 +6,6 @@ import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,23 +14,21 @@ from torch.nn import functional
 
 from headstart.core import trees
 from headstart.core.content import hash_array, hash_json
-from headstart.core.errors import ModelError, SettingError
+from headstart.core.errors import SettingError
 from headstart.core.trees import Params
 from headstart.models.batch import Batch, NoisyStep
+from headstart.models.cut import Trainable, block_of, cut_index
 from headstart.models.fast_layers import taps_outermost, with_fast_layers
 from headstart.models.functional import Functional, functional_of
 from headstart.models.grouped import GroupedNetwork, grouped
+from headstart.models.heads import head_gradient, head_logits
 from headstart.models.layout import channels_last, channels_last_stack
-from headstart.models.lora import Lora, adapted_layers, merged, new_adapters
-from headstart.models.losses import CROSS_ENTROPY, Loss
+from headstart.models.lora import Lora, merged, new_adapters
+from headstart.models.losses import Loss
 from headstart.models.network import Network
 from headstart.models.noisy import noisy_gradient, noisy_head_gradient
-from headstart.models.random_features import is_mapped
 from headstart.models.replay import Replay
 from headstart.models.shared_base import SharedBase, shared_base
-
-Trainable = Literal["head", "all"] | int | Lora
-"""What trains: the head, everything, the last k blocks and the head, or adapters and the head."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +106,7 @@ class Model:
     @cached_property
     def frozen_key(self) -> str:
         """Name of the function from raw inputs to the activations at the cut, by content."""
-        below = {name: value for name, value in self.frozen.items() if _block_of(name) < self.cut}
+        below = {name: value for name, value in self.frozen.items() if block_of(name) < self.cut}
         return hash_json([self.network.name, self.cut, hash_json({name: _digest(below[name]) for name in below})])
 
     def trained_for(self, loss: Loss) -> Model:
@@ -137,7 +134,7 @@ class Model:
         """Run the frozen part on raw inputs ``(batch, …)``."""
         if self.cut == 0:
             return inputs
-        below = {name: value for name, value in self.frozen.items() if _block_of(name) < self.cut}
+        below = {name: value for name, value in self.frozen.items() if block_of(name) < self.cut}
         result: Tensor = functional_call(self.network, below, (inputs, 0, self.cut))
         return result
 
@@ -155,7 +152,7 @@ class Model:
     @cached_property
     def above(self) -> Params:
         """The frozen weights and buffers of what lies above the cut."""
-        return {name: value for name, value in self.frozen.items() if _block_of(name) >= self.cut}
+        return {name: value for name, value in self.frozen.items() if block_of(name) >= self.cut}
 
     def arranged(self, params: Params) -> Params:
         """Lay out weights as they train fastest."""
@@ -328,25 +325,16 @@ def cut_at(network: Network, weights: Params, trainable: Trainable) -> tuple[Mod
     """
     if isinstance(trainable, Lora):
         return _with_adapters(network, weights, trainable)
-    cut = _cut_index(network, trainable)
-    names = [name for name in weights if name in network.weight_names and _block_of(name) >= cut]
+    cut = cut_index(network, trainable)
+    names = [name for name in weights if name in network.weight_names and block_of(name) >= cut]
     frozen = {name: value for name, value in weights.items() if name not in set(names)}
     return Model(network, cut, frozen), trees.select(weights, names)
-
-
-def trains_head(network: Network, trainable: Trainable) -> bool:
-    """Say whether a cut leaves the head alone to train: any does where no block has weights.
-
-    Raises:
-        ModelError: more blocks are asked for than the network has.
-    """
-    return _cut_index(network, trainable) == network.depth
 
 
 def _with_adapters(network: Network, weights: Params, lora: Lora) -> tuple[Model, Params]:
     """Cut below the first adapted layer; adapters and the head train."""
     adapters = new_adapters(network, weights, lora)
-    cut = _cut_index(network, lora)
+    cut = cut_index(network, lora)
     tree = {**weights, **adapters}
     names = [name for name in tree if name.startswith("head.") or (name in adapters and _trains(name, lora))]
     frozen = {name: value for name, value in tree.items() if name not in set(names)}
@@ -355,49 +343,6 @@ def _with_adapters(network: Network, weights: Params, lora: Lora) -> tuple[Model
 
 def _trains(name: str, lora: Lora) -> bool:
     return lora.train_a or name.endswith(".B")
-
-
-def head_logits(params: Params, features: Tensor) -> Tensor:
-    """Return ``features @ weight' + bias``, for one head or for a stack of heads."""
-    weight, bias = params["head.weight"], params["head.bias"]
-    return features.to(weight.dtype) @ weight.mT + bias.unsqueeze(-2)
-
-
-def head_gradient(params: Params, batch: Batch, loss: Loss = CROSS_ENTROPY) -> Params:
-    """Return the closed-form gradient of a linear head: ``slope' features``, such as of ``softmax - onehot``.
-
-    No graph is built, and a stack of clients is two batched matrix products.
-    """
-    features = batch.inputs.to(params["head.weight"].dtype)
-    if batch.keep is not None:
-        features = features * batch.keep
-    residual = loss.slope(head_logits(params, features), batch.labels, batch.weights)
-    bias = residual.sum(-2) if loss.has_intercept else torch.zeros_like(residual[..., 0, :])
-    return {"head.weight": residual.mT @ features, "head.bias": bias}
-
-
-def _cut_index(network: Network, trainable: Trainable) -> int:
-    """Return how many blocks are frozen.
-
-    Raises:
-        ModelError: more blocks are asked for than the network has.
-    """
-    if isinstance(trainable, Lora):
-        return int(min(_block_of(name) for name in adapted_layers(network, trainable)))
-    if trainable == "head":
-        return network.depth
-    if trainable == "all":
-        # Blocks without weights of their own at the bottom have nothing to train.
-        weighted = (index for index, block in enumerate(network.blocks) if len(list(block.parameters())))
-        return next(weighted, network.depth)
-    # A map on top has nothing to train.
-    blocks = network.depth - is_mapped(network)
-    if not 1 <= trainable <= blocks:
-        raise ModelError(
-            f"trainable: '{network.name}' has {blocks} blocks, received {trainable}; give 1 to {blocks}, 'head' or "
-            "'all'"
-        )
-    return blocks - trainable
 
 
 def _digest(value: Tensor) -> str:
@@ -409,9 +354,3 @@ def _digest(value: Tensor) -> str:
         known = (value._version, hash_array(value.detach().cpu().numpy()))
         value.headstart_digest = known  # type: ignore[attr-defined]
     return known[1]
-
-
-def _block_of(name: str) -> float:
-    """Return the index of the block that a weight belongs to; the head comes after all."""
-    kind, index, *_ = name.split(".")
-    return int(index) if kind == "blocks" else float("inf")

@@ -19,7 +19,8 @@ from headstart.engine.protocol import Engine
 from headstart.engine.rounds import members
 from headstart.engine.ways.placement import PER_CLIENT, Placement
 from headstart.models.batch import Batch
-from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.cut import Trainable
+from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.study.clock import Clock, Work
 from headstart.study.lab import Lab

@@ -18,8 +18,9 @@ from headstart.data.targets import Targets
 from headstart.engine.features.activations import Activations
 from headstart.engine.protocol import Engine
 from headstart.engine.ways.serial import Serial
+from headstart.models.cut import Trainable
 from headstart.models.lora import Lora
-from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.models.spec import ModelSpec
 from headstart.study.lab import Lab

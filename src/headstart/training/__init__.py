@@ -15,9 +15,10 @@ from headstart.core.trees import Params, Tree
 from headstart.data.examples import InputKind
 from headstart.models.batch import Batch
 from headstart.models.checkpoints.masked import Texts
+from headstart.models.cut import Trainable
 from headstart.models.lora import Lora
 from headstart.models.losses import Entropy, loss_of
-from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.models.normalization import norm_weights
 from headstart.models.registry import new_head

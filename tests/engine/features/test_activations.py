@@ -16,7 +16,8 @@ from headstart.engine.features.activations import Activations, Progress
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.federate import FedAvg, Schedule
-from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.cut import Trainable
+from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.testing import World, open_world, small_federation
 

@@ -6,7 +6,8 @@ from torch import nn
 
 from headstart.core.trees import Params
 from headstart.engine.features.folding import find_pairs, fold, frozen_part, largest_map, lay_channels_last
-from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.cut import Trainable
+from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.testing.compare import assert_same
 from tiny_networks import Built

@@ -10,7 +10,7 @@ from headstart.engine.features.host_rows import HostRows, on_device
 from headstart.engine.predict import predict
 from headstart.engine.ways.fleet import Fleet
 from headstart.federate import FedAvg
-from headstart.models.model import Trainable
+from headstart.models.cut import Trainable
 from headstart.testing import open_world
 from headstart.testing.compare import assert_same, quick
 from headstart.testing.federate import run

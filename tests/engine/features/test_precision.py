@@ -11,7 +11,8 @@ from headstart.engine.predict import features_of
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.serial import Serial
 from headstart.federate import FedAvg
-from headstart.models.model import Trainable, cut_at
+from headstart.models.cut import Trainable
+from headstart.models.model import cut_at
 from headstart.models.spec import ModelSpec
 from headstart.study.lab import Lab
 from headstart.testing import World, small_federation

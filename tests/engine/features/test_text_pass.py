@@ -11,7 +11,8 @@ from headstart.data.examples import Examples
 from headstart.engine.features.activations import Activations
 from headstart.engine.features.padding import RaggedTensor
 from headstart.models.checkpoints.tokens import tokenize
-from headstart.models.model import Model, Trainable, cut_at
+from headstart.models.cut import Trainable
+from headstart.models.model import Model, cut_at
 from headstart.models.registry import build
 from headstart.models.spec import ModelSpec
 from tiny_texts import draw_texts, save_encoder

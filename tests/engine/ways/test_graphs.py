@@ -16,8 +16,9 @@ from headstart.federate.fedprox import Proximal
 from headstart.federate.ffa_lora import FrozenA
 from headstart.federate.scaffold import Corrected
 from headstart.models.batch import Batch
+from headstart.models.cut import Trainable
 from headstart.models.lora import Lora
-from headstart.models.model import Model, Trainable
+from headstart.models.model import Model
 from headstart.testing import World, open_world
 from headstart.training.local import LocalTraining
 from pretend_graphs import PretendRecorder

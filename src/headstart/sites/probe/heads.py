@@ -30,7 +30,8 @@ from headstart.federate.lda import LinearDiscriminant
 from headstart.federate.ncm import NearestClassMean
 from headstart.federate.ridge import ridge_feature_sums, ridge_sums
 from headstart.models.batch import Batch
-from headstart.models.model import Model, head_logits
+from headstart.models.heads import head_logits
+from headstart.models.model import Model
 from headstart.training.client_data import ClientData
 from headstart.training.design import class_sums
 

@@ -14,7 +14,7 @@ from headstart.core.errors import HeadstartError
 from headstart.core.machine import suitable_threads, threads
 from headstart.engine.protocol import Engine
 from headstart.engine.ways.together import side_by_side
-from headstart.models.model import trains_head
+from headstart.models.cut import trains_head
 from headstart.study.run.beside import make_starts
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.trunk import Trunk

@@ -20,7 +20,8 @@ from headstart.data.federation import Federation
 from headstart.engine.protocol import Engine
 from headstart.engine.received import Received, Traffic
 from headstart.evidence.metrics import Scoring, scoring_key
-from headstart.models.model import Model, Trainable, cut_at, trains_head
+from headstart.models.cut import Trainable, trains_head
+from headstart.models.model import Model, cut_at
 from headstart.study.lab import Lab
 from headstart.study.run.facts import unpack
 from headstart.study.run.here import Here
