@@ -15,7 +15,7 @@ from headstart.report.units import Metric
 
 WHOLE = 60
 """Clients up to which all is shown of each."""
-_MOST_BYTES, _MOST_NUMBERS = 900_000, 40_000
+_MOST_BYTES, _MOST_NUMBERS = 1_300_000, 40_000
 """Of the lines of all clients, and the numbers shown of some besides."""
 _CALIBRATION = "calibration_error"
 
