@@ -72,7 +72,7 @@ def test_a_partition_without_flwr_datasets_is_one_helpful_line(tmp_path: Path) -
 
 def test_tensorboard_missing_is_said_before_anything_runs(tmp_path: Path) -> None:
     study, board = write_study(tmp_path), tmp_path / "board"
-    arguments = ["study", str(study), "--out", str(tmp_path / "out"), "--tensorboard", str(board)]
+    arguments = ["study", str(study), "--out", str(tmp_path / "out"), "--track", f"tensorboard={board}"]
     done = without(("tensorboard",), arguments)
     check_helpful(done, "tensorboard", "tensorboard")
     assert not (tmp_path / "out").exists()

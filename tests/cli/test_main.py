@@ -455,7 +455,7 @@ def test_a_folder_that_is_no_run(run: Run, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")  # TensorBoard's own imports warn.
 def test_tensorboard_is_written_beside_the_run(run: Run, study: Path) -> None:
     pytest.importorskip("tensorboard")
-    assert run("study", study, "--tensorboard", "board").code == 0
+    assert run("study", study, "--track", "tensorboard=board").code == 0
     assert {path.name for path in Path("board").iterdir()} == {f"{arm}-{seed}" for arm in ARMS for seed in (0, 1)}
 
 
@@ -547,6 +547,29 @@ def test_the_demo_reaches_a_verdict_offline(tmp_path: Path) -> None:
     assert told["verdict"]["recommended"]
     assert told["verdict"]["sentence"] in done.stdout
     assert (tmp_path / "runs" / "demo" / "report.html").stat().st_size > 10_000
+
+
+def test_quiet_is_the_answer_in_a_line(study: Path) -> None:
+    done = subprocess.run([COMMAND, "--quiet", "study", str(study)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stdout.endswith("report.html)\n")
+
+
+def test_no_colour_is_no_colour() -> None:
+    environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80"}
+    for flags, coloured in (([], True), (["--no-color"], False)):
+        command = [COMMAND, *flags, "keys", "nothing"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert ("31m" in done.stderr) is coloured
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_commands(shell: str) -> None:
+    environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    command = [COMMAND, "--show-completion", shell]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, "_HEADSTART_COMPLETE" in done.stdout) == (0, True), done.stderr
 
 
 def test_the_version_is_printed() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.table import Table
 from torch import Tensor
 
+from headstart.cli.replies import FilesReply
+from headstart.cli.saying import say
 from headstart.cli.terminal import Terminal, shown
 from headstart.core.errors import ModelError, SettingError
 from headstart.core.trees import Params
@@ -34,6 +36,7 @@ def convert(file: Path, out: Path | None, console: Terminal, *, force: bool = Fa
         raise ModelError(f"weights: '{file}' names a tensor '__metadata__', which safetensors keep for themselves")
     check_finite(state, f"weights: '{file}'")
     save(target, state, {"format": "pt"})
+    say(FilesReply((str(target),), "; ".join(said)))
     console.print(_found(file, target, state, said), soft_wrap=False)
 
 

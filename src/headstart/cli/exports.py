@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.cli.jobs import console
+from headstart.cli.replies import FilesReply
+from headstart.cli.saying import say
 from headstart.cli.terminal import shown
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import file_name
@@ -59,6 +61,7 @@ def export_run(
     if done.recorded:
         same, of = done.recorded
         console.print(f"recorded     {same} of {of} test predictions are those of the run", highlight=False)
+    say(FilesReply((str(out),), done.words))
     whose = f"{arm}, the model of {client}" if client else f"{arm}, the model that clients share"
     console.print(f"{name:<12} {shown(str(out))}: {shown(whose)}, seed {done.seed}", highlight=False)
     return None
@@ -84,6 +87,7 @@ def write_bundle(run: Path, arm: str, out: Path, **options: Any) -> None:
             f"  {network.name + used:<22}{size:>10}   features off by {network.difference:.1e}   {words}",
             highlight=False,
         )
+    say(FilesReply((str(out),), f"verified on {done.examples} validation examples"))
     console.print(f"verified on {done.examples} validation examples; * is what devices use", highlight=False)
     if done.public_key:
         console.print(f"signed; public key {done.public_key}", highlight=False)

@@ -14,6 +14,8 @@ from rich.table import Table
 
 from headstart.cli.answer import labelled
 from headstart.cli.progress import Bar
+from headstart.cli.replies import InitReply
+from headstart.cli.saying import say
 from headstart.cli.terminal import Terminal, shown
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import write_text
@@ -62,7 +64,9 @@ def write_first_study(
         DataError: there is nothing that a study could be made of.
     """
     _check_out(out, force=force)
-    console, folder = Terminal(soft_wrap=True), out.absolute().parent
+    from headstart.cli.jobs import console
+
+    folder = out.absolute().parent
     found = look(data, Path())
     _show_found(console, found)
     parts = parts_of(found, label, "" if client == _NONE else client)
@@ -75,6 +79,7 @@ def write_first_study(
         bar.tell("opening the data as a study would")
         done = checked(draft, folder, bar)
     write_text(out, written(done.draft))
+    say(InitReply(str(out), not done.question, done.question, done.mended))
     _show_written(console, done, out)
     return not done.question
 

@@ -11,21 +11,25 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.cli.answer import answer_block, decidable_lines
+from headstart.cli.answer import answer_block, decidable_lines, labelled
 from headstart.cli.arms import legend, promise_lines, race_lines, ruled_out_lines, verdict_table, warning_lines
 from headstart.cli.interrupts import second_ends_at_once
 from headstart.cli.pages import Pages
 from headstart.cli.progress import Bar
+from headstart.cli.replies import DiagnoseReply, FilesReply, PlanReply, StudyReply
+from headstart.cli.saying import for_programs, say
 from headstart.cli.tables import data_block, diagnosis_lines, plan_tree
 from headstart.cli.terminal import Terminal, shown
 from headstart.core.errors import SettingError, nearest
 from headstart.core.files import read_json
 from headstart.evidence.verdict import prediction_held
-from headstart.report.answer import has_answer
+from headstart.report.answer import has_answer, headline
 from headstart.study.written.load import StudyFile, load_study, on_device
 
 if TYPE_CHECKING:
+    from headstart.study.estimate import Branch
     from headstart.study.study import Outcome, Study
+    from headstart.study.written.slate import Slate
 
 PICTURES = ("png", "svg")
 """Formats in which a report is one file per figure."""
@@ -39,7 +43,7 @@ def run_file(
     *,
     arms: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
-    tensorboard: Path | None = None,
+    track: Sequence[str] = (),
     opens: bool = False,
     everything: bool = False,
     device: str | None = None,
@@ -53,7 +57,7 @@ def run_file(
     file = _loaded(path, device)
     file = _in_full(file) if everything else file
     out = out or _default_out(file)
-    run(file, out, arms=arms, seeds=seeds, tensorboard=tensorboard, opens=opens, jobs=jobs, cluster=cluster)
+    run(file, out, arms=arms, seeds=seeds, track=track, opens=opens, jobs=jobs, cluster=cluster)
 
 
 def run_demo(
@@ -88,7 +92,7 @@ def run(
     *,
     arms: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
-    tensorboard: Path | None = None,
+    track: Sequence[str] = (),
     opens: bool = False,
     jobs: int = 1,
     cluster: str | None = None,
@@ -101,7 +105,7 @@ def run(
     def opened(bar: Bar) -> Iterator[Study]:
         yield Study.open(file, cache=cache_folder(), progress=bar)
 
-    how = partial(run_opened, file, opened, out, tensorboard=tensorboard, opens=opens)
+    how = partial(run_opened, file, opened, out, track=track, opens=opens)
     how(arms=arms, seeds=seeds, jobs=jobs, cluster=cluster)
 
 
@@ -112,7 +116,7 @@ def run_opened(
     *,
     arms: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
-    tensorboard: Path | None = None,
+    track: Sequence[str] = (),
     opens: bool = False,
     jobs: int = 1,
     cluster: str | None = None,
@@ -125,25 +129,34 @@ def run_opened(
         out: run folder.
         arms: run only these; None runs all.
         seeds: run only these; None runs all.
-        tensorboard: folder of a log of every run; None keeps none.
+        track: trackers that are told of every run, such as ``tensorboard=FOLDER``.
         opens: whether the page is opened in the user's browser as soon as there is one.
         jobs: processes that work beside each other.
         cluster: whose workers do the study's pieces: auto, or an address; None for none.
     """
-    from headstart.report.tensorboard import check_installed, log_records
+    from headstart.report.trackers import chosen
 
-    begin = time.monotonic()
-    if tensorboard:
-        check_installed()
+    begin, trackers = time.monotonic(), chosen(track)
     with second_ends_at_once(), _so_far_if_interrupted(out), Bar(console) as bar, opened(bar) as study:
         _print_data(study)
-        page = Pages(bar.warn, opens=opens)
-        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=page, jobs=jobs, cluster=cluster)
-    if tensorboard:
-        log_records(out / "records.jsonl", tensorboard)
+        pages = Pages(bar.warn, opens=opens)
+        outcome = study.run(out, arms=arms, seeds=seeds, progress=bar, page=pages, jobs=jobs, cluster=cluster)
+    for tracker in trackers:
+        tracker.log(file.settings.name, out / "records.jsonl")
+    took, page = time.monotonic() - begin, str(out / "report.html")
+    if console.quiet and not for_programs():
+        _print_line(outcome, out)
+    say(StudyReply.of(outcome.verdict.as_json(), file.settings.name, str(out), page, round(took, 3)))
     _print_verdict(outcome, file.settings.name)
-    console.print(f"report  {shown(str(out / 'report.html'))}")
-    console.print(f"records {shown(str(out))}   ({time.monotonic() - begin:.0f} s)")
+    console.print(f"report  {shown(page)}")
+    console.print(f"records {shown(str(out))}   ({took:.0f} s)")
+
+
+def _print_line(outcome: Outcome, out: Path) -> None:
+    """Print the answer in a line, with the arm to use and where the report is."""
+    found = outcome.verdict.as_json()
+    arm = f"; arm to use: {found['recommended']}" if found["recommended"] else ""
+    Terminal(soft_wrap=True).print(shown(f"{headline(found)}{arm} ({out / 'report.html'})"), highlight=False)
 
 
 def _print_verdict(outcome: Outcome, name: str) -> None:
@@ -195,14 +208,28 @@ def show_plan(path: Path, out: Path | None, device: str | None = None, jobs: int
         branches = study.branches(slate, out)
         for line in study.outdated(slate, out):
             bar.warn(line)
-    # Long lines are folded inside the tree; the console's own soft wrap would crop them.
     trials = num_trials(file.settings.tuning.trials, study.lab.federation)
+    say(_plan_reply(file, slate, branches, trials))
+    # Long lines are folded inside the tree; the console's own soft wrap would crop them.
     beside = {jobs: seconds_of(branches, jobs)} if jobs > 1 else None
     console.print(plan_tree(file.settings, slate, branches, trials, beside), soft_wrap=False)
     for line in promise_lines(foretold_privacy(slate.arms, study.lab.federation, trials, file.settings.seeds)):
         console.print(line, soft_wrap=False)
     for line in decidable_lines(study.in_folder(out)[0].file.settings, slate, study.lab.federation, console.width):
         console.print(line, highlight=False)
+
+
+def _plan_reply(file: StudyFile, slate: Slate, branches: Sequence[Branch], trials: int) -> PlanReply:
+    return PlanReply(
+        name=file.settings.name,
+        arms=tuple(arm.name for arm in slate.arms),
+        ruled_out=slate.ruled_out,
+        seeds=file.settings.seeds,
+        trials=trials,
+        seconds=round(sum(branch.seconds for branch in branches), 1),
+        bytes=sum(cost.total_bytes for cost in slate.costs.values()),
+        finished=all(branch.done for branch in branches),
+    )
 
 
 def show_diagnosis(path: Path, out: Path | None, device: str | None = None) -> None:
@@ -215,6 +242,7 @@ def show_diagnosis(path: Path, out: Path | None, device: str | None = None) -> N
         study = Study.open(file, cache=cache_folder(), progress=bar)
         _print_data(study)
         found = study.diagnose(out or _default_out(file), bar)
+    say(DiagnoseReply(found.as_json()))
     for line in diagnosis_lines(found):
         console.print(line)
 
@@ -241,8 +269,20 @@ def write_formats(run_folder: Path, name: str) -> None:
         paths = save_figures(run, run.folder / "figures", name)
     else:
         paths = write_report(run_folder, formats=(name,))
+    say(FilesReply(tuple(map(str, paths))))
     for path in paths:
         console.print(shown(str(path)))
+
+
+def show_comparison(before: Path, after: Path) -> None:
+    """Print what differs between two run folders."""
+    from headstart.report import load_run
+    from headstart.report.compare import compare_lines, compare_runs
+
+    found = compare_runs(load_run(before), load_run(after))
+    say(found)
+    for line in labelled(compare_lines(found), console.width):
+        console.print(line, highlight=False)
 
 
 def check_run(run_folder: Path, family: str, margin: float | None) -> bool:
@@ -250,6 +290,7 @@ def check_run(run_folder: Path, family: str, margin: float | None) -> bool:
     from headstart.report import check_answer
 
     found = check_answer(run_folder, family, margin)
+    say(found)
     console.print(shown(found.line), highlight=False)
     return found.passed
 

@@ -6,6 +6,7 @@ written); 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,6 @@ app = typer.Typer(
     name="headstart",
     help="Should clients fine-tune a pre-trained model instead of running federated averaging?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -43,7 +43,10 @@ _ClusterOption = Annotated[
     str | None,
     typer.Option("--cluster", help="Work on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.", show_default=False),
 ]
-_BoardOption = Annotated[Path | None, typer.Option(help="Also log every run for TensorBoard into this folder.")]
+_TrackOption = Annotated[
+    list[str] | None,
+    typer.Option("--track", help="Also tell tensorboard=FOLDER, mlflow=ADDRESS or wandb=FOLDER (offline) every run."),
+]
 
 
 def _show_version(wanted: bool) -> None:
@@ -53,10 +56,34 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _set_plain(wanted: bool) -> None:
+    """Print without colours from here on, as everything that heeds NO_COLOR does."""
+    if wanted:
+        os.environ["NO_COLOR"] = "1"
+
+
+def _set_quiet(wanted: bool) -> bool:
+    """Print nothing for people but errors and a study's answer from here on."""
+    if wanted:
+        from headstart.cli.jobs import console
+
+        console.quiet = True
+    return wanted
+
+
 @app.callback()
 def options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", callback=_show_version, is_eager=True)
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Print without colours, as NO_COLOR=1 does.", callback=_set_plain)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print errors and a study's answer alone, in a line.", callback=_set_quiet)
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what a program can read; see headstart schema.", callback=_set_quiet)
     ] = False,
 ) -> None:
     """Should clients fine-tune a pre-trained model instead of running federated averaging?"""
@@ -68,7 +95,7 @@ def study(
     out: _OutOption = None,
     arm: _ArmOption = None,
     seed: _SeedOption = None,
-    tensorboard: _BoardOption = None,
+    track: _TrackOption = None,
     opens: _OpenOption = False,
     everything: _AllOption = False,
     device: _DeviceOption = None,
@@ -78,7 +105,7 @@ def study(
     """Run a study until it is decided; finished work is kept and never done twice."""
     from headstart.cli.jobs import run_file
 
-    run = partial(run_file, file, out, arms=arm, seeds=seed, tensorboard=tensorboard)
+    run = partial(run_file, file, out, arms=arm, seeds=seed, track=track or ())
     run(opens=opens, everything=everything, device=device, jobs=jobs, cluster=cluster)
 
 
@@ -162,14 +189,35 @@ def keys(
 
 
 @app.command()
+def schema(command: Annotated[str, typer.Argument(help="Such as study.", show_default=False)]) -> None:
+    """Print the JSON schema of what `headstart --json COMMAND` prints."""
+    import json
+
+    from headstart.cli.replies import schema_of
+
+    typer.echo(json.dumps(schema_of(command), indent=2))
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
-    format: Annotated[str, typer.Option(help="html, md, json, png or svg.")] = "html",  # noqa: A002
+    format: Annotated[str, typer.Option(help="html, card, md, json, png or svg.")] = "html",  # noqa: A002
 ) -> None:
     """Write the report of a run folder again, or in another format."""
     from headstart.cli.jobs import write_formats
 
     write_formats(run, format)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
+    after: Annotated[Path, typer.Argument(help="Another, later one.", show_default=False)],
+) -> None:
+    """Say what changed between two runs, whether the answer did, and what that may come from."""
+    from headstart.cli.jobs import show_comparison
+
+    show_comparison(before, after)
 
 
 @app.command()
@@ -242,35 +290,39 @@ app.add_typer(federate.app, name="federate")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; turn our errors into one line and an exit code."""
-    errors = Terminal(stderr=True, soft_wrap=True)
     try:
         code = app(arguments, prog_name="headstart", standalone_mode=False)
     except HeadstartError as error:
         for line in str(error).splitlines():
-            errors.print(f"[bold red]error:[/] {shown(line)}")
+            _print_error(f"[bold red]error:[/] {shown(line)}")
         sys.exit(1 if isinstance(error, (ClientError, EngineError)) else 2)
     except OSError as error:
-        errors.print(f"[bold red]error:[/] {shown(str(error))}")
+        _print_error(f"[bold red]error:[/] {shown(str(error))}")
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except Exception as error:
-        _reraise_unless_known(error, errors)
+        _reraise_unless_known(error)
     # The command-line library returns an exit code, that of an interrupt too.
     if code == _INTERRUPTED:
-        errors.print("interrupted; finished work is kept: run the same command to go on")
+        _print_error("interrupted; finished work is kept: run the same command to go on")
     if code:
         sys.exit(code)
 
 
-def _reraise_unless_known(error: Exception, errors: Terminal) -> NoReturn:
+def _print_error(line: str) -> None:
+    """Print a line of markup; the terminal is made now, since an option may have said how it prints."""
+    Terminal(stderr=True, soft_wrap=True).print(line)
+
+
+def _reraise_unless_known(error: Exception) -> NoReturn:
     """Let the command-line library print its own usage errors, exit code 2; say what failed beside any arm, code 1."""
     usage: Any = getattr(error, "show", None)
     if usage is None:
         from headstart.core.faults import fault_of
 
         if fault := fault_of(error):
-            errors.print(f"[bold red]error:[/] the engine failed: {shown(str(fault))}")
+            _print_error(f"[bold red]error:[/] the engine failed: {shown(str(fault))}")
             sys.exit(1)
         raise error
     usage()

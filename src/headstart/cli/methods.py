@@ -13,6 +13,8 @@ from rich.text import Text
 
 from headstart.cli.reference.keys import TABLES, Key, keys_of, settings_of
 from headstart.cli.reference.methods import paper, summary
+from headstart.cli.replies import MethodReply
+from headstart.cli.saying import say
 from headstart.core.errors import SettingError, nearest
 from headstart.core.registry import Entry
 from headstart.federate import Schedule
@@ -32,6 +34,7 @@ SHARED: dict[str, type] = {"rounds": Schedule, "training": LocalTraining}
 
 def show_methods(console: Console) -> None:
     """Print a table per stage; what many methods share is said once."""
+    say([_reply(kind, name, entry) for kind, table in METHODS.items() for name, entry in table.items()])
     for kind, words in STAGES.items():
         console.print(_table(kind, words), soft_wrap=False)
     for name, part in SHARED.items():
@@ -48,6 +51,7 @@ def show_method(console: Console, name: str) -> None:
     if not found:
         known = [one for table in METHODS.values() for one in table]
         raise SettingError(f"headstart methods: unknown method, received {name!r}; {nearest(name, known)}")
+    say([_reply(kind, name, entry) for kind, entry in found])
     for kind, entry in found:
         _show(console, kind, name, entry)
 
@@ -61,11 +65,20 @@ def show_keys(console: Console, table: str | None) -> None:
     name = (table or "file").strip("[]")
     if name not in TABLES:
         raise SettingError(f"headstart keys: unknown table, received {table!r}; {nearest(name, TABLES)}")
+    wanted = (name,) if table else TABLES
+    say({one: tuple(keys_of(TABLES[one])) for one in wanted})
     console.print(_keys(keys_of(TABLES[name]), "a study file" if name == "file" else f"[{name}]"))
     if table is None:
         others = ", ".join(one for one in TABLES if one != "file")
         console.print(f"headstart keys TABLE shows one of: {others}", style="dim", soft_wrap=False)
         console.print("[arms], [training]: headstart methods; [devices]: docs/costs.md", style="dim", markup=False)
+
+
+def _reply(kind: Kind, name: str, entry: Entry) -> MethodReply:
+    citation, differs = paper(entry)
+    return MethodReply(
+        name, kind, entry.says.format(words=name), citation, differs, tuple(settings_of(entry, tuned=kind != "start"))
+    )
 
 
 def _show(console: Console, kind: Kind, name: str, entry: Entry) -> None:
@@ -82,8 +95,9 @@ def _keys(keys: Iterable[Key], title: str) -> Table:
     table.add_column("key", no_wrap=True)
     table.add_column("default", max_width=18)
     table.add_column("type and meaning", ratio=1)
-    for name, kind, default, meaning in keys:
-        table.add_row(name, *(_plain(text).replace("[", "\\[") for text in (default, f"{kind}: {meaning}")))
+    for key in keys:
+        cells = (_plain(text).replace("[", "\\[") for text in (key.default, f"{key.type}: {key.meaning}"))
+        table.add_row(key.name, *cells)
     return table
 
 

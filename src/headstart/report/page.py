@@ -12,6 +12,7 @@ from headstart.core.visible import visible
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.privacy_words import privacy_note
 from headstart.report import answer, asked, findings, script, units, views
+from headstart.report.card import card_parts
 from headstart.report.chosen import why_this_arm
 from headstart.report.classes import class_rows, undefined
 from headstart.report.client_data import client_data
@@ -40,6 +41,12 @@ def to_html(run: Run) -> str:
         HTML with its style and its figures inside; no link leaves it.
     """
     return str(_environment().get_template("report.html").render(**_context(run)))
+
+
+def to_card_html(run: Run) -> str:
+    """Render the decision card."""
+    parts = card_parts(run)
+    return str(_environment().get_template("card.html").render(run=run, headline=views.headline(run), parts=parts))
 
 
 def _environment() -> Any:

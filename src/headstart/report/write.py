@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from headstart.core.errors import SettingError, nearest
 from headstart.core.files import write_text
 from headstart.core.plain import plain
 from headstart.report import answer, findings, views
+from headstart.report.card import to_card_markdown
 from headstart.report.chosen import why_this_arm
 from headstart.report.devices import device_tables
 from headstart.report.gains import gains_of
 from headstart.report.markdown import to_markdown
-from headstart.report.page import to_html
+from headstart.report.page import to_card_html, to_html
 from headstart.report.power import choices, design_of
 from headstart.report.race import course
 from headstart.report.run import Run, load_run
@@ -28,7 +29,8 @@ def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> l
 
     Args:
         folder: What ``headstart study`` wrote.
-        formats: Any of ``"html"``, ``"md"``, ``"json"``; each becomes ``report.<format>``.
+        formats: Any of ``"html"``, ``"md"``, ``"json"``, which become ``report.<format>``, and ``"card"``, which is
+            ``card.md`` and ``card.html``.
 
     Returns:
         The files, in the order of ``formats``.
@@ -41,10 +43,10 @@ def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> l
         if name not in FORMATS:
             raise SettingError(f"report format '{name}' is unknown: {nearest(name, FORMATS)}")
     run = load_run(folder)
-    paths = [run.folder / f"report.{name}" for name in formats]
-    for name, path in zip(formats, paths, strict=True):
-        write_text(path, FORMATS[name](run))
-    return paths
+    files = {run.folder / name: write for one in formats for name, write in FORMATS[one].items()}
+    for path, write in files.items():
+        write_text(path, write(run))
+    return [*files]
 
 
 def to_json(run: Run) -> dict[str, Any]:
@@ -101,4 +103,10 @@ def _json_text(run: Run) -> str:
     return json.dumps(to_json(run), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-FORMATS: dict[str, Callable[[Run], str]] = {"html": to_html, "md": to_markdown, "json": _json_text}
+FORMATS: Mapping[str, Mapping[str, Callable[[Run], str]]] = {
+    "html": {"report.html": to_html},
+    "md": {"report.md": to_markdown},
+    "json": {"report.json": _json_text},
+    "card": {"card.md": to_card_markdown, "card.html": to_card_html},
+}
+"""Every format with the files that it writes."""

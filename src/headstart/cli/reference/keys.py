@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, get_type_hints
+from dataclasses import dataclass
+from typing import get_type_hints
 
 from headstart.cli.reference.words import attributes, default_words, type_words
 from headstart.core.registry import Entry, Setting, UpTo
@@ -45,7 +46,8 @@ _SHARED: Mapping[str, str] = {
 """What a setting means wherever a method's own docstring does not say it."""
 
 
-class Key(NamedTuple):
+@dataclass(frozen=True)
+class Key:
     """A key that may be written, with its type, its default and its meaning in words."""
 
     name: str

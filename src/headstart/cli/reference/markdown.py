@@ -71,8 +71,9 @@ def _entries(stage: str) -> Mapping[str, Entry]:
 
 def _table(keys: Iterable[Key]) -> Iterator[str]:
     yield "| setting | type | default | meaning |\n|---|---|---|---|"
-    for name, *cells in keys:
-        yield (f"| `{name}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    for key in keys:
+        cells = (cell.replace("|", "\\|") for cell in (key.type, key.default, key.meaning))
+        yield f"| `{key.name}` | {' | '.join(cells)} |"
 
 
 def _linked(text: str) -> str:

@@ -1,0 +1,19 @@
+"""Who is told what a command has to say: a person, or with ``--json`` a program."""
+
+from __future__ import annotations
+
+import click
+
+from headstart.cli.replies import reply_json
+
+
+def for_programs() -> bool:
+    """Return whether ``--json`` was given."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.find_root().params.get("as_json"))
+
+
+def say(reply: object) -> None:
+    """Print what a command says to programs, if one is listening."""
+    if for_programs():
+        click.echo(reply_json(str(click.get_current_context().info_name), reply))
