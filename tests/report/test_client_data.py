@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headstart.report import load_run
-from headstart.report.client_data import client_data, shown_arms
+from headstart.report.client_data import client_data
 from headstart.report.run import Run
 from headstart.report.summary import client_rows
 
@@ -72,4 +72,3 @@ def test_long_names_leave_room_for_fewer_clients(crowd: Run) -> None:
 
 def test_without_scores_there_is_nothing(crowd: Run) -> None:
     assert client_data(replace(crowd, clients={}), ()) is None
-    assert shown_arms(crowd)[0] == crowd.verdict["recommended"]
