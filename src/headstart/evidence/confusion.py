@@ -11,7 +11,7 @@ from headstart.core.arrays import Array
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.summed import Sums
 
-ALL, EXTREMES, MOST_CLASSES = 60, 20, 100
+_ALL, _EXTREMES, _MOST_CLASSES = 60, 20, 100
 """Clients up to which all are told of, how many of each kind are of more, and classes beyond which none is."""
 
 
@@ -29,7 +29,7 @@ def confusions(said: Outcomes | Sums | None, arms: Sequence[str]) -> dict[str, A
     if not isinstance(said, Outcomes) or said.predicted is None or not len(said.labels) or not arms:
         return {}
     classes = 1 + max(int(said.labels.max()), int(said.predicted.max()))
-    if classes > MOST_CLASSES:
+    if classes > _MOST_CLASSES:
         return {}
     places = [said.arms.index(arm) for arm in arms]
     cells = {said.clients[client]: [_cells(said, place, client, classes) for place in places]
@@ -47,7 +47,7 @@ def _cells(said: Outcomes, arm: int, client: int, classes: int) -> list[int]:
 
 def _told(said: Outcomes, arms: Sequence[str]) -> list[int]:
     """Return the places of clients that are told of, ascending: those best, worst and most changed, of many."""
-    if len(said.clients) <= ALL:
+    if len(said.clients) <= _ALL:
         return list(range(len(said.clients)))
     accuracies = np.stack([_accuracy(said, arm) for arm in arms])
     return sorted(set(_extremes(accuracies)))
@@ -57,7 +57,7 @@ def _extremes(accuracies: Array) -> Iterator[int]:
     """Yield which clients of ``(arms, clients)`` stand out."""
     own, change = accuracies[0], np.abs(accuracies[1:] - accuracies[0]).max(axis=0, initial=0.0)
     for order in (own, -own, -change):
-        yield from (int(at) for at in np.argsort(order, kind="stable")[:EXTREMES] if np.isfinite(own[at]))
+        yield from (int(at) for at in np.argsort(order, kind="stable")[:_EXTREMES] if np.isfinite(own[at]))
 
 
 def _accuracy(said: Outcomes, arm: str) -> Array:

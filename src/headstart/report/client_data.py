@@ -13,9 +13,9 @@ from headstart.report.run import Json, Run
 from headstart.report.summary import ClientRow, client_means, local_arm, recommended
 from headstart.report.units import Metric
 
-WHOLE = 60
+_WHOLE = 60
 """Clients up to which all is shown of each."""
-_MOST_BYTES, _MOST_NUMBERS = 900_000, 40_000
+_MOST_BYTES, _MOST_NUMBERS = 1_300_000, 40_000
 """Of the lines of all clients, and the numbers shown of some besides."""
 _CALIBRATION = "calibration_error"
 
@@ -30,7 +30,7 @@ def client_data(run: Run, listed: Sequence[ClientRow]) -> dict[str, Any] | None:
     scores = run.scores()
     if not scores.clients:
         return None
-    arms, metric = shown_arms(run), Metric(run.measure)
+    arms, metric = _shown_arms(run), Metric(run.measure)
     told = _told(scores.clients, [row.name for row in listed], len(arms))
     at = {name: place for place, name in enumerate(scores.clients)}
     places = [at[name] for name in told]
@@ -54,7 +54,7 @@ def client_data(run: Run, listed: Sequence[ClientRow]) -> dict[str, Any] | None:
     return said
 
 
-def shown_arms(run: Run) -> list[str]:
+def _shown_arms(run: Run) -> list[str]:
     """Name the arms that a client is shown under: the one to use, the families', the baseline, alone."""
     families = (run.verdict.get("families") or {}).values()
     wanted = [recommended(run), *(one.get("representative") for one in families), run.baseline, local_arm(run)]
@@ -89,7 +89,7 @@ def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
 
 def _calibration(run: Run, arms: Sequence[str], told: Sequence[str]) -> list[list[float | None]]:
     """Each arm's calibration error at each client, in percent; empty where losses were not kept."""
-    if len(told) > WHOLE:
+    if len(told) > _WHOLE:
         return []
     scores = run.scores(_CALIBRATION)
     if not scores.clients or not set(told) <= set(scores.clients):

@@ -12,15 +12,15 @@ from headstart.report.run import Run
 from headstart.report.summary import ArmRow
 from headstart.report.units import MINUS, Metric
 
-State = Literal["better", "as good", "open", "worse", "no claim"]
-SIGNS: dict[State, str] = {"better": "▲", "as good": "≈", "open": "?", "worse": "▼", "no claim": "·"}
+_State = Literal["better", "as good", "open", "worse", "no claim"]
+SIGNS: dict[_State, str] = {"better": "▲", "as good": "≈", "open": "?", "worse": "▼", "no claim": "·"}
 
 
 @dataclass(frozen=True)
-class Cell:
+class _Cell:
     """The arm of the line against that of the column; ``state`` is None against itself."""
 
-    state: State | None
+    state: _State | None
     title: str = ""
 
     @property
@@ -34,7 +34,7 @@ class Cell:
         return (self.state or "self").replace(" ", "-")
 
 
-def pair_lines(run: Run, rows: tuple[ArmRow, ...]) -> tuple[tuple[str, tuple[Cell, ...]], ...]:
+def pair_lines(run: Run, rows: tuple[ArmRow, ...]) -> tuple[tuple[str, tuple[_Cell, ...]], ...]:
     """Every arm with its cells, in the order of the arms' table; nothing without pairs, or of fewer than two arms."""
     pairs = run.verdict.get("pairs") or {}
     arms = [str(arm) for arm in pairs.get("arms") or ()]
@@ -43,27 +43,27 @@ def pair_lines(run: Run, rows: tuple[ArmRow, ...]) -> tuple[tuple[str, tuple[Cel
         return ()
     half = [both[1] if both else None for both in halves(pairs, float(run.verdict["confidence"]))]
     found = dict(_cells(run, arms, list(zip(pairs["gap"], half, strict=True))))
-    return tuple((arm, tuple(found.get((arm, other), Cell(None)) for other in order)) for arm in order)
+    return tuple((arm, tuple(found.get((arm, other), _Cell(None)) for other in order)) for arm in order)
 
 
 def _cells(
     run: Run, arms: list[str], values: list[tuple[float | None, float | None]]
-) -> Iterator[tuple[tuple[str, str], Cell]]:
+) -> Iterator[tuple[tuple[str, str], _Cell]]:
     metric, least = Metric(run.measure), float(run.verdict["min_effect"])
     for (one, other), (gap, half) in zip(itertools.combinations(arms, 2), values, strict=True):
         yield (one, other), _cell(gap, half, metric, least)
         yield (other, one), _cell(None if gap is None else -gap, half, metric, least)
 
 
-def _cell(gap: float | None, half: float | None, metric: Metric, least: float) -> Cell:
+def _cell(gap: float | None, half: float | None, metric: Metric, least: float) -> _Cell:
     if gap is None:
-        return Cell("no claim", "not compared")
+        return _Cell("no claim", "not compared")
     if half is None:
-        return Cell("no claim", f"{metric.change(gap)}, no interval")
-    return Cell(_state(gap - half, gap + half, least), f"{metric.change(gap)} ({_between(gap, half, metric)})")
+        return _Cell("no claim", f"{metric.change(gap)}, no interval")
+    return _Cell(_state(gap - half, gap + half, least), f"{metric.change(gap)} ({_between(gap, half, metric)})")
 
 
-def _state(low: float, high: float, least: float) -> State:
+def _state(low: float, high: float, least: float) -> _State:
     if low > 0 or high < 0:
         return "better" if low > 0 else "worse"
     return "as good" if -least <= low and high <= least else "open"

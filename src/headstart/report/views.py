@@ -187,18 +187,18 @@ def worst_hit(clients: tuple[ClientRow, ...], most: int = 5) -> list[ClientRow]:
     return [row for _, row in sorted(hurt, key=lambda item: item[0])][:most]
 
 
-ALL_LISTED, EXTREMES = 500, 50
+_ALL_LISTED, _EXTREMES = 500, 50
 """Clients up to which each is listed, and how many of each kind are of more."""
 
 
 def listed(clients: tuple[ClientRow, ...], *, lower_is_better: bool) -> tuple[ClientRow, ...]:
     """The clients that have a line of their own: all, or the best, the worst and the most changed of many."""
-    if len(clients) <= ALL_LISTED:
+    if len(clients) <= _ALL_LISTED:
         return clients
     sign = -1 if lower_is_better else 1
     by_value = sorted((row for row in clients if row.recommended is not None), key=lambda row: sign * _value(row))
     by_change = sorted((row for row in clients if row.change is not None), key=lambda row: -abs(row.change or 0.0))
-    names = {row.name for row in (*by_value[:EXTREMES], *by_value[-EXTREMES:], *by_change[:EXTREMES])}
+    names = {row.name for row in (*by_value[:_EXTREMES], *by_value[-_EXTREMES:], *by_change[:_EXTREMES])}
     return tuple(row for row in clients if row.name in names)
 
 

@@ -75,6 +75,9 @@ function startPanel(study) {
     return [arm === found.arm ? "to use" : "", stands + shut].filter(Boolean).join("; ");
   }
 
+  // Small numbers keep two digits that mean something.
+  const fine = (value) => value > 0 && value < 0.1 ? String(Number(value.toPrecision(2))) : written(value, 2);
+
   function rows(found, asked) {
     const order = study.arms.map((_, arm) => arm).sort((a, b) => (study.mean[b] - study.mean[a]) * metric.sign);
     return order.map((arm) => {
@@ -83,7 +86,7 @@ function startPanel(study) {
       const mean = study.mean[arm] === null ? null : study.mean[arm] * factor;
       const cells = [
         study.family[arm] ?? "", written(mean, digits), written(study.worst[arm] * metric.sign * factor, digits),
-        written(study.traffic[arm], 2), written(cost, digits), written(hours, 2),
+        fine(study.traffic[arm]), fine(cost), fine(hours),
       ];
       const row = make("tr", { class: arm === found.arm ? "recommended" : "" },
         make("th", { scope: "row" }, study.arms[arm]), ...cells.map((text) => make("td", {}, text)));
