@@ -97,8 +97,9 @@ def _adapted(name: str, world: World) -> Evaluation:
 
 @pytest.mark.parametrize(("name", "cut", "dtype", "engine"), _cases(ADAPT_CUTS))
 def test_adapt(card: torch.device, name: str, cut: Trainable, dtype: torch.dtype, engine: Engine) -> None:
-    right = _adapted(name, open_world(cut, dtype=dtype))
-    found = _adapted(name, open_world(cut, dtype=dtype, device=card, engine=engine))
+    norms = adapt.METHODS[name].factory.needs_norms
+    right = _adapted(name, open_world(cut, dtype=dtype, norms=norms))
+    found = _adapted(name, open_world(cut, dtype=dtype, device=card, engine=engine, norms=norms))
     assert not found.excluded
     assert found.accepted.tolist() == right.accepted.tolist()
     for view, each in right.probabilities.items():

@@ -137,6 +137,7 @@ class Probe:
     accept: bool = True
     changes_nothing: ClassVar[bool] = False
     takes_own: ClassVar[bool] = False
+    needs_norms: ClassVar[bool] = False
     trainable: ClassVar[str] = "head"
 
     def __call__(self, model: Model, params: Params, data: ClientData) -> Params:

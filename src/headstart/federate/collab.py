@@ -72,8 +72,10 @@ class Collab(Settles):
         self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
     ) -> tuple[Tree, Tree]:
         """Group the clients; return the head of all and those of the largest groups, the rest filled up."""
-        sizes, features = update["gram"][:, -1].cpu().numpy(), update["moment"].shape[1]
-        own = update["left"].cpu().numpy() / sizes
+        # Moves are one client after another: no work for a card.
+        update = {name: value.cpu() for name, value in update.items()}
+        sizes, features = update["gram"][:, -1].numpy(), update["moment"].shape[1]
+        own = update["left"].numpy() / sizes
         sums = ClientSums(
             lambda at: unpack_symmetric(update["gram"][at], features), update["moment"], update["square"], sizes, own
         )
@@ -81,8 +83,8 @@ class Collab(Settles):
         largest = sorted(found.heads, key=lambda number: -len(found.members(number)))[: self.groups]
         fitted = [sums.fit(range(len(sizes))), *(found.heads[number] for number in largest)]
         fitted += [fitted[0]] * (self.groups + 1 - len(fitted))
-        heads, leverages = torch.stack([one.head for one in fitted]), [one.leverage for one in fitted]
-        return {"heads": heads, "leverage": heads.new_tensor(leverages)}, state
+        heads = torch.stack([one.head for one in fitted]).to(shared["heads"])
+        return {"heads": heads, "leverage": heads.new_tensor([one.leverage for one in fitted])}, state
 
     def settle(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> Tree:
         """Choose the head that errs least, the client's own before others."""
