@@ -36,12 +36,10 @@ LOCAL_VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "class-balanced sampling": {**SMALL, "balance": "sampling"},
     "three local steps": {**SMALL, "local_steps": 3},
     "cosine after a warm-up": {**SMALL, "lr_schedule": "cosine", "warmup": 0.4, "momentum": 0.9},
-    "smoothed labels": {**SMALL, "label_smoothing": 0.2},
-    "dropout": {**SMALL, "dropout": 0.3},
+    "smoothed labels and dropout": {**SMALL, "label_smoothing": 0.2, "dropout": 0.3},
     "single examples hidden": {**SMALL, "example_clip": 0.5, "example_noise": 1.0},
 }
 PIXEL_VARIANTS: Mapping[str, Mapping[str, Any]] = {
-    "shifted and mirrored": {**SMALL, "augment": "flip-crop"},
     "one change of nine": {**SMALL, "augment": "trivial"},
 }
 """Ways to train on a client under which a method must behave; with the last ones where it begins at the pixels."""
