@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from headstart.models.network import Network
 from headstart.models.registry import build
 from headstart.models.spec import ModelSpec
 from headstart.training.local import LocalTraining
+from normed import normed_world
 
 PARAMETERS = 40 + 74 + 387
 HEAD = 387
@@ -163,7 +165,15 @@ def needs_numbers(work: Any, raw: Tensor, **settings: Any) -> Work:
     return dry_run(work, raw, **settings)
 
 
-_LOOKS_AT_NUMBERS = ("adapt lora", "adapt lora_mix", "federate fedit", "federate ffa_lora", "federate fedsa_lora")
+_LOOKS_AT_NUMBERS = (
+    "adapt lora",
+    "adapt lora_mix",
+    "federate fedit",
+    "federate ffa_lora",
+    "federate fedsa_lora",
+    "federate simsiam",
+)
+_READS_PICTURES = ("federate fedbn", "federate simsiam", "adapt adabn", "adapt tent")
 _METHODS = {f"federate {name}": ([entry.build({})], Keep()) for name, entry in FEDERATE.items()}
 _METHODS |= {f"adapt {name}": ([], entry.build({})) for name, entry in ADAPT.items()}
 
@@ -174,6 +184,10 @@ def test_shapes_alone_say_what_numbers_say(name: str, monkeypatch: pytest.Monkey
     federate, adapt = _METHODS[name]
     network, weights = build(ModelSpec(backbone="mlp"), shape=(12,), num_classes=3, from_scratch=True, seed=0)
     population = Population(torch.zeros(1, 12), num_clients=10, num_examples=50)
+    if name in _READS_PICTURES:
+        world = normed_world()
+        network, weights = world.model.network, world.model.weights(world.params)
+        population = Population(torch.zeros(1, 1, 8, 8), num_clients=10, num_examples=50)
     seen: list[bool] = []
 
     def watched(work: Any, raw: Tensor, **settings: Any) -> Work:
@@ -185,4 +199,7 @@ def test_shapes_alone_say_what_numbers_say(name: str, monkeypatch: pytest.Monkey
     assert all(seen) or name in _LOOKS_AT_NUMBERS
     # Work that must see numbers is watched with them.
     monkeypatch.setattr("headstart.costs.arm.dry_run", needs_numbers)
-    assert arm_costs(network, weights, federate, adapt, population, sends_weights=True) == found
+    again = arm_costs(network, weights, federate, adapt, population, sends_weights=True)
+    # A BatchNorm with numbers holds some that it needs for a moment only.
+    assert again.peak_memory_bytes == pytest.approx(found.peak_memory_bytes, rel=0.001)
+    assert replace(again, peak_memory_bytes=found.peak_memory_bytes) == found
