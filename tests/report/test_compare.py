@@ -22,8 +22,10 @@ def test_a_run_is_as_itself(answered: dict[str, Path]) -> None:
     assert found.same_answer
     assert (found.settings, found.data, found.versions, found.arms) == ((), (), (), ())
     assert found.answer[0] == "The answer is the same."
-    assert found.why[-1] == "Neither settings nor data nor versions have changed."
-    assert all("within chance" in line for line in found.why[:-1])
+    assert found.why[-1] == "No change of settings, data or versions was found."
+    moved = [line for line in found.why if " over " in line]
+    assert moved
+    assert all("within chance" in line for line in moved)
     assert ("Settings", "the same") in list(compare_lines(found))
 
 
@@ -48,10 +50,29 @@ def test_a_changed_setting_and_other_data_are_named(tmp_path: Path) -> None:
     assert found.why[-1] == "Changed: settings, data."
 
 
-def test_an_unfinished_run_has_no_verdict_yet(answered: dict[str, Path], bare_folder: Path) -> None:
+def test_an_unfinished_run_has_no_answer_to_compare(answered: dict[str, Path], bare_folder: Path) -> None:
     found = compared(bare_folder, answered["better"])
-    assert found.answer[:2] == ("The answer has changed.", "before: no verdict yet; arm to use: none")
+    assert found.same_answer is None
+    assert found.answer[:2] == ("There are no two answers to compare.", "before: no verdict yet")
+    assert not found.arms
     assert list(compare_lines(found))
+
+
+def test_a_verdict_from_before_the_answer_is_named(answered: dict[str, Path], slate_folder: Path) -> None:
+    found = compared(slate_folder, answered["better"])
+    assert found.same_answer is None
+    assert "from before studies answered" in found.answer[1]
+
+
+def test_a_missing_file_is_no_change(tmp_path: Path) -> None:
+    before, after = (write_answered(tmp_path / name, "better") for name in ("before", "after"))
+    for name in ("settings.json", "federation.json"):
+        (after / name).unlink(missing_ok=True)
+        (before / name).write_text(json.dumps({"clients": [{"id": "a"}], "key": "k"}))
+    found = compared(before, after)
+    assert (found.settings, found.data) == ((), ())
+    assert any("lacks settings.json" in line for line in found.why)
+    assert any("lacks federation.json" in line for line in found.why)
 
 
 @pytest.mark.parametrize("many", [5, 40])

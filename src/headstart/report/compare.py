@@ -27,7 +27,7 @@ class Comparison:
     """What differs between two runs.
 
     Attributes:
-        same_answer: whether both give the same family.
+        same_answer: whether both give the same family; None where one of them has no answer.
         answer: what each answered, and which arm each would use.
         why: what the difference, or its absence, may come from.
         settings: changed keys of the study, with their values before and after.
@@ -36,7 +36,7 @@ class Comparison:
         arms: that only one of them ran, and means that moved.
     """
 
-    same_answer: bool
+    same_answer: bool | None
     answer: tuple[str, ...]
     why: tuple[str, ...]
     settings: tuple[str, ...]
@@ -48,14 +48,16 @@ class Comparison:
 def compare_runs(before: Run, after: Run) -> Comparison:
     """Compare a run with a later one."""
     changed = {
-        "settings": tuple(_changes(_settings(before), _settings(after))),
-        "data": tuple(_changes(_data(before), _data(after))),
+        "settings": tuple(_changes(*_settings(before, after))),
+        "data": tuple(_changes(*_data(before, after))),
         "versions": tuple(_changes(dict(findings.versions(before)), dict(findings.versions(after)))),
     }
-    same = before.verdict.get("answer") == after.verdict.get("answer")
-    said = tuple(_answers(before, after))
+    answered = all(answer.has_answer(run.verdict) for run in (before, after))
+    same = before.verdict["answer"] == after.verdict["answer"] if answered else None
     causes = [name for name, lines in changed.items() if lines]
-    return Comparison(same, said, tuple(_why(before, after, causes)), arms=tuple(_arms(before, after)), **changed)
+    why = (*(_why(before, after) if answered else ()), *_missing(before, after), _changed(causes))
+    arms = tuple(_arms(before, after)) if answered else ()
+    return Comparison(same, tuple(_answers(before, after, same)), why, arms=arms, **changed)
 
 
 def compare_lines(found: Comparison) -> Iterator[tuple[str, str]]:
@@ -73,16 +75,38 @@ def compare_lines(found: Comparison) -> Iterator[tuple[str, str]]:
         yield from ((label, line) for line in shown or ("the same",))
 
 
-def _answers(before: Run, after: Run) -> Iterator[str]:
-    same = before.verdict.get("answer") == after.verdict.get("answer") and bool(before.verdict) == bool(after.verdict)
-    yield "The answer is the same." if same else "The answer has changed."
+_SAME = {
+    True: "The answer is the same.",
+    False: "The answer has changed.",
+    None: "There are no two answers to compare.",
+}
+
+
+def _answers(before: Run, after: Run, same: bool | None) -> Iterator[str]:
+    yield _SAME[same]
     for word, run in (("before", before), ("after", after)):
-        said = answer.headline(run.verdict) if run.verdict else "no verdict yet"
-        yield f"{word}: {said}; arm to use: {recommended(run) or 'none'}"
+        if not run.verdict:
+            yield f"{word}: no verdict yet"
+        elif not answer.has_answer(run.verdict):
+            yield f"{word}: a verdict from before studies answered the question; arm to use: {recommended(run)}"
+        else:
+            yield f"{word}: {answer.headline(run.verdict)}; arm to use: {recommended(run) or 'none'}"
 
 
-def _why(before: Run, after: Run, causes: list[str]) -> Iterator[str]:
-    """Say how each gap between families moved, and what else may be behind it."""
+def _missing(before: Run, after: Run) -> Iterator[str]:
+    """Name files without which something cannot be compared."""
+    for name, what in (("settings.json", "settings"), ("federation.json", "data")):
+        lacking = [str(run.folder) for run in (before, after) if not (run.folder / name).is_file()]
+        if lacking:
+            yield f"{' and '.join(lacking)} lacks {name}: {what} cannot be compared."
+
+
+def _changed(causes: list[str]) -> str:
+    return f"Changed: {', '.join(causes)}." if causes else "No change of settings, data or versions was found."
+
+
+def _why(before: Run, after: Run) -> Iterator[str]:
+    """Say how each gap between families moved, and by how much the rule did."""
     gaps = _gaps(before), _gaps(after)
     if before.metric != after.metric:
         yield f"Decided by other metrics, {before.metric} and {after.metric}: their numbers cannot be compared."
@@ -93,7 +117,6 @@ def _why(before: Run, after: Run, causes: list[str]) -> Iterator[str]:
     rules = [run.verdict.get("min_effect") for run in (before, after)]
     if rules[0] != rules[1]:
         yield f"The smallest difference that matters was {rules[0]}, is {rules[1]}."
-    yield f"Changed: {', '.join(causes)}." if causes else "Neither settings nor data nor versions have changed."
 
 
 def _gaps(run: Run) -> dict[tuple[str, str], Json]:
@@ -114,11 +137,18 @@ def _moved(sides: tuple[str, str], old: Json, new: Json, run: Run) -> str:
     return f"{words}: {'more than chance would move it' if sure else 'within chance'}."
 
 
-def _settings(run: Run) -> dict[str, object]:
-    return _flat(read_json(run.folder / "settings.json") or dict(run.study))
+def _settings(before: Run, after: Run) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the settings of both; nothing where either's are missing."""
+    said = [read_json(run.folder / "settings.json") for run in (before, after)]
+    return (_flat(said[0]), _flat(said[1])) if said[0] and said[1] else ({}, {})
 
 
-def _data(run: Run) -> dict[str, object]:
+def _data(before: Run, after: Run) -> tuple[dict[str, object], dict[str, object]]:
+    """Return what both read; nothing where either does not say."""
+    return (_read(before), _read(after)) if before.federation and after.federation else ({}, {})
+
+
+def _read(run: Run) -> dict[str, object]:
     """Return what was read: all but the sentences that say it again."""
     found = {name: value for name, value in run.federation.items() if name not in ("clients", *_FACTS)}
     account = {name: value for name, value in (found.pop("account", None) or {}).items() if name != "says"}
