@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ PRIVACY = PrivacySettings(epsilon=(1.0, 4.0), example_clip=0.5, delta=1e-6)
 
 
 def test_every_stage_promises_the_same() -> None:
-    _, one, four = with_private([BOTH], PRIVACY)
+    (_, one, four), _ = with_private([BOTH], PRIVACY)
     assert (one.name, four.name) == ("both-eps1", "both-eps4")
     for stage in (*four.federate, four.adapt):
         assert {name: stage.settings[name] for name in ("epsilon", "example_clip", "delta")} == {
@@ -43,11 +44,28 @@ def test_every_stage_promises_the_same() -> None:
     ids=lambda arm: arm.name,
 )
 def test_arms_that_can_promise_nothing_or_do_already_stay_alone(arm: Arm) -> None:
-    assert with_private([arm], PRIVACY) == (arm,)
+    arms, left_out = with_private([arm], PRIVACY)
+    assert arms == (arm,)
+    assert all("reads examples without noise" in reason for reason in left_out.values())
+    assert bool(left_out) is (arm.name in ("ridge-fedavg", "knn"))
+
+
+@pytest.mark.parametrize("method", ["apfl", "pfedme", "fedpft", "scaffold"])
+def test_an_arm_that_does_not_go_with_noise_is_left_out_with_the_reason(method: str) -> None:
+    arms, left_out = with_private([Arm("own", "random", method), BOTH], PRIVACY)
+    assert [arm.name for arm in arms] == ["own", "both", "both-eps1", "both-eps4"]
+    assert left_out.keys() == {"own-eps1", "own-eps4"}
+
+
+def test_passes_that_are_written_must_be_those_of_the_arm() -> None:
+    (_, one, _), _ = with_private([BOTH], PRIVACY)
+    wrong = one.map(lambda stage: replace(stage, settings={**stage.settings, "private_epochs": 1}))
+    with pytest.raises(SettingError, match=r"arms.both-eps1: private_epochs: follows from the stages .* received 1"):
+        trial_arms(wrong, 1, 0)
 
 
 def test_every_trial_is_told_for_how_many_passes_its_epsilon_is() -> None:
-    (_, one, _) = with_private([BOTH], PRIVACY)
+    (_, one, _), _ = with_private([BOTH], PRIVACY)
     for trial in trial_arms(one, 4, 0):
         rounds, passes = 4, trial.federate[0].settings.get("local_epochs", 1)
         epochs = rounds * passes + trial.adapt.settings.get("epochs", trial.adapt.build().epochs)

@@ -172,7 +172,7 @@ def _print_verdict(outcome: Outcome, name: str) -> None:
     for line in promise_lines(verdict.privacy):
         console.print(line, soft_wrap=False)
     if turns := turning_words(found["by_epsilon"]):
-        console.print(f"\n{turns}", highlight=False)
+        console.print(f"\n{turns}", highlight=False, soft_wrap=False)
     console.print()
     for line in answer_block(found, width):
         console.print(line, highlight=False)

@@ -39,8 +39,9 @@ def plan_tree(
     if left != "nothing":
         left += "".join(f", on {count} processes {_about(took)}" for count, took in (beside or {}).items())
     most = " at most, for it stops when it is decided" if settings.races and left != "nothing" else ""
+    each = "1 trial" if trials == 1 else f"{trials} trials"
     tree = Tree(
-        f"[bold]{shown(settings.name)}[/]: {len(slate.arms)} arms × {seeds} seeds, {trials} trials an arm; "
+        f"[bold]{shown(settings.name)}[/]: {len(slate.arms)} arms × {seeds} seeds, {each} an arm; "
         f"{left} to go{most}; {show_bytes(sent)} would cross the network per seed"
     )
     grown: dict[tuple[str, ...], Tree] = {(): tree}

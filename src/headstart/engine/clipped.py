@@ -42,6 +42,8 @@ def _pieces(rows: Tensor) -> list[Tensor]:
 def noise_like(tree: Tree, deviation: float, *key: Key) -> Tree:
     """Draw Gaussian noise of the shapes of a tree: a simulation's, which whoever knows the seed can draw again.
 
+    Names are taken in order: a tree that was read has another than one that was made.
+
     Args:
         tree: of any numbers.
         deviation: standard, of every number.
@@ -50,5 +52,5 @@ def noise_like(tree: Tree, deviation: float, *key: Key) -> Tree:
     generator = torch_generator(*key)
     return {
         name: deviation * torch.randn(value.shape, generator=generator, dtype=value.dtype).to(value.device)
-        for name, value in tree.items()
+        for name, value in sorted(tree.items())
     }

@@ -146,18 +146,19 @@ def _steps(
 
 
 def _noise(chances: Sequence[Chance], deviations: Sequence[float], stack: Params) -> Params:
-    """Draw the noise of a stack, each client's in one piece; none for those without."""
-    sizes = [value[0].numel() for value in stack.values()]
-    dtype = next(iter(stack.values())).dtype
+    """Draw the noise of a stack, each client's in one piece, by names in order; none for those without.
+
+    A tree that was read has another order than one that was made.
+    """
+    names = sorted(stack)
+    sizes = [stack[name][0].numel() for name in names]
+    dtype = stack[names[0]].dtype
     rows = [
         deviation * chance.normals(sum(sizes), dtype) if deviation else torch.zeros(sum(sizes), dtype=dtype)
         for chance, deviation in zip(chances, deviations, strict=True)
     ]
-    parts = torch.split(torch.stack(rows), sizes, dim=1)
-    return {
-        name: part.reshape(value.shape).to(value.device)
-        for (name, value), part in zip(stack.items(), parts, strict=True)
-    }
+    parts = dict(zip(names, torch.split(torch.stack(rows), sizes, dim=1), strict=True))
+    return {name: parts[name].reshape(value.shape).to(value.device) for name, value in stack.items()}
 
 
 def alone(step: NoisyStep) -> NoisyStep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -59,11 +60,11 @@ def levels_of(contest: Contest, epsilons: Mapping[str, float]) -> tuple[Level, .
 
     Args:
         contest: of all arms.
-        epsilons: of the arms that hide single examples.
+        epsilons: of the arms that hide single examples; NaN of those that promise nothing all the same.
     """
     arms: dict[float | None, list[str]] = {}
     for arm in contest.scores.arms:
-        if arm in contest.entrants or arm in contest.failed:
+        if (arm in contest.entrants or arm in contest.failed) and not math.isnan(epsilons.get(arm, 0.0)):
             arms.setdefault(epsilons.get(arm), []).append(arm)
     if not any(epsilon is not None for epsilon in arms) or len(arms) < 2:
         return ()

@@ -62,7 +62,6 @@ METHODS: dict[str, Entry] = {
     "ditto": Entry(Ditto, says=_TOGETHER + "and each a model of its own that is pulled towards the shared one"),
     "merge_once": Entry(
         MergeOnce,
-        defaults={"rounds": 1, "local_epochs": 5},
         says="clients fine-tune alone and are averaged once, each keeping its own model beside the mean",
     ),
     "ifca": Entry(Ifca, says="clients train together with {words}, each in the group whose model fits it best"),

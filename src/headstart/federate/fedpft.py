@@ -50,6 +50,11 @@ class ParametricTransfer(OneShotHead):
     reduce: ClassVar[Literal["each"]] = "each"
     not_for: ClassVar[Mapping[TaskKind, str]] = CLASSES_ONLY
 
+    def __post_init__(self) -> None:
+        """Refuse what does nothing to draws."""
+        options = ("example_clip", "example_noise", "epsilon", "balance", "lr_schedule", "warmup", "augment")
+        self.local.refuse(options, "does nothing where a server trains on draws")
+
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Send sums, sums of squares and counts per class: they say each class's mean and variance."""
         batch = data.everything(model)

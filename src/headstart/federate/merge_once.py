@@ -12,32 +12,52 @@ mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import PositiveInt
 
-from headstart.federate.fedavg import FedAvg
-from headstart.federate.protocol import Begin, KeepsOwn
-from headstart.training import ClientData, Model, Params, Tree, trees
+from headstart.federate.protocol import Begin, KeepsOwn, Schedule
+from headstart.federate.server import Average
+from headstart.training import ClientData, LocalTraining, Model, Params, Scale, Trainable, Tree, trees
 
 _KEPT = "kept"
 """1 where a client has trained a model of its own; names of parameters have dots."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergeOnce(FedAvg, KeepsOwn):
-    """Clients train from the shared parameters and keep what they trained; the server averages."""
+class MergeOnce(KeepsOwn):
+    """Clients train from the shared parameters and keep what they trained; the server averages.
 
+    Attributes:
+        local_epochs: passes of a client over its data.
+        local: how a client takes its steps.
+        trainable: where the model is cut.
+        server: what the server does with the mean update.
+    """
+
+    local_epochs: Annotated[PositiveInt, Scale(3)] = 5
+    local: LocalTraining = LocalTraining()
+    trainable: Trainable = "all"
+    server: Average = Average()
+
+    schedule: ClassVar[Schedule] = Schedule(rounds=1)
     personal: ClassVar[bool] = False
 
     def init(self, model: Model, params: Params) -> Begin:
         """Share the starting parameters; at first nobody has a model of its own."""
-        return Begin(params, {**params, _KEPT: torch.zeros_like(params["head.bias"][0])}, self.server.init(params))
+        return Begin(params, {**params, _KEPT: torch.zeros_like(params["head.bias"][0])}, {})
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Train locally; send ``local - shared``, keep ``local``."""
         own = self.local.fit(model, shared, data, self.local_epochs)
         return trees.subtract(own, shared), {**own, _KEPT: torch.ones_like(private[_KEPT])}
+
+    def server_update(
+        self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
+    ) -> tuple[Tree, Tree]:
+        """Average."""
+        return self.server.update(shared, state, update)
 
     def personal_params(self, model: Model, shared: Tree, private: Tree) -> Params:
         """Every client is evaluated with the mean."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
@@ -216,8 +217,15 @@ def judge(
         predicted=predicted,
         noticed=replace(noticed, failed={**noticed.failed, **stopped}),
         race=race,
-        epsilons={arm.name: epsilon for arm in slate.arms if (epsilon := epsilon_of_arm(arm)) is not None},
+        epsilons=_epsilons(slate.arms, noticed),
     )
+
+
+def _epsilons(arms: Sequence[Arm], noticed: Noticed) -> dict[str, float]:
+    """Return the epsilon of every arm that asks for one, NaN where it promises nothing all the same."""
+    asked = {arm.name: epsilon for arm in arms if (epsilon := epsilon_of_arm(arm)) is not None}
+    empty = {name for name in asked if name in noticed.privacy and noticed.privacy[name].get("epsilon") is None}
+    return {name: math.nan if name in empty else epsilon for name, epsilon in asked.items()}
 
 
 def traits_of(arm: Arm, results: Sequence[tuple[Json, Json]]) -> Traits:

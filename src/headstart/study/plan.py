@@ -62,7 +62,10 @@ class Costs:
         sizes = [population.num_clients, population.num_examples, list(population.raw.shape)]
         key = hash_json([__version__, self.lab.spec.as_json(), str(self.lab.dtype), sizes, arm.as_json()])
         if key not in self.known:
-            self.known[key] = self._measure(arm)
+            try:
+                self.known[key] = self._measure(arm)
+            except SettingError as error:
+                raise SettingError(f"arms.{arm.name}: {error}") from None
         return self.known[key]
 
     def _measure(self, arm: Arm) -> ArmCosts:
@@ -98,10 +101,11 @@ def first_slate(file: StudyFile, federation: Federation) -> Slate:
     settings = file.settings
     if file.arms:
         check_inputs(file.arms, federation.examples.kind)
-        return within_task(Slate(with_private(file.arms, settings.privacy), {}), federation.task)
+        return within_task(Slate(*with_private(file.arms, settings.privacy)), federation.task)
     slate = slate_for(file.model, federation)
     arms = (with_defaults(arm, settings.training, settings.model.trainable) for arm in slate.arms)
-    return within_task(replace(slate, arms=with_private(arms, settings.privacy)), federation.task)
+    every, left_out = with_private(arms, settings.privacy)
+    return within_task(replace(slate, arms=every, ruled_out={**slate.ruled_out, **left_out}), federation.task)
 
 
 def within_task(slate: Slate, task: Task) -> Slate:

@@ -75,7 +75,7 @@ class LocalTraining:
     example_clip: Annotated[FiniteFloat, Field(gt=0)] | None = None
     example_noise: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     epsilon: Epsilon | None = None
-    delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    delta: Annotated[float, Field(gt=0, le=1e-3)] | None = None
     private_epochs: PositiveInt | None = None
 
     is_plain: ClassVar[bool] = True

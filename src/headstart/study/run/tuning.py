@@ -104,7 +104,13 @@ def covered(arm: Arm) -> Arm:
     def fill(stage: Stage) -> Stage:
         if epochs is None or stage.kind == "start" or stage.settings.get("epsilon") is None:
             return stage
-        return replace(stage, settings={"private_epochs": epochs, **stage.settings})
+        written = stage.settings.get("private_epochs", epochs)
+        if written != epochs:
+            raise SettingError(
+                f"arms.{arm.name}: private_epochs: follows from the stages of the arm, which make {epochs} passes, "
+                f"received {written}; leave it out"
+            )
+        return replace(stage, settings={**stage.settings, "private_epochs": epochs})
 
     return arm.map(fill)
 

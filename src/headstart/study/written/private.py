@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
-from headstart.costs.example_privacy import phases_of
+from headstart.core.errors import SettingError
+from headstart.costs.example_privacy import covered_epochs, phases_of
 from headstart.study.written.arms import Arm, Stage
 from headstart.study.written.schema import PrivacySettings
 
 
-def with_private(arms: Iterable[Arm], privacy: PrivacySettings) -> tuple[Arm, ...]:
-    """Return arms, each followed by itself at every epsilon; those that cannot promise any stand alone.
+def with_private(arms: Iterable[Arm], privacy: PrivacySettings) -> tuple[tuple[Arm, ...], dict[str, str]]:
+    """Return arms, each followed by itself at every epsilon, and those that could promise nothing, with the reason.
 
     Args:
         arms: of the study.
         privacy: what is to be promised.
 
-    Raises:
-        SettingError: a setting of an arm does not go with noise on single examples.
-
     >>> probe = Arm("probe", "random", adapt="linear_probe")
-    >>> [arm.name for arm in with_private([probe], PrivacySettings(epsilon=(0.5, 2.0)))]
-    ['probe', 'probe-eps0.5', 'probe-eps2']
+    >>> arms, left_out = with_private([probe], PrivacySettings(epsilon=(0.5, 2.0)))
+    >>> [arm.name for arm in arms], left_out
+    (['probe', 'probe-eps0.5', 'probe-eps2'], {})
     """
-    return tuple(one for arm in arms for one in (arm, *_private(arm, privacy)))
+    every, left_out = list[Arm](), dict[str, str]()
+    for arm in arms:
+        every.append(arm)
+        try:
+            every += _private(arm, privacy)
+        except SettingError as error:
+            left_out |= {_name(arm, epsilon): f"at an epsilon it cannot be: {error}" for epsilon in privacy.epsilon}
+    return tuple(every), left_out
 
 
 def epsilon_of_arm(arm: Arm) -> float | None:
@@ -33,15 +39,27 @@ def epsilon_of_arm(arm: Arm) -> float | None:
     return max((float(epsilon) for epsilon in found if epsilon is not None), default=None)
 
 
-def _private(arm: Arm, privacy: PrivacySettings) -> Iterator[Arm]:
-    if epsilon_of_arm(arm) is not None:
-        return
-    for epsilon in privacy.epsilon:
-        found = _at(arm, epsilon, privacy)
-        methods = [stage.build() for stage in found.federate]
-        if any(method.pooled for method in methods) or not phases_of(methods, found.adapt.build()):
-            return
-        yield found
+def _private(arm: Arm, privacy: PrivacySettings) -> list[Arm]:
+    """Return an arm at every epsilon; none of one that takes no steps, pools, or has an epsilon already.
+
+    Raises:
+        SettingError: noise on steps would hide nothing of it, or does not go with its settings.
+    """
+    stages = (*arm.federate, arm.adapt)
+    if epsilon_of_arm(arm) is not None or not any("epsilon" in stage.entry.settings() for stage in stages):
+        return []
+    if any(stage.build().pooled for stage in arm.federate):
+        return []
+    found = [_at(arm, epsilon, privacy) for epsilon in privacy.epsilon]
+    for one in found[:1]:
+        covered_epochs([stage.build() for stage in one.federate], one.adapt.build())
+        if not phases_of([stage.build() for stage in one.federate], one.adapt.build()):
+            raise SettingError("a stage reads examples without noise")
+    return found
+
+
+def _name(arm: Arm, epsilon: float) -> str:
+    return f"{arm.name}-eps{epsilon:g}"
 
 
 def _at(arm: Arm, epsilon: float, privacy: PrivacySettings) -> Arm:
@@ -53,4 +71,4 @@ def _at(arm: Arm, epsilon: float, privacy: PrivacySettings) -> Arm:
             return stage
         return replace(stage, settings={**stage.settings, **hiding})
 
-    return replace(arm.map(hide), name=f"{arm.name}-eps{epsilon:g}")
+    return replace(arm.map(hide), name=_name(arm, epsilon))

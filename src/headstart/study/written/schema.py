@@ -250,7 +250,7 @@ class PrivacySettings:
 
     epsilon: tuple[Epsilon, ...] = ()
     example_clip: Annotated[float, Field(gt=0)] = 1.0
-    delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    delta: Annotated[float, Field(gt=0, le=1e-3)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
