@@ -206,3 +206,9 @@ def test_too_few_of_them_stop_the_run(world: World) -> None:
             METHODS["fedavg"].build(settings), world.model, world.params, members(world), world.activations,
             engine=broken, seed=0, fewest=4,
         )  # fmt: skip
+
+
+def test_noise_does_not_depend_on_the_order_of_names() -> None:
+    made = {"head.weight": torch.zeros(3, 2), "head.bias": torch.zeros(3)}
+    first, second = noise_like(made, 1.0, 0, "noise"), noise_like(dict(sorted(made.items())), 1.0, 0, "noise")
+    assert all(torch.equal(first[name], second[name]) for name in made)

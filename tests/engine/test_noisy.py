@@ -117,3 +117,18 @@ def test_a_local_training_is_the_papers_loop() -> None:
         bias = bias - 0.05 * (grad_bias + noise["head.bias"]) / 4
     torch.testing.assert_close(trained["head.weight"], weight, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(trained["head.bias"], bias, rtol=1e-9, atol=1e-12)
+
+
+def test_noise_does_not_depend_on_the_order_of_names() -> None:
+    """A tree that was read from a file has another order than one that was made."""
+    made = {"head.weight": torch.zeros(1, 3, 2), "head.bias": torch.zeros(1, 3)}
+    read = dict(sorted(made.items()))
+    assert list(made) != list(read)
+
+    def noise(tree: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        hiding = ExampleNoise(clip=1.0, multiplier=1.0)
+        drawn = noisy_steps([KeyedChance((0, "a"))], [5], Passes(batch_size=5), hiding, CPU)
+        return drawn.steps[0].noise(tree)
+
+    first, second = noise(made), noise(read)
+    assert all(torch.equal(first[name], second[name]) for name in made)
