@@ -133,7 +133,7 @@ def check_deterministic(method: Adapt, world: World) -> None:
 
 def check_engines_agree(method: Adapt, world: World) -> None:
     """One client after another or all at once: the same numbers."""
-    for name, variant in variants(method):
+    for name, variant in variants(method, world.model.network.loss):
         serial = adapted(variant, world, Serial())
         for fleet in fleets(world, forks=name in FORKED):
             found = adapted(variant, world, fleet)

@@ -22,6 +22,7 @@ from headstart.engine.clients import ManyClients
 from headstart.engine.protocol import Chunk, Crew, Engine, Failure, Job
 from headstart.engine.ways.fleet import Fleet
 from headstart.engine.ways.grouped import Grouped
+from headstart.models.losses import CROSS_ENTROPY, Loss
 from headstart.models.model import Model
 from headstart.testing.world import World
 from headstart.training.local import LocalTraining
@@ -103,14 +104,14 @@ def quick(method: Any) -> Any:
     return dataclasses.replace(method, **few)
 
 
-def variants(method: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the method under every way to train and to sample that its settings allow."""
+def variants(method: Any, loss: Loss = CROSS_ENTROPY) -> Iterator[tuple[str, Any]]:
+    """Yield the method under every way to train and to sample that its settings, and the task's loss, allow."""
     method = quick(method)
     yield "as given", method
     if isinstance(getattr(method, "local", None), LocalTraining):
         is_at_pixels = getattr(method, "trainable", None) == "all"
         for name, change in {**LOCAL_VARIANTS, **(PIXEL_VARIANTS if is_at_pixels else {})}.items():
-            if not _allows(method.local, change):
+            if not (_allows(method.local, change) and _is_for(loss, change)):
                 continue
             # A method may refuse an optimiser, or a schedule.
             with suppress(SettingError):
@@ -121,6 +122,11 @@ def variants(method: Any) -> Iterator[tuple[str, Any]]:
         if method.reduce == "mean":
             private = dataclasses.replace(schedule, clip_norm=0.05, noise_multiplier=0.5)
             yield "clipped, with noise", dataclasses.replace(method, schedule=private)
+
+
+def _is_for(loss: Loss, change: Mapping[str, Any]) -> bool:
+    """Say whether settings make sense for a task."""
+    return (loss.is_softmax or "label_smoothing" not in change) and (loss.by_example or "example_clip" not in change)
 
 
 def _allows(local: LocalTraining, change: Mapping[str, Any]) -> bool:

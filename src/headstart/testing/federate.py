@@ -150,7 +150,7 @@ def _check_private_stays(method: Federate, world: World) -> None:
 
 def check_engines_agree(method: Federate, world: World) -> None:
     """One client after another, all at once, two at a time, in processes: the same numbers."""
-    for name, variant in variants(method):
+    for name, variant in variants(method, world.model.network.loss):
         serial = run(variant, world, Serial())
         for fleet in fleets(world, forks=name in FORKED):
             what = f"{label(method)}, {name}: serial and {fleet}"

@@ -185,20 +185,21 @@ def with_defaults(arm: Arm, training: Mapping[str, Any], trainable: str | int | 
 
 
 def check_training(training: Mapping[str, Any]) -> None:
-    """Check the ``[training]`` table against every federated and client-side method that has the setting.
+    """Check the ``[training]`` table against the federated and client-side methods that have the setting.
+
+    A method may allow less than others do; its arms say so themselves.
 
     Raises:
-        SettingError: no method has such a setting, or the value breaks its rule.
+        SettingError: no method has such a setting, or the value breaks the rule of each that has.
     """
     entries = [entry for kind in ("federate", "adapt") for entry in METHODS[kind].values()]
     for name, value in training.items():
         holders = [entry for entry in entries if name in entry.settings()]
         if not holders:
             raise SettingError(unknown(f"training.{name}", value, {key for one in entries for key in one.settings()}))
-        for entry in holders:
-            lines = _problems(entry, "training", name, value)
-            if lines:
-                raise SettingError(lines[0])
+        found = [_problems(entry, "training", name, value) for entry in holders]
+        if all(found):
+            raise SettingError(found[0][0])
 
 
 def _check_name(name: str) -> None:
