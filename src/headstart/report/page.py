@@ -12,7 +12,7 @@ from headstart.core.visible import visible
 from headstart.evidence.by_epsilon import turning_words
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.privacy_words import privacy_note
-from headstart.report import answer, asked, findings, script, units, views
+from headstart.report import answer, asked, facts, findings, script, units, views
 from headstart.report.card import card_parts
 from headstart.report.chosen import why_this_arm
 from headstart.report.classes import class_rows, undefined
@@ -70,6 +70,8 @@ def _environment() -> Any:
         "number": units.number,
         "finite": finite,
         "harmless": script.harmless,
+        "csv": facts.facts,
+        "percent": facts.percent,
     }
     environment.tests["match_start"] = str.startswith
     return environment
@@ -87,6 +89,7 @@ def _context(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "metric": metric,
+        "plain_unit": metric.plain_unit,
         "minus": units.MINUS,
         "rows": rows,
         "clients": clients,
