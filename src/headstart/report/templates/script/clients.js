@@ -58,17 +58,21 @@ function tableOf(heads, lines, label) {
     make("tbody", {}, ...lines.map(([head, ...cells]) => make("tr", {}, make("th", { scope: "row" }, head), ...cells.map((cell) => make("td", {}, String(cell))))))));
 }
 
+const share = (value) => value === null ? DASH : `${written(value, 1)}%`;
+
 function scoreTable(data, at, digits) {
   const first = data.scores[0]?.[at] ?? null, calibrated = data.calibration.length > 0;
   const lines = data.arms.map((arm, place) => {
     const value = data.scores[place][at], change = place && value !== null && first !== null ? data.metric.sign * (value - first) : null;
     const cells = [data.families[place], written(value, digits) + (value !== null && data.metric.share ? "%" : ""), place ? written(change, digits, true) : ""];
-    return [arm, ...cells, ...(calibrated ? [written(data.calibration[place][at], 1) + "%"] : [])];
+    return [arm, ...cells, ...(calibrated ? [share(data.calibration[place][at])] : [])];
   });
   const unit = data.metric.unit ? `, ${data.metric.unit}` : "";
   const label = data.metric.label[0].toUpperCase() + data.metric.label.slice(1);
   const heads = ["Arm", "Family", label, `Against ${data.arms[0]}${unit}`, ...(calibrated ? ["Calibration error"] : [])];
-  return [make("h3", {}, "What it reaches"), tableOf(heads, lines, "Scores of this client")];
+  const unsure = calibrated ? data.unsure ?? [] : [];
+  const words = `No calibration error of ${unsure.join(", ")}: ${unsure.length > 1 ? "their" : "its"} scores are no probabilities.`;
+  return [make("h3", {}, "What it reaches"), tableOf(heads, lines, "Scores of this client"), unsure.length ? make("p", { class: "quiet" }, words) : null];
 }
 
 function gainList(more) {
