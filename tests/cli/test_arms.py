@@ -49,6 +49,15 @@ def test_nothing_is_cut_and_the_interval_is_always_there(width: int) -> None:
     assert all(re.search(r"0\.\d{3}  0\.\d{3}–0\.\d{3}", row) for row in rows)
 
 
+def test_a_long_name_is_cut_and_leaves_the_mean_its_room() -> None:
+    found, long = verdict(), "ridge" + 200 * "x" + "-end"
+    arms = {long if arm == "ridge" else arm: score for arm, score in found.arms.items()}
+    lines = shown(replace(found, arms=arms), 80)
+    assert max(map(len, lines)) <= 80
+    row = next(line for line in lines if "ridgex" in line)
+    assert re.search(r"x…x+-end.*  0\.\d{3}  0\.\d{3}–0\.\d{3}", row)
+
+
 def test_what_matters_least_goes_first() -> None:
     found = verdict()
     kept = {width: set(columns(shown(found, width))) for width in (40, 80, 100, ENOUGH)}

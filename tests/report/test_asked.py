@@ -136,6 +136,33 @@ def test_a_price_and_the_worst_tenth_count_as_by_hand(answered: dict[str, Path],
     assert widths[0] < widths[1] < widths[2]
 
 
+@needs_chromium
+@pytest.mark.slow
+def test_with_no_uplink_who_sends_is_excluded(answered: dict[str, Path], tmp_path: Path) -> None:
+    study = study_of(answered["better"])
+    study["by_rules"] = dict.fromkeys(study["by_rules"], False)
+    none, short = in_browser([(study, rule(rate=0)), (study, rule(longest=0))], tmp_path)
+    assert none["late"] == short["late"] == [size > 0 for size in study["upload"]]
+    assert (none["family"], none["grounds"]) == (short["family"], short["grounds"]) == ("fine-tune", "only")
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_the_prices_at_which_the_answer_turns_are_found(answered: dict[str, Path], tmp_path: Path) -> None:
+    study = study_of(answered["better"])
+    highest = 10.0
+    test = part("what_if") + (
+        f"const study = {json.dumps(study)}, asked = {json.dumps(rule())}, turns = turnsOf(study, asked, {highest});"
+        "const said = (price) => headline(study, decide(study, { ...asked, price }));"
+        "const found = turns.map(({ price, says }) => [said(price * 0.9999), says, said(price)]);"
+        'document.getElementById("found").textContent = JSON.stringify([found, said(0)]);'
+    )
+    found, first = json.loads(ran("<!doctype html><html><body></body></html>", test, tmp_path))
+    assert found[0][0] == first == "Federate"
+    assert found[-1][1] == "Fine-tune, do not upload"
+    assert all(before != after == said for before, after, said in found)
+
+
 def test_half_widths_are_those_of_the_contrasts(answered: dict[str, Path]) -> None:
     run = load_run(answered["undecided"])
     contrast = next(one for one in run.verdict["contrasts"] if one["scope"] == run.verdict["scope"])

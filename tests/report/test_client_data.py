@@ -32,7 +32,11 @@ def test_calibration_is_told_where_losses_were_kept(slate_folder: Path, answered
     found = client_data(run, client_rows(run))
     assert found is not None
     assert len(found["calibration"]) == len(found["arms"])
-    assert 0 < found["calibration"][0][0] < 100
+    at = found["arms"].index("fedavg")
+    assert 0 < found["calibration"][at][0] < 100
+    # A ridge regression on labels says scores that are no probabilities.
+    assert "ridge-personal" in found["unsure"]
+    assert set(found["calibration"][found["arms"].index("ridge-personal")]) == {None}
     without = client_data(load_run(answered["many"]), ())
     assert without is not None
     assert without["calibration"] == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,24 @@ def test_arms_ruled_out_for_one_reason_stand_together() -> None:
     reasons = {"ridge": "no uplink", "local": "too slow", "fedavg": "no uplink"}
     found = findings.ruled_out(run_of({}, verdict={"ruled_out": reasons}))
     assert found == [("ridge, fedavg", "no uplink"), ("local", "too slow")]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "learnt", "words"),
+    [
+        ({"grounds": "better"}, [], "All 2 arms learnt: what each says of training"),
+        ({"grounds": "better", "warnings": {"ridge": ["its loss rose"]}}, [], "The other arm learnt: "),
+        ({"grounds": "better"}, None, "Whether arms learnt was not checked"),
+        ({}, [], ""),
+    ],
+)
+def test_that_all_arms_learnt_is_said_with_how_it_was_checked(
+    verdict: dict[str, Any], learnt: list[str] | None, words: str
+) -> None:
+    run = run_of({"learnt": learnt}, {"arm": "local", "learnt": learnt})
+    found = findings.learnt(replace(run, verdict=verdict))
+    assert found.startswith(words)
+    assert bool(found) == bool(words)
 
 
 def test_nothing_foretold_is_nothing() -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,12 @@ def test_a_missing_file_is_said(bare_folder: Path, name: str) -> None:
     (bare_folder / name).unlink()
     run = load_run(bare_folder)
     assert any(name in note for note in run.notes)
+
+
+def test_a_verdict_that_has_lost_its_answer_is_one_clear_error(answered: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(answered["better"], tmp_path / "run")
+    verdict = json.loads((folder / "verdict.json").read_text())
+    del verdict["answer"]
+    (folder / "verdict.json").write_text(json.dumps(verdict))
+    with pytest.raises(DataError, match=r"verdict.json' is damaged \(it lacks answer\)"):
+        load_run(folder)

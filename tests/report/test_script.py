@@ -138,3 +138,81 @@ def test_tables_and_figures_go_out(hostile: str, tmp_path: Path) -> None:
     assert {len(row) for row in rows} == {len(rows[0])}
     assert len(rows) > 3
     assert not any(cell.startswith(("=", "@")) for row in rows for cell in row)
+
+
+FILES = """
+const files = {}, make = URL.createObjectURL;
+let last = "";
+URL.createObjectURL = (blob) => {
+  const name = last;
+  blob.text().then((text) => { files[name] = text; });
+  return make(blob);
+};
+HTMLAnchorElement.prototype.click = () => {};
+document.querySelectorAll('.tools button[aria-label^="CSV"]').forEach((button) => {
+  last = button.getAttribute("aria-label");
+  button.click();
+});
+setTimeout(() => { document.getElementById("found").textContent = JSON.stringify(files); }, 2000);
+"""
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_a_table_goes_out_as_plain_numbers_one_fact_a_column(tmp_path: Path) -> None:
+    page = to_html(load_run(write_answered(tmp_path / "run", CASES["undecided"])))
+    found = json.loads(ran(page, FILES, tmp_path))
+    arms = list(csv.DictReader(found["CSV: Arms in numbers"].lstrip("\ufeff").splitlines()))
+    words = {"Arm", "Family", "Role", "Why it went out", "Kept"}
+    assert {"Mean, %", "Interval from, %", "Up, bytes", "Compute, FLOP"} <= set(arms[0])
+    for arm in arms:
+        assert all(float(value) >= 0 for name, value in arm.items() if value and name not in words)
+        assert 0.1 < float(arm["Mean, %"]) / 100 < 1
+    assert {arm["Family"] for arm in arms} == {"fine-tune", "federate", "both"}
+    assert not any(sign in text for text in found.values() for sign in ("\u2212", "\u2013,"))
+    gains = list(csv.DictReader(found["CSV: Gain of each client"].lstrip("\ufeff").splitlines()))
+    assert min(float(row["Gain, points"]) for row in gains) < 0
+
+
+FIELDS = """
+const found = {};
+const fill = (name, value, kind = "input") => {
+  const field = document.getElementById(name);
+  field.value = value;
+  field.dispatchEvent(new Event(kind, { bubbles: true }));
+  return field;
+};
+const said = (part) => document.getElementById(`asked-${part}`).textContent;
+const first = said("words");
+found.invalid = fill("ask-weight", "3").getAttribute("aria-invalid");
+found.wrong = said("wrong");
+found.clamped = fill("ask-weight", "3", "change").value;
+fill("ask-weight", "");
+fill("ask-least", "");
+found.same = said("words") === first;
+found.least = fill("ask-least", "", "change").value;
+found.turns = said("turns");
+fill("ask-rate", "0");
+found.late = said("words");
+const search = fill("find-client", "nobody of that name"), press = () =>
+  search.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+press();
+found.none = search.nextElementSibling.textContent;
+fill("find-client", "clinic-3");
+press();
+found.opened = document.querySelector("dialog[open] h2")?.textContent;
+document.getElementById("found").textContent = JSON.stringify(found);
+"""
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_fields_say_what_is_wrong_and_enter_opens_a_client(tmp_path: Path) -> None:
+    page = to_html(load_run(write_answered(tmp_path / "run", CASES["better"])))
+    found = json.loads(ran(page, FIELDS, tmp_path))
+    assert (found["invalid"], found["clamped"]) == ("true", "1")
+    assert "out of range; 1 is taken" in found["wrong"]
+    assert (found["same"], found["least"]) == (True, "2")
+    assert "pp per MB to \u201cFine-tune, do not upload\u201d" in found["turns"]
+    assert "the others are excluded by the limit. At an uplink of 0 nobody can send" in found["late"]
+    assert (found["none"], found["opened"]) == ("None found.", "clinic-3")

@@ -35,6 +35,8 @@ _MEANINGS = {
 }
 _REASONS = 8
 """Reasons of one kind for which a race went on without arms, at most, that the terminal tells one by one."""
+_NAME = 24
+"""Characters of a name that any terminal shows."""
 _GAP, _MARGIN = 2, 2
 """Characters between two columns, and at both ends together."""
 
@@ -48,7 +50,7 @@ def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, wi
         name: of the study.
         width: characters a line.
     """
-    cells = _cells(verdict, costs)
+    cells = _cells(verdict, costs, width)
     columns = _fitting(cells, width)
     title = f"{name}: {verdict.measure.words}, mean over clients"
     table = Table(title=shown(title), title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
@@ -64,16 +66,29 @@ def verdict_table(verdict: Verdict, costs: Mapping[str, ArmCosts], name: str, wi
 
 def legend(verdict: Verdict, costs: Mapping[str, ArmCosts], width: int) -> str:
     """Say what the columns mean that fit."""
-    columns = _fitting(_cells(verdict, costs), width)
+    columns = _fitting(_cells(verdict, costs, width), width)
     return "; ".join(f"{column}: {_MEANINGS[column]}" for column in columns if column in _MEANINGS)
 
 
-def _cells(verdict: Verdict, costs: Mapping[str, ArmCosts]) -> _Cells:
-    """Return what every arm with a mean shows by column, the best first."""
+def _cells(verdict: Verdict, costs: Mapping[str, ArmCosts], width: int) -> _Cells:
+    """Return what every arm with a mean shows by column, the best first; a name is cut that leaves a mean no room."""
     sign = -verdict.measure.sign
     shown = {arm: score for arm, score in verdict.arms.items() if score.mean is not None}
     ordered = sorted(shown, key=lambda arm: sign * (shown[arm].mean or 0.0))
-    return {arm: _row(arm, verdict, costs.get(arm)) for arm in ordered}
+    cells = {arm: _row(arm, verdict, costs.get(arm)) for arm in ordered}
+    nameless = {arm: row | {"arm": ""} for arm, row in cells.items()}
+    room = max(_NAME, width - _width(nameless, ("mean", "interval")) + len("arm"))
+    return {arm: row | {"arm": _cut(row["arm"], room)} for arm, row in cells.items()}
+
+
+def _cut(name: str, room: int) -> str:
+    """Cut a name in its middle, so that both ends tell it from others.
+
+    >>> _cut("fedavg-pretrained", 20), _cut("fedavg-pretrained *", 11)
+    ('fedavg-pretrained', 'fedav…ned *')
+    """
+    half = room // 2
+    return name if len(name) <= room else f"{name[:half]}…{name[half + 1 - room :]}"
 
 
 def _row(arm: str, verdict: Verdict, cost: ArmCosts | None) -> dict[str, str]:

@@ -156,6 +156,16 @@ def decided_at(verdict: Json) -> str:
     return "" if value is None else f"{math.ceil(1000 * value - 1e-9) / 1000:.3f}"
 
 
+def decided_in_words(verdict: Json) -> str:
+    """The same in the metric's unit.
+
+    >>> decided_in_words({"decided_at": 0.03012, "metric": "accuracy"}), decided_in_words({})
+    ('3.1 points', '')
+    """
+    value = decided_at(verdict)
+    return amount(float(value), measure_in(verdict)) if value else ""
+
+
 def matters(verdict: Json) -> str:
     """The smallest difference that matters, in the metric's unit; empty without a verdict."""
     value = finite(verdict.get("min_effect"))

@@ -45,6 +45,7 @@ def client_data(run: Run, listed: Sequence[ClientRow]) -> dict[str, Any] | None:
         "scores": _columns(client_means(scores), arms, places, metric),
         "metric": {"label": metric.label, "unit": metric.unit, "sign": metric.sign, "share": metric.is_share},
         "calibration": _calibration(run, arms, told),
+        "unsure": [arm for arm in arms if _has_no_probabilities(run, arm)],
         "classes": list(run.federation.get("classes") or ()),
         "more": _more(run, facts, [row.name for row in listed]),
         "counted": (run.verdict.get("confusions") or {}).get("classes"),
@@ -88,7 +89,10 @@ def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
 
 
 def _calibration(run: Run, arms: Sequence[str], told: Sequence[str]) -> list[list[float | None]]:
-    """Each arm's calibration error at each client, in percent; empty where losses were not kept."""
+    """Each arm's calibration error at each client, in percent; empty where losses were not kept.
+
+    An arm whose scores are no probabilities has none.
+    """
     if len(told) > _WHOLE:
         return []
     scores = run.scores(_CALIBRATION)
@@ -96,7 +100,18 @@ def _calibration(run: Run, arms: Sequence[str], told: Sequence[str]) -> list[lis
         return []
     means, places = client_means(scores), [scores.clients.index(name) for name in told]
     missing = np.full(len(scores.clients), np.nan)
-    return [_rounded(100 * means.get(arm, missing)[places], 1) for arm in arms]
+    told_of = {arm: mean for arm, mean in means.items() if not _has_no_probabilities(run, arm)}
+    return [_rounded(100 * told_of.get(arm, missing)[places], 1) for arm in arms]
+
+
+def _has_no_probabilities(run: Run, arm: str) -> bool:
+    """Whether a ridge regression on labels says an arm's scores last: they tell classes apart, and nothing more."""
+    settings: Json = next((record.get("settings") or {} for record in run.of(arm)[:1]), {})
+    adapt: Json = settings.get("adapt") or {}
+    if adapt.get("method") in ("local_ridge", "personal_ridge"):
+        return True
+    last: Json = next(reversed(settings.get("federate") or ()), {})
+    return adapt.get("method") in (None, "keep") and last.get("method") == "ridge" and not last.get("softmax")
 
 
 def _family(run: Run, arm: str) -> str:

@@ -24,6 +24,7 @@ class AdviceRow:
         company: who is in its group.
         values: accuracies alone, with the group, with all, as written.
         gain: of the best shared head over its own, with its standard error.
+        numbers: those two in points; the error is None where it is not known.
     """
 
     client: str
@@ -31,6 +32,7 @@ class AdviceRow:
     company: str
     values: tuple[str, ...]
     gain: str
+    numbers: tuple[float, float | None]
 
 
 def company_lines(company: Json) -> list[str]:
@@ -102,6 +104,7 @@ def _row(one: Json, group: list[str]) -> AdviceRow:
         company=_named(others),
         values=tuple(accuracy.value(_of(one, name)) for name in _WORDS),
         gain=f"{accuracy.change(one['gain'])}{noise}",
+        numbers=(100 * one["gain"], None if one["noise"] is None else 100 * one["noise"]),
     )
 
 

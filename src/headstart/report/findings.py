@@ -130,6 +130,40 @@ def warnings(run: Run) -> list[tuple[str, str]]:
     return [*failed, *((arm, words) for arm, all_words in others for words in all_words)]
 
 
+_HOW_CHECKED = (
+    "what each says of training and validation examples, never of test examples, was held in every seed against what "
+    "its start says and what is said by one who knows nothing of the example"
+)
+
+
+def learnt(run: Run) -> str:
+    """Say how many arms nothing is to be noticed of, and how that was checked; empty before there is a verdict."""
+    if not run.verdict or not run.arms:
+        return ""
+    named = {arm for arm, _ in warnings(run)}
+    fine = [arm for arm in run.arms if arm not in named]
+    checked = [arm for arm in fine if all(record.get("learnt") is not None for record in run.of(arm))]
+    if not checked:
+        return "" if named else "Whether arms learnt was not checked: the records keep nothing to tell it by."
+    who = _whose(len(checked), len(fine), bool(named))
+    left = [arm for arm in fine if arm not in checked]
+    rest = f" Not checked: {', '.join(left)}." if left else ""
+    return f"{who} learnt: {_HOW_CHECKED}.{rest}"
+
+
+def _whose(checked: int, fine: int, others: bool) -> str:
+    """Name arms by their number.
+
+    >>> _whose(10, 10, False), _whose(3, 4, False), _whose(1, 1, True)
+    ('All 10 arms', '3 arms', 'The other arm')
+    """
+    count = f"{checked} " if checked > 1 else ""
+    arms = f"{count}{'arm' if checked == 1 else 'arms'}"
+    if others and checked == fine:
+        return f"The other {arms}"
+    return f"All {arms}" if checked == fine > 1 else arms if checked > 1 else "One arm"
+
+
 def privacy(run: Run) -> list[tuple[str, str]]:
     """What arms with noise promise their clients, each with its name."""
     return [*privacy_lines(run.verdict.get("privacy") or {})]

@@ -53,10 +53,10 @@ def _race(run: Run) -> list[str]:
     if race is None:
         return []
     words = _said(" ".join(part for part in (race.ended, race.confidence, race.assumes) if part))
-    looks = [(f"{x.seeds} seeds", x.error, x.confidence, x.answer or x.state) for x in race.looks]
+    looks = [(f"{x.seeds} seeds", x.error, x.confidence, x.answer or x.state, x.went_on) for x in race.looks]
     out = [(x.arm, str(x.seeds), x.how, x.why) for x in race.out]
     tables = [
-        _table(("Look with", "Error it may spend", "Confidence", "Answer"), looks) if looks else "",
+        _table(("Look with", "Error it may spend", "Confidence", "Answer", "Why it went on"), looks) if looks else "",
         _table(("Arm that did not go on", "Seeds", "How", "Why"), out) if out else "",
     ]
     title = f"## How the race {'goes' if race.going else 'went'}"
@@ -162,7 +162,7 @@ def _client(row: ClientRow, metric: Metric, has_alone: bool) -> list[str]:
 def _reasons(run: Run) -> list[str]:
     foretold = findings.prediction(run)
     sections = {
-        "Did every arm learn?": [_item(f"{arm}: {words}") for arm, words in findings.warnings(run)],
+        "Did every arm learn?": [*map(_item, _learnt(run))],
         "What clients are promised": _promises(run),
         "Who wins at which epsilon": _by_epsilon(run),
         "Ruled out": [_item(f"{arms}: {reason}") for arms, reason in findings.ruled_out(run)],
@@ -176,6 +176,11 @@ def _reasons(run: Run) -> list[str]:
         "Notes": [_item(note) for note in findings.data_notes(run)],
     }
     return [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
+
+
+def _learnt(run: Run) -> list[str]:
+    said = findings.learnt(run)
+    return [*(f"{arm}: {words}" for arm, words in findings.warnings(run)), *([said] if said else [])]
 
 
 def _promises(run: Run) -> list[str]:

@@ -12,7 +12,7 @@ from headstart.core.visible import visible
 from headstart.evidence.by_epsilon import turning_words
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.privacy_words import privacy_note
-from headstart.report import answer, asked, findings, script, units, views
+from headstart.report import answer, asked, facts, findings, script, units, views
 from headstart.report.card import card_parts
 from headstart.report.chosen import why_this_arm
 from headstart.report.classes import class_rows, undefined
@@ -70,6 +70,8 @@ def _environment() -> Any:
         "number": units.number,
         "finite": finite,
         "harmless": script.harmless,
+        "csv": facts.facts,
+        "percent": facts.percent,
     }
     environment.tests["match_start"] = str.startswith
     return environment
@@ -87,6 +89,7 @@ def _context(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "metric": metric,
+        "plain_unit": metric.plain_unit,
         "minus": units.MINUS,
         "rows": rows,
         "clients": clients,
@@ -150,6 +153,7 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "company": company_lines(run.diagnosis.get("company") or {}),
         "advice": advice_rows(run.diagnosis.get("company") or {}),
         "warnings": findings.warnings(run),
+        "learnt": findings.learnt(run),
         "privacy": findings.privacy(run),
         "privacy_note": privacy_note(run.verdict.get("privacy") or {}),
         "turns": turning_words(run.verdict.get("by_epsilon") or ()),
@@ -177,7 +181,7 @@ def _answer(run: Run, rows: Any) -> dict[str, Any]:
         "tree": views.tree(run),
         "matters": answer.matters(verdict),
         "needed": answer.needed(verdict),
-        "decided_at": answer.decided_at(verdict),
+        "decided_at": answer.decided_in_words(verdict),
         "cautions": verdict.get("cautions") or (),
         "old": answer.OLD if verdict and not known else "",
         "by_chance_best": answer.first_by_chance(verdict),

@@ -37,13 +37,14 @@ _NOT_PAST = {"None": "to come", "decided": "not needed"}
 
 @dataclass(frozen=True)
 class _Look:
-    """A look at the test, in words; ``answer`` is empty of one that is not past."""
+    """A look at the test, in words; ``answer`` is empty of one that is not past, ``went_on`` of one that ended it."""
 
     seeds: int
     error: str
     confidence: str
     state: str  # "past" | "to come" | "not needed" | "not reached"
     answer: str
+    went_on: str
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,34 @@ def _gone(arm: str, one: Json) -> _Gone:
 
 
 def _looks(race: Json) -> Iterator[_Look]:
-    for name in ("taken", "coming"):
-        for look in race.get(name) or ():
-            past = name == "taken"
-            state = "past" if past else _NOT_PAST.get(str(race.get("ended")), "not reached")
-            answer = str(look.get("answer") or "undecided") if past else ""
-            yield _Look(int(look["seeds"]), percent(look["alpha"]), percent(1 - look["alpha"]), state, answer)
+    taken = list(race.get("taken") or ())
+    for at, look in enumerate(taken):
+        follows = taken[at + 1] if at + 1 < len(taken) else None
+        why = _why_it_went_on(race, look, follows) if follows or race.get("ended") is None else ""
+        yield _look(look, "past", str(look.get("answer") or "undecided"), why)
+    for look in race.get("coming") or ():
+        yield _look(look, _NOT_PAST.get(str(race.get("ended")), "not reached"), "", "")
+
+
+def _look(look: Json, state: str, answer: str, went_on: str) -> _Look:
+    return _Look(int(look["seeds"]), percent(look["alpha"]), percent(1 - look["alpha"]), state, answer, went_on)
+
+
+def _why_it_went_on(race: Json, look: Json, follows: Json | None) -> str:
+    """Say why a look did not end a race.
+
+    >>> _why_it_went_on({}, {"answer": "both", "arms": 9}, {"arms": 10})
+    'decided, but 1 arm that could change the answer was still to run'
+    >>> _why_it_went_on({}, {"answer": None, "arms": 9}, None)
+    'not decided'
+    """
+    if race.get("until") == "all":
+        return "every arm was to run, whatever it said"
+    if not look.get("answer"):
+        return "not decided"
+    more = int((follows or {}).get("arms") or 0) - int(look.get("arms") or 0)
+    left = f"{more} {'arm' if more == 1 else 'arms'}" if more > 0 else "arms"
+    return f"decided, but {left} that could change the answer {'was' if more == 1 else 'were'} still to run"
 
 
 def _confidence(race: Json) -> str:

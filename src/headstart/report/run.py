@@ -133,6 +133,7 @@ def load_run(folder: str | Path) -> Run:
     _check_copy(folder, study_text)
     _check_records(folder, records, verdict)
     race = verdict.get("race") or {}
+    _check_answer(folder, verdict)
     # A race that has only begun stands there alone.
     verdict = verdict if {*verdict} - {"race"} else {}
     clients = read_clients(folder / "clients.parquet")
@@ -163,6 +164,21 @@ def _check_copy(folder: Path, text: str) -> None:
         if name in run and run[name] != value:
             why = f"it is not what was run: decision.{name} was {run[name]}, is {value}"
             raise Damaged(folder / "study.toml", why)
+
+
+_ANSWERED = ("answer", "leader", "headline", "scope", "expected_regret", "regret_upper", "metric", "min_effect")
+"""What every verdict with an answer says."""
+
+
+def _check_answer(folder: Path, verdict: Json) -> None:
+    """Refuse a verdict that has grounds and not all of the answer that they are of.
+
+    Raises:
+        Damaged: something is lost.
+    """
+    lacking = [name for name in _ANSWERED if "grounds" in verdict and name not in verdict]
+    if lacking:
+        raise Damaged(folder / "verdict.json", f"it lacks {', '.join(lacking)}")
 
 
 def _check_records(folder: Path, records: tuple[Json, ...], verdict: Json) -> None:

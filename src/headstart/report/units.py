@@ -67,6 +67,17 @@ class Metric:
         unit = "%" if self.is_share else self.measure.unit
         return self.label + (f", {unit}" if unit else "")
 
+    def plain(self, x: Any) -> float | None:
+        """A value as a number, in percent where it is a share."""
+        number = finite(x)
+        return None if number is None else self.factor * number
+
+    @property
+    def plain_unit(self) -> str:
+        """What follows a column's name whose values are plain numbers."""
+        unit = "%" if self.is_share else self.measure.unit
+        return f", {unit}" if unit else ""
+
     def value(self, x: Any) -> str:
         """Write a value.
 

@@ -31,12 +31,26 @@ function linkNames(section, places, open) {
 function searchFor(data, open) {
   const list = make("ul", { class: "matches" }), words = data.names.map((name) => name.toLowerCase());
   const rest = data.of > data.names.length ? ` (${data.names.length} of ${data.of} are on this page)` : "";
-  const field = make("input", { type: "search", id: "find-client", input: () => {
-    const wanted = field.value.trim().toLowerCase(), found = [];
-    for (let at = 0; wanted && at < words.length && found.length < 20; at++) if (words[at].includes(wanted)) found.push(at);
+  const status = make("span", { class: "quiet", role: "status" }), most = 20;
+  const matches = (wanted) => {
+    const found = [];
+    for (let at = 0; wanted && at < words.length && found.length < most; at++) if (words[at].includes(wanted)) found.push(at);
+    return found;
+  };
+  // Enter opens the client of that very name, or the only one that fits.
+  const enter = (event) => {
+    const wanted = field.value.trim().toLowerCase(), found = matches(wanted), exact = words.indexOf(wanted);
+    if (event.key !== "Enter" || !wanted) return;
+    event.preventDefault();
+    if (exact >= 0 || found.length === 1) open(exact >= 0 ? exact : found[0]);
+    else status.textContent = found.length ? `${found.length < most ? found.length : `${most} or more`} found: choose one.` : "None found.";
+  };
+  const field = make("input", { type: "search", id: "find-client", keydown: enter, input: () => {
+    const wanted = field.value.trim().toLowerCase(), found = matches(wanted);
+    status.textContent = wanted && !found.length ? "None found." : "";
     list.replaceChildren(...found.map((at) => make("li", {}, make("button", { type: "button", class: "open", click: () => open(at) }, data.names[at]))));
   } });
-  return make("div", { class: "find scripted" }, make("label", { for: "find-client" }, `Open a client${rest}`), field, list);
+  return make("div", { class: "find scripted" }, make("label", { for: "find-client" }, `Open a client${rest}`), field, status, list);
 }
 
 function clientCard(data, at, close) {
@@ -58,17 +72,21 @@ function tableOf(heads, lines, label) {
     make("tbody", {}, ...lines.map(([head, ...cells]) => make("tr", {}, make("th", { scope: "row" }, head), ...cells.map((cell) => make("td", {}, String(cell))))))));
 }
 
+const share = (value) => value === null ? DASH : `${written(value, 1)}%`;
+
 function scoreTable(data, at, digits) {
   const first = data.scores[0]?.[at] ?? null, calibrated = data.calibration.length > 0;
   const lines = data.arms.map((arm, place) => {
     const value = data.scores[place][at], change = place && value !== null && first !== null ? data.metric.sign * (value - first) : null;
     const cells = [data.families[place], written(value, digits) + (value !== null && data.metric.share ? "%" : ""), place ? written(change, digits, true) : ""];
-    return [arm, ...cells, ...(calibrated ? [written(data.calibration[place][at], 1) + "%"] : [])];
+    return [arm, ...cells, ...(calibrated ? [share(data.calibration[place][at])] : [])];
   });
   const unit = data.metric.unit ? `, ${data.metric.unit}` : "";
   const label = data.metric.label[0].toUpperCase() + data.metric.label.slice(1);
   const heads = ["Arm", "Family", label, `Against ${data.arms[0]}${unit}`, ...(calibrated ? ["Calibration error"] : [])];
-  return [make("h3", {}, "What it reaches"), tableOf(heads, lines, "Scores of this client")];
+  const unsure = calibrated ? data.unsure ?? [] : [];
+  const words = `No calibration error of ${unsure.join(", ")}: ${unsure.length > 1 ? "their" : "its"} scores are no probabilities.`;
+  return [make("h3", {}, "What it reaches"), tableOf(heads, lines, "Scores of this client"), unsure.length ? make("p", { class: "quiet" }, words) : null];
 }
 
 function gainList(more) {

@@ -2,6 +2,8 @@
 
 const UNITS = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, FLOP: 1, kFLOP: 1e3, MFLOP: 1e6, GFLOP: 1e9, TFLOP: 1e12,
   PFLOP: 1e15, ms: 1e-3, s: 1, min: 60, h: 3600, "µJ": 1e-6, mJ: 1e-3, J: 1, kJ: 1e3, MJ: 1e6 };
+const BASES = Object.fromEntries(Object.keys(UNITS).map((unit) =>
+  [unit, unit.endsWith("B") ? "bytes" : unit.endsWith("FLOP") ? "FLOP" : unit.endsWith("J") ? "J" : "seconds"]));
 
 // A cell's words, its small print apart.
 function wordsOf(cell) {
@@ -15,47 +17,82 @@ function numberOf(text) {
   return (found[1] === "\u2212" || found[1] === "-" ? -1 : 1) * Number(found[2].replaceAll(",", "")) * (UNITS[found[3]] ?? 1);
 }
 
-function compare(one, other, byNumber) {
-  if (byNumber) {
-    const [a, b] = [numberOf(one), numberOf(other)];
-    if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);
-    return a - b;
-  }
-  return one.localeCompare(other, undefined, { numeric: true });
+// What a cell says to a machine, where it says more than its words: a list, of a head the names.
+const factsOf = (cell) => cell?.dataset.csv ? JSON.parse(cell.dataset.csv) : null;
+
+function numberIn(cell) {
+  const first = factsOf(cell)?.[0];
+  return typeof first === "number" ? first : numberOf(wordsOf(cell));
 }
 
+const isEmpty = (text) => !text || text === DASH;
+
 function sortBy(table, column, descending) {
-  const rows = [...table.tBodies[0].rows], texts = new Map(rows.map((row) => [row, wordsOf(row.cells[column])]));
-  const shown = [...texts.values()].filter((text) => text && text !== DASH);
-  const byNumber = column > 0 && shown.length > 0 && shown.every((text) => !Number.isNaN(numberOf(text)));
-  const empty = (text) => !text || text === DASH;
-  rows.sort((one, other) => {
-    const [a, b] = [texts.get(one), texts.get(other)];
-    if (empty(a) || empty(b)) return empty(a) - empty(b);
-    return (descending ? -1 : 1) * compare(a, b, byNumber);
+  const keys = new Map([...table.tBodies[0].rows].map((row) => [row, { text: wordsOf(row.cells[column]), number: numberIn(row.cells[column]) }]));
+  const shown = [...keys.values()].filter(({ text }) => !isEmpty(text));
+  const byNumber = column > 0 && shown.length > 0 && shown.every(({ number }) => !Number.isNaN(number));
+  const rows = [...keys.keys()].sort((one, other) => {
+    const [a, b] = [keys.get(one), keys.get(other)];
+    if (isEmpty(a.text) || isEmpty(b.text)) return isEmpty(a.text) - isEmpty(b.text);
+    return (descending ? -1 : 1) * (byNumber ? a.number - b.number : a.text.localeCompare(b.text, undefined, { numeric: true }));
   });
   table.tBodies[0].append(...rows);
 }
 
+const COMPARED = /^([<>])=?\s*(.*)$/;
+
 // Words must be there; "> 80" and "< 5 MB" compare numbers.
-function holds(text, wanted) {
-  const compared = /^([<>])=?\s*(.+)$/.exec(wanted);
-  if (!compared) return text.toLowerCase().includes(wanted.toLowerCase());
-  const [value, limit] = [numberOf(text), numberOf(compared[2])];
+function holds(cell, wanted) {
+  const compared = COMPARED.exec(wanted);
+  if (!compared) return wordsOf(cell).toLowerCase().includes(wanted.toLowerCase());
+  const [value, limit] = [numberIn(cell), numberOf(compared[2])];
   if (Number.isNaN(limit)) return true;
   const equal = wanted[1] === "=" && value === limit;
   return equal || (compared[1] === "<" ? value < limit : value > limit);
 }
 
-function cellOfCsv(text) {
+const meansNothing = (wanted) => COMPARED.test(wanted) && Number.isNaN(numberOf(COMPARED.exec(wanted)[2]));
+
+function cellOfCsv(value) {
+  const text = String(value ?? "").replaceAll(MINUS, "-");
   // What a spreadsheet would take for a formula stays text.
-  const harmless = /^[=@\t\r]|^[+-](?!\d)/.test(text) ? `'${text}` : text;
-  return /[",\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+  const harmless = typeof value !== "number" && /^[=+@\t\r-]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+}
+
+// The unit of a column whose cells are all numbers of one kind, "" where they have none; null of words.
+function unitOf(texts) {
+  const found = texts.map((text) => /^[+\u2212-]?\d[\d,]*\.?\d*(?:e[+-]?\d+)?\s*([a-zA-Zµ%]*)$/.exec(text));
+  if (!found.length || found.includes(null)) return null;
+  const units = [...new Set(found.map(([, unit]) => BASES[unit] ?? unit).filter(Boolean))];
+  return units.length > 1 ? null : units[0] ?? "";
+}
+
+// One column of the table as one or more of the file, each with its name first.
+function columnsOf(table, rows, column) {
+  const head = table.tHead.rows[0].cells[column], names = factsOf(head), cells = rows.map((row) => row.cells[column]);
+  if (names) return names.map((name, at) => [name, ...cells.map((cell) => factsOf(cell)?.[at] ?? "")]);
+  const name = wordsOf(head).replace(/\s*[▲▼]$/, ""), texts = cells.map((cell) => cell ? wordsOf(cell) : "");
+  const small = cells.map((cell) => cell ? all("small", cell).map((one) => one.textContent.trim()).join("; ") : "");
+  if (small.some(Boolean)) {
+    const whole = texts.map((text, at) => small[at] ? wordsOf(without(cells[at], "small")) : text);
+    return [[name, ...whole], [`${name}: note`, ...small]];
+  }
+  const unit = unitOf(texts.filter((text) => !isEmpty(text)));
+  const plain = (text) => text === DASH ? "" : unit === null || !text ? text : Number(numberOf(text).toPrecision(12));
+  return [[unit && !name.endsWith(unit) ? `${name}, ${unit}` : name, ...texts.map(plain)]];
+}
+
+function without(cell, selector) {
+  const copy = cell.cloneNode(true);
+  all(selector, copy).forEach((part) => part.remove());
+  return copy;
 }
 
 function csvOf(table) {
-  const lines = all("tr", table).filter((row) => !row.classList.contains("filters") && !row.hidden);
-  return lines.map((row) => [...row.cells].map((cell) => cellOfCsv(wordsOf(cell).replace(/\s*[▲▼]$/, ""))).join(",")).join("\r\n") + "\r\n";
+  const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
+  const columns = [...table.tHead.rows[0].cells].flatMap((_, column) => columnsOf(table, rows, column));
+  return columns[0].map((_, line) => columns.map((column) => cellOfCsv(column[line])).join(",")).join("\r\n") + "\r\n";
 }
 
 function startTable(table, number) {
@@ -71,11 +108,11 @@ function startTable(table, number) {
     const wanted = all("input", filters).map((input) => input.value.trim()), words = search.value.trim();
     let shown = 0;
     for (const row of body.rows) {
-      const texts = [...row.cells].map(wordsOf);
-      row.hidden = !(texts.some((text) => holds(text, words)) && wanted.every((want, at) => !want || holds(texts[at] ?? "", want)));
+      row.hidden = !([...row.cells].some((cell) => holds(cell, words)) && wanted.every((want, at) => !want || holds(row.cells[at], want)));
       shown += row.hidden ? 0 : 1;
     }
-    count.textContent = words || wanted.some(Boolean) ? `${shown} of ${body.rows.length}` : "";
+    const lost = [words, ...wanted].filter(meansNothing).map((want) => `; "${want}" compares with no number`);
+    count.textContent = words || wanted.some(Boolean) ? `${shown} of ${body.rows.length}${[...new Set(lost)].join("")}` : "";
   };
   search.addEventListener("input", apply);
   filters.addEventListener("input", apply);
@@ -85,7 +122,7 @@ function startTable(table, number) {
     filters.hidden = !filters.hidden;
     event.target.setAttribute("aria-expanded", String(!filters.hidden));
   } }, "Filter columns") : null;
-  const csv = make("button", { type: "button", "aria-label": `CSV: ${name}`, click: () => save(`${fileName(name)}.csv`, "text/csv", "\ufeff" + csvOf(table)) }, "CSV");
+  const csv = make("button", { type: "button", "aria-label": `CSV: ${name}`, click: () => save(`${fileName(`${studyName()} ${name}`)}.csv`, "text/csv", "\ufeff" + csvOf(table)) }, "CSV");
   box.before(make("div", { class: "tools" }, long ? search : null, toggle, count, csv));
 }
 
@@ -100,4 +137,5 @@ function startHead(table, heads, head, column) {
   head.append(button);
 }
 
-const fileName = (name) => name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "table";
+const studyName = () => (document.querySelector(".study b")?.textContent ?? "").slice(0, 40);
+const fileName = (name) => name.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "") || "table";

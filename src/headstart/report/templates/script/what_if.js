@@ -7,7 +7,8 @@ function decide(study, asked) {
   const indices = study.arms.map((_, at) => at);
   const mix = (mean, worst) => weight === 0 ? mean : (1 - weight) * mean + weight * worst;
   const known = (value) => value !== null && Number.isFinite(value);
-  const hours = (arm) => asked.rate > 0 && known(study.upload[arm]) ? study.upload[arm] * 8 / asked.rate / 3600 : 0;
+  // At an uplink of 0 who sends anything never ends.
+  const hours = (arm) => known(study.upload[arm]) && study.upload[arm] > 0 ? study.upload[arm] * 8 / asked.rate / 3600 : 0;
   const toll = (arm) => asked.price === 0 ? 0 : asked.price * (study.traffic[arm] ?? 0);
 
   const pair = (a, b) => a < b ? a * count - a * (a + 1) / 2 + b - a - 1 : pair(b, a);
@@ -27,7 +28,8 @@ function decide(study, asked) {
     return { gap: gap + fee, low: clamp(gap - half) + fee, high: clamp(gap + half) + fee };
   };
 
-  const able = indices.filter((arm) => study.candidate[arm] && !(known(asked.longest) && hours(arm) > asked.longest));
+  const late = indices.map((arm) => study.candidate[arm] && hours(arm) > (known(asked.longest) ? asked.longest : Number.MAX_VALUE));
+  const able = indices.filter((arm) => study.candidate[arm] && !late[arm]);
   const first = (arms, key) => arms.reduce((best, arm) => {
     if (best === null) return arm;
     const [one, other] = [key(arm), key(best)];
@@ -46,7 +48,7 @@ function decide(study, asked) {
     if (study.fixed ? study.fixed[family] : members[family].length) sides[family] = study.fixed?.[family].arm ?? stands(members[family]);
   }
   const names = study.families.filter((family) => family in sides), families = names.length;
-  const found = { family: null, grounds: "no claim", leader: null, arm: null, sides: {}, hours: indices.map(hours) };
+  const found = { family: null, grounds: "no claim", leader: null, arm: null, sides: {}, hours: indices.map(hours), late };
   if (!families) return found;
 
   const rivals = (family) => names.filter((name) => name !== family)
@@ -74,7 +76,8 @@ function decide(study, asked) {
   found.leader = least((name) => claims ? found.sides[name].upper : found.sides[name].behind);
   if (families === 1) {
     const lost = study.families.filter((family) => study.known[family] && !(family in sides));
-    if (lost.some((family) => !study.by_rules[family])) {
+    const isLate = (family) => indices.some((arm) => late[arm] && study.family[arm] === family);
+    if (lost.some((family) => !study.by_rules[family] && !isLate(family))) {
       found.arm = sides[found.leader];
       return found;
     }
@@ -100,6 +103,33 @@ function decide(study, asked) {
   const enough = (arm) => names.every((name) => contrast(sides[name], arm, families).high <= asked.least + ROUNDING);
   found.arm = cheaper.find(enough) ?? best;
   return found;
+}
+
+// The prices at which the answer turns, all else as asked, each with the answer from there on.
+function turnsOf(study, asked, highest) {
+  const said = (price) => headline(study, decide(study, { ...asked, price })), steps = 120, turns = [];
+  const at = (step) => step === 0 ? 0 : highest * 10 ** (6 * (step / steps - 1));
+  let before = said(0);
+  for (let step = 1; step <= steps; step++) {
+    const after = said(at(step));
+    // Between two steps it may turn more than once.
+    for (let from = at(step - 1), most = 4; before !== after && most > 0; most--) {
+      from = turnBetween((price) => said(price) === before, from, at(step));
+      before = said(from);
+      turns.push({ price: from, says: before });
+    }
+    before = after;
+  }
+  return turns;
+}
+
+function turnBetween(isBefore, low, high) {
+  for (let half = 0; half < 30; half++) {
+    const middle = (low + high) / 2;
+    if (isBefore(middle)) low = middle;
+    else high = middle;
+  }
+  return high;
 }
 
 // The answer in a few words, as the verdict says it.
