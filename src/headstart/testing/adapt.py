@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -131,11 +131,19 @@ def check_deterministic(method: Adapt, world: World) -> None:
         assert_same(f"{label(method)}: two runs, client '{client}'", first[client], second[client])
 
 
-def check_engines_agree(method: Adapt, world: World) -> None:
-    """One client after another or all at once: the same numbers."""
+def check_engines_agree(method: Adapt, world: World, only: Container[str] | None = None) -> None:
+    """One client after another or all at once: the same numbers.
+
+    Args:
+        method: any.
+        world: of examples, and a model cut for the method.
+        only: names of the variants to try, in one process; None tries all.
+    """
     for name, variant in variants(method, world.model.network.loss):
+        if only is not None and name not in only:
+            continue
         serial = adapted(variant, world, Serial())
-        for fleet in fleets(world, forks=name in FORKED):
+        for fleet in fleets(world, forks=only is None and name in FORKED):
             found = adapted(variant, world, fleet)
             for client in serial:
                 what = f"{label(method)}, {name}: serial and {fleet}, client '{client}'"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import numpy as np
 import torch
@@ -148,11 +148,19 @@ def _check_private_stays(method: Federate, world: World) -> None:
     )
 
 
-def check_engines_agree(method: Federate, world: World) -> None:
-    """One client after another, all at once, two at a time, in processes: the same numbers."""
+def check_engines_agree(method: Federate, world: World, only: Container[str] | None = None) -> None:
+    """One client after another, all at once, two at a time, in processes: the same numbers.
+
+    Args:
+        method: any.
+        world: of examples, and a model cut for the method.
+        only: names of the variants to try, in one process; None tries all.
+    """
     for name, variant in variants(method, world.model.network.loss):
+        if only is not None and name not in only:
+            continue
         serial = run(variant, world, Serial())
-        for fleet in fleets(world, forks=name in FORKED):
+        for fleet in fleets(world, forks=only is None and name in FORKED):
             what = f"{label(method)}, {name}: serial and {fleet}"
             # Adam divides by the gradient: where that is rounding alone, so is the step.
             tolerance = world.tolerance * (10 if name.startswith("adam") else 1)
