@@ -27,8 +27,9 @@ from headstart.engine.features.activations import Activations
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
 from headstart.federate.fedavg import FedAvg
+from headstart.federate.fedper import OwnHead
 from headstart.federate.protocol import Schedule
-from headstart.federate.sharing import OwnHead, Sharing
+from headstart.federate.sharing import Sharing
 from headstart.models.model import Model, cut_at
 from headstart.models.network import Network
 from headstart.training.local import LocalTraining
