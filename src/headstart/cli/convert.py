@@ -36,7 +36,7 @@ def convert(file: Path, out: Path | None, console: Terminal, *, force: bool = Fa
         raise ModelError(f"weights: '{file}' names a tensor '__metadata__', which safetensors keep for themselves")
     check_finite(state, f"weights: '{file}'")
     save(target, state, {"format": "pt"})
-    say(FilesReply((str(target),), "; ".join(said)))
+    say(lambda: FilesReply((str(target),), "; ".join(said)))
     console.print(_found(file, target, state, said), soft_wrap=False)
 
 

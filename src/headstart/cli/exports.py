@@ -61,7 +61,7 @@ def export_run(
     if done.recorded:
         same, of = done.recorded
         console.print(f"recorded     {same} of {of} test predictions are those of the run", highlight=False)
-    say(FilesReply((str(out),), done.words))
+    say(lambda: FilesReply((str(out),), done.words))
     whose = f"{arm}, the model of {client}" if client else f"{arm}, the model that clients share"
     console.print(f"{name:<12} {shown(str(out))}: {shown(whose)}, seed {done.seed}", highlight=False)
     return None
@@ -87,7 +87,7 @@ def write_bundle(run: Path, arm: str, out: Path, **options: Any) -> None:
             f"  {network.name + used:<22}{size:>10}   features off by {network.difference:.1e}   {words}",
             highlight=False,
         )
-    say(FilesReply((str(out),), f"verified on {done.examples} validation examples"))
+    say(lambda: FilesReply((str(out),), f"verified on {done.examples} validation examples"))
     console.print(f"verified on {done.examples} validation examples; * is what devices use", highlight=False)
     if done.public_key:
         console.print(f"signed; public key {done.public_key}", highlight=False)

@@ -79,7 +79,7 @@ def write_first_study(
         bar.tell("opening the data as a study would")
         done = checked(draft, folder, bar)
     write_text(out, written(done.draft))
-    say(InitReply(str(out), not done.question, done.question, done.mended))
+    say(lambda: InitReply(str(out), not done.question, done.question, done.mended))
     _show_written(console, done, out)
     return not done.question
 

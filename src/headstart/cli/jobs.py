@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.cli.answer import answer_block, decidable_lines, labelled
 from headstart.cli.arms import legend, promise_lines, race_lines, ruled_out_lines, verdict_table, warning_lines
@@ -145,28 +145,28 @@ def run_opened(
     for tracker in trackers:
         tracker.log(file.settings.name, out / "records.jsonl")
     took, page = time.monotonic() - begin, str(out / "report.html")
+    found = outcome.verdict.as_json()
     if console.quiet and not for_programs():
-        _print_line(outcome, out)
-    say(StudyReply.of(outcome.verdict.as_json(), file.settings.name, str(out), page, round(took, 3)))
-    _print_verdict(outcome, file.settings.name)
+        _print_line(found, page)
+    say(lambda: StudyReply.of(found, file.settings.name, str(out), page, round(took, 3)))
+    _print_verdict(outcome, found, file.settings.name)
     console.print(f"report  {shown(page)}")
     console.print(f"records {shown(str(out))}   ({took:.0f} s)")
 
 
-def _print_line(outcome: Outcome, out: Path) -> None:
+def _print_line(found: Mapping[str, Any], page: str) -> None:
     """Print the answer in a line, with the arm to use and where the report is."""
-    found = outcome.verdict.as_json()
     arm = f"; arm to use: {found['recommended']}" if found["recommended"] else ""
-    Terminal(soft_wrap=True).print(shown(f"{headline(found)}{arm} ({out / 'report.html'})"), highlight=False)
+    Terminal(soft_wrap=True).print(shown(f"{headline(found)}{arm} ({page})"), highlight=False)
 
 
-def _print_verdict(outcome: Outcome, name: str) -> None:
+def _print_verdict(outcome: Outcome, said: Mapping[str, Any], name: str) -> None:
     """Print the arms side by side, what is to be said of single arms, and the answer."""
     verdict, costs, width = outcome.verdict, outcome.slate.costs, console.width
     table = verdict_table(verdict, costs, name, width)
     console.print(table, width=max(width, table.min_width or 0), crop=False)
     console.print(legend(verdict, costs, width), style="dim", soft_wrap=False)
-    found = {**verdict.as_json(), "prediction_held": prediction_held(verdict)}
+    found = {**said, "prediction_held": prediction_held(verdict)}
     for line in (*ruled_out_lines(verdict.ruled_out), *race_lines(found), *warning_lines(verdict)):
         console.print(line, soft_wrap=False)
     for line in promise_lines(verdict.privacy):
@@ -213,7 +213,7 @@ def show_plan(path: Path, out: Path | None, device: str | None = None, jobs: int
         for line in study.outdated(slate, out):
             bar.warn(line)
     trials = num_trials(file.settings.tuning.trials, study.lab.federation)
-    say(_plan_reply(file, slate, branches, trials))
+    say(lambda: _plan_reply(file, slate, branches, trials))
     # Long lines are folded inside the tree; the console's own soft wrap would crop them.
     beside = {jobs: seconds_of(branches, jobs)} if jobs > 1 else None
     console.print(plan_tree(file.settings, slate, branches, trials, beside), soft_wrap=False)
@@ -248,7 +248,7 @@ def show_diagnosis(path: Path, out: Path | None, device: str | None = None) -> N
         study = Study.open(file, cache=cache_folder(), progress=bar)
         _print_data(study)
         found = study.diagnose(out or _default_out(file), bar)
-    say(DiagnoseReply(found.as_json()))
+    say(lambda: DiagnoseReply(found.as_json()))
     for line in diagnosis_lines(found):
         console.print(line)
 
@@ -275,7 +275,7 @@ def write_formats(run_folder: Path, name: str) -> None:
         paths = save_figures(run, run.folder / "figures", name)
     else:
         paths = write_report(run_folder, formats=(name,))
-    say(FilesReply(tuple(map(str, paths))))
+    say(lambda: FilesReply(tuple(map(str, paths))))
     for path in paths:
         console.print(shown(str(path)))
 
@@ -286,7 +286,7 @@ def show_comparison(before: Path, after: Path) -> None:
     from headstart.report.compare import compare_lines, compare_runs
 
     found = compare_runs(load_run(before), load_run(after))
-    say(found)
+    say(lambda: found)
     for line in labelled(compare_lines(found), console.width):
         console.print(line, highlight=False)
 
@@ -296,7 +296,7 @@ def check_run(run_folder: Path, family: str, margin: float | None) -> bool:
     from headstart.report import check_answer
 
     found = check_answer(run_folder, family, margin)
-    say(found)
+    say(lambda: found)
     console.print(shown(found.line), highlight=False)
     return found.passed
 

@@ -34,7 +34,7 @@ SHARED: dict[str, type] = {"rounds": Schedule, "training": LocalTraining}
 
 def show_methods(console: Console) -> None:
     """Print a table per stage; what many methods share is said once."""
-    say([_reply(kind, name, entry) for kind, table in METHODS.items() for name, entry in table.items()])
+    say(lambda: [_reply(kind, name, entry) for kind, table in METHODS.items() for name, entry in table.items()])
     for kind, words in STAGES.items():
         console.print(_table(kind, words), soft_wrap=False)
     for name, part in SHARED.items():
@@ -51,7 +51,7 @@ def show_method(console: Console, name: str) -> None:
     if not found:
         known = [one for table in METHODS.values() for one in table]
         raise SettingError(f"headstart methods: unknown method, received {name!r}; {nearest(name, known)}")
-    say([_reply(kind, name, entry) for kind, entry in found])
+    say(lambda: [_reply(kind, name, entry) for kind, entry in found])
     for kind, entry in found:
         _show(console, kind, name, entry)
 
@@ -66,7 +66,7 @@ def show_keys(console: Console, table: str | None) -> None:
     if name not in TABLES:
         raise SettingError(f"headstart keys: unknown table, received {table!r}; {nearest(name, TABLES)}")
     wanted = (name,) if table else TABLES
-    say({one: tuple(keys_of(TABLES[one])) for one in wanted})
+    say(lambda: {one: tuple(keys_of(TABLES[one])) for one in wanted})
     console.print(_keys(keys_of(TABLES[name]), "a study file" if name == "file" else f"[{name}]"))
     if table is None:
         others = ", ".join(one for one in TABLES if one != "file")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from headstart.cli.replies import reply_json
@@ -13,7 +15,7 @@ def for_programs() -> bool:
     return bool(context and context.find_root().params.get("as_json"))
 
 
-def say(reply: object) -> None:
-    """Print what a command says to programs, if one is listening."""
+def say(reply: Callable[[], object]) -> None:
+    """Print what a command says to programs, which is made only if one is listening."""
     if for_programs():
-        click.echo(reply_json(str(click.get_current_context().info_name), reply))
+        click.echo(reply_json(str(click.get_current_context().info_name), reply()))

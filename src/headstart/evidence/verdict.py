@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from headstart.core.errors import DataError
@@ -121,9 +122,14 @@ class Verdict:
         """What the metric means."""
         return measure_in(vars(self))
 
+    @cached_property
+    def pairs(self) -> dict[str, Any] | None:
+        """Every arm against every other, see :func:`headstart.evidence.pairs.pairs_json`; made once, when asked."""
+        return pairs_json(self.contest, self.answer) if self.contest else None
+
     def as_json(self) -> dict[str, Any]:
         """Return plain values that JSON can say, without NaN; the answer's stand beside the others."""
-        parts = ("answer", "arms", "each_client", "race", "contest", "by_epsilon")
+        parts = ("answer", "arms", "each_client", "race", "contest", "pairs", "by_epsilon")
         others = {name: value for name, value in vars(self).items() if name not in parts}
         arms = {name: asdict(score) for name, score in self.arms.items()}
         race = self.race and self.race.as_json()
@@ -138,7 +144,7 @@ class Verdict:
                 "arms": arms,
                 "each_client": each,
                 "race": race,
-                "pairs": self.contest and pairs_json(self.contest, self.answer),
+                "pairs": self.pairs,
                 "by_epsilon": [level.as_json() for level in self.by_epsilon],
             }
         )

@@ -10,51 +10,28 @@ none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import PositiveFloat
 
-from headstart.federate.closed_form import FeatureSums, OneShotHead
-from headstart.training import (
-    CLASSES_ONLY,
-    ClientData,
-    Model,
-    Scale,
-    SettingError,
-    TaskKind,
-    Tensor,
-    Tree,
-    as_head,
-    class_means,
-    class_sums,
-)
+from headstart.federate.ncm import NearestClassMean, unit_head
+from headstart.federate.protocol import Reduction
+from headstart.training import Model, Scale, SettingError, Tensor, Tree, class_means
 
 
 @dataclass(frozen=True, kw_only=True)
-class CovarianceFromMeans(OneShotHead):
+class CovarianceFromMeans(NearestClassMean):
     """Clients send class sums and counts; how far the means of clients lie apart says how a class spreads.
 
     Attributes:
         gamma: added to each class's covariance, times the identity, in mean variances of a feature.
-        temperature: by which scores are divided, where stages that train with gradients follow.
     """
 
     gamma: Annotated[PositiveFloat, Scale(10)] = 1.0
-    temperature: PositiveFloat = 1.0
 
-    reduce: ClassVar[Literal["each"]] = "each"
-    not_for: ClassVar[Mapping[TaskKind, str]] = CLASSES_ONLY
-
-    def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
-        """Send sums and counts per class."""
-        return class_sums(data.everything(model), model.network.num_classes), private
-
-    def feature_sums(self, update: Tree) -> FeatureSums:
-        """No second moments are sent."""
-        return FeatureSums(update["sums"].mT, update["counts"], None, has_ones=False)
+    reduce: ClassVar[Reduction] = "each"
 
     def server_update(
         self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
@@ -65,9 +42,7 @@ class CovarianceFromMeans(OneShotHead):
         identity = torch.eye(len(within)).to(within)
         variance = within.trace() / len(within)
         gram = within + self.gamma * variance * identity + counts.sum() * torch.outer(mean, mean)
-        weight = torch.linalg.solve(gram, sums.mT).mT
-        weight = weight / weight.norm(dim=-1, keepdim=True).clamp_min(1e-12) / self.temperature
-        return as_head(weight, weight.new_zeros(len(weight)), shared), state
+        return unit_head(torch.linalg.solve(gram, sums.mT).mT, self.temperature, shared), state
 
 
 def scatter_within(sums: Tensor, counts: Tensor) -> Tensor:

@@ -14,15 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import torch
 from pydantic import PositiveInt
 
+from headstart.federate.own_model import keep_model, model_of, no_model
 from headstart.federate.protocol import Begin, KeepsOwn, Schedule
 from headstart.federate.server import Average
 from headstart.training import ClientData, LocalTraining, Model, Params, Scale, Trainable, Tree, trees
-
-_KEPT = "kept"
-"""1 where a client has trained a model of its own; names of parameters have dots."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +43,12 @@ class MergeOnce(KeepsOwn):
 
     def init(self, model: Model, params: Params) -> Begin:
         """Share the starting parameters; at first nobody has a model of its own."""
-        return Begin(params, {**params, _KEPT: torch.zeros_like(params["head.bias"][0])}, {})
+        return Begin(params, no_model(params), {})
 
     def client_update(self, model: Model, shared: Tree, private: Tree, data: ClientData) -> tuple[Tree, Tree]:
         """Train locally; send ``local - shared``, keep ``local``."""
         own = self.local.fit(model, shared, data, self.local_epochs)
-        return trees.subtract(own, shared), {**own, _KEPT: torch.ones_like(private[_KEPT])}
+        return trees.subtract(own, shared), keep_model(own)
 
     def server_update(
         self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
@@ -65,4 +62,4 @@ class MergeOnce(KeepsOwn):
 
     def own_params(self, model: Model, shared: Tree, private: Tree) -> Params:
         """Return what the client trained; the mean, if it has not taken part."""
-        return trees.where(private[_KEPT] > 0, trees.select(private, list(shared)), shared)
+        return model_of(private, shared)

@@ -16,7 +16,17 @@ from typing import ClassVar
 from pydantic import PositiveFloat
 
 from headstart.federate.closed_form import FeatureSums, OneShotHead
-from headstart.training import CLASSES_ONLY, ClientData, Model, TaskKind, Tree, as_head, class_means, class_sums
+from headstart.training import (
+    CLASSES_ONLY,
+    ClientData,
+    Model,
+    TaskKind,
+    Tensor,
+    Tree,
+    as_head,
+    class_means,
+    class_sums,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +53,10 @@ class NearestClassMean(OneShotHead):
         self, model: Model, shared: Tree, state: Tree, update: Tree, share: float = 1.0
     ) -> tuple[Tree, Tree]:
         """Normalise the class means; a class that nobody has keeps zero weights."""
-        means = class_means(update["sums"], update["counts"])
-        weight = means / means.norm(dim=-1, keepdim=True).clamp_min(1e-12) / self.temperature
-        return as_head(weight, weight.new_zeros(len(weight)), shared), state
+        return unit_head(class_means(update["sums"], update["counts"]), self.temperature, shared), state
+
+
+def unit_head(weight: Tensor, temperature: float, like: Tree) -> Tree:
+    """Return the head of each class's weights ``(classes, features)`` at unit norm, its scores divided by a number."""
+    weight = weight / weight.norm(dim=-1, keepdim=True).clamp_min(1e-12) / temperature
+    return as_head(weight, weight.new_zeros(len(weight)), like)

@@ -96,7 +96,9 @@ class Model:
         names = frozenset(still)
         if names == self.still:
             return self
-        return self._held.setdefault(names, replace(self, still=names))
+        if names not in self._held:
+            self._held[names] = replace(self, still=names)
+        return self._held[names]
 
     @cached_property
     def _held(self) -> dict[frozenset[str], Model]:

@@ -139,9 +139,7 @@ def check_engines_agree(method: Adapt, world: World, only: Container[str] | None
         world: of examples, and a model cut for the method.
         only: names of the variants to try, in one process; None tries all.
     """
-    for name, variant in variants(method, world.model.network.loss):
-        if only is not None and name not in only:
-            continue
+    for name, variant in variants(method, world.model.network.loss, only):
         serial = adapted(variant, world, Serial())
         for fleet in fleets(world, forks=only is None and name in FORKED):
             found = adapted(variant, world, fleet)

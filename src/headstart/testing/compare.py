@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
@@ -104,8 +104,18 @@ def quick(method: Any) -> Any:
     return dataclasses.replace(method, **few)
 
 
-def variants(method: Any, loss: Loss = CROSS_ENTROPY) -> Iterator[tuple[str, Any]]:
-    """Yield the method under every way to train and to sample that its settings, and the task's loss, allow."""
+def variants(method: Any, loss: Loss = CROSS_ENTROPY, only: Container[str] | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield the method under every way to train and to sample that its settings, and the task's loss, allow.
+
+    Args:
+        method: any.
+        loss: of the task.
+        only: names of those that are wanted; None wants all.
+    """
+    yield from ((name, one) for name, one in _variants(method, loss) if only is None or name in only)
+
+
+def _variants(method: Any, loss: Loss) -> Iterator[tuple[str, Any]]:
     method = quick(method)
     yield "as given", method
     if isinstance(getattr(method, "local", None), LocalTraining):

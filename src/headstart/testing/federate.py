@@ -156,9 +156,7 @@ def check_engines_agree(method: Federate, world: World, only: Container[str] | N
         world: of examples, and a model cut for the method.
         only: names of the variants to try, in one process; None tries all.
     """
-    for name, variant in variants(method, world.model.network.loss):
-        if only is not None and name not in only:
-            continue
+    for name, variant in variants(method, world.model.network.loss, only):
         serial = run(variant, world, Serial())
         for fleet in fleets(world, forks=only is None and name in FORKED):
             what = f"{label(method)}, {name}: serial and {fleet}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar, Literal
@@ -83,7 +83,11 @@ class LocalTraining:
 
     def __post_init__(self) -> None:
         """Refuse noise that would promise nothing."""
-        refuse_odd_noise(self)
+        _refuse_noise_alone(self)
+        if self.epsilon is not None:
+            _refuse_beside_epsilon(self)
+        if self.example_clip is not None:
+            _refuse_beside_clip(self)
 
     @property
     def noise(self) -> ExampleNoise | None:
@@ -273,11 +277,7 @@ class LocalTraining:
         Raises:
             SettingError: they are not SGD's, or differ in size.
         """
-        if self._is_paced:
-            raise SettingError(
-                "lr_schedule: must be 'constant', without warmup, for a method that reads mean gradients from a "
-                f"client's way, received '{self.lr_schedule}' and warmup = {self.warmup:g}; leave both out"
-            )
+        self.refuse(("lr_schedule", "warmup"), "is not for a method that reads mean gradients from a client's way")
         if self.optimizer != "sgd":
             raise SettingError(
                 f"optimizer: must be 'sgd' for a method that reads mean gradients from a client's way, received "
@@ -293,42 +293,35 @@ def _alone(walk: DualWalk) -> Params:
     return descend_dual([walk])[0]
 
 
-def refuse_odd_noise(local: LocalTraining) -> None:
-    """Refuse noise on single examples without a clip, twice, or beside what it does not cover.
-
-    Raises:
-        SettingError: as said.
-    """
-    given = {"example_noise": local.example_noise, "epsilon": local.epsilon}
-    for name, value in given.items():
+def _refuse_noise_alone(local: LocalTraining) -> None:
+    """Refuse noise on single examples without a clip."""
+    for name, value in {"example_noise": local.example_noise, "epsilon": local.epsilon}.items():
         if value and local.example_clip is None:
             raise SettingError(
                 f"{name}: needs example_clip, to which the gradient of an example is shortened, received {value:g} "
                 f"without; add example_clip, or leave {name} out"
             )
-    if local.epsilon is not None and local.example_noise:
+
+
+def _refuse_beside_epsilon(local: LocalTraining) -> None:
+    """Refuse what epsilon follows from, or is not for."""
+    if local.example_noise:
         raise SettingError(
             f"example_noise: follows from epsilon, received {local.example_noise:g} beside an epsilon of "
             f"{local.epsilon:g}; leave one of them out"
         )
-    if local.epsilon is not None and local.local_steps is not None:
+    if local.local_steps is not None:
         raise SettingError(
             f"local_steps: must be left out where epsilon is set, which is for whole passes, received "
             f"{local.local_steps}; give example_noise instead of epsilon"
         )
-    options: Mapping[str, object] = {
-        "lr_schedule": local.lr_schedule,
-        "augment": local.augment,
-        "warmup": local.warmup,
-        "dropout": local.dropout,
-    }
-    changed = [name for name, value in options.items() if value not in ("constant", "none", 0)]
-    if local.example_clip is not None and changed:
-        raise SettingError(
-            f"{changed[0]}: must be left out where example_clip is set, whose steps are all alike, received "
-            f"{options[changed[0]]}; leave one of them out"
-        )
-    if local.example_clip is not None and local.balance != "none":
+
+
+def _refuse_beside_clip(local: LocalTraining) -> None:
+    """Refuse what would act differently on steps that hide examples, or tell of them."""
+    options = ("lr_schedule", "augment", "warmup", "dropout")
+    local.refuse(options, "must be left out where example_clip is set, whose steps are all alike")
+    if local.balance != "none":
         raise SettingError(
             f"balance: must be 'none' where example_clip is set, received '{local.balance}': how many examples a class "
             "has would show in every step; leave one of them out"

@@ -24,6 +24,8 @@ def with_private(arms: Iterable[Arm], privacy: PrivacySettings) -> tuple[tuple[A
     (['probe', 'probe-eps0.5', 'probe-eps2'], {})
     """
     every, left_out = list[Arm](), dict[str, str]()
+    if not privacy.epsilon:
+        return tuple(arms), left_out
     for arm in arms:
         every.append(arm)
         try:
@@ -50,12 +52,12 @@ def _private(arm: Arm, privacy: PrivacySettings) -> list[Arm]:
         return []
     if any(stage.build().pooled for stage in arm.federate):
         return []
-    found = [_at(arm, epsilon, privacy) for epsilon in privacy.epsilon]
-    for one in found[:1]:
-        covered_epochs([stage.build() for stage in one.federate], one.adapt.build())
-        if not phases_of([stage.build() for stage in one.federate], one.adapt.build()):
-            raise SettingError("a stage reads examples without noise")
-    return found
+    first, *others = (_at(arm, epsilon, privacy) for epsilon in privacy.epsilon)
+    federate, adapt = [stage.build() for stage in first.federate], first.adapt.build()
+    covered_epochs(federate, adapt)
+    if not phases_of(federate, adapt):
+        raise SettingError("a stage reads examples without noise")
+    return [first, *others]
 
 
 def _name(arm: Arm, epsilon: float) -> str:
