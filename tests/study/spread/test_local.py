@@ -79,19 +79,40 @@ def test_pieces_are_done_and_no_process_is_left(
 
 
 @needs_fork
-def test_a_killed_process_is_replaced(pipelines: Callable[[int], Pipeline], board: Board, tmp_path: Path) -> None:
-    before, seen, kills = children(), set[int](), 2  # the third may be over the same piece
-    with forked(pipelines, 2) as hands:
-        while not board.is_idle:
-            hands.go_on(board)
-            seen |= (now := children() - before)
-            # It may have a piece, or none.
-            for child in list(now)[:1] if kills else ():
-                os.kill(child, signal.SIGKILL)
-                kills -= 1
-    assert kills == 0
-    assert len(seen) >= 3
+def test_a_process_killed_over_a_piece_is_replaced(
+    pipelines: Callable[[int], Pipeline], board: Board, tmp_path: Path
+) -> None:
+    parent, killed = os.getpid(), tmp_path / "killed"
+
+    def mortal(seed: int) -> Pipeline:
+        if os.getpid() != parent and seed == 1 and not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return pipelines(seed)
+
+    before = children()
+    with forked(mortal, 2) as hands:
+        finish(hands, board)
+        assert len(children() - before) == 2
+    assert killed.exists()
     assert len(list((tmp_path / "nodes").iterdir())) == 9
+
+
+@needs_fork
+def test_processes_killed_while_they_have_nothing_to_do_are_replaced(
+    pipelines: Callable[[int], Pipeline], board: Board, tmp_path: Path
+) -> None:
+    before = children()
+    with forked(pipelines, 2) as hands:
+        finish(hands, board)
+        dead = children() - before
+        for child in dead:
+            os.kill(child, signal.SIGKILL)
+            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        board.add(run_pieces(ARM, pipelines(3), ("val",), 1.0))
+        finish(hands, board)
+        assert children() - before - dead
+    assert len(list((tmp_path / "nodes").iterdir())) == 12
 
 
 @needs_fork
