@@ -16,6 +16,7 @@ README = ROOT / "README.md"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
+FOR_DEVELOPERS = {"bench", "docs"}
 SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.suffix == "")
 
 
@@ -73,7 +74,26 @@ def test_what_pulls_pytorch_repeats_its_bound() -> None:
     }
     assert heavy
     assert [name for name, requirements in heavy.items() if bound not in requirements] == []
-    assert bound in README.read_text()
+    assert bound in (DOCS / "install.md").read_text()
+
+
+def test_it_is_read_in_one_screen() -> None:
+    assert len(README.read_text().splitlines()) <= 50
+
+
+def test_every_extra_is_told() -> None:
+    rows = re.findall(r"^\| (`.+?) \|", (DOCS / "install.md").read_text(), re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert told == {*PROJECT["optional-dependencies"]} - FOR_DEVELOPERS
+
+
+def test_pages_and_site_name_the_version() -> None:
+    version = PROJECT["version"]
+    edge = tomllib.loads((ROOT / "edge" / "pyproject.toml").read_text())["project"]["version"]
+    assert edge == version
+    assert f"site_name: Headstart {version}\n" in (ROOT / "mkdocs.yml").read_text()
+    assert f"headstart-{version}-py3" in (DOCS / "install.md").read_text()
+    assert f"\n## [{version}] – " in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_the_picture_is_small() -> None:
@@ -84,7 +104,7 @@ def test_the_example_prints_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (example,) = blocks(README, "python")
+    (example,) = blocks(DOCS / "python.md", "python")
     exec(example, {})
     said = re.findall(r"print\(.*\)  # (.+)$", example, re.MULTILINE)
     assert said
@@ -97,6 +117,6 @@ def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from headstart.cli import main; main()", "demo", "--out", str(tmp_path / "demo")]
     environment = {**os.environ, "COLUMNS": "118"}
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
-    (shown,) = (block for block in blocks(README, "text") if block.startswith("demo: "))
+    (shown,) = (block for block in blocks(DOCS / "demo.md", "text") if block.startswith("demo: "))
     printed = " ".join(found.split())
     assert [line for line in shown.splitlines() if " ".join(line.split()) not in printed] == []
