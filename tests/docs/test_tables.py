@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 
 from docs.pages import DOCS
+from headstart.cli.reference.errors import kinds, messages_of
 from headstart.cli.reference.keys import TABLES, keys_of
 from headstart.cli.reference.markdown import filled
 from headstart.core.registry import Entry
 from headstart.study.written.arms import METHODS, Kind
+from headstart.study.written.schema import Metric
 
 ENTRIES = [(kind, name, entry) for kind, table in METHODS.items() for name, entry in table.items()]
 
@@ -52,6 +55,25 @@ def test_every_key_of_the_study_file_is_told(name: str) -> None:
 def test_every_table_of_the_study_file_has_a_heading() -> None:
     headings = set(re.findall(r"^## `\[(\w+)[.\]]", (DOCS / "study-file.md").read_text(), re.MULTILINE))
     assert {key.name for key in keys_of(TABLES["file"])} - {"name", "seeds"} <= headings
+
+
+def test_every_metric_is_told() -> None:
+    told = re.findall(r"^\| (`.+?) \|", section("evidence.md", "## What is measured"), re.MULTILINE)
+    assert {name for row in told for name in re.findall(r"`(\w+)`", row)} == {*get_args(Metric)}
+
+
+def test_every_kind_of_error_is_told() -> None:
+    page = (DOCS / "errors.md").read_text()
+    assert re.findall(r"^## `(\w+)`\n\n.+\n\n<!-- errors: (\w+) -->", page, re.MULTILINE) == [
+        (name, name) for name, _ in kinds()
+    ]
+
+
+def test_messages_are_read_off_the_source() -> None:
+    found = messages_of("SettingError")
+    assert "--margin: must be at least 0, received {margin}; try 0.02" in found
+    assert found == sorted(set(found))
+    assert messages_of("NoSuchError") == []
 
 
 def test_what_stands_around_a_table_is_left_alone() -> None:

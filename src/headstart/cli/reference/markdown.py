@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from headstart.cli.reference.errors import messages_of
 from headstart.cli.reference.keys import TABLES, Key, keys_of, settings_of
 from headstart.cli.reference.methods import paper, summary
 from headstart.core.registry import Entry
 from headstart.study.written.arms import METHODS
 
 _PLACE = re.compile(
-    r"^<!-- (settings|methods|summary): ([\w.]*) ?-->\n(?:.*?^<!-- end -->\n)?", re.MULTILINE | re.DOTALL
+    r"^<!-- (settings|methods|summary|errors): ([\w.]*) ?-->\n(?:.*?^<!-- end -->\n)?", re.MULTILINE | re.DOTALL
 )
 
 
@@ -65,6 +66,11 @@ def _summary(stage: str) -> Iterator[str]:
         yield f"| [`{name}`](methods.md#{name}) | {keys} |"
 
 
+def _errors(kind: str) -> Iterator[str]:
+    """Yield one line per message of a kind of error."""
+    yield from (f"- `{message}`" for message in messages_of(kind))
+
+
 def _entries(stage: str) -> Mapping[str, Entry]:
     return METHODS[cast("Any", stage)]
 
@@ -80,4 +86,9 @@ def _linked(text: str) -> str:
     return re.sub(r"https://[^\s),]*[^\s),.]", lambda match: f"<{match[0]}>", text)
 
 
-_KINDS: Mapping[str, Callable[[str], Iterator[str]]] = {"settings": _settings, "methods": _methods, "summary": _summary}
+_KINDS: Mapping[str, Callable[[str], Iterator[str]]] = {
+    "settings": _settings,
+    "methods": _methods,
+    "summary": _summary,
+    "errors": _errors,
+}
