@@ -202,6 +202,11 @@ def test_arms_and_seeds_are_selected(run: Run, study: Path) -> None:
 BAD = {
     "a missing file": (None, "error: study file: must exist, received '{study}'; check the path"),
     "no TOML": ("name = ", "error: {study}: is not valid TOML"),
+    "a path of Windows": (
+        r'data = "C:\data"',
+        "error: {study}: is not valid TOML, received: Unescaped '\\' in a string (at line 1, column 13); mend that line "
+        "(a path with backslashes stands in single quotes: 'C:\\data')",
+    ),
     "a misspelt table": ("[decison]\nbaseline = 'fedavg'", "error: decison: unknown setting"),
     "a misspelt method": (
         {"arms": {"fedavg": 'start = "random"\nfederate = "fedavgg"'}},

@@ -29,6 +29,7 @@ from headstart.sites.settings import (
     Policy,
 )
 from headstart.sites.site import Site
+from headstart.study.written.load import in_quotes
 
 _PATHS = (("keys",), ("state",), ("peers",), ("data", "source"))
 _SEEDS = (0, 1, 2, 3, 4)
@@ -136,7 +137,7 @@ def _table(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingError(f"--config: cannot read '{path}' ({error.strerror}); name the site's file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path}: is not valid TOML, received: {error}; mend that line") from None
+        raise SettingError(f"{path}: is not valid TOML, received: {error}; mend that line{in_quotes(error)}") from None
     peers = table.get("peers")
     pinned = [("peers", name) for name in peers] if isinstance(peers, dict) else []
     for *tables, name in (*_PATHS, *pinned):

@@ -90,8 +90,18 @@ def load_study(path: Path | str, *, runs_code: bool = False) -> StudyFile:
     except RecursionError:
         raise SettingError(f"{path}: must have tables of a few levels, received many more; mend that line") from None
     except tomllib.TOMLDecodeError as error:
-        raise SettingError(f"{path}: is not valid TOML, received: {error}; mend that line") from None
+        raise SettingError(f"{path}: is not valid TOML, received: {error}; mend that line{in_quotes(error)}") from None
     return parse_study(table, path.parent, text, runs_code=runs_code)
+
+
+def in_quotes(error: Exception) -> str:
+    r"""Say how paths of Windows are written, where a backslash is what stopped TOML.
+
+    >>> in_quotes(ValueError("Unescaped '\\' in a string")), in_quotes(ValueError("Invalid value"))
+    (" (a path with backslashes stands in single quotes: 'C:\\data')", '')
+    """
+    is_escape = any(sign in str(error) for sign in ("Unescaped", "Invalid hex value"))
+    return r" (a path with backslashes stands in single quotes: 'C:\data')" if is_escape else ""
 
 
 def parse_study(
