@@ -23,6 +23,7 @@ from headstart.report.devices import device_tables
 from headstart.report.figures import NARROW, WIDE, figures
 from headstart.report.first import first_words
 from headstart.report.gains import gains_of
+from headstart.report.network import network_of
 from headstart.report.pairs import pair_lines
 from headstart.report.power import choices, design_of
 from headstart.report.race import course
@@ -160,6 +161,7 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "ruled_out": findings.ruled_out(run),
         "excluded": findings.excluded(run),
         "account": findings.account(run),
+        "network": network_of(run.network, run.records),
         "notes": findings.data_notes(run),
         "tuning": findings.tuning(run),
         "depths": depths(run),

@@ -17,6 +17,7 @@ from headstart.report.chosen import why_this_arm
 from headstart.report.devices import device_tables
 from headstart.report.gains import gains_of
 from headstart.report.markdown import to_markdown
+from headstart.report.network import network_of
 from headstart.report.page import to_card_html, to_html
 from headstart.report.power import choices, design_of
 from headstart.report.race import course
@@ -51,7 +52,7 @@ def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> l
 
 def to_json(run: Run) -> dict[str, Any]:
     """Give a run's numbers as plain data: verdict, arms, clients, notes; missing numbers are None."""
-    race = course(run.so_far)
+    race, network = course(run.so_far), network_of(run.network, run.records)
     value = {
         "name": run.name,
         "metric": run.metric,
@@ -67,6 +68,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "devices": [asdict(device) for device in device_tables(run)],
         "warnings": [{"arm": arm, "words": words} for arm, words in findings.warnings(run)],
         "excluded": findings.excluded(run),
+        "network": network and asdict(network),
         "account": run.federation.get("account"),
         "notes": findings.data_notes(run),
         "tuning": findings.tuning(run),
