@@ -20,16 +20,17 @@ from headstart.report.markdown import to_markdown
 from headstart.report.network import network_of
 from headstart.report.page import to_card_html, to_html
 from headstart.report.power import choices, design_of
+from headstart.report.probe import is_probe, write_probe
 from headstart.report.race import course
 from headstart.report.run import Run, load_run
 from headstart.report.summary import arm_rows, client_rows
 
 
 def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> list[Path]:
-    """Write the report of a run folder into the folder itself.
+    """Write the report of a run folder, or of a probe's, into the folder itself.
 
     Args:
-        folder: What ``headstart study`` wrote.
+        folder: What ``headstart study`` or ``headstart probe`` wrote.
         formats: Any of ``"html"``, ``"md"``, ``"json"``, which become ``report.<format>``, and ``"card"``, which is
             ``card.md`` and ``card.html``.
 
@@ -43,6 +44,8 @@ def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> l
     for name in formats:
         if name not in FORMATS:
             raise SettingError(f"report format '{name}' is unknown: {nearest(name, FORMATS)}")
+    if is_probe(folder):
+        return write_probe(folder, formats)
     run = load_run(folder)
     files = {run.folder / name: write for one in formats for name, write in FORMATS[one].items()}
     for path, write in files.items():

@@ -61,6 +61,8 @@ def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSett
     # Who sent no sums has no examples in them to leave out.
     foretold = foretell([one.leads for name, one in compared.items() if name in sums], decision)
     result = {
+        "study": server.file.settings.name,
+        "run": server.ask.run,
         **probe.decide(scores, min_effect=decision.min_effect),
         "prediction": foretold and plain(asdict(foretold)),
         "scores": {name: {"examples": one.examples, **one.scores} for name, one in compared.items()},
@@ -69,6 +71,11 @@ def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSett
         "penalty": solved.penalty,
         "bytes_up": max(one.num_bytes for one in sums.values()),
         "bytes_down": num_bytes(sent),
+        "min_effect": decision.min_effect,
+        "secure": secure,
+        "noise": min(one.said.noise for one in sums.values()),
+        "bound": bound,
+        "senders": sorted(sums),
         "epsilon": _finite(epsilon([min(one.said.noise for one in sums.values())])),
         "delta": DELTA,
         "left_out": lost,
