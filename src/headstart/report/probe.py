@@ -1,34 +1,23 @@
-"""A probe's page: what two messages to real clients answered, in the style of a study's, with the same templates."""
+"""What two messages to real clients answered, in words and rows."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.core.errors import SettingError, nearest
-from headstart.core.files import read_json, write_text
-from headstart.core.plain import finite, plain
+from headstart.core.files import read_json
+from headstart.core.plain import finite
 from headstart.evidence.answer_words import DOING
-from headstart.report import marks, script
 from headstart.report.foretold import gain_lines
-from headstart.report.markdown import network_blocks
-from headstart.report.network import network_of, read_network
-from headstart.report.rendering import environment
-from headstart.report.units import MISSING, Metric, duration, number, size
-from headstart.report.words import GLOSSARY
+from headstart.report.network import read_network
+from headstart.report.units import Metric, duration, number, size
 
 _NEEDS: Mapping[str, Any] = {"verdict": str, "means": dict, "scores": dict, "interval": list, "clients": int}
-_METRIC = Metric("balanced_accuracy")
-_HEADS = {"local": "Own", "global": "Shared", "personal": "Both", "lda": "LDA", "ncm": "Class means"}
+METRIC = Metric("balanced_accuracy")
+HEADS = {"local": "Own", "global": "Shared", "personal": "Both", "lda": "LDA", "ncm": "Class means"}
 _HEADLINES = {"fine-tune": "Fine-tune", "federate": "Federate", "both": "Do both", "unsure": "Unsure"}
-_LIMITS = (
-    "What it compares are heads on features as they come. Training below the head together could add more than the best head does.",
-    "Scores are of validation examples, few at many clients, by which ridge's penalty was chosen too; no test example was looked at.",
-    "It says nothing of clients that were not asked, and of bytes and time of training only that a head of one round costs what this did.",
-)
 
 
 @dataclass(frozen=True)
@@ -61,11 +50,13 @@ class Probe:
     def sentence(self) -> str:
         """The answer with its uncertainty."""
         found, (low, high) = self.found, self.found["interval"]
-        matters = f" {_METRIC.change(found['min_effect']).lstrip('+')} matter." if found.get("min_effect") else ""
+        matters = f" {METRIC.change(found['min_effect']).lstrip('+')} matter." if found.get("min_effect") else ""
         clients = f"{found['clients']} {'client' if found['clients'] == 1 else 'clients'}"
+        sure = f"{100 * found.get('confidence', 0.95):g}% interval {METRIC.between(low, high)}"
         return (
-            f"{_VERDICTS.get(found['verdict'], '')} The better of the two heads that share adds {_METRIC.change(found['ceiling'])} of "
-            f"balanced accuracy to each client's own head (95% interval {_METRIC.between(low, high)}, over {clients}).{matters}"
+            f"{_VERDICTS.get(found['verdict'], '')} The better of the two heads that share adds "
+            f"{METRIC.change(found['ceiling'])} of balanced accuracy to clients' own heads ({sure}, over {clients})."
+            f"{matters}"
         )
 
     @property
@@ -81,7 +72,7 @@ class Probe:
         """The figures beside the answer."""
         found = self.found
         rows = (
-            ("Sharing adds at most", _METRIC.change(found["ceiling"]), "to clients' own heads"),
+            ("Sharing adds at most", METRIC.change(found["ceiling"]), "to clients' own heads"),
             ("Skew of classes", _told(found["skew"]), "0 is equal, 1 disjoint"),
             ("Shift of features", _told(found["shift"]), "share of variance between clients"),
             ("LogME", _told(found["logme"]), "higher: features explain labels better"),
@@ -114,19 +105,19 @@ class Probe:
         found = self.found
         if "secure" not in found:
             return ("This probe was made before its folder said so.",)
-        masks = (
-            "Each client's sums were hidden under masks: the server read their total alone, and neither skew nor shift."
-        )
         if not found["noise"]:
-            bare = "No noise was added: the sums are second moments of features, and counts of classes."
-            return (masks if found["secure"] else "There were no masks: the server saw each client's sums.", bare)
+            return (_MASKED if found["secure"] else _BARE, _EXACT)
         noise = (
             f"Every client added noise of {found['noise']:.3g} sensitivities, with features clipped to a length of "
-            f"{found['bound']:g}: epsilon {_told(found['epsilon'])} (delta {found['delta']:g}) for one example. The scores of heads are not covered by it."
+            f"{found['bound']:g}: epsilon {_told(found['epsilon'])} (delta {found['delta']:g}) for one example. The "
+            "scores of heads are not covered by it."
         )
-        return (*((masks,) if found["secure"] else ()), noise)
+        return (*((_MASKED,) if found["secure"] else ()), noise)
 
 
+_MASKED = "Each client's sums were hidden under masks: the server read their total alone, so neither skew nor shift."
+_BARE = "There were no masks: the server saw each client's sums."
+_EXACT = "No noise was added: the sums are second moments of features, and counts of classes."
 _VERDICTS = {
     "fine-tune": "Clients gain nothing worth having from a shared head: let each fine-tune alone.",
     "federate": "A head that all clients share is better than each client's own: federate.",
@@ -157,26 +148,8 @@ def is_probe(folder: str | Path) -> bool:
     return (folder / "probe.json").is_file() and not (folder / "federation.json").is_file()
 
 
-def write_probe(folder: str | Path, formats: Sequence[str] = ("html",)) -> list[Path]:
-    """Write a probe's page, Markdown or data into its folder; beside a study's report they are named after the probe.
-
-    Raises:
-        SettingError: A probe has no such format.
-        DataError: its files are damaged, or may not be read.
-    """
-    for name in formats:
-        if name not in _FORMATS:
-            raise SettingError(f"report format '{name}' is none of a probe's: {nearest(name, _FORMATS)}")
-    probe = load_probe(folder)
-    stem = "report" if is_probe(folder) else "probe-report"
-    paths = [probe.folder / f"{stem}.{name}" for name in formats]
-    for name, path in zip(formats, paths, strict=True):
-        write_text(path, _FORMATS[name](probe))
-    return paths
-
-
 def _row(name: str, scores: Mapping[str, Any], examples: int | None) -> dict[str, Any]:
-    values = [finite(scores.get(head)) for head in _HEADS]
+    values = [finite(scores.get(head)) for head in HEADS]
     own, shared, both = values[:3]
     gain = None if own is None or shared is None or both is None else max(shared, both) - own
     return {"client": name, "examples": examples, "scores": values, "gain": gain}
@@ -184,66 +157,3 @@ def _row(name: str, scores: Mapping[str, Any], examples: int | None) -> dict[str
 
 def _told(value: Any) -> str:
     return "not told" if finite(value) is None else number(float(value), 2)
-
-
-def _html(probe: Probe) -> str:
-    context = {
-        "probe": probe,
-        "metric": _METRIC,
-        "heads": tuple(_HEADS.values()),
-        "network": network_of(probe.network, ()),
-        "limits": _LIMITS,
-        "glossary": GLOSSARY,
-        "reloads": 0,
-        "script": script.script(),
-        "policy": script.policy(),
-    }
-    return str(environment().get_template("probe.html").render(**context))
-
-
-def _markdown(probe: Probe) -> str:
-    titles = ("Client", "Examples", *_HEADS.values(), "Sharing adds")
-    rows = [
-        (
-            row["client"],
-            MISSING if row["examples"] is None else str(row["examples"]),
-            *map(_METRIC.value, row["scores"]),
-            _METRIC.change(row["gain"]),
-        )
-        for row in probe.rows
-    ]
-    left = [f"{name}: {reason}" for name, reason in probe.found["left_out"].items()]
-    sections = {
-        "Foretold": probe.foretold,
-        "Left out": left,
-        "Protection": probe.protection,
-        "What it does not say": _LIMITS,
-    }
-    blocks = [
-        f"# {marks.said(probe.name)}: {marks.said(probe.headline)}",
-        marks.said(probe.sentence),
-        "\n".join(map(marks.item, probe.cautions)),
-        "\n".join(marks.item(f"{one['label']}: {one['value']} ({one['note']})") for one in probe.numbers),
-        "## Heads, client by client\n\n" + marks.table(titles, rows),
-        *(f"## {title}\n\n" + "\n".join(map(marks.item, lines)) for title, lines in sections.items() if lines),
-        *network_blocks(network_of(probe.network, ())),
-    ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def _json(probe: Probe) -> str:
-    network = network_of(probe.network, ())
-    value = {
-        "name": probe.name,
-        "headline": probe.headline,
-        "sentence": probe.sentence,
-        "cautions": probe.cautions,
-        "foretold": probe.foretold,
-        "protection": probe.protection,
-        "probe": dict(probe.found),
-        "network": network and asdict(network),
-    }
-    return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-_FORMATS: Mapping[str, Callable[[Probe], str]] = {"html": _html, "md": _markdown, "json": _json}

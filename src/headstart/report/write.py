@@ -20,7 +20,8 @@ from headstart.report.markdown import to_markdown
 from headstart.report.network import network_of
 from headstart.report.page import to_card_html, to_html
 from headstart.report.power import choices, design_of
-from headstart.report.probe import is_probe, write_probe
+from headstart.report.probe import is_probe
+from headstart.report.probe_page import write_probe
 from headstart.report.race import course
 from headstart.report.run import Run, load_run
 from headstart.report.summary import arm_rows, client_rows
