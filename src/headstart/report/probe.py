@@ -16,7 +16,7 @@ from headstart.report.units import Metric, duration, number, size
 
 _NEEDS: Mapping[str, Any] = {"verdict": str, "means": dict, "scores": dict, "interval": list, "clients": int}
 METRIC = Metric("balanced_accuracy")
-HEADS = {"local": "Own", "global": "Shared", "personal": "Both", "lda": "LDA", "ncm": "Class means"}
+HEADS = (("local", "Own"), ("global", "Shared"), ("personal", "Both"), ("lda", "LDA"), ("ncm", "Class means"))
 _HEADLINES = {"fine-tune": "Fine-tune", "federate": "Federate", "both": "Do both", "unsure": "Unsure"}
 
 
@@ -50,7 +50,8 @@ class Probe:
     def sentence(self) -> str:
         """The answer with its uncertainty."""
         found, (low, high) = self.found, self.found["interval"]
-        matters = f" {METRIC.change(found['min_effect']).lstrip('+')} matter." if found.get("min_effect") else ""
+        least = METRIC.change(found["min_effect"]).lstrip("+") if found.get("min_effect") else ""
+        matters = f" Gains from {least} on are worth having." if least else ""
         clients = f"{found['clients']} {'client' if found['clients'] == 1 else 'clients'}"
         sure = f"{100 * found.get('confidence', 0.95):g}% interval {METRIC.between(low, high)}"
         return (
@@ -63,7 +64,8 @@ class Probe:
     def cautions(self) -> tuple[str, ...]:
         """What to know before believing it."""
         few = "There are so few clients that the interval says little beyond these; no claim is made about others."
-        lost = f"{len(self.found['left_out'])} clients were left out, at the first message or at the second."
+        many = len(self.found["left_out"])
+        lost = f"{'1 client was' if many == 1 else f'{many} clients were'} left out; who, and why, stands below."
         said = [*([] if self.found["claims_significance"] else [few]), *([lost] if self.found["left_out"] else [])]
         return (*said, *self.notes)
 
@@ -149,7 +151,7 @@ def is_probe(folder: str | Path) -> bool:
 
 
 def _row(name: str, scores: Mapping[str, Any], examples: int | None) -> dict[str, Any]:
-    values = [finite(scores.get(head)) for head in HEADS]
+    values = [finite(scores.get(head)) for head, _ in HEADS]
     own, shared, both = values[:3]
     gain = None if own is None or shared is None or both is None else max(shared, both) - own
     return {"client": name, "examples": examples, "scores": values, "gain": gain}

@@ -49,7 +49,7 @@ def _html(probe: Probe) -> str:
     context = {
         "probe": probe,
         "metric": METRIC,
-        "heads": tuple(HEADS.values()),
+        "heads": [title for _, title in HEADS],
         "network": network_of(probe.network, ()),
         "limits": _LIMITS,
         "glossary": GLOSSARY,
@@ -61,7 +61,7 @@ def _html(probe: Probe) -> str:
 
 
 def _markdown(probe: Probe) -> str:
-    titles = ("Client", "Examples", *HEADS.values(), "Sharing adds")
+    titles = ("Client", "Examples", *(title for _, title in HEADS), "Sharing adds")
     rows = [
         (
             row["client"],
