@@ -111,9 +111,10 @@ class _Happened:
     parts: tuple[_PartRow, ...]
 
     @property
-    def is_short(self) -> bool:
-        """Whether somebody's answer is missing somewhere."""
-        return any(row.given < row.asked for row in self.clients)
+    def hows(self) -> tuple[tuple[str, str], ...]:
+        """The ways in which answers are missing, with the row's name for each; none where none is."""
+        named = tuple((how.capitalize(), how.replace(" ", "_")) for how in _FAILED)
+        return tuple(one for one in named if any(getattr(row, one[1]) for row in self.clients))
 
 
 def read_network(folder: Path, key: str, value: str) -> tuple[tuple[_Json, ...], list[str]]:
@@ -262,11 +263,24 @@ def _site(name: str, met: Sequence[tuple[_Json, _Json]]) -> _SiteRow:
 
 def _reasons(met: Iterable[tuple[_Json, _Json]]) -> tuple[str, ...]:
     """Return why answers were missing, each reason once, with what was asked and how often."""
-    found = Counter((_asked(line), one["how"], one["reason"]) for line, one in met if one["how"] != "answered")
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for line, one in met:
+        if one["how"] != "answered":
+            found.setdefault((one["how"], one["reason"]), Counter())[_asked(line)] += 1
     return tuple(
-        f"{how} ({asked}{f', {times} times' if times > 1 else ''}){f': {reason}' if reason else ''}"
-        for (asked, how, reason), times in found.items()
+        f"{how} ({'; '.join(map(_times, asked.items()))}){f': {reason}' if reason else ''}"
+        for (how, reason), asked in found.items()
     )
+
+
+def _times(counted: tuple[str, int]) -> str:
+    """Say what was asked in vain, and how often.
+
+    >>> _times(("rounds, fedavg", 2)), _times(("scoring", 1))
+    ('rounds, fedavg, 2 times', 'scoring')
+    """
+    what, times = counted
+    return what if times == 1 else f"{what}, {times} times"
 
 
 def _asked(line: _Json) -> str:
