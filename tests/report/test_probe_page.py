@@ -10,7 +10,7 @@ from headstart.core.damage import Damaged
 from headstart.core.errors import SettingError
 from headstart.core.files import append_json_line, write_json
 from headstart.report import write_report
-from headstart.report.network import NETWORK
+from headstart.report.network_lines import NETWORK
 from headstart.report.probe import is_probe, load_probe
 from headstart.report.probe_page import write_probe
 
@@ -89,7 +89,7 @@ def test_the_page_is_sound_and_says_it_all(folder: Path) -> None:
         "not told",
         "Nothing is foretold",
         "There were no masks",
-        "1 exchanges with 1 client",
+        "1 exchange with 1 client",
     ):
         assert words in page, words
 

@@ -11,7 +11,7 @@ from headstart.core.files import read_json
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import DOING
 from headstart.report.foretold import gain_lines
-from headstart.report.network import read_network
+from headstart.report.network_lines import Line, read_network
 from headstart.report.units import Metric, duration, number, size
 
 _NEEDS: Mapping[str, Any] = {"verdict": str, "means": dict, "scores": dict, "interval": list, "clients": int}
@@ -33,7 +33,7 @@ class Probe:
 
     folder: Path
     found: Mapping[str, Any]
-    network: tuple[Mapping[str, Any], ...]
+    network: tuple[Line, ...]
     notes: tuple[str, ...]
 
     @property
@@ -63,10 +63,14 @@ class Probe:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What to know before believing it."""
+        noisy = (
+            "Noise on sums makes heads that share worse than they are: a verdict against sharing may be the noise's."
+        )
         few = "There are so few clients that the interval says little beyond these; no claim is made about others."
         many = len(self.found["left_out"])
         lost = f"{'1 client was' if many == 1 else f'{many} clients were'} left out; who, and why, stands below."
         said = [*([] if self.found["claims_significance"] else [few]), *([lost] if self.found["left_out"] else [])]
+        said += [noisy] if self.found.get("noise") else []
         return (*said, *self.notes)
 
     @property

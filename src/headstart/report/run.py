@@ -23,7 +23,7 @@ from headstart.core.sealed import AnyNeeds
 from headstart.evidence.metrics import Measure, measure_in
 from headstart.evidence.scores import Scores, from_rows
 from headstart.report.client_table import ClientTable, read_clients
-from headstart.report.network import read_network
+from headstart.report.network_lines import Line, read_network
 
 Json = Mapping[str, Any]
 
@@ -65,7 +65,7 @@ class Run:
     diagnosis: Json = field(default_factory=dict)
     federation: Json = field(default_factory=dict)
     devices: Json = field(default_factory=dict)
-    network: tuple[Json, ...] = ()
+    network: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.core.files import append_json_line
-from headstart.report.network import NETWORK, AtSite
+from headstart.report.network_lines import NETWORK, AtSite
 from headstart.sites.transport import Answer, Ask, Crossed, Failed, Request
 
 _SENT = ("round", "sums")
