@@ -23,7 +23,7 @@ from headstart.sites.messages import Hello
 from headstart.sites.server import Server, open_server
 from headstart.sites.settings import Minima
 from headstart.sites.site import Site
-from headstart.sites.transport import Answer, Failed, Request
+from headstart.sites.transport import Answer, Crossed, Failed, Request
 from headstart.sites.work import AtSites
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
@@ -117,14 +117,17 @@ class InProcess:
             yield self.one(request)
 
     def one(self, request: Request) -> Answer[str] | Failed:
+        down = len(request.text.encode()) + len(pack(request.tree))
         try:
             said, sent = reply(self.sites[request.site], request.kind, request.text, unpack(pack(request.tree)))
             if self.spoil:
                 said, sent = self.spoil(request, said, sent)
             packed = pack(sent)
-            return Answer(request.site, said, unpack(packed), len(packed))
+            crossed = Crossed(down, len(said.encode("utf-8", "replace")) + len(packed))
+            return Answer(request.site, said, unpack(packed), len(packed), crossed=crossed)
         except (HeadstartError, TimeoutError) as error:
-            return Failed(request.site, str(error))
+            how = "late" if isinstance(error, TimeoutError) else "refused"
+            return Failed(request.site, str(error), how=how, crossed=Crossed(down))
 
 
 def sites_of(folder: Path, state: Path, names: Sequence[str] = NAMES, **options: Any) -> list[Site]:

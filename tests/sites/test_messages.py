@@ -207,7 +207,7 @@ def test_scores_of_some_heads_alone_are_refused() -> None:
 
 
 def test_a_refusal_is_the_sites_failure_with_its_own_words() -> None:
-    assert _came("update", write(Refusal("no such file"))) == Failed(7, "no such file")
+    assert _came("update", write(Refusal("no such file"))) == Failed(7, "no such file", how="refused")
 
 
 @pytest.mark.parametrize(

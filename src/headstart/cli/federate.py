@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.cli.replies import FilesReply, PreviewReply, ProbeReply, StatusReply
+from headstart.cli.saying import for_programs, say
+from headstart.cli.terminal import Terminal, shown
 from headstart.core.errors import SettingError
 from headstart.core.visible import visible
 from headstart.sites import settings as defaults
@@ -17,6 +20,7 @@ from headstart.sites.settings import RunSettings
 
 if TYPE_CHECKING:
     from headstart.cli.progress import Bar
+    from headstart.report.probe import Probe
     from headstart.sites.flower.programs import Link
     from headstart.study.study import Study as Opened
 
@@ -28,8 +32,11 @@ _SOME_MISSING = 3
 
 
 def _say(text: str) -> None:
-    """Print lines, in which nothing that came from a file or the network commands the terminal."""
-    typer.echo("\n".join(map(visible, text.split("\n"))))
+    """Print lines for a person, in which nothing that came from a file or the network commands the terminal."""
+    from headstart.cli.jobs import console
+
+    if not console.quiet:
+        typer.echo("\n".join(map(visible, text.split("\n"))))
 
 
 Keys = Annotated[Path, typer.Option(help="Folder that 'headstart federate keys' wrote.")]
@@ -69,8 +76,10 @@ def keys(
         renew_keys(out, host, days)
     else:
         make_keys(out, host, site or [], days)
-    hand_out(out)
-    _say(f"keys    {out}\nto each client, as its folder of keys: {out}/to/NAME; all else stays here")
+    folders = hand_out(out)
+    words = f"to each client, as its folder of keys: {out}/to/NAME; all else stays here"
+    say(lambda: FilesReply((str(out), *map(str, folders.values())), words))
+    _say(f"keys    {out}\n{words}")
 
 
 @app.command()
@@ -178,12 +187,13 @@ def preview(
 
     said = site_file(config, {})
     shown = proposal(said, study)
+    lines = []
     for line in preview(said.site, shown):
+        lines.append(line)
         _say(line)
-    if accept:
-        _say(accepted(said, shown))
-    else:
-        _say("nothing was accepted; add --accept to let exactly this be answered")
+    now = accepted(said, shown) if accept else ""
+    _say(now or "nothing was accepted; add --accept to let exactly this be answered")
+    say(lambda: PreviewReply(tuple(lines), now))
 
 
 @app.command()
@@ -248,6 +258,8 @@ def probe(
     """Ask real clients in two messages whether to fine-tune, to federate, or to do both; no example leaves them."""
     from headstart.cli.jobs import console
     from headstart.cli.progress import Bar
+    from headstart.report.probe import load_probe
+    from headstart.report.probe_page import write_probe
     from headstart.sites.flower.run import probe_on
 
     said = RunSettings(
@@ -256,7 +268,26 @@ def probe(
     place = _Place(said, out, keys, home, local)
     with place.link() as link, Bar(console) as bar:
         probe_on(link, place.file, place.said, bar)
-    _say(f"results {place.folder}")
+    (page,) = write_probe(place.folder)
+    found = load_probe(place.folder)
+    say(lambda: _probe_reply(found, page))
+    if console.quiet and not for_programs():
+        Terminal(soft_wrap=True).print(shown(f"{found.headline} ({page})"), highlight=False)
+    _say(f"report  {page}\nresults {place.folder}")
+
+
+def _probe_reply(probe: Probe, page: Path) -> ProbeReply:
+    same = ("verdict", "interval", "clients", "claims_significance", "left_out", "epsilon", "delta", "seconds")
+    said: dict[str, Any] = {name: probe.found[name] for name in same}
+    return ProbeReply(
+        name=probe.name,
+        sentence=probe.sentence,
+        gain=probe.found["ceiling"],
+        foretold=(probe.found["prediction"] or {}).get("family"),
+        folder=str(probe.folder),
+        report=str(page),
+        **said,
+    )
 
 
 @app.command()
@@ -268,11 +299,11 @@ def status(keys: Keys = Path(defaults.KEYS), home: Home = Path(defaults.HOME)) -
 
     link = Link(defaults.ADDRESS, keys, home)
     operator = Operator.of(link)
-    for line in link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())):
-        _say(line)
+    notes = tuple(link.check_keys("ca.crt", "server.pem", *(link.certificate_of(name) for name in link.sites())))
     now = Standing(operator.sites(), list(operator.runs().run_dict.values()))
-    for line in now.lines():
+    for line in (*notes, *now.lines()):
         _say(line)
+    say(lambda: StatusReply(now.states(), tuple(now.told_runs()), now.is_whole, notes))
     if not now.is_whole:
         raise typer.Exit(_SOME_MISSING)
 

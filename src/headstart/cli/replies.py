@@ -168,6 +168,68 @@ class InitReply:
     mended: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ProbeReply:
+    """What ``probe`` found.
+
+    Attributes:
+        name: of the study.
+        verdict: ``fine-tune``, ``federate``, ``both`` or ``unsure``.
+        sentence: the answer with its uncertainty.
+        gain: what the better head that shares adds to clients' own, in balanced accuracy.
+        interval: of the gain.
+        clients: with scores.
+        claims_significance: whether these are enough for the interval to speak of others.
+        foretold: the family that should be best, or None.
+        left_out: clients, with the reason.
+        epsilon: for one example, of the noise on sums; None without.
+        delta: of that promise.
+        folder: with ``probe.json``, which has all of it.
+        report: the page.
+        seconds: that both messages took.
+    """
+
+    name: str
+    verdict: str
+    sentence: str
+    gain: float
+    interval: Sequence[float]
+    clients: int
+    claims_significance: bool
+    foretold: str | None
+    left_out: Mapping[str, str]
+    epsilon: float | None
+    delta: float
+    folder: str
+    report: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PreviewReply:
+    """What a site would answer, as its operator reads it line by line; and what was accepted, empty if nothing was."""
+
+    lines: tuple[str, ...]
+    accepted: str
+
+
+@dataclass(frozen=True)
+class StatusReply:
+    """Where a federation stands.
+
+    Attributes:
+        sites: of the keys, by name: ``connected``, ``gone``, ``new`` or ``not let in``.
+        runs: the study, arms, state and beginning of each, the latest last.
+        complete: whether every site is connected.
+        notes: on certificates that end.
+    """
+
+    sites: Mapping[str, str]
+    runs: tuple[Mapping[str, str], ...]
+    complete: bool
+    notes: tuple[str, ...]
+
+
 REPLIES: Mapping[str, Any] = {
     "study": StudyReply,
     "demo": StudyReply,
@@ -181,8 +243,16 @@ REPLIES: Mapping[str, Any] = {
     "check": Checked,
     "export": FilesReply,
     "convert": FilesReply,
+    "probe": ProbeReply,
+    "federate keys": FilesReply,
+    "federate preview": PreviewReply,
+    "federate run": StudyReply,
+    "federate status": StatusReply,
 }
 """What each command says."""
+
+SERVERS = ("federate up", "federate node")
+"""Commands that do not end by themselves, and have nothing to say in one piece."""
 
 
 def schema_of(command: str) -> dict[str, Any]:

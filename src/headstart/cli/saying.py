@@ -18,4 +18,13 @@ def for_programs() -> bool:
 def say(reply: Callable[[], object]) -> None:
     """Print what a command says to programs, which is made only if one is listening."""
     if for_programs():
-        click.echo(reply_json(str(click.get_current_context().info_name), reply()))
+        click.echo(reply_json(_command(), reply()))
+
+
+def _command() -> str:
+    """Return what was typed, without the program's name: ``study``, or ``federate run``."""
+    names, context = list[str](), click.get_current_context()
+    while context.parent is not None:
+        names.insert(0, str(context.info_name))
+        context = context.parent
+    return " ".join(names)

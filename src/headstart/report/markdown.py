@@ -15,6 +15,7 @@ from headstart.report.gains import gains_of
 from headstart.report.marks import item as _item
 from headstart.report.marks import said as _said
 from headstart.report.marks import table as _table
+from headstart.report.network import network_of
 from headstart.report.power import choices, design_of
 from headstart.report.race import course
 from headstart.report.run import Run
@@ -34,6 +35,7 @@ def to_markdown(run: Run) -> str:
         _arms(run, rows) if rows else "",
         *_gains(run),
         *_devices(run),
+        *network_blocks(network_of(run.network, run.records)),
         *_clients(run),
         *_race(run),
         *_reasons(run),
@@ -140,6 +142,38 @@ def _device_arm(arm: DeviceArm) -> list[str]:
         duration(arm.transfer),
         energy(arm.joules),
     ]
+
+
+def network_blocks(found: Any) -> list[str]:
+    """What happened over the network as blocks of Markdown; none of a simulation.
+
+    Args:
+        found: What ``network_of`` returned.
+    """
+    if found is None:
+        return []
+    titles = ("Run", "Rounds", "Without everybody", "Answers", "Down", "Up", "Median round", "Longest", "In all")
+    arms = [
+        (
+            f"{row.arm}, seed {row.seed}",
+            str(row.rounds),
+            str(row.incomplete),
+            f"{row.given} of {row.asked}",
+            f"{size(row.down)} (counted {size(row.counted_down)})",
+            f"{size(row.up)} (counted {size(row.counted_up)})",
+            *map(duration, (row.median, row.longest, row.seconds)),
+        )
+        for row in found.arms
+    ]
+    clients = [
+        (row.client, f"{row.given} of {row.asked}", size(row.down), size(row.up), "; ".join(row.reasons))
+        for row in found.clients
+    ]
+    tables = [
+        *([_table(titles, arms)] if arms else []),
+        _table(("Client", "Answers", "Down", "Up", "Why not"), clients),
+    ]
+    return ["\n\n".join(["## The network, as it happened", _said(" ".join(found.says)), *tables])]
 
 
 def _clients(run: Run) -> list[str]:

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from headstart.core.plain import finite
-from headstart.core.visible import visible
 from headstart.evidence.by_epsilon import turning_words
 from headstart.evidence.contest import FEW_CLIENTS
 from headstart.evidence.privacy_words import privacy_note
-from headstart.report import answer, asked, facts, findings, script, units, views
+from headstart.report import answer, asked, findings, script, units, views
 from headstart.report.card import card_parts
 from headstart.report.chosen import why_this_arm
 from headstart.report.classes import class_rows, undefined
@@ -23,14 +21,16 @@ from headstart.report.devices import device_tables
 from headstart.report.figures import NARROW, WIDE, figures
 from headstart.report.first import first_words
 from headstart.report.gains import gains_of
+from headstart.report.network import network_of
 from headstart.report.pairs import pair_lines
 from headstart.report.power import choices, design_of
 from headstart.report.race import course
+from headstart.report.rendering import environment
 from headstart.report.run import Run
 from headstart.report.summary import arm_rows, client_means, client_rows, local_arm, recommended
 from headstart.report.svg import inline_svg
 from headstart.report.units import Metric
-from headstart.report.words import GLOSSARY, slug
+from headstart.report.words import GLOSSARY
 
 
 def to_html(run: Run) -> str:
@@ -42,45 +42,13 @@ def to_html(run: Run) -> str:
     Returns:
         HTML with its style and its figures inside; no link leaves it.
     """
-    return str(_environment().get_template("report.html").render(**_context(run)))
+    return str(environment().get_template("report.html").render(**_context(run)))
 
 
 def to_card_html(run: Run) -> str:
     """Render the decision card."""
     parts = card_parts(run)
-    return str(_environment().get_template("card.html").render(run=run, headline=views.headline(run), parts=parts))
-
-
-def _environment() -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("headstart.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_readable,
-    )
-    environment.filters |= {"size": units.size, "operations": units.operations, "share": units.share}
-    environment.filters |= {
-        "duration": units.duration,
-        "energy": units.energy,
-        "slug": slug,
-        "number": units.number,
-        "finite": finite,
-        "harmless": script.harmless,
-        "csv": facts.facts,
-        "percent": facts.percent,
-    }
-    environment.tests["match_start"] = str.startswith
-    return environment
-
-
-def _readable(value: object) -> object:
-    """Take what is no letter out of a name, such as a sign that turns the order of those that follow."""
-    is_text = isinstance(value, str) and not hasattr(value, "__html__")
-    return "\n".join(map(visible, str(value).split("\n"))) if is_text else value
+    return str(environment().get_template("card.html").render(run=run, headline=views.headline(run), parts=parts))
 
 
 def _context(run: Run) -> dict[str, Any]:
@@ -160,6 +128,7 @@ def _sections(run: Run, rows: Any) -> dict[str, Any]:
         "ruled_out": findings.ruled_out(run),
         "excluded": findings.excluded(run),
         "account": findings.account(run),
+        "network": network_of(run.network, run.records),
         "notes": findings.data_notes(run),
         "tuning": findings.tuning(run),
         "depths": depths(run),

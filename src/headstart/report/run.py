@@ -1,8 +1,8 @@
 """A run folder, read: what was asked, what every run measured, and what was decided.
 
 The folder holds ``records.jsonl`` (needed, or ``federation.json`` of a study that has only begun), ``study.toml``,
-``federation.json``, ``diagnosis.json``, ``clients.parquet``, ``devices.json`` and ``verdict.json``. Any of these may be
-missing, as in an unfinished study.
+``federation.json``, ``diagnosis.json``, ``clients.parquet``, ``devices.json``, ``verdict.json`` and, of a real
+federation, ``network.jsonl``. Any of these may be missing, as in an unfinished study.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from headstart.core.sealed import AnyNeeds
 from headstart.evidence.metrics import Measure, measure_in
 from headstart.evidence.scores import Scores, from_rows
 from headstart.report.client_table import ClientTable, read_clients
+from headstart.report.network_lines import Line, read_network
 
 Json = Mapping[str, Any]
 
@@ -50,6 +51,7 @@ class Run:
         diagnosis: ``diagnosis.json``, or the verdict's own copy; empty when none was made.
         federation: ``federation.json``: what the data are; empty when it is missing.
         devices: ``devices.json``: every arm on every device, modelled; empty when the study names no device.
+        network: ``network.jsonl``: what happened over the network; empty of a simulation.
         notes: What a reader should know about the folder itself, in plain sentences.
     """
 
@@ -63,6 +65,7 @@ class Run:
     diagnosis: Json = field(default_factory=dict)
     federation: Json = field(default_factory=dict)
     devices: Json = field(default_factory=dict)
+    network: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -137,6 +140,8 @@ def load_run(folder: str | Path) -> Run:
     # A race that has only begun stands there alone.
     verdict = verdict if {*verdict} - {"race"} else {}
     clients = read_clients(folder / "clients.parquet")
+    federation = _read_json(folder / "federation.json")
+    network, network_notes = read_network(folder, "data", federation.get("key", ""))
     return Run(
         folder=folder,
         study=_parse_toml(folder / "study.toml", study_text),
@@ -146,9 +151,10 @@ def load_run(folder: str | Path) -> Run:
         verdict=verdict,
         race=race,
         diagnosis=_read_json(folder / "diagnosis.json") or verdict.get("diagnosis") or {},
-        federation=_read_json(folder / "federation.json"),
+        federation=federation,
         devices=_read_json(folder / "devices.json"),
-        notes=(*notes, *(_missing(folder, verdict) if records else ())),
+        network=network,
+        notes=(*notes, *network_notes, *(_missing(folder, verdict) if records else ())),
     )
 
 

@@ -17,18 +17,21 @@ from headstart.report.chosen import why_this_arm
 from headstart.report.devices import device_tables
 from headstart.report.gains import gains_of
 from headstart.report.markdown import to_markdown
+from headstart.report.network import network_of
 from headstart.report.page import to_card_html, to_html
 from headstart.report.power import choices, design_of
+from headstart.report.probe import is_probe
+from headstart.report.probe_page import write_probe
 from headstart.report.race import course
 from headstart.report.run import Run, load_run
 from headstart.report.summary import arm_rows, client_rows
 
 
 def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> list[Path]:
-    """Write the report of a run folder into the folder itself.
+    """Write the report of a run folder, or of a probe's, into the folder itself.
 
     Args:
-        folder: What ``headstart study`` wrote.
+        folder: What ``headstart study`` or ``headstart probe`` wrote.
         formats: Any of ``"html"``, ``"md"``, ``"json"``, which become ``report.<format>``, and ``"card"``, which is
             ``card.md`` and ``card.html``.
 
@@ -42,6 +45,8 @@ def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> l
     for name in formats:
         if name not in FORMATS:
             raise SettingError(f"report format '{name}' is unknown: {nearest(name, FORMATS)}")
+    if is_probe(folder):
+        return write_probe(folder, formats)
     run = load_run(folder)
     files = {run.folder / name: write for one in formats for name, write in FORMATS[one].items()}
     for path, write in files.items():
@@ -51,7 +56,7 @@ def write_report(folder: str | Path, *, formats: Sequence[str] = ("html",)) -> l
 
 def to_json(run: Run) -> dict[str, Any]:
     """Give a run's numbers as plain data: verdict, arms, clients, notes; missing numbers are None."""
-    race = course(run.so_far)
+    race, network = course(run.so_far), network_of(run.network, run.records)
     value = {
         "name": run.name,
         "metric": run.metric,
@@ -67,6 +72,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "devices": [asdict(device) for device in device_tables(run)],
         "warnings": [{"arm": arm, "words": words} for arm, words in findings.warnings(run)],
         "excluded": findings.excluded(run),
+        "network": network and asdict(network),
         "account": run.federation.get("account"),
         "notes": findings.data_notes(run),
         "tuning": findings.tuning(run),

@@ -108,7 +108,9 @@ class StageCourse:
             began="",
             run=self.stage.key,
         )
-        came = [one.said for one in self.server.send(asked, last.shared) if isinstance(one, Answer)]
+        with self.server.ask.noting("scores", stage=self.stage.key, method=self.stage.method.name):
+            sent = self.server.send(asked, last.shared)
+        came = [one.said for one in sent if isinstance(one, Answer)]
         found = [one.metrics.get("val", {}) for one in came]
         self._heard[last.rounds] = _mean({name: one[name][0] for name in _SCORES if name in one} for one in found)
         self._mark(last.rounds)

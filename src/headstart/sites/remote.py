@@ -63,7 +63,7 @@ class _Crew:
         """Ask the clients at ``positions`` for their updates; what does not fit is a failure with its reason."""
         place = {self.addresses[position]: position for position in positions.tolist()}
         request = self.engine.request(int(key[-1]))
-        came = self._asked(request, shared, list(place))
+        came = self._noted(request, shared, list(place))
         self.engine.hear(request.round, [one.said for one in came if isinstance(one, Answer)])
         for one in sorted(came, key=lambda one: place[one.site]):
             position = place[one.site]
@@ -71,6 +71,14 @@ class _Crew:
                 yield Failure(position, one.reason)
             else:
                 yield Chunk([position], (stack([one.tree]), {}))
+
+    def _noted(self, request: Update, shared: Tree, to: Sequence[int]) -> Sequence[Answer[Done] | Failed]:
+        """Ask, and note the round with all that it takes."""
+        network, stage = self.engine.server.ask, request.stage
+        with network.noting("round", stage=stage.key, method=stage.method.name, round=request.round):
+            came = self._asked(request, shared, to)
+            network.take(came)
+        return came
 
     def _asked(self, request: Update, shared: Tree, to: Sequence[int]) -> Sequence[Answer[Done] | Failed]:
         """Return what came; under masks, what stands for it."""

@@ -31,10 +31,11 @@ from headstart.evidence.metrics import check_elsewhere
 from headstart.sites.agreement import agreement_of, check_columns, choices, follows, with_sums
 from headstart.sites.claims import believed, doubt_agreed, doubt_presence, doubt_scales, plausible
 from headstart.sites.messages import Agree, Asks, Hello
+from headstart.sites.network import Network
 from headstart.sites.said import Agreed, Present
 from headstart.sites.settings import MOST_TIMES, Protection
 from headstart.sites.terms import check_task
-from headstart.sites.transport import Answer, Ask, Failed, consult, consult_each
+from headstart.sites.transport import Answer, Ask, Failed, consult, consult_each, kind_of
 from headstart.sites.wire import write
 from headstart.study.lab import Lab
 from headstart.study.open import DTYPES
@@ -52,7 +53,7 @@ class Server:
 
     Attributes:
         file: the study.
-        ask: the transport.
+        ask: the transport, which notes what goes over it.
         sites: what each site said of itself, by its address; sorted by client.
         lost: sites that could not come along, and why.
         agreement: what belongs to the federation.
@@ -63,7 +64,7 @@ class Server:
     """
 
     file: StudyFile
-    ask: Ask
+    ask: Network
     sites: Mapping[int, Present]
     lost: Sequence[Exclusion]
     agreement: Agreement
@@ -91,11 +92,15 @@ class Server:
 
     def send(self, message: Asks[A], tree: Tree, to: Sequence[int] | None = None) -> list[Answer[A] | Failed]:
         """Ask the same of some sites, of all of them where none are named."""
-        return consult(self.ask, list(self.sites) if to is None else to, message, tree)
+        return self.send_each(dict.fromkeys(self.sites if to is None else to, message), tree)
 
     def send_each(self, messages: Mapping[int, Asks[A]], tree: Tree) -> list[Answer[A] | Failed]:
         """Ask sites, by address, a message of their own each, all of one kind."""
-        return consult_each(self.ask, messages, tree)
+        kinds = {kind_of(message) for message in messages.values()}
+        with self.ask.noting("".join(kinds)):
+            came = consult_each(self.ask, messages, tree)
+            self.ask.take(came)
+        return came
 
 
 def open_server(
@@ -129,17 +134,21 @@ def open_server(
     check_elsewhere(file.settings.decision.metric)
     check_processor(file.settings.engine.device, file.settings.engine.precision)
     asks = asks or Protection()
-    ring = _Ring(file, ask, tell, tuple(sorted(file.settings.seeds)))
-    here = ring.present(addresses)
-    agreement, here = ring.agreed(here)
-    check_lost(ring.lost, len(here) + len(ring.lost), file.settings.engine.max_bad_clients)
+    network = Network(ask, out, masks=asks.secure)
+    ring = _Ring(file, network, tell, tuple(sorted(file.settings.seeds)))
+    with network.noting("together"):
+        here = ring.present(addresses)
+        agreement, here = ring.agreed(here)
+        check_lost(ring.lost, len(here) + len(ring.lost), file.settings.engine.max_bad_clients)
+        lab = _lab(file, agreement, ring, here, asks, cache)
+        network.data = lab.federation.key
     return Server(
         file=file,
-        ask=ask,
+        ask=network,
         sites=here,
         lost=ring.lost,
         agreement=agreement,
-        lab=_lab(file, agreement, ring, here, asks, cache),
+        lab=lab,
         out=out,
         tell=tell,
         asks=asks,
@@ -173,7 +182,7 @@ class _Ring:
     """
 
     file: StudyFile
-    ask: Ask
+    ask: Network
     tell: Tell
     seeds: tuple[int, ...]
     lost: list[Exclusion] = field(default_factory=list)
@@ -185,6 +194,7 @@ class _Ring:
         )
         came = believed([_named(one) for one in asked], lambda one: doubt_presence(one.said))
         found = {one.site: one.said for one in came if isinstance(one, Answer)}
+        self.ask.names |= {site: said.client for site, said in found.items()}
         self._lose(came, {})
         if not found:
             if not self.lost:
@@ -243,6 +253,7 @@ class _Ring:
             raise DataError("; ".join([str(error), *lost])) from None
 
     def _lose(self, came: Sequence[Answer[Any] | Failed], here: Mapping[int, Present]) -> None:
+        self.ask.take(came)
         for one in came:
             if isinstance(one, Failed):
                 client = here[one.site].client if one.site in here else one.client or f"site {one.site}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar, cast
+from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
 from headstart.core.errors import ClientError
 from headstart.core.trees import Tree
@@ -19,6 +19,18 @@ A = TypeVar("A")
 
 _WITH_TENSORS: frozenset[Kind] = frozenset({"update", "sums"})
 """Requests whose answer is tensors."""
+
+
+How = Literal["left out", "late", "gone", "refused"]
+"""How a site failed: its answer was of no use, did not come in time, it went away, or it would not answer."""
+
+
+class Crossed(NamedTuple):
+    """Bytes that crossed the network between the server and one site, and how often it was asked the same."""
+
+    down: int = 0
+    up: int = 0
+    times: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +60,7 @@ class Answer(Generic[A]):
         tree: tensors.
         num_bytes: of the tensors, as they crossed the network.
         client: whose key signed it; empty where the transport looks at no signatures.
+        crossed: what it took to get it: texts, tensors and signatures.
     """
 
     site: int
@@ -55,15 +68,26 @@ class Answer(Generic[A]):
     tree: Tree
     num_bytes: int = 0
     client: str = ""
+    crossed: Crossed = Crossed()
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A site that sent nothing of use, why, and its client, where that is known."""
+    """A site that sent nothing of use.
+
+    Attributes:
+        site: its address.
+        reason: why.
+        client: whose it is, where that is known.
+        how: it failed.
+        crossed: what was sent all the same.
+    """
 
     site: int
     reason: str
     client: str = ""
+    how: How = "left out"
+    crossed: Crossed = field(default=Crossed(), compare=False)
 
 
 Ask = Callable[[Sequence[Request]], Iterator[Answer[str] | Failed]]
@@ -79,8 +103,7 @@ def consult_each(ask: Ask, messages: Mapping[int, Asks[A]], tree: Tree | None = 
     """Ask each site its own message of one kind, with the same tensors; see :func:`consult`."""
     if not messages:
         return []
-    asked = type(next(iter(messages.values())))
-    kind = next(kind for kind, duty in DUTIES.items() if duty.request is asked)
+    kind = kind_of(next(iter(messages.values())))
     expected, sent = cast("type[A]", DUTIES[kind].answer), tree or {}
     came = ask([Request(site, kind, write(message), sent) for site, message in messages.items()])
     read_all = [one if isinstance(one, Failed) else _read(one, expected) for one in came]
@@ -88,11 +111,16 @@ def consult_each(ask: Ask, messages: Mapping[int, Asks[A]], tree: Tree | None = 
     return [one if isinstance(one, Failed) or kind in _WITH_TENSORS else replace(one, tree={}) for one in read_all]
 
 
+def kind_of(message: Asks[A]) -> Kind:
+    """Return of what kind a request is."""
+    return next(kind for kind, duty in DUTIES.items() if duty.request is type(message))
+
+
 def _read(came: Answer[str], expected: type[A]) -> Answer[A] | Failed:
     if refusal := _refusal_in(came.said):
-        return Failed(came.site, said(refusal.error), came.client or refusal.client)
+        return Failed(came.site, said(refusal.error), came.client or refusal.client, "refused")
     try:
-        return Answer(came.site, read(expected, came.said, "its answer"), came.tree, came.num_bytes, came.client)
+        return replace(cast("Answer[A]", came), said=read(expected, came.said, "its answer"))
     except ClientError as error:
         return Failed(came.site, str(error), came.client)
 

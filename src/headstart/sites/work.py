@@ -132,8 +132,11 @@ class AtSites:
             run=pipeline.leaf_key(trunk.key, stage, views),
         )
         classes = len(server.agreement.classes)
-        came = server.send(asked, federated.shared if federated else {})
-        return believed(came, lambda one: doubt_evaluation(one.said, server.sites[one.site], classes))
+        with server.ask.noting("adapt", stage=asked.run, method=asked.method.name):
+            came = server.send(asked, federated.shared if federated else {})
+            came = believed(came, lambda one: doubt_evaluation(one.said, server.sites[one.site], classes))
+            server.ask.take(came)
+        return came
 
     def _setup(self, pipeline: Pipeline, trunk: Trunk, digest: str) -> Setup:
         file = self.server.file

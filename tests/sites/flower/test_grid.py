@@ -100,6 +100,11 @@ def test_every_site_has_a_reply_whatever_it_did() -> None:
     reasons = ["it failed: boom", "could not be read", "did not answer within 0.5 s"]
     assert all(reason in reply.reason for reason, reply in zip(reasons, replies[1:], strict=True))
     assert [reply.client for reply in replies] == list(NAMES.values())
+    assert [reply.how for reply in replies[1:]] == ["left out", "left out", "late"]
+    # All were sent as much; one answer was read.
+    assert [reply.crossed.down > 100 for reply in replies] == [True] * 4
+    assert [reply.crossed.up > 100 for reply in replies] == [True, False, False, False]
+    assert [reply.crossed.times for reply in replies] == [1] * 4
 
 
 def test_a_round_closes_when_enough_have_answered() -> None:

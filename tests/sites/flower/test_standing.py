@@ -49,6 +49,19 @@ def test_runs_stand_with_study_and_arm_the_latest_last() -> None:
     ]
 
 
+def test_the_same_is_told_to_programs() -> None:
+    runs = [
+        _run("2026-11-27T03:00:00+00:00", "running", "", "reviews", "probe"),
+        _run("2026-11-27T02:40:00+00:00", "finished", "completed", "", ""),
+    ]
+    found = Standing(SITES, runs)
+    assert [*found.states().values()] == ["new", "connected", "gone", "not let in"]
+    assert list(found.told_runs()) == [
+        {"study": "", "arm": "", "began": "2026-11-27 02:40", "state": "completed"},
+        {"study": "reviews", "arm": "probe", "began": "2026-11-27 03:00", "state": "running"},
+    ]
+
+
 def test_lines_fit_into_80_columns() -> None:
     longest = _run("2026-11-27T02:50:00+00:00", "finished", "completed", "a" * 99, "b" * 99)
     names = {"n" * 99: SITES["north"]}

@@ -164,8 +164,8 @@ def test_what_masks_make_impossible_is_refused_before_any_work(
     server = secured(file, folder, tmp_path)
     with pytest.raises(SettingError, match=words):
         run_arm(server, arm_of(file, "fedavg"))
-    assert isinstance(server.ask, InProcess)
-    assert {kind for _, kind, _ in server.ask.asked} <= {"hello", "start"}
+    assert isinstance(server.ask.ask, InProcess)
+    assert {kind for _, kind, _ in server.ask.ask.asked} <= {"hello", "start"}
 
 
 def test_a_huge_update_of_an_honest_site_stays_there(folder: Path, tmp_path: Path) -> None:

@@ -35,6 +35,16 @@ class Standing:
         """Whether every site is connected."""
         return all(map(_is_here, self.sites.values()))
 
+    def states(self) -> dict[str, str]:
+        """Return each site's state, by name."""
+        return {name: _state(node)[0] for name, node in sorted(self.sites.items())}
+
+    def told_runs(self) -> Iterator[dict[str, str]]:
+        """Yield what is known of each run, the latest last."""
+        for run in sorted(self.runs, key=lambda run: run.pending_at):
+            what = {name: run.override_config[name].string for name in ("study", "arm")}
+            yield {**what, "began": _minute(run.pending_at), "state": _end(run)}
+
     def lines(self) -> Iterator[str]:
         """Yield a table of sites and one of runs, 80 columns wide, the latest run last."""
         yield _ROW.format("site", "state", "since (UTC)")

@@ -207,6 +207,7 @@ def decide(
         "means": means,
         "ceiling": gain,
         "interval": [low, high],
+        "confidence": confidence,
         "clients": len(used),
         "claims_significance": len(used) > FEW_CLIENTS,
     }

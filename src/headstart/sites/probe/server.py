@@ -61,6 +61,8 @@ def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSett
     # Who sent no sums has no examples in them to leave out.
     foretold = foretell([one.leads for name, one in compared.items() if name in sums], decision)
     result = {
+        "study": server.file.settings.name,
+        "run": server.ask.run,
         **probe.decide(scores, min_effect=decision.min_effect),
         "prediction": foretold and plain(asdict(foretold)),
         "scores": {name: {"examples": one.examples, **one.scores} for name, one in compared.items()},
@@ -69,6 +71,11 @@ def run_probe(server: Server, begun: Begun | None = None, decision: DecisionSett
         "penalty": solved.penalty,
         "bytes_up": max(one.num_bytes for one in sums.values()),
         "bytes_down": num_bytes(sent),
+        "min_effect": decision.min_effect,
+        "secure": secure,
+        "noise": min(one.said.noise for one in sums.values()),
+        "bound": bound,
+        "senders": sorted(sums),
         "epsilon": _finite(epsilon([min(one.said.noise for one in sums.values())])),
         "delta": DELTA,
         "left_out": lost,
@@ -101,10 +108,11 @@ def _sums(
     def check(came: Sequence[Answer[Noisy] | Failed]) -> list[Answer[Noisy] | Failed]:
         return expected.check(believed(came, lambda one: _doubt_noise(one.said, request.noise)))
 
-    if secure:
-        hidden = Exchange(server).collect(who, lambda masks: replace(request, masks=masks), {}, check)
-        return _named(server, [*hidden.answers, *hidden.lost], lost), hidden.total
-    found = _named(server, check(server.send(request, {}, who)), lost)
+    with server.ask.noting("sums"):
+        if secure:
+            hidden = Exchange(server).collect(who, lambda masks: replace(request, masks=masks), {}, check)
+            return _named(server, [*hidden.answers, *hidden.lost], lost), hidden.total
+        found = _named(server, check(server.send(request, {}, who)), lost)
     _check_lost("sums", len(found), lost, fewest=1, asked=len(who))
     return found, _total([one.tree for one in found.values()])
 
@@ -112,8 +120,10 @@ def _sums(
 def _compared(server: Server, request: Heads, heads: Tree, lost: dict[str, str]) -> dict[str, Compared]:
     """Ask for scores of heads; somebody must have examples to score them on."""
     who = _senders(server)
-    came = believed(server.send(request, heads, who), lambda one: doubt_comparison(one.said, server.sites[one.site]))
-    found = {name: one.said for name, one in _named(server, came, lost).items()}
+    with server.ask.noting("heads"):
+        came = server.send(request, heads, who)
+        came = believed(came, lambda one: doubt_comparison(one.said, server.sites[one.site]))
+        found = {name: one.said for name, one in _named(server, came, lost).items()}
     _check_lost("scores", sum(bool(one.scores) for one in found.values()), lost, fewest=1, asked=len(who))
     return found
 
@@ -144,6 +154,7 @@ def _possible(server: Server, bound: float, *, masked: bool = False) -> Possible
 
 def _named(server: Server, came: Sequence[Answer[A] | Failed], lost: dict[str, str]) -> dict[str, Answer[A]]:
     """Return answers by client; why there is none goes into ``lost``."""
+    server.ask.take(came)
     lost |= {server.sites[one.site].client: one.reason for one in came if isinstance(one, Failed)}
     return {server.sites[one.site].client: one for one in came if isinstance(one, Answer)}
 
