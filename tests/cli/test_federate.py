@@ -13,6 +13,7 @@ import pytest
 
 from headstart.cli.main import main
 from headstart.cli.replies import schema_of
+from headstart.report.probe import load_probe
 from headstart.study.written.load import StudyFile
 
 pytest.importorskip("flwr")
@@ -95,6 +96,7 @@ def test_probe(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: p
     assert (found["verdict"], found["gain"], found["interval"]) == (kept["verdict"], kept["ceiling"], kept["interval"])
     assert found["report"] == str(tmp_path / "out" / "report.html")
     assert found["sentence"] in html.unescape(Path(found["report"]).read_text())
+    assert found["cautions"] == [*load_probe(Path(found["report"]).parent).cautions]
     main(["report", str(tmp_path / "out"), "--format", "md"])
     assert (tmp_path / "out" / "report.md").is_file()
     capfd.readouterr()

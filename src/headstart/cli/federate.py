@@ -273,7 +273,7 @@ def probe(
     say(lambda: _probe_reply(found, page))
     if console.quiet and not for_programs():
         Terminal(soft_wrap=True).print(shown(f"{found.headline} ({page})"), highlight=False)
-    _say(f"report  {page}\nresults {place.folder}")
+    _say("\n".join([*(f"note: {line}" for line in found.cautions), f"report  {page}", f"results {place.folder}"]))
 
 
 def _probe_reply(probe: Probe, page: Path) -> ProbeReply:
@@ -282,6 +282,7 @@ def _probe_reply(probe: Probe, page: Path) -> ProbeReply:
     return ProbeReply(
         name=probe.name,
         sentence=probe.sentence,
+        cautions=probe.cautions,
         gain=probe.found["ceiling"],
         foretold=(probe.found["prediction"] or {}).get("family"),
         folder=str(probe.folder),

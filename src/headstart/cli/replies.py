@@ -176,6 +176,7 @@ class ProbeReply:
         name: of the study.
         verdict: ``fine-tune``, ``federate``, ``both`` or ``unsure``.
         sentence: the answer with its uncertainty.
+        cautions: what to know before believing it.
         gain: what the better head that shares adds to clients' own, in balanced accuracy.
         interval: of the gain.
         clients: with scores.
@@ -192,6 +193,7 @@ class ProbeReply:
     name: str
     verdict: str
     sentence: str
+    cautions: tuple[str, ...]
     gain: float
     interval: Sequence[float]
     clients: int
