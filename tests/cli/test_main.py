@@ -204,8 +204,8 @@ BAD = {
     "no TOML": ("name = ", "error: {study}: is not valid TOML"),
     "a path of Windows": (
         r'data = "C:\data"',
-        "error: {study}: is not valid TOML, received: Unescaped '\\' in a string (at line 1, column 13); mend that line "
-        "(a path with backslashes stands in single quotes: 'C:\\data')",
+        "error: {study}: is not valid TOML, received: Unescaped '\\' in a string (at line 1, column 13); mend "
+        "that line (a path with backslashes stands in single quotes: 'C:\\data')",
     ),
     "a misspelt table": ("[decison]\nbaseline = 'fedavg'", "error: decison: unknown setting"),
     "a misspelt method": (
