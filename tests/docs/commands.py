@@ -78,8 +78,8 @@ def all_of_tutorials() -> dict[str, Command]:
 
 def inline() -> dict[str, Command]:
     """Return the commands that pages quote within a line with arguments, where none is an ellipsis or optional."""
-    found = [quoted for page in PAGES for quoted in _INLINE.findall(page.read_text())]
-    whole = [one for quoted in found if not re.search(r"[…\[]", quoted) for one in commands_in(" ".join(quoted.split()))]
+    found = [" ".join(quoted.split()) for page in PAGES for quoted in _INLINE.findall(page.read_text())]
+    whole = [one for quoted in found if not re.search(r"[…\[]", quoted) for one in commands_in(quoted)]
     return {str(one): one for one in whole}
 
 
