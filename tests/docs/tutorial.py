@@ -13,12 +13,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from docs.pages import ROOT
@@ -32,6 +33,7 @@ MARKS = {
     "another machine": "needs a second computer: not typed in tests",
 }
 NOT_TYPED = {"install", "download", "another machine"}
+ADDRESS = "127.0.0.1:8000"
 PROGRAMS = {
     "python": "",
     "headstart": "-m headstart",
@@ -123,8 +125,9 @@ def settings(folder: Path) -> dict[str, str]:
 
 def do(page: Path, folder: Path) -> None:
     """Make the page's files and type its commands in a folder; what was shown must be printed."""
+    port = f"127.0.0.1:{free_port()}"
     with ExitStack() as terminals:
-        for step in steps(page):
+        for step in (elsewhere(step, port) for step in steps(page)):
             path = folder / (step.name if isinstance(step, File) else f"{step.machine}/any")
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(step, File):
@@ -133,6 +136,21 @@ def do(page: Path, folder: Path) -> None:
                 terminals.enter_context(stays(step, folder))
             elif step.mark not in NOT_TYPED:
                 check(step, *run(step, folder))
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def elsewhere(step: File | Typed, address: str) -> File | Typed:
+    """Return a step whose server has another port than the page's, which may be taken where the tests run."""
+    if isinstance(step, File):
+        return replace(step, body=step.body.replace(ADDRESS, address))
+    shown = tuple(line.replace(ADDRESS, address) for line in step.shown)
+    return replace(step, command=step.command.replace(ADDRESS, address), shown=shown)
 
 
 def run(step: Typed, folder: Path) -> tuple[int, str]:
