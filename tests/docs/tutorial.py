@@ -45,7 +45,7 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _PROMPT = re.compile(r"(?P<machine>[a-z]*)\$ (?P<command>.+)")
-_TIME = re.compile(r"about |\d\d:\d\d|\d{4}-\d\d-\d\d|[\d.,]+ (?:s|min|h)\b|under a second")
+_TIME = re.compile(r"(?:about )?(?:\d\d:\d\d|\d{4}-\d\d-\d\d|[\d.,]+ (?:s|min|h)\b|under a second)")
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,8 @@ def settings(folder: Path) -> dict[str, str]:
     programs = folder / ".programs"
     programs.mkdir(parents=True, exist_ok=True)
     for name, arguments in PROGRAMS.items():
+        if (programs / name).exists():
+            continue  # it may be running
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
         (programs / name).chmod(0o755)
     paths = {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'edge/src'}"}
