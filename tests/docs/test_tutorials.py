@@ -13,7 +13,7 @@ from docs.pages import DOCS
 from docs.tutorial import MARKS, NOT_TYPED, Typed, check, do, missing, steps
 
 FAST: set[str] = set()
-"""None: the shortest takes half a minute of a core."""
+"""None: the shortest takes a minute of a core."""
 NEEDS = {"texts": "transformers", "images": "transformers", "federation": "flwr", "cluster": "ray"}
 NEEDS_DATA = {"images", "texts"}
 LEFT_OUT = {
