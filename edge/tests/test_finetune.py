@@ -27,6 +27,7 @@ from headstart_edge import (
     tensors,
 )
 from headstart_edge.features import Features
+from headstart_edge.finetune import _split as split
 from headstart_edge.state import FILE, folder_of
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -314,3 +315,13 @@ def test_an_unfinished_fine_tuning_goes_on(tmp_path: Path) -> None:
     again = finetune(bundle, data, state=tmp_path / "cut")
     np.testing.assert_array_equal(again.head["head.weight"], whole.head["head.weight"])
     assert json.dumps(sorted(again.facts)) == json.dumps(sorted(whole.facts))
+
+
+@pytest.mark.parametrize(("classes", "each", "held"), [(3, 2, 1), (3, 1, 0), (10, 2, 4), (3, 10, 6)])
+def test_classes_of_two_examples_hold_some_back_too(classes: int, each: int, held: int) -> None:
+    labels = np.repeat(np.arange(classes), each)
+    train, back = split(labels, 0.2, 0, "device")
+    assert len(back) == held
+    assert {*train} | {*back} == {*range(len(labels))}
+    assert {*labels[train]} == {*labels}
+    assert len(split(labels, 0, 0, "device")[1]) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 _FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -37,4 +37,9 @@ def every_block(language: str) -> dict[str, str]:
     >>> len(every_block("python")) > 5
     True
     """
-    return {f"{page.name}-{number}": block for page in PAGES for number, block in enumerate(blocks(page, language))}
+    return {f"{name_of(page)}-{number}": block for page in PAGES for number, block in enumerate(blocks(page, language))}
+
+
+def name_of(page: Path) -> str:
+    """Return where a page is in the documentation; the README by its name."""
+    return page.relative_to(DOCS).as_posix() if page.is_relative_to(DOCS) else page.name

@@ -19,7 +19,7 @@ from headstart_edge.words import visible
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; a bundle or data that cannot be used end in one line and the code 2."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         bundle = open_bundle(options.bundle, _key(options.key))
         for line in COMMANDS[options.command](bundle, options):
@@ -36,11 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    reader = argparse.ArgumentParser(
         prog="headstart-edge", description="Fine-tune the head of a bundle on this device."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = reader.add_subparsers(dest="command", required=True)
     for name, words in (
         ("info", "what the bundle is, and what has been learnt"),
         ("predict", "the class of each example, and its probability"),
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name == "finetune":
             _add_finetuning(command)
-    return parser
+    return reader
 
 
 def _add_finetuning(command: argparse.ArgumentParser) -> None:

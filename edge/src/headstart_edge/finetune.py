@@ -111,11 +111,16 @@ def _metric(bundle: Bundle) -> str:
 
 
 def _split(labels: Array, share: float, seed: int, client: str) -> tuple[Array, Array]:
-    """Hold back a share of each class, at most all but one of its examples."""
-    shuffled, held = order.shuffled(len(labels), seed, client), []
-    for label in np.unique(labels):
-        own = shuffled[labels[shuffled] == label]
-        held.append(own[: min(round(share * len(own)), len(own) - 1)])
+    """Hold back a share of each class, at most all but one of its examples.
+
+    Where classes are so small that this is nothing of any, a share of all examples, one of a class.
+    """
+    shuffled = order.shuffled(len(labels), seed, client)
+    each = [shuffled[labels[shuffled] == label] for label in np.unique(labels)]
+    held = [own[: min(round(share * len(own)), len(own) - 1)] for own in each]
+    if share and not any(map(len, held)):
+        most = max(1, round(share * len(labels)))
+        held = [own[:1] for own in each if len(own) > 1][:most] or held
     back = np.sort(np.concatenate(held))
     return np.setdiff1d(np.arange(len(labels)), back), back
 
