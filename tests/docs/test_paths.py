@@ -60,7 +60,9 @@ def exists(path: str, page: Path) -> bool:
 
 def given_by(page: Path) -> set[str]:
     """Return the files that a tutorial has its reader write, with and without their folders."""
-    files = {step.name for step in steps(page) if isinstance(step, File)} if page.parent == DOCS / "tutorials" else set()
+    if page.parent != DOCS / "tutorials":
+        return set()
+    files = {step.name for step in steps(page) if isinstance(step, File)}
     return files | {Path(name).name for name in files}
 
 
