@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+from click.exceptions import Exit
 from typer.main import get_command
 
 from docs.pages import DOCS, PAGES, ROOT, blocks
@@ -89,6 +92,11 @@ def parse(command: Command) -> None:
         parser().parse_args(list(command.arguments))
         return
     group, arguments = get_command(app), list(command.arguments)
+    with suppress(Exit):  # an option that prints something and stops
+        _parse(group, arguments)
+
+
+def _parse(group: click.Command, arguments: list[str]) -> None:
     context = group.make_context("headstart", arguments)
     while hasattr(group, "resolve_command"):
         name, group, arguments = group.resolve_command(context, [*context._protected_args, *context.args])

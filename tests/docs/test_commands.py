@@ -17,6 +17,7 @@ from headstart.study.study import Study
 from tiny_study import write_study
 
 IN_A_FOLDER = {
+    "headstart --version": 0,
     "headstart init my-data.csv": 0,
     "headstart plan study.toml": 0,
     "headstart study study.toml": 0,
