@@ -9,7 +9,7 @@ from headstart.core.errors import DataError
 from headstart.data import CentralSettings, DataSettings, PartitionSettings, open_federation, resplit
 from headstart.data.account import notes_in
 from headstart.data.reading import Reading
-from headstart.data.rows import copies, keep_filled, subsample
+from headstart.data.rows import copies, keep_filled, keep_where, subsample
 from headstart.data.sources import Source
 
 ROWS = 60
@@ -71,6 +71,14 @@ def test_without_names_rows_have_their_numbers(tmp_path):
 
 def source(names=(), **columns):
     return Source("clinics", pa.table(columns), {"label": tuple(names)} if names else {})
+
+
+def test_a_value_to_keep_that_no_row_has_is_told():
+    sites = source(site=["north", "south", "east"])
+    kept, found = keep_where(sites, Reading(setting="data", where={"site": ("north", "nroth", "south")}))
+    assert len(kept) == 2
+    assert notes_in(found) == ("data.where: no row of 'clinics' has site = nroth",)
+    assert notes_in(keep_where(sites, Reading(setting="data", where={"site": ("north",)}))[1]) == ()
 
 
 def test_labels_that_the_hub_hides_are_told_as_such():

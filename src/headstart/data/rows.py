@@ -32,6 +32,8 @@ def keep_where(source: Source, reading: Reading) -> tuple[Source, Findings]:
         texts = source.texts(column, setting)
         kept = np.array([text in values for text in texts])
         found += left_out(source.row_numbers[~kept], f"not among {setting}, '{column}'")
+        if strange := sorted(values.difference(texts)):
+            found += (f"{setting}: no row of '{source.name}' has {column} = {' or '.join(strange)}",)
         source = source.take(np.flatnonzero(kept))
         if len(source) == 0:
             raise DataError(
