@@ -75,10 +75,10 @@ def source(names=(), **columns):
 
 def test_a_value_to_keep_that_no_row_has_is_told():
     sites = source(site=["north", "south", "east"])
-    kept, found = keep_where(sites, Reading(setting="data", where={"site": ("north", "nroth", "south")}))
+    kept, found = keep_where(sites, Reading(setting="data", label=None, where={"site": ("north", "nroth", "south")}))
     assert len(kept) == 2
     assert notes_in(found) == ("data.where: no row of 'clinics' has site = nroth",)
-    assert notes_in(keep_where(sites, Reading(setting="data", where={"site": ("north",)}))[1]) == ()
+    assert notes_in(keep_where(sites, Reading(setting="data", label=None, where={"site": ("north",)}))[1]) == ()
 
 
 def test_labels_that_the_hub_hides_are_told_as_such():
