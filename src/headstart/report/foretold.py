@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headstart.core.plain import finite
+from headstart.core.words import listed
 from headstart.evidence.answer_words import DOING, amount
 from headstart.evidence.metrics import measure_in
 from headstart.report.answer import matters
@@ -26,6 +27,17 @@ probability 94 %']
     """
     gains: Json = prediction.get("gains") or {}
     return [f"{DOING[family]}: {_gain(found, prediction)}" for family, found in gains.items()]
+
+
+def not_foretold(probe: Json) -> str:
+    """Say why a probe foretells nothing.
+
+    >>> not_foretold({"senders": ["north", "south"]})
+    'that takes sums of three clients or more, who have training examples; sums came from north, south'
+    """
+    senders = [str(name) for name in probe.get("senders") or ()]
+    came = f"; sums came from {listed(senders, 5)}" if senders else ""
+    return f"that takes sums of three clients or more, who have training examples{came}"
 
 
 def _gain(found: Json, prediction: Json) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from headstart.core.files import read_json
 from headstart.core.plain import finite
 from headstart.evidence.answer_words import DOING
-from headstart.report.foretold import gain_lines
+from headstart.report.foretold import gain_lines, not_foretold
 from headstart.report.network_lines import Line, read_network
 from headstart.report.units import Metric, duration, number, size
 
@@ -101,7 +101,7 @@ class Probe:
         """What should come of the families, in lines."""
         found = self.found.get("prediction")
         if not found:
-            return ("Nothing is foretold: that takes sums of three clients or more, who have training examples.",)
+            return (f"Nothing is foretold: {not_foretold(self.found)}.",)
         doing = DOING[str(found["family"])]
         return (f"{doing[0].upper()}{doing[1:]} is foretold.", *gain_lines(found), *map(str, found["reasons"]))
 

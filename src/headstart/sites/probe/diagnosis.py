@@ -11,6 +11,7 @@ import numpy as np
 from headstart.core.errors import HeadstartError
 from headstart.core.plain import plain
 from headstart.diagnosis import skew
+from headstart.report.foretold import not_foretold
 from headstart.sites.begin import first_start
 from headstart.sites.probe.server import run_probe
 from headstart.sites.work import AtSites
@@ -50,7 +51,7 @@ def diagnosis(work: AtSites, pipeline: Pipeline, arms: Sequence[Arm], decision: 
 
 def _told(found: Mapping[str, Any]) -> dict[str, Any]:
     measured = {} if found["skew"] is None else {"label_skew": {"total_variation": found["skew"]}}
-    prediction = found["prediction"] or _nothing("that takes sums of three clients or more, who have training examples")
+    prediction = found["prediction"] or _nothing(not_foretold(found))
     return {**measured, "prediction": prediction}
 
 

@@ -16,7 +16,7 @@ from headstart.core.plain import plain
 from headstart.core.trees import Tree, map_tree, num_bytes
 from headstart.evidence.answer_words import DOING
 from headstart.models.model import Model, cut_at
-from headstart.report.foretold import gain_lines
+from headstart.report.foretold import gain_lines, not_foretold
 from headstart.sites.begin import send_start
 from headstart.sites.checks import Expected, Possible
 from headstart.sites.claims import believed, doubt_comparison
@@ -185,7 +185,7 @@ def _sentence(found: Mapping[str, Any]) -> str:
         f"federation adds {found['ceiling']:+.3f} at most (interval {low:+.3f} to {high:+.3f}, "
         f"{found['clients']} clients); skew of classes {_told(found['skew'])}, shift of features "
         f"{_told(found['shift'])}, LogME {_told(found['logme'])}\n"
-        f"{_foretold(found['prediction'])}\n"
+        f"{_foretold(found)}\n"
         f"{found['bytes_up']} bytes up and {found['bytes_down']} down per client, {found['seconds']:.1f} s"
     )
 
@@ -194,7 +194,8 @@ def _told(value: float | None) -> str:
     return "not told" if value is None else f"{value:.2f}"
 
 
-def _foretold(prediction: Mapping[str, Any] | None) -> str:
+def _foretold(found: Mapping[str, Any]) -> str:
+    prediction = found["prediction"]
     if prediction is None:
-        return "nothing is foretold: that takes sums of three clients or more, who have training examples"
+        return f"nothing is foretold: {not_foretold(found)}"
     return "\n".join([f"foretold: {DOING[str(prediction['family'])]}", *gain_lines(prediction)])
