@@ -48,7 +48,7 @@ def export_run(
     given = {option: value for option, value in devices.items() if value is not None}
     if name == BUNDLE:
         _check_no_client(client)
-        return write_bundle(run, arm, out, seed=seed, study=study, **given)
+        return _write_bundle(run, arm, out, seed=seed, study=study, **given)
     if given:
         option = {"integers": "int8"}.get(first := next(iter(given)), first)
         raise SettingError(f"--{option}: is for --format bundle alone, received it with '{name}'; leave it out")
@@ -75,7 +75,7 @@ def _check_no_client(client: str | None) -> None:
         )
 
 
-def write_bundle(run: Path, arm: str, out: Path, **options: Any) -> None:
+def _write_bundle(run: Path, arm: str, out: Path, **options: Any) -> None:
     """Export an arm, and say what was verified."""
     from headstart.export import export_arm
 

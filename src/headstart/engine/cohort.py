@@ -131,7 +131,7 @@ class Cohort:
             schedule.cohort_of(len(self.clients.members)),
         )
         if self.fewest:
-            check_noise(self._sum.heaviest.count, self.fewest, self.now.rounds)
+            _check_noise(self._sum.heaviest.count, self.fewest, self.now.rounds)
             return trees.scale(summed, 1 / size)
         deviation = schedule.noise_multiplier * (schedule.clip_norm or 0.0)
         noise = noise_like(summed, deviation, self.seed, "noise", self.now.rounds)
@@ -170,7 +170,7 @@ def check_failures(excluded: Sequence[Exclusion], cohort_size: int, allowed: flo
         )
 
 
-def check_noise(answers: int, fewest: int, round_number: int) -> None:
+def _check_noise(answers: int, fewest: int, round_number: int) -> None:
     """Stop the run where clients' own noise together is too little.
 
     Raises:

@@ -225,7 +225,7 @@ def decide(
             "clients have test examples, or run an arm"
         )
     rule = Rule(
-        min_effect, confidence, clients or default_scope(len(decisive.clients), of, held_out=has_held_out(scores))
+        min_effect, confidence, clients or default_scope(len(decisive.clients), of, held_out=_has_held_out(scores))
     )
     contest = Contest(
         decisive,
@@ -306,7 +306,7 @@ def _predicted_family(verdict: Verdict) -> str | None:
     return arm.family if arm else verdict.predicted
 
 
-def has_held_out(scores: Scores) -> bool:
+def _has_held_out(scores: Scores) -> bool:
     """Say whether clients with scores are held out beside those that decide."""
     return bool(set(scores.unseen().clients) - set(scores.decisive().clients))
 

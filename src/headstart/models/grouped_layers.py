@@ -127,7 +127,7 @@ def linear(call: LayerCall) -> Layer:
     return layer
 
 
-def group_norm(call: LayerCall) -> Layer:
+def _group_norm(call: LayerCall) -> Layer:
     """Normalise so many times the groups.
 
     Raises:
@@ -162,7 +162,7 @@ def batch_norm(call: LayerCall) -> Layer:
     return layer
 
 
-def flattening(call: LayerCall) -> Layer:
+def _flattening(call: LayerCall) -> Layer:
     """Make each client's maps flat features.
 
     Raises:
@@ -289,11 +289,11 @@ RULES: dict[Any, Rule] = {
     functional.pad: padding,
     **dict.fromkeys((torch.conv1d, torch.conv2d, torch.conv3d), convolution),
     functional.linear: linear,
-    **dict.fromkeys((torch.flatten, torch.reshape, "flatten", "view", "reshape"), flattening),
+    **dict.fromkeys((torch.flatten, torch.reshape, "flatten", "view", "reshape"), _flattening),
     **dict.fromkeys((torch.mean, "mean"), mean),
     **dict.fromkeys((torch.cat, torch.concat), joining),
     **dict.fromkeys((functional.dropout, functional.dropout1d, functional.dropout2d, functional.dropout3d), nothing),
-    functional.group_norm: group_norm,
+    functional.group_norm: _group_norm,
     functional.batch_norm: batch_norm,
 }
 """Every call that is known, functions and methods, and what it becomes."""

@@ -43,7 +43,7 @@ def noisy_head_gradient(
     residual = slope(logits(params, features), batch.labels, there) * there.sum(-1)[..., None, None]
     norms = residual.norm(dim=-1) * (features.square().sum(-1) + 1).sqrt()
     residual = residual * _factors(norms, step.clip).unsqueeze(-1)
-    return released({"head.weight": residual.mT @ features, "head.bias": residual.sum(-2)}, step)
+    return _released({"head.weight": residual.mT @ features, "head.bias": residual.sum(-2)}, step)
 
 
 def noisy_gradient(params: Params, still: Params, batch: Batch, step: NoisyStep, loss: Loss) -> Params:
@@ -70,10 +70,10 @@ def noisy_gradient(params: Params, still: Params, batch: Batch, step: NoisyStep,
         factors = _factors(_norms(found, weights.dim()), step.clip) * (weights > 0)
         for name, value in found.items():
             total[name] += _weighted(value, factors.to(value.dtype))
-    return released(total, step)
+    return _released(total, step)
 
 
-def released(total: Params, step: NoisyStep) -> Params:
+def _released(total: Params, step: NoisyStep) -> Params:
     """Return a sum under noise, divided by the size that the batch was expected to have."""
     noise = step.noise(total)
     return {name: (value + noise[name]) / _like(step.expected, value) for name, value in total.items()}

@@ -30,7 +30,7 @@ class Curve:
 
 def curves_figure(run: Run, width: int) -> Any:
     """One line per arm and federated stage, mean over seeds with their range; equal curves share a line."""
-    metric = curve_metric(run)
+    metric = _curve_metric(run)
     lines, others = _told_apart(curves(run))
     if not lines:
         return None
@@ -62,7 +62,7 @@ def _told_apart(lines: list[Curve]) -> tuple[list[Curve], list[Curve]]:
     return [c for c in lines if c.role or c in free], [c for c in lines if not c.role and c not in free]
 
 
-def curve_metric(run: Run) -> Metric:
+def _curve_metric(run: Run) -> Metric:
     """What curves show: the deciding metric; accuracy in folders from before it was kept."""
     points = (point for record in run.records for point in record.get("curve") or ())
     return Metric(run.measure) if any("val_score" in point for point in points) else Metric("accuracy")
@@ -93,7 +93,7 @@ def curves(run: Run) -> list[Curve]:
 
 
 def _stages(run: Run, arm: str) -> dict[str, tuple[tuple[int, float, float, float], ...]]:
-    values, factor = dict[str, dict[int, list[float]]](), curve_metric(run).factor
+    values, factor = dict[str, dict[int, list[float]]](), _curve_metric(run).factor
     for record in run.of(arm):
         for point in record.get("curve") or ():
             score = finite(point.get("val_score", point.get("val_accuracy")))

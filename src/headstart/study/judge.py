@@ -79,15 +79,15 @@ def judge_folder(
         outcomes=gathered.said,
         stopped=stopped,
         predicted=predicted_family(diagnosis),
-        noticed=notice(results, slate.arms, read_json(diagnosis) or {}),
+        noticed=_notice(results, slate.arms, read_json(diagnosis) or {}),
         race=race,
     )
-    undefined = undefined_at(results, federation, of)
+    undefined = _undefined_at(results, federation, of)
     said = (*gathered.cautions, *_left_out(undefined, federation, of), *verdict.cautions)
     return replace(verdict, cautions=said, undefined=undefined)
 
 
-def undefined_at(results: Sequence[tuple[Json, Json]], federation: Federation, metric: Measure) -> dict[str, str]:
+def _undefined_at(results: Sequence[tuple[Json, Json]], federation: Federation, metric: Measure) -> dict[str, str]:
     """Return the clients with test examples at which no run's metric is defined, with the reason."""
     runs = [facts["metrics"]["test"] for _, facts in results if facts["metrics"].get("test")]
     values = np.array([to_array(found[metric.name]) for found in runs if metric.name in found])
@@ -236,7 +236,7 @@ def traits_of(arm: Arm, results: Sequence[tuple[Json, Json]]) -> Traits:
     return Traits(family, from_scratch=not arm.start.build().is_trained)
 
 
-def notice(results: Sequence[tuple[Json, Json]], arms: Sequence[Arm], diagnosis: Json) -> Noticed:
+def _notice(results: Sequence[tuple[Json, Json]], arms: Sequence[Arm], diagnosis: Json) -> Noticed:
     """Gather what is to be noticed of the arms that ran.
 
     Args:

@@ -100,22 +100,22 @@ def first_slate(file: StudyFile, federation: Federation) -> Slate:
     """Return the study's own arms, or the standard slate with the study's defaults."""
     settings = file.settings
     if file.arms:
-        check_inputs(file.arms, federation.examples.kind)
-        return within_task(Slate(*with_private(file.arms, settings.privacy)), federation.task)
+        _check_inputs(file.arms, federation.examples.kind)
+        return _within_task(Slate(*with_private(file.arms, settings.privacy)), federation.task)
     slate = slate_for(file.model, federation)
     arms = (with_defaults(arm, settings.training, settings.model.trainable) for arm in slate.arms)
     every, left_out = with_private(arms, settings.privacy)
-    return within_task(replace(slate, arms=every, ruled_out={**slate.ruled_out, **left_out}), federation.task)
+    return _within_task(replace(slate, arms=every, ruled_out={**slate.ruled_out, **left_out}), federation.task)
 
 
-def within_task(slate: Slate, task: Task) -> Slate:
+def _within_task(slate: Slate, task: Task) -> Slate:
     """Return the slate without the arms that make no sense for a task, each with its reason."""
     reasons = {arm.name: reason for arm in slate.arms if (reason := _why_not(arm, task))}
     arms = tuple(arm for arm in slate.arms if arm.name not in reasons)
     return replace(slate, arms=arms, ruled_out={**slate.ruled_out, **reasons})
 
 
-def check_inputs(arms: Iterable[Arm], kind: InputKind) -> None:
+def _check_inputs(arms: Iterable[Arm], kind: InputKind) -> None:
     """Check that every stage reads what the examples are.
 
     Raises:

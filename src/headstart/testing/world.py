@@ -82,7 +82,7 @@ def open_world(
         norms: whether the CNN's first block ends in a BatchNorm, whose statistics are not those of the examples.
     """
     backbone = backbone or ("mlp" if isinstance(trainable, Lora) else "small-cnn")
-    federation, spec = with_targets(small_federation(seed), task), ModelSpec(backbone=backbone)
+    federation, spec = _with_targets(small_federation(seed), task), ModelSpec(backbone=backbone)
     lab = Lab(federation, spec, engine or Serial(), dtype, device=device)
     network, weights = lab.begin(seed, from_scratch=True)
     network, weights = _with_norm(network, weights) if norms else (network, weights)
@@ -136,10 +136,10 @@ def small_federation(seed: int = 0, num_classes: int = 3) -> Federation:
     return Federation(Examples("image", _images(rng, labels), labels, ids, classes), clients)
 
 
-def with_targets(federation: Federation, kind: TaskKind) -> Federation:
+def _with_targets(federation: Federation, kind: TaskKind) -> Federation:
     """Give examples what another task predicts, made of their classes and chance; its strata are the classes.
 
-    >>> with_targets(small_federation(), "survival").task.outputs
+    >>> _with_targets(small_federation(), "survival").task.outputs
     ('risk',)
     """
     if kind == "classification":

@@ -121,7 +121,7 @@ def client_metrics(
     ([0.5, 1.0], [1.0, nan], [2.0, 1.0])
     """
     scored = _scored(truth, predictions, client_of, num_clients, task, scoring, cuts)
-    wanted = tuple(names) if names is not None else all_metrics(task, scored.scoring)
+    wanted = tuple(names) if names is not None else _all_metrics(task, scored.scoring)
     found = {name: own_values(scored) if is_function(name) else _VALUES[task.kind][name](scored) for name in wanted}
     return {**found, "num_examples": scored.examples}
 
@@ -157,7 +157,7 @@ def choose_cuts(
         since a client has none of one class.
     """
     scored = _scored(truth, predictions, client_of, num_clients, task, scoring, None)
-    able = all_metrics(task, scored.scoring)
+    able = _all_metrics(task, scored.scoring)
     return {name: choose(scored) for name, choose in _CUTS[task.kind].items() if name in able}
 
 
@@ -210,7 +210,7 @@ def class_metrics(truth: Array, predictions: Array, task: Task) -> dict[str, lis
     }
 
 
-def all_metrics(task: Task, scoring: Scoring) -> tuple[str, ...]:
+def _all_metrics(task: Task, scoring: Scoring) -> tuple[str, ...]:
     """Name the metrics of a task that can be computed, and the decision's if it is the user's own."""
     found = list(metrics_of(task.kind))
     if task.kind == "classification" and scoring.positive_of(task) is None:

@@ -33,7 +33,7 @@ def briers(s: Scored) -> Array:
 
 def auroc(s: Scored) -> Array:
     """Mean over the labels that some of a client's rows have and others have not."""
-    return nan_means(each_auroc(s), 1)
+    return nan_means(_each_auroc(s), 1)
 
 
 def auprc(s: Scored) -> Array:
@@ -41,14 +41,14 @@ def auprc(s: Scored) -> Array:
     return nan_means(np.stack([found.average_precision for found in each_ranked(s)], axis=1), 1)
 
 
-def each_auroc(s: Scored) -> Array:
+def _each_auroc(s: Scored) -> Array:
     """AUROC of each label ``(clients, labels)``."""
     return np.stack([found.auroc for found in each_ranked(s)], axis=1)
 
 
 def auroc_parts(s: Scored) -> Array:
     """Return parts whose mean over a client's rows is its AUROC ``(n,)``: what each row moves in each label's."""
-    each, moved = each_auroc(s), np.zeros(len(s.truth))
+    each, moved = _each_auroc(s), np.zeros(len(s.truth))
     known, mine = np.isfinite(each).sum(axis=1)[s.client_of], s.examples[s.client_of]
     for at, found in enumerate(each_ranked(s)):
         alike = np.where(found.positive, found.positives[s.client_of], found.negatives[s.client_of])

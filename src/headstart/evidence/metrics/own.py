@@ -52,11 +52,11 @@ def scoring_key(scoring: Scoring) -> list[str]:
     said = [] if scoring == Scoring(metric=scoring.metric) else [str(scoring.positive), str(scoring.specificity)]
     if not is_function(scoring.metric):
         return said
-    source = inspect.getsourcefile(own_function(scoring.metric))
+    source = inspect.getsourcefile(_own_function(scoring.metric))
     return [*said, hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""]
 
 
-def own_function(metric: str) -> Function:
+def _own_function(metric: str) -> Function:
     """Import a metric of the user's own; modules beside the working directory are found, too.
 
     Raises:
@@ -85,7 +85,7 @@ def measure_of(metric: str, task: Task) -> Measure:
     """
     if not is_function(metric):
         return measure(metric, task)
-    function = own_function(metric)
+    function = _own_function(metric)
     return Measure(
         metric,
         lower_is_better=bool(getattr(function, "lower_is_better", False)),
@@ -102,7 +102,7 @@ def own_values(s: Scored) -> Array:
     Raises:
         MetricError: the function raises an error, or returns no number.
     """
-    function, found = own_function(s.scoring.metric), np.full(s.num_clients, np.nan)
+    function, found = _own_function(s.scoring.metric), np.full(s.num_clients, np.nan)
     for client in np.flatnonzero(s.examples):
         mine = s.client_of == client
         try:

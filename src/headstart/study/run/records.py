@@ -126,7 +126,7 @@ def noticed(
         return None
     clients = len(pipeline.federation.clients)
     excluded = [*(asdict(exclusion) for exclusion in trunk.excluded), *facts["excluded"]]
-    conduct = conduct_of(
+    conduct = _conduct_of(
         arm,
         excluded,
         kept=_kept(facts, clients),
@@ -139,7 +139,7 @@ def noticed(
     return fit_findings(Fits.of_json(learnt), conduct) if "fits" in learnt else findings(Facts.of_json(learnt), conduct)
 
 
-def conduct_of(
+def _conduct_of(
     arm: Arm,
     excluded: Sequence[Mapping[str, Any]],
     *,

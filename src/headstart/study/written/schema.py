@@ -311,10 +311,10 @@ def study_hash(settings: StudySettings) -> str:
     values = _without_new(settings.as_json())
     shared = {key: values[key] for key in ("data", "model", "tuning", "evaluation")}
     engine = {"dtype": settings.engine.dtype, "precision": settings.engine.precision}
-    return hash_json({**shared, **without_exact(engine)})
+    return hash_json({**shared, **_without_exact(engine)})
 
 
-def without_exact(engine: Mapping[str, str]) -> dict[str, str]:
+def _without_exact(engine: Mapping[str, str]) -> dict[str, str]:
     """Leave out a precision that is exact: what is computed so has the names that it always had."""
     return {name: value for name, value in engine.items() if name != "precision" or value != "float32"}
 
