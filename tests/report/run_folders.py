@@ -242,7 +242,7 @@ def _verdict(recipe: Recipe, truth: np.ndarray) -> dict[str, Any]:
         if ordered
         else None,
         "would_change": [
-            f"The nearest arm is {ordered[0]}, {means[best] - means[ordered[0]]:.3f} worse.",
+            f"The nearest arm is {ordered[0]}, {100 * (means[best] - means[ordered[0]]):.1f} points worse.",
             f"With min_effect at least 0.022, {ordered[0]} would be recommended.",
             "Over held-out clients finetune-lp-ft has the best mean, 0.799.",
         ]

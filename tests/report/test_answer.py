@@ -82,3 +82,11 @@ def test_an_older_verdict_has_a_note_in_the_place_of_an_answer() -> None:
     assert answer.headline(old) == "Recommended: ridge"
     assert answer.questions(old) == ()
     assert answer.answer_lines(old) == [("note", answer.OLD)]
+
+
+def test_an_open_question_says_what_would_settle_it() -> None:
+    one = {"state": "open", "words": "+1.8 points", "gap": 0.018, "low": -0.017, "high": 0.053}
+    many = {**one, "scope": "like these", "clients": 8, "examples": 288}
+    verdict = {"start_pays": many, "share_pays": {**many, "state": "better"}, "adapt_pays": {**one, "gap": None}}
+    said = [question.settles for question in answer.questions({**verdict, "min_effect": 0.02})]
+    assert said == ["about 22 more clients like these would settle it, if the gap stays what it is", "", ""]

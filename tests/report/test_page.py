@@ -147,7 +147,7 @@ def test_an_undecided_page_says_what_is_needed_and_what_can_be_decided(answered:
     text = to_html(load_run(answered["undecided"]))
     assert "<b>Needed to decide:</b> about " in text
     panel = text[text.index('<section id="power">') : text.index('<section id="data">')]
-    assert "These runs decide at a" in panel
+    assert "the question is decided at any" in panel
     assert "twice the clients" in panel
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from headstart.core.files import read_json
 from headstart.evidence.verdict import prediction_held
-from headstart.study.judge import with_looks, without_adaptation
+from headstart.study.judge import with_looks, without_last_step
 from headstart.study.plan import references
 from headstart.study.written.arms import Arm, Stage
 from tiny_study import FEDAVG, numbers, open_tiny, read_records, run_tiny
@@ -44,13 +44,15 @@ def test_a_predicted_family_holds_within_what_matters(found: SimpleNamespace, he
     assert prediction_held(found) is held  # type: ignore[arg-type]
 
 
-def test_an_arm_is_paired_with_itself_without_adaptation() -> None:
+def test_an_arm_is_paired_with_itself_without_its_last_stage() -> None:
     arms = [
         Arm("shared", RANDOM, AVERAGE),
         Arm("tuned", RANDOM, AVERAGE, Stage("adapt", "linear_probe")),
         Arm("alone", RANDOM, (), Stage("adapt", "full_finetune")),
     ]
-    assert without_adaptation(arms) == {"tuned": "shared"}
+    twice = Arm("twice", RANDOM, (*AVERAGE, Stage("federate", "fedadam")))
+    assert without_last_step([*arms, twice]) == {"tuned": "shared", "twice": "shared"}
+    assert without_last_step([Arm("zero-shot", RANDOM), *arms])["shared"] == "zero-shot"
 
 
 def test_the_verdict_rests_on_the_seen_clients_own_tests(finished: Path) -> None:

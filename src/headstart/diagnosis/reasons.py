@@ -24,7 +24,7 @@ def reasons(
     if skewed > by_chance + 0.1:
         yield (
             f"Labels are skewed: {skewed:.2f} of a client's examples would have to change class to match the pool "
-            f"(chance alone: {by_chance:.2f}); a shared model that is not adapted pays for it."
+            f"(chance alone: {by_chance:.2f}); a shared model that is not adapted may pay for it."
         )
     if shift.class_conditional > max(1.5 * shift.class_conditional_expected, 0.01):
         yield (

@@ -193,7 +193,7 @@ def decide(
         clients: of which clients the answer speaks; None for these up to 20, if none is held out.
         validation: as ``scores``, on validation data; None, or an arm without value, for no such data.
         outcomes: what arms said of every test example, or sums of it; None where that was not kept.
-        keep: per arm, the arm that is the same without its adaptation; ``zero-shot`` for an arm without
+        keep: per arm, the arm that is the same without its last stage; ``zero-shot`` for an arm without
             entry.
         local: arm in which clients train alone.
         predicted: what the diagnosis predicted, to stand in the verdict.

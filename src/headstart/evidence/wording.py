@@ -9,8 +9,9 @@ import numpy as np
 
 from headstart.core.arrays import Array
 from headstart.evidence.answer import Rule
+from headstart.evidence.answer_words import amount
 from headstart.evidence.contest import Contest, Effect
-from headstart.evidence.metrics import nan_mean
+from headstart.evidence.metrics import Measure, measure, nan_mean
 from headstart.evidence.race import Race
 from headstart.evidence.scores import Scores
 
@@ -52,24 +53,25 @@ def without_baseline(contest: Contest, baseline: str) -> list[str]:
     return [f"There is no result of the baseline {baseline} to compare{why}."]
 
 
-def _signed(effect: Effect) -> str:
+def _signed(effect: Effect, metric: Measure | str) -> str:
     """Say an effect in words.
 
-    >>> _signed(Effect(-0.0312, -0.05, -0.01)), _signed(Effect(0.02, 0, 0.04)), _signed(Effect(0.0, 0, 0))
-    ('0.031 worse', '0.020 better', '0.000 better')
+    >>> _signed(Effect(-0.0312, -0.05, -0.01), "accuracy"), _signed(Effect(0.02, 0, 0.04), "log_loss")
+    ('3.1 points worse', '0.020 nats better')
     """
-    return f"{abs(effect.gap):.3f} {'better' if effect.gap >= 0 else 'worse'}"
+    return f"{amount(effect.gap, metric)} {'better' if effect.gap >= 0 else 'worse'}"
 
 
-def _between(effect: Effect, confidence: float) -> str:
+def _between(effect: Effect, confidence: float, metric: Measure | str) -> str:
     """Say an interval in words; nothing where there is none.
 
-    >>> _between(Effect(0.03, 0.01, 0.05), 0.95), _between(Effect(0.03, math.nan, math.nan), 0.95)
-    (' (95 % interval 0.010 to 0.050)', '')
+    >>> _between(Effect(0.03, 0.01, 0.05), 0.95, "accuracy"), _between(Effect(0.03, math.nan, math.nan), 0.95, "mae")
+    (' (95 % 1.0 to 5.0)', '')
     """
     if not math.isfinite(effect.low):
         return ""
-    return f" ({confidence * 100:g} % interval {effect.low:.3f} to {effect.high:.3f})"
+    number = measure(metric).number
+    return f" ({confidence * 100:g} % {number(effect.low)} to {number(effect.high)})"
 
 
 def _count(number: int, noun: str) -> str:
@@ -81,12 +83,17 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def _said(contest: Contest, effect: Effect, than: str = "") -> str:
+    of, confidence = contest.metric, contest.rule.confidence
+    return f"{_signed(effect, of)}{than}{_between(effect, confidence, of)}"
+
+
 def _nearest(contest: Contest, recommended: str) -> list[str]:
     other = contest.nearest(recommended)
     if other is None:
         return []
     effect = contest.effect(other, recommended)
-    return [f"The nearest arm is {other}, {_signed(effect)}{_between(effect, contest.rule.confidence)}."]
+    return [f"The nearest arm is {other}, {_said(contest, effect)}."]
 
 
 def _lifted_rules(contest: Contest, recommended: str) -> list[str]:
@@ -98,7 +105,7 @@ def _lifted_rules(contest: Contest, recommended: str) -> list[str]:
         if effect is None or not math.isfinite(effect.gap):
             found.append(f"{arm} was ruled out and not run ({reason}); what it would score is unknown.")
         elif effect.gap > 0:
-            wins = f"{_signed(effect)} than {recommended}{_between(effect, contest.rule.confidence)}"
+            wins = _said(contest, effect, f" than {recommended}")
             found.append(f"{arm} is ruled out ({reason}); without that rule it would be {wins}.")
     return found
 
@@ -109,8 +116,8 @@ def _references(contest: Contest, recommended: str) -> list[str]:
         effect = contest.effect(arm, recommended)
         if not contest.is_reference(arm) or not math.isfinite(effect.gap):
             continue
-        amount = f"{_signed(effect)} than {recommended}{_between(effect, contest.rule.confidence)}"
-        found.append(f"{arm}, a reference that no real client can run, is {amount}: {_room(effect, contest.rule)}.")
+        much = _said(contest, effect, f" than {recommended}")
+        found.append(f"{arm}, a reference that no real client can run, is {much}: {_room(effect, contest.rule)}.")
     return found
 
 
@@ -144,7 +151,8 @@ def _held_out(contest: Contest, recommended: str, unseen: Scores) -> list[str]:
     leader = max(means, key=lambda arm: contest.sign * means[arm], default=recommended)
     if recommended not in means or leader == recommended:
         return []
-    values = f"{means[leader]:.3f} against {means[recommended]:.3f} for {recommended}"
+    written = contest.metric.written
+    values = f"{written(means[leader])} against {written(means[recommended])} for {recommended}"
     return [f"On {_count(len(unseen.clients), 'held-out client')} {leader} has the best mean: {values}."]
 
 

@@ -43,6 +43,7 @@ class Question:
         says: that in a word: yes, no, open, not tested, not asked.
         means: that in other words, empty where there is nothing to add.
         words: the numbers, and the arms that were compared.
+        settles: what would answer it where it is open, if the gap stays what it is; empty where nothing is known.
         gap: of the side that does more over the other, positive is better; None without.
         low: end of its interval.
         high: the other end.
@@ -53,6 +54,7 @@ class Question:
     says: str
     means: str
     words: str
+    settles: str
     gap: float | None
     low: float | None
     high: float | None
@@ -89,14 +91,38 @@ def lead(verdict: Json) -> str:
 def questions(verdict: Json) -> tuple[Question, ...]:
     """The three sub-questions with their answers; none in a verdict from before the answer."""
     found = ((asks, verdict.get(key)) for key, asks in ASKS.items())
-    return tuple(_question(asks, one) for asks, one in found if one)
+    least = finite(verdict.get("min_effect")) or 0.0
+    return tuple(_question(asks, one, least) for asks, one in found if one)
 
 
-def _question(asks: str, one: Json) -> Question:
+def _question(asks: str, one: Json, least: float) -> Question:
     state = str(one["state"])
     gap, low, high = (finite(one.get(key)) for key in ("gap", "low", "high"))
     means = "better without" if high is not None and high < 0 else _MEANS.get(state, "")
-    return Question(asks, state, _SAYS[state], means, str(one["words"]), gap, low, high)
+    settles = (
+        "" if gap is None or low is None or high is None or state != "open" else _settles(one, gap, high - low, least)
+    )
+    return Question(asks, state, _SAYS[state], means, str(one["words"]), settles, gap, low, high)
+
+
+def _settles(one: Json, gap: float, width: float, least: float) -> str:
+    """Say how many more clients or test examples would narrow an interval enough; it shrinks with their square root.
+
+    >>> _settles({"scope": "like these", "clients": 8, "examples": 288}, 0.018, 0.07, 0.02)
+    'about 22 more clients like these would settle it, if the gap stays what it is'
+    >>> _settles({"scope": "these", "clients": 8, "examples": 300}, 0.03, 0.08, 0.02)
+    'about 230 more test examples would settle it, if the gap stays what it is'
+    """
+    # It is settled where all of the interval lies above nothing, or below what matters.
+    room = max(gap, least - gap)
+    is_of_others = one.get("scope") == "like these"
+    have = int(one.get("clients" if is_of_others else "examples") or 0)
+    more = have * ((width / 2 / room) ** 2 - 1)
+    if more < 1:
+        return ""
+    number = f"{float(f'{more:.2g}'):,.0f}"
+    what = "clients like these" if is_of_others else "test examples"
+    return f"about {number} more {what} would settle it, if the gap stays what it is"
 
 
 def use_label(verdict: Json) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.core.plain import by_value, finite
+from headstart.core.words import listed
 from headstart.evidence.privacy_words import privacy_lines
 from headstart.evidence.scores import Scores
 from headstart.report.foretold import gain_lines, until_line, what_held
@@ -132,7 +133,8 @@ def warnings(run: Run) -> list[tuple[str, str]]:
 
 _HOW_CHECKED = (
     "what each says of training and validation examples, never of test examples, was held in every seed against what "
-    "its start says and what is said by one who knows nothing of the example"
+    "its start says and what is said by one who knows nothing of the example. That is of training as a whole: whether "
+    "a last step helped is said under who is hurt"
 )
 
 
@@ -178,8 +180,8 @@ def data_notes(run: Run) -> list[str]:
         notes.append(f"{lost} of {scores.values.size} client scores are missing; means are over the rest.")
     absent = run.diagnosis.get("missing_classes") or {}
     if absent:
-        names = ", ".join(list(absent)[:8]) + (" and others" if len(absent) > 8 else "")
-        notes.append(f"Clients that lack at least one class in their training data ({len(absent)}): {names}.")
+        names = listed([str(name) for name in absent], 8)
+        notes.append(f"Clients that train and have no training example of some class ({len(absent)}): {names}.")
     if len(run.seeds) == 1:
         notes.append("One seed only: the spread between repetitions is unknown.")
     return notes

@@ -213,7 +213,7 @@ def judge(
         clients=decision.clients,
         validation=_scores(slate.arms, decision.metric, parts, "val"),
         outcomes=outcomes,
-        keep=without_adaptation(slate.arms),
+        keep=without_last_step(slate.arms),
         predicted=predicted,
         noticed=replace(noticed, failed={**noticed.failed, **stopped}),
         race=race,
@@ -307,11 +307,10 @@ def _span(kept: Sequence[str]) -> str:
     return f"kept by {low}–{high} of {kept[0].split()[-1]}"
 
 
-def without_adaptation(arms: Sequence[Arm]) -> dict[str, str]:
-    """Say for each arm which arm is the same without its adaptation, if the study has it."""
-    kept = {_before_adaptation(arm): arm.name for arm in arms if arm.adapt.build().changes_nothing}
-    adapted = [arm for arm in arms if not arm.adapt.build().changes_nothing]
-    return {arm.name: kept[_before_adaptation(arm)] for arm in adapted if _before_adaptation(arm) in kept}
+def without_last_step(arms: Sequence[Arm]) -> dict[str, str]:
+    """Say for each arm which arm is the same without its last stage, if the study has it."""
+    names = {_steps(arm): arm.name for arm in arms}
+    return {arm.name: names[_steps(arm)[:-1]] for arm in arms if _steps(arm)[:-1] in names}
 
 
 def _scores(arms: Sequence[Arm], metric: str, parts: Sequence[Mapping[str, list[Any]]], view: str) -> Scores:
@@ -325,5 +324,7 @@ def _scores(arms: Sequence[Arm], metric: str, parts: Sequence[Mapping[str, list[
     return from_rows(wanted, metric, view, arms=[arm.name for arm in arms])
 
 
-def _before_adaptation(arm: Arm) -> str:
-    return hash_json({**arm.as_json(), "adapt": None})
+def _steps(arm: Arm) -> tuple[str, ...]:
+    said = arm.as_json()
+    last = () if arm.adapt.build().changes_nothing else (said["adapt"],)
+    return tuple(map(hash_json, (said["start"], *said["federate"], *last)))

@@ -117,7 +117,7 @@ function startPanel(study) {
     const family = Object.keys(found.sides).find((key) => found.sides[key].arm === arm);
     const stands = family ? `stands for ${family}` : study.beaten[arm] ? "behind on validation data" : "";
     const shut = family && found.sides[family].excluded.length ? `, behind ${found.sides[family].excluded.join(" and ")}` : "";
-    return [arm === found.arm ? "to use" : "", stands + shut].filter(Boolean).join("; ");
+    return [arm === found.arm ? (found.family === null ? "ahead" : "to use") : "", stands + shut].filter(Boolean).join("; ");
   }
 
   // Small numbers keep two digits that mean something.
