@@ -76,7 +76,7 @@ def _first_features(
     """Return the features of the first start that can be trained, that start, and those that failed before it."""
     start, *others = starts
     try:
-        return _frozen_features(lab, pipeline, start), start, []
+        return frozen_features(lab, pipeline, start), start, []
     except StartError as error:
         if start is None or not others:
             raise
@@ -85,7 +85,7 @@ def _first_features(
     return features, used, [(start, reason), *failed]
 
 
-def _frozen_features(lab: Lab, pipeline: Pipeline, start: Stage | None) -> Array:
+def frozen_features(lab: Lab, pipeline: Pipeline, start: Stage | None) -> Array:
     """Return the features of a start, or the raw inputs when there is none."""
     if start is None:
         inputs = np.asarray(lab.federation.examples.inputs, dtype=np.float32)

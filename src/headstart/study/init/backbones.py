@@ -47,7 +47,7 @@ def backbone_for(found: Found, parts: Parts) -> Backbone:
     return _for_pictures(found)
 
 
-def _is_installed(name: str, extra: str) -> bool:
+def is_installed(name: str, extra: str) -> bool:
     """Say whether a backbone that a package carries can be loaded here."""
     try:
         located(name, extra)
@@ -60,7 +60,7 @@ def _for_pictures(found: Found) -> Backbone:
     pictures = found.pictures
     sides = pictures.sides if pictures else ()
     side = sides[len(sides) // 2] if sides else _ENOUGH
-    if _is_installed(_GOOD_FOR_IMAGES, "images"):
+    if is_installed(_GOOD_FOR_IMAGES, "images"):
         size = _ENOUGH if side >= _ENOUGH else _SMALLEST
         why = f"pictures are {side} at the shorter side, by the median; below {_SMALLEST} this backbone loses much"
         return Backbone(_GOOD_FOR_IMAGES, "trained on ImageNet, frozen; the head alone trains", True, size, why)

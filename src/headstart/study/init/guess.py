@@ -22,7 +22,8 @@ _LONG_TEXT, _TOKENS = 600, 128
 _UNEVEN = 1.3
 """How much more than its even share the largest class may have before classes count alike."""
 _NAMED = 6
-_MINUTES = 60
+_MINUTES = 4
+"""Enough for every head on the frozen part; deep arms take what is left."""
 
 
 def guess(found: Found, parts: Parts, source: str, command: str, beside: str | None = None) -> Draft:
@@ -95,7 +96,7 @@ def _model(found: Found, parts: Parts, backbone: Backbone) -> Iterator[Line]:
 def _why_minutes(backbone: Backbone) -> str:
     if not backbone.is_trained:
         return "after which nothing more is begun"
-    return "then nothing more is begun, for a first answer; without it, until it is decided: on a CPU perhaps hours"
+    return "then nothing more is begun, for a first answer; with more, or without this line, the same command goes on"
 
 
 def _decision(found: Found, parts: Parts, *, good_start: bool) -> Iterator[Line]:

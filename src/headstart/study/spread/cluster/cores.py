@@ -54,7 +54,7 @@ def take_room(count: int, among: Sequence[int] | None = None, place: Path | None
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     if place.stat().st_uid != os.getuid():
         raise PermissionError(f"'{place}' belongs to another user; delete it, or set TMPDIR")
-    locks = _free(_allowed_cores() if among is None else among, count, place)
+    locks = _free(allowed_cores() if among is None else among, count, place)
     if len(locks) < count:
         for lock in locks.values():
             lock.release()
@@ -62,7 +62,7 @@ def take_room(count: int, among: Sequence[int] | None = None, place: Path | None
     return Room(tuple(locks), place / f"core-{next(iter(locks))}", tuple(locks.values()))
 
 
-def _allowed_cores() -> list[int]:
+def allowed_cores() -> list[int]:
     """Return the cores on which this process may run."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
 
