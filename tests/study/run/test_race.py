@@ -243,3 +243,26 @@ def test_what_time_did_not_suffice_for_is_said(tmp_path: Path, monkeypatch: pyte
     assert {arm for arm, out in verdict.race.out.items() if out.kind == "time"} == {"local", "fedavg", "slow"}
     assert verdict.cautions[0].startswith("Time was up before these arms were run in full: ")
     assert not [key for key in _records(tmp_path) if key[0] == "fedavg"]
+
+
+def test_time_may_be_up_between_two_trials_and_what_was_tried_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raced: tuple[Path, Outcome]
+) -> None:
+    told: list[str] = []
+
+    class Late(Silent):
+        def finish(self, text: str) -> None:
+            told.append(text)
+
+    def deep(trial: str) -> list[str]:
+        return [line for line in told if trial in line and line.startswith(("local,", "fedavg,", "slow,"))]
+
+    with monkeypatch.context() as patch:
+        clock = SimpleNamespace(monotonic=lambda: math.inf if deep("trial 0") else 0.0)
+        patch.setattr("headstart.study.run.course.time", clock)
+        verdict = _study(budget={"minutes": 60}).run(tmp_path, progress=Late()).verdict
+    assert verdict.race is not None
+    assert verdict.race.ended == "time"
+    assert deep("trial 1") == []
+    _study().run(tmp_path)
+    assert _records(tmp_path) == _records(raced[0])

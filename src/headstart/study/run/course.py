@@ -119,9 +119,16 @@ class Course:
             if one.name in self.out or one.name in self.runner.stopped:
                 return
             # What others have finished in time only has to be recorded.
-            if (one.name, seed) not in self.runner.told and self._is_late():
+            if (one.name, seed) not in self.runner.told and not self._has_time(one, seed):
                 return
             self.runner.run(one.arm, [seed])
+
+    def _has_time(self, one: Entry, seed: int) -> bool:
+        """Tune an arm for a run of it, as far as time allows, and say whether there is some left."""
+        if not self._spread:
+            for other in self.runner.group(one.arm, seed):
+                self.runner.tune(one.arm, other, self._is_late)
+        return not self._is_late()
 
     def _prepare(self, one: Entry, seeds: Sequence[int]) -> None:
         """Have done what an arm needs, where others can do it."""
@@ -169,7 +176,7 @@ class Course:
             self.runner.beside([one.arm for one in entries], [seed])
         for one in entries:
             if not self._is_late():
-                self.runner.tune(one.arm, seed)
+                self.runner.tune(one.arm, seed, self._is_late)
             if (one.name, seed) not in self.runner.scored:
                 self.go(one, [seed])
 

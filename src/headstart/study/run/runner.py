@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from headstart.study.run.here import Here
 from headstart.study.run.nodes import Node
 from headstart.study.run.pipeline import Pipeline, pipeline_of
 from headstart.study.run.records import record, summary, to_array
-from headstart.study.run.trials import Scored, best_trial, score_trials
+from headstart.study.run.trials import OutOfTime, Scored, best_trial, score_trials
 from headstart.study.run.trunk import Trunk
 from headstart.study.run.tuning import num_runs, tuned_with
 from headstart.study.run.work import TRIAL_VIEWS, Work
@@ -113,10 +114,11 @@ class Runner:
             return [partial(_result, one, TRIAL_VIEWS) for one in trials]
         return [lambda pipeline: score_trials(trials, pipeline, Silent())]
 
-    def tune(self, arm: Arm, seed: int) -> None:
-        """Score an arm's trials with one seed; an arm of one configuration has none."""
+    def tune(self, arm: Arm, seed: int, is_late: Callable[[], bool]) -> None:
+        """Score an arm's trials with one seed, all or none; an arm of one configuration has none."""
         if self.has_trials(arm):
-            self._attempt(arm, lambda: self.score(arm, seed))
+            with suppress(OutOfTime):
+                self._attempt(arm, lambda: self._score(arm, seed, is_late))
 
     def run(self, arm: Arm, seeds: Sequence[int]) -> None:
         """Tune an arm and run it with some seeds."""
@@ -242,9 +244,13 @@ class Runner:
         Raises:
             StartError: the start that all trials share cannot be trained.
         """
-        if (arm.name, seed) not in self.scored:
-            self.scored[arm.name, seed] = score_trials(self.trials[arm.name], self.pipeline(seed), self.progress)
+        self._score(arm, seed)
         return self.scored[arm.name, seed]
+
+    def _score(self, arm: Arm, seed: int, *is_late: Callable[[], bool]) -> None:
+        if (arm.name, seed) not in self.scored:
+            trials, pipeline = self.trials[arm.name], self.pipeline(seed)
+            self.scored[arm.name, seed] = score_trials(trials, pipeline, self.progress, *is_late)
 
     def _seed(self, arm: Arm, tuning: Sequence[Mapping[str, Any]], seed: int) -> None:
         """Run one seed, unless its record and its last node are there."""

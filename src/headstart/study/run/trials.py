@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,20 +27,36 @@ class Scored(NamedTuple):
     reasons: list[str]
 
 
-def score_trials(trials: Sequence[Arm], pipeline: Pipeline, progress: Progress) -> Scored:
+class OutOfTime(Exception):
+    """There was no time left for all trials; those that were made are kept."""
+
+
+def _never() -> bool:
+    return False
+
+
+def score_trials(
+    trials: Sequence[Arm], pipeline: Pipeline, progress: Progress, is_late: Callable[[], bool] = _never
+) -> Scored:
     """Score an arm's configurations with one seed.
 
     Args:
         trials: the written one first.
         pipeline: of the seed.
         progress: told each trial's score.
+        is_late: says whether no other trial may begin.
 
     Raises:
+        OutOfTime: it got late before the last one.
         StartError: the start that all trials share cannot be trained.
         EngineError: memory, processes or the device fail: no configuration is to blame.
     """
     pruner, reasons = Pruner(), list[str]()
-    scores = [_trial(pipeline, one, at, pruner.begin(), progress, reasons) for at, one in enumerate(trials)]
+    scores = []
+    for at, one in enumerate(trials):
+        if is_late():
+            raise OutOfTime
+        scores.append(_trial(pipeline, one, at, pruner.begin(), progress, reasons))
     return Scored(scores, reasons)
 
 
