@@ -27,7 +27,7 @@ from headstart_edge import (
     tensors,
 )
 from headstart_edge.features import Features
-from headstart_edge.finetune import _split as split
+from headstart_edge.finetune import split
 from headstart_edge.state import FILE, folder_of
 
 SOURCE = Path(__file__).parents[1] / "src"

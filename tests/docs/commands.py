@@ -98,6 +98,11 @@ def parse(command: Command) -> None:
 
 def _parse(group: click.Command, arguments: list[str]) -> None:
     context = group.make_context("headstart", arguments)
-    while hasattr(group, "resolve_command"):
-        name, group, arguments = group.resolve_command(context, [*context._protected_args, *context.args])
-        context = group.make_context(name, arguments, parent=context)
+    while isinstance(group, click.Group):
+        at = next((at for at, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
+        name, arguments = "".join(arguments[at : at + 1]), arguments[at + 1 :]
+        found = group.get_command(context, name)
+        if found is None:
+            raise click.UsageError(f"there is no command {name!r}")
+        context = found.make_context(name, arguments, parent=context)
+        group = found

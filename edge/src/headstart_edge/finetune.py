@@ -69,7 +69,7 @@ def finetune(
     _check(bundle, data)
     before = load_state(bundle, state) or State(pretrained(bundle))
     seed, method = int(bundle.settings.get("seed") or 0), bundle.settings["adapt"]["method"]
-    train, held = _split(data.labels, hold_back, seed, client)
+    train, held = split(data.labels, hold_back, seed, client)
     with extract(bundle, data, folder_of(bundle, state), run, budget.memory) as features:
         if method == "personal_ridge":
             after = _ridge(bundle, before, features, train, data.labels)
@@ -110,7 +110,7 @@ def _metric(bundle: Bundle) -> str:
     return str(bundle.settings.get("metric") or "accuracy")
 
 
-def _split(labels: Array, share: float, seed: int, client: str) -> tuple[Array, Array]:
+def split(labels: Array, share: float, seed: int, client: str) -> tuple[Array, Array]:
     """Hold back a share of each class, at most all but one of its examples.
 
     Where classes are so small that this is nothing of any, a share of all examples, one of a class.
