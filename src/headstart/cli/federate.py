@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli.replies import FilesReply, PreviewReply, ProbeReply, StatusReply
-from headstart.cli.saying import for_programs, say
+from headstart.cli.saying import for_people, for_programs, say
 from headstart.cli.terminal import Terminal, shown
 from headstart.core.errors import SettingError
 from headstart.core.visible import visible
@@ -20,8 +19,10 @@ from headstart.sites.settings import RunSettings
 
 if TYPE_CHECKING:
     from headstart.cli.progress import Bar
+    from headstart.cli.replies import FilesReply, ProbeReply, StatusReply
     from headstart.report.probe import Probe
     from headstart.sites.flower.programs import Link
+    from headstart.sites.flower.standing import Standing
     from headstart.study.study import Study as Opened
 
 app = typer.Typer(help="Run arms, or ask the question, where the data lives (Flower).", no_args_is_help=True)
@@ -33,9 +34,7 @@ _SOME_MISSING = 3
 
 def _say(text: str) -> None:
     """Print lines for a person, in which nothing that came from a file or the network commands the terminal."""
-    from headstart.cli.jobs import console
-
-    if not console.quiet:
+    if for_people():
         typer.echo("\n".join(map(visible, text.split("\n"))))
 
 
@@ -78,8 +77,14 @@ def keys(
         make_keys(out, host, site or [], days)
     folders = hand_out(out)
     words = f"to each client, as its folder of keys: {out}/to/NAME; all else stays here"
-    say(lambda: FilesReply((str(out), *map(str, folders.values())), words))
+    say(lambda: _keys_reply([out, *folders.values()], words))
     _say(f"keys    {out}\n{words}")
+
+
+def _keys_reply(folders: Sequence[Path], words: str) -> FilesReply:
+    from headstart.cli.replies import FilesReply
+
+    return FilesReply(tuple(map(str, folders)), words)
 
 
 @app.command()
@@ -182,6 +187,7 @@ def preview(
     accept: Annotated[bool, typer.Option("--accept", help="Let exactly this be answered from now on.")] = False,
 ) -> None:
     """Show what this site would answer to a study; with --accept, let it be answered."""
+    from headstart.cli.replies import PreviewReply
     from headstart.sites.preview import accepted, preview, proposal
     from headstart.sites.site_file import site_file
 
@@ -277,6 +283,8 @@ def probe(
 
 
 def _probe_reply(probe: Probe, page: Path) -> ProbeReply:
+    from headstart.cli.replies import ProbeReply
+
     same = ("verdict", "interval", "clients", "claims_significance", "left_out", "epsilon", "delta", "seconds")
     said: dict[str, Any] = {name: probe.found[name] for name in same}
     return ProbeReply(
@@ -304,9 +312,15 @@ def status(keys: Keys = Path(defaults.KEYS), home: Home = Path(defaults.HOME)) -
     now = Standing(operator.sites(), list(operator.runs().run_dict.values()))
     for line in (*notes, *now.lines()):
         _say(line)
-    say(lambda: StatusReply(now.states(), tuple(now.told_runs()), now.is_whole, notes))
+    say(lambda: _status_reply(now, notes))
     if not now.is_whole:
         raise typer.Exit(_SOME_MISSING)
+
+
+def _status_reply(now: Standing, notes: tuple[str, ...]) -> StatusReply:
+    from headstart.cli.replies import StatusReply
+
+    return StatusReply(now.states(), tuple(now.told_runs()), now.is_whole, notes)
 
 
 class _Place:
