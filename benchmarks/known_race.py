@@ -91,8 +91,12 @@ class Drawn:
 
     made = ahead = beside = lines
 
-    def tune(self, arm: Arm, seed: int) -> None:
-        """Score a deep arm's trials; those of heads are part of their runs."""
+    def group(self, *_: object) -> tuple[int, ...]:
+        """Return no seeds to tune with before a run: what trials take is part of it."""
+        return ()
+
+    def tune(self, arm: Arm, seed: int, *_: object) -> None:
+        """Score a deep arm's trials ahead of its runs."""
         self.work += _price(arm.name)
         self.scored[arm.name, seed] = None
 

@@ -24,6 +24,6 @@ def cases(cuts: dict[str, tuple[Trainable, ...]]) -> list[object]:
         for cut in some
         for engine_name, engine in ENGINES.items()
         for dtype_name, dtype in DTYPES.items()
-        # Below the head the fleet is the serial engine, and slower.
-        if cut == "head" or (engine_name, dtype_name) == ("fleet", "float32")
+        # Below the head the fleet is slower, and small numbers alone would make a kink or a norm of rounding.
+        if cut == "head" or (engine_name, dtype_name) == ("fleet", "float64")
     ]

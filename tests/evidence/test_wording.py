@@ -39,14 +39,15 @@ def test_without_a_recommendation_only_failures_are_said() -> None:
 def test_what_would_change_the_answer_begins_with_the_nearest_arm() -> None:
     found = contest({"ridge": 0.78, "fedavg": 0.8, "lora": 0.81, "pooled": 0.7}, ruled_out={"lora": "no memory"})
     assert wording.would_change(found, "ridge", found.scores.unseen()) == [
-        "The nearest arm is fedavg, 0.020 better (90 % interval 0.020 to 0.020).",
-        "lora is ruled out (no memory); without that rule it would be 0.030 better than ridge "
-        "(90 % interval 0.030 to 0.030).",
-        "pooled, a reference that no real client can run, is 0.080 worse than ridge "
-        "(90 % interval -0.080 to -0.080): it is beaten, and bounds nothing.",
+        "The nearest arm is fedavg, 2 points better (90 % 2.0 to 2.0).",
+        "lora is ruled out (no memory); without that rule it would be 3 points better than ridge (90 % 3.0 to 3.0).",
+        "pooled, a reference that no real client can run, is 8 points worse than ridge "
+        "(90 % -8.0 to -8.0): it is beaten, and bounds nothing.",
     ]
 
 
 def test_without_an_interval_none_is_said() -> None:
     found = contest({"ridge": 0.78, "fedavg": 0.8}, seeds=1)
-    assert wording.would_change(found, "ridge", found.scores.unseen()) == ["The nearest arm is fedavg, 0.020 better."]
+    assert wording.would_change(found, "ridge", found.scores.unseen()) == [
+        "The nearest arm is fedavg, 2 points better."
+    ]

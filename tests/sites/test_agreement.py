@@ -490,7 +490,8 @@ def test_a_site_lost_at_the_first_message_stands_in_the_result(tmp_path: Path) -
 def test_too_many_sites_lost_at_the_first_message_stop_the_run(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match=r"5 of 9 sites are lost, more than the share 0\.5 that engine\.max_bad"):
         federated(Table({**MANY, **LACKING}, STATED), tmp_path)
-    assert not (tmp_path / "out").exists()
+    # Who was lost stays noted; nothing was computed.
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["network.jsonl"]
 
 
 def test_a_column_that_one_site_sets_aside_is_no_input_at_any_and_named(tmp_path: Path) -> None:

@@ -99,25 +99,25 @@ def _question(asks: str, one: Json, least: float) -> Question:
     state = str(one["state"])
     gap, low, high = (finite(one.get(key)) for key in ("gap", "low", "high"))
     means = "better without" if high is not None and high < 0 else _MEANS.get(state, "")
-    settles = (
-        "" if gap is None or low is None or high is None or state != "open" else _settles(one, gap, high - low, least)
-    )
+    settles = _settles(one, gap, low, high, least) if state == "open" else ""
     return Question(asks, state, _SAYS[state], means, str(one["words"]), settles, gap, low, high)
 
 
-def _settles(one: Json, gap: float, width: float, least: float) -> str:
+def _settles(one: Json, gap: float | None, low: float | None, high: float | None, least: float) -> str:
     """Say how many more clients or test examples would narrow an interval enough; it shrinks with their square root.
 
-    >>> _settles({"scope": "like these", "clients": 8, "examples": 288}, 0.018, 0.07, 0.02)
+    >>> _settles({"scope": "like these", "clients": 8, "examples": 288}, 0.018, -0.017, 0.053, 0.02)
     'about 22 more clients like these would settle it, if the gap stays what it is'
-    >>> _settles({"scope": "these", "clients": 8, "examples": 300}, 0.03, 0.08, 0.02)
+    >>> _settles({"scope": "these", "clients": 8, "examples": 300}, 0.03, -0.01, 0.07, 0.02)
     'about 230 more test examples would settle it, if the gap stays what it is'
     """
+    if gap is None or low is None or high is None:
+        return ""
     # It is settled where all of the interval lies above nothing, or below what matters.
     room = max(gap, least - gap)
     is_of_others = one.get("scope") == "like these"
     have = int(one.get("clients" if is_of_others else "examples") or 0)
-    more = have * ((width / 2 / room) ** 2 - 1)
+    more = have * (((high - low) / 2 / room) ** 2 - 1)
     if more < 1:
         return ""
     number = f"{float(f'{more:.2g}'):,.0f}"

@@ -33,7 +33,6 @@ def environment() -> Any:
         "csv": facts.facts,
         "percent": facts.percent,
     }
-    environment.tests["match_start"] = str.startswith
     return environment
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import headstart
@@ -17,25 +18,32 @@ _SHORTEST = 12
 def messages_of(kind: str) -> list[str]:
     """Return the messages of one kind of error, each once, in order.
 
-    >>> [text for text in messages_of("MissingExtra") if "extra" in text]
+    >>> [text for text in messages_of("MissingExtra") if text.startswith("'")]
     ["'{missing}' is not installed; it comes with the extra '{extra}': {how_to_install}"]
     """
-    root = Path(headstart.__file__).parent
-    found = (text for path in root.rglob("*.py") for text in _raised(ast.parse(path.read_text("utf-8")), kind))
-    return sorted({text for text in found if sum(letter.isalpha() for letter in _bare(text)) >= _SHORTEST})
+    found = {text for name, text in _all_raised() if name == kind}
+    return sorted(text for text in found if sum(letter.isalpha() for letter in _bare(text)) >= _SHORTEST)
 
 
 def kinds() -> list[tuple[str, str]]:
     """Return every kind of error with what it means, the root left out."""
     found = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.HeadstartError)]
-    return [(one.__name__, (one.__doc__ or "").split("\n")[0]) for one in (*found[1:], damage.Damaged)]
+    leaves = [one for one in (*found, damage.Damaged) if one is not errors.HeadstartError]
+    return [(one.__name__, (one.__doc__ or "").split("\n")[0]) for one in leaves]
 
 
-def _raised(tree: ast.Module, kind: str) -> Iterator[str]:
+@cache
+def _all_raised() -> list[tuple[str, str]]:
+    """Return the kind and the message of every error that the source raises."""
+    root = Path(headstart.__file__).parent
+    return [one for path in root.rglob("*.py") for one in _raised(ast.parse(path.read_text("utf-8")))]
+
+
+def _raised(tree: ast.Module) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         match node:
-            case ast.Raise(exc=ast.Call(func=ast.Name(id=name), args=[*_, text])) if name == kind:
-                yield _text(text)
+            case ast.Raise(exc=ast.Call(func=ast.Name(id=kind), args=[*_, text])):
+                yield kind, _text(text)
 
 
 def _text(value: ast.expr) -> str:

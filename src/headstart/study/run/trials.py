@@ -12,6 +12,7 @@ from headstart.core.progress import Progress
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.pruning import Pruned, Pruner, Watch, scores_of
 from headstart.study.run.work import TRIAL_VIEWS
+from headstart.study.spread.board import never
 from headstart.study.written.arms import Arm
 
 
@@ -31,12 +32,8 @@ class OutOfTime(Exception):
     """There was no time left for all trials; those that were made are kept."""
 
 
-def _never() -> bool:
-    return False
-
-
 def score_trials(
-    trials: Sequence[Arm], pipeline: Pipeline, progress: Progress, is_late: Callable[[], bool] = _never
+    trials: Sequence[Arm], pipeline: Pipeline, progress: Progress, is_late: Callable[[], bool] = never
 ) -> Scored:
     """Score an arm's configurations with one seed.
 
