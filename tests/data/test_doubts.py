@@ -96,3 +96,18 @@ def test_other_columns_are_no_recordings(columns):
 def test_real_tables(real_data, source, settings, columns):
     notes = open_federation(DataSettings(source=source, **settings), real_data).notes
     assert [note.split("'")[1] for note in notes if "alone tells" in note or "belong together" in note] == columns
+
+
+@pytest.mark.parametrize("labels", [[None, *CODE[1:]], [*CODE[:-2], None, "unclear"]])
+def test_rows_without_a_label_and_rare_classes_do_not_hide_a_column(labels):
+    assert noted(grade=GRADE, label=labels, missing="drop") == ["grade"]
+
+
+def test_a_class_of_few_rows_alone_is_no_reason_for_a_note():
+    assert noted(ward=[0] * 50 + [1] * 50, label=["neg"] * 98 + ["pos"] * 2) == []
+
+
+def test_a_column_that_tells_the_label_is_in_the_account():
+    table = {"grade": GRADE, "label": CODE, "site": ["north", "south"] * 50}
+    found = federate(Source("wards", pa.table(table)), DataSettings(source="wards", client="site"))
+    assert [(one.column, one.target) for one in found.account.telling] == [("grade", "label")]

@@ -49,3 +49,22 @@ def test_runs_without_predictions_say_what_they_lack(seeds, scope, count):
     said = cautions(answer, None, measure("accuracy"))
     assert len(said) == count
     assert all("run the study into a new folder" in words for words in said)
+
+
+def test_arms_that_learnt_nothing_are_named_first():
+    found = outcomes({"alone": 0.6, "shared": 0.8})
+    answer = find_answer(entrants(FAMILIES, {"alone": 1, "shared": 1}), example_units(found, "accuracy"), RULE)
+    (said,) = cautions(answer, found, measure("accuracy"), ["alone", "shared"])
+    assert said.startswith("No arm that is compared (alone, shared) is clearly better on validation data")
+    (said,) = cautions(answer, found, measure("accuracy"), ["shared"])
+    assert said.startswith("shared is not clearly better")
+    assert cautions(answer, found, measure("accuracy"), ["alone"]) == ()
+
+
+def test_an_arm_that_tests_better_than_the_one_that_stands_for_its_family_is_named():
+    found = outcomes({"alone": 0.6, "shared": 0.7, "other": 0.9})
+    known = entrants({**FAMILIES, "other": "federate"}, {"alone": 1, "shared": 2, "other": 1})
+    answer = find_answer(known, example_units(found, "accuracy"), RULE)
+    assert answer.families["federate"].representative == "shared"
+    (said,) = cautions(answer, found, measure("accuracy"))
+    assert said.startswith("shared stands for federate, as validation data say; on test examples other is")

@@ -83,10 +83,18 @@ class Converted:
     count: int
 
 
-Finding = str | LeftOut | Used | Dropped | Filled | Encoded | Converted
+@dataclass(frozen=True)
+class Telling:
+    """An input column that alone tells what is to be foretold: a score is worth nothing where it is known too late."""
+
+    column: str
+    target: str
+
+
+Finding = str | LeftOut | Used | Dropped | Filled | Encoded | Converted | Telling
 """What a step of reading has to say: a record for the account, or a note (plain text) on what is odd."""
 Findings = tuple[Finding, ...]
-_Record = TypeVar("_Record", LeftOut, Used, Dropped, Filled, Encoded, Converted)
+_Record = TypeVar("_Record", LeftOut, Used, Dropped, Filled, Encoded, Converted, Telling)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +113,7 @@ class Account:
         filled: empty cells that were filled, by column.
         encoded: input columns that are no numbers.
         converted: inputs that were changed to be read.
+        telling: input columns that alone tell what is to be foretold.
         standardised: how columns were brought to one scale; empty where nothing was.
         predicts: what is to be predicted, in words; empty where it is the class.
         classes: rows used of each class (of each stratum, where something else is predicted), in their order; those
@@ -125,6 +134,7 @@ class Account:
     filled: tuple[Filled, ...] = ()
     encoded: tuple[Encoded, ...] = ()
     converted: tuple[Converted, ...] = ()
+    telling: tuple[Telling, ...] = ()
     standardised: str = ""
     predicts: str = ""
     classes: Mapping[str, int] = field(default_factory=dict)
@@ -149,6 +159,7 @@ class Account:
             filled=(*self.filled, *_of(Filled, findings)),
             encoded=(*self.encoded, *_of(Encoded, findings)),
             converted=(*self.converted, *_of(Converted, findings)),
+            telling=(*self.telling, *_of(Telling, findings)),
         )
 
     def as_json(self) -> dict[str, Any]:

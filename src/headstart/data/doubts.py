@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
+from headstart.data.account import Findings, Telling
 from headstart.data.reading import Reading
 from headstart.data.sources import Source
 from headstart.data.targets import Targets
@@ -25,22 +26,22 @@ _IN_STEP = 0.9
 _THINGS = ("recording", "patient", "subject", "participant", "session", "video", "scan", "slide", "specimen", "animal")
 
 
-def doubts(source: Source, reading: Reading, columns: Sequence[str], labels: Array) -> tuple[str, ...]:
+def doubts(source: Source, reading: Reading, columns: Sequence[str], labels: Array) -> Findings:
     """Note what makes scores on these rows doubtful.
 
     Args:
         source: its rows in the order of the labels.
         reading: which columns play a part.
         columns: those that inputs are made of.
-        labels: class indices.
+        labels: class indices, -1 of rows without a label.
     """
-    told = tuple(note for each in _each_label(source, reading, labels) for note in _leaks(source, columns, *each))
+    told = tuple(found for each in _each_label(source, reading, labels) for found in _leaks(source, columns, *each))
     if reading.group or not reading.whole:
         return told
     return (*told, *_possible_groups(source, {*reading.taken, source.id_column, *columns}))
 
 
-def followers(columns: Sequence[str], inputs: Array, targets: Targets) -> tuple[str, ...]:
+def followers(columns: Sequence[str], inputs: Array, targets: Targets) -> Findings:
     """Note a table's inputs that rise or fall almost in step with a target of a regression.
 
     >>> from headstart.core.task import Task
@@ -55,12 +56,13 @@ def followers(columns: Sequence[str], inputs: Array, targets: Targets) -> tuple[
         for i, column in enumerate(columns)
         for j, target in enumerate(targets.task.outputs)
     ]
-    return tuple(
+    close = [one for one in found if abs(one[2]) >= _IN_STEP]
+    notes = (
         f"column '{column}' goes almost in step with the target '{target}' (correlation {value:.2f}): if it is not "
         "known before the target is, leave it out by naming the other inputs in data.columns"
-        for column, target, value in found
-        if abs(value) >= _IN_STEP
+        for column, target, value in close
     )
+    return (*notes, *(Telling(column, target) for column, target, _ in close))
 
 
 def _correlation(column: Array, target: Array) -> float:
@@ -74,24 +76,35 @@ def _each_label(source: Source, reading: Reading, labels: Array) -> list[tuple[A
     """Return class indices and a column's name, of every label where there are several."""
     if reading.task == "multilabel":
         texts = {name: source.texts(name, "data.labels") for name in reading.targets}
-        return [(np.array([str(text) for text in own]), name) for name, own in texts.items()]
+        return [(codes_of(own), name) for name, own in texts.items()]
     return [(labels, reading.label)] if reading.label else []
 
 
-def _leaks(source: Source, columns: Sequence[str], labels: Array, label: str) -> tuple[str, ...]:
+def codes_of(texts: Sequence[str | None]) -> Array:
+    """Return the index of each text among the different ones, -1 of none.
+
+    >>> codes_of(["yes", None, "no", "yes"])
+    array([ 1, -1,  0,  1])
+    """
+    names = {text: code for code, text in enumerate(sorted({text for text in texts if text is not None}))}
+    return np.array([-1 if text is None else names[text] for text in texts], dtype=np.int64)
+
+
+def _leaks(source: Source, columns: Sequence[str], labels: Array, label: str) -> Iterator[str | Telling]:
     """Note the columns of which every value goes with one class, where there are enough rows to tell.
 
     Columns of measurements, whose values are nearly all different, are never among them.
 
     >>> source = Source("wards", pa.table({"grade": [0, 1, 2, 0] * 5, "age": range(20)}))
-    >>> _leaks(source, ["grade", "age"], np.array([0, 1, 1, 0] * 5), "ill")[0][:60]
+    >>> next(_leaks(source, ["grade", "age"], np.array([0, 1, 1, 0] * 5), "ill"))[:60]
     "column 'grade' alone tells the label 'ill', as each of its 3"
     """
-    return tuple(
-        f"column '{column}' alone tells the label '{label}', as each of its {count} values goes with one class: if it "
-        "is not known before the label is, leave it out by naming the other inputs in data.columns"
-        for column, count in telling_columns(source, columns, labels).items()
-    )
+    for column, count in telling_columns(source, columns, labels).items():
+        yield (
+            f"column '{column}' alone tells the label '{label}', as each of its {count} values goes with one class: "
+            "if it is not known before the label is, leave it out by naming the other inputs in data.columns"
+        )
+        yield Telling(column, label)
 
 
 def telling_columns(source: Source, columns: Sequence[str], labels: Array) -> dict[str, int]:
@@ -100,9 +113,14 @@ def telling_columns(source: Source, columns: Sequence[str], labels: Array) -> di
     Args:
         source: its rows in the order of the labels.
         columns: to look at.
-        labels: class indices ``(rows,)``.
+        labels: class indices ``(rows,)``, -1 of rows without a label.
     """
-    found = {column: _num_telling(source.table.column(column), labels) for column in columns}
+    # What a class of few rows goes with may be chance.
+    classes, counts = np.unique(labels[labels >= 0], return_counts=True)
+    kept = np.flatnonzero(np.isin(labels, classes[counts >= _COMMON]))
+    table = source.table.select(list(columns))
+    table, labels = (table, labels) if len(kept) == len(labels) else (table.take(kept), labels[kept])
+    found = {column: _num_telling(table.column(column), labels) for column in columns}
     return {column: count for column, count in found.items() if count}
 
 

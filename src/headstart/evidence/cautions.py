@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
+from headstart.core.words import listed
 from headstart.evidence.answer import Answer
-from headstart.evidence.answer_words import signed
+from headstart.evidence.answer_words import amount, signed
 from headstart.evidence.contrast import FEW_EXAMPLES, FEWEST_SEEDS
 from headstart.evidence.metrics import Measure, measure
 from headstart.evidence.outcomes import Outcomes
@@ -18,20 +19,51 @@ _SHOWN = 5
 _TWINS = {"accuracy": "balanced_accuracy", "balanced_accuracy": "accuracy"}
 
 
-def cautions(answer: Answer, outcomes: Outcomes | Sums | None, metric: Measure) -> tuple[str, ...]:
+def cautions(
+    answer: Answer, outcomes: Outcomes | Sums | None, metric: Measure, unlearnt: Collection[str] = ()
+) -> tuple[str, ...]:
     """Return sentences, the gravest first; none where there is nothing to be careful of.
 
     Args:
         answer: found.
         outcomes: what arms said of every test example, or sums of it, where that was kept.
         metric: of the decision.
+        unlearnt: arms that are not clearly above the majority class.
     """
     return (
+        *_nothing_learnt(answer, unlearnt),
+        *_better_on_test(answer, outcomes, metric),
         *_other_metric(answer, outcomes, metric),
         *_few_examples(answer, outcomes),
         *_not_kept(answer, outcomes),
         *_cross_fitted(answer),
     )
+
+
+def _nothing_learnt(answer: Answer, unlearnt: Collection[str]) -> Iterator[str]:
+    """Say where arms that are compared have learnt nothing that could be told from knowing the commonest class."""
+    compared = [standing.representative for standing in answer.families.values()]
+    never = "clearly better on validation data than always saying the commonest class"
+    if compared and all(arm in unlearnt for arm in compared):
+        yield f"No arm that is compared ({listed(compared, _SHOWN)}) is {never}: they differ in little that was learnt."
+    elif answer.arm in unlearnt:
+        yield f"{answer.arm} is not {never}."
+
+
+def _better_on_test(answer: Answer, outcomes: Outcomes | Sums | None, metric: Measure) -> Iterator[str]:
+    """Name the arm of a family that is better on test examples, by what matters, than the one that stands for it."""
+    if not isinstance(outcomes, Outcomes):
+        return
+    units = example_units(outcomes, metric)
+    for family, standing in answer.families.items():
+        others = [arm for arm in standing.arms if arm != standing.representative]
+        gains = {arm: float(units.compare(arm, standing.representative).client_means.mean()) for arm in others}
+        best = max(gains, key=gains.__getitem__, default="")
+        if best and gains[best] > answer.rule.min_effect:
+            yield (
+                f"{standing.representative} stands for {family}, as validation data say; on test examples {best} is "
+                f"{amount(gains[best], metric)} better, by chance or not: test examples choose no arm."
+            )
 
 
 def _other_metric(answer: Answer, outcomes: Outcomes | Sums | None, metric: Measure) -> Iterator[str]:

@@ -19,6 +19,8 @@ _FALLEN, _RISEN = 0.003, 0.01
 _LITTLE = 0.02
 """Loss, in nats, below which there is nothing left to learn."""
 
+_MAJORITY = "majority"
+
 _FEW_ROWS = 20
 """Examples below which the same class for all of them may be chance."""
 
@@ -39,6 +41,11 @@ class Finding(NamedTuple):
     kind: str
     words: str
     failed: bool = False
+
+    @property
+    def says_nothing_learnt(self) -> bool:
+        """Whether it is that the arm is not clearly above the majority class."""
+        return self.kind == _MAJORITY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +201,7 @@ def _not_above_majority(part: Part, name: str) -> Finding | None:
     if part.classes < 2 or part.is_above_majority:
         return None
     return Finding(
-        "majority",
+        _MAJORITY,
         f"accuracy on {name} data is not clearly above the majority class: {part.accuracy:.3f} against "
         f"{part.majority:.3f}",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -25,12 +25,14 @@ class Noticed:
         warnings: by arm, clauses for people.
         kept: by arm, how many clients kept their adaptation.
         privacy: by arm with noise, what it promises its clients.
+        unlearnt: arms that are in no seed clearly above the majority class on validation data.
     """
 
     failed: Mapping[str, str] = field(default_factory=dict)
     warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
     privacy: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unlearnt: Collection[str] = ()
 
 
 class Standing(NamedTuple):

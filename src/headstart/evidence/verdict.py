@@ -274,7 +274,7 @@ def decide(
         each_client=_each_client(answer, outcomes, confidence),
         cautions=(
             *wording.not_all_ran(contest, race),
-            *cautions(answer, outcomes, of),
+            *cautions(answer, outcomes, of, noticed.unlearnt),
             *(() if race and baseline in race.left else wording.without_baseline(contest, baseline)),
         ),
         family_best=_family_best(contest, answer),

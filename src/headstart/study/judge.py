@@ -83,8 +83,17 @@ def judge_folder(
         race=race,
     )
     undefined = _undefined_at(results, federation, of)
-    said = (*gathered.cautions, *_left_out(undefined, federation, of), *verdict.cautions)
+    said = (*_told_too_soon(federation), *gathered.cautions, *_left_out(undefined, federation, of), *verdict.cautions)
     return replace(verdict, cautions=said, undefined=undefined)
+
+
+def _told_too_soon(federation: Federation) -> Iterator[str]:
+    """Name the input columns that alone tell what is to be foretold."""
+    for one in federation.account.telling if federation.account else ():
+        yield (
+            f"Column '{one.column}' alone tells '{one.target}': unless it is known before that is, every score here is "
+            "too good and the answer means nothing; leave it out of data.columns."
+        )
 
 
 def _undefined_at(results: Sequence[tuple[Json, Json]], federation: Federation, metric: Measure) -> dict[str, str]:
@@ -256,6 +265,7 @@ def _notice(results: Sequence[tuple[Json, Json]], arms: Sequence[Arm], diagnosis
         {name: words for name, words in warnings.items() if words},
         {name: words for name, words in kept.items() if words},
         {name: weakest(said) for name, own in runs.items() if (said := _promises(own))},
+        [name for name, own in runs.items() if own and all(_is_unlearnt(line) for line, _ in own)],
     )
 
 
@@ -263,6 +273,10 @@ def _findings(line: Json) -> list[Finding] | None:
     """Return a record's findings; None if it is older than the checks."""
     found = line.get("learnt")
     return None if found is None else [Finding(**one) for one in found]
+
+
+def _is_unlearnt(line: Json) -> bool:
+    return any(one.says_nothing_learnt for one in _findings(line) or ())
 
 
 def _promises(results: Sequence[tuple[Json, Json]]) -> list[Json]:

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import numpy as np
-
 from headstart.core.errors import DataError
 from headstart.core.task import TaskKind
 from headstart.core.words import listed
-from headstart.data.doubts import telling_columns
+from headstart.data.doubts import codes_of, telling_columns
 from headstart.data.labels import FEW_CLASSES, check_classes
 from headstart.study.init import roles
 from headstart.study.init.candidates import (
@@ -182,8 +180,10 @@ def _why_left_out(parts: Parts, column: Column, *, is_telling: bool) -> str:
         return f"numbers with words, such as '{column.words[0]}'"
     if roles.are_alike(name, parts.label):
         return f"as '{parts.label}', it may be what is to be foretold"
-    if name in parts.other_clients or roles.place_rank(name) is not None or roles.person_rank(name) is not None:
-        return "it says whose a row is"
+    if name in parts.other_clients or roles.place_rank(name) is not None:
+        return "it says where a row is from"
+    if roles.person_rank(name) is not None:
+        return "it names persons, of too few rows each to be clients"
     return ""
 
 
@@ -191,5 +191,4 @@ def _telling(found: Found, parts: Parts, names: list[str]) -> frozenset[str]:
     if parts.task != "classification":
         return frozenset()
     texts = found.source.texts(parts.label, "data.label")
-    _, labels = np.unique([str(text) for text in texts], return_inverse=True)
-    return frozenset(telling_columns(found.source, names, labels))
+    return frozenset(telling_columns(found.source, names, codes_of(texts)))
