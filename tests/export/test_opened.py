@@ -32,8 +32,11 @@ def test_a_folder_that_is_none_and_a_copy_whose_data_lie_elsewhere(run: Path, tm
     for read in (read_study, recommended_arm):
         with pytest.raises(DataError, match=r"is no run folder: it has no study\.toml"):
             read(tmp_path / "nowhere")
+    assert read_study(run).folder.samefile(tmp_path)
+    (tmp_path / "else").mkdir()
+    moved = run.rename(tmp_path / "else" / "run")
     with pytest.raises(SettingError, match=r"received 'clients\.csv'.*; if the study file lies elsewhere.*--study"):
-        read_study(run)
+        read_study(moved)
 
 
 def test_without_a_recommendation_an_arm_must_be_named(run: Path) -> None:

@@ -82,7 +82,7 @@ def open_finished(run: Path, arm: str, seed: int | None = None, study: Path | No
         run: folder that ``headstart study`` wrote.
         arm: its name.
         seed: of the run; None takes the study's first.
-        study: the study file; None takes the run folder's copy, whose relative paths start there.
+        study: the study file; None takes the run folder's copy.
 
     Raises:
         SettingError: the arm is not there, not finished, or nothing that a device can have.

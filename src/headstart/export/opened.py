@@ -17,6 +17,7 @@ from headstart.core.plain import plain
 from headstart.core.progress import Silent
 from headstart.evidence.metrics import is_function
 from headstart.study.run.changes import differences
+from headstart.study.run.folder import PLACE
 from headstart.study.run.nodes import NodeStore
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.run.records import Records
@@ -71,7 +72,7 @@ def read_study(run: Path, study: Path | None = None) -> StudyFile:
 
     Args:
         run: folder that ``headstart study`` wrote.
-        study: the study file; None takes the run folder's copy, whose relative paths start there.
+        study: the study file; None takes the run folder's copy.
 
     Raises:
         DataError: the folder is no run folder.
@@ -82,12 +83,18 @@ def read_study(run: Path, study: Path | None = None) -> StudyFile:
         return load_study(study, runs_code=True)
     _check_here(run)
     try:
-        file = load_study(run / "study.toml")
+        file = load_study(run / "study.toml", folder=_start_of_paths(run))
     except SettingError as error:
         raise SettingError(f"{error}; if the study file lies elsewhere, give it with --study") from error
     _check_metric(file)
     _check_text(run, file)
     return file
+
+
+def _start_of_paths(run: Path) -> Path:
+    """Return where relative paths of a run folder's study start: where they did, as long as that is there."""
+    folder = run / (read_json(run / PLACE, {"folder": str}) or {}).get("folder", ".")
+    return folder if folder.is_dir() else run
 
 
 def _check_metric(file: StudyFile) -> None:

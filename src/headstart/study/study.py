@@ -323,7 +323,7 @@ class Study:
             progress.warn(line)
         for line in changed_devices(folder.records.all(), self.lab):
             progress.warn(line)
-        folder.keep_text(self.file.text)
+        folder.keep_text(self.file.text, self.file.folder)
         if settings.engine.way == "workers" and (why := why_no_fork()):
             progress.warn(f'engine.way = "workers" clones this process, and {why}: clients train one after another')
         if settings.tuning.trials is None and num_trials(None, self.lab.federation) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
@@ -26,6 +27,9 @@ from headstart.study.run.nodes import NodeStore
 from headstart.study.run.records import Records
 from headstart.study.written.schema import FORMER, NEW, DecisionSettings, decision_hash
 
+PLACE = "place.json"
+"""Says where relative paths of the study file start."""
+
 _JSON: Mapping[str, AnyNeeds] = {
     "federation.json": {"clients": list, "classes": list, "central": int, "key": str},
     "settings.json": {"data": dict, "decision": dict},
@@ -35,6 +39,7 @@ _JSON: Mapping[str, AnyNeeds] = {
     "devices.json": lambda devices: dict.fromkeys(devices, dict),
     "tables.json": lambda tables: dict.fromkeys(tables, list),
     "ways.json": lambda ways: dict.fromkeys(ways, dict),
+    PLACE: {"folder": str},
 }
 """The folder's own files, and what they say where they are older than their checksums."""
 
@@ -196,9 +201,11 @@ class RunFolder:
         """Write one of the folder's own files, as what another folder's is not taken for."""
         write_json(self.path / name, value, owner_of(self.path))
 
-    def keep_text(self, text: str) -> None:
-        """Keep the study file as it was run."""
+    def keep_text(self, text: str, folder: Path | None = None) -> None:
+        """Keep the study file as it was run, and from here the way to the folder where its relative paths start."""
         write_text(self.path / "study.toml", text)
+        if folder is not None:
+            write_json(self.path / PLACE, {"folder": _way_to(folder, self.path)})
 
     def results(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Return every record with the facts of its last node."""
@@ -213,6 +220,14 @@ class RunFolder:
     def prune(self) -> None:
         """Delete weights that no record refers to."""
         self.store.prune({key for line in self.records.all() for key in line["nodes"]})
+
+
+def _way_to(folder: Path, start: Path) -> str:
+    """Return a relative path, so that both can be moved together; an absolute one to another drive."""
+    try:
+        return Path(os.path.relpath(folder, start)).as_posix()
+    except ValueError:
+        return folder.absolute().as_posix()
 
 
 def _with_new(before: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from headstart.core.errors import SettingError, nearest
@@ -32,7 +33,7 @@ _DATA_VARIABLE = "HEADSTART_DATA"
 _VARIABLE = re.compile(r"\$(?:\{(HEADSTART_\w+)\}|(HEADSTART_\w+))")
 """Variables that stand for a path. Others may hold secrets, and a study file may be a stranger's: they stay."""
 
-_LARGEST = 2**20
+_LARGEST, _SHOWN = 2**20, 5
 """Bytes of a study file."""
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"|\'[^\']*+\'')
@@ -40,6 +41,8 @@ _DEEPEST = 100
 """Dots of the keys in a line: the time that TOML's reader takes is their square."""
 
 
+_DATA = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".arrow", ".npz", ".zip", ".xlsx")
+"""How names of files end that are data, in lower case."""
 _EMBEDDED = ("digits", "glyphs")
 _LOCAL = re.compile(r"[./~$]")
 """How names of local directories begin."""
@@ -72,12 +75,13 @@ class StudyFile:
     own: Own | None = None
 
 
-def load_study(path: Path | str, *, runs_code: bool = False) -> StudyFile:
+def load_study(path: Path | str, *, runs_code: bool = False, folder: Path | None = None) -> StudyFile:
     """Read and check a study file (TOML).
 
     Args:
         path: of the file.
         runs_code: whether a backbone that is code may be imported: where the file is the user's own alone.
+        folder: where its relative paths start; None for where it lies.
 
     Raises:
         SettingError: the file cannot be read or a setting breaks a rule; one line per setting.
@@ -91,7 +95,7 @@ def load_study(path: Path | str, *, runs_code: bool = False) -> StudyFile:
         raise SettingError(f"{path}: must have tables of a few levels, received many more; mend that line") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{path}: is not valid TOML, received: {error}; mend that line{in_quotes(error)}") from None
-    return parse_study(table, path.parent, text, runs_code=runs_code)
+    return parse_study(table, folder or path.parent, text, runs_code=runs_code)
 
 
 def in_quotes(error: Exception) -> str:
@@ -194,6 +198,11 @@ def _exists(path: Path) -> bool:
 
 
 def _read(path: Path) -> str:
+    if path.is_dir() or path.name.lower().removesuffix(".gz").endswith(_DATA):
+        raise SettingError(
+            f"study file: must be a file of settings, received '{path}', which looks like data; write a first study "
+            f"file for it with: headstart init {quote(str(path))}"
+        )
     try:
         if path.stat().st_size > _LARGEST:
             raise SettingError(
@@ -202,7 +211,9 @@ def _read(path: Path) -> str:
             )
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SettingError(f"study file: must exist, received '{path}'; check the path") from None
+        files = ", ".join(sorted(file.name for file in path.parent.glob("*.toml"))[:_SHOWN])
+        hint = f"there are {files}" if files else "check the path, or write one with: headstart init DATA"
+        raise SettingError(f"study file: must exist, received '{path}'; {hint}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
             f"study file: must be a readable text file in UTF-8, received '{path}' ({error}); check the path"
