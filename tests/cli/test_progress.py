@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -59,3 +60,16 @@ def test_the_bar_never_runs_past_its_end(planned: int) -> None:
     counts = [(int(done), int(total)) for done, total in re.findall(r"(\d+)/(\d+)", "\n".join(frames(told)))]
     assert all(done <= total for done, total in counts)
     assert {(3, 3), (4, 4)} <= set(counts)
+
+
+def test_without_a_terminal_long_silence_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 1000, 20))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    shown, told = bar(terminal=False)
+    with shown:
+        shown.plan(40)
+        shown.finish("ridge, seed 0: 0.9")
+        for step in range(4):
+            shown.tell(f"fedavg, seed 0: round {step}")
+    lines = [line.strip() for line in told.getvalue().splitlines() if line.strip()]
+    assert lines[:2] == ["ridge, seed 0: 0.9", "… fedavg, seed 0: round 1 (1 of 40 runs are finished)"]

@@ -44,7 +44,7 @@ def test_what_is_past_and_what_is_left_is_said() -> None:
     found = course(said(GOING, grounds="undecided", families={"fine-tune": {"excluded_by": ["both"]}}))
     assert found is not None
     assert found.stands == (
-        "The test was looked at with 3 seeds; it will be with 5 seeds, and decides nothing in between.",
+        "The test was asked with 3 seeds; it will be with 5 seeds. Scores in between are shown, and decide nothing.",
         "Left to be decided: whether to adapt on top of federating.",
         "Left to run before the next look: 2 arms (fedavg-finetune, ridge-personal).",
     )
@@ -210,6 +210,6 @@ def test_the_first_page_of_a_race_names_its_arms_and_looks(tmp_path: Path) -> No
     race = Race(coming=(Look(3, 0.01), Look(5, 0.04)), left=("ridge", "fedavg"))
     text = to_html(load_run(write_begun(tmp_path / "run", diagnosis(Recipe()), race)))
     check(text)
-    assert "The test was not looked at yet; it will be with 3 and 5 seeds, and decides" in text
+    assert "The test was not asked for a decision yet; it will be with 3 and 5 seeds. Scores" in text
     assert "2 arms (ridge, fedavg)" in text
     assert "Foretold before any training: ridge-personal." in text

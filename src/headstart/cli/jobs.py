@@ -190,7 +190,7 @@ def _so_far_if_interrupted(out: Path) -> Iterator[None]:
             console.print()
             for line in answer_block(found, console.width):
                 console.print(line, highlight=False)
-            console.print()
+            console.print(f"\nreport  {shown(str(out / 'report.html'))}")
         raise
 
 

@@ -192,11 +192,11 @@ def _stands(race: Json, verdict: Json) -> Iterator[str]:
 
 def _times(race: Json) -> str:
     taken, coming = ([int(look["seeds"]) for look in race.get(name) or ()] for name in ("taken", "coming"))
-    past = f"The test was looked at with {_seeds(taken)}" if taken else "The test was not looked at yet"
+    past = f"The test was asked with {_seeds(taken)}" if taken else "The test was not asked for a decision yet"
     if not coming:
-        return f"{past}; it was the last look."
+        return f"{past}; that was the last time."
     again = "again, of every arm, " if set(coming) <= set(taken) else ""
-    return f"{past}; it will be {again}with {_seeds(coming)}, and decides nothing in between."
+    return f"{past}; it will be {again}with {_seeds(coming)}. Scores in between are shown, and decide nothing."
 
 
 def _seeds(numbers: list[int]) -> str:
