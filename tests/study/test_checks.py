@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,11 @@ def test_what_does_not_fit(tmp_path: Path, federate: str, adapt: str, says: str)
 )
 def test_what_fits(tmp_path: Path, federate: str, adapt: str) -> None:
     assert [arm.name for arm in _study(tmp_path, federate, adapt).plan(tmp_path / "out").arms] == ["a"]
+
+
+def test_who_is_alone_has_nobody_to_learn_with(tmp_path: Path) -> None:
+    path = write_study(tmp_path)
+    table = tmp_path / "clients.csv"
+    table.write_text(re.sub(r"site-\d", "site-0", table.read_text()))
+    with pytest.raises(SettingError, match=r"^data\.client: must tell two clients or more.* received 'site-0'"):
+        Study.load(path).run(tmp_path / "out")

@@ -22,8 +22,10 @@ from headstart.core.files import write_text
 from headstart.core.visible import visible
 from headstart.core.words import listed
 from headstart.study.init import roles
+from headstart.study.init.backbones import backbone_for, no_start
 from headstart.study.init.check import Checked, checked
 from headstart.study.init.guess import guess
+from headstart.study.init.guess_clients import whose
 from headstart.study.init.look import Found, Pictures, look
 from headstart.study.init.parts import Parts, input_columns, parts_of
 from headstart.study.init.where import pool_beside, source_name
@@ -74,13 +76,14 @@ def write_first_study(
         parts = _asked(console, found, parts, label, client)
     _show_columns(console, found, parts)
     command = f"headstart init {quote(data)}"
-    draft = guess(found, parts, source_name(data, folder), command, pool_beside(data, folder))
+    beside = pool_beside(data, folder)
+    draft = guess(found, parts, source_name(data, folder), command, beside)
     with Bar(console) as bar:
         bar.tell("opening the data as a study would")
         done = checked(draft, folder, bar)
     write_text(out, written(done.draft))
     say(lambda: InitReply(str(out), not done.question, done.question, done.mended))
-    _show_written(console, done, out)
+    _show_written(console, done, out, "" if beside else no_start(backbone_for(found, parts), parts))
     return not done.question
 
 
@@ -88,7 +91,9 @@ def _check_out(out: Path, *, force: bool) -> None:
     if out.is_dir():
         raise SettingError(f"--out: must be a file, received the folder '{out}'; give the name of a file in it")
     if out.exists() and not force:
-        raise SettingError(f"--out: must be a new file, received '{out}', which exists; give another, or add --force")
+        raise SettingError(
+            f"--out: must be a new file, received '{out}', which exists; give another with --out, or add --force"
+        )
     if not out.absolute().parent.is_dir():
         raise SettingError(f"--out: must lie in a folder that exists, received '{out}'; make the folder first")
 
@@ -208,25 +213,27 @@ def _part(found: Found, parts: Parts, column: Column, inputs: Sequence[str]) -> 
         return f"left out: {parts.left_out[name]}"
     if name in inputs:
         return "input, a column a value" if name in parts.one_hot else "input"
-    return "official split, not used" if name in found.splits else "not used"
+    if name in found.splits:
+        return "official split, not used"
+    return "not used" if parts.inputs == "table" else f"not used beside {'texts' if parts.text else 'pictures'}"
 
 
 def _label(found: Found, parts: Parts) -> str:
     column = found.by_name[parts.label]
     if parts.task == "classification":
-        return f"{parts.label}: {column.distinct} classes, {column.in_words}"
+        return f"{parts.label}: {column.distinct} {'class' if column.distinct == 1 else 'classes'}, {column.in_words}"
     return f"{parts.label}: {column.distinct:,} different numbers ({parts.task})"
 
 
 def _clients(found: Found, parts: Parts) -> str:
     if parts.client is None:
-        return "no column says whose a row is: some are made up, for trying out"
+        return f"{whose(found)}: some are made up, for trying out"
     column = found.by_name[parts.client]
     return f"{parts.client}: {column.distinct} of them, {column.in_words}"
 
 
-def _show_written(console: Terminal, done: Checked, out: Path) -> None:
-    """Print what opening it showed, where it was written, and what to do next."""
+def _show_written(console: Terminal, done: Checked, out: Path, careful: str) -> None:
+    """Print what opening it showed, where it was written, what it cannot answer, and what to do next."""
     lines = [("mended", words) for words in done.mended]
     notes = done.federation.notes if done.federation else ()
     lines += [("note", note) for note in notes[:_MOST_NOTES]]
@@ -234,6 +241,8 @@ def _show_written(console: Terminal, done: Checked, out: Path) -> None:
         lines.append(("note", f"and {len(notes) - _MOST_NOTES} more, which headstart plan shows"))
     file = quote(str(out))
     lines.append(("wrote", f"{out}; each line that was a guess says why"))
+    if careful:
+        lines.append(("careful", careful))
     if done.question:
         lines += [
             ("open", done.question),

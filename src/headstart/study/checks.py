@@ -20,11 +20,13 @@ def check_plan(slate: Slate, settings: StudySettings, federation: Federation) ->
     """Refuse a study that cannot come to a verdict.
 
     Raises:
-        SettingError: no arm is left to run, no client has test examples, or tuning has no validation data.
+        SettingError: no arm is left to run, there is one client, no client has test examples, or tuning has no
+            validation data.
     """
     if not slate.arms:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in slate.ruled_out.items())
         raise SettingError(f"arms: every arm is ruled out ({reasons}); change [devices], or add another arm")
+    _check_clients(federation)
     _check_test(settings.data.split.test, federation)
     _check_tuning(settings.tuning.trials, federation)
 
@@ -105,6 +107,15 @@ def check_results(records: Sequence[Mapping[str, object]], stopped: Mapping[str,
     if not records:
         reasons = "\n".join(f"{name}: {reason}" for name, reason in stopped.items())
         raise ClientError(f"no arm was finished, so there is no verdict\n{reasons}")
+
+
+def _check_clients(federation: Federation) -> None:
+    if len(clients := federation.seen_clients) < 2:
+        names = ", ".join(f"'{client.id}'" for client in clients) or "none"
+        raise SettingError(
+            f"data.client: must tell two clients or more, for who is alone has nobody to learn with, received {names}; "
+            "name another column, or let [data.partition] deal the rows"
+        )
 
 
 def _check_test(share: float, federation: Federation) -> None:

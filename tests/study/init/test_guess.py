@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from headstart.study.init.guess import guess
+from headstart.study.init.guess_clients import clients_of
 from headstart.study.init.look import look
 from headstart.study.init.parts import parts_of
 from headstart.study.init.shares import shares_for
@@ -148,3 +149,37 @@ def test_dates_are_offered_as_inputs_and_as_the_order_of_time(tmp_path: Path) ->
     text = text_for(tmp_path, **wards(day=[f"2024-01-{1 + i % 28:02}" for i in range(ROWS)]))
     assert '# dates = ["day"]' in text
     assert '# time = "day"' in text
+
+
+def test_rows_without_a_label_count_for_no_client(tmp_path: Path) -> None:
+    found = found_in(tmp_path, **wards(hospital=["a"] * 120 + ["b"] * 120, label=[None] * 20 + ["ill", "well"] * 110))
+    assert clients_of(found, parts_of(found)) == (120, 100)
+
+
+def test_classes_that_are_uneven_at_single_clients_are_said_to_be(tmp_path: Path) -> None:
+    labels = [*["ill"] * 110, *["well"] * 10, *["ill"] * 10, *["well"] * 110]
+    text = text_for(tmp_path, **wards(hospital=["north"] * 120 + ["south"] * 120, label=labels))
+    assert "equally frequent over all clients; at 'north' one has 92% of the rows" in text
+
+
+def test_one_hospital_alone_is_named_and_clients_are_made_up(tmp_path: Path) -> None:
+    text = text_for(tmp_path, **wards(hospital=["north"] * ROWS))
+    assert "'hospital' names one holder of rows, who is alone: these clients are made up" in text
+
+
+def test_what_is_not_read_beside_texts_is_named_with_the_reason(tmp_path: Path) -> None:
+    notes = [f"a note number {i} of several words" for i in range(ROWS)]
+    text = " ".join(text_for(tmp_path, text=notes, label=["a", "b"] * 120, age=[40, 51, 63] * 80).split())
+    assert "Not used: 'age' (whole numbers), for a model reads the texts alone." in text.replace("# ", "")
+
+
+def test_a_column_that_tells_the_label_is_no_input_though_a_label_is_missing(tmp_path: Path) -> None:
+    labels = [None, *["ill", "well"] * 119, "ill"]
+    grades = [0, *[3, 1] * 119, 3]
+    assert table_for(tmp_path, **wards(label=labels, grade=grades))["data"]["columns"] == ["age", "dose"]
+
+
+def test_german_names_are_known(tmp_path: Path) -> None:
+    columns = wards(hospital=None, label=None, Krankenhaus=["Nord", "Süd"] * 120, Diagnose=["krank", "krank", "gesund"] * 80)
+    data = table_for(tmp_path, **columns)["data"]
+    assert (data["client"], data["label"]) == ("Krankenhaus", "Diagnose")

@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
 from pathlib import Path
 
@@ -23,7 +24,8 @@ _BOMS = {
 _WESTERN = "cp1252"
 """Windows' superset of Latin-1, the likeliest encoding of a file of Western text that is not UTF-8."""
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_SAMPLE_LINES = 100
+_SAMPLE_LINES, _SHOWN = 100, 4
+_NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*")
 _TIMES = 4
 """Memory for a file of such cells, in sizes of the file: its bytes, its text, the text's bytes, the table."""
 
@@ -45,7 +47,8 @@ def read_delimited(path: Path, form: TableFormat, usual: str) -> tuple[pa.Table,
         raise DataError(f"data.source: '{path.name}' is empty; give a file with rows")
     if delimiter != usual and form.delimiter is None:
         notes += (f"'{path.name}': read with {_DELIMITERS[delimiter]} between the cells",)
-    return _parsed(text, delimiter, path.name), notes
+    header = _header(text, delimiter, path.name)
+    return _parsed(text, delimiter, path.name, header), (*notes, *_odd_header(header, path.name))
 
 
 def read_bytes(path: Path, times: int) -> bytes:
@@ -139,16 +142,42 @@ def _width(lines: list[str], delimiter: str) -> int:
     return found.pop() if len(found) == 1 else 1
 
 
-def _parsed(text: str, delimiter: str, name: str) -> pa.Table:
-    from pyarrow import csv as arrow_csv
-
+def _header(text: str, delimiter: str, name: str) -> list[str]:
     try:
-        header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+        return next(csv.reader(io.StringIO(text), delimiter=delimiter))
     except csv.Error as error:
         raise DataError(
             f"data.source: cannot read the first line of '{name}' ({error}); give a file whose first line names its "
             "columns"
         ) from None
+
+
+def _odd_header(header: list[str], name: str) -> tuple[str, ...]:
+    """Note a first line that looks like a row.
+
+    >>> _odd_header(["63", "1", "yes"], "a.csv")[0][:57]
+    "'a.csv': its first line (63, 1, yes) names the columns, a"
+    >>> _odd_header(["age", "2020", "2021"], "a.csv"), _odd_header(["0", "1", "2"], "a.csv")
+    ((), ())
+    """
+    numbers = [cell for cell in header if _NUMBER.fullmatch(cell)]
+    if len(header) < 2 or header[0] not in numbers or 2 * len(numbers) < len(header) or _counts_up(numbers):
+        return ()
+    some = ", ".join(header[:_SHOWN]) + (", …" if len(header) > _SHOWN else "")
+    return (
+        f"'{name}': its first line ({some}) names the columns, and looks like a row; if it is one, put a line of names "
+        "before it",
+    )
+
+
+def _counts_up(numbers: list[str]) -> bool:
+    """Say whether numbers are places, as columns without a name have."""
+    return numbers == [str(int(float(numbers[0].replace(",", "."))) + place) for place in range(len(numbers))]
+
+
+def _parsed(text: str, delimiter: str, name: str, header: list[str]) -> pa.Table:
+    from pyarrow import csv as arrow_csv
+
     try:
         return arrow_csv.read_csv(
             io.BytesIO(text.encode()),

@@ -47,6 +47,16 @@ def backbone_for(found: Found, parts: Parts) -> Backbone:
     return _for_pictures(found)
 
 
+def no_start(backbone: Backbone, parts: Parts) -> str:
+    """Say that pictures have no trained network to start from; nothing of what starts from one, or needs none."""
+    if parts.inputs != "image" or backbone.is_trained:
+        return ""
+    return (
+        "no arm starts from a trained network, so that whether to fine-tune one stays unanswered: for "
+        f"{_GOOD_FOR_IMAGES}, {how_to_install('images')}, then write the file anew with --force"
+    )
+
+
 def is_installed(name: str, extra: str) -> bool:
     """Say whether a backbone that a package carries can be loaded here."""
     try:

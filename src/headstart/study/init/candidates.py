@@ -114,7 +114,7 @@ def _may_be_label(found: Found, column: Column) -> bool:
 
 
 def _is_holder(found: Found, name: str) -> bool:
-    return roles.place_rank(name) is not None or roles.person_rank(name) is not None or name in found.groups
+    return roles.is_holder(name) or name in found.groups
 
 
 def _holds_enough(column: Column) -> bool:

@@ -76,7 +76,8 @@ def _unused(found: Found, parts: Parts) -> Iterator[str]:
         if one.name != found.source.id_column
     ]
     if words:
-        yield f"Not used: {listed(words, _NAMED)}."
+        beside = {"text": ", for a model reads the texts alone", "image": ", for a model reads the pictures alone"}
+        yield f"Not used: {listed(words, _NAMED)}{beside.get(parts.inputs, '')}."
 
 
 def _model(found: Found, parts: Parts, backbone: Backbone) -> Iterator[Line]:
@@ -118,7 +119,7 @@ def _metric(found: Found, parts: Parts) -> Iterator[Line]:
     sizes = found.by_name[parts.label].sizes
     share = max(sizes) / sum(sizes) if sizes else 0.0
     if share * len(sizes) <= _UNEVEN and len(sizes) <= FEW_CLASSES:
-        yield Line("metric", "accuracy", "classes are about equally frequent")
+        yield Line("metric", "accuracy", f"classes are about equally frequent{_at_clients(found, parts)}")
         yield Line("metric", "balanced_accuracy", "every class counts alike, however rare", is_on=False)
         return
     yield Line(
@@ -127,6 +128,16 @@ def _metric(found: Found, parts: Parts) -> Iterator[Line]:
         f"classes are uneven, of {min(sizes):,} to {max(sizes):,} rows: each counts alike",
     )
     yield Line("metric", "auroc", "how well scores rank, wherever the threshold is set", is_on=False)
+
+
+def _at_clients(found: Found, parts: Parts) -> str:
+    """Say where single clients' classes are uneven though those of all are not; nothing elsewhere."""
+    held = found.by_holder(parts.client, parts.label) if parts.client else {}
+    shares = {name: max(counts.values()) / counts.total() for name, counts in held.items()}
+    worst = max(shares, key=shares.__getitem__, default="")
+    if not worst or shares[worst] * len(found.by_name[parts.label].sizes) <= _UNEVEN:
+        return " overall"
+    return f" over all clients; at '{worst}' one has {shares[worst]:.0%} of the rows"
 
 
 def _name(found: Found) -> str:

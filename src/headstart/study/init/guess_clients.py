@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from headstart.study.init.draft import Line
 from headstart.study.init.look import Found
 from headstart.study.init.parts import Parts
+from headstart.study.init.roles import is_holder
 from headstart.study.init.shares import Shares
 
 _MOST_CLIENTS, _ROWS_EACH, _GROUPS_EACH = 10, 40, 4
@@ -16,20 +17,27 @@ _HOPELESS = 0.2
 
 
 def clients_of(found: Found, parts: Parts) -> tuple[int, ...]:
-    """Return the rows of each client: of the column that names them, or as a partition would deal them."""
+    """Return each client's rows with a label: of the column that names them, or as a partition would deal them."""
     if parts.client:
-        column = found.by_name[parts.client]
-        return tuple(column.sizes) or (max(1, found.rows // max(1, column.distinct)),) * max(1, column.distinct)
-    things = found.by_name[parts.group].distinct if parts.group else found.rows
+        held = found.by_holder(parts.client, parts.label)
+        return tuple(sorted((counts.total() for counts in held.values()), reverse=True))
+    rows = found.rows - found.by_name[parts.label].empty
+    things = found.by_name[parts.group].distinct if parts.group else rows
     number = max(2, min(_MOST_CLIENTS, things // (_GROUPS_EACH if parts.group else _ROWS_EACH)))
-    return (found.rows // number,) * number
+    return (rows // number,) * number
+
+
+def whose(found: Found) -> str:
+    """Say why no column names the clients."""
+    alone = next((one.name for one in found.columns if one.kind == "one value" and is_holder(one.name)), None)
+    return "no column says whose a row is" if alone is None else f"'{alone}' names one holder of rows, who is alone"
 
 
 def partition_lines(found: Found, parts: Parts, number: int) -> Iterator[Line]:
     """Yield the lines of ``[data.partition]`` for a number of clients; none where a column names them."""
     if parts.client:
         return
-    why = "no column says whose a row is: these clients are made up, for trying out"
+    why = f"{whose(found)}: these clients are made up, for trying out"
     is_mixed = parts.task == "classification" and number * found.by_name[parts.label].distinct <= found.rows
     yield Line("method", "dirichlet_clients" if is_mixed else "iid", why)
     yield Line("num_clients", number)

@@ -85,6 +85,15 @@ class Found:
         """Number of rows."""
         return len(self.source)
 
+    def by_holder(self, holder: str, label: str) -> Mapping[str, Counter[str]]:
+        """Count the rows of each value of one column by the value of another; rows that lack either count for none."""
+        found: dict[str, Counter[str]] = {}
+        texts = (self.source.texts(name, "data.source") for name in (holder, label))
+        for own, told in zip(*texts, strict=True):
+            if own is not None and told is not None:
+                found.setdefault(own, Counter())[told] += 1
+        return found
+
     @cached_property
     def groups(self) -> tuple[str, ...]:
         """Columns whose names say that they tell which rows belong together, and of which values repeat."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-LABELS = ("label", "target", "class", "y", "diagnosis", "outcome", "category", "response", "sentiment", "species")
+LABELS = (
+    "label", "target", "class", "y", "diagnosis", "outcome", "category", "response", "sentiment", "species",
+    "diagnose", "klasse", "zielgröße", "zielgroesse", "diagnostic", "classe", "diagnóstico", "diagnostico", "clase",
+    "etiqueta", "diagnosi",
+)  # fmt: skip
 """Words that name a label, the surest first."""
 
 _SCORES = (
@@ -18,12 +22,16 @@ PLACES = (
     "client", "site", "hospital", "clinic", "center", "centre", "institution", "institute", "organisation",
     "organization", "provider", "bank", "branch", "store", "shop", "company", "school", "ward", "lab", "laboratory",
     "device", "scanner", "sensor", "machine", "plant", "station", "domain", "region", "country", "city",
+    "krankenhaus", "klinik", "klinikum", "zentrum", "standort", "praxis", "einrichtung", "filiale", "gerät", "geraet",
+    "hôpital", "hopital", "clinique", "établissement", "etablissement", "centro", "clínica", "clinica", "sede",
+    "ospedale", "ziekenhuis", "sjukhus", "szpital",
 )  # fmt: skip
 """Words that name who holds data of many people or things."""
 
 PERSONS = (
     "user", "subject", "speaker", "writer", "author", "drawer", "critic", "annotator", "rater", "customer", "driver",
-    "participant", "person", "patient",
+    "participant", "person", "patient", "patientin", "proband", "teilnehmer", "nutzer", "kunde", "sujet", "paciente",
+    "paziente",
 )  # fmt: skip
 """Words that name one person."""
 
@@ -48,7 +56,7 @@ def label_rank(name: str) -> int | None:
     """Return how surely a name is that of a label, 0 for sure; None where it does not say so.
 
     >>> label_rank("label"), label_rank("heart_class"), label_rank("age"), label_rank("total_UPDRS")
-    (0, 12, None, 41)
+    (0, 23, None, 63)
     """
     words = _words(name)
     for rank, word in enumerate(LABELS):
@@ -92,6 +100,11 @@ def person_rank(name: str) -> int | None:
     return _rank(name, PERSONS)
 
 
+def is_holder(name: str) -> bool:
+    """Say whether a name is of who holds data: a place or a person."""
+    return place_rank(name) is not None or person_rank(name) is not None
+
+
 def is_described(name: str) -> bool:
     """Say whether a name is of what describes a case, and is hardly ever the label.
 
@@ -132,8 +145,8 @@ def _rank(name: str, words: Sequence[str]) -> int | None:
     parts = [
         word for word in _words(name) if word not in ("id", "ids", "no", "nr", "number", "name", "code", "of", "the")
     ]
-    last = parts[-1].removesuffix("s") if parts else ""
-    return words.index(last) if last in words else None
+    last = parts[-1] if parts else ""
+    return next((words.index(word) for word in (last, last.removesuffix("s")) if word in words), None)
 
 
 def _words(name: str) -> list[str]:
