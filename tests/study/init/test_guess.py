@@ -180,6 +180,8 @@ def test_a_column_that_tells_the_label_is_no_input_though_a_label_is_missing(tmp
 
 
 def test_german_names_are_known(tmp_path: Path) -> None:
-    columns = wards(hospital=None, label=None, Krankenhaus=["Nord", "Süd"] * 120, Diagnose=["krank", "krank", "gesund"] * 80)
+    columns = wards(
+        hospital=None, label=None, Krankenhaus=["Nord", "Süd"] * 120, Diagnose=["krank", "krank", "gesund"] * 80
+    )
     data = table_for(tmp_path, **columns)["data"]
     assert (data["client"], data["label"]) == ("Krankenhaus", "Diagnose")
