@@ -6,6 +6,7 @@ It is what scikit-learn's ``OneHotEncoder(drop="first", handle_unknown="infreque
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -97,9 +98,11 @@ def _joined(source: Source, column: str, fewest: int) -> tuple[str, ...]:
 
 def often_empty(examples: Examples, source: Source, rows: Array, fewest: int = 1) -> tuple[str, ...]:
     """Return the source columns that are empty in so many of some rows; of a vector one number is enough."""
-    holes, columns = np.isnan(examples.inputs[rows]), source.table.column_names
-    made = np.array([column_of(name, columns) for name in examples.columns])
-    return tuple(name for name in dict.fromkeys(made.tolist()) if holes[:, made == name].any(1).sum() >= fewest)
+    holes, columns = np.isnan(examples.inputs[rows]), dict.fromkeys(source.table.column_names)
+    made: dict[str, list[int]] = {}
+    for place, name in enumerate(examples.columns):
+        made.setdefault(column_of(name, columns), []).append(place)
+    return tuple(name for name, places in made.items() if holes[:, places].any(1).sum() >= fewest)
 
 
 def fit(examples: Examples, source: Source, outside: Array, settings: DataSettings) -> Encoding:
@@ -162,9 +165,9 @@ def _check_names(names: Sequence[str], source: Source) -> None:
             f"data.columns: no column of '{source.name}' is left to learn from, as none has two values outside test; "
             "name other input columns"
         )
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise DataError(f"data.columns: two inputs would be called '{twice[0]}'; rename the column of that name")
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise DataError(f"data.columns: two inputs would be called '{name}'; rename the column of that name")
 
 
 def _indicators(source: Source, column: str, encoding: Encoding) -> Array:
@@ -196,9 +199,8 @@ def told(examples: Examples, source: Source, encoding: Encoding, settings: DataS
     """
     if examples.kind != "table":
         return ()
-    columns = source.table.column_names
-    made_of = [column_of(name, columns) for name in encoding.columns]
-    counts = {name: made_of.count(name) for name in dict.fromkeys(made_of)}
+    columns = dict.fromkeys(source.table.column_names)
+    counts = Counter(column_of(name, columns) for name in encoding.columns)
     words = {name: _in_words(name, count, encoding, settings.dates) for name, count in counts.items()}
     gone = [name for name in dict.fromkeys(column_of(one, columns) for one in examples.columns) if name not in counts]
     return (

@@ -117,8 +117,9 @@ def _parts(source: Source, reading: Reading) -> Findings:
 def _unused(source: Source, kind: InputKind, inputs: Sequence[str], found: Findings, reading: Reading) -> Findings:
     """Say of every column that neither counts nor was dropped with a reason why it is not used."""
     known = {one.name for one in found if isinstance(one, Used | Dropped)}
-    known |= {features.column_of(name, source.table.column_names) for name in inputs}
-    names = [name for name in source.table.column_names if name not in known]
+    columns = dict.fromkeys(source.table.column_names)
+    known |= {features.column_of(name, columns) for name in inputs}
+    names = [name for name in columns if name not in known]
     if kind == "table":
         other = "not in data.columns" if reading.inputs is None or reading.columns else "no input of the federation"
         return tuple(Dropped(name, features.why_no_input(source, name) or other) for name in names)

@@ -7,6 +7,7 @@ and stay text.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ _WITH_COMMA = rf"^[+-]?(\d+(,\d*)?|,\d+){_EXPONENT}$"
 _POINTS_GROUP = r"^[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)(,\d*)?$"
 _COMMAS_GROUP = r"^[+-]?(\d+|[1-9]\d{0,2}(,\d{3})+)(\.\d*)?$"
 _ONE_GROUP = {",": r"^[+-]?[1-9]\d{0,2},\d{3}$", ".": r"^[+-]?[1-9]\d{0,2}\.\d{3}$"}
+_STARTS = (*(b"%d" % digit for digit in range(10)), b"i", b"I")
+"""With what a number begins, but for signs, points and commas."""
 _CODE = r"^[+-]?0\d+$"
 _SAMPLE = 100
 
@@ -49,19 +52,20 @@ def typed_table(table: pa.Table, form: TableFormat, name: str) -> tuple[pa.Table
     Raises:
         DataError: a column may be meant in two ways, such as '1.234' beside decimal commas.
     """
-    commas, written = [], table
-    for position, field in enumerate(table.schema):
-        if not _is_text(field.type):
-            continue
-        column, is_comma = _typed(table.column(position), form)
-        commas += [field.name] if is_comma else []
-        if column.type != field.type:
-            table = table.set_column(position, field.name, column)
+    read = [_typed(column, form) if _is_text(column.type) else (column, False) for column in table.columns]
+    # A table that is made at once, for one of thousands of columns is slow to change column by column.
+    typed = pa.Table.from_arrays([column for column, _ in read], schema=_with_types(table.schema, read))
+    commas = [column for column, (_, is_comma) in zip(table.column_names, read, strict=True) if is_comma]
     if not commas or form.decimal is not None:
-        return table, ()
-    _check_points(written, commas[0], name)
+        return typed, ()
+    _check_points(table, commas[0], name)
     listing = ", ".join(f"'{column}'" for column in commas[:5])
-    return table, (f"'{name}': read with a decimal comma: {listing}",)
+    return typed, (f"'{name}': read with a decimal comma: {listing}",)
+
+
+def _with_types(schema: pa.Schema, read: Sequence[tuple[pa.ChunkedArray, bool]]) -> pa.Schema:
+    fields = [field.with_type(column.type).with_nullable(True) for field, (column, _) in zip(schema, read, strict=True)]
+    return pa.schema(fields, metadata=schema.metadata)
 
 
 def words_in(column: pa.ChunkedArray, form: TableFormat) -> _Words | None:
@@ -129,7 +133,7 @@ def _looks_typed(column: pa.ChunkedArray, form: TableFormat) -> bool:
 
 
 def _starts_number(cell: bytes) -> bool:
-    return len(cell) < 400 and cell.lstrip(b"+-.,")[:1] in (*(b"%d" % i for i in range(10)), b"i", b"I")
+    return len(cell) < 400 and cell.lstrip(b"+-.,")[:1] in _STARTS
 
 
 def _cells(column: pa.ChunkedArray, form: TableFormat) -> pa.ChunkedArray:
