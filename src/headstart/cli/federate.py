@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,10 +20,7 @@ from headstart.sites.settings import RunSettings
 
 if TYPE_CHECKING:
     from headstart.cli.progress import Bar
-    from headstart.cli.replies import FilesReply, ProbeReply, StatusReply
-    from headstart.report.probe import Probe
     from headstart.sites.flower.programs import Link
-    from headstart.sites.flower.standing import Standing
     from headstart.study.study import Study as Opened
 
 app = typer.Typer(help="Run arms, or ask the question, where the data lives (Flower).", no_args_is_help=True)
@@ -36,6 +34,12 @@ def _say(text: str) -> None:
     """Print lines for a person, in which nothing that came from a file or the network commands the terminal."""
     if for_people():
         typer.echo("\n".join(map(visible, text.split("\n"))))
+
+
+def _replies() -> ModuleType:
+    from headstart.cli import site_replies
+
+    return site_replies
 
 
 Keys = Annotated[Path, typer.Option(help="Folder that 'headstart federate keys' wrote.")]
@@ -77,14 +81,8 @@ def keys(
         make_keys(out, host, site or [], days)
     folders = hand_out(out)
     words = f"to each client, as its folder of keys: {out}/to/NAME; all else stays here"
-    say(lambda: _keys_reply([out, *folders.values()], words))
+    say(lambda: _replies().of_keys([out, *folders.values()], words))
     _say(f"keys    {out}\n{words}")
-
-
-def _keys_reply(folders: Sequence[Path], words: str) -> FilesReply:
-    from headstart.cli.replies import FilesReply
-
-    return FilesReply(tuple(map(str, folders)), words)
 
 
 @app.command()
@@ -187,7 +185,6 @@ def preview(
     accept: Annotated[bool, typer.Option("--accept", help="Let exactly this be answered from now on.")] = False,
 ) -> None:
     """Show what this site would answer to a study; with --accept, let it be answered."""
-    from headstart.cli.replies import PreviewReply
     from headstart.sites.preview import accepted, preview, proposal
     from headstart.sites.site_file import site_file
 
@@ -199,7 +196,7 @@ def preview(
         _say(line)
     now = accepted(said, shown) if accept else ""
     _say(now or "nothing was accepted; add --accept to let exactly this be answered")
-    say(lambda: PreviewReply(tuple(lines), now))
+    say(lambda: _replies().of_preview(lines, now))
 
 
 @app.command()
@@ -276,27 +273,10 @@ def probe(
         probe_on(link, place.file, place.said, bar)
     (page,) = write_probe(place.folder)
     found = load_probe(place.folder)
-    say(lambda: _probe_reply(found, page))
+    say(lambda: _replies().of_probe(found, page))
     if console.quiet and not for_programs():
         Terminal(soft_wrap=True).print(shown(f"{found.headline} ({page})"), highlight=False)
     _say("\n".join([*(f"note: {line}" for line in found.cautions), f"report  {page}", f"results {place.folder}"]))
-
-
-def _probe_reply(probe: Probe, page: Path) -> ProbeReply:
-    from headstart.cli.replies import ProbeReply
-
-    same = ("verdict", "interval", "clients", "claims_significance", "left_out", "epsilon", "delta", "seconds")
-    said: dict[str, Any] = {name: probe.found[name] for name in same}
-    return ProbeReply(
-        name=probe.name,
-        sentence=probe.sentence,
-        cautions=probe.cautions,
-        gain=probe.found["ceiling"],
-        foretold=(probe.found["prediction"] or {}).get("family"),
-        folder=str(probe.folder),
-        report=str(page),
-        **said,
-    )
 
 
 @app.command()
@@ -312,15 +292,9 @@ def status(keys: Keys = Path(defaults.KEYS), home: Home = Path(defaults.HOME)) -
     now = Standing(operator.sites(), list(operator.runs().run_dict.values()))
     for line in (*notes, *now.lines()):
         _say(line)
-    say(lambda: _status_reply(now, notes))
+    say(lambda: _replies().of_status(now, notes))
     if not now.is_whole:
         raise typer.Exit(_SOME_MISSING)
-
-
-def _status_reply(now: Standing, notes: tuple[str, ...]) -> StatusReply:
-    from headstart.cli.replies import StatusReply
-
-    return StatusReply(now.states(), tuple(now.told_runs()), now.is_whole, notes)
 
 
 class _Place:

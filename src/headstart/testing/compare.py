@@ -69,9 +69,11 @@ class Groups:
 
 def fleets(world: World, *, forks: bool) -> Iterator[Engine]:
     """Yield an engine for each way to do a job: all clients as one stack, a few at a time, in groups, in processes."""
-    yield Fleet(way="stack")
     if not world.model.is_head_only:
         yield Groups(4, 2 if forks and can_fork() else 1)
+    # A group is a stack: below the head that of all clients is tried where every way is.
+    if forks or world.model.is_head_only:
+        yield Fleet(way="stack")
     if forks:
         yield Fleet(way="stack", chunk_bytes=2 * 16 * world.model.network.num_features * 16)
     if forks and can_fork():
