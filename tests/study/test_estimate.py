@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from headstart.study.clock import Clock, Seconds
-from headstart.study.estimate import Branch
+from headstart.study.estimate import Branch, seconds_of_run
 from headstart.study.study import Study
 from tiny_study import ARMS, FEDAVG, NUM_CLIENTS, open_tiny, run_tiny, write_study
 
@@ -122,3 +122,11 @@ def test_work_is_timed_with_the_threads_that_it_will_have(tmp_path: Path, monkey
     branches(tmp_path)
     assert seen == [3]
     assert torch.get_num_threads() == before
+
+
+def test_one_run_takes_its_stages_and_nothing_once_it_is_finished(tmp_path: Path) -> None:
+    study = open_tiny(tmp_path, seeds=(0,), arms={"fedavg": FEDAVG})
+    (arm,) = study.plan(tmp_path / "out").arms
+    before = seconds_of_run(study.file.settings, study.costs, tmp_path / "out")(arm)
+    run_tiny(tmp_path, seeds=(0,), arms={"fedavg": FEDAVG})
+    assert before > seconds_of_run(study.file.settings, study.costs, tmp_path / "out")(arm) >= 0

@@ -72,5 +72,5 @@ def _arm(name: str, asked: Asked, traits: Mapping[str, Traits]) -> str:
 
 def _words(arm: str, out: Out) -> str:
     # A reason may tell the seeds itself.
-    after = "" if "seed" in out.why else f" after {out.seeds} {'seed' if out.seeds == 1 else 'seeds'}"
+    after = "" if "seed" in out.why or not out.seeds else f" after {out.seeds} {'seed' if out.seeds == 1 else 'seeds'}"
     return f"{arm} {_VERBS[out.kind]}: {out.why}{after}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,22 @@ def seconds_of(branches: Sequence[Branch], workers: int) -> float:
     return makespan(loads, workers)
 
 
+def seconds_of_run(settings: StudySettings, costs: Costs, out: Path) -> Callable[[Arm], float]:
+    """Return what says about how long an arm as it is written takes with one seed, without what is finished.
+
+    Args:
+        settings: the study's tables.
+        costs: what arms cost.
+        out: run folder.
+    """
+
+    @cache
+    def clock() -> _Estimate:
+        return _Estimate(settings, costs, RunFolder(out))
+
+    return lambda arm: clock().one(arm)
+
+
 @dataclass(frozen=True)
 class _Run:
     """One configuration of an arm at one seed, a tuning trial or a final run."""
@@ -115,6 +132,12 @@ class _Estimate:
             trains = bool(left) and position > 0 and not getattr(stage.build(), "changes_nothing", False)
             way = self.durations.way(arm, stage) if trains else ""
             yield Branch(path, took.here, (), not left, way, len(new), took.alone)
+
+    def one(self, arm: Arm) -> float:
+        """Return the seconds of one run as a trial, without its nodes that are finished."""
+        run = _Run(arm, self.pipelines[0], TRIAL_VIEWS)
+        places = range(len(arm.federate) + 2)
+        return sum(self._took(run, place).here for place in places if not self._has(run, self._key(run, place)))
 
     def _runs(self, arm: Arm) -> list[_Run]:
         """Return all that an arm has to do: its trials with the seeds that choose, then what was chosen with each."""

@@ -16,6 +16,7 @@ from headstart.evidence.race_words import stand
 from headstart.evidence.sides import Family
 from headstart.evidence.verdict import Verdict
 from headstart.study.checks import check_results
+from headstart.study.estimate import seconds_of_run
 from headstart.study.judge import judge_folder, write_verdict
 from headstart.study.plan import Costs, device_facts
 from headstart.study.run.course import Course, Entry, Runs
@@ -76,7 +77,9 @@ class Judging:
         if self.page and not self._before:
             # What was read and foretold can be looked at while the first arm runs.
             self.page(self.folder.path)
-        course = Course(self.runner, self._entries(), list(seeds[: coming[0].seeds]), coming, deadline)
+        is_here = self.runner.work.is_here
+        takes = seconds_of_run(self.file.settings, self.costs, self.folder.path) if is_here else None
+        course = Course(self.runner, self._entries(), list(seeds[: coming[0].seeds]), coming, deadline, takes)
         try:
             return run_race(course, self, seeds) if settings.races else run_all(course, self)
         except KeyboardInterrupt:

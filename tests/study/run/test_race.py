@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -266,3 +267,18 @@ def test_time_may_be_up_between_two_trials_and_what_was_tried_is_kept(
     assert deep("trial 1") == []
     _study().run(tmp_path)
     assert _records(tmp_path) == _records(raced[0])
+
+
+def test_a_deep_arm_that_takes_longer_than_is_left_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {"fedavg": 7200.0}
+    monkeypatch.setattr("headstart.study.judging.seconds_of_run", lambda *_: lambda arm: seconds.get(arm.name, 1.0))
+    verdict = _study(budget={"minutes": 60}).run(tmp_path).verdict
+    assert verdict.race is not None
+    assert verdict.race.ended == "time"
+    assert [arm for arm, out in verdict.race.out.items() if out.kind == "time"] == ["fedavg"]
+    assert re.fullmatch(r"a run of it takes about 2 h, and \d+ min were left", verdict.race.out["fedavg"].why)
+    assert verdict.cautions[0].startswith("Time was up before these arms were run in full: fedavg.")
+    assert {arm for arm, _ in _records(tmp_path)} >= {"local-ridge", "ridge", "ridge-personal", "local"}
+    assert not [key for key in _records(tmp_path) if key[0] == "fedavg"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from headstart.core.units import duration
 from headstart.evidence.answer_words import amount
 from headstart.evidence.metrics import measure_of
 from headstart.evidence.race import Ended, Look, Out, OutKind, Race, Taken, beaten
@@ -56,6 +57,7 @@ class Course:
         seeds: of every arm until the first look that decides.
         coming: looks that may follow, the next first.
         deadline: time (:func:`time.monotonic`) after which nothing more is begun; None for none.
+        takes: says about how many seconds a run of an arm takes; None where nobody knows.
         out: arms that do not go on.
         taken: looks that are past.
         late: whether something was left undone for want of time.
@@ -66,6 +68,7 @@ class Course:
     seeds: Sequence[int]
     coming: list[Look]
     deadline: float | None = None
+    takes: Callable[[Arm], float] | None = None
     out: dict[str, Out] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
     late: bool = False
@@ -93,6 +96,16 @@ class Course:
         return [one for one in self.still_in if any((one.name, seed) not in self.runner.ran for seed in self.seeds)]
 
     @property
+    def too_long(self) -> list[str]:
+        """The arms that were left out for want of time."""
+        return [name for name, out in self.out.items() if out.kind == "time"]
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether anything was left out, or undone, for want of time."""
+        return self.late or bool(self.too_long)
+
+    @property
     def headroom(self) -> float | None:
         """How much deep arms are taken to gain at the most over heads of their family; None for any amount."""
         return self.runner.settings.study.headroom
@@ -113,7 +126,7 @@ class Course:
     def go(self, one: Entry, seeds: Sequence[int]) -> None:
         """Run an arm with some seeds, as far as time allows."""
         left = [seed for seed in seeds if (one.name, seed) not in self.runner.ran]
-        if left and one in self.still_in:
+        if left and one in self._in_time([one]):
             self._prepare(one, left)
         for seed in left:
             if one.name in self.out or one.name in self.runner.stopped:
@@ -168,6 +181,7 @@ class Course:
 
     def try_out(self, entries: Sequence[Entry], seed: int) -> None:
         """Let arms' trials with a seed, or runs where they have none, say how they do on validation data."""
+        entries = self._in_time(entries)
         if self._spread:
             self._want(entries, [seed], runs=False)
             for one in entries:
@@ -210,6 +224,19 @@ class Course:
     def amount(self, value: float) -> str:
         """Say a difference in the decision's metric."""
         return amount(value, measure_of(self.runner.settings.decision.metric, self.runner.lab.federation.task))
+
+    def _in_time(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return those that are in, but for deep arms of which a run is longer than the time that is left."""
+        if self.deadline is not None and self.takes is not None and not (self._spread or self._is_late()):
+            for one in entries:
+                if one.is_deep and one in self.still_in:
+                    self._leave_too_long(one, self.takes(one.arm), self.deadline - time.monotonic())
+        return [one for one in entries if one in self.still_in]
+
+    def _leave_too_long(self, one: Entry, takes: float, left: float) -> None:
+        if takes > left:
+            needs, has = (duration(max(0.0, seconds), digits=0) for seconds in (takes, left))
+            self.leave(one, "time", f"a run of it takes about {needs}, and {has} were left")
 
     def _is_late(self) -> bool:
         """Say whether time is up; only asked where there is something left to do."""

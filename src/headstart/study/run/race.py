@@ -41,7 +41,8 @@ def run_all(course: Course, bench: Bench) -> Verdict:
     for one in course.entries:
         course.go(one, course.seeds)
         _show(course, bench)
-    return _end(course, bench, _look(course, bench), "time" if course.late else "all")
+    verdict = _look(course, bench)
+    return _end(course, bench, verdict, "time" if course.is_cut_short else "all")
 
 
 def run_race(course: Course, bench: Bench, seeds: Sequence[int]) -> Verdict:
@@ -63,7 +64,7 @@ def run_race(course: Course, bench: Bench, seeds: Sequence[int]) -> Verdict:
         # Where time ran out on the way, the look that is past stays the last one.
         if not course.late:
             verdict, runs = _look(course, bench), course.runs
-    ended: Ended = "time" if course.late else "decided" if verdict.answer.family else "last look"
+    ended: Ended = "time" if course.is_cut_short else "decided" if verdict.answer.family else "last look"
     return _end(course, bench, verdict, ended, runs)
 
 
@@ -90,10 +91,9 @@ def _look(course: Course, bench: Bench) -> Verdict:
 
 
 def _end(course: Course, bench: Bench, verdict: Verdict, ended: Ended, runs: Runs | None = None) -> Verdict:
-    if course.late and (left := course.unfinished):
-        for one in left:
-            course.leave(one, "time", "there was no time left for it")
-        names = ", ".join(one.name for one in left)
+    for one in course.unfinished if course.late else ():
+        course.leave(one, "time", "there was no time left for it")
+    if names := ", ".join(course.too_long):
         words = f"Time was up before these arms were run in full: {names}. The answer is among those that were."
         verdict = replace(verdict, cautions=(words, *verdict.cautions))
     verdict = replace(verdict, race=course.state(ended))
