@@ -95,7 +95,7 @@ def test_dropped_arms_are_dim_in_place_and_their_reasons_stand_below() -> None:
     assert list(race_lines({"race": OVER.as_json()})) == [
         "[dim]zero-shot: dropped: 22 points behind finetune-lp-ft on validation data[/]",
         f"[dim]fedavg: dropped: {BEHIND}[/]",
-        "[dim]finetune-head: represented: finetune-lp-ft stands for its family[/]",
+        "[dim]finetune-head: went no further: finetune-lp-ft did better on validation data[/]",
     ]
     assert list(race_lines({})) == []
 
@@ -107,7 +107,7 @@ def test_many_arms_that_were_dropped_are_one_line() -> None:
     names = ", ".join(["zero-shot", "fedavg", *dropped])
     assert lines == [
         f"[dim]{names}: dropped; the report says why[/]",
-        "[dim]finetune-head: represented: finetune-lp-ft stands for its family[/]",
+        "[dim]finetune-head: went no further: finetune-lp-ft did better on validation data[/]",
     ]
 
 

@@ -21,7 +21,7 @@ OUT: Mapping[str, Out] = {
     "zero-shot": Out("dropped", 0, "22 points behind finetune-lp-ft on validation data"),
     "fedavg": Out("dropped", 2, BEHIND),
     "pooled": Out("reference", 1, "no real client can run it"),
-    "finetune-head": Out("represented", 3, "finetune-lp-ft stands for its family"),
+    "finetune-head": Out("represented", 3, "finetune-lp-ft did better on validation data"),
 }
 GOING = Race(
     ended=None,

@@ -20,7 +20,7 @@ _HOW = {
     "dropped": "dropped",
     "screened": "not run",
     "excluded": "excluded at a look",
-    "represented": "represented",
+    "represented": "went no further",
     "reference": "not run",
     "time": "no time left",
 }
