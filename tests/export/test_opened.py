@@ -29,9 +29,12 @@ def test_nothing_is_trained_in_the_place_of_what_is_missing(run: Path) -> None:
 
 
 def test_a_folder_that_is_none_and_a_copy_whose_data_lie_elsewhere(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
     for read in (read_study, recommended_arm):
-        with pytest.raises(DataError, match=r"is no run folder: it has no study\.toml"):
+        with pytest.raises(DataError, match=r"nowhere' is not there \(looked for /"):
             read(tmp_path / "nowhere")
+        with pytest.raises(DataError, match=r"is no run folder: it has no study\.toml"):
+            read(tmp_path / "empty")
     assert read_study(run).folder.samefile(tmp_path)
     (tmp_path / "else").mkdir()
     moved = run.rename(tmp_path / "else" / "run")

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from headstart.cli.answer import answer_block
 from headstart.core.files import read_json
 from headstart.evidence.verdict import prediction_held
+from headstart.report import check_answer, write_report
 from headstart.study.judge import with_looks, without_last_step
 from headstart.study.plan import references
+from headstart.study.study import Study
 from headstart.study.written.arms import Arm, Stage
-from tiny_study import FEDAVG, numbers, open_tiny, read_records, run_tiny
+from tiny_study import FEDAVG, numbers, open_tiny, read_records, run_tiny, write_study
 
 RANDOM, AVERAGE = Stage("start", "random"), (Stage("federate", "fedavg"),)
 
@@ -109,3 +113,22 @@ def test_a_look_that_may_err_less_does_not_make_up_for_one_that_erred_more() -> 
     assert with_looks({**said, "looks": [first]}, said) == {"looks": [first], "cautions": []}
     none = with_looks({"looks": [], "cautions": []}, {"looks": [first]})
     assert none["cautions"][0].startswith("The test was looked at before (3 seeds of 4 arms)")
+
+
+def test_an_input_that_tells_the_label_stands_before_the_answer_everywhere(tmp_path: Path) -> None:
+    path = write_study(tmp_path)
+    table = tmp_path / "clients.csv"
+    head, *rows = table.read_text().splitlines()
+    codes = {name: str(code) for code, name in enumerate(("cat", "dog", "owl"))}
+    table.write_text("\n".join([f"{head},code", *(f"{row},{codes[row.split(',')[2]]}" for row in rows)]) + "\n")
+    Study.load(path).run(tmp_path / "out", page=lambda folder: write_report(folder, formats=("html",)))
+    words = "Column 'code' alone tells 'label': unless it is known before that is, every score here is too good"
+    found = read_json(tmp_path / "out" / "verdict.json") or {}
+    assert found["doubt"].startswith(words)
+    assert found["cautions"][0] == found["doubt"]
+    assert next(iter(answer_block(found, 200))).startswith(f"[yellow]Careful: {words}")
+    page = html.unescape((tmp_path / "out" / "report.html").read_text())
+    assert page.count(words) == 1
+    assert page.index("<h1>") < page.index(words) < page.index('<p class="lead">')
+    checked = check_answer(tmp_path / "out", str(found["leader"]))
+    assert f"careful: {words}" in checked.line

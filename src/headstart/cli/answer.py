@@ -36,6 +36,9 @@ def answer_block(found: Mapping[str, Any], width: int) -> Iterator[str]:
         found: what ``verdict.json`` says.
         width: characters a line.
     """
+    if found.get("doubt"):
+        yield from _styled(textwrap.wrap(f"Careful: {found['doubt']}", width), "yellow")
+        yield ""
     yield from _styled(textwrap.wrap(headline(found), width), "bold")
     yield from map(shown, textwrap.wrap(lead(found), width))
     yield ""

@@ -221,7 +221,9 @@ def _part(found: Found, parts: Parts, column: Column, inputs: Sequence[str]) -> 
 def _label(found: Found, parts: Parts) -> str:
     column = found.by_name[parts.label]
     if parts.task == "classification":
-        return f"{parts.label}: {column.distinct} {'class' if column.distinct == 1 else 'classes'}, {column.in_words}"
+        classes = f"{column.distinct} {'class' if column.distinct == 1 else 'classes'}"
+        lacking = f"; {column.empty:,} {'row has' if column.empty == 1 else 'rows have'} none" if column.empty else ""
+        return f"{parts.label}: {classes}, {column.in_words}{lacking}"
     return f"{parts.label}: {column.distinct:,} different numbers ({parts.task})"
 
 

@@ -157,7 +157,8 @@ def run_opened(
 def _print_line(found: Mapping[str, Any], page: str) -> None:
     """Print the answer in a line, with the arm to use and where the report is."""
     arm = f"; arm to use: {found['recommended']}" if found["recommended"] else ""
-    Terminal(soft_wrap=True).print(shown(f"{headline(found)}{arm} ({page})"), highlight=False)
+    doubt = f"Careful: {found['doubt']} " if found.get("doubt") else ""
+    Terminal(soft_wrap=True).print(shown(f"{doubt}{headline(found)}{arm} ({page})"), highlight=False)
 
 
 def _print_verdict(outcome: Outcome, said: Mapping[str, Any], name: str) -> None:
@@ -197,6 +198,7 @@ def _so_far_if_interrupted(out: Path) -> Iterator[None]:
 def show_plan(path: Path, out: Path | None, device: str | None = None, jobs: int = 1) -> None:
     """Print the prefix tree of a study, and what it would take in so many processes."""
     from headstart.core.cache import cache_folder
+    from headstart.study.checks import check_clients
     from headstart.study.estimate import seconds_of
     from headstart.study.run.promises import foretold_privacy
     from headstart.study.run.tuning import num_trials
@@ -208,6 +210,7 @@ def show_plan(path: Path, out: Path | None, device: str | None = None, jobs: int
     with Bar(console) as bar:
         study = Study.open(file, cache=cache_folder(), progress=bar)
         _print_data(study)
+        check_clients(study.lab.federation)
         slate = study.plan(out)
         branches = study.branches(slate, out)
         for line in study.outdated(slate, out):

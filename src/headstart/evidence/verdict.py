@@ -71,6 +71,7 @@ class Verdict:
             its settings were chosen, at ``delta``.
         each_client: what each client gains in accuracy with another family than the answer's.
         cautions: what a reader should know before believing the answer.
+        doubt: those of them, in a row, by which the answer may mean nothing; they come before it.
         family_best: per family, share of bootstrap draws in which its arm has the best mean; from ten clients on.
         undefined: clients with test examples at which the metric is not defined, with the reason.
         race: where the race stands; None where some arms or seeds were chosen by hand.
@@ -109,6 +110,7 @@ class Verdict:
     kept: dict[str, str] = field(default_factory=dict)
     each_client: tuple[ClientGain, ...] = ()
     cautions: tuple[str, ...] = ()
+    doubt: str = ""
     family_best: dict[str, float] = field(default_factory=dict)
     privacy: dict[str, dict[str, Any]] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)

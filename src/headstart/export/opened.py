@@ -134,6 +134,10 @@ def open_run(
 
 
 def _check_folder(run: Path) -> None:
+    if not run.exists():
+        raise DataError(
+            f"'{run}' is not there (looked for {run.absolute()}); name a folder that 'headstart study' wrote"
+        )
     if not (run / "study.toml").is_file():
         raise DataError(f"'{run}' is no run folder: it has no study.toml; name one that 'headstart study' wrote")
 

@@ -74,6 +74,16 @@ def headline(verdict: Json) -> str:
     return "No arm can be recommended" if arm is None else f"Recommended: {arm}"
 
 
+def doubt(verdict: Json) -> str:
+    """What stands before the answer, for it may mean nothing; mostly empty."""
+    return str(verdict.get("doubt") or "")
+
+
+def other_cautions(verdict: Json) -> tuple[str, ...]:
+    """What a reader should know before believing the answer, beside what stands before it."""
+    return tuple(str(words) for words in verdict.get("cautions") or () if str(words) not in doubt(verdict))
+
+
 def lead(verdict: Json) -> str:
     """The sentence that belongs under the headline, without saying the headline again.
 

@@ -9,7 +9,7 @@ from headstart.core.errors import DataError, SettingError, nearest
 from headstart.core.plain import finite
 from headstart.evidence.metrics import Measure, measure_in
 from headstart.evidence.sides import FAMILIES
-from headstart.report.answer import OLD, has_answer
+from headstart.report.answer import OLD, doubt, has_answer
 from headstart.report.race import is_going
 from headstart.report.run import Json, load_run
 
@@ -79,6 +79,7 @@ def _checked(verdict: Json, family: str, standing: Json, margin: float, post_hoc
         found = f"at most {_exact(max(0.0, most), metric)} behind the best, {_exact(margin, metric)} allowed"
     level = f"{100 * float(verdict['confidence']):g} %"
     after = "; post hoc: another margin than the study's" if post_hoc else ""
+    after += f"; careful: {doubt(verdict)}" if doubt(verdict) else ""
     after += "; so far: the study is not finished" if is_going(verdict) else ""
     line = f"{'yes' if passed else 'no'}: {family} ({arm}): {found} ({metric.words}, {level}){after}"
     return Checked(passed, family, arm, most, margin, post_hoc, line)

@@ -26,7 +26,7 @@ def check_plan(slate: Slate, settings: StudySettings, federation: Federation) ->
     if not slate.arms:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in slate.ruled_out.items())
         raise SettingError(f"arms: every arm is ruled out ({reasons}); change [devices], or add another arm")
-    _check_clients(federation)
+    check_clients(federation)
     _check_test(settings.data.split.test, federation)
     _check_tuning(settings.tuning.trials, federation)
 
@@ -109,7 +109,12 @@ def check_results(records: Sequence[Mapping[str, object]], stopped: Mapping[str,
         raise ClientError(f"no arm was finished, so there is no verdict\n{reasons}")
 
 
-def _check_clients(federation: Federation) -> None:
+def check_clients(federation: Federation) -> None:
+    """Refuse a federation of one.
+
+    Raises:
+        SettingError: there is one client that trains, or none.
+    """
     if len(clients := federation.seen_clients) < 2:
         names = ", ".join(f"'{client.id}'" for client in clients) or "none"
         raise SettingError(

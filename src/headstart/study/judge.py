@@ -83,8 +83,9 @@ def judge_folder(
         race=race,
     )
     undefined = _undefined_at(results, federation, of)
-    said = (*_told_too_soon(federation), *gathered.cautions, *_left_out(undefined, federation, of), *verdict.cautions)
-    return replace(verdict, cautions=said, undefined=undefined)
+    doubts = tuple(_told_too_soon(federation))
+    said = (*doubts, *gathered.cautions, *_left_out(undefined, federation, of), *verdict.cautions)
+    return replace(verdict, cautions=said, doubt=" ".join(doubts), undefined=undefined)
 
 
 def _told_too_soon(federation: Federation) -> Iterator[str]:

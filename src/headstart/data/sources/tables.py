@@ -92,7 +92,7 @@ def _named(table: pa.Table, name: str) -> pa.Table:
     places = [str(i + 1) for i, key in enumerate(table.column_names) if key == double]
     raise DataError(
         f"data.source: {len(places)} columns of '{name}' are called '{double}' (columns {', '.join(places)}); rename "
-        "them, so that each has a name of its own"
+        "them, so that each has a name of its own, or put a line of names before the first one if that is a row"
     )
 
 

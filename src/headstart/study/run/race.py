@@ -151,7 +151,9 @@ def _narrow(course: Course, answer: Answer) -> None:
         if behind is not None and behind > answer.rule.min_effect:
             course.leave(one, "excluded", f"its family is at least {course.amount(behind)} behind", len(course.seeds))
         elif standing.picked_by == "validation" and one.is_deep and one.name != standing.representative:
-            course.leave(one, "represented", f"{standing.representative} did better on validation data", len(course.seeds))
+            course.leave(
+                one, "represented", f"{standing.representative} did better on validation data", len(course.seeds)
+            )
 
 
 def _run_last(course: Course, bench: Bench, seeds: Sequence[int]) -> None:

@@ -229,8 +229,8 @@ class BudgetSettings:
     """``[budget]``: what a study may cost.
 
     Attributes:
-        minutes: after which nothing more is begun; the answer is then that of what is finished. In one process no deep
-            arm begins of which a run is expected to take longer than is left. None sets no limit.
+        minutes: of one call, after which nothing more is begun; the answer is then that of what is finished. In one
+            process no deep arm begins of which a run is expected to take longer than is left. None sets no limit.
         max_seeds: seeds at the most, beyond those of ``seeds`` the numbers that follow; None takes ``seeds``.
     """
 

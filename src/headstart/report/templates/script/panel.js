@@ -101,8 +101,8 @@ function startPanel(study) {
       "no claim": "nothing can be claimed",
     }[found.grounds];
     const use = found.family === null ? "Ahead" : "Use", most = found.sides[found.leader].upper;
-    const behind = Number.isFinite(most) && most > 0 ? `, at most ${points(most)} behind the best family` : "";
-    return `${use}: ${name(found.arm)} (${found.leader}${behind}): ${held}.${lateWords(found, asked)}`;
+    const behind = Number.isFinite(most) && most > 0 ? `, by its best arm at most ${points(most)} behind the others` : "";
+    return `${use}: ${name(found.arm)}. ${found.leader}${behind}: ${held}.${lateWords(found, asked)}`;
   }
 
   function lateWords(found, asked) {
