@@ -21,8 +21,8 @@ def test_what_has_nothing_to_say_has_no_line():
 @pytest.mark.parametrize(
     ("left_out", "text"),
     [
-        (LeftOut(1, "'label' is empty", (7,)), "1 row: 'label' is empty (row 7)"),
-        (LeftOut(7, "why", (0, 1, 2, 3, 4)), "7 rows: why (rows 0, 1, 2, 3, 4, …)"),
+        (LeftOut(1, "'label' is empty", (7,)), "1 row: 'label' is empty (row 7, counted from 0)"),
+        (LeftOut(7, "why", (0, 1, 2, 3, 4)), "7 rows: why (rows 0, 1, 2, 3, 4, …, counted from 0)"),
         (LeftOut(1_200, "beyond data.max_examples = 3"), "1,200 rows: beyond data.max_examples = 3"),
     ],
 )

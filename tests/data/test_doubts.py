@@ -110,4 +110,4 @@ def test_a_class_of_few_rows_alone_is_no_reason_for_a_note():
 def test_a_column_that_tells_the_label_is_in_the_account():
     table = {"grade": GRADE, "label": CODE, "site": ["north", "south"] * 50}
     found = federate(Source("wards", pa.table(table)), DataSettings(source="wards", client="site"))
-    assert [(one.column, one.target) for one in found.account.telling] == [("grade", "label")]
+    assert [(one.column, one.label) for one in found.account.telling] == [("grade", "label")]

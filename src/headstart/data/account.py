@@ -85,10 +85,10 @@ class Converted:
 
 @dataclass(frozen=True)
 class Telling:
-    """An input column that alone tells what is to be foretold: a score is worth nothing where it is known too late."""
+    """An input column that alone tells the label: scores are worth nothing where it is not known before."""
 
     column: str
-    target: str
+    label: str
 
 
 Finding = str | LeftOut | Used | Dropped | Filled | Encoded | Converted | Telling
@@ -113,7 +113,7 @@ class Account:
         filled: empty cells that were filled, by column.
         encoded: input columns that are no numbers.
         converted: inputs that were changed to be read.
-        telling: input columns that alone tell what is to be foretold.
+        telling: input columns that alone tell the label.
         standardised: how columns were brought to one scale; empty where nothing was.
         predicts: what is to be predicted, in words; empty where it is the class.
         classes: rows used of each class (of each stratum, where something else is predicted), in their order; those

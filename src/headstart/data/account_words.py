@@ -54,7 +54,8 @@ def _holders(account: Account) -> Lines:
 
 def _left_out(one: LeftOut) -> str:
     more = ", …" if one.count > len(one.rows) else ""
-    rows = f" (row{'s' if one.count > 1 else ''} {', '.join(map(str, one.rows))}{more})" if one.rows else ""
+    names = f"{', '.join(map(str, one.rows))}{more}, counted from 0"
+    rows = f" (row{'s' if one.count > 1 else ''} {names})" if one.rows else ""
     return f"{one.count:,} row{'s' if one.count > 1 else ''}: {one.why}{rows}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,9 @@ from headstart.core.words import counted
 from headstart.data.examples import Examples
 from headstart.data.federation import Client, Federation, Split
 from headstart.data.near_names import near_equal
+
+_BY_NUMBER = re.compile(r":\d+$")
+"""How the names of rows end that have none of their own."""
 
 
 def content_hashes(examples: Examples) -> list[bytes]:
@@ -136,4 +140,5 @@ def _doubles(federation: Federation) -> str:
     hashes = content_hashes(federation.examples)
     trained = {hashes[i] for c in federation.clients for part in (c.train, c.val) for i in part}
     doubles = [federation.examples.ids[i] for c in federation.clients for i in c.test if hashes[i] in trained]
-    return counted("test examples with the very input of a train or val example", doubles)
+    said = counted("test examples with the very input of a train or val example", doubles)
+    return f"{said}; rows are counted from 0" if doubles and _BY_NUMBER.search(doubles[0]) else said

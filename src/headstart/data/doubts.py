@@ -41,7 +41,7 @@ def doubts(source: Source, reading: Reading, columns: Sequence[str], labels: Arr
     return (*told, *_possible_groups(source, {*reading.taken, source.id_column, *columns}))
 
 
-def followers(columns: Sequence[str], inputs: Array, targets: Targets) -> Findings:
+def followers(columns: Sequence[str], inputs: Array, targets: Targets) -> tuple[str, ...]:
     """Note a table's inputs that rise or fall almost in step with a target of a regression.
 
     >>> from headstart.core.task import Task
@@ -56,13 +56,12 @@ def followers(columns: Sequence[str], inputs: Array, targets: Targets) -> Findin
         for i, column in enumerate(columns)
         for j, target in enumerate(targets.task.outputs)
     ]
-    close = [one for one in found if abs(one[2]) >= _IN_STEP]
-    notes = (
+    return tuple(
         f"column '{column}' goes almost in step with the target '{target}' (correlation {value:.2f}): if it is not "
         "known before the target is, leave it out by naming the other inputs in data.columns"
-        for column, target, value in close
+        for column, target, value in found
+        if abs(value) >= _IN_STEP
     )
-    return (*notes, *(Telling(column, target) for column, target, _ in close))
 
 
 def _correlation(column: Array, target: Array) -> float:

@@ -89,10 +89,10 @@ def judge_folder(
 
 
 def _told_too_soon(federation: Federation) -> Iterator[str]:
-    """Name the input columns that alone tell what is to be foretold."""
+    """Name the input columns that alone tell the label."""
     for one in federation.account.telling if federation.account else ():
         yield (
-            f"Column '{one.column}' alone tells '{one.target}': unless it is known before that is, every score here is "
+            f"Column '{one.column}' alone tells '{one.label}': unless it is known before that is, every score here is "
             "too good and the answer means nothing; leave it out of data.columns."
         )
 
