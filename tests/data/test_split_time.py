@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headstart.core.errors import DataError, SettingError
@@ -49,6 +49,7 @@ def is_in_order(parts: list[np.ndarray]) -> bool:
 rows_in_time = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 8), st.integers(0, 2)), min_size=1, max_size=50)
 
 
+@example([(0, 0, 1), (1, 0, 1), (1, 1, 1)], True, "client", DATED)
 @given(
     rows_in_time,
     st.booleans(),

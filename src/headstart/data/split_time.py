@@ -109,13 +109,15 @@ def _fullest_cuts(times: Array, starts: Array, settings: SplitSettings) -> _Cuts
     if not settings.test:
         val = int(np.minimum(train / settings.train, test / settings.val)[1:].argmax()) + 1
         return _Cuts(float(at[val]), float("inf"))
-    if not settings.val:
-        first = int(np.minimum(train / settings.train, test / settings.test)[1:].argmax()) + 1
-        return _Cuts(float(at[first]), float(at[first]))
-    fill = np.minimum(train[:, None] / settings.train, between[1:, : len(at)] / settings.val)
-    fill = np.minimum(fill, test[None] / settings.test)
-    before, after = np.unravel_index(np.triu(fill, 1).argmax(), fill.shape)
-    return _Cuts(float(at[before]), float(at[after]))
+    if settings.val:
+        fill = np.minimum(train[:, None] / settings.train, between[1:, : len(at)] / settings.val)
+        fill = np.triu(np.minimum(fill, test[None] / settings.test), 1)
+        before, after = np.unravel_index(fill.argmax(), fill.shape)
+        if fill[before, after]:
+            return _Cuts(float(at[before]), float(at[after]))
+    # No validation is asked for, or times leave no room for any.
+    first = int(np.minimum(train / settings.train, test / settings.test)[1:].argmax()) + 1
+    return _Cuts(float(at[first]), float(at[first]))
 
 
 def _cut(starts: Array, count: int, keep: int) -> float:
