@@ -1,6 +1,7 @@
 """Work in processes beside each other: what one process would leave in the store, found by all."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -103,3 +104,11 @@ def test_deep_arms_of_several_seeds_are_those_of_one_process(study: Study, tmp_p
 def nodes(folder: Path) -> dict[str, Any]:
     told = {path.stem: json.loads(path.read_text()) for path in (folder / "nodes").iterdir()}
     return {key: {**facts, "seconds": None, "checksum": None} for key, facts in told.items()}
+
+
+def test_who_waits_is_told_what_for(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "_PATIENCE", 0.05)
+    told: list[str] = []
+    works = [(replace(one, tell=told.append), lambda _: time.sleep(0.4)) for one in pipelines(study, tmp_path)]
+    compute_beside(works)
+    assert set(told) >= {"2 of 3 runs at once, 1 to follow", "1 of 3 runs at once, 0 to follow"}

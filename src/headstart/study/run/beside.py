@@ -25,6 +25,9 @@ from headstart.engine.ways.fleet import Fleet
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.written.arms import Stage
 
+_PATIENCE = 10.0
+"""Seconds of waiting after which it is told again what is waited for."""
+
 _Work = tuple[Pipeline, Callable[[Pipeline], object]]
 """What runs stages for one seed, and what is to be done with it."""
 
@@ -89,7 +92,8 @@ def _run(works: Sequence[_Work], most: int) -> None:
         while waiting or running:
             while waiting and len(running) < most:
                 running.append(fork(_do, *waiting.pop(0)))
-            wait([process.sentinel for process in running])
+            if not wait([process.sentinel for process in running], timeout=_PATIENCE):
+                works[0][0].tell(f"{len(running)} of {len(works)} runs at once, {len(waiting)} to follow")
             running = [process for process in running if process.is_alive()]
     finally:
         for process in running:
