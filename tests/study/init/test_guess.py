@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from headstart.costs.devices import parse_device
 from headstart.study.init.guess import guess
 from headstart.study.init.guess_clients import clients_of
 from headstart.study.init.look import look
@@ -185,3 +186,10 @@ def test_german_names_are_known(tmp_path: Path) -> None:
     )
     data = table_for(tmp_path, **columns)["data"]
     assert (data["client"], data["label"]) == ("Krankenhaus", "Diagnose")
+
+
+def test_a_phone_is_described_and_switched_off(tmp_path: Path) -> None:
+    text = text_for(tmp_path, **wards())
+    assert "devices" not in tomllib.loads(text)
+    said = tomllib.loads(text[text.index("# [devices.phone]") :].replace("# ", "", 1).replace("\n# ", "\n"))
+    assert parse_device("phone", said["devices"]["phone"]).memory == 2e9

@@ -22,6 +22,19 @@ _LONG_TEXT, _TOKENS = 600, 128
 _UNEVEN = 1.3
 """How much more than its even share the largest class may have before classes count alike."""
 _NAMED = 6
+_PHONE = tuple(
+    Line(key, value, why, is_on=False)
+    for key, value, why in (
+        (
+            "memory",
+            "2 GB",
+            "what each arm takes on such a device; nothing is trained again for it",
+        ),
+        ("uplink", "5 Mbit/s", ""),
+        ("downlink", "20 Mbit/s", ""),
+        ("compute", "10 GFLOP/s", ""),
+    )
+)
 _MINUTES = 4
 """Enough for every head on the frozen part; deep arms take what is left."""
 
@@ -56,6 +69,7 @@ def guess(found: Found, parts: Parts, source: str, command: str, beside: str | N
         "tuning": (Line("trials", 4, "settings tried of each arm, on validation data alone", is_on=False),),
         "budget": (Line("minutes", _MINUTES, _why_minutes(backbone), is_on=backbone.is_trained),),
         "decision": tuple(_decision(found, parts, good_start=backbone.is_trained or bool(beside))),
+        "devices.phone": _PHONE,
     }
     return Draft(head, tables)
 
