@@ -212,8 +212,8 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         files = ", ".join(sorted(file.name for file in path.parent.glob("*.toml"))[:_SHOWN])
-        hint = f"there are {files}" if files else "check the path, or write one with: headstart init DATA"
-        raise SettingError(f"study file: must exist, received '{path}'; {hint}") from None
+        beside = f" (there: {files})" if files else ", or write one with: headstart init DATA"
+        raise SettingError(f"study file: must exist, received '{path}'; check the path{beside}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
             f"study file: must be a readable text file in UTF-8, received '{path}' ({error}); check the path"
