@@ -106,9 +106,8 @@ def nodes(folder: Path) -> dict[str, Any]:
     return {key: {**facts, "seconds": None, "checksum": None} for key, facts in told.items()}
 
 
-def test_who_waits_is_told_what_for(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside, "_PATIENCE", 0.05)
+def test_who_waits_is_told_what_for(study: Study, tmp_path: Path) -> None:
     told: list[str] = []
     works = [(replace(one, tell=told.append), lambda _: time.sleep(0.4)) for one in pipelines(study, tmp_path)]
-    compute_beside(works)
+    compute_beside(works, patience=0.05)
     assert set(told) >= {"2 of 3 runs at once, 1 to follow", "1 of 3 runs at once, 0 to follow"}

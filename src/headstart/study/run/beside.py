@@ -25,14 +25,11 @@ from headstart.engine.ways.fleet import Fleet
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.written.arms import Stage
 
-_PATIENCE = 10.0
-"""Seconds of waiting after which it is told again what is waited for."""
-
 _Work = tuple[Pipeline, Callable[[Pipeline], object]]
 """What runs stages for one seed, and what is to be done with it."""
 
 
-def compute_beside(works: Sequence[_Work]) -> None:
+def compute_beside(works: Sequence[_Work], patience: float = 10.0) -> None:
     """Do pieces of work in processes, as many at once as there are cores; nothing where that does not pay.
 
     It pays for two pieces or more where PyTorch has one thread. The clients of a process are trained one after another
@@ -40,6 +37,7 @@ def compute_beside(works: Sequence[_Work]) -> None:
 
     Args:
         works: none of which needs what another leaves in the store.
+        patience: seconds of waiting after which it is told again what is waited for.
     """
     cores = num_cores()
     if min(cores, len(works)) < 2 or torch.get_num_threads() > 1 or not can_fork():
@@ -48,7 +46,7 @@ def compute_beside(works: Sequence[_Work]) -> None:
         return
     # Where the system gives no process, the work is done in its turn.
     with suppress(EngineError):
-        _run(works, cores)
+        _run(works, cores, patience)
 
 
 def make_starts(starts: Iterable[tuple[Stage, Pipeline]]) -> None:
@@ -85,14 +83,14 @@ def _do(pipeline: Pipeline, work: Callable[[Pipeline], object]) -> None:
         work(replace(pipeline, engine=engine, tell=Silent().tell))
 
 
-def _run(works: Sequence[_Work], most: int) -> None:
+def _run(works: Sequence[_Work], most: int, patience: float) -> None:
     """Do pieces of work to their end, so many at once."""
     waiting, running = list(works), list[BaseProcess]()
     try:
         while waiting or running:
             while waiting and len(running) < most:
                 running.append(fork(_do, *waiting.pop(0)))
-            if not wait([process.sentinel for process in running], timeout=_PATIENCE):
+            if not wait([process.sentinel for process in running], timeout=patience):
                 works[0][0].tell(f"{len(running)} of {len(works)} runs at once, {len(waiting)} to follow")
             running = [process for process in running if process.is_alive()]
     finally:
