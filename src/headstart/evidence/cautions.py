@@ -52,7 +52,7 @@ def _nothing_learnt(answer: Answer, unlearnt: Collection[str]) -> Iterator[str]:
 
 def _better_on_test(answer: Answer, outcomes: Outcomes | Sums | None, metric: Measure) -> Iterator[str]:
     """Name the arm of a family that is better on test examples, by what matters, than the one that stands for it."""
-    if not isinstance(outcomes, Outcomes):
+    if not isinstance(outcomes, Outcomes) or not metric.by_example:
         return
     units = example_units(outcomes, metric)
     for family, standing in answer.families.items():

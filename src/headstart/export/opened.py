@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -82,19 +83,21 @@ def read_study(run: Path, study: Path | None = None) -> StudyFile:
     if study is not None:
         return load_study(study, runs_code=True)
     _check_here(run)
-    try:
-        file = load_study(run / "study.toml", folder=_start_of_paths(run))
-    except SettingError as error:
-        raise SettingError(f"{error}; if the study file lies elsewhere, give it with --study") from error
+    file = _copy_of_file(run)
     _check_metric(file)
     _check_text(run, file)
     return file
 
 
-def _start_of_paths(run: Path) -> Path:
-    """Return where relative paths of a run folder's study start: where they did, as long as that is there."""
-    folder = run / (read_json(run / PLACE, {"folder": str}) or {}).get("folder", ".")
-    return folder if folder.is_dir() else run
+def _copy_of_file(run: Path) -> StudyFile:
+    """Read a run folder's copy, whose relative paths start where they did, else in the folder itself."""
+    start = (read_json(run / PLACE, {"folder": str}) or {}).get("folder", ".")
+    try:
+        return load_study(run / "study.toml", folder=run / start)
+    except SettingError as error:
+        with suppress(SettingError):
+            return load_study(run / "study.toml")
+        raise SettingError(f"{error}; if the study file lies elsewhere, give it with --study") from error
 
 
 def _check_metric(file: StudyFile) -> None:

@@ -204,8 +204,9 @@ class RunFolder:
     def keep_text(self, text: str, folder: Path | None = None) -> None:
         """Keep the study file as it was run, and from here the way to the folder where its relative paths start."""
         write_text(self.path / "study.toml", text)
-        if folder is not None:
-            write_json(self.path / PLACE, {"folder": _way_to(folder, self.path)})
+        place = None if folder is None else {"folder": _way_to(folder, self.path)}
+        if place and self._read(PLACE) != place:
+            write_json(self.path / PLACE, place)
 
     def results(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Return every record with the facts of its last node."""

@@ -33,7 +33,7 @@ _DATA_VARIABLE = "HEADSTART_DATA"
 _VARIABLE = re.compile(r"\$(?:\{(HEADSTART_\w+)\}|(HEADSTART_\w+))")
 """Variables that stand for a path. Others may hold secrets, and a study file may be a stranger's: they stay."""
 
-_LARGEST, _SHOWN = 2**20, 5
+_LARGEST = 2**20
 """Bytes of a study file."""
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"|\'[^\']*+\'')
@@ -198,7 +198,7 @@ def _exists(path: Path) -> bool:
 
 
 def _read(path: Path) -> str:
-    if path.is_dir() or path.name.lower().removesuffix(".gz").endswith(_DATA):
+    if path.name.lower().removesuffix(".gz").endswith(_DATA):
         raise SettingError(
             f"study file: must be a file of settings, received '{path}', which looks like data; write a first study "
             f"file for it with: headstart init {quote(str(path))}"
@@ -211,9 +211,7 @@ def _read(path: Path) -> str:
             )
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        files = ", ".join(sorted(file.name for file in path.parent.glob("*.toml"))[:_SHOWN])
-        beside = f" (there: {files})" if files else ", or write one with: headstart init DATA"
-        raise SettingError(f"study file: must exist, received '{path}'; check the path{beside}") from None
+        raise SettingError(f"study file: must exist, received '{path}'; check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
             f"study file: must be a readable text file in UTF-8, received '{path}' ({error}); check the path"
