@@ -10,7 +10,7 @@ from headstart.cli.terminal import shown
 from headstart.evidence.metrics import measure_of
 from headstart.evidence.power import Design
 from headstart.evidence.verdict import default_scope
-from headstart.report.answer import ASKS, answer_lines, headline, lead
+from headstart.report.answer import ASKS, answer_lines, doubt, headline, lead
 from headstart.report.foretold import what_held
 from headstart.report.gains import gains_of
 from headstart.report.power import plan_lines
@@ -36,8 +36,8 @@ def answer_block(found: Mapping[str, Any], width: int) -> Iterator[str]:
         found: what ``verdict.json`` says.
         width: characters a line.
     """
-    if found.get("doubt"):
-        yield from _styled(textwrap.wrap(f"Careful: {found['doubt']}", width), "yellow")
+    if words := doubt(found):
+        yield from _styled(textwrap.wrap(f"Careful: {words}", width), "yellow")
         yield ""
     yield from _styled(textwrap.wrap(headline(found), width), "bold")
     yield from map(shown, textwrap.wrap(lead(found), width))

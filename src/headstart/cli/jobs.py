@@ -24,7 +24,7 @@ from headstart.core.errors import SettingError, nearest
 from headstart.core.files import read_json
 from headstart.evidence.by_epsilon import turning_words
 from headstart.evidence.verdict import prediction_held
-from headstart.report.answer import has_answer, headline
+from headstart.report.answer import doubt, has_answer, headline
 from headstart.study.written.load import StudyFile, load_study, on_device
 
 if TYPE_CHECKING:
@@ -157,8 +157,8 @@ def run_opened(
 def _print_line(found: Mapping[str, Any], page: str) -> None:
     """Print the answer in a line, with the arm to use and where the report is."""
     arm = f"; arm to use: {found['recommended']}" if found["recommended"] else ""
-    doubt = f"Careful: {found['doubt']} " if found.get("doubt") else ""
-    Terminal(soft_wrap=True).print(shown(f"{doubt}{headline(found)}{arm} ({page})"), highlight=False)
+    careful = f"Careful: {doubt(found)} " if doubt(found) else ""
+    Terminal(soft_wrap=True).print(shown(f"{careful}{headline(found)}{arm} ({page})"), highlight=False)
 
 
 def _print_verdict(outcome: Outcome, said: Mapping[str, Any], name: str) -> None:
