@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 
@@ -9,10 +10,10 @@ from headstart.cli.answer import answer_block, labelled
 from report.answered import CASES, verdict_of
 
 
-def block(name: str, width: int) -> list[str]:
+def block(name: str, width: int, beside: Mapping[str, Any] | None = None) -> list[str]:
     case = CASES[name]
     found, _ = verdict_of(case, [f"clinic-{at}" for at in range(case.clients)])
-    return plain(answer_block(found.as_json(), width))
+    return plain(answer_block({**found.as_json(), **(beside or {})}, width))
 
 
 def plain(lines: Iterable[str]) -> list[str]:
@@ -39,6 +40,12 @@ def test_the_headline_comes_first_then_the_parts_then_the_arm(name: str) -> None
 
 def test_an_undecided_block_says_what_is_needed() -> None:
     assert any(line.startswith("Needed ") for line in block("undecided", 80))
+
+
+def test_a_doubt_stands_once_and_first() -> None:
+    words = "column 'num' alone tells 'label'"
+    lines = block("better", 80, {"doubt": words, "cautions": [words]})
+    assert [at for at, line in enumerate(lines) if words in line] == [0]
 
 
 def test_labels_stand_at_the_left_and_texts_below_each_other() -> None:

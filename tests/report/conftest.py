@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,16 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run folder of every case, by its name."""
     home = tmp_path_factory.mktemp("answered")
     return {name: write_answered(home / name.replace(" ", "-"), name) for name in CASES}
+
+
+@pytest.fixture
+def doubted(tmp_path: Path) -> Path:
+    """A clear answer that a column which tells the label puts in doubt."""
+    folder = write_answered(tmp_path / "doubted", "better")
+    verdict = json.loads((folder / "verdict.json").read_text())
+    words = "column 'num' alone tells 'label'"
+    (folder / "verdict.json").write_text(json.dumps({**verdict, "doubt": words, "cautions": [words]}))
+    return folder
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import pytest
 
 from headstart.report import load_run, write_report
 from headstart.report.card import card_parts, to_card_markdown
+from headstart.report.markdown import to_markdown
+from headstart.report.page import to_card_html
 
 from .answered import CASES
 from .run_folders import Recipe, write_run
@@ -33,6 +35,15 @@ def test_a_card_says_what_is_asked_of_it(answered: dict[str, Path]) -> None:
     assert "surely behind no other family" in parts["How sure"]
     assert "sends" in parts["What it costs each client"]
     assert "of these clients alone" in parts["What it does not say"]
+
+
+def test_a_doubt_stands_once_and_before_the_answer(doubted: Path) -> None:
+    run = load_run(doubted)
+    for text in (to_card_markdown(run), to_card_html(run)):
+        assert text.count("alone tells") == 1
+        assert text.index("alone tells") < text.index("Federate")
+    blocks = to_markdown(run).split("\n\n")
+    assert [at for at, block in enumerate(blocks) if "alone tells" in block] == [1]
 
 
 def test_hashes_are_those_of_the_files(answered: dict[str, Path]) -> None:

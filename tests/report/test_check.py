@@ -38,6 +38,14 @@ def test_without_a_claim_nothing_passes(answered: dict[str, Path]) -> None:
     assert "nothing can be claimed: it needs 3 seeds, and 2 were run" in found.line
 
 
+def test_what_puts_the_answer_in_doubt_lets_nothing_pass(answered: dict[str, Path], doubted: Path) -> None:
+    assert check_answer(answered["better"], "federate").passed
+    found = check_answer(doubted, "federate")
+    assert not found.passed
+    assert found.line.startswith("no: federate (")
+    assert found.line.endswith("; careful: column 'num' alone tells 'label'")
+
+
 def test_the_only_family_passes_and_others_say_why_they_are_missing(answered: dict[str, Path]) -> None:
     assert "the only family that may run" in check_answer(answered["only"], "fine-tune").line
     with pytest.raises(DataError, match="no arm of 'both' can be judged: ridge: device 'tag' has no uplink"):

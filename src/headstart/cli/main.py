@@ -228,7 +228,7 @@ def check(
         float | None, typer.Option(help="By how much it may be worse than the best; the study's min_effect.")
     ] = None,
 ) -> None:
-    """Exit with 0 if a family cannot be worse than the best by more than the margin, else with 1."""
+    """Exit with 0 if a family cannot be worse than the best by more than the margin, else or in doubt with 1."""
     from headstart.cli.jobs import check_run
 
     if not check_run(run, answer, margin):

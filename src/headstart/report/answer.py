@@ -226,5 +226,5 @@ def answer_lines(verdict: Json) -> list[tuple[str, str]]:
         "Needed": needed(verdict),
         "Best when redrawn": first_by_chance(verdict),
     }
-    cautions = [("Caution", str(words)) for words in verdict.get("cautions") or ()]
+    cautions = [("Caution", words) for words in other_cautions(verdict)]
     return [*asked, *((label, text) for label, text in others.items() if text), *cautions]

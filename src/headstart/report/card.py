@@ -56,7 +56,10 @@ def card_parts(run: Run) -> tuple[Part, ...]:
 def to_card_markdown(run: Run) -> str:
     """Return the card as Markdown."""
     parts = [f"## {one.title}\n\n" + "\n".join(map(item, one.lines)) for one in card_parts(run)]
-    return "\n\n".join([f"# Decision card: {said(run.name)}", f"**{said(views.headline(run))}**", *parts]) + "\n"
+    doubt = answer.doubt(run.verdict)
+    careful = (f"**Careful:** {said(doubt)}",) if doubt else ()
+    says = f"**{said(views.headline(run))}**"
+    return "\n\n".join([f"# Decision card: {said(run.name)}", *careful, says, *parts]) + "\n"
 
 
 def _question(run: Run) -> Iterator[str]:
@@ -94,7 +97,7 @@ def _sure(run: Run) -> Iterator[str]:
         yield f"It rests on {basis['examples']:,} test examples of {basis['clients']} clients, {basis['seeds']} seeds."
     if needed := answer.needed(verdict):
         yield f"Needed to decide: {needed}."
-    yield from (f"Careful: {words}" for words in verdict.get("cautions") or ())
+    yield from (f"Careful: {words}" for words in answer.other_cautions(verdict))
     yield from (f"{arm}: {words}." for arm, words in findings.warnings(run))
 
 

@@ -19,7 +19,7 @@ class Checked:
     """Whether a family may be used.
 
     Attributes:
-        passed: it cannot be worse than the best family by more than the margin.
+        passed: it cannot be worse than the best family by more than the margin, and nothing puts the answer in doubt.
         family: that was asked for.
         arm: that stands for it.
         regret_upper: the most by which it may be worse than the best; None without a claim.
@@ -70,7 +70,7 @@ def check_answer(folder: str | Path, family: str, margin: float | None = None) -
 
 def _checked(verdict: Json, family: str, standing: Json, margin: float, post_hoc: bool) -> Checked:
     most, arm, metric = finite(standing.get("regret_upper")), str(standing["representative"]), measure_in(verdict)
-    passed = most is not None and most <= margin + 1e-12
+    passed = most is not None and most <= margin + 1e-12 and not doubt(verdict)
     if most is None:
         found = f"nothing can be claimed: {verdict.get('no_claim') or 'no interval'}"
     elif verdict.get("grounds") == "only":

@@ -28,6 +28,7 @@ def to_markdown(run: Run) -> str:
     rows = arm_rows(run)
     blocks = [
         f"# {_said(run.name)}: {_said(views.headline(run))}",
+        _doubt(run),
         _said(_so_far(run)),
         _said(views.sentence(run, rows)),
         _answer(run),
@@ -41,6 +42,11 @@ def to_markdown(run: Run) -> str:
         *_reasons(run),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _doubt(run: Run) -> str:
+    words = answer.doubt(run.verdict)
+    return f"**Careful:** {_said(words)}" if words else ""
 
 
 def _so_far(run: Run) -> str:

@@ -47,8 +47,8 @@ def to_html(run: Run) -> str:
 
 def to_card_html(run: Run) -> str:
     """Render the decision card."""
-    parts = card_parts(run)
-    return str(environment().get_template("card.html").render(run=run, headline=views.headline(run), parts=parts))
+    says = {"doubt": answer.doubt(run.verdict), "headline": views.headline(run), "parts": card_parts(run)}
+    return str(environment().get_template("card.html").render(run=run, **says))
 
 
 def _context(run: Run) -> dict[str, Any]:
