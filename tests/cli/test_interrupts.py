@@ -24,21 +24,25 @@ with second_ends_at_once():
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> object:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def test_the_first_raises_and_the_next_ends_the_process() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_raises_and_the_next_ends_the_process(number: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt), second_ends_at_once():
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        signal.raise_signal(number)
+    assert signal.getsignal(signal.SIGINT) is signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_without_any_all_is_as_before() -> None:
     with second_ends_at_once():
         pass
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_what_is_ignored_stays_ignored() -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C: the first lets a run end in order, the next ends it at once."""
+"""Ctrl-C, or SIGTERM as schedulers send it: the first lets a run end in order, the next ends it at once."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+"""What each does where nobody has changed that."""
+
 
 @contextmanager
 def second_ends_at_once() -> Iterator[None]:
-    """Let the first Ctrl-C raise ``KeyboardInterrupt``, and the next end the process, whatever it is at.
+    """Let the first Ctrl-C or SIGTERM raise ``KeyboardInterrupt``, and the next end the process, whatever it is at.
 
-    Where Ctrl-C is ignored, as in a shell's background job, it stays so.
+    Where one is ignored, as Ctrl-C in a shell's background job, it stays so.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _first)
+    before = {number: signal.getsignal(number) for number in _USUAL}
+    for number, usual in _USUAL.items():
+        if before[number] is usual:
+            signal.signal(number, _first)
     try:
         yield
     finally:
         # After the first one the next must still end the process, while it closes.
-        if signal.getsignal(signal.SIGINT) is _first:
-            signal.signal(signal.SIGINT, before)
+        for number, own in before.items():
+            if signal.getsignal(number) is _first:
+                signal.signal(number, own)
 
 
 def _first(_number: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in _USUAL:
+        signal.signal(number, signal.SIG_DFL)
     raise KeyboardInterrupt

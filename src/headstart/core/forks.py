@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import warnings
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -11,6 +12,12 @@ from typing import Any
 
 from headstart.core.errors import EngineError
 from headstart.core.machine import why_no_fork
+
+
+def end_with_parent() -> None:
+    """Leave Ctrl-C to the process that this one was cloned from, and end at once where told to."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def fork(target: Callable[..., object], *arguments: Any) -> BaseProcess:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.core.files import append_json_line, read_json, read_json_lines, write_json
+from headstart.report.network_lines import DELTA
 from headstart.sites.refusals import Refused
-from headstart.sites.settings import DELTA, Budget
+from headstart.sites.settings import Budget
 from headstart.training.accountant import gaussian_epsilon
 
 Kind = Literal["noise", "release", "agreement"]

@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from headstart.report.network_lines import DELTA
+
 EXTRA = "flower"
 """What installs all that a real federation needs."""
 
@@ -44,9 +46,6 @@ GRACE = 5.0
 
 MOST_TIMES = 10.0
 """An update whose norm is so many times the cohort's median is left out."""
-
-DELTA = 1e-5
-"""The delta at which a probe's epsilon is said."""
 
 Noise = Annotated[FiniteFloat, Field(ge=0)]
 """On the sums of a probe, in sensitivities."""

@@ -184,14 +184,14 @@ class Counting:
     upload: int = 0
 
     @contextmanager
-    def crew(self, job: Job) -> Iterator[CountingCrew]:
+    def crew(self, job: Job) -> Iterator[_CountingCrew]:
         """Yield who does the job."""
         with self.engine.crew(job) as crew:
-            yield CountingCrew(self, crew)
+            yield _CountingCrew(self, crew)
 
 
 @dataclass(frozen=True)
-class CountingCrew:
+class _CountingCrew:
     """A crew whose traffic is counted."""
 
     counts: Counting

@@ -24,7 +24,7 @@ from headstart.core import trees
 from headstart.core.arrays import Array
 from headstart.core.errors import EngineError
 from headstart.core.faults import fault_of
-from headstart.core.forks import fork
+from headstart.core.forks import end_with_parent, fork
 from headstart.core.machine import threads
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
@@ -149,7 +149,7 @@ class Workers:
 
     def _serve(self, pipe: Connection, others: list[Connection]) -> None:
         """Live as a worker: until the other end of the pipe is closed."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        end_with_parent()
         # An inherited end would keep a pipe open after its owner is gone.
         for other in others:
             other.close()

@@ -17,6 +17,7 @@ from headstart.core.trees import Tree, map_tree, num_bytes
 from headstart.evidence.answer_words import DOING
 from headstart.models.model import Model, cut_at
 from headstart.report.foretold import gain_lines, not_foretold
+from headstart.report.network_lines import DELTA
 from headstart.sites.begin import send_start
 from headstart.sites.checks import Expected, Possible
 from headstart.sites.claims import believed, doubt_comparison
@@ -27,7 +28,7 @@ from headstart.sites.probe.foretell import foretell, total_to_send
 from headstart.sites.said import Compared, Noisy
 from headstart.sites.secure.exchange import Exchange
 from headstart.sites.server import Server
-from headstart.sites.settings import DELTA, MOST_TIMES
+from headstart.sites.settings import MOST_TIMES
 from headstart.sites.transport import Answer, Failed
 from headstart.sites.work import Begun
 from headstart.study.written.schema import DecisionSettings, Metric

@@ -6,7 +6,6 @@ raises its error there, in its turn.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +16,7 @@ import torch
 
 from headstart.core.device import CPU
 from headstart.core.errors import EngineError, HeadstartError
-from headstart.core.forks import fork
+from headstart.core.forks import end_with_parent, fork
 from headstart.core.machine import can_fork, num_cores
 from headstart.core.progress import Silent
 from headstart.core.quiet import be_silent
@@ -73,7 +72,7 @@ def is_pretrained(stage: Stage) -> bool:
 
 def _do(pipeline: Pipeline, work: Callable[[Pipeline], object]) -> None:
     """Do a piece of work in a process of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     torch.set_num_threads(1)
     be_silent()
     engine = pipeline.engine or pipeline.lab.engine

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 
 import torch
 
+from headstart.core.forks import end_with_parent
 from headstart.core.quiet import be_silent
 from headstart.study.run.pipeline import Pipeline
 from headstart.study.spread.answer import Answer
@@ -42,7 +43,7 @@ def settle(cores: Sequence[int], threads: int) -> None:
         cores: that it may use.
         threads: of PyTorch.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     _die_with_parent()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
