@@ -47,7 +47,8 @@ def test_continuous_integration_runs_the_test_command() -> None:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_a_script_can_be_run_and_is(script: Path) -> None:
     assert script.stat().st_mode & 0o100, "it must be executable"
-    assert script.name == "test" or f"job {script.name} scripts/{script.name}\n" in (ROOT / ".ci" / "run").read_text()
+    asked = re.search(rf"^job {script.name} scripts/{script.name}\b", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert script.name == "test" or asked
     subprocess.run(["bash", "-n", str(script)], check=True)
 
 
