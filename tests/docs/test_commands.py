@@ -40,9 +40,8 @@ NEEDED = {"export runs/clinics": "onnxruntime", "federate": "flwr", "probe": "fl
 READ_ALONE = {
     "headstart demo": "test_readme types it, and compares what it prints",
     "headstart demo --jobs 2": "the demo once more; the study above is typed with --jobs",
-    "headstart study studies/cats-dogs.toml": "public data; tests/study opens the presets",
     "headstart study studies/fed-heart.toml": "public data; tests/study opens the presets",
-    "headstart export runs/cats-dogs --arm finetune-head --out bundle": "of that study; a tutorial types the like",
+    "headstart export runs/demo --arm finetune-head --out bundle": "scripts/wheel types it; a tutorial types the like",
     "headstart export runs/clinics --arm fedavg-finetune --client north --format transformers": "a checkpoint",
     "headstart study study.toml --device cuda": "a graphics card",
     "headstart study study.toml --cluster head:6379": "another machine",

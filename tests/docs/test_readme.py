@@ -84,7 +84,7 @@ def test_it_is_read_in_one_screen() -> None:
 
 def test_every_extra_is_told() -> None:
     rows = re.findall(r"^\| (`.+?) \|", (DOCS / "install.md").read_text(), re.MULTILINE)
-    told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    told = {name for row in rows for name in re.findall(r"`([a-z]+)`", row)}
     assert told == {*PROJECT["optional-dependencies"]} - FOR_DEVELOPERS
 
 
@@ -121,3 +121,10 @@ def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
     (shown,) = (block for block in blocks(DOCS / "demo.md", "text") if block.startswith("demo: "))
     printed = " ".join(found.split())
     assert [line for line in shown.splitlines() if " ".join(line.split()) not in printed] == []
+
+
+def test_every_variable_is_told() -> None:
+    code = " ".join(path.read_text() for path in [*ROOT.glob("src/**/*.py"), *ROOT.glob("edge/src/**/*.py")])
+    assert {*re.findall(r"HEADSTART_[A-Z_]*[A-Z]", code)} <= {
+        *re.findall(r"`(HEADSTART_\w+)`", (DOCS / "install.md").read_text())
+    }

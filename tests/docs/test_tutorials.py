@@ -108,3 +108,10 @@ def test_a_command_that_fails_is_noticed() -> None:
 def test_the_marks_are_those_of_the_pages() -> None:
     used = {mark for page in TUTORIALS.values() for mark in re.findall(r"^<!-- ([\w ]+) -->$", page.read_text(), re.M)}
     assert used == set(MARKS)
+
+
+@pytest.mark.parametrize("name", ["images", "texts", "cluster"])
+def test_what_makes_clients_up_is_installed(name: str) -> None:
+    text = TUTORIALS[name].read_text()
+    assert re.search(r"^partition +=", text, re.MULTILINE)
+    assert re.search(r"pip install -e '\.\[[\w,]*partition[\w,]*\]'", text)

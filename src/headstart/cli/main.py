@@ -142,7 +142,7 @@ def plan(
 
 @app.command()
 def diagnose(file: _StudyFileArgument, out: _OutOption = None, device: _DeviceOption = None) -> None:
-    """Look at the data before any training: skews, shifts, the ceiling, and a predicted winner."""
+    """Look at the data before any training: skews, shifts, the ceiling, and the family foretold."""
     from headstart.cli.jobs import show_diagnosis
 
     show_diagnosis(file, out, device)

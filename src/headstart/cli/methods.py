@@ -31,6 +31,10 @@ STAGES: dict[Kind, str] = {
 SHARED: dict[str, type] = {"rounds": Schedule, "training": LocalTraining}
 """Parts that many methods have."""
 
+_ARMS = "its keys are those of methods: headstart methods"
+_ELSEWHERE = {"arms": _ARMS, "training": _ARMS, "devices": "docs/costs.md has its keys"}
+"""Where the keys of a study file's other tables are told."""
+
 
 def show_methods(console: Console) -> None:
     """Print a table per stage; what many methods share is said once."""
@@ -64,7 +68,9 @@ def show_keys(console: Console, table: str | None) -> None:
     """
     name = (table or "file").strip("[]")
     if name not in TABLES:
-        raise SettingError(f"headstart keys: unknown table, received {table!r}; {nearest(name, TABLES)}")
+        raise SettingError(
+            f"headstart keys: unknown table, received {table!r}; {_ELSEWHERE.get(name) or nearest(name, TABLES)}"
+        )
     wanted = (name,) if table else TABLES
     say(lambda: {one: tuple(keys_of(TABLES[one])) for one in wanted})
     console.print(_keys(keys_of(TABLES[name]), "a study file" if name == "file" else f"[{name}]"))

@@ -4,7 +4,7 @@ Reddi, Charles, Zaheer, Garrett, Rush, Konečný, Kumar, McMahan: Adaptive Feder
 https://arxiv.org/abs/2003.00295 (Algorithm 2).
 
 Differs from the paper: the second moment starts at 0 (the paper allows any value of at least tau²);
-``bias_correction`` may be switched on, as Flower's FedAdam does.
+``fedadam`` can switch ``bias_correction`` on, as Flower's does.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def _as_tuple(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """Which layers have adapters, and of which size; the head trains too.
+    """What trains are low-rank adapters of some layers, and the head.
 
     Attributes:
         rank: width of the adapters.

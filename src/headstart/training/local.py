@@ -47,7 +47,7 @@ class LocalTraining:
         dropout: share of the features that each example goes without at each step, before the head. Srivastava et al.:
             Dropout. JMLR 2014. https://jmlr.org/papers/v15/srivastava14a.html
         augment: how pictures change by chance at each step, where training begins at the pixels: ``flip``,
-            ``flip-crop``, ``crop-color``, ``trivial`` (see :mod:`headstart.training.augment`).
+            ``flip-crop``, ``crop-color``, ``trivial`` (see ``[training]`` of a study file).
         example_clip: L2 norm, over all that trains, to which the gradient of a single example is shortened; each is
             then in a step on its own, with the same probability. None hides no example.
         example_noise: standard deviation of the noise on the sum of a step's gradients, in ``example_clip``.

@@ -14,7 +14,12 @@ from headstart.cli.reference.errors import messages_of
 from headstart.cli.reference.keys import TABLES, Key, keys_of, settings_of
 from headstart.cli.reference.methods import paper, summary
 from headstart.core.registry import Entry
+from headstart.sites.settings import Budget, Minima
+from headstart.sites.site_file import SiteFile
 from headstart.study.written.arms import METHODS
+
+_OF_SITES: Mapping[str, type] = {"site": SiteFile, "site.minima": Minima, "site.budget": Budget}
+"""Tables of a site's own file."""
 
 _PLACE = re.compile(
     r"^<!-- (settings|methods|summary|errors): ([\w.]*) ?-->\n(?:.*?^<!-- end -->\n)?", re.MULTILINE | re.DOTALL
@@ -36,7 +41,7 @@ def _fill(place: re.Match[str]) -> str:
 
 
 def _settings(name: str) -> Iterator[str]:
-    return _table(keys_of(TABLES[name]))
+    return _table(keys_of({**TABLES, **_OF_SITES}[name]))
 
 
 def _methods(stage: str) -> Iterator[str]:
