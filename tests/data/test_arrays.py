@@ -95,3 +95,14 @@ def test_arrays_are_taken_as_they_are_and_wide_ones_are_warned_of():
     assert np.array_equal(federation.examples.inputs, inputs)
     with pytest.warns(UserWarning, match=r"inputs are not scaled.*'x1' is about"):
         from_arrays(inputs * [1, 1000], labels, clients=clients)
+
+
+def test_tables_of_pandas_are_arrays_with_names():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(TABLE, columns=["x", "y", "z"], index=range(100, 140))
+    clients, labels = (pandas.Series(values, index=table.index) for values in (CLIENTS, LABELS))
+    federation = from_arrays(table, labels, clients=clients)
+    assert federation.examples.columns == ("x", "y", "z")
+    assert np.allclose(federation.examples.inputs, TABLE)
+    texts = from_arrays(table["x"].astype(str) + " words", labels, clients=clients)
+    assert texts.examples.kind == "text"

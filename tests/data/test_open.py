@@ -1,6 +1,8 @@
 """The defined outcome of everything that data can get wrong, and what a federation must be."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,8 @@ from headstart.data import (
     open_federation,
     resplit,
 )
+
+RNG = np.random.default_rng(0)
 
 
 def _people(folder, settings=None, rows=40, **changes):
@@ -367,3 +371,31 @@ def test_the_formats_settings_hold_for_the_pool_too(tmp_path):
     )
     federation = open_federation(settings, tmp_path)
     assert federation.central.inputs.tolist() == [[90.5], [91.5]]
+
+
+@pytest.mark.parametrize("name", ["patient", "note", "tweet"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.nulls(40),
+        pa.array([{"age": 1}] * 40),
+        pa.array([["a", "b"]] * 40),
+        pa.array([2**53 + 1 + 7 * i for i in range(40)]),
+        pa.array([2**63 + i % 3 for i in range(40)], pa.uint64()),
+    ],
+    ids=["nothing", "structs", "lists", "beyond 2^53", "beyond 2^63"],
+)
+def test_columns_of_any_type_are_read_or_left_out(tmp_path, name, column):
+    table = {"site": ["a", "b"] * 20, "label": [0, 0, 1, 1] * 10, "x": RNG.normal(size=40), name: column}
+    pq.write_table(pa.table(table), tmp_path / "t.parquet")
+    federation = open_federation(DataSettings(source="t.parquet", client="site"), tmp_path)
+    assert set(federation.examples.columns) <= {"x", name}
+    assert np.isfinite(federation.examples.inputs).all()
+
+
+def test_where_every_row_has_a_hole_none_is_left(tmp_path):
+    holes = [[1.0, None, 2.0] * 12, [None, 1.0, None] * 12]
+    table = {"site": ["a", "b"] * 18, "label": [0, 0, 1, 1] * 9, "x": holes[0], "y": holes[1]}
+    pq.write_table(pa.table(table), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"data\.source: no row of 't.parquet' is left, for each lacks an input; fill"):
+        open_federation(DataSettings(source="t.parquet", client="site", missing="drop"), tmp_path)

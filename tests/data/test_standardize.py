@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from headstart.data import Client, Examples
@@ -160,3 +162,15 @@ def test_auto_is_pooled_in_a_simulation(inputs):
     pooled, auto = (fill_and_standardize(_examples(inputs), CLIENTS, None, how) for how in ("pooled", "auto"))
     assert np.array_equal(pooled.examples.inputs, auto.examples.inputs)
     assert auto.how == pooled.how != ""
+
+
+@given(st.integers(-30, 30), st.floats(0.1, 10))
+def test_units_change_nothing(power, spread):
+    column = np.random.default_rng(0).normal(3, spread, 40)
+    one, other = (statistics(sums_of(values[:, None])) for values in (column, column * 10.0**power))
+    assert np.allclose(one[1] * 10.0**power, other[1], rtol=1e-9)
+
+
+def test_a_constant_far_from_zero_is_constant():
+    sums = [sums_of(np.full((rows, 2), (1.7e9, 0.1), dtype=np.float32)) for rows in (7, 31, 1000)]
+    assert statistics(united(sums))[1].tolist() == [1.0, 1.0]

@@ -6,9 +6,10 @@ import pytest
 
 from headstart.evidence.answer import Absent, Answer, Rule
 from headstart.evidence.answer_words import sentence
+from headstart.evidence.contrast import contrast
 from headstart.evidence.find_answer import find_answer
-from headstart.evidence.sides import example_units
-from known_outcomes import RULE, answer, entrants, outcomes
+from headstart.evidence.sides import example_units, pick
+from known_outcomes import RULE, THREE, answer, entrants, outcomes
 
 
 @pytest.mark.parametrize(
@@ -141,3 +142,16 @@ def test_a_family_whose_rivals_failed_to_train_is_no_answer():
 def test_no_arm_no_answer():
     units = example_units(outcomes({"pooled": 0.9}), "accuracy")
     assert find_answer({}, units, RULE) == Answer(None, "no claim", None, RULE)
+
+
+def test_what_cross_fitting_picked_for_both_is_compared_as_itself():
+    arms = {"alone": 0.7, "shared": 0.8, "mixed": 0.8}
+    nowhere = dict.fromkeys(arms, float("nan"))
+    units = example_units(outcomes(arms, examples=50), "accuracy")
+    sharing = pick(["shared", "mixed"], entrants({"shared": "federate", "mixed": "both"}), units)
+    alone = pick(["alone"], entrants({"alone": "fine-tune"}), units)
+    assert sharing is not None
+    assert alone is not None
+    found = find_answer(entrants(THREE, nowhere), units, RULE).share_pays
+    assert found is not None
+    assert found.contrast.gap == pytest.approx(contrast(units.between(sharing, alone), "these", floor=True).gap)

@@ -93,3 +93,11 @@ def test_what_one_bound_shows_is_said_as_one_bound():
             )
             return
     pytest.fail("no draw has a one-sided answer")
+
+
+def test_a_family_that_was_not_judged_is_not_said_to_be_behind():
+    found = answer({"shared": 0.8, "mixed": 0.81})
+    assert headline(found) == "Undecided between federating and doing both"
+    assert (
+        headline(answer({"alone": 0.5, "shared": 0.8, "mixed": 0.81})) == "Share; whether to adapt afterwards is open"
+    )

@@ -93,3 +93,15 @@ def test_a_run_that_failed_for_one_seed_makes_no_client_sure():
 
 def test_two_seeds_make_no_client_sure():
     assert not any(gain.sure for gain in gains_of_clients(gain_at_one(0.25, seeds=2), "shared", {"f": "alone"}, 0.95))
+
+
+def test_seeds_that_an_arm_did_not_run_count_for_nothing():
+    found = gain_at_one(0.25, seeds=5)
+    found.predicted[found.arms.index("alone"), 3:] = -1
+    gains = gains_of_clients(found, "shared", {"f": "alone"}, 0.95)
+    assert [gain.sure for gain in gains] == [
+        gain.sure for gain in gains_of_clients(gain_at_one(0.25), "shared", {"f": "alone"}, 0.95)
+    ]
+    assert any(gain.sure for gain in gains)
+    difference = found.scores("alone", "accuracy") - found.scores("shared", "accuracy")
+    assert chance_of_hurt(difference, found.owner) == chance_of_hurt(difference[:3], found.owner)

@@ -22,7 +22,7 @@ def test_looks_spend_the_error_and_no_more(seeds, alpha, screens):
 def test_seeds_that_one_of_two_arms_lacks_do_not_count():
     best = np.array([[0.9, 0.8], [0.7, 0.6], [math.nan] * 2])
     arm = np.array([[0.8, 0.7], [math.nan] * 2, [0.1, 0.1]])
-    assert deficit(best, arm) == pytest.approx(Deficit(0.1, 0.0), abs=1e-9)
+    assert deficit(best, arm) == pytest.approx(Deficit(0.1, 0.0, 2), abs=1e-9)
 
 
 def test_one_client_or_none_says_nothing():
@@ -58,3 +58,16 @@ def test_a_race_is_said_in_plain_values():
         "left": [],
         "headroom": None,
     }
+
+
+@pytest.mark.parametrize(("clients", "most"), [(2, 0.0), (3, 0.06), (4, 0.06), (10, 0.07)])
+def test_of_equal_arms_few_are_dropped_however_few_the_clients(clients, most):
+    draw = np.random.default_rng(clients)
+    scores = draw.binomial(10, 0.7, (2000, 2, 3, clients)) / 10
+    dropped = [beaten({"a": one[0], "b": one[1]}, {"a": (0.0, 0.0, 0), "b": (1.0, 0.0, 1)}) for one in scores]
+    assert np.mean([bool(found) for found in dropped]) <= most
+
+
+def test_an_arm_far_behind_at_three_clients_is_dropped():
+    ahead = np.array([[0.9, 0.8, 0.85]] * 3)
+    assert list(beaten({"a": ahead, "b": ahead - [0.3, 0.28, 0.31]}, {"a": (1.0, 0.0, 0), "b": (0.0, 0.0, 1)})) == ["b"]

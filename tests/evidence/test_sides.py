@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,3 +82,19 @@ def test_clients_stand_in_where_examples_say_nothing():
         assert not found.right_or_wrong
         assert not found.is_share
     assert client_units(scores, "calibration_error").values["a"][0, 0] == -0.25
+
+
+def test_held_out_clients_decide_where_seen_ones_have_no_example():
+    found = outcomes({"a": 0.8}, held_out=2)
+    rows = found.owner >= 2
+    found = replace(found, owner=found.owner[rows], labels=found.labels[rows], predicted=found.predicted[:, :, rows])
+    assert set(example_units(found, "accuracy").client) == {2, 3}
+
+
+def test_folds_have_the_seeds_that_all_their_arms_ran():
+    found = outcomes({"a": 0.8, "b": 0.8}, seeds=5)
+    found.predicted[0, 3:] = -1
+    side = pick(["a", "b"], entrants({"a": "federate", "b": "both"}), example_units(found, "accuracy"))
+    assert side is not None
+    assert np.isfinite(side.values).all(axis=1).tolist() == [True] * 3 + [False] * 2
+    assert np.isnan(side.values[3:]).all()

@@ -50,6 +50,12 @@ def test_a_changed_setting_and_other_data_are_named(tmp_path: Path) -> None:
     assert found.why[-1] == "Changed: settings, data."
 
 
+def test_what_claims_nothing_is_no_answer_to_compare(answered: dict[str, Path]) -> None:
+    found = compared(answered["undecided"], answered["no claim"])
+    assert found.same_answer is None
+    assert compared(answered["undecided"], answered["undecided"]).same_answer
+
+
 def test_an_unfinished_run_has_no_answer_to_compare(answered: dict[str, Path], bare_folder: Path) -> None:
     found = compared(bare_folder, answered["better"])
     assert found.same_answer is None

@@ -125,8 +125,12 @@ def test_work_is_timed_with_the_threads_that_it_will_have(tmp_path: Path, monkey
 
 
 def test_one_run_takes_its_stages_and_nothing_once_it_is_finished(tmp_path: Path) -> None:
-    study = open_tiny(tmp_path, seeds=(0,), arms={"fedavg": FEDAVG})
+    study = open_tiny(tmp_path, seeds=(0, 1), arms={"fedavg": FEDAVG})
     (arm,) = study.plan(tmp_path / "out").arms
-    before = seconds_of_run(study.file.settings, study.costs, tmp_path / "out")(arm)
-    run_tiny(tmp_path, seeds=(0,), arms={"fedavg": FEDAVG})
-    assert before > seconds_of_run(study.file.settings, study.costs, tmp_path / "out")(arm) >= 0
+    before = seconds_of_run(study.file.settings, study.costs, tmp_path / "out")
+    assert before(arm, 0) > 0
+    study.run(tmp_path / "out", seeds=[0])
+    after = seconds_of_run(study.file.settings, study.costs, tmp_path / "out")
+    # What one seed has done is no work of the other's.
+    assert after(arm, 0) == 0
+    assert after(arm, 1) > 0

@@ -32,7 +32,7 @@ _MOST_SIZES = 3
 
 
 @dataclass(frozen=True)
-class Phase:
+class _Phase:
     """Steps on a client's examples.
 
     Attributes:
@@ -97,7 +97,7 @@ class _Watched:
     """
 
     rounds: int
-    phases: list[Phase] = field(default_factory=list)
+    phases: list[_Phase] = field(default_factory=list)
     is_read: bool = False
 
     def batches(self, model: Model, passes: Passes) -> Iterator[Batch]:
@@ -111,7 +111,7 @@ class _Watched:
 
         step = NoisyStep(1.0, torch.tensor(2), torch.tensor(True), noise)
         yield _two(model, step if passes.noise else None)
-        self.phases.append(Phase(passes, self.rounds, max(1, draws)))
+        self.phases.append(_Phase(passes, self.rounds, max(1, draws)))
 
     def everything(self, model: Model) -> Batch:
         """Return all examples, and note it."""
@@ -128,7 +128,7 @@ def _two(model: Model, step: NoisyStep | None = None) -> Batch:
     return Batch(model.activations(raw), labels, torch.ones(2), full=True, noisy=step)
 
 
-def phases_of(federate: Sequence[Any], adapt: Any) -> list[Phase] | None:
+def phases_of(federate: Sequence[Any], adapt: Any) -> list[_Phase] | None:
     """Return what an arm's stages do with a client's examples, in order; None where they look at them without noise.
 
     Args:

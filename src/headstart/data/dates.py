@@ -14,11 +14,11 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
 from headstart.data.sources import Source
+from headstart.data.sources.numbers import floats
 
 _DAY = 86_400.0
 _FIRST_DAY = 10_957
@@ -40,7 +40,7 @@ def times_of(source: Source, name: str, setting: str) -> Array:
     """
     column = source.column(name, setting)
     if _is_number(column.type):
-        numbers = _floats(column)
+        numbers = floats(column)
         _kind_of_numbers(source, name, numbers, setting)
         return numbers
     return _seconds(source, name, setting)
@@ -55,7 +55,7 @@ def days_of(source: Source, name: str, setting: str) -> Array:
     column = source.column(name, setting)
     if not _is_number(column.type):
         return _seconds(source, name, setting) / _DAY - _FIRST_DAY
-    numbers = _floats(column)
+    numbers = floats(column)
     kind = _kind_of_numbers(source, name, numbers, setting)
     if kind in _PER_SECOND:
         return numbers / (_PER_SECOND[kind] * _DAY) - _FIRST_DAY
@@ -123,7 +123,7 @@ def _of_stamps(column: pa.ChunkedArray) -> Array:
     units = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
     per_second = units[kind.unit] if pa.types.is_timestamp(kind) else 1e3 if pa.types.is_date64(kind) else 1 / _DAY
     whole = pa.int32() if pa.types.is_date32(kind) else pa.int64()
-    return _floats(pa.chunked_array([chunk.view(whole) for chunk in column.chunks], whole)) / per_second
+    return floats(pa.chunked_array([chunk.view(whole) for chunk in column.chunks], whole)) / per_second
 
 
 def _of_texts(source: Source, name: str, setting: str) -> Array:
@@ -240,7 +240,3 @@ def _by_value(numbers: Array, change: Callable[[float], float]) -> Array:
     known, places = np.unique(numbers, return_inverse=True)
     changed: Sequence[float] = [np.nan if np.isnan(number) else change(float(number)) for number in known]
     return np.asarray(changed, dtype=np.float64)[places]
-
-
-def _floats(column: pa.ChunkedArray) -> Array:
-    return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)

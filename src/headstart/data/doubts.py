@@ -151,8 +151,10 @@ def _possible_groups(source: Source, taken: Collection[str | None]) -> tuple[str
     >>> _possible_groups(Source("w", pa.table({"recording_id": ["r1", "r1", "r2", "r2"]})), ())[0][:45]
     "column 'recording_id' names 2 things in 4 row"
     """
-    names = [name for name in source.table.column_names if name not in taken and says_group(name)]
-    counts = {name: pc.count_distinct(source.table.column(name)).as_py() for name in names}
+    table = source.table
+    names = [name for name in table.column_names if name not in taken and says_group(name)]
+    names = [name for name in names if not pa.types.is_nested(kind := table[name].type) and not pa.types.is_null(kind)]
+    counts = {name: pc.count_distinct(table.column(name)).as_py() for name in names}
     return tuple(
         f"column '{name}' names {count} things in {len(source)} rows: if rows of one belong together, as windows of a "
         f"recording do, keep them on one side of every split with data.split.group = '{name}'"

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
@@ -17,6 +15,7 @@ from headstart.data.column_kinds import check_numbers, is_numeric, kind_in_words
 from headstart.data.dates import days_of
 from headstart.data.near_names import near_equal
 from headstart.data.sources import Source
+from headstart.data.sources.numbers import floats
 from headstart.data.vectors import vector_names, vector_values
 
 MISSING = " is missing"
@@ -119,8 +118,7 @@ def _vectors(source: Source, bases: Collection[str]) -> dict[str, Array]:
 
 def _numbers(source: Source, name: str) -> Array:
     check_numbers(source, name, may_be_empty=True)
-    column = source.column(name, "data.columns")
-    return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    return floats(source.column(name, "data.columns"))
 
 
 def _filled(source: Source, column: str) -> Array:

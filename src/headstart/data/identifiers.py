@@ -19,9 +19,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
+from headstart.data.sources.numbers import floats
 
 _INDEX = re.compile(r"^(Unnamed: \d+|__index_level_\d+__|)$")
 _WHOSE = ("patient", "subject", "record", "sample", "case", "person", "user", "client", "study", "row")
@@ -102,7 +102,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _values(column: pa.ChunkedArray) -> Array:
     """Return the values that are there."""
-    values = np.asarray(pc.cast(column.drop_null(), pa.float64()).to_numpy(), dtype=np.float64)
+    values = floats(column.drop_null())
     return values[~np.isnan(values)]
 
 

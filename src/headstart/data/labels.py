@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
 from headstart.data.settings import TaskName
 from headstart.data.sources import Source
+from headstart.data.sources.numbers import floats
 
 UNLABELLED = -1
 FEW_CLASSES = 20
@@ -33,7 +34,7 @@ def check_classes(source: Source, column: str, setting: str, *, whole: bool = Tr
     values = source.column(column, setting)
     if not (pa.types.is_floating(values.type) or pa.types.is_decimal(values.type) or pa.types.is_integer(values.type)):
         return
-    numbers = np.asarray(pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    numbers = floats(values)
     fractions = np.flatnonzero(np.isfinite(numbers) & (numbers != np.round(numbers)))
     if len(fractions):
         row = source.row_numbers[fractions[0]]
@@ -164,10 +165,12 @@ def doubtful_classes(column: str, names: Sequence[str]) -> tuple[str, ...]:
 def class_order(name: str) -> tuple[int, float, str]:
     """Return the key that sorts names of classes: numbers by value, then text by alphabet.
 
-    >>> sorted(["b", "10", "9", "a"], key=class_order)
-    ['9', '10', 'a', 'b']
+    >>> sorted(["b", "10", "nan", "9", "a"], key=class_order)
+    ['9', '10', 'a', 'b', 'nan']
     """
     try:
-        return (0, float(name), name)
+        number = float(name)
     except ValueError:
-        return (1, 0.0, name)
+        number = math.nan
+    # What is no number has no place among numbers, though it is called so.
+    return (1, 0.0, name) if math.isnan(number) else (0, number, name)

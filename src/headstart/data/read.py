@@ -47,6 +47,11 @@ def read_examples(source: Source, reading: Reading) -> tuple[Examples, Source, F
     if len(source) == 0:
         raise DataError(f"{reading.setting}.source: no row of '{source.name}' is left; check what leaves them out")
     kind, inputs, kept, columns, more = _inputs(source, reading, chosen)
+    if len(kept) == 0:
+        raise DataError(
+            f"{reading.setting}.source: no row of '{source.name}' is left, for each lacks an input; fill them "
+            "(missing = 'mean'), or name the columns that are to be inputs"
+        )
     found += (*prepared, *filled, *labelled, *drawn, *more, *_parts(source, reading))
     found += (*_unused(source, kind, columns, found, reading), *doubts(source, reading, chosen.columns, indices))
     source, indices = source.take(kept), indices[kept]

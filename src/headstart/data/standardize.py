@@ -20,6 +20,8 @@ from headstart.data.settings import Standardize
 
 Statistics = tuple[Array, Array]
 """Each column's mean and standard deviation."""
+_ROUNDING = 1e-9
+"""Of a deviation, in shares of the mean: that of a constant column is below it."""
 UNSCALED = "inputs are not scaled and differ widely"
 """How the warning begins."""
 
@@ -82,8 +84,8 @@ def statistics(sums: ColumnSums, fallback: Statistics | None = None) -> Statisti
     other = fallback or (np.zeros_like(mean), np.ones_like(mean))
     mean = np.where(np.isnan(mean), other[0], mean)
     deviation = np.where(np.isnan(deviation), other[1], deviation)
-    # Rounding leaves a constant column with a deviation just above zero.
-    constant = deviation <= 1e-6 * np.maximum(1, np.abs(mean))
+    # Rounding leaves a constant column with a deviation just above zero; units may be small, and far from it.
+    constant = deviation <= _ROUNDING * np.abs(mean)
     return mean, np.where(constant, 1.0, deviation)
 
 

@@ -12,6 +12,7 @@ from headstart.core.task import Task
 from headstart.data.account import Findings
 from headstart.data.reading import Reading
 from headstart.data.sources import Source
+from headstart.data.sources.numbers import floats
 from headstart.data.strata import strata_of
 from headstart.data.targets import Targets
 
@@ -53,8 +54,7 @@ def _numbers(source: Source, name: str, setting: str) -> Array:
             f"{setting}: must be a column of numbers, received '{name}' of '{source.name}', which holds {column.type}"
             f"{', such as ' + repr(column[0].as_py())[:60] if len(column) else ''}; name another column"
         )
-    kind = pa.uint8() if pa.types.is_boolean(column.type) else pa.float64()
-    values = np.array(pc.cast(pc.cast(column, kind), pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    values = floats(pc.cast(column, pa.uint8()) if pa.types.is_boolean(column.type) else column)
     if len(wrong := np.flatnonzero(np.isinf(values))):
         raise DataError(
             f"{setting}: numbers must be finite, received {values[wrong[0]]} in row {source.row_numbers[wrong[0]]} of "

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headstart.core.arrays import Array
+from headstart.data.sources.numbers import floats
 
 MOST_INPUTS = 10_000
 """A longer vector is an image or a sound, and no table's column."""
@@ -50,7 +51,7 @@ def vector_values(column: pa.ChunkedArray) -> Array:
     filled, values = np.asarray(column.is_valid().to_numpy(), dtype=bool), column.drop_null()
     while pa.types.is_nested(values.type):
         values = pc.list_flatten(values)
-    numbers = np.asarray(pc.cast(values, pa.float64()).to_numpy(), dtype=np.float64)
+    numbers = floats(values)
     result = np.full((len(column), len(numbers) // max(1, int(filled.sum()))), np.nan)
     result[filled] = numbers.reshape(int(filled.sum()), -1)
     return result

@@ -24,7 +24,7 @@ from headstart.training.client_data import Passes
 from headstart.training.example_noise import ExampleNoise, share_of
 
 
-class Chance(Protocol):
+class _Chance(Protocol):
     """Draws what hides one client's examples while it trains once."""
 
     def uniforms(self, count: int) -> Array:
@@ -36,7 +36,7 @@ class Chance(Protocol):
         ...
 
 
-MakeChance = Callable[[tuple[Key, ...]], Chance]
+MakeChance = Callable[[tuple[Key, ...]], _Chance]
 """Makes what draws for one client: from seed, round, phase and the client's id."""
 
 
@@ -78,7 +78,7 @@ class NoisySteps:
 
 
 def noisy_steps(
-    chances: Sequence[Chance], sizes: Sequence[int], passes: Passes, noise: ExampleNoise, device: torch.device
+    chances: Sequence[_Chance], sizes: Sequence[int], passes: Passes, noise: ExampleNoise, device: torch.device
 ) -> NoisySteps:
     """Draw the steps of clients.
 
@@ -103,7 +103,7 @@ def noisy_steps(
     return NoisySteps(positions, [*_steps(chances, counts, deviations, expected, noise.clip)])
 
 
-def sampled(chance: Chance, size: int, steps: int, batch_size: int) -> Array:
+def sampled(chance: _Chance, size: int, steps: int, batch_size: int) -> Array:
     """Draw who is in each step: ``(steps, most in one)`` positions in order, -1 where nobody is.
 
     All steps are one row of ``steps * size`` throws; how far it is to the next hit is geometric.
@@ -120,7 +120,7 @@ def sampled(chance: Chance, size: int, steps: int, batch_size: int) -> Array:
     return found
 
 
-def _hits(chance: Chance, throws: int, share: float) -> Array:
+def _hits(chance: _Chance, throws: int, share: float) -> Array:
     """Return the numbers of the throws that hit, each on its own with the same probability."""
     if share >= 1:
         return np.arange(throws, dtype=np.int64)
@@ -134,7 +134,7 @@ def _hits(chance: Chance, throws: int, share: float) -> Array:
 
 
 def _steps(
-    chances: Sequence[Chance], counts: Sequence[int], deviations: Sequence[float], expected: Tensor, clip: float
+    chances: Sequence[_Chance], counts: Sequence[int], deviations: Sequence[float], expected: Tensor, clip: float
 ) -> Iterator[NoisyStep]:
     for step in range(max(counts, default=0)):
         goes = [step < count for count in counts]
@@ -145,7 +145,7 @@ def _steps(
         yield NoisyStep(clip, expected, torch.tensor(goes, device=expected.device), noise)
 
 
-def _noise(chances: Sequence[Chance], deviations: Sequence[float], stack: Params) -> Params:
+def _noise(chances: Sequence[_Chance], deviations: Sequence[float], stack: Params) -> Params:
     """Draw the noise of a stack, each client's in one piece, by names in order; none for those without.
 
     A tree that was read has another order than one that was made.

@@ -35,7 +35,7 @@ def headline(answer: Answer) -> str:
     if answer.grounds == "no claim":
         return "No claim yet"
     left = _open_families(answer)
-    if "fine-tune" not in left:
+    if "fine-tune" in answer.families and "fine-tune" not in left:
         return "Share; whether to adapt afterwards is open"
     return f"Undecided between {_listing([DOING[family] for family in left])}"
 

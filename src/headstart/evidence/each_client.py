@@ -13,7 +13,7 @@ from scipy import special
 from headstart.core.arrays import Array
 from headstart.core.plain import finite
 from headstart.evidence.contrast import FEWEST_SEEDS, satterthwaite
-from headstart.evidence.paired import ByClient
+from headstart.evidence.paired import ByClient, of_runs
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,7 @@ def chance_of_hurt(difference: Array, owner: Array) -> float:
     >>> chance_of_hurt(np.array([[1.0, -1.0, 1.0, 0.0]]), np.array([0, 0, 0, 1]))
     0.25
     """
+    difference = of_runs(difference)
     kept = np.isfinite(difference).all(axis=0)
     if not kept.any():
         return math.nan

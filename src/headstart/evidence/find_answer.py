@@ -100,6 +100,9 @@ class _Judge:
     def contrast(self, better: Side, worse: Side, scope: Scope | None = None) -> Contrast:
         """Estimate by how much one side is better than another, once for each two arms."""
         scope = scope or self.rule.scope
+        if "cross-fitting" in (better.picked_by, worse.picked_by):
+            # Such a side has the values of several arms, others in another company.
+            return contrast(self.units.between(better, worse), scope, floor=self.units.is_share)
         key, turned = (better.arm, worse.arm, scope), (worse.arm, better.arm, scope)
         if turned in self.known:
             return self.known[turned].turned()

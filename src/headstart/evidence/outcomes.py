@@ -9,7 +9,7 @@ import numpy as np
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError, nearest
 from headstart.evidence.metrics import Measure, measure
-from headstart.evidence.paired import ByClient, paired
+from headstart.evidence.paired import ByClient, of_runs, paired
 
 RIGHT_OR_WRONG = ("accuracy", "balanced_accuracy")
 """Metrics by which an example is right or wrong."""
@@ -78,7 +78,7 @@ class Outcomes:
         Raises:
             DataError: there is no such arm.
         """
-        difference = self.scores(arm, "accuracy") - self.scores(other, "accuracy")
+        difference = of_runs(self.scores(arm, "accuracy") - self.scores(other, "accuracy"))
         found = paired(difference, self.owner, self.owner)
         each = np.where(np.isfinite(difference).all(axis=0), difference.mean(axis=0), np.nan)
         # A mean over seeds of differences may miss 0 by rounding.

@@ -78,6 +78,17 @@ class ByClient(NamedTuple):
     down: Array
 
 
+def of_runs(values: Array) -> Array:
+    """Leave out the seeds ``(seeds, …)`` that have no value at all: there was no run.
+
+    >>> of_runs(np.array([[1.0, np.nan], [np.nan, np.nan]])).tolist()
+    [[1.0, nan]]
+    """
+    ran = np.isfinite(values).any(axis=1)
+    kept: Array = values[ran] if ran.any() else values
+    return kept
+
+
 def paired(difference: Array, stratum: Array, client: Array) -> Paired:
     """Gather the moments of a difference.
 
@@ -91,8 +102,7 @@ def paired(difference: Array, stratum: Array, client: Array) -> Paired:
     >>> found.count.tolist(), found.mean.tolist(), found.totals.tolist()
     ([2.0, 1.0], [0.75, -1.0], [-0.25, 0.0])
     """
-    ran = np.isfinite(difference).any(axis=1)
-    difference = difference[ran] if ran.any() else difference
+    difference = of_runs(difference)
     kept = np.isfinite(difference).all(axis=0)
     difference, client = difference[:, kept], client[kept]
     _, first, at = np.unique(stratum[kept], return_index=True, return_inverse=True)

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from scipy import special
 
 from headstart.core.arrays import Array
-from headstart.evidence.contrast import FEWEST_SEEDS
+from headstart.evidence.contrast import FEWEST_CLIENTS, FEWEST_SEEDS
 from headstart.evidence.sides import Family
 
 Until = Literal["decided", "all"]
@@ -24,7 +25,7 @@ Ended = Literal["decided", "last look", "time", "all"]
 _FIRST, _SCREEN = 0.2, 0.1
 """Shares of the error that the first of two looks may spend, and the look at heads alone that screens families."""
 _ENOUGH = 2.0
-"""Standard errors behind its family's best at which an arm is dropped."""
+"""Standard errors behind its family's best at which an arm is dropped, of many clients; of few, as rarely by chance."""
 
 
 class Look(NamedTuple):
@@ -130,15 +131,20 @@ class Deficit(NamedTuple):
     Attributes:
         mean: of clients' differences; positive: it is behind.
         se: standard error over clients; NaN with fewer than two.
+        clients: that were compared.
     """
 
     mean: float
     se: float
+    clients: int
 
     @property
     def is_beaten(self) -> bool:
-        """Whether it is further behind than chance explains."""
-        return math.isfinite(self.se) and self.mean > _ENOUGH * self.se and self.mean > 0
+        """Whether it is further behind than chance explains: of few clients the standard error itself is a guess."""
+        if self.clients < FEWEST_CLIENTS:
+            return False
+        enough = float(special.stdtrit(self.clients - 1, special.ndtr(_ENOUGH)))
+        return self.mean > enough * self.se and self.mean > 0
 
 
 def deficit(best: Array, arm: Array) -> Deficit:
@@ -158,13 +164,13 @@ def deficit(best: Array, arm: Array) -> Deficit:
     present = np.isfinite(common).all(axis=0)
     clients = common[:, present].mean(axis=0) if len(common) else np.empty(0)
     if not len(clients):
-        return Deficit(math.nan, math.nan)
+        return Deficit(math.nan, math.nan, 0)
     se = float(clients.std(ddof=1) / math.sqrt(len(clients))) if len(clients) > 1 else math.nan
-    return Deficit(float(clients.mean()), se)
+    return Deficit(float(clients.mean()), se, len(clients))
 
 
 def beaten(arms: Mapping[str, Array], costs: Mapping[str, tuple[float, float, int]]) -> dict[str, tuple[str, Deficit]]:
-    """Name the arms of a family that its best is ahead of by more than two standard errors.
+    """Name the arms of a family that its best is ahead of by more than two standard errors, see :class:`Deficit`.
 
     Args:
         arms: scores ``(seeds, clients)`` on validation data, greater is better; NaN where missing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
@@ -168,7 +168,9 @@ class Units:
 
 def example_units(outcomes: Outcomes, metric: Measure | str) -> Units:
     """Return test examples of decisive clients as units."""
-    kept = np.isin(outcomes.owner, np.flatnonzero(outcomes.seen)) if outcomes.seen.any() else outcomes.owner >= 0
+    # Held-out clients decide where no seen one has a test example.
+    seen = np.flatnonzero(outcomes.seen & (outcomes.examples > 0))
+    kept = np.isin(outcomes.owner, seen) if len(seen) else outcomes.owner >= 0
     owner, labels = outcomes.owner[kept], outcomes.labels[kept]
     classes, of = int(labels.max(initial=0)) + 1, measure(metric)
     return Units(
@@ -212,6 +214,10 @@ def _cross_fitted(arms: Sequence[str], entrants: Mapping[str, Entrant], units: U
     def best(kept: Array) -> str:
         return min(arms, key=lambda arm: (-units.strength(arm, kept), entrants[arm].cost))
 
+    # Each fold's arm has the same seeds, or examples of some folds would lack those that others have.
+    common = np.logical_and.reduce([np.isfinite(units.values[arm]).any(axis=1) for arm in arms])
+    if common.any():
+        units = replace(units, values={arm: np.where(common[:, None], units.values[arm], np.nan) for arm in arms})
     folds = units.folds
     values = np.full_like(units.values[arms[0]], np.nan)
     for fold in range(_FOLDS):

@@ -27,7 +27,8 @@ class Comparison:
     """What differs between two runs.
 
     Attributes:
-        same_answer: whether both give the same family; None where one of them has no answer.
+        same_answer: whether both say the same, be it that it is undecided between the same families; None where one of
+            them has no answer, or claims nothing.
         answer: what each answered, and which arm each would use.
         why: what the difference, or its absence, may come from.
         settings: changed keys of the study, with their values before and after.
@@ -53,7 +54,8 @@ def compare_runs(before: Run, after: Run) -> Comparison:
         "versions": tuple(_changes(dict(findings.versions(before)), dict(findings.versions(after)))),
     }
     answered = all(answer.has_answer(run.verdict) for run in (before, after))
-    same = before.verdict["answer"] == after.verdict["answer"] if answered else None
+    claims = answered and "no claim" not in (before.verdict["grounds"], after.verdict["grounds"])
+    same = before.verdict["headline"] == after.verdict["headline"] if claims else None
     causes = [name for name, lines in changed.items() if lines]
     why = (*(_why(before, after) if answered else ()), *_missing(before, after), _changed(causes))
     arms = tuple(_arms(before, after)) if answered else ()

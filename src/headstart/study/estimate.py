@@ -86,8 +86,8 @@ def seconds_of(branches: Sequence[Branch], workers: int) -> float:
     return makespan(loads, workers)
 
 
-def seconds_of_run(settings: StudySettings, costs: Costs, out: Path) -> Callable[[Arm], float]:
-    """Return what says about how long an arm as it is written takes with one seed, without what is finished.
+def seconds_of_run(settings: StudySettings, costs: Costs, out: Path) -> Callable[[Arm, int], float]:
+    """Return what says about how long an arm takes with a seed, without what is finished.
 
     Args:
         settings: the study's tables.
@@ -99,7 +99,7 @@ def seconds_of_run(settings: StudySettings, costs: Costs, out: Path) -> Callable
     def clock() -> _Estimate:
         return _Estimate(settings, costs, RunFolder(out))
 
-    return lambda arm: clock().one(arm)
+    return lambda arm, seed: clock().one(arm, seed)
 
 
 @dataclass(frozen=True)
@@ -133,20 +133,23 @@ class _Estimate:
             way = self.durations.way(arm, stage) if trains else ""
             yield Branch(path, took.here, (), not left, way, len(new), took.alone)
 
-    def one(self, arm: Arm) -> float:
-        """Return the seconds of one run as a trial, without its nodes that are finished."""
-        run = _Run(arm, self.pipelines[0], TRIAL_VIEWS)
+    def one(self, arm: Arm, seed: int) -> float:
+        """Return the seconds of the run with one seed, without its nodes that are finished."""
+        pipeline = next(one for one in self.pipelines if one.seed == seed)
+        run = _Run(self._chosen(self._trials(arm), seed), pipeline, pipeline.final_views)
         places = range(len(arm.federate) + 2)
         return sum(self._took(run, place).here for place in places if not self._has(run, self._key(run, place)))
 
     def _runs(self, arm: Arm) -> list[_Run]:
         """Return all that an arm has to do: its trials with the seeds that choose, then what was chosen with each."""
-        trials = trial_arms(
-            arm, num_trials(self.settings.tuning.trials, self.lab.federation), self.settings.tuning.seed
-        )
+        trials = self._trials(arm)
         choosing = {seed for group in tuned_with(arm, self.settings.seeds) for seed in group if len(trials) > 1}
         tried = [_Run(trial, p, TRIAL_VIEWS) for p in self.pipelines if p.seed in choosing for trial in trials]
         return [*tried, *(_Run(self._chosen(trials, p.seed), p, p.final_views) for p in self.pipelines)]
+
+    def _trials(self, arm: Arm) -> list[Arm]:
+        tuning = self.settings.tuning
+        return trial_arms(arm, num_trials(tuning.trials, self.lab.federation), tuning.seed)
 
     def _chosen(self, trials: Sequence[Arm], seed: int) -> Arm:
         """Return the configuration that a finished run had; the written one where there is none."""

@@ -25,6 +25,8 @@ def column(values: object, kind: pa.DataType | None = None, **known: object) -> 
         ([1, 2, 1], "whole numbers"),
         ([7, 7, None], "one value"),
         ([None, float("nan")], "nothing"),
+        ([None, None], "nothing"),
+        ([2**53 + 1, 2**60, 5], "whole numbers"),
         (["red", "green", "red"], "names"),
         (["a text of some words and more", "another text of some words"], "texts"),
         (["2024-01-31", "2024-02-01"], "dates"),

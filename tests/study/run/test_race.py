@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from headstart import Arm, Study, from_arrays
-from headstart.core.errors import SettingError
+from headstart.core.errors import ClientError, SettingError
 from headstart.core.files import read_json_lines
 from headstart.core.progress import Silent
 from headstart.data.split_settings import SplitSettings
+from headstart.study.run.pipeline import Pipeline
 from headstart.study.study import Outcome
 from headstart.study.written.load import parse_study
 
@@ -273,7 +274,9 @@ def test_a_deep_arm_that_takes_longer_than_is_left_is_not_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = {"fedavg": 7200.0}
-    monkeypatch.setattr("headstart.study.judging.seconds_of_run", lambda *_: lambda arm: seconds.get(arm.name, 1.0))
+    monkeypatch.setattr(
+        "headstart.study.judging.seconds_of_run", lambda *_: lambda arm, seed: seconds.get(arm.name, 1.0)
+    )
     verdict = _study(budget={"minutes": 60}).run(tmp_path).verdict
     assert verdict.race is not None
     assert verdict.race.ended == "time"
@@ -282,3 +285,37 @@ def test_a_deep_arm_that_takes_longer_than_is_left_is_not_begun(
     assert verdict.cautions[0].startswith("Time was up before these arms were run in full: fedavg.")
     assert {arm for arm, _ in _records(tmp_path)} >= {"local-ridge", "ridge", "ridge-personal", "local"}
     assert not [key for key in _records(tmp_path) if key[0] == "fedavg"]
+
+
+DEEP = tuple(arm for arm in ARMS if arm.name in ("local", "fedavg"))
+
+
+def test_without_heads_there_is_nothing_to_screen_by(tmp_path: Path) -> None:
+    verdict = _study(arms=DEEP, study={"headroom": 0.01}).run(tmp_path).verdict
+    assert verdict.race is not None
+    assert {arm for arm, _ in _records(tmp_path)} == {"local", "fedavg"}
+    assert [one.seeds for one in verdict.race.taken] in ([3], [3, 5])
+
+
+def test_where_no_arm_fits_into_the_time_it_is_said_which_takes_how_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.study.judging.seconds_of_run", lambda *_: lambda arm, seed: 7200.0)
+    with pytest.raises(SettingError, match=r"budget.minutes: .*received 60; local: a run of it takes about 2 h, and"):
+        _study(arms=DEEP, budget={"minutes": 60}).run(tmp_path)
+
+
+def test_an_arm_whose_trials_all_fail_leaves_the_race_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = Pipeline.trunk
+
+    def failing(pipeline: Pipeline, arm: Arm) -> object:
+        if arm.name == "slow":
+            raise ClientError("all clients diverged")
+        return trunk(pipeline, arm)
+
+    monkeypatch.setattr(Pipeline, "trunk", failing)
+    outcome = _study().run(tmp_path)
+    assert "every one of 2 tuning trials failed" in outcome.stopped["slow"]
+    assert outcome.verdict.answer.family is not None

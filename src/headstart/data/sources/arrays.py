@@ -30,6 +30,8 @@ def array_source(
     Raises:
         DataError: the arrays' lengths, shapes or types do not fit.
     """
+    if columns is None and hasattr(inputs, "columns"):
+        columns = [str(column) for column in inputs.columns]
     texts = [str(text) for text in inputs] if holds_texts(inputs) else None
     inputs = np.arange(len(texts)) if texts is not None else np.asarray(inputs)
     fields = _label_columns(labels, classes)
@@ -79,7 +81,8 @@ def holds_texts(inputs: Any) -> bool:
     >>> holds_texts(["a note"]), holds_texts([[1.0]])
     (True, False)
     """
-    return len(inputs) > 0 and isinstance(inputs[0], str)
+    # A table of pandas yields the names of its columns, and a column's rows may have any names.
+    return len(inputs) > 0 and not hasattr(inputs, "columns") and isinstance(next(iter(inputs)), str)
 
 
 def _input_columns(inputs: Array, columns: Sequence[str] | None, name: str) -> dict[str, Any]:

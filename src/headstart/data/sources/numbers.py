@@ -31,6 +31,15 @@ _CODE = r"^[+-]?0\d+$"
 _SAMPLE = 100
 
 
+def floats(column: pa.ChunkedArray) -> Array:
+    """Return numbers, rounded where they have more digits than 15; NaN where a cell is empty.
+
+    >>> floats(pa.chunked_array([[2**53 + 1, None]])).tolist()
+    [9007199254740992.0, nan]
+    """
+    return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
 @dataclass(frozen=True)
 class _Words:
     """Cells that are no numbers in a column that else holds numbers.

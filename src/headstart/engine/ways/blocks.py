@@ -35,7 +35,7 @@ class SumsUp(Protocol):
         ...
 
 
-class Actors(Protocol):
+class _Actors(Protocol):
     """Begins a stage with actors."""
 
     def __call__(self, job: Job) -> SumsUp | None:
@@ -54,7 +54,7 @@ class Blocks:
     """
 
     engine: Engine
-    actors: Actors
+    actors: _Actors
     worth: int = WORTH_BLOCKS
 
     @contextmanager

@@ -113,7 +113,8 @@ def _of_values(source: Source, name: str) -> Column:
     """Describe a column of numbers, truth values or dates."""
     cells = source.table.column(name)
     filled = cells.filter(pc.invert(pc.is_null(cells, nan_is_null=True)))
-    distinct = int(pc.count_distinct(filled).as_py())
+    # A column of nothing at all has no type, and its values cannot be counted.
+    distinct = int(pc.count_distinct(filled).as_py()) if len(filled) else 0
     kind = "names" if name in source.class_names else _kind_of_values(filled, distinct)
     counts = _counts(source, name, filled) if kind != "numbers" and distinct <= _MOST_COUNTED else {}
     return Column(
@@ -128,7 +129,7 @@ def _kind_of_values(filled: pa.ChunkedArray, distinct: int) -> Kind:
         return "lists"
     if pa.types.is_boolean(filled.type):
         return "zero or one"
-    numbers = pc.cast(filled, pa.float64())
+    numbers = pc.cast(filled, pa.float64(), safe=False)
     if distinct == 2 and set(pc.unique(numbers).to_pylist()) == {0.0, 1.0}:
         return "zero or one"
     whole = pc.all(pc.equal(numbers, pc.round(numbers))).as_py()

@@ -57,7 +57,7 @@ class Course:
         seeds: of every arm until the first look that decides.
         coming: looks that may follow, the next first.
         deadline: time (:func:`time.monotonic`) after which nothing more is begun; None for none.
-        takes: says about how many seconds a run of an arm takes; None where nobody knows.
+        takes: says about how many seconds a run of an arm with a seed takes; None where nobody knows.
         out: arms that do not go on.
         taken: looks that are past.
         late: whether something was left undone for want of time.
@@ -68,7 +68,7 @@ class Course:
     seeds: Sequence[int]
     coming: list[Look]
     deadline: float | None = None
-    takes: Callable[[Arm], float] | None = None
+    takes: Callable[[Arm, int], float] | None = None
     out: dict[str, Out] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
     late: bool = False
@@ -126,10 +126,10 @@ class Course:
     def go(self, one: Entry, seeds: Sequence[int]) -> None:
         """Run an arm with some seeds, as far as time allows."""
         left = [seed for seed in seeds if (one.name, seed) not in self.runner.ran]
-        if left and one in self._in_time([one]):
+        if left and one in self._in_time([one], left[0]):
             self._prepare(one, left)
         for seed in left:
-            if one.name in self.out or one.name in self.runner.stopped:
+            if one not in self._in_time([one], seed):
                 return
             # What others have finished in time only has to be recorded.
             if (one.name, seed) not in self.runner.told and not self._has_time(one, seed):
@@ -181,7 +181,7 @@ class Course:
 
     def try_out(self, entries: Sequence[Entry], seed: int) -> None:
         """Let arms' trials with a seed, or runs where they have none, say how they do on validation data."""
-        entries = self._in_time(entries)
+        entries = self._in_time(entries, seed)
         if self._spread:
             self._want(entries, [seed], runs=False)
             for one in entries:
@@ -225,12 +225,12 @@ class Course:
         """Say a difference in the decision's metric."""
         return amount(value, measure_of(self.runner.settings.decision.metric, self.runner.lab.federation.task))
 
-    def _in_time(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return those that are in, but for deep arms of which a run is longer than the time that is left."""
+    def _in_time(self, entries: Sequence[Entry], seed: int) -> list[Entry]:
+        """Return those that are in, but for deep arms that take longer with a seed than is left."""
         if self.deadline is not None and self.takes is not None and not (self._spread or self._is_late()):
             for one in entries:
                 if one.is_deep and one in self.still_in:
-                    self._leave_too_long(one, self.takes(one.arm), self.deadline - time.monotonic())
+                    self._leave_too_long(one, self.takes(one.arm, seed), self.deadline - time.monotonic())
         return [one for one in entries if one in self.still_in]
 
     def _leave_too_long(self, one: Entry, takes: float, left: float) -> None:

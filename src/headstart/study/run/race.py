@@ -80,9 +80,10 @@ def _look(course: Course, bench: Bench) -> Verdict:
     Raises:
         SettingError: time was up before anything was finished.
     """
-    if course.late and not course.runs:
+    if course.is_cut_short and not course.runs:
         minutes = course.runner.settings.budget.minutes
-        raise SettingError(f"budget.minutes: must leave time for one run, received {minutes}; allow more")
+        left_out = "".join(f"; {name}: {course.out[name].why}" for name in course.too_long)
+        raise SettingError(f"budget.minutes: must leave time for one run, received {minutes}{left_out}; allow more")
     look = course.coming.pop(0)
     verdict = bench.judge(course.state(), course.runs, look)
     arms = sum(len(standing.arms) for standing in verdict.answer.families.values())
@@ -119,6 +120,10 @@ def _screen(course: Course, bench: Bench) -> None:
     """Leave out the deep arms of families whose heads are further behind than deep arms are taken to gain."""
     headroom = course.headroom
     if headroom is None:
+        return
+    if not (course.runs or course.late):
+        # No head has run, so that there is nothing to look at yet.
+        course.coming.pop(0)
         return
     answer = _look(course, bench).answer
     for one in course.still_in:

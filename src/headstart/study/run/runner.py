@@ -159,9 +159,11 @@ class Runner:
             arm: of the study; its runs count, or else the trials of the configuration that is best so far.
             seeds: NaN where it has neither.
         """
+        rows: list[Array | None] = []
+        # It has to stop where all of its trials failed.
+        self._attempt(arm, lambda: rows.extend(self._validation(arm, seed) for seed in seeds))
         if arm.name in self.stopped:
             return None
-        rows = [self._validation(arm, seed) for seed in seeds]
         clients = next((len(row) for row in rows if row is not None), 0)
         nothing = np.full(clients, np.nan)
         return np.stack([nothing if row is None else row for row in rows]) if clients else None
