@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,10 @@ import torch
 from headstart import adapt, federate
 from headstart.core.device import CPU, placed
 from headstart.engine.adaptation import Evaluation, adapt_and_predict, is_better
-from headstart.engine.protocol import Engine, Job
+from headstart.engine.protocol import Engine
 from headstart.engine.received import Received
-from headstart.engine.ways import stacks
 from headstart.engine.ways.fleet import Fleet
-from headstart.engine.ways.serial import OneByOne, Serial
+from headstart.engine.ways.serial import Serial
 from headstart.evidence.metrics import Scoring
 from headstart.models.cut import Trainable
 from headstart.models.lora import Lora
@@ -32,22 +30,6 @@ ENGINES: dict[str, Engine] = {"serial": Serial(), "fleet": Fleet()}
 VARIANTS = ("as given", "adam", "class-weighted loss", "clipped, with noise")
 """How clients train and are drawn where it is tried: one of each kind, for every operation takes its time here."""
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
-
-
-_MIXED = ("same device", ".numpy()", "generator", "driver")
-"""Words of errors that a card alone raises."""
-
-
-@pytest.fixture(autouse=True)
-def no_second_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stack that fails for the card is not done again one by one, where that would go unseen."""
-
-    def again(job: Job) -> OneByOne:
-        reason = str(sys.exc_info()[1])
-        assert not any(word in reason for word in _MIXED), reason
-        return OneByOne(job)
-
-    monkeypatch.setattr(stacks, "OneByOne", again)
 
 
 def _cases(cuts: dict[str, tuple[Trainable, ...]]) -> list[Any]:

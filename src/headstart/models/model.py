@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from headstart.core import trees
 from headstart.core.content import hash_array, hash_json
-from headstart.core.errors import SettingError
+from headstart.core.errors import ModelError, SettingError
 from headstart.core.trees import Params
 from headstart.models.batch import Batch, NoisyStep
 from headstart.models.cut import Trainable, block_of, cut_index
@@ -128,8 +128,16 @@ class Model:
         return merged({**self.frozen, **params}, self.scale)
 
     def recut(self, params: Params, trainable: Trainable) -> tuple[Model, Params]:
-        """Cut the same weights elsewhere."""
-        return cut_at(self.network, self.weights(params), trainable)
+        """Cut the same weights elsewhere; of a stack, what is frozen then is one for all clients.
+
+        Raises:
+            ModelError: it is not.
+        """
+        model, tree = cut_at(self.network, self.weights(params), trainable)
+        if params["head.bias"].dim() == 1:
+            return model, tree
+        own = {name: value for name, value in model.frozen.items() if value is not self.frozen.get(name)}
+        return replace(model, frozen={**model.frozen, **{name: _common(value) for name, value in own.items()}}), tree
 
     @torch.no_grad()
     def activations(self, inputs: Tensor) -> Tensor:
@@ -341,6 +349,13 @@ def _with_adapters(network: Network, weights: Params, lora: Lora) -> tuple[Model
     names = [name for name in tree if name.startswith("head.") or (name in adapters and _trains(name, lora))]
     frozen = {name: value for name, value in tree.items() if name not in set(names)}
     return Model(network, cut, frozen, adapters=adapters, scale=lora.scale), trees.select(tree, names)
+
+
+def _common(stack: Tensor) -> Tensor:
+    """Return what all clients have, ``(clients, …)`` without the first dimension."""
+    if len(stack) > 1 and stack.stride(0):
+        raise ModelError("clients of a stack have weights of their own below the cut; do them one by one")
+    return stack[0]
 
 
 def _trains(name: str, lora: Lora) -> bool:

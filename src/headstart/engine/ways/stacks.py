@@ -18,7 +18,7 @@ from headstart.core.faults import Portions, free_memory, is_out_of_memory
 from headstart.core.seeds import Key
 from headstart.core.trees import Tree
 from headstart.engine.features.padding import Inputs, RaggedTensor
-from headstart.engine.protocol import Chunk, Failure, Job, chunk_of
+from headstart.engine.protocol import Chunk, Failure, Job, chunk_of, failure_of
 from headstart.engine.ways.serial import OneByOne
 from headstart.models.memory import bytes_kept
 
@@ -65,10 +65,20 @@ class Stacked:
         try:
             return [self._chunk(shared, positions, key)]
         except Exception as error:
-            if is_out_of_memory(error) and len(positions) > 1:
+            is_short, reason = is_out_of_memory(error), failure_of(-1, error).reason
+            if is_short and len(positions) > 1:
                 raise
-        free_memory()
-        return list(OneByOne(self.job).map(shared, positions, key))
+        if is_short:
+            free_memory()
+        found = list(OneByOne(self.job).map(shared, positions, key))
+        if not (is_short or any(isinstance(one, Failure) for one in found)):
+            warnings.warn(
+                f"{len(positions)} clients failed together ({reason}), and none alone: they are done one by one, which "
+                "takes longer",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return found
 
     def _chunk(self, shared: Tree, positions: Array, key: tuple[Key, ...]) -> Chunk:
         job = self.job

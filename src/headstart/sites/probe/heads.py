@@ -145,8 +145,8 @@ def solve(model: Model, total: Tree, dtype: torch.dtype = torch.float32) -> _Sol
     heads = {"ridge": ridge} | {
         name: method.server_update(model, ridge, {}, update)[0] for name, method in OTHERS.items()
     }
-    # Noise may leave a matrix that is no sum of squares.
-    is_exact = float(values[0]) > -1e-6 * float(values[-1])
+    # Noise may leave a matrix that is no sum of squares, or fewer than no examples.
+    is_exact = float(values[0]) > -1e-6 * float(values[-1]) and float(counts.min()) >= 0
     evidence = logme_from_sums(second.numpy(), moment[:-1].numpy(), counts.numpy()) if is_exact else float("nan")
     named = {f"{name}/{key}": value.contiguous() for name, head in heads.items() for key, value in head.items()}
     return _Solved(named, PENALTIES[best], errors[best], evidence)
