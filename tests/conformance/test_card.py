@@ -33,9 +33,16 @@ TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 
 def _cases(cuts: dict[str, tuple[Trainable, ...]]) -> list[Any]:
-    """Return a parameter ``name, cut, dtype, engine`` for every method; heads on both types."""
+    """Return a parameter ``name, cut, dtype, engine`` for every method; without a card slow tests go one by one."""
     return [
-        pytest.param(name, cut, dtype, engine, id=f"{name}-{'adapters' if isinstance(cut, Lora) else cut}-{way}")
+        pytest.param(
+            name,
+            cut,
+            dtype,
+            engine,
+            id=f"{name}-{'adapters' if isinstance(cut, Lora) else cut}-{way}",
+            marks=pytest.mark.slow if way == "serial" and not torch.cuda.is_available() else (),
+        )
         for name, some in cuts.items()
         for cut in some
         for (way, engine), dtype in zip(ENGINES.items(), (torch.float32, torch.float64), strict=True)

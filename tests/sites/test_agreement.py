@@ -254,7 +254,14 @@ EQUAL = {
 CANNOT = {name: made for name, made in DRAWN.items() if made.refused}
 
 
-@pytest.mark.parametrize("made", EQUAL.values(), ids=EQUAL.keys())
+MANY = {f"{kind}-{seed}" for kind, few in (("table", 8), ("pictures", 3)) for seed in range(few, 22)}
+"""Drawn ones that only slow tests try."""
+
+
+@pytest.mark.parametrize(
+    "made",
+    [pytest.param(made, id=name, marks=pytest.mark.slow if name in MANY else ()) for name, made in EQUAL.items()],
+)
 def test_sites_that_differ_are_the_joined_federation(made: Made, tmp_path: Path) -> None:
     found = federated(made, tmp_path)
     assert found["excluded"] == []

@@ -35,13 +35,20 @@ def kill(request: Any, said: Any, tree: Any) -> Any:
     return said, tree
 
 
+@pytest.fixture(scope="module")
+def whole(file: StudyFile, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """Losses of a run that nothing disturbs."""
+    home = tmp_path_factory.mktemp("whole")
+    ask = InProcess(sites_of(folder, home / "state"))
+    return losses(run_arm(opened(file, ask, home / "out"), arm_of(file, "fedavg")))
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", ["nodes/*.json", "weights/*.safetensors"])
 def test_a_damaged_round_begins_anew_and_is_said(
-    kind: str, damage: str, file: StudyFile, folder: Path, tmp_path: Path
+    kind: str, damage: str, file: StudyFile, folder: Path, tmp_path: Path, whole: list[float]
 ) -> None:
     out, said, sites = tmp_path / "out", list[str](), sites_of(folder, tmp_path / "state")
-    whole = run_arm(opened(file, InProcess(sites), tmp_path / "whole"), arm_of(file, "fedavg"))
     with pytest.raises(Killed):
         run_arm(opened(file, InProcess(sites, kill), out), arm_of(file, "fedavg"))
     (path,) = (out / "rounds").glob(kind)
@@ -51,7 +58,7 @@ def test_a_damaged_round_begins_anew_and_is_said(
         pytest.skip("there is no such number in it")
     ask = InProcess(sites)
     again = run_arm(opened(file, ask, out, tell=said.append), arm_of(file, "fedavg"))
-    assert losses(again) == pytest.approx(losses(whole))
+    assert losses(again) == pytest.approx(whole)
     assert {number for _, kind, number in ask.asked if kind == "update"} == {0, 1, 2}
     assert any("is damaged" in line for line in said)
 
