@@ -29,6 +29,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what imports and collection have made out of every later search for garbage, which takes a quarter second."""
+    """Leave what imports have made out of every later search for garbage, which else takes a quarter of a second."""
     gc.collect()
     gc.freeze()
