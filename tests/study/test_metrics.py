@@ -93,6 +93,26 @@ def test_a_metric_of_ones_own_decides_by_clients(tmp_path: Path, monkeypatch: py
     assert "EUR" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
+def test_where_one_arms_metric_is_not_defined_the_client_is_left_out_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As precision of the other class, where nearly all examples are taken for one.
+    body = (
+        "def share(truth, said):\n    ones = said.argmax(1).mean()\n    return float('nan') if ones > LIMIT else 0.5\n"
+    )
+    (tmp_path / "ward_all.py").write_text(body.replace("LIMIT", "2"))
+    monkeypatch.chdir(tmp_path)
+    assert decide_by("ward_all:share", tmp_path / "all", min_effect=0.1)["undefined"] == {}
+    told = parquet.read_table(tmp_path / "all" / "predictions.parquet").to_pandas()
+    shares = told[told["view"] == "test"].groupby(["client", "arm"])["predicted"].mean()
+    assert shares["3"].min() < shares["3"].max()
+    (tmp_path / "ward_one.py").write_text(body.replace("LIMIT", str(shares["3"].mean())))
+    found = decide_by("ward_one:share", tmp_path / "one", min_effect=0.1)
+    assert list(found["undefined"]) == ["3"]
+    assert {arm["status"] for arm in found["arms"].values()} == {"candidate"}
+    assert any("not defined at 1 of 4 clients" in words and "(3)" in words for words in found["cautions"])
+
+
 def _accuracy(out: Path, arm: str) -> float:
     told = parquet.read_table(out / "clients.parquet").to_pandas()
     own = told[(told.metric == "accuracy") & (told.split == "test") & (told.arm == arm)]

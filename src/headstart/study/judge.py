@@ -14,7 +14,7 @@ from headstart.core.content import hash_json
 from headstart.core.files import read_json
 from headstart.data.federation import Client, Federation
 from headstart.evidence.learnt import Finding
-from headstart.evidence.metrics import Measure, measure_of
+from headstart.evidence.metrics import TIES, Measure, measure_of
 from headstart.evidence.noticed import Heads, Noticed, Standing, beside_each_other, over_seeds
 from headstart.evidence.outcomes import Outcomes
 from headstart.evidence.privacy_words import weakest
@@ -69,20 +69,21 @@ def judge_folder(
         # Without a word on examples nothing can be claimed of these clients alone.
         decision = replace(decision, clients=decision.clients or "like these")
     of = measure_of(decision.metric, federation.task)
+    undefined = _undefined_at(results, federation, of)
+    parts = _client_parts(results, federation, gathered.clients)
     verdict = judge(
         slate,
         decision,
         metric=of,
         every_arm=every_arm,
         results=results,
-        parts=_client_parts(results, federation, gathered.clients),
+        parts=[_of_clients(part, {*part["client"]} - undefined.keys()) for part in parts] if undefined else parts,
         outcomes=gathered.said,
         stopped=stopped,
         predicted=predicted_family(diagnosis),
         noticed=_notice(results, slate.arms, read_json(diagnosis) or {}),
         race=race,
     )
-    undefined = _undefined_at(results, federation, of)
     doubts = tuple(_told_too_soon(federation))
     said = (*doubts, *gathered.cautions, *_left_out(undefined, federation, of), *verdict.cautions)
     return replace(verdict, cautions=said, doubt=" ".join(doubts), undefined=undefined)
@@ -98,15 +99,23 @@ def _told_too_soon(federation: Federation) -> Iterator[str]:
 
 
 def _undefined_at(results: Sequence[tuple[Json, Json]], federation: Federation, metric: Measure) -> dict[str, str]:
-    """Return the clients with test examples at which no run's metric is defined, with the reason."""
-    runs = [facts["metrics"]["test"] for _, facts in results if facts["metrics"].get("test")]
-    values = np.array([to_array(found[metric.name]) for found in runs if metric.name in found])
-    if not metric.undefined or not len(values):
+    """Return the clients with test examples at which the metric is not defined, with the reason.
+
+    Of some runs alone is enough, for means of others would be over other clients; unless that were most clients.
+    """
+    if not metric.undefined:
         return {}
-    gone = [
-        client.id for at, client in enumerate(federation.clients) if np.isnan(values[:, at]).all() and _tests(client)
-    ]
-    return dict.fromkeys(gone, metric.undefined)
+    tested = np.array([len(client.test) > 0 for client in federation.clients])
+    tie = TIES[federation.task.kind]
+    runs = [found for _, facts in results if metric.name in (found := facts["metrics"].get("test") or {})]
+    if not runs:
+        return {}
+    values = np.array([to_array(found[metric.name]) for found in runs])
+    ran = np.array([to_array(found[tie] if tie in found else found[metric.name]) for found in runs])
+    gone = (np.isnan(values) & np.isfinite(ran)).any(axis=0) & tested
+    if gone.sum() > tested.sum() / 2 or not gone.any():
+        gone = np.isnan(values).all(axis=0) & tested
+    return {client.id: metric.undefined for client, is_gone in zip(federation.clients, gone, strict=True) if is_gone}
 
 
 def _tests(client: Client) -> bool:
