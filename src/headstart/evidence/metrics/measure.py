@@ -70,10 +70,13 @@ class Measure:
 
         >>> measure("auroc").number(0.1114), measure("log_loss").number(0.25), measure("mae").number(12.34)
         ('11.1', '0.250', '12.3')
+        >>> replace(measure("mae"), unit="mol/l").number(0.00004)
+        '0.0000400'
         """
         if self.is_share:
             return f"{100 * value:.1f}"
-        return f"{value:.3f}" if abs(value) < 1 or not self.is_of_target else _three_digits(value)
+        is_plain = not self.is_of_target or value == 0 or 0.01 <= abs(value) < 1
+        return f"{value:.3f}" if is_plain else _three_digits(value)
 
     def written(self, value: float) -> str:
         """Write a value as a table has it: a share in percent.
