@@ -96,8 +96,9 @@ def test_what_one_bound_shows_is_said_as_one_bound():
 
 
 def test_a_family_that_was_not_judged_is_not_said_to_be_behind():
-    found = answer({"shared": 0.8, "mixed": 0.81})
+    found = answer({"shared": 0.8, "mixed": 0.82}, examples=40)
     assert headline(found) == "Undecided between federating and doing both"
     assert (
-        headline(answer({"alone": 0.5, "shared": 0.8, "mixed": 0.81})) == "Share; whether to adapt afterwards is open"
+        headline(answer({"alone": 0.4, "shared": 0.8, "mixed": 0.82}, examples=20))
+        == "Share; whether to adapt afterwards is open"
     )

@@ -41,8 +41,8 @@ def test_a_small_twin_of_the_resnet18_case_reaches_its_verdict(tmp_path: Path) -
     table = tomllib.loads(preset.read_text())
     table |= {"seeds": [0], "evaluation": {"global_test_examples": 20}}
     table["data"] |= {"source": "$HEADSTART_DATA/images/cats_dogs_cifar10_test.parquet"}
-    table["data"]["partition"] |= {"num_clients": 3, "min_examples": 10, "examples_per_client": 20}
-    table["data"]["central"] |= {"source": "$HEADSTART_DATA/images/cifar10_test.parquet", "max_examples": 240}
+    table["data"]["partition"] |= {"num_clients": 4, "min_examples": 10, "examples_per_client": 20}
+    table["data"]["central"] |= {"source": "$HEADSTART_DATA/images/cifar10_test.parquet", "max_examples": 480}
     for arm in table["arms"].values():
         _shorten(arm)
     plan = Study.open(parse_study(table, tmp_path))
@@ -61,5 +61,5 @@ def _shorten(arm: dict[str, object]) -> None:
     """Cut every stage to one pass, pre-training to a few, so that the twin takes seconds."""
     for stage in arm.values():
         if isinstance(stage, dict):
-            passes = 2 if stage["method"] == "pretrain" else 1
+            passes = 4 if stage["method"] == "pretrain" else 1
             stage |= {name: passes for name in ("epochs", "rounds") if name in stage}

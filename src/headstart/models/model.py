@@ -13,7 +13,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from headstart.core import trees
-from headstart.core.content import hash_array, hash_json
+from headstart.core.content import hash_json, hash_once
 from headstart.core.errors import ModelError, SettingError
 from headstart.core.trees import Params
 from headstart.models.batch import Batch, NoisyStep
@@ -109,7 +109,7 @@ class Model:
     def frozen_key(self) -> str:
         """Name of the function from raw inputs to the activations at the cut, by content."""
         below = {name: value for name, value in self.frozen.items() if block_of(name) < self.cut}
-        return hash_json([self.network.name, self.cut, hash_json({name: _digest(below[name]) for name in below})])
+        return hash_json([self.network.name, self.cut, hash_json({name: hash_once(below[name]) for name in below})])
 
     def trained_for(self, loss: Loss) -> Model:
         """Return the same model with another loss, one object for each."""
@@ -360,14 +360,3 @@ def _common(stack: Tensor) -> Tensor:
 
 def _trains(name: str, lora: Lora) -> bool:
     return lora.train_a or name.endswith(".B")
-
-
-def _digest(value: Tensor) -> str:
-    """Hash a frozen tensor once: arms cut the same weights again and again, and a checkpoint's are many megabytes."""
-    if value.is_meta:
-        return f"{value.dtype} {tuple(value.shape)}"
-    known: tuple[int, str] | None = getattr(value, "headstart_digest", None)
-    if known is None or known[0] != value._version:
-        known = (value._version, hash_array(value.detach().cpu().numpy()))
-        value.headstart_digest = known  # type: ignore[attr-defined]
-    return known[1]
