@@ -1,11 +1,11 @@
 """Clients of several minds: who learns with whom, and who is worse off for it.
 
-    python benchmarks/groups.py [--clients 20] [--examples 120] [--groups 4 1 20]
+    python benchmarks/groups.py [--clients 20] [--examples 120] [--train 0.5] [--groups 4 1 20]
     python benchmarks/groups.py --scale 500 --features 512
 
 Fashion-MNIST, 14 x 14 pixels as columns, dealt to clients; each group names the classes in an order of its own, so that
-its labels contradict the others'. One group is no contradiction, as many groups as clients leaves everybody alone. Half
-of the examples train.
+its labels contradict the others'. One group is no contradiction, as many groups as clients leaves everybody alone.
+``--train`` is the share of the examples that train; the others test.
 With ``--scale`` nothing is trained: sums of so many clients are made up, and the grouping is timed.
 """
 
@@ -59,13 +59,13 @@ def read(folder: Path, count: int) -> tuple[Array, Array]:
     return np.stack(inputs), np.array(rows["label"].to_pylist())
 
 
-def minds(inputs: Array, labels: Array, clients: int, groups: int) -> tuple[Federation, Array]:
+def minds(inputs: Array, labels: Array, clients: int, groups: int, train: float = 0.5) -> tuple[Federation, Array]:
     """Deal examples to clients, each of which names the classes as its group does; return each client's group, too."""
     owner, generator = np.arange(len(labels)) % clients, numpy_generator("orders")
     orders = np.stack([np.arange(10), *(generator.permutation(10) for _ in range(groups - 1))])
     named, of = orders[owner % groups, labels], np.arange(clients) % groups
     names = [f"c{at:03}" for at in owner]
-    return from_arrays(inputs, named, clients=names, split=SplitSettings(train=0.5, val=0.0, test=0.5)), of
+    return from_arrays(inputs, named, clients=names, split=SplitSettings(train=train, val=0.0, test=1 - train)), of
 
 
 def accuracies(arm: Arm, federation: Federation) -> Array:
@@ -83,11 +83,11 @@ def company_of(federation: Federation) -> Company | None:
     return diagnose(parts, nothing, federation.num_classes, clients=[client.id for client in clients]).company
 
 
-def planted(folder: Path, clients: int, examples: int, groups: int) -> None:
+def planted(folder: Path, clients: int, examples: int, groups: int, train: float) -> None:
     """Run every arm, and print a line for each."""
-    federation, of = minds(*read(folder, clients * examples), clients, groups)
+    federation, of = minds(*read(folder, clients * examples), clients, groups, train)
     company = company_of(federation)
-    print(f"\n{clients} clients of {examples // 2} training examples, {groups} groups", end="")
+    print(f"\n{clients} clients of {round(examples * train)} training examples, {groups} groups", end="")
     if company:
         advice = Counter(one.advice or "open" for one in company.clients)
         true = sorted(tuple(f"c{at:03}" for at in np.flatnonzero(of == number)) for number in range(groups))
@@ -135,6 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--examples", type=int, default=120)
+    parser.add_argument("--train", type=float, default=0.5)
     parser.add_argument("--groups", type=int, nargs="+", default=[4, 1, 20])
     parser.add_argument("--scale", type=int)
     parser.add_argument("--features", type=int, default=512)
@@ -143,7 +144,7 @@ def main() -> None:
         scaled(wanted.scale, wanted.features)
         return
     for groups in wanted.groups:
-        planted(Path(os.environ["HEADSTART_DATA"]), wanted.clients, wanted.examples, groups)
+        planted(Path(os.environ["HEADSTART_DATA"]), wanted.clients, wanted.examples, groups, wanted.train)
 
 
 if __name__ == "__main__":
