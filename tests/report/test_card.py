@@ -10,7 +10,7 @@ import pytest
 from headstart.report import load_run, write_report
 from headstart.report.card import card_parts, to_card_markdown
 from headstart.report.markdown import to_markdown
-from headstart.report.page import to_card_html
+from headstart.report.page import to_card_html, to_html
 
 from .answered import CASES
 from .run_folders import Recipe, write_run
@@ -39,6 +39,7 @@ def test_a_card_says_what_is_asked_of_it(answered: dict[str, Path]) -> None:
 
 def test_a_doubt_stands_once_and_before_the_answer(doubted: Path) -> None:
     run = load_run(doubted)
+    assert to_html(run).index("alone tells") < to_html(run).index("<h1>Federate")
     for text in (to_card_markdown(run), to_card_html(run)):
         assert text.count("alone tells") == 1
         assert text.index("alone tells") < text.index("Federate")
