@@ -106,3 +106,13 @@ def test_tables_of_pandas_are_arrays_with_names():
     assert np.allclose(federation.examples.inputs, TABLE)
     texts = from_arrays(table["x"].astype(str) + " words", labels, clients=clients)
     assert texts.examples.kind == "text"
+
+
+def test_words_among_numbers_and_labels_that_are_missing_have_one_line():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"x": TABLE[:, 0], "town": ["a", "b"] * 20})
+    with pytest.raises(DataError, match="column 'town' must hold numbers, received str such as 'a'; give numbers"):
+        from_arrays(table, LABELS, clients=CLIENTS)
+    for labels in (["ill", float("nan")] * 20, ["ill", None] * 20, ["ill", pandas.NA] * 20):
+        with pytest.raises(DataError, match="missing"):
+            from_arrays(TABLE, pandas.Series(labels, dtype=object), clients=CLIENTS)

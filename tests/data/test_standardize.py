@@ -1,10 +1,12 @@
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from headstart.data import Client, Examples
+from headstart.data import Client, DataSettings, Examples, open_federation
 from headstart.data.standardize import fill_and_standardize, lacks_values, statistics, sums_of, united
 
 
@@ -174,3 +176,15 @@ def test_units_change_nothing(power, spread):
 def test_a_constant_far_from_zero_is_constant():
     sums = [sums_of(np.full((rows, 2), (1.7e9, 0.1), dtype=np.float32)) for rows in (7, 31, 1000)]
     assert statistics(united(sums))[1].tolist() == [1.0, 1.0]
+
+
+def test_what_varies_little_far_from_zero_is_as_it_would_be_at_zero(tmp_path):
+    spread = np.random.default_rng(0).normal(size=40).round(3) * 30
+    for offset in (0.0, 1.7e9, 1e12):
+        table = pa.table({"site": ["a", "b"] * 20, "label": [0, 0, 1, 1] * 10, "x": spread + offset, "y": spread[::-1]})
+        pq.write_table(table, tmp_path / f"{offset}.parquet")
+    settings = [DataSettings(source=f"{offset}.parquet", client="site") for offset in (0.0, 1.7e9, 1e12)]
+    first, *others = (open_federation(one, tmp_path).examples.inputs for one in settings)
+    assert first.dtype == np.float32
+    for other in others:
+        assert np.allclose(other, first, atol=1e-4)

@@ -97,11 +97,11 @@ def _row(arm: str, verdict: Verdict, cost: ArmCosts | None) -> dict[str, str]:
     return {
         "arm": _label(arm, score, verdict),
         "family": score.family or "",
-        "mean": _number(score.mean),
-        "interval": f"{_number(low)}–{_number(high)}" if score.interval else "",
-        "worst": _number(score.worst_decile),
-        "unseen": _number(score.unseen_mean),
-        "effect": f"{score.effect:+.3f}" if score.effect is not None else "",
+        "mean": _number(score.mean, verdict),
+        "interval": f"{_number(low, verdict)}–{_number(high, verdict)}" if score.interval else "",
+        "worst": _number(score.worst_decile, verdict),
+        "unseen": _number(score.unseen_mean, verdict),
+        "effect": _signed(score.effect, verdict),
         "kept": verdict.kept.get(arm, "").removeprefix("kept by ").replace(" of ", "/"),
         "upload": show_bytes(cost.upload_bytes) if cost else "",
         "total": show_bytes(cost.total_bytes) if cost else "",
@@ -129,8 +129,16 @@ def _label(name: str, score: ArmScore, verdict: Verdict) -> str:
     return name + (" *" if name == verdict.recommended else mark)
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _number(value: float | None, verdict: Verdict) -> str:
+    """Write a score; in the unit of a target, which may be small, three digits that mean something."""
+    if value is None:
+        return ""
+    is_small = verdict.measure.is_of_target and 0 < abs(value) < 0.01
+    return verdict.measure.number(value) if is_small else f"{value:.3f}"
+
+
+def _signed(value: float | None, verdict: Verdict) -> str:
+    return "" if value is None else f"{'-' if value < 0 else '+'}{_number(abs(value), verdict)}"
 
 
 def _style(name: str, score: ArmScore, verdict: Verdict) -> str:

@@ -32,7 +32,12 @@ SHARED: dict[str, type] = {"rounds": Schedule, "training": LocalTraining}
 """Parts that many methods have."""
 
 _ARMS = "its keys are those of methods: headstart methods"
-_ELSEWHERE = {"arms": _ARMS, "training": _ARMS, "devices": "docs/costs.md has its keys"}
+_ELSEWHERE = {
+    "arms": _ARMS,
+    "training": _ARMS,
+    "devices": "docs/costs.md has its keys",
+    "site": "docs/federation.md has the keys of a site's file",
+}
 """Where the keys of a study file's other tables are told."""
 
 

@@ -156,7 +156,7 @@ def encoded(examples: Examples, source: Source, encoding: Encoding) -> Examples:
         for column in encoding.columns
     ]
     parts += [_is_missing(examples, source, column) for column in encoding.missing]
-    return replace(examples, inputs=np.concatenate(parts, axis=1, dtype=np.float32), columns=names)
+    return replace(examples, inputs=np.concatenate(parts, axis=1, dtype=np.float64), columns=names)
 
 
 def _check_names(names: Sequence[str], source: Source) -> None:

@@ -42,14 +42,15 @@ def number_names(source: Source, chosen: Chosen, one_hot: tuple[str, ...]) -> tu
 
 
 def input_values(source: Source, names: Sequence[str], one_hot: Collection[str], dates: Collection[str] = ()) -> Array:
-    """Return columns as numbers ``(rows, names)`` float32; NaN where a value is missing or infinite.
+    """Return columns as numbers ``(rows, names)`` float64; NaN where a value is missing, or infinite as float32.
 
-    A category is not encoded yet: where there is one, its column has 0.
+    They are float32 once they are at one scale: before that, few digits of a date in seconds would be left. A category
+    is not encoded yet: where there is one, its column has 0.
 
     Raises:
         DataError: a column is missing, or a date cannot be read.
     """
-    values = np.empty((len(source), len(names)), dtype=np.float32)
+    values = np.empty((len(source), len(names)))
     vectors = _vectors(source, {name.rpartition("[")[0] for name in names})
     for position, name in enumerate(names):
         if name in one_hot:
@@ -58,7 +59,7 @@ def input_values(source: Source, names: Sequence[str], one_hot: Collection[str],
             values[:, position] = days_of(source, name, "data.dates")
         else:
             values[:, position] = vectors[name] if name in vectors else _numbers(source, name)
-    values[~np.isfinite(values)] = np.nan
+    values[~(np.abs(values) <= np.finfo(np.float32).max)] = np.nan
     return values
 
 

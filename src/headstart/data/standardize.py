@@ -20,7 +20,7 @@ from headstart.data.settings import Standardize
 
 Statistics = tuple[Array, Array]
 """Each column's mean and standard deviation."""
-_ROUNDING = 1e-9
+_ROUNDING = 1e-13
 """Of a deviation, in shares of the mean: that of a constant column is below it."""
 UNSCALED = "inputs are not scaled and differ widely"
 """How the warning begins."""
@@ -149,7 +149,7 @@ def fill_and_standardize(
         inputs[rows], scalings[client.id] = _apply(inputs[rows], own), own
     means = None if how == "client" else pooled[0]
     return Scaled(
-        replace(examples, inputs=inputs),
+        replace(examples, inputs=inputs.astype(np.float32)),
         central and _scaled_pool(central, pooled, how),
         _in_words(how),
         _filled(examples, means),

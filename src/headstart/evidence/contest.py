@@ -112,6 +112,9 @@ class Contest:
         if ruled_out:
             why = f"{ruled_out[0]} is ruled out: {self.ruled_out[ruled_out[0]]}"
             return Absent(why, ruled_out=len(ruled_out) == len(arms))
+        half = [arm for arm in arms if arm in self.scores.arms and self.status(arm) == "incomplete"]
+        if half and self.metric.undefined:
+            return Absent(f"{half[0]}: {self.metric.words} is not defined at all of its clients, or not all of it ran")
         return Absent(f"{arms[0]} did not run in full")
 
     @cached_property
@@ -203,7 +206,12 @@ class Contest:
         arms = tuple(arm for arm in arms if np.isfinite(self.scores.of(arm)).any(axis=1).all())
         if not arms:
             return {}
-        draws = self.sign * np.stack([mean_draws(self.scores.of(arm), self.counts) for arm in arms])
+        means = {arm: mean_draws(self.scores.of(arm), self.counts) for arm in arms}
+        # A draw may have no client at which an arm's metric is defined.
+        arms = tuple(arm for arm, found in means.items() if np.isfinite(found).all())
+        if not arms:
+            return {}
+        draws = self.sign * np.stack([means[arm] for arm in arms])
         best = draws == draws.max(axis=0)
         shares = (best / best.sum(axis=0)).mean(axis=1)
         return dict(zip(arms, shares.tolist(), strict=True))

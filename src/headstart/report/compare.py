@@ -48,10 +48,11 @@ class Comparison:
 
 def compare_runs(before: Run, after: Run) -> Comparison:
     """Compare a run with a later one."""
+    versions = [findings.versions(run) for run in (before, after)]
     changed = {
         "settings": tuple(_changes(*_settings(before, after))),
         "data": tuple(_changes(*_data(before, after))),
-        "versions": tuple(_changes(dict(findings.versions(before)), dict(findings.versions(after)))),
+        "versions": tuple(_changes(*map(dict, versions))) if all(versions) else (),
     }
     answered = all(answer.has_answer(run.verdict) for run in (before, after))
     claims = answered and "no claim" not in (before.verdict["grounds"], after.verdict["grounds"])
@@ -101,6 +102,9 @@ def _missing(before: Run, after: Run) -> Iterator[str]:
         lacking = [str(run.folder) for run in (before, after) if not (run.folder / name).is_file()]
         if lacking:
             yield f"{' and '.join(lacking)} lacks {name}: {what} cannot be compared."
+    unfinished = [str(run.folder) for run in (before, after) if not findings.versions(run)]
+    if unfinished:
+        yield f"{' and '.join(unfinished)} has no finished run: versions and arms cannot be compared."
 
 
 def _changed(causes: list[str]) -> str:

@@ -294,7 +294,7 @@ def test_without_heads_there_is_nothing_to_screen_by(tmp_path: Path) -> None:
     verdict = _study(arms=DEEP, study={"headroom": 0.01}).run(tmp_path).verdict
     assert verdict.race is not None
     assert {arm for arm, _ in _records(tmp_path)} == {"local", "fedavg"}
-    assert [one.seeds for one in verdict.race.taken] in ([3], [3, 5])
+    assert [(one.seeds, one.alpha) for one in verdict.race.taken] in ([(3, 0.015)], [(3, 0.015), (5, 0.035)])
 
 
 def test_where_no_arm_fits_into_the_time_it_is_said_which_takes_how_long(

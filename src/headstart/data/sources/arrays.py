@@ -68,11 +68,17 @@ def label_names(labels: Any, classes: Sequence[str] | None) -> tuple[str, ...] |
 def _label_columns(labels: Any, classes: Sequence[str] | None) -> dict[str, list[Any]]:
     names = label_names(labels, classes)
     if labels is None or names is None:
-        return {} if labels is None else {"label": np.asarray(labels).tolist()}
+        return {} if labels is None else {"label": [_filled(label) for label in np.asarray(labels).tolist()]}
     values = np.asarray(labels)
     if len(names) != values.shape[1]:
         raise DataError(f"classes: {len(names)} names for labels of {values.shape[1]} columns; give one each")
     return {name: values[:, i].tolist() for i, name in enumerate(names)}
+
+
+def _filled(label: Any) -> Any:
+    """Return a label; None for what pandas has where there is none."""
+    is_empty = label is None or (isinstance(label, float) and np.isnan(label)) or type(label).__name__ == "NAType"
+    return None if is_empty else label
 
 
 def holds_texts(inputs: Any) -> bool:
@@ -89,7 +95,18 @@ def _input_columns(inputs: Array, columns: Sequence[str] | None, name: str) -> d
     names = list(columns) if columns is not None else [f"x{i}" for i in range(inputs.shape[1])]
     if len(names) != inputs.shape[1]:
         raise DataError(f"{name}: {len(names)} column names for inputs of {inputs.shape[1]} columns; give one each")
-    return {key: inputs[:, i].astype(np.float64) for i, key in enumerate(names)}
+    return {key: _floats(inputs[:, i], key, name) for i, key in enumerate(names)}
+
+
+def _floats(values: Array, column: str, name: str) -> Array:
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        kind = type(values[0]).__name__
+        raise DataError(
+            f"{name}: column '{column}' must hold numbers, received {kind} such as {str(values[0])[:40]!r}; give "
+            "numbers, or write a file, whose categories and dates a study encodes"
+        ) from None
 
 
 def _pixels(inputs: Array, name: str) -> Array:

@@ -71,12 +71,13 @@ class Measure:
         >>> measure("auroc").number(0.1114), measure("log_loss").number(0.25), measure("mae").number(12.34)
         ('11.1', '0.250', '12.3')
         >>> replace(measure("mae"), unit="mol/l").number(0.00004)
-        '0.0000400'
+        '4e-05'
         """
         if self.is_share:
             return f"{100 * value:.1f}"
-        is_plain = not self.is_of_target or value == 0 or 0.01 <= abs(value) < 1
-        return f"{value:.3f}" if is_plain else _three_digits(value)
+        if self.is_of_target and 0 < abs(value) < 0.01:
+            return f"{value:.3g}"
+        return f"{value:.3f}" if abs(value) < 1 or not self.is_of_target else _three_digits(value)
 
     def written(self, value: float) -> str:
         """Write a value as a table has it: a share in percent.

@@ -92,7 +92,7 @@ def measure_of(metric: str, task: Task) -> Measure:
         unit=str(getattr(function, "unit", "")),
         low=-math.inf,
         high=math.inf,
-        undefined="no number from it",
+        undefined="NaN as its value",
     )
 
 

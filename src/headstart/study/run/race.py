@@ -93,7 +93,7 @@ def _look(course: Course, bench: Bench) -> Verdict:
 
 def _end(course: Course, bench: Bench, verdict: Verdict, ended: Ended, runs: Runs | None = None) -> Verdict:
     for one in course.unfinished if course.late else ():
-        course.leave(one, "time", "there was no time left for it")
+        course.leave(one, "time", "it was not run in full")
     if names := ", ".join(course.too_long):
         words = f"Time was up before these arms were run in full: {names}. The answer is among those that were."
         verdict = replace(verdict, cautions=(words, *verdict.cautions))
@@ -122,8 +122,9 @@ def _screen(course: Course, bench: Bench) -> None:
     if headroom is None:
         return
     if not (course.runs or course.late):
-        # No head has run, so that there is nothing to look at yet.
-        course.coming.pop(0)
+        # No head has run, so that there is nothing to look at yet: the next look may spend its error, too.
+        unused, following, *later = course.coming
+        course.coming = [following._replace(alpha=round(unused.alpha + following.alpha, 12)), *later]
         return
     answer = _look(course, bench).answer
     for one in course.still_in:
