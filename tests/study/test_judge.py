@@ -129,6 +129,6 @@ def test_an_input_that_tells_the_label_stands_before_the_answer_everywhere(tmp_p
     assert next(iter(answer_block(found, 200))).startswith(f"[yellow]Careful: {words}")
     page = html.unescape((tmp_path / "out" / "report.html").read_text())
     assert page.count(words) == 1
-    assert page.index("<h1>") < page.index(words) < page.index('<p class="lead">')
+    assert page.index(words) < page.index("<h1>") < page.index('<p class="lead">')
     checked = check_answer(tmp_path / "out", str(found["leader"]))
     assert f"careful: {words}" in checked.line

@@ -41,11 +41,15 @@ def number_names(source: Source, chosen: Chosen, one_hot: tuple[str, ...]) -> tu
     return tuple(names)
 
 
+_LOST = 1e-4
+"""Of a column's deviation, that rounding to float32 may take."""
+
+
 def input_values(source: Source, names: Sequence[str], one_hot: Collection[str], dates: Collection[str] = ()) -> Array:
     """Return columns as numbers ``(rows, names)`` float64; NaN where a value is missing, or infinite as float32.
 
-    They are float32 once they are at one scale: before that, few digits of a date in seconds would be left. A category
-    is not encoded yet: where there is one, its column has 0.
+    They are what float32 makes of them, as they will be once they are at one scale, unless that loses what varies: of a
+    date in seconds few digits would be left. A category is not encoded yet: where there is one, its column has 0.
 
     Raises:
         DataError: a column is missing, or a date cannot be read.
@@ -60,7 +64,16 @@ def input_values(source: Source, names: Sequence[str], one_hot: Collection[str],
         else:
             values[:, position] = vectors[name] if name in vectors else _numbers(source, name)
     values[~(np.abs(values) <= np.finfo(np.float32).max)] = np.nan
+    for position in range(len(names)):
+        values[:, position] = _as_float32(values[:, position])
     return values
+
+
+def _as_float32(values: Array) -> Array:
+    """Return what float32 makes of a column, unless that loses what varies."""
+    near, filled = values.astype(np.float32).astype(np.float64), ~np.isnan(values)
+    lost, spread = np.abs(near - values)[filled], values[filled].std() if filled.any() else 0.0
+    return values if spread and lost.max() > _LOST * spread else near
 
 
 def column_of(name: str, columns: Collection[str]) -> str:
