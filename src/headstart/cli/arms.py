@@ -130,11 +130,9 @@ def _label(name: str, score: ArmScore, verdict: Verdict) -> str:
 
 
 def _number(value: float | None, verdict: Verdict) -> str:
-    """Write a score; in the unit of a target, which may be small, three digits that mean something."""
     if value is None:
         return ""
-    is_small = verdict.measure.is_of_target and 0 < abs(value) < 0.01
-    return verdict.measure.number(value) if is_small else f"{value:.3f}"
+    return verdict.measure.number(value) if verdict.measure.is_tiny(value) else f"{value:.3f}"
 
 
 def _signed(value: float | None, verdict: Verdict) -> str:

@@ -18,6 +18,9 @@ from headstart.data.sources import Source
 from headstart.data.sources.numbers import floats
 from headstart.data.vectors import vector_names, vector_values
 
+_LOST = 1e-4
+"""Of a column's deviation, that rounding to float32 may take."""
+
 MISSING = " is missing"
 """How the name of an input ends that says where a column is empty."""
 
@@ -39,10 +42,6 @@ def number_names(source: Source, chosen: Chosen, one_hot: tuple[str, ...]) -> tu
         shape = None if name in one_hot else shape_of(source, name)
         names += [name] if shape is None else vector_names(name, shape)
     return tuple(names)
-
-
-_LOST = 1e-4
-"""Of a column's deviation, that rounding to float32 may take."""
 
 
 def input_values(source: Source, names: Sequence[str], one_hot: Collection[str], dates: Collection[str] = ()) -> Array:

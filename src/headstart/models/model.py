@@ -346,17 +346,19 @@ def _with_adapters(network: Network, weights: Params, lora: Lora) -> tuple[Model
     adapters = new_adapters(network, weights, lora)
     cut = cut_index(network, lora)
     tree = {**weights, **adapters}
-    names = [name for name in tree if name.startswith("head.") or (name in adapters and _trains(name, lora))]
+    trains = {name for name in adapters if lora.train_a or name.endswith(".B")}
+    names = [name for name in tree if name.startswith("head.") or name in trains]
     frozen = {name: value for name, value in tree.items() if name not in set(names)}
     return Model(network, cut, frozen, adapters=adapters, scale=lora.scale), trees.select(tree, names)
 
 
 def _common(stack: Tensor) -> Tensor:
-    """Return what all clients have, ``(clients, …)`` without the first dimension."""
+    """Return what was repeated for all clients: the tensor itself, whose hash is known, or else a view of it."""
     if len(stack) > 1 and stack.stride(0):
         raise ModelError("clients of a stack have weights of their own below the cut; do them one by one")
-    return stack[0]
+    one, base = stack[0], stack._base
+    return one if base is None or _place(base) != _place(one) else base
 
 
-def _trains(name: str, lora: Lora) -> bool:
-    return lora.train_a or name.endswith(".B")
+def _place(value: Tensor) -> tuple[object, ...]:
+    return value.data_ptr(), value.shape, value.stride()

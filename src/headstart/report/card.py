@@ -10,7 +10,7 @@ from headstart.core.plain import finite
 from headstart.evidence.privacy_words import privacy_note
 from headstart.report import answer, findings, views
 from headstart.report.gains import gains_of
-from headstart.report.marks import item, said
+from headstart.report.marks import careful, item, said
 from headstart.report.run import Run
 from headstart.report.summary import ArmRow, arm_rows
 from headstart.report.units import Metric, number, operations, size
@@ -56,10 +56,8 @@ def card_parts(run: Run) -> tuple[Part, ...]:
 def to_card_markdown(run: Run) -> str:
     """Return the card as Markdown."""
     parts = [f"## {one.title}\n\n" + "\n".join(map(item, one.lines)) for one in card_parts(run)]
-    doubt = answer.doubt(run.verdict)
-    careful = (f"**Careful:** {said(doubt)}",) if doubt else ()
-    says = f"**{said(views.headline(run))}**"
-    return "\n\n".join([f"# Decision card: {said(run.name)}", *careful, says, *parts]) + "\n"
+    before, says = careful(answer.doubt(run.verdict)), f"**{said(views.headline(run))}**"
+    return "\n\n".join(filter(None, [f"# Decision card: {said(run.name)}", before, says, *parts])) + "\n"
 
 
 def _question(run: Run) -> Iterator[str]:

@@ -12,6 +12,7 @@ from headstart.report import answer, findings, views
 from headstart.report.devices import DeviceArm, device_tables
 from headstart.report.first import first_words
 from headstart.report.gains import gains_of
+from headstart.report.marks import careful
 from headstart.report.marks import item as _item
 from headstart.report.marks import said as _said
 from headstart.report.marks import table as _table
@@ -28,7 +29,7 @@ def to_markdown(run: Run) -> str:
     rows = arm_rows(run)
     blocks = [
         f"# {_said(run.name)}: {_said(views.headline(run))}",
-        _doubt(run),
+        careful(answer.doubt(run.verdict)),
         _said(_so_far(run)),
         _said(views.sentence(run, rows)),
         _answer(run),
@@ -42,11 +43,6 @@ def to_markdown(run: Run) -> str:
         *_reasons(run),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def _doubt(run: Run) -> str:
-    words = answer.doubt(run.verdict)
-    return f"**Careful:** {_said(words)}" if words else ""
 
 
 def _so_far(run: Run) -> str:

@@ -55,3 +55,12 @@ _MARKS = tuple(
     )
 )
 """What has a meaning in Markdown, and what stands for it; links without brackets are one of GitHub's additions."""
+
+
+def careful(doubt: str) -> str:
+    """Return what stands before an answer that it puts in doubt; empty where nothing does.
+
+    >>> careful("a column tells the label"), careful("")
+    ('**Careful:** a column tells the label', '')
+    """
+    return f"**Careful:** {said(doubt)}" if doubt else ""

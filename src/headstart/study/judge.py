@@ -105,7 +105,7 @@ def _undefined_at(results: Sequence[tuple[Json, Json]], federation: Federation, 
     """
     if not metric.undefined:
         return {}
-    tested = np.array([len(client.test) > 0 for client in federation.clients])
+    tested = np.array([_tests(client) for client in federation.clients])
     tie = TIES[federation.task.kind]
     runs = [found for _, facts in results if metric.name in (found := facts["metrics"].get("test") or {})]
     if not runs:

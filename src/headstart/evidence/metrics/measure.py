@@ -75,9 +75,13 @@ class Measure:
         """
         if self.is_share:
             return f"{100 * value:.1f}"
-        if self.is_of_target and 0 < abs(value) < 0.01:
+        if self.is_tiny(value):
             return f"{value:.3g}"
         return f"{value:.3f}" if abs(value) < 1 or not self.is_of_target else _three_digits(value)
+
+    def is_tiny(self, value: float) -> bool:
+        """Whether three decimals would say little of a value: the unit of what is predicted may be small."""
+        return self.is_of_target and 0 < abs(value) < 0.01
 
     def written(self, value: float) -> str:
         """Write a value as a table has it: a share in percent.
