@@ -88,6 +88,7 @@ class Place:
     def begin(self) -> None:
         """Forget the most memory that was in use."""
         if self.device.type == "cuda":
+            torch.cuda.init()  # or some versions say "Invalid device argument"
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def memory(self) -> Found:

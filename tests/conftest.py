@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from headstart.core.device import rounding
 from headstart.models import ModelSpec, build
 from pretend_card import pretend_card
 from tiny_networks import CASES, CHECKPOINTS, Built, Case, look_trained, raw_inputs
@@ -77,7 +78,9 @@ def cases() -> Path:
 def card() -> Iterator[torch.device]:
     """A graphics card: one that is there, or one that pretends."""
     if torch.cuda.is_available():
-        yield torch.device("cuda", 0)
+        device = torch.device("cuda", 0)
+        with rounding(device, "float32"):  # as whatever runs a study does
+            yield device
         return
     with pretend_card() as device:
         yield device

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.core.device import name_of
+from headstart.core.device import CPU, name_of
 from headstart.core.progress import Silent
 from headstart.core.ragged import Ragged
 from headstart.data.examples import Examples
@@ -40,7 +40,7 @@ def _records(out: Path) -> list[dict[str, Any]]:
 
 
 def _check(study: Study, card: torch.device, folder: Path) -> None:
-    study.run(folder / "here")
+    _on(study, CPU).run(folder / "here")
     _on(study, card).run(folder / "there")
     here, there = _records(folder / "here"), _records(folder / "there")
     assert len(here) == len(study.slate.arms) * len(study.file.settings.seeds)
@@ -81,7 +81,7 @@ class _Heard(Silent):
 
 def test_a_folder_goes_on_on_another_device_and_says_so(tmp_path: Path, card: torch.device) -> None:
     study, heard = open_tiny(tmp_path), _Heard()
-    study.run(tmp_path / "out", seeds=[0])
+    _on(study, CPU).run(tmp_path / "out", seeds=[0])
     _on(study, card).run(tmp_path / "out", progress=heard)
     devices = [(line["seed"], line["versions"]["device"]) for line in read_records(tmp_path / "out")]
     assert set(devices) == {(0, "cpu"), (1, name_of(card))}
