@@ -25,7 +25,6 @@ from headstart.core.machine import num_cores
 from headstart.core.trees import Tree
 from headstart.data.examples import Examples
 from headstart.engine.features.activations import Activations
-from headstart.engine.features.distinct import distinct_rows
 from headstart.engine.protocol import Engine
 from headstart.engine.rounds import run_rounds
 from headstart.engine.ways.fleet import Fleet
@@ -263,12 +262,12 @@ def _product_pass(place: Place, model: Model, images: np.ndarray) -> Found:
     examples = Examples("image", images, np.zeros(len(images), dtype=np.int64), ids, ("a", "b"))
     few = replace(examples, inputs=images[:256], labels=examples.labels[:256], ids=ids[:256])
     Activations(few, device=place.device).at(model)
-    comparing = place.seconds(lambda: distinct_rows(images))
+    comparing = place.seconds(lambda: examples.row_hashes)
     seconds = place.seconds(lambda: Activations(examples, device=place.device).at(model))
     return {
-        "images_per_second": len(images) / (seconds - comparing),
+        "images_per_second": len(images) / seconds,
         "seconds": seconds,
-        "seconds_to_find_equal_ones": comparing,
+        "seconds_to_hash": comparing,
     }
 
 

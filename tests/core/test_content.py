@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from headstart.core.content import fingerprint, hash_array, hash_json, hash_tree
+from headstart.core.content import fingerprint, hash_array, hash_json, hash_tree, row_hashes
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -59,3 +59,10 @@ def test_a_fingerprint_is_of_bytes_and_nothing_else(array: np.ndarray) -> None:
     assert fingerprint(array.tobytes()) == fingerprint(np.ascontiguousarray(array).data)
     assert fingerprint(array.tobytes()) != fingerprint(array.tobytes() + b"0")
     assert len(fingerprint(b"")) == 16
+
+
+@pytest.mark.parametrize("width", [3, 5000])
+def test_rows_are_hashed_in_their_order_on_any_number_of_cores(width: int) -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (700, width), dtype=np.uint8)
+    assert row_hashes(rows) == row_hashes(list(rows)) == [fingerprint(row.tobytes()) for row in rows]
+    assert row_hashes(rows[:0]) == []

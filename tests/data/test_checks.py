@@ -6,7 +6,7 @@ import pytest
 
 from headstart.core.errors import DataError
 from headstart.data import Client, Examples, Federation
-from headstart.data.checks import check_federation, check_numbers, content_hashes, notes_on, without_unused
+from headstart.data.checks import check_federation, check_numbers, notes_on, without_unused
 
 
 def _examples(labels: list[int], inputs: np.ndarray | None = None) -> Examples:
@@ -79,5 +79,5 @@ def test_examples_of_no_client_are_forgotten():
 
 
 def test_equal_inputs_have_equal_hashes():
-    hashes = content_hashes(_examples([0, 1, 1], inputs=np.array([[1.0], [1.0], [2.0]], np.float32)))
+    hashes = _examples([0, 1, 1], inputs=np.array([[1.0], [1.0], [2.0]], np.float32)).row_hashes
     assert hashes[0] == hashes[1] != hashes[2]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from headstart.core.arrays import Array
+from headstart.core.machine import num_cores
 
 NAME, SIGNED = 32, 64
 """Hexadecimal digits of a hash that names, and of one that is signed: all of SHA-256, so that nobody finds a twin."""
+
+_LONG, _AT_ONCE = 2048, 256
+"""Bytes from which Python lets other threads go on while it hashes, and rows that a thread takes at once."""
 
 
 def hash_json(value: Any, digits: int = NAME) -> str:
@@ -27,8 +32,29 @@ def hash_json(value: Any, digits: int = NAME) -> str:
 
 
 def fingerprint(content: bytes | memoryview) -> bytes:
-    """Hash bytes to 16 bytes: equal content, equal fingerprint."""
-    return hashlib.blake2b(content, digest_size=16).digest()
+    """Hash bytes to 16 bytes: equal content, equal fingerprint.
+
+    SHA-256 is the fastest that is safe where processors have instructions for it: 1,300 MB/s, BLAKE2 500.
+    """
+    return hashlib.sha256(content).digest()[:16]
+
+
+def row_hashes(rows: Sequence[Array]) -> list[bytes]:
+    """Return the fingerprint of each row's bytes; long rows are read on all cores.
+
+    >>> one, other, again = row_hashes(np.array([[7], [8], [7]]))
+    >>> one == again != other
+    True
+    """
+    starts = range(0, len(rows), _AT_ONCE)
+    if not len(rows) or rows[0].nbytes < _LONG:
+        return _hashes_of(rows)
+    with ThreadPoolExecutor(num_cores()) as pool:
+        return [found for some in pool.map(lambda at: _hashes_of(rows[at : at + _AT_ONCE]), starts) for found in some]
+
+
+def _hashes_of(rows: Iterable[Array]) -> list[bytes]:
+    return [fingerprint(np.ascontiguousarray(row).data) for row in rows]
 
 
 def hash_array(array: Array, digits: int = NAME) -> str:

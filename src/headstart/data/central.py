@@ -11,7 +11,6 @@ from headstart.core import seeds
 from headstart.core.arrays import Array
 from headstart.core.errors import DataError
 from headstart.data.account import Findings, left_out
-from headstart.data.checks import content_hashes
 from headstart.data.encoding import Encoding, encoded, told, unknown_categories
 from headstart.data.examples import Examples
 from headstart.data.groups import whole_groups
@@ -157,11 +156,11 @@ def _reading(settings: DataSettings, central: CentralSettings, held: Held) -> Re
 
 def _without_overlap(pool: Examples, clients: Examples, same_names: bool, numbers: Array) -> tuple[Examples, Findings]:
     """Leave out what clients hold, by content, and by name where names mean the same in both."""
-    held = set(content_hashes(clients))
+    held = set(clients.row_hashes)
     names = set(clients.ids) if same_names else set()
     kept = [
         row
-        for row, (content, name) in enumerate(zip(content_hashes(pool), pool.ids, strict=True))
+        for row, (content, name) in enumerate(zip(pool.row_hashes, pool.ids, strict=True))
         if content not in held and name not in names
     ]
     if not kept:

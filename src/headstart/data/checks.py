@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from headstart.core.arrays import Array
-from headstart.core.content import fingerprint
 from headstart.core.errors import DataError
 from headstart.core.words import counted
 from headstart.data.examples import Examples
@@ -18,11 +17,6 @@ from headstart.data.near_names import near_equal
 
 _BY_NUMBER = re.compile(r":\d+$")
 """How the names of rows end that have none of their own."""
-
-
-def content_hashes(examples: Examples) -> list[bytes]:
-    """Hash each example's input: equal inputs, equal hashes."""
-    return [fingerprint(row.tobytes()) for row in examples.inputs]
 
 
 def check_federation(federation: Federation, *, whole: bool = True) -> None:
@@ -137,7 +131,7 @@ def _near(what: str, names: Sequence[str]) -> str:
 
 def _doubles(federation: Federation) -> str:
     """Count test examples whose very input some client trains on: a leak in the data itself."""
-    hashes = content_hashes(federation.examples)
+    hashes = federation.examples.row_hashes
     trained = {hashes[i] for c in federation.clients for part in (c.train, c.val) for i in part}
     doubles = [federation.examples.ids[i] for c in federation.clients for i in c.test if hashes[i] in trained]
     said = counted("test examples with the very input of a train or val example", doubles)

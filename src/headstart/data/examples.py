@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from headstart.core.arrays import Array
-from headstart.core.content import hash_array, hash_json
+from headstart.core.content import fingerprint, hash_array, hash_json, row_hashes
 from headstart.core.ragged import Ragged
 from headstart.core.task import Task, classification
 from headstart.data.settings import PixelSettings
@@ -80,8 +80,15 @@ class Examples:
         return np.zeros((1, *shape), dtype)
 
     @cached_property
+    def row_hashes(self) -> list[bytes]:
+        """Content hash of each input: equal inputs, equal hashes."""
+        return row_hashes(self.inputs)
+
+    @cached_property
     def inputs_key(self) -> str:
         """Content hash of the inputs, which names cached activations."""
+        if self.kind == "image":  # many bytes, read once for all that is to be known of them
+            return hash_json([self.inputs.dtype.str, self.inputs.shape, fingerprint(b"".join(self.row_hashes)).hex()])
         if isinstance(self.inputs, Ragged):
             return hash_json([hash_array(self.inputs.values), hash_array(self.inputs.starts)])
         return hash_array(self.inputs)

@@ -170,7 +170,7 @@ class Activations:
     def _distinct(self) -> Distinct:
         """Rows to compute: a table's row costs less to compute than to compare."""
         is_table = self.examples.kind == "table"
-        return every_row(len(self._inputs)) if is_table else distinct_rows(self.examples.inputs)
+        return every_row(len(self._inputs)) if is_table else distinct_rows(self.examples.row_hashes)
 
     def recipe(self, model: Model) -> Recipe:
         """Return how the frozen part is computed here: as chosen before, or the fastest of the ways that agree."""
