@@ -28,6 +28,8 @@ backbone = "small-cnn"
 batch_size = 8
 [tuning]
 trials = 1
+[engine]
+device = "cpu"
 [decision]
 baseline = "probe"
 [arms.probe]

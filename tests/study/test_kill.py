@@ -23,7 +23,7 @@ KILLED = -signal.SIGKILL
 STUDY = {
     "arms": {**ARMS, "ridge": 'start = "random"\nfederate = "ridge"', "prox": FEDAVG.replace('"fedavg"', '"fedprox"')},
     "seeds": [0, 1, 2, 3],
-    "more": "[tuning]\ntrials = 2",
+    "more": '[tuning]\ntrials = 2\n[engine]\ndevice = "cpu"',
 }
 
 

@@ -70,7 +70,7 @@ def test_a_device_or_a_precision_that_cannot_be_is_one_line(tmp_path: Path, more
 
 def test_processes_cannot_share_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(HeadstartError, match="processes cannot share the device 'cuda', received 'workers'"):
+    with pytest.raises(HeadstartError, match="processes cannot share the device 'cuda:0', received 'workers'"):
         open_tiny(tmp_path, more='[engine]\nway = "workers"\ndevice = "cuda"')
 
 

@@ -310,7 +310,7 @@ def test_workers_that_may_not_be_cloned_are_said(tmp_path: Path, monkeypatch: py
     told: list[str] = []
     progress = Silent()
     monkeypatch.setattr(progress, "warn", told.append)
-    open_tiny(tmp_path, more='[engine]\nway = "workers"').run(tmp_path / "out", progress=progress)
+    open_tiny(tmp_path, more='[engine]\nway = "workers"\ndevice = "cpu"').run(tmp_path / "out", progress=progress)
     (line,) = [line for line in told if line.startswith("engine.way")]
     assert "PyTorch sees a card" in line
 

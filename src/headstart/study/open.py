@@ -84,7 +84,8 @@ def _device(settings: EngineSettings) -> torch.device:
         )
     if settings.way == "workers" and settings.name == "fleet" and device != CPU:
         raise SettingError(
-            f"engine.way: processes cannot share the device '{settings.device}', received 'workers'; leave it out"
+            f"engine.way: processes cannot share the device '{device}', received 'workers'; leave it out, or write "
+            "device = 'cpu'"
         )
     return device
 

@@ -66,8 +66,9 @@ class MaskedBatch:
 def masker(spec: ModelSpec, probability: float, seed: int) -> Callable[[Ragged], MaskedBatch]:
     """Return what hides tokens of a few texts at a time: Transformers' collator, its draws keyed by ``seed``."""
     tokenizer, _ = read_tokenizer(spec)
+    # Some versions take a seed of 0 for none.
     collator = require("transformers", EXTRA).DataCollatorForLanguageModeling(
-        tokenizer, mlm_probability=probability, seed=seed % 2**63
+        tokenizer, mlm_probability=probability, seed=seed % 2**63 or 1
     )
 
     def hide(texts: Ragged) -> MaskedBatch:

@@ -37,7 +37,7 @@ def federation() -> Any:
 
 def opened(federation: Any, **settings: Any) -> Study:
     arm = Arm("fedavg", start="random", federate={**FEDAVG, **settings})
-    return Study(federation, [arm], baseline="fedavg", seeds=(0, 1, 2), backbone="linear")
+    return Study(federation, [arm], baseline="fedavg", seeds=(0, 1, 2), backbone="linear", device="cpu")
 
 
 def stage(study: Study, store: NodeStore) -> tuple[Piece, str]:

@@ -34,6 +34,11 @@ class Never(Fake):
         return []
 
 
+def test_a_cluster_without_the_cards_that_a_study_computes_on(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="no machine of the cluster offers one; write device = 'cpu'"):
+        Crew(Fake(tmp_path), [MEET], on_card=True).gather()
+
+
 def test_workers_that_never_come(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="no worker came within 3 s: its cores are taken by others"):
         Crew(Never(tmp_path), [MEET], patience=3).gather()

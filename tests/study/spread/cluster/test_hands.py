@@ -20,7 +20,7 @@ SEEDS = (0, 1)
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    return Study.load(write_study(tmp_path))
+    return Study.load(write_study(tmp_path, more='[engine]\ndevice = "cpu"'))
 
 
 def pieces(study: Study, store: NodeStore) -> list[Piece]:

@@ -30,7 +30,8 @@ LOCAL = Arm("local-ridge", start="random", adapt="local_ridge")
 
 
 def opened(federation: Federation, **settings: Any) -> Study:
-    return Study(federation, [RIDGE, LOCAL], baseline="ridge", seeds=(0, 1, 2), backbone="small-cnn", **settings)
+    settings = {"baseline": "ridge", "seeds": (0, 1, 2), "backbone": "small-cnn", "device": "cpu", **settings}
+    return Study(federation, [RIDGE, LOCAL], **settings)
 
 
 def heads(study: Study, store: NodeStore, seed: int) -> list[Piece]:

@@ -209,6 +209,11 @@ class Crew:
 
     def _check_some(self) -> None:
         if not (self.count or self._coming):
+            if self.on_card and not any(machine.cards for machine in self.link.machines()):
+                raise EngineError(
+                    "cluster: the study computes on a graphics card, of which no machine of the cluster offers one; "
+                    "write device = 'cpu', or start Ray with --num-gpus where there are cards"
+                )
             raise EngineError(
                 "cluster: no worker is left; finished work is kept: mend the cluster, then run the same command again"
             )
