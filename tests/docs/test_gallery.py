@@ -22,9 +22,9 @@ def plain(html: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", "", html)).split())
 
 
-def test_every_page_has_a_line_and_there_are_six() -> None:
+def test_every_page_has_a_line_and_there_are_seven() -> None:
     assert sorted(LINES) == [page.stem for page in PAGES]
-    assert len(PAGES) == 6
+    assert len(PAGES) == 7
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
