@@ -79,9 +79,13 @@ class Examples:
         dtype = self.inputs.values.dtype if isinstance(self.inputs, Ragged) else self.inputs.dtype
         return np.zeros((1, *shape), dtype)
 
-    @cached_property
+    @property
     def row_hashes(self) -> list[bytes]:
-        """Content hash of each input: equal inputs, equal hashes."""
+        """Content hash of each input: equal inputs, equal hashes; a table's, which are many and soon found, are not kept."""
+        return row_hashes(self.inputs) if self.kind == "table" else self._row_hashes
+
+    @cached_property
+    def _row_hashes(self) -> list[bytes]:
         return row_hashes(self.inputs)
 
     @cached_property
