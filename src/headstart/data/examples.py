@@ -81,7 +81,7 @@ class Examples:
 
     @property
     def row_hashes(self) -> list[bytes]:
-        """Content hash of each input: equal inputs, equal hashes; a table's, which are many and soon found, are not kept."""
+        """Content hash of each input: equal inputs, equal hashes. A table's, many and soon found, are not kept."""
         return row_hashes(self.inputs) if self.kind == "table" else self._row_hashes
 
     @cached_property
