@@ -24,6 +24,8 @@ def figures(run: Run, width: int = WIDE) -> dict[str, Any]:
         Altair charts by name, those that can be drawn of ``arms``, ``gains``, ``clients``, ``differences``,
         ``cost``, ``curves``, ``until``, ``company`` and ``privacy``.
     """
+    from altair.utils.schemapi import debug_mode
+
     from headstart.report.figure_arms import arms_figure
     from headstart.report.figure_clients import clients_figure, differences_figure
     from headstart.report.figure_company import company_figure
@@ -44,5 +46,6 @@ def figures(run: Run, width: int = WIDE) -> dict[str, Any]:
         "company": company_figure,
         "privacy": privacy_figure,
     }
-    charts = {name: draw(run, width) for name, draw in drawn.items()}
+    with debug_mode(False):  # its check of every piece takes a third of a page's time; tests check whole charts
+        charts = {name: draw(run, width) for name, draw in drawn.items()}
     return {name: chart for name, chart in charts.items() if chart is not None}
