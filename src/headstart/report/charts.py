@@ -17,8 +17,8 @@ GLYPH = 6.6  # mean width of a 12 px letter; generous, so that estimates err tow
 
 
 def inline(rows: Iterable[Row]) -> alt.Data:
-    """Rows as inline data; no pandas."""
-    return alt.Data(values=[dict(row) for row in rows])  # type: ignore[no-untyped-call]
+    """Rows as inline data; no pandas. Of a list, Altair copies all that is in it for every layer; a tuple it shares."""
+    return alt.Data(values=tuple(dict(row) for row in rows))  # type: ignore[no-untyped-call]
 
 
 # Encodings are objects, not dictionaries: Altair guesses what a dictionary means, which takes seconds.
