@@ -37,6 +37,8 @@ class Never(Fake):
 def test_a_cluster_without_the_cards_that_a_study_computes_on(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="no machine of the cluster offers one; write device = 'cpu'"):
         Crew(Fake(tmp_path), [MEET], on_card=True).gather()
+    with pytest.raises(EngineError, match="no worker is left"):
+        Crew(Fake(tmp_path, there=[]), [MEET], on_card=True).gather()
 
 
 def test_workers_that_never_come(tmp_path: Path) -> None:

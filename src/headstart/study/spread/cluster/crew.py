@@ -209,7 +209,8 @@ class Crew:
 
     def _check_some(self) -> None:
         if not (self.count or self._coming):
-            if self.on_card and not any(machine.cards for machine in self.link.machines()):
+            machines = self.link.machines()
+            if self.on_card and machines and not any(machine.cards for machine in machines):
                 raise EngineError(
                     "cluster: the study computes on a graphics card, of which no machine of the cluster offers one; "
                     "write device = 'cpu', or start Ray with --num-gpus where there are cards"
